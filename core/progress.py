@@ -1,0 +1,49 @@
+"""How long work tells of itself without printing: a narrow protocol and its silent default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Task(Protocol):
+    """One piece of long work in progress."""
+
+    def advance(self, amount: int = 1) -> None:
+        """Count ``amount`` more units as done."""
+
+    def detail(self, text: str) -> None:
+        """Replace the short text beside the bar, such as the current losses."""
+
+
+class Progress(Protocol):
+    """Where workflows report to. The command line gives a rich one, tests and notebooks none."""
+
+    @contextmanager
+    def task(self, name: str, total: int | None, unit: str) -> Iterator[Task]:
+        """Show ``name`` while the block runs; ``total`` counts ``unit`` (None: not known)."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Tell one line that the user should read: a choice made for them, or a warning."""
+
+
+class _SilentTask:
+    def advance(self, amount: int = 1) -> None:
+        """Ignore."""
+
+    def detail(self, text: str) -> None:
+        """Ignore."""
+
+
+class SilentProgress:
+    """Reports nothing."""
+
+    @contextmanager
+    def task(self, name: str, total: int | None, unit: str) -> Iterator[Task]:
+        """Yield a task that ignores what it is told."""
+        yield _SilentTask()
+
+    def say(self, text: str) -> None:
+        """Ignore."""

@@ -1,0 +1,74 @@
+"""What the rooms hand to each other: frozen dataclasses with their axes, dtypes and ranges.
+
+Shared axes: B sequences, T frames, C channels, H W pixels, N patches, L text tokens, D width,
+P body strips.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+# One geometry for the whole project: the person's box, fitted to the full height.
+FRAME_HEIGHT = 256
+FRAME_WIDTH = 128
+
+
+class SequenceKey(NamedTuple):
+    """What names a sequence in every dataset: who walks, in which type of recording, seen from
+    where. ``type`` is the dataset's own word (``nm-01``, ``U0_D0_BG``, ``01-bg``)."""
+
+    subject: str
+    type: str
+    view: str
+
+    def __str__(self) -> str:
+        return "/".join(self)
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceInfo:
+    """A prepared sequence: its key and the number of its frames (T)."""
+
+    key: SequenceKey
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceFrames:
+    """Frames of one sequence, in time order.
+
+    Attributes:
+        rgb: uint8 [T, 256, 128, 3], RGB, black outside the crop.
+        silhouettes: bool [T, 256, 128], True on the person, same geometry as ``rgb``.
+        valid: bool [T], False where a frame has no usable silhouette.
+    """
+
+    rgb: NDArray[np.uint8]
+    silhouettes: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSet:
+    """Embeddings of n sequences with what the protocols need to know of each.
+
+    Attributes:
+        embeddings: float32 [n, C, P]; one strip (P = 1) for models without strips.
+        labels: n subject ids.
+        types: n recording types.
+        views: n views.
+        source: one line on the model and the store they come from, printed under tables.
+    """
+
+    embeddings: NDArray[np.float32]
+    labels: tuple[str, ...]
+    types: tuple[str, ...]
+    views: tuple[str, ...]
+    source: str = ""
+
+    def __len__(self) -> int:
+        return len(self.labels)

@@ -1,0 +1,127 @@
+"""All that reaches the terminal: messages, progress bars, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as RichProgress
+from rich.progress import ProgressColumn
+from rich.progress import Task as RichTask
+from rich.progress import TaskID
+from rich.table import Table
+from rich.text import Text
+
+from core.progress import Task
+
+# Results go to stdout, so that `> file` and `| less` hold them alone; all else goes to stderr.
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+LOG_EVERY_SECONDS = 15.0
+
+
+def complain(what: str, where: str | None, next_step: str | None) -> None:
+    """Print one error: what, where, what to do next."""
+    place = f" [dim]({escape(where)})[/]" if where else ""
+    err.print(f"[bold red]Error:[/] {escape(what)}{place}", soft_wrap=True)
+    if next_step:
+        err.print(f"[bold]Next:[/] {escape(next_step)}", soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Print one line that is not a result."""
+    err.print(escape(text), soft_wrap=True)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: the first column left, the others right."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for position, name in enumerate(columns):
+        table.add_column(name, justify="left" if position == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: RichTask) -> Text:
+        speed = task.finished_speed or task.speed
+        unit = task.fields.get("unit", "")
+        return Text("" if speed is None else f"{speed:,.1f} {unit}/s", style="cyan")
+
+
+class _BarTask:
+    def __init__(self, progress: RichProgress, identity: TaskID) -> None:
+        self._progress, self._identity = progress, identity
+
+    def advance(self, amount: int = 1) -> None:
+        self._progress.advance(self._identity, amount)
+
+    def detail(self, text: str) -> None:
+        self._progress.update(self._identity, detail=text)
+
+
+class _LogTask:
+    """Progress for a log file: a plain line now and then instead of a moving bar."""
+
+    def __init__(self, name: str, total: int | None, unit: str) -> None:
+        self._name, self._total, self._unit = name, total, unit
+        self._done, self._detail = 0, ""
+        self._start = self._last = monotonic()
+
+    def advance(self, amount: int = 1) -> None:
+        self._done += amount
+        if monotonic() - self._last >= LOG_EVERY_SECONDS:
+            self._last = monotonic()
+            self.tell()
+
+    def detail(self, text: str) -> None:
+        self._detail = text
+
+    def tell(self) -> None:
+        spent = monotonic() - self._start
+        rate = self._done / max(spent, 1e-9)
+        goal = "" if self._total is None else f"/{self._total}"
+        left = ""
+        if self._total is not None and rate > 0:
+            left = f", {max(0.0, (self._total - self._done) / rate):.0f} s left"
+        say(f"{self._name}: {self._done}{goal} {self._unit}, {rate:.1f}/s{left} {self._detail}")
+
+
+class ConsoleProgress:
+    """Rich bars on a terminal, plain lines elsewhere; silent when ``quiet``."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+
+    @contextmanager
+    def task(self, name: str, total: int | None, unit: str) -> Iterator[Task]:
+        """Show one task with its rate and the time left."""
+        if self._quiet or not err.is_terminal:
+            log = _LogTask(name, total, unit)
+            yield log
+            if not self._quiet:
+                log.tell()
+            return
+        with RichProgress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(),
+            TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[detail]}"),
+            console=err,
+        ) as bars:
+            yield _BarTask(bars, bars.add_task(escape(name), total=total, unit=unit, detail=""))
+
+    def say(self, text: str) -> None:
+        """Print one line that the user should read."""
+        if not self._quiet:
+            say(text)

@@ -1,0 +1,46 @@
+"""The `lmgait` command: one file per verb, joined here."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from core.version import __version__
+from lmgait_cli.exits import DEBUG_VARIABLE, explained
+
+app = typer.Typer(
+    name="lmgait",
+    help="Recognise people by how they walk, from RGB video (LMGait).",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lmgait {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+) -> None:
+    if debug:
+        os.environ[DEBUG_VARIABLE] = "1"
+
+
+VERBS = ()
+for verb in VERBS:
+    app.command()(explained(verb))
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    app()
