@@ -1,0 +1,187 @@
+"""From preset, files and overrides to one checked :class:`Config`, all faults at once."""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from core.config.schema import Config
+from core.errors import ConfigError, UsageError
+
+MAX_YAML_BYTES = 1 << 20
+Tree = dict[str, Any]
+
+
+def preset_names() -> tuple[str, ...]:
+    """Names of the shipped presets."""
+    return _shipped("presets")
+
+
+def ablation_names() -> tuple[str, ...]:
+    """Names of the shipped ablations."""
+    return _shipped("ablations")
+
+
+def resolve_config(
+    preset: str = "paper",
+    *,
+    ablation: str | None = None,
+    file: Path | None = None,
+    overrides: Iterable[str] = (),
+) -> Config:
+    """Layer preset, ablation, YAML file and ``key.path=value`` overrides, the later ones winning.
+
+    Raises:
+        ConfigError: with a line for every fault: unknown keys (and the nearest known one), values
+            of the wrong type or range, malformed YAML or overrides.
+        UsageError: an unknown preset or ablation.
+    """
+    tree = load_shipped("presets", preset)
+    if ablation is not None:
+        tree = merge(tree, load_shipped("ablations", ablation).get("set", {}))
+    where: str | None = None
+    if file is not None:
+        tree, where = merge(tree, read_yaml(file)), str(file)
+    for text in overrides:
+        tree = merge(tree, parse_override(text))
+    return check_config(tree, where=where)
+
+
+def check_config(tree: Mapping[str, Any], *, where: str | None = None) -> Config:
+    """Validate a tree of plain values (raises as :func:`resolve_config`)."""
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(
+            explain(error, Config),
+            where=where,
+            next_step="See `lmgait config show` for all keys and their values.",
+        ) from None
+
+
+def load_shipped(kind: str, name: str) -> Tree:
+    """Read a shipped YAML file of ``kind`` (``presets`` or ``ablations``)."""
+    names = _shipped(kind)
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"Did you mean `{near[0]}`? " if near else ""
+        raise UsageError(
+            f"There is no {kind[:-1]} `{name}`", next_step=f"{hint}Known: {', '.join(names)}."
+        )
+    text = resources.files("core.config").joinpath(kind, f"{name}.yaml").read_text("utf-8")
+    return dict(yaml.safe_load(text) or {})
+
+
+def read_yaml(path: Path) -> Tree:
+    """Read a mapping from a YAML file; objects, other roots and large files are refused."""
+    try:
+        if path.stat().st_size > MAX_YAML_BYTES:
+            raise ConfigError("The file is too large for a configuration", where=path)
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError("No such file", where=path) from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"Not readable as YAML: {_first_line(error)}", where=path) from None
+    except OSError as error:
+        raise ConfigError(f"Cannot be read: {error.strerror}", where=path) from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ConfigError("Expected keys and values at the top of the file", where=path)
+    return value
+
+
+def parse_override(text: str) -> Tree:
+    """Turn ``train.iterations=40`` into a tree; the value is read as YAML."""
+    key, equals, value = text.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise ConfigError(
+            f"Cannot read the override `{text}`", next_step="Write it as --set key.path=value."
+        )
+    try:
+        leaf: Any = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"Cannot read the value of `{text}`: {_first_line(error)}") from None
+    for part in reversed(parts):
+        leaf = {part: leaf}
+    return dict(leaf)
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
+    """Lay ``over`` on ``base``, key by key; lists and scalars are replaced whole."""
+    merged = dict(base)
+    for key, value in over.items():
+        known = merged.get(key)
+        both = isinstance(value, Mapping) and isinstance(known, Mapping)
+        merged[key] = merge(known, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def explain(error: ValidationError, root: type[BaseModel]) -> str:
+    """One short line for each fault: the key, what is wrong, the nearest known key."""
+    lines = []
+    for fault in error.errors():
+        key = ".".join(str(part) for part in fault["loc"])
+        message = str(fault["msg"]).removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(
+                str(fault["loc"][-1]), _keys_at(root, fault["loc"][:-1]), n=1, cutoff=0.5
+            )
+            message = "unknown key" + (f"; did you mean `{near[0]}`?" if near else "")
+        lines.append(f"{key}: {message}" if key else message)
+    return "\n".join(lines)
+
+
+def dump_config(config: Config) -> str:
+    """The whole tree as YAML, every key in the schema's order."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """Every leaf by its dotted key, in the schema's order."""
+    leaves: dict[str, Any] = {}
+
+    def walk(tree: Mapping[str, Any], prefix: str) -> None:
+        for key, value in tree.items():
+            if isinstance(value, dict):
+                walk(value, f"{prefix}{key}.")
+            else:
+                leaves[prefix + key] = value
+
+    walk(config.model_dump(mode="json"), "")
+    return leaves
+
+
+def _keys_at(root: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    node: Any = root
+    for part in path:
+        field = node.model_fields.get(str(part)) if _is_model(node) else None
+        if field is None:
+            return []
+        node = field.annotation
+        if isinstance(node, types.UnionType) or typing.get_origin(node) is typing.Union:
+            node = next((a for a in typing.get_args(node) if _is_model(a)), None)
+    return list(node.model_fields) if _is_model(node) else []
+
+
+def _is_model(node: Any) -> bool:  # noqa: ANN401 - any annotation may stand here
+    return isinstance(node, type) and issubclass(node, BaseModel)
+
+
+def _shipped(kind: str) -> tuple[str, ...]:
+    folder = resources.files("core.config").joinpath(kind)
+    found = (entry.name for entry in folder.iterdir())
+    return tuple(sorted(name[:-5] for name in found if name.endswith(".yaml")))
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,114 @@
+"""Identity-balanced batches as a pure function of seed and step.
+
+Nothing is drawn from a running generator: batch number ``step`` is the same whether it is reached
+in one run or after any number of interruptions, by one process or by many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.errors import TrainingError
+
+# Streams of random numbers, kept apart by a word of their own in the seed.
+_IDENTITIES, _SEQUENCES, _CLIPS, _FRAMES = 1, 2, 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRequest:
+    """One clip of a batch: which sequence, and two draws in [0, 1) for its start and its flip."""
+
+    sequence: int
+    start: float
+    flip: float
+
+
+class IdentityBatches:
+    """Batches of P identities with K sequences each.
+
+    In an epoch every identity appears at most once; epochs that do not divide by P leave a random
+    rest out. Each identity walks through permutations of its own sequences, so that all are used
+    equally often (an identity with fewer than K sequences repeats them).
+
+    Args:
+        labels: Class number of each sequence.
+        identities: P.
+        sequences: K.
+        seed: Decides everything.
+
+    Raises:
+        TrainingError: fewer than P identities.
+    """
+
+    def __init__(self, labels: Sequence[int], identities: int, sequences: int, seed: int) -> None:
+        self._members: list[list[int]] = [[] for _ in range(max(labels, default=-1) + 1)]
+        for index, label in enumerate(labels):
+            self._members[label].append(index)
+        if len(self._members) < identities:
+            raise TrainingError(
+                f"A batch of {identities} identities needs as many subjects; "
+                f"the store has {len(self._members)} training subjects",
+                where="data.identities",
+                next_step=f"Add `--set data.identities={max(2, len(self._members))}`.",
+            )
+        self._identities, self._sequences, self._seed = identities, sequences, seed
+
+    def batch(self, step: int) -> list[ClipRequest]:
+        """The clips of batch ``step`` (from 0), K after K of each identity."""
+        per_epoch = len(self._members) // self._identities
+        epoch, place = divmod(step, per_epoch)
+        order = self._rng(_IDENTITIES, epoch).permutation(len(self._members))
+        chosen = order[place * self._identities : (place + 1) * self._identities]
+        draws = self._rng(_CLIPS, step).random((self._identities * self._sequences, 2))
+        sequences = [s for label in chosen for s in self._of_identity(int(label), epoch)]
+        return [
+            ClipRequest(sequence, float(start), float(flip))
+            for sequence, (start, flip) in zip(sequences, draws, strict=True)
+        ]
+
+    def _of_identity(self, label: int, epoch: int) -> list[int]:
+        members = self._members[label]
+        # Position in the endless row of permutations of this identity's sequences.
+        first = epoch * self._sequences
+        taken = []
+        for place in range(first, first + self._sequences):
+            lap, at = divmod(place, len(members))
+            taken.append(members[int(self._permutation(label, lap)[at])])
+        return taken
+
+    def _permutation(self, label: int, lap: int) -> np.ndarray:
+        return self._rng(_SEQUENCES, label, lap).permutation(len(self._members[label]))
+
+    def _rng(self, *stream: int) -> np.random.Generator:
+        return np.random.default_rng((self._seed, *stream))
+
+
+def spread_batches(count: int, size: int, seed: int, step: int) -> list[ClipRequest]:
+    """Batch ``step`` of ``size`` sequences out of ``count``, epoch by epoch, for the warm-up."""
+    taken = []
+    for place in range(step * size, (step + 1) * size):
+        epoch, at = divmod(place, count)
+        taken.append(int(np.random.default_rng((seed, _FRAMES, epoch)).permutation(count)[at]))
+    draws = np.random.default_rng((seed, _CLIPS, step)).random((size, 2))
+    return [
+        ClipRequest(sequence, float(start), float(flip))
+        for sequence, (start, flip) in zip(taken, draws, strict=True)
+    ]
+
+
+def share_of(batch: Sequence[ClipRequest], rank: int, ranks: int) -> Iterator[ClipRequest]:
+    """The part of a global batch that process ``rank`` of ``ranks`` computes (a contiguous run).
+
+    Raises:
+        TrainingError: a batch that does not divide evenly.
+    """
+    if len(batch) % ranks:
+        raise TrainingError(
+            f"A global batch of {len(batch)} clips does not divide over {ranks} processes",
+            next_step="Choose data.identities x data.sequences as a multiple of the processes.",
+        )
+    each = len(batch) // ranks
+    yield from batch[rank * each : (rank + 1) * each]

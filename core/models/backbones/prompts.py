@@ -1,0 +1,111 @@
+"""From prompts to CLIP's token ids (eq. 1).
+
+The built-in prompts carry their ids, so they need neither a hub nor a tokenizer package.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from core.errors import ConfigError, WeightsError
+from core.models.backbones.sizes import CLIP_END_OF_TEXT, CLIP_TOKENS
+
+CLIP_BEGIN_OF_TEXT = 49_406
+MAX_PROMPT_BYTES = 1 << 16
+
+
+def prompt_tokens(prompt: str, weights: str) -> tuple[Tensor, Tensor]:
+    """Token ids of a prompt: a built-in name, or a text file with one sentence a line.
+
+    Args:
+        prompt: Name or path.
+        weights: The text encoder's weights; a folder may bring its own tokenizer files.
+
+    Returns:
+        int64 [S, L] ids, padded with the end of text to the longest sentence, and bool [S, L],
+        True up to and including the first end of text. L is at most 77.
+
+    Raises:
+        ConfigError: neither a built-in name nor a readable file, or a sentence too long.
+        WeightsError: own sentences, and no tokenizer at hand.
+    """
+    known = built_in_prompts()
+    if prompt in known:
+        rows = [list(known[prompt]["ids"])]
+    else:
+        rows = [_tokenize(line, weights) for line in _sentences(prompt)]
+    for number, row in enumerate(rows, start=1):
+        if len(row) > CLIP_TOKENS:
+            raise ConfigError(
+                f"Sentence {number} has {len(row)} tokens; CLIP takes {CLIP_TOKENS}", where=prompt
+            )
+    length = max(map(len, rows))
+    ids = torch.tensor([row + [CLIP_END_OF_TEXT] * (length - len(row)) for row in rows])
+    kept = torch.tensor([[at < len(row) for at in range(length)] for row in rows])
+    return ids, kept
+
+
+def prompt_words(prompt: str, weights: str) -> list[str]:
+    """The text piece of each kept token, in the order of z_text's rows (for pictures)."""
+    ids, kept = prompt_tokens(prompt, weights)
+    names = {CLIP_BEGIN_OF_TEXT: "[begin]", CLIP_END_OF_TEXT: "[end]"}
+    try:
+        decode = _package_tokenizer().decode
+    except WeightsError:
+        return [names.get(i, str(i)) for i in ids[kept].tolist()]
+    return [names.get(i) or str(decode([i])).strip() for i in ids[kept].tolist()]
+
+
+@cache
+def built_in_prompts() -> dict[str, dict[str, Any]]:
+    """The shipped prompts by name, each with ``text`` and ``ids``."""
+    text = resources.files("core.models.backbones").joinpath("prompts.yaml").read_text("utf-8")
+    return dict(yaml.safe_load(text))
+
+
+def _sentences(prompt: str) -> list[str]:
+    path = Path(prompt)
+    try:
+        if path.stat().st_size > MAX_PROMPT_BYTES:
+            raise ConfigError("The file of prompts is too large", where=path)
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(
+            f"`{prompt}` is neither a built-in prompt nor a readable text file",
+            where="model.text.prompt", next_step=f"Built in: {', '.join(built_in_prompts())}.",
+        ) from None
+    found = [line.strip() for line in lines if line.strip()]
+    if not found:
+        raise ConfigError("The file of prompts is empty", where=path)
+    return found
+
+
+def _tokenize(sentence: str, weights: str) -> list[int]:
+    folder = Path(weights)
+    if (folder / "tokenizer.json").is_file() or (folder / "vocab.json").is_file():
+        from transformers import CLIPTokenizer
+
+        return [int(i) for i in CLIPTokenizer.from_pretrained(folder)(sentence)["input_ids"]]
+    inner = _package_tokenizer().encode(sentence)
+    return [CLIP_BEGIN_OF_TEXT, *map(int, inner), CLIP_END_OF_TEXT]
+
+
+def _package_tokenizer() -> Any:  # noqa: ANN401 - a compiled class without types
+    try:
+        from instant_clip_tokenizer import Tokenizer
+    except ImportError:
+        raise WeightsError(
+            "There is no tokenizer for prompts of your own", where="model.text.prompt",
+            next_step=(
+                "Put CLIP's tokenizer.json into the folder named by model.text.weights, or "
+                "install the extra `lmgait[tokenizer]` (Python 3.12 or older)."
+            ),
+        ) from None
+    return Tokenizer()

@@ -1,0 +1,166 @@
+"""LMGait, read from left to right as in the paper's Figure 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from core.models.backbones.image import ImageEncoder
+from core.models.backbones.text import TextEncoder
+from core.models.fusion import Fusion, attention, fuse
+from core.models.gaitbase import BNNeck, GaitBase
+from core.models.representation import DecoderBranch, ResNetBranch, foreground
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOutput:
+    """What the losses see of one batch.
+
+    Attributes:
+        embedding: float [B, E, P], before BNNeck.
+        logits: float [B, classes, P], cosines.
+        silhouettes: float [B*T, 2, h, w], logits.
+        maps: float [B*T, C, h, w], the ResNet branch's output.
+    """
+
+    embedding: Tensor
+    logits: Tensor
+    silhouettes: Tensor
+    maps: Tensor
+
+
+class LMGait(nn.Module):
+    """The whole model.
+
+    Args:
+        image: Frozen image encoder.
+        text: Text branch; None with a cached text or with fusion ``off``.
+        tokens: int64 [S, L] ids and bool [S, L] mask of the prompts, for ``text``.
+        fusion: How text features meet the patches.
+        decoder: Silhouette branch.
+        resnet: Appearance branch.
+        temporal: MTCM or what stands in its place; has ``reach``, its frames of context.
+        gait: GaitBase.
+        neck: BNNeck with the classifier; None at inference.
+    """
+
+    def __init__(
+        self,
+        image: ImageEncoder,
+        text: TextEncoder | None,
+        tokens: tuple[Tensor, Tensor] | None,
+        fusion: Fusion,
+        decoder: DecoderBranch,
+        resnet: ResNetBranch,
+        temporal: nn.Module,
+        gait: GaitBase,
+        neck: BNNeck | None,
+    ) -> None:
+        super().__init__()
+        self.image, self.text, self.fusion = image, text, fusion
+        self.decoder, self.resnet, self.temporal = decoder, resnet, temporal
+        self.gait, self.neck = gait, neck
+        if tokens is not None:
+            self.register_buffer("tokens", tokens[0], persistent=False)
+            self.register_buffer("kept", tokens[1], persistent=False)
+        self.register_buffer("cached_text", None, persistent=False)
+        self.cached_text: Tensor | None
+
+    def use_cached_text(self, text: Tensor) -> None:
+        """Use z_text float [K, C] from a cache; the text branch is dropped."""
+        self.text = None
+        self.cached_text = text
+
+    def text_features(self) -> Tensor | None:
+        """z_text float [K, C], cached or live; None where the fusion is off."""
+        if self.cached_text is not None:
+            return self.cached_text
+        if self.text is None:
+            return None
+        return cast(Tensor, self.text(self.tokens, self.kept))
+
+    def forward(self, frames: Tensor | None, patches: Tensor | None, clips: int) -> TrainingOutput:
+        """A training pass over clips of equal length.
+
+        Args:
+            frames: uint8 [B*T, 3, H, W], clip by clip in time order; or None with ``patches``.
+            patches: float [B*T, N, C], features of the frozen encoder from a store; or None.
+            clips: B.
+
+        Raises:
+            RuntimeError: the model was built for inference, without a classifier.
+        """
+        if self.neck is None:
+            raise RuntimeError("a model without a classifier cannot train")
+        if patches is None:
+            patches = self.image(cast(Tensor, frames))
+        silhouettes, maps = self.represent(patches, self.text_features())
+        embedding = self.recognise(maps, clips)
+        return TrainingOutput(embedding, self.neck(embedding), silhouettes, maps)
+
+    def represent(self, patches: Tensor, text: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Silhouette logits [n, 2, h, w] and appearance maps [n, C, h, w] of patches [n, N, C]."""
+        fused = fuse(patches, text, self.fusion)
+        silhouettes = self.decoder(fused)
+        # Detached: recognition must not bend the silhouettes that the mask is made of.
+        mask = foreground(silhouettes).detach()
+        return silhouettes, self.resnet(fused, mask)
+
+    def recognise(self, maps: Tensor, clips: int) -> Tensor:
+        """Embeddings float [B, E, P] of maps float [B*T, C, h, w]."""
+        moving = self.temporal(maps.unflatten(0, (clips, -1)).transpose(1, 2))
+        features = self.gait.frame_features(moving.transpose(1, 2).flatten(0, 1))
+        return self.gait.head(features.unflatten(0, (clips, -1)).amax(1))
+
+    def embed(self, chunks: Iterable[Tensor], *, encoded: bool = False) -> Tensor:
+        """The embedding of one whole sequence, in bounded memory.
+
+        The result does not depend on how the sequence is cut: each chunk is seen with the frames
+        around it that MTCM reaches, and the maximum over time is the maximum over chunks.
+
+        Args:
+            chunks: uint8 [t, 3, H, W] each, in time order (or float patches [t, N, C] if
+                ``encoded``).
+            encoded: The chunks are features of the frozen encoder.
+
+        Returns:
+            float [E, P].
+        """
+        text = self.text_features()
+        pooled: Tensor | None = None
+        for maps, before, after in self._with_context(chunks, text, encoded):
+            moving = self.temporal(maps.transpose(0, 1).unsqueeze(0))[0].transpose(0, 1)
+            inner = moving[before : moving.shape[0] - after]
+            peak = self.gait.frame_features(inner).amax(0, keepdim=True)
+            pooled = peak if pooled is None else torch.maximum(pooled, peak)
+        if pooled is None:
+            raise ValueError("a sequence without frames has no embedding")
+        return self.gait.head(pooled)[0]
+
+    def _with_context(
+        self, chunks: Iterable[Tensor], text: Tensor | None, encoded: bool
+    ) -> Iterable[tuple[Tensor, int, int]]:
+        """Maps of each chunk with ``reach`` frames on both sides, and how many those are."""
+        reach = cast(int, self.temporal.reach)
+        held: Tensor | None = None  # past context, then frames not yet given out
+        past = 0
+        for chunk in chunks:
+            maps = self.represent(chunk if encoded else self.image(chunk), text)[1]
+            held = maps if held is None else torch.cat([held, maps])
+            ready = held.shape[0] - past - reach
+            if ready <= 0:
+                continue
+            yield held, past, reach
+            keep = min(past + ready, reach)
+            held, past = held[past + ready - keep :], keep
+        if held is not None and held.shape[0] > past:
+            yield held, past, 0
+
+    def attention_maps(self, patches: Tensor) -> Tensor | None:
+        """Attention of each patch over the text tokens, float [n, N, K] (None without text)."""
+        text = self.text_features()
+        return None if text is None else attention(patches, text)
