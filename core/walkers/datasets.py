@@ -1,0 +1,140 @@
+"""What each dataset shows: its views as camera positions, its recording types as clothes and loads.
+
+Angles say where the camera stands as seen by the walker: 0 the walker comes towards it, 90 it sees
+a side, 180 the walker goes away from it; SUSTech1K goes on to 315.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.errors import UsageError
+
+DATASETS = ("ccpg", "sustech1k", "casiab")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A camera: angle in degrees, height and distance in metres, a person's height in pixels."""
+
+    angle: float
+    height: float
+    distance: float
+    pixels: float
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Which shapes of clothes and which loads a recording type draws from."""
+
+    uppers: tuple[str, ...]
+    lowers: tuple[str, ...]
+    loads: tuple[str, ...] = ()
+    occluded: bool = False
+    night: bool = False
+    uniform: bool = False
+
+
+# CCPG's ten cameras hang at different heights, some indoors near and some outdoors far. The real
+# angles are not published; these are spread over the circle.
+_CCPG_VIEWS = {
+    "01_0": View(0.0, 2.6, 7.0, 200.0), "02_0": View(35.0, 3.2, 7.5, 190.0),
+    "03_0": View(70.0, 2.4, 6.0, 210.0), "04_0": View(100.0, 3.8, 8.5, 185.0),
+    "05_0": View(140.0, 2.8, 7.0, 200.0), "06_0": View(180.0, 3.0, 7.5, 200.0),
+    "07_0": View(215.0, 4.4, 9.5, 175.0), "08_0": View(250.0, 2.5, 6.5, 210.0),
+    "09_0": View(290.0, 3.4, 8.0, 190.0), "10_0": View(325.0, 4.0, 9.0, 180.0),
+}  # fmt: skip
+_SUSTECH_VIEWS = {
+    **{f"{angle:03d}": View(float(angle), 1.6, 8.0, 180.0) for angle in range(0, 360, 45)},
+    "000-far": View(0.0, 1.6, 14.0, 110.0), "090-near": View(90.0, 1.6, 5.0, 240.0),
+    "180-far": View(180.0, 1.6, 14.0, 110.0), "270-far": View(270.0, 1.6, 14.0, 110.0),
+}  # fmt: skip
+_CASIAB_VIEWS = {
+    f"{angle:03d}": View(float(angle), 1.6, 6.0, 135.0) for angle in range(0, 181, 18)
+}
+VIEWS = {"ccpg": _CCPG_VIEWS, "sustech1k": _SUSTECH_VIEWS, "casiab": _CASIAB_VIEWS}
+
+DEFAULT_VIEWS = {
+    "ccpg": ("01_0", "03_0", "05_0", "09_0"),
+    "sustech1k": ("000", "045", "090", "135"),
+    "casiab": ("000", "054", "090", "144"),
+}
+
+# Types that the official protocols need; the others exist and may be asked for.
+DEFAULT_TYPES = {
+    "ccpg": ("U0_D0", "U0_D0_BG", "U0_D3", "U1_D0", "U1_D1", "U2_D2", "U3_D3"),
+    "sustech1k": (
+        "00-nm", "01-nm", "01-bg", "01-cl", "01-cr", "01-ub", "01-uf", "01-oc", "01-nt",
+    ),
+    "casiab": ("nm-01", "nm-02", "nm-05", "bg-01", "bg-02", "cl-01", "cl-02"),
+}  # fmt: skip
+TYPES = {
+    "ccpg": DEFAULT_TYPES["ccpg"],
+    "sustech1k": (
+        *DEFAULT_TYPES["sustech1k"], "02-nm", "02-bg", "02-cl", "02-cr", "02-ub", "02-uf",
+        "02-oc", "02-nt", "02-bg-nt", "02-cl-nt", "02-cr-nt", "03-nm", "04-nm",
+    ),
+    "casiab": (
+        *(f"nm-0{n}" for n in range(1, 7)), "bg-01", "bg-02", "cl-01", "cl-02",
+    ),
+}  # fmt: skip
+
+_LIGHT_CLOTHES = ("tee", "shirt", "jumper")
+_LEGWEAR = ("slim", "trousers")
+_COATS = ("coat", "down", "parka")
+_BAGS = ("backpack", "shoulder bag", "hand bag")
+# CCPG's garment indices, upper and lower: every index is another shape.
+_CCPG_UPPERS = (("shirt",), ("jacket",), ("coat",), ("hoodie",))
+_CCPG_LOWERS = (("trousers",), ("wide",), ("skirt",), ("shorts",))
+
+
+def condition(dataset: str, kind: str) -> Condition:
+    """What recording type ``kind`` of ``dataset`` looks like."""
+    if dataset == "ccpg":
+        match = re.fullmatch(r"U(\d)_D(\d)(_BG)?", kind)
+        assert match, kind
+        loads = _BAGS if match[3] else ()
+        return Condition(_CCPG_UPPERS[int(match[1])], _CCPG_LOWERS[int(match[2])], loads)
+    words = kind.split("-")
+    loads = ()
+    for word, carried in (("bg", _BAGS), ("cr", ("box", "case")), ("ub", ("umbrella",))):
+        if word in words:
+            loads = carried
+    uniform = "uf" in words
+    uppers = _COATS if "cl" in words else ("jacket",) if uniform else _LIGHT_CLOTHES
+    lowers = ("trousers",) if uniform else _LEGWEAR
+    return Condition(uppers, lowers, loads, "oc" in words, "nt" in words, uniform)
+
+
+def check_dataset(dataset: str) -> str:
+    """Return ``dataset``, or raise UsageError with the nearest name."""
+    return choose("dataset", (dataset,), DATASETS, DATASETS)[0]
+
+
+def choose(
+    what: str, wanted: Sequence[str] | None, known: Sequence[str], default: Sequence[str]
+) -> tuple[str, ...]:
+    """Names asked for: ``default`` for None, all ``known`` for ``["all"]``, without repeats.
+
+    Raises:
+        UsageError: a name is not known; the nearest is offered.
+    """
+    if wanted is None:
+        return tuple(default)
+    if list(wanted) == ["all"]:
+        return tuple(known)
+    for name in wanted:
+        if name not in known:
+            near = difflib.get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.4)
+            meant = [k for k in known if near and k.lower() == near[0]]
+            raise UsageError(
+                f"There is no {what} '{name}'",
+                next_step=(f"Did you mean '{meant[0]}'? " if meant else "")
+                + f"Known: {', '.join(known)}.",
+            )
+    if not wanted:
+        raise UsageError(f"No {what} is named", next_step=f"Known: {', '.join(known)}.")
+    return tuple(dict.fromkeys(wanted))

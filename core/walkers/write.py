@@ -1,0 +1,135 @@
+"""Sequences on disk, each dataset in its official raw layout.
+
+A sequence is written into a hidden folder and moved into place when it is complete, so a run that
+was stopped can be run again and does only what is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from core.files import output_error
+from core.records import SequenceKey
+from core.walkers.scene import Image
+from core.walkers.shot import FPS, plan_shot, render_crops, render_whole
+
+CCPG_RGB = "CCPG_D_MASK_FACE_SHOE"
+CCPG_SILHOUETTES = "CCPG_G_SIL"
+_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 92)
+_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
+_ALIGNED = (64, 64)
+
+
+def sequence_places(dataset: str, out: Path, key: SequenceKey) -> tuple[Path, ...]:
+    """What a complete sequence consists of: files or folders, in the order they are moved in."""
+    if dataset == "ccpg":
+        return (out / CCPG_SILHOUETTES / Path(*key), out / CCPG_RGB / Path(*key))
+    if dataset == "sustech1k":
+        return (out / Path(*key),)
+    return (out / "silhouettes" / Path(*key), out / "videos" / f"{'-'.join(key)}.avi")
+
+
+def write_sequence(dataset: str, out: Path, key: SequenceKey, frames: int, seed: int) -> bool:
+    """Render one sequence and put it in its place.
+
+    Returns:
+        False if it was there already, and nothing was done.
+
+    Raises:
+        OutputError: the folder cannot be written to, or the disk is full.
+    """
+    places = sequence_places(dataset, out, key)
+    if all(place.exists() for place in places):
+        return False
+    cv2.setNumThreads(1)
+    shot = plan_shot(dataset, key, frames, seed)
+    partial = out / f".partial-{os.getpid()}-{'-'.join(key)}"
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        staged = [partial / str(number) for number in range(len(places))]
+        if dataset == "ccpg":
+            _write_ccpg(render_crops(shot), *staged)
+        elif dataset == "sustech1k":
+            _write_sustech(render_crops(shot), staged[0])
+        else:
+            _write_casiab(render_whole(shot), *staged, stem="-".join(key))
+        for place, done in zip(places, staged, strict=True):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if place.is_dir():
+                shutil.rmtree(place)
+            done.replace(place)
+    except OSError as error:
+        raise output_error(error, out) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return True
+
+
+def _write_image(path: Path, image: Image, options: tuple[int, ...]) -> None:
+    colours = image[..., ::-1] if image.ndim == 3 else image
+    done, data = cv2.imencode(path.suffix, np.ascontiguousarray(colours), options)
+    if not done:
+        raise OSError(f"cannot encode {path.name}")
+    path.write_bytes(data.tobytes())
+
+
+def _write_ccpg(pairs: Iterable[tuple[Image, Image]], silhouettes: Path, rgb: Path) -> None:
+    silhouettes.mkdir()
+    rgb.mkdir()
+    for number, (image, silhouette) in enumerate(pairs, 1):
+        _write_image(rgb / f"{number:05d}.jpg", image, _JPEG)
+        _write_image(silhouettes / f"{number:05d}.png", silhouette, _PNG)
+
+
+def _write_sustech(pairs: Iterable[tuple[Image, Image]], folder: Path) -> None:
+    kinds = [folder / kind for kind in ("RGB_raw", "Sils_raw", "Sils_aligned")]
+    for kind in kinds:
+        kind.mkdir(parents=True)
+    for number, (image, silhouette) in enumerate(pairs):
+        # Names are timestamps: seconds and nanoseconds of an arbitrary start.
+        stem = f"{1_660_000_000_000_000_000 + number * (10**9 // FPS)}"
+        stem = f"{stem[:10]}.{stem[10:]}"
+        _write_image(kinds[0] / f"{stem}.jpg", image, _JPEG)
+        _write_image(kinds[1] / f"{stem}.png", silhouette, _PNG)
+        _write_image(kinds[2] / f"{stem}.png", align(silhouette), _PNG)
+
+
+def align(silhouette: Image) -> Image:
+    """Normalise a silhouette uint8 [H, W]: full height, centred on its mass, uint8 [64, 64]."""
+    height, width = _ALIGNED
+    rows = np.flatnonzero(silhouette.any(axis=1))
+    if not rows.size:
+        return np.zeros(_ALIGNED, np.uint8)
+    tight = silhouette[rows[0] : rows[-1] + 1]
+    scale = height / len(tight)
+    centre = float(np.flatnonzero(tight.any(axis=0)).mean() if not tight.any() else
+                   np.average(np.arange(tight.shape[1]), weights=tight.sum(axis=0)))  # fmt: skip
+    move = np.array([[scale, 0.0, width / 2 - scale * centre], [0.0, scale, 0.0]])
+    moved = cv2.warpAffine(tight, move, (width, height), flags=cv2.INTER_LINEAR)
+    return np.asarray(np.where(moved > 127, 255, 0), dtype=np.uint8)
+
+
+def _write_casiab(
+    pairs: Iterable[tuple[Image, Image]], silhouettes: Path, video: Path, stem: str
+) -> None:
+    silhouettes.mkdir()
+    with av.open(str(video), "w", format="avi") as container:
+        # Without fixed flags the encoder's version string would be part of the file.
+        stream = container.add_stream("mpeg4", rate=Fraction(FPS), options={"threads": "1"})
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        stream.codec_context.thread_count = 1
+        stream.codec_context.qmin, stream.codec_context.qmax = 2, 4
+        stream.bit_rate = 4_000_000
+        for number, (image, silhouette) in enumerate(pairs, 1):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            _write_image(silhouettes / f"{stem}-{number:03d}.png", silhouette, _PNG)
+        container.mux(stream.encode())

@@ -1,0 +1,198 @@
+"""Render synthetic walkers in a dataset's official raw layout."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from time import monotonic
+
+from core.errors import DataError, ManifestError, UsageError
+from core.files import output_error, write_text
+from core.progress import Progress, Task
+from core.records import SequenceKey
+from core.version import __version__
+from core.walkers.datasets import DEFAULT_TYPES, DEFAULT_VIEWS, TYPES, VIEWS, check_dataset, choose
+from core.walkers.write import write_sequence
+
+RECORD = "synthetic.json"
+_MIN_FRAMES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SynthesisResult:
+    """What a run did.
+
+    Attributes:
+        folder: where the dataset lies.
+        sequences: number of sequences there now, of those asked for.
+        rendered: how many of them this run made.
+        frames: number of frames this run made.
+        seconds: how long it took.
+        train, test: the subjects.
+    """
+
+    folder: Path
+    sequences: int
+    rendered: int
+    frames: int
+    seconds: float
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+def synthesize(
+    dataset: str,
+    out: Path,
+    *,
+    train_subjects: int,
+    test_subjects: int,
+    types: Sequence[str] | None,
+    views: Sequence[str] | None,
+    frames: int,
+    seed: int,
+    workers: int,
+    progress: Progress,
+) -> SynthesisResult:
+    """Render walkers as ``dataset``; equal arguments give equal bytes, with any number of workers.
+
+    Args:
+        dataset: ``ccpg``, ``sustech1k`` or ``casiab``.
+        out: folder to fill; sequences that are complete there are kept.
+        train_subjects: how many of the official training subjects, from the first.
+        test_subjects: the same of the test subjects.
+        types: recording types; None for those of the official protocol, ``["all"]`` for all.
+        views: views; None for a handful, ``["all"]`` for all.
+        frames: per sequence, at 25 a second.
+        seed: of everything random.
+        workers: processes; 1 renders in this one.
+        progress: where to report to.
+
+    Raises:
+        UsageError: a name is unknown or a number out of range.
+        DataError: ``out`` holds other data.
+        OutputError: ``out`` cannot be written to.
+    """
+    begun = monotonic()
+    dataset = check_dataset(dataset)
+    kinds = choose("type", types, TYPES[dataset], DEFAULT_TYPES[dataset])
+    seen = choose("view", views, tuple(VIEWS[dataset]), DEFAULT_VIEWS[dataset])
+    _check_numbers(frames, workers, seed)
+    train, test = official_subjects(dataset)
+    train = _first(dataset, "training", train, train_subjects)
+    test = _first(dataset, "test", test, test_subjects)
+    keys = [SequenceKey(s, t, v) for s in (*train, *test) for t in kinds for v in seen]
+    if not keys:
+        raise UsageError("No subject is asked for", next_step="Give --train-subjects or more.")
+    out = Path(out)
+    _claim(out, dataset, frames, seed)
+    rendered = 0
+    with progress.task(f"Rendering {dataset} walkers", len(keys), "sequences") as task:
+        rendered = _render_all(dataset, out, keys, frames, seed, workers, task)
+    return SynthesisResult(
+        out, len(keys), rendered, rendered * frames, monotonic() - begun, train, test
+    )
+
+
+def official_subjects(dataset: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Ids of the official training and test subjects, in the split's order."""
+    path = Path(__file__).parents[2] / "data_manifests" / "partitions" / f"{dataset}.json"
+    try:
+        split = json.loads(path.read_text(encoding="utf-8"))
+        return tuple(split["train"]), tuple(split["test"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ManifestError(
+            f"The split of {dataset} cannot be read: {error}", where=path,
+            next_step="Reinstall lmgait.",
+        ) from error  # fmt: skip
+
+
+def _first(dataset: str, part: str, subjects: tuple[str, ...], count: int) -> tuple[str, ...]:
+    if not 0 <= count <= len(subjects):
+        raise UsageError(
+            f"{count} {part} subjects are asked for, but {dataset} has {len(subjects)}",
+            next_step=f"Ask for 0 to {len(subjects)}.",
+        )
+    return subjects[:count]
+
+
+def _check_numbers(frames: int, workers: int, seed: int) -> None:
+    for name, value, least in (
+        ("--frames", frames, _MIN_FRAMES), ("--workers", workers, 1), ("--seed", seed, 0),
+    ):  # fmt: skip
+        if value < least:
+            raise UsageError(f"{name} must be at least {least}, not {value}", where=name)
+
+
+def _claim(out: Path, dataset: str, frames: int, seed: int) -> None:
+    """Mark ``out`` as synthetic, or make sure that it is the same that we would render."""
+    record = {
+        "synthetic": True,
+        "about": "Computer-generated walkers in the raw layout of a dataset; no real person.",
+        "dataset": dataset, "seed": seed, "frames": frames, "version": __version__,
+    }  # fmt: skip
+    path = out / RECORD
+    try:
+        if path.exists():
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if found != record:
+                other = ", ".join(k for k in record if found.get(k) != record[k])
+                raise DataError(
+                    f"The folder holds other walkers (different: {other})", where=path,
+                    next_step="Choose another folder, or delete this one.",
+                )  # fmt: skip
+            return
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise DataError(
+                "The folder is not empty and holds no walkers of ours", where=out,
+                next_step="Choose a new or empty folder.",
+            )  # fmt: skip
+        write_text(path, json.dumps(record, indent=2) + "\n")
+    except ValueError as error:
+        raise DataError(
+            f"The record of these walkers is damaged: {error}", where=path,
+            next_step="Delete the folder and render again.",
+        ) from error  # fmt: skip
+    except OSError as error:
+        raise output_error(error, out) from error
+
+
+def _render_all(
+    dataset: str, out: Path, keys: Sequence[SequenceKey], frames: int, seed: int, workers: int,
+    task: Task,
+) -> int:  # fmt: skip
+    rendered = 0
+    for fresh in _results(dataset, out, keys, frames, seed, min(workers, len(keys))):
+        rendered += fresh
+        task.advance()
+    return rendered
+
+
+def _results(
+    dataset: str, out: Path, keys: Sequence[SequenceKey], frames: int, seed: int, workers: int
+) -> Iterator[bool]:
+    if workers == 1:
+        for key in keys:
+            yield write_sequence(dataset, out, key, frames, seed)
+        return
+    # A fresh interpreter for each worker: nothing that the caller has loaded can be in its way.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        todo = iter(keys)
+        running: set[Future[bool]] = set()
+        try:
+            while True:
+                for key in islice(todo, 4 * workers - len(running)):
+                    running.add(pool.submit(write_sequence, dataset, out, key, frames, seed))
+                if not running:
+                    return
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
