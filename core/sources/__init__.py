@@ -1,0 +1,1 @@
+"""Raw datasets as they are delivered: found, listed, paired, read."""

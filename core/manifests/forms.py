@@ -1,0 +1,152 @@
+"""The ``forms:`` section of a dataset manifest: how its raw data may lie on disk.
+
+A form is a few path patterns. ``{subject}``, ``{type}`` and ``{view}`` name the sequence,
+``{frame}`` its frames; ``*`` and ``?`` stand for what changes and does not matter. What a stream is
+made of follows from the ending of its pattern: images (one a frame), a video, or an array file.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+KEY_FIELDS = ("subject", "type", "view")
+FIELDS = (*KEY_FIELDS, "frame")
+
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
+VIDEO_ENDINGS = (".avi", ".mp4", ".mkv", ".mov", ".webm")
+ARRAY_ENDINGS = (".pkl", ".npy")
+
+Media = Literal["frames", "video", "arrays"]
+FieldName = Literal["subject", "type", "view", "frame"]
+# A shape is matched by a regular expression made from it: short, so that no name is slow to match.
+Shape = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[^/\\\0{}\[\]]+$")]
+PlainName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^/\\\0{}]+$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Stream(_Strict):
+    """Files of one kind (RGB, silhouettes or ratios).
+
+    Attributes:
+        path: Pattern below the folder that holds the subjects, such as
+            ``{subject}/{type}/{view}/{frame}.jpg``. Any image ending matches any other.
+        folders: Usual names of the folder (or one above it) that holds this stream. They settle
+            which is which where two streams share a pattern; data found by looking needs none.
+    """
+
+    path: str
+    folders: tuple[PlainName, ...] = ()
+
+    @field_validator("path")
+    @classmethod
+    def _path_is_safe(cls, path: str) -> str:
+        parts = PurePosixPath(path).parts
+        if not parts or path.startswith("/") or ".." in parts or "\\" in path or "\0" in path:
+            raise ValueError(f"{path!r} must stay below the dataset's folder")
+        if len(path) > 300 or path.count("*") > 6:
+            raise ValueError(f"{path!r} is too long or has too many '*'")
+        named = re.findall(r"{([^{}]*)}", path)
+        if wrong := [name for name in named if name not in FIELDS]:
+            raise ValueError(f"{{{wrong[0]}}} is unknown: use {', '.join(FIELDS)}")
+        if re.sub(r"{[^{}]*}", "", path).count("{") or re.search(r"}{", path):
+            raise ValueError(f"{path!r}: fields need a sign between them and closed braces")
+        return path
+
+    @model_validator(mode="after")
+    def _frames_are_files(self) -> Stream:
+        folder, name = self.segments[:-1], self.segments[-1]
+        if self.media == "frames":
+            if "{frame}" not in name:
+                raise ValueError(f"{self.path!r}: images need {{frame}} in the file's name")
+        elif "{frame}" in self.path:
+            raise ValueError(f"{self.path!r}: {{frame}} is for images, one a frame")
+        if any("{frame}" in part for part in folder):
+            raise ValueError(f"{self.path!r}: {{frame}} belongs to the file's name")
+        return self
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """Folders and the file name of the pattern."""
+        return PurePosixPath(self.path).parts
+
+    @property
+    def media(self) -> Media:
+        """What the stream is made of, by its ending.
+
+        Raises:
+            ValueError: the ending is of no kind that can be read.
+        """
+        ending = PurePosixPath(self.path).suffix.lower()
+        if ending in IMAGE_ENDINGS:
+            return "frames"
+        if ending in VIDEO_ENDINGS:
+            return "video"
+        if ending in ARRAY_ENDINGS:
+            return "arrays"
+        known = " ".join(IMAGE_ENDINGS + VIDEO_ENDINGS + ARRAY_ENDINGS)
+        raise ValueError(f"{self.path!r} ends in none of {known}")
+
+    def fields_in(self, segments: tuple[str, ...]) -> set[str]:
+        """Names of the fields that ``segments`` hold."""
+        return set(re.findall(r"{(\w+)}", "/".join(segments)))
+
+
+class Form(_Strict):
+    """One way in which a dataset's raw data are delivered.
+
+    Attributes:
+        name: Short name, as in ``--form NAME``.
+        label: What tables print under the numbers of a store that was made from this form.
+        framing: ``crop`` where a frame is the person's box already, ``scene`` where the person is
+            cut out by the silhouette's box.
+        rgb: The RGB stream.
+        silhouettes: The silhouettes; without them (crops only) no frame has a valid silhouette.
+        ratios: One number or pair a frame where crops were squashed to a square.
+        ratio_order: What ``ratios`` hold: width / height, or (height, width).
+        shapes: How a field's names look: ``#`` is a digit, ``*`` anything, ``?`` one sign. Needed
+            where one name holds several fields (``{subject}-{type}-{view}``).
+        defaults: Value of a field that the paths do not hold.
+        first_frame: Number of a video's or array's first frame in the names of the other stream.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+    label: Annotated[str, Field(min_length=1, max_length=200)]
+    framing: Literal["crop", "scene"]
+    rgb: Stream
+    silhouettes: Stream | None = None
+    ratios: Stream | None = None
+    ratio_order: Literal["width/height", "height,width"] | None = None
+    shapes: dict[FieldName, Shape] = {}
+    defaults: dict[Literal["type", "view"], PlainName] = {}
+    first_frame: Annotated[int, Field(ge=0, le=1)] = 1
+
+    @model_validator(mode="after")
+    def _streams_agree(self) -> Form:
+        if self.framing == "scene" and self.silhouettes is None:
+            raise ValueError("framing 'scene' needs silhouettes: their box is the crop")
+        if (self.ratios is None) != (self.ratio_order is None):
+            raise ValueError("ratios and ratio_order go together")
+        if self.ratios is not None and {self.ratios.media, self.rgb.media} != {"arrays"}:
+            raise ValueError("ratios are array files beside RGB array files")
+        for stream in self.streams().values():
+            segments = stream.segments[:-1] if stream.media == "frames" else stream.segments
+            missing = set(KEY_FIELDS) - stream.fields_in(segments) - set(self.defaults)
+            if missing:
+                place = "the folders of " if stream.media == "frames" else ""
+                raise ValueError(
+                    f"{place}{stream.path!r} lack {', '.join(sorted(missing))}: add them, or give "
+                    "`defaults` for type or view"
+                )
+        return self
+
+    def streams(self) -> dict[str, Stream]:
+        """The streams that the form has, by name."""
+        named = {"rgb": self.rgb, "silhouettes": self.silhouettes, "ratios": self.ratios}
+        return {name: stream for name, stream in named.items() if stream is not None}

@@ -1,0 +1,131 @@
+"""Array files of frames, silhouettes and ratios, brought to one axis order."""
+
+# ruff: noqa: ANN401 - contents of unknown files
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.sources.unpickle import read_pickle
+from core.video.faults import FrameFault, Reason
+from core.video.images import MAX_PIXELS
+
+# An upright walker's box is taller than wide, so a median beyond this was stored upside down.
+UPRIGHT_RATIO = 1.0
+MAX_RATIO = 20.0
+
+
+def read_array(path: str | Path) -> Any:
+    """Read ``.pkl`` (arrays only, see :mod:`core.sources.unpickle`) or ``.npy`` (memory-mapped).
+
+    Raises:
+        FrameFault: unreadable, broken, too large, or holding anything but numbers.
+    """
+    if Path(path).suffix.lower() != ".npy":
+        return read_pickle(path)
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise FrameFault(Reason.UNREADABLE, str(path)) from error
+    except (ValueError, EOFError, OverflowError, TypeError, MemoryError) as error:
+        raise FrameFault(Reason.BROKEN_ARRAY, str(path)) from error
+
+
+def rgb_frames(content: Any, path: str) -> list[NDArray[np.uint8]]:
+    """Frames uint8 [H, W, 3] out of [n, H, W, 3], [n, 3, H, W] or a list of such frames.
+
+    Raises:
+        FrameFault: any other shape.
+    """
+    frames: list[NDArray[np.uint8]] = []
+    for frame in _sized(content, path):
+        if frame.ndim != 3 or 3 not in (frame.shape[0], frame.shape[2]):
+            raise FrameFault(Reason.ARRAY_SHAPE, path)
+        # Channels last wins where both fit: three rows make no person.
+        frames.append(frame if frame.shape[2] == 3 else frame.transpose(1, 2, 0))
+    return frames
+
+
+def silhouette_frames(content: Any, path: str) -> list[NDArray[np.uint8]]:
+    """Masks uint8 [H, W] out of [n, H, W], [n, 1, H, W], [n, H, W, 1] or a list of such.
+
+    Raises:
+        FrameFault: any other shape.
+    """
+    masks: list[NDArray[np.uint8]] = []
+    for frame in _sized(content, path):
+        mask = frame
+        if frame.ndim == 3 and 1 in (frame.shape[0], frame.shape[2]):
+            mask = frame[..., 0] if frame.shape[2] == 1 else frame[0]
+        if mask.ndim != 2:
+            raise FrameFault(Reason.ARRAY_SHAPE, path)
+        masks.append(mask)
+    return masks
+
+
+def _sized(content: Any, path: str) -> list[NDArray[np.uint8]]:
+    if isinstance(content, np.ndarray) and content.ndim not in (3, 4):
+        raise FrameFault(Reason.ARRAY_SHAPE, path)
+    if not isinstance(content, np.ndarray | list):
+        raise FrameFault(Reason.ARRAY_SHAPE, path)
+    frames: list[NDArray[np.uint8]] = []
+    for frame in _bytes_of(content, path):
+        if not isinstance(frame, np.ndarray) or frame.ndim not in (2, 3) or 0 in frame.shape:
+            raise FrameFault(Reason.ARRAY_SHAPE, path)
+        if frame.size > 3 * MAX_PIXELS:
+            raise FrameFault(Reason.TOO_LARGE, path)
+        frames.append(frame)
+    return frames
+
+
+def _bytes_of(content: Any, path: str) -> Any:
+    """Values 0 to 255: truth values and fractions of one are scaled up."""
+    if isinstance(content, list):
+        return [
+            _bytes_of(frame, path) if isinstance(frame, np.ndarray) else frame for frame in content
+        ]
+    if content.dtype == np.uint8:
+        return content
+    if content.dtype.kind not in "biuf":
+        raise FrameFault(Reason.ARRAY_SHAPE, path)
+    if content.dtype.kind == "b":
+        return content.astype(np.uint8) * np.uint8(255)
+    if not np.isfinite(content).all():
+        raise FrameFault(Reason.BROKEN_ARRAY, path)
+    scale = 255.0 if content.dtype.kind == "f" and content.size and content.max() <= 1 else 1.0
+    return np.clip(np.rint(content * scale), 0, 255).astype(np.uint8)
+
+
+def true_ratios(content: Any, order: str | None, path: str) -> tuple[NDArray[np.float64], bool]:
+    """Width / height of each frame.
+
+    Args:
+        content: [n] numbers, or [n, 2] of (height, width).
+        order: The form's ``ratio_order``.
+        path: The file, for messages.
+
+    Returns:
+        float64 [n], and whether they were stored the other way round (their median says so: a
+        walker's box is taller than wide).
+
+    Raises:
+        FrameFault: another shape, or values that are no ratios.
+    """
+    try:
+        values = np.asarray(content, np.float64)
+    except (ValueError, TypeError) as error:
+        raise FrameFault(Reason.BAD_RATIO, path) from error
+    wanted = 2 if order == "height,width" else 1
+    if values.ndim != wanted or (wanted == 2 and values.shape[1] != 2) or not values.size:
+        raise FrameFault(Reason.BAD_RATIO, path)
+    if not np.isfinite(values).all() or (values <= 0).any():
+        raise FrameFault(Reason.BAD_RATIO, path)
+    ratios = values[:, 1] / values[:, 0] if wanted == 2 else values
+    turned = bool(np.median(ratios) > UPRIGHT_RATIO)
+    ratios = 1 / ratios if turned else ratios
+    if ratios.max() > MAX_RATIO or ratios.min() < 1 / MAX_RATIO:
+        raise FrameFault(Reason.BAD_RATIO, path)
+    return ratios, turned

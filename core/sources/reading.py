@@ -1,0 +1,182 @@
+"""One raw sequence to fitted frames, a few at a time, with a report of what was wrong.
+
+What is done about each fault:
+
+- a frame whose RGB cannot be read is left out;
+- where frames are crops already, a frame without a usable silhouette is kept and marked as not
+  valid, for a model needs no silhouette to look at it; in whole scenes the silhouette's box is the
+  crop, so the frame is left out;
+- a sequence whose RGB cannot be read at all, or with fewer than two usable frames, is left out;
+- nothing in one sequence stops the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import zip_longest
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.manifests.forms import Form
+from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceFrames
+from core.sources.arrays import read_array, true_ratios
+from core.sources.pairing import pair
+from core.sources.report import SequenceReport
+from core.sources.sequences import RawSequence
+from core.sources.streams import FrameStream, open_stream
+from core.video.faults import Effect, FrameFault, Reason
+from core.video.geometry import (
+    MIN_FOREGROUND,
+    as_mask,
+    fit_rgb,
+    fit_silhouette,
+    person_box,
+    whole,
+)
+
+BATCH = 32
+MAX_FRAMES = 20_000
+# Silhouette and frame share their geometry when their aspect ratios agree within this share.
+ASPECT_TOLERANCE = 0.02
+
+Image = NDArray[np.uint8]
+
+
+class _Batch:
+    def __init__(self) -> None:
+        self.rgb = np.zeros((BATCH, FRAME_HEIGHT, FRAME_WIDTH, 3), np.uint8)
+        self.silhouettes = np.zeros((BATCH, FRAME_HEIGHT, FRAME_WIDTH), np.bool_)
+        self.valid = np.zeros(BATCH, np.bool_)
+        self.count = 0
+
+    def frames(self) -> SequenceFrames:
+        n = self.count
+        return SequenceFrames(self.rgb[:n], self.silhouettes[:n], self.valid[:n])
+
+
+def read_sequence(raw: RawSequence, form: Form, report: SequenceReport) -> Iterator[SequenceFrames]:
+    """Read, pair, crop and fit the frames of one sequence.
+
+    Args:
+        raw: The sequence.
+        form: Its form.
+        report: Told of everything left out.
+
+    Yields:
+        Batches of at most 32 frames; nothing for a sequence of fewer than two usable frames.
+    """
+    batch = _Batch()
+    yielded = False
+    for rgb, mask, ratio in _joined(raw, form, report):
+        if not _fit(rgb, mask, ratio, form.framing == "scene", batch, report):
+            continue
+        batch.count += 1
+        if batch.count == BATCH:
+            yield batch.frames()
+            yielded, batch = True, _Batch()
+    if batch.count and (yielded or batch.count > 1):
+        yield batch.frames()
+    elif not yielded:
+        reason = Reason.ONE_FRAME if batch.count else Reason.NO_FRAMES
+        report.add(reason, Effect.SEQUENCE_LEFT_OUT, batch.count)
+
+
+def _joined(
+    raw: RawSequence, form: Form, report: SequenceReport
+) -> Iterator[tuple[Image | FrameFault, Image | FrameFault | None, float | None]]:
+    try:
+        rgb = open_stream(raw.rgb, grey=False, first=form.first_frame)
+        if len(rgb.stems) > MAX_FRAMES:
+            raise FrameFault(Reason.TOO_LONG, raw.rgb.path)
+        ratios = _ratios(raw, form, len(rgb.stems), report)
+    except FrameFault as fault:
+        report.add(fault.reason, Effect.SEQUENCE_LEFT_OUT, 0, fault.file)
+        return
+    masks = _masks(raw, form, report)
+    matched = pair(rgb.stems, masks.stems if masks is not None else [])
+    for index in matched.lonely_silhouettes:
+        stem = masks.stems[index] if masks is not None else ""
+        report.add(Reason.NO_RGB, Effect.FRAMES_LEFT_OUT, 1, f"{raw.key} frame {stem}")
+    scene = form.framing == "scene"
+    lonely = [index for index, mask in matched.pairs if mask is None]
+    for index in lonely:
+        effect = Effect.FRAMES_LEFT_OUT if scene else Effect.NOT_SUPERVISED
+        report.add(Reason.NO_SILHOUETTE, effect, 1, f"{raw.key} frame {rgb.stems[index]}")
+    # Decoding a scene without its silhouette would be for nothing.
+    pairs = [p for p in matched.pairs if p[1] is not None] if scene else matched.pairs
+    found = iter(()) if masks is None else masks.read([m for _, m in pairs if m is not None])
+    for (index, mask), image in zip_longest(pairs, rgb.read([index for index, _ in pairs])):
+        ratio = None if ratios is None else float(ratios[index])
+        yield image, None if mask is None else next(found), ratio
+
+
+def _ratios(
+    raw: RawSequence, form: Form, count: int, report: SequenceReport
+) -> NDArray[np.float64] | None:
+    if form.ratios is None:
+        return None
+    if raw.ratios is None:
+        raise FrameFault(Reason.RATIO_COUNT, raw.rgb.path)
+    ratios, turned = true_ratios(read_array(raw.ratios.path), form.ratio_order, raw.ratios.path)
+    if len(ratios) != count:
+        raise FrameFault(Reason.RATIO_COUNT, raw.ratios.path)
+    if turned:
+        report.add(Reason.RATIO_TURNED, Effect.NOTED, count, raw.ratios.path)
+    return ratios
+
+
+def _masks(raw: RawSequence, form: Form, report: SequenceReport) -> FrameStream | None:
+    if raw.silhouettes is None:
+        return None
+    try:
+        return open_stream(raw.silhouettes, grey=True, first=form.first_frame)
+    except FrameFault as fault:
+        report.add(fault.reason, Effect.NOTED, 0, fault.file)
+        return None
+
+
+def _fit(
+    rgb: Image | FrameFault,
+    mask: Image | FrameFault | None,
+    ratio: float | None,
+    scene: bool,
+    batch: _Batch,
+    report: SequenceReport,
+) -> bool:
+    """Fit one frame into the batch's next place; say whether it is to be kept."""
+    if isinstance(rgb, FrameFault):
+        report.add(rgb.reason, Effect.FRAMES_LEFT_OUT, 1, rgb.file)
+        return False
+    place = batch.count
+    try:
+        usable = _usable_mask(mask, rgb, scene)
+        box = person_box(usable) if scene and usable is not None else whole(rgb.shape)
+    except FrameFault as fault:
+        effect = Effect.FRAMES_LEFT_OUT if scene else Effect.NOT_SUPERVISED
+        report.add(fault.reason, effect, 1, fault.file)
+        if scene:
+            return False
+        usable, box = None, whole(rgb.shape)
+    fit_rgb(rgb, box, batch.rgb[place], ratio)
+    if usable is not None:
+        mask_box = box if scene else whole(usable.shape)
+        fit_silhouette(usable, mask_box, batch.silhouettes[place], ratio)
+        batch.valid[place] = True
+    return True
+
+
+def _usable_mask(mask: Image | FrameFault | None, rgb: Image, scene: bool) -> Image | None:
+    if mask is None:
+        return None
+    if isinstance(mask, FrameFault):
+        raise mask
+    (height, width), (rgb_height, rgb_width) = mask.shape[:2], rgb.shape[:2]
+    same = (height, width) == (rgb_height, rgb_width)
+    aspect = (width * rgb_height) / (height * rgb_width)
+    if not same and (scene or abs(aspect - 1) > ASPECT_TOLERANCE):
+        raise FrameFault(Reason.OTHER_SIZE)
+    usable = as_mask(mask)
+    if int(np.count_nonzero(usable)) < MIN_FOREGROUND:
+        raise FrameFault(Reason.EMPTY_SILHOUETTE)
+    return usable

@@ -1,0 +1,192 @@
+"""Arrays out of pickles without trusting them.
+
+A pickle is a program. This reader runs none of it: before loading, every instruction is checked
+(only those that arrays, lists, tuples and numbers need), and the few names that NumPy's pickles
+call are replaced by small classes here, which check what they are given. Nothing of NumPy, and
+nothing of the standard library, can be reached from the file. Anything else is refused.
+"""
+
+# ruff: noqa: ANN401 - whatever a hostile file hands over
+from __future__ import annotations
+
+import io
+import pickle
+import pickletools
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.video.faults import FrameFault, Reason
+
+MAX_BYTES = 256 * 2**20
+MAX_INSTRUCTIONS = 500_000
+MAX_AXES = 6
+
+_ALLOWED_NAMES = """
+    PROTO FRAME STOP MARK POP POP_MARK MEMOIZE PUT BINPUT LONG_BINPUT GET BINGET LONG_BINGET
+    NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 FLOAT BINFLOAT
+    STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8
+    BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8
+    EMPTY_LIST LIST APPEND APPENDS EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3
+    GLOBAL STACK_GLOBAL REDUCE BUILD
+"""
+_ALLOWED = frozenset(_ALLOWED_NAMES.split())
+_MEMO = frozenset({"PUT", "BINPUT", "LONG_BINPUT", "GET", "BINGET", "LONG_BINGET"})
+_DTYPE = re.compile(r"[<>|=]?([?]|b1|[iu][1248]|f[248])")
+
+
+class _RefusedError(Exception):
+    pass
+
+
+class _Type:
+    """Stands for ``numpy.dtype``: numbers and truth values only."""
+
+    def __init__(self, name: Any, *_: Any) -> None:
+        if not isinstance(name, str) or not _DTYPE.fullmatch(name):
+            raise _RefusedError(f"dtype {name!r}")
+        self.dtype: np.dtype[Any] = np.dtype(name)
+
+    def __setstate__(self, state: Any) -> None:
+        if not isinstance(state, tuple) or len(state) < 2 or state[1] not in ("<", ">", "|", "="):
+            raise _RefusedError("dtype state")
+        self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class _Array:
+    """Stands for an ``ndarray`` until its state is known and checked."""
+
+    def __init__(self) -> None:
+        self.array: NDArray[Any] | None = None
+
+    def __setstate__(self, state: Any) -> None:
+        if not isinstance(state, tuple) or len(state) != 5:
+            raise _RefusedError("array state")
+        _, shape, kind, fortran, content = state
+        self.array = _build(content, kind, shape, "F" if fortran is True else "C")
+
+
+def _build(content: Any, kind: Any, shape: Any, order: Any) -> NDArray[Any]:
+    if isinstance(content, str):  # written by Python 2
+        content = content.encode("latin1")
+    if not isinstance(content, bytes | bytearray) or not isinstance(kind, _Type):
+        raise _RefusedError("array content")
+    if not isinstance(shape, tuple) or len(shape) > MAX_AXES or order not in ("C", "F"):
+        raise _RefusedError("array shape")
+    if not all(type(size) is int and 0 <= size <= MAX_BYTES for size in shape):
+        raise _RefusedError("array shape")
+    count = 1
+    for size in shape:
+        count *= size
+    if count * kind.dtype.itemsize != len(content):
+        raise _RefusedError("array shape")
+    return np.frombuffer(content, kind.dtype).reshape(shape, order=order)
+
+
+class _Nothing:
+    """Stands for the class ``numpy.ndarray`` as an argument; it cannot be called to any effect."""
+
+    def __init__(self, *_: Any) -> None:
+        raise _RefusedError("call of ndarray")
+
+
+def _reconstruct(*_: Any) -> _Array:
+    return _Array()
+
+
+def _from_buffer(content: Any, kind: Any, shape: Any, order: Any) -> _Array:
+    made = _Array()
+    made.array = _build(content, kind, shape, order)
+    return made
+
+
+def _scalar(kind: Any, content: Any) -> Any:
+    return _build(content, kind, (), "C").item()
+
+
+def _encode(text: Any, encoding: Any = "latin1") -> bytes:
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise _RefusedError("encode")
+    return text.encode("latin1")
+
+
+def _no_bytes(*arguments: Any) -> bytes:
+    if arguments:
+        raise _RefusedError("call of bytes")
+    return b""
+
+
+_NAMES: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): _Nothing,
+    ("numpy", "dtype"): _Type,
+    ("_codecs", "encode"): _encode,
+    ("builtins", "bytes"): _no_bytes,
+    ("__builtin__", "bytes"): _no_bytes,
+}
+for _home in ("numpy.core", "numpy._core"):
+    _NAMES[(f"{_home}.multiarray", "_reconstruct")] = _reconstruct
+    _NAMES[(f"{_home}.multiarray", "scalar")] = _scalar
+    _NAMES[(f"{_home}.numeric", "_frombuffer")] = _from_buffer
+
+
+class _Reader(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return _NAMES[(module, name)]
+        except KeyError:
+            raise _RefusedError(f"{module}.{name}") from None
+
+
+def _check_instructions(content: bytes) -> None:
+    for number, (code, argument, _) in enumerate(pickletools.genops(content)):
+        if code.name not in _ALLOWED or number > MAX_INSTRUCTIONS:
+            raise _RefusedError(code.name)
+        # A huge memo number would make the loader allocate a table of that size.
+        if code.name in _MEMO and not 0 <= int(argument or 0) <= MAX_INSTRUCTIONS:
+            raise _RefusedError(f"{code.name} {argument}")
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, _Array):
+        if value.array is None:
+            raise _RefusedError("array without content")
+        return value.array
+    if isinstance(value, list | tuple):
+        if depth > 3:
+            raise _RefusedError("nested lists")
+        return [_plain(item, depth + 1) for item in value]
+    if isinstance(value, bool | int | float):
+        return value
+    raise _RefusedError(type(value).__name__)
+
+
+def read_pickle(path: str | Path) -> Any:
+    """Read a pickle of arrays.
+
+    Args:
+        path: The file, of at most 256 MiB.
+
+    Returns:
+        An array, a number, or (nested) lists of them; tuples become lists.
+
+    Raises:
+        FrameFault: the file cannot be read, is too large, broken, or holds anything else. Nothing
+            in it was executed.
+    """
+    try:
+        if Path(path).stat().st_size > MAX_BYTES:
+            raise FrameFault(Reason.TOO_LARGE, str(path))
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise FrameFault(Reason.UNREADABLE, str(path)) from error
+    try:
+        _check_instructions(content)
+        return _plain(_Reader(io.BytesIO(content), encoding="latin1").load())
+    except _RefusedError as error:
+        raise FrameFault(Reason.HOSTILE_PICKLE, str(path)) from error
+    except Exception as error:
+        # A broken pickle can end in nearly any exception of the unpickler's; none is ours to fix.
+        raise FrameFault(Reason.BROKEN_ARRAY, str(path)) from error

@@ -1,0 +1,62 @@
+"""Why a frame or a sequence cannot be used: the reasons that reports count."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Reason(StrEnum):
+    """Reasons as the user reads them, in summaries and in ``left-out.json``."""
+
+    UNREADABLE = "unreadable file"
+    TRUNCATED = "truncated image"
+    NOT_AN_IMAGE = "not a JPEG or PNG image"
+    TOO_LARGE = "larger than the limit"
+    BROKEN_VIDEO = "broken video"
+    HOSTILE_PICKLE = "pickle with something else than arrays"
+    BROKEN_ARRAY = "broken array file"
+    ARRAY_SHAPE = "array of an unknown shape"
+    BAD_RATIO = "ratio that is no ratio"
+    RATIO_COUNT = "other number of ratios than frames"
+    OTHER_SIZE = "silhouette of another size than its frame"
+    NO_SILHOUETTE = "no silhouette"
+    EMPTY_SILHOUETTE = "empty silhouette"
+    NO_RGB = "silhouette without RGB frame"
+    NO_FRAMES = "no usable frame"
+    ONE_FRAME = "one frame only: no motion"
+    TOO_LONG = "more frames than the limit"
+    TWICE = "found twice"
+    FOREIGN_FILE = "file that fits no pattern"
+    RATIO_TURNED = "ratios stored the other way round: turned"
+
+
+class FrameFault(Exception):  # noqa: N818 - a finding to report, not an error of the program
+    """One frame, file or sequence that cannot be used, and why."""
+
+    def __init__(self, reason: Reason, file: str = "") -> None:
+        super().__init__(f"{reason}: {file}")
+        self.reason = reason
+        self.file = file
+
+
+class Effect(StrEnum):
+    """What a finding does to the data."""
+
+    SEQUENCE_LEFT_OUT = "sequence left out"
+    FRAMES_LEFT_OUT = "frames left out"
+    NOT_SUPERVISED = "frames kept without silhouette"
+    NOTED = "noted"
+
+
+class LeftOut(NamedTuple):
+    """One line of the report: what was found in one sequence, how often, and what it led to.
+
+    ``files`` names the first few files, relative to the source.
+    """
+
+    sequence: str
+    reason: str
+    effect: str
+    frames: int
+    files: tuple[str, ...]
