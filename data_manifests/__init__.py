@@ -1,0 +1,1 @@
+"""The shipped dataset manifests and the published results, as YAML."""

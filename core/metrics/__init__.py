@@ -1,0 +1,1 @@
+"""Distances, ranks, protocols' tallies, intervals and coverage: pure functions on arrays."""

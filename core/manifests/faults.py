@@ -1,0 +1,87 @@
+"""From pydantic's errors to one line per key, with the nearest known key beside an unknown one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import UnionType
+from typing import Annotated, TypeGuard, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from core.manifests.checks import nearest
+
+_WORDS = {
+    "missing": "is missing",
+    "string_type": "has to be text (put quotes around numbers)",
+    "int_type": "has to be a whole number",
+    "tuple_type": "has to be a list",
+    "list_type": "has to be a list",
+    "dict_type": "has to be a mapping of names",
+    "model_type": "has to be a mapping of keys",
+}
+
+
+def fault_lines(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Return every fault as ``key: problem``, in the order of the file's keys."""
+    lines: list[str] = []
+    for detail in error.errors():
+        lines += _lines(detail, model)
+    return lines
+
+
+def _lines(detail: ErrorDetails, model: type[BaseModel]) -> list[str]:
+    place = ".".join(str(part) for part in detail["loc"] if part != "[key]")
+    kind = detail["type"]
+    if kind == "value_error":
+        found = str(detail["ctx"]["error"]).splitlines()
+        if all(": " in line and " " not in line.split(": ")[0] for line in found):
+            # A check over a whole section: each line names its key already.
+            return [f"{place}.{line}" if place else line for line in found]
+        return [f"{place}: {found[0]}"]
+    if kind == "extra_forbidden":
+        known = _fields(model, detail["loc"][:-1])
+        return [f"{place}: unknown key{nearest(str(detail['loc'][-1]), known)}"]
+    return [f"{place}: {_WORDS.get(kind) or _sentence(detail['msg'])}"]
+
+
+def _sentence(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+def _fields(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
+    """Return the keys that are known where ``path`` leads to, below ``model``."""
+    reached: list[object] = [model]
+    for step in path:
+        reached = [inner for kind in reached for inner in _step(kind, step)]
+    models = [kind for outer in reached for kind in _unwrap(outer) if _is_model(kind)]
+    return [field.alias or name for kind in models for name, field in kind.model_fields.items()]
+
+
+def _step(annotation: object, step: int | str) -> list[object]:
+    """Follow one step of a location; the tag of a union is a step that leads nowhere new."""
+    found: list[object] = []
+    for kind in _unwrap(annotation):
+        origin = get_origin(kind)
+        if _is_model(kind) and step in kind.model_fields:
+            found.append(kind.model_fields[str(step)].annotation)
+        elif _is_model(kind):
+            found.append(kind)
+        elif origin in (list, tuple):
+            found += [inner for inner in get_args(kind) if inner is not Ellipsis]
+        elif isinstance(origin, type) and issubclass(origin, Mapping):
+            found.append(get_args(kind)[1])
+    return found
+
+
+def _unwrap(annotation: object) -> list[object]:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _unwrap(get_args(annotation)[0])
+    if origin in (Union, UnionType):
+        return [inner for part in get_args(annotation) for inner in _unwrap(part)]
+    return [annotation]
+
+
+def _is_model(kind: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

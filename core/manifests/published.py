@@ -1,0 +1,78 @@
+"""Published results as data, to print beside our own."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictStr, ValidationError, model_validator
+
+from core.errors import ManifestError
+from core.manifests.faults import fault_lines
+from core.manifests.load import NOT_A_DATASET, PACKAGE
+from core.manifests.schema import Metric, Name, Part
+from core.manifests.yamlfile import read_yaml
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+class PublishedRow(Part):
+    """One method's numbers in percent, in the order of the columns; None where none is printed.
+
+    Attributes:
+        shifted: the source prints the row in the wrong columns: ``note`` says how. Such numbers
+            are shown as printed and marked, and never compared with ours.
+    """
+
+    method: StrictStr
+    group: StrictStr
+    values: tuple[Percent | None, ...]
+    shifted: bool = False
+    note: StrictStr = ""
+
+
+class PublishedTable(Part):
+    """A published table (or the part of it on one dataset).
+
+    Attributes:
+        source: paper and table.
+        trained_on: dataset of training where it is another than ``dataset`` (cross-dataset).
+        columns: conditions of ``protocol``, or ``Mean``.
+    """
+
+    id: Name
+    source: StrictStr
+    dataset: Name
+    trained_on: Name | None = None
+    protocol: Name
+    metric: Metric
+    columns: tuple[Name, ...]
+    rows: tuple[PublishedRow, ...]
+    note: StrictStr = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> PublishedTable:
+        for row in self.rows:
+            if len(row.values) != len(self.columns):
+                raise ValueError(f"{row.method} has {len(row.values)} values, not one per column")
+        return self
+
+
+class _File(Part):
+    format: Literal[1]
+    tables: tuple[PublishedTable, ...]
+
+
+def load_published(dataset: str | None = None) -> tuple[PublishedTable, ...]:
+    """Return the published tables, or those tested on ``dataset``.
+
+    Raises:
+        ManifestError: the shipped file has faults.
+    """
+    with as_file(files(PACKAGE) / f"{NOT_A_DATASET}.yaml") as path:
+        content = read_yaml(path)
+        try:
+            tables = _File.model_validate(content).tables
+        except ValidationError as error:
+            raise ManifestError("\n".join(fault_lines(error, _File)), where=path) from error
+    return tuple(table for table in tables if dataset in (None, table.dataset))

@@ -1,0 +1,173 @@
+"""From ranks of probes to a protocol's numbers, for the data as given and for resamples of it.
+
+A tally keeps sums per subject, so that a bootstrap resample is a weighting of subjects. Empty cells
+are NaN in a matrix; a mean takes the cells that have a value, and who asks for the mean gets told
+how many these are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.metrics.ranking import NO_MATCH, GalleryScores
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+RANKS = {"rank1": 1, "rank5": 5}
+
+
+class Tally(Protocol):
+    """What both ways of counting offer."""
+
+    def values(self, weights: Floats | None = None) -> dict[str, Floats]:
+        """Return each metric and ``chance`` as shares (0..1), float64 [B]; NaN where undefined.
+
+        ``weights``: float64 [B, S], how often each subject is drawn in each of B resamples;
+        without it every subject counts once (B = 1).
+        """
+        ...
+
+
+class PairTally:
+    """One Rank-k per (probe view, gallery view); mean over the cells of two different views.
+
+    Args:
+        rank: int64 [n, V], rank of each probe's best match among each view's gallery.
+        chance: float64 [n, V], share of matches among each view's gallery.
+        subject: int64 [n], codes of the probes' subjects, below ``subjects``.
+        view: int64 [n], codes of the probes' views.
+        gallery_views: bool [V], views that the gallery has at all. A cell without probes or without
+            gallery is empty: nothing was searched there.
+    """
+
+    def __init__(
+        self,
+        rank: Ints,
+        chance: Floats,
+        subject: Ints,
+        view: Ints,
+        gallery_views: NDArray[np.bool_],
+        subjects: int,
+    ) -> None:
+        views = rank.shape[1]
+        shape = (subjects, views, views)
+        place = (subject, view)
+        searched = np.broadcast_to(gallery_views, rank.shape)
+        self.trials = _summed(shape, place, searched)
+        self._sums = {
+            name: _summed(shape, place, (rank < k) & searched) for name, k in RANKS.items()
+        }
+        self._sums["chance"] = _summed(shape, place, np.where(searched, chance, 0.0))
+        self._unmatched = _summed(shape, place, (rank == NO_MATCH) & searched)
+        self._other = ~np.eye(views, dtype=bool)
+
+    @property
+    def filled(self) -> NDArray[np.bool_]:
+        """Return bool [V, V]: cells that hold at least one search."""
+        return np.asarray(self.trials.sum(0) > 0)
+
+    @property
+    def searches(self) -> int:
+        """Searches in cells of two different views."""
+        return int(self.trials.sum(0)[self._other].sum())
+
+    @property
+    def unmatched(self) -> int:
+        """Those of the searches that nothing could match; each is an error."""
+        return int(self._unmatched.sum(0)[self._other].sum())
+
+    def matrix(self, name: str) -> Floats:
+        """Return float64 [V, V], the share in each cell; NaN in an empty one."""
+        return _share(self._sums[name].sum(0), self.trials.sum(0))
+
+    def values(self, weights: Floats | None = None) -> dict[str, Floats]:
+        """See :class:`Tally`."""
+        if weights is None:
+            weights = np.ones((1, len(self.trials)))
+        trials = weights @ self.trials[:, self._other]
+        return {
+            name: _mean(_share(weights @ sums[:, self._other], trials))
+            for name, sums in self._sums.items()
+        }
+
+
+class GalleryTally:
+    """Means over the probes that have a match in their gallery; the others are left out.
+
+    Args:
+        scores: of n probes.
+        subject: int64 [n], codes of the probes' subjects, below ``subjects``.
+    """
+
+    def __init__(self, scores: GalleryScores, subject: Ints, subjects: int) -> None:
+        matched = scores.rank != NO_MATCH
+        per_probe: dict[str, NDArray[np.float64] | NDArray[np.bool_]] = {
+            **{name: scores.rank < k for name, k in RANKS.items()},
+            "mAP": scores.precision,
+            "mINP": scores.inverse_penalty,
+            "chance": scores.chance,
+        }
+        place, shape = (subject[matched],), (subjects,)
+        self.trials = _summed(shape, place, np.ones(int(matched.sum())))
+        self._sums = {
+            name: _summed(shape, place, value[matched]) for name, value in per_probe.items()
+        }
+        self.unmatched = int((~matched).sum())
+
+    @property
+    def searches(self) -> int:
+        """Probes that are counted."""
+        return int(self.trials.sum())
+
+    def values(self, weights: Floats | None = None) -> dict[str, Floats]:
+        """See :class:`Tally`."""
+        if weights is None:
+            weights = np.ones((1, len(self.trials)))
+        trials = weights @ self.trials
+        return {name: _share(weights @ sums, trials) for name, sums in self._sums.items()}
+
+
+def resamples(subjects: int, count: int, seed: int) -> Floats:
+    """Return float64 [count, subjects]: how often each subject is drawn, with replacement."""
+    drawn = np.random.default_rng(seed).multinomial(
+        subjects, np.full(subjects, 1 / subjects), size=count
+    )
+    return drawn.astype(np.float64)
+
+
+def mean_of(parts: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
+    """Return the mean over conditions of each metric; NaN where one of them has no value."""
+    return {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]}
+
+
+def interval(values: Floats) -> tuple[float, float] | None:
+    """Return the 2.5th and 97.5th percentile of resampled shares, in percent; None without any."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return None
+    low, high = np.percentile(known, [2.5, 97.5]) * 100
+    return float(low), float(high)
+
+
+def _summed(
+    shape: tuple[int, ...], place: tuple[Ints, ...], values: NDArray[np.float64 | np.bool_]
+) -> Floats:
+    total = np.zeros(shape)
+    np.add.at(total, place, values)
+    return total
+
+
+def _share(part: Floats, whole: Floats) -> Floats:
+    shares = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=shares, where=whole > 0)
+    return shares
+
+
+def _mean(cells: Floats) -> Floats:
+    """Mean over the cells [B, cells] that have a value; NaN where none has."""
+    known = np.isfinite(cells)
+    return _share(np.where(known, cells, 0.0).sum(1), known.sum(1).astype(np.float64))
