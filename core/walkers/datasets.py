@@ -82,8 +82,8 @@ TYPES = {
     ),
 }  # fmt: skip
 
-_LIGHT_CLOTHES = ("tee", "shirt", "jumper")
-_LEGWEAR = ("slim", "trousers")
+_LIGHT_CLOTHES = ("tee", "shirt", "jumper", "jacket")
+_LEGWEAR = ("slim", "trousers", "wide")
 _COATS = ("coat", "down", "parka")
 _BAGS = ("backpack", "shoulder bag", "hand bag")
 # CCPG's garment indices, upper and lower: every index is another shape.

@@ -125,7 +125,8 @@ def _add_trunk(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
     if upper.hem > 0.05:
         hems = pose.hips + upper.hem * (pose.knees - pose.hips)
         flare = body.thigh_girth * (1 - 0.25 * upper.hem) + ease * (0.8 + 0.5 * upper.hem)
-        parts.add(UPPER, *seat, *((hems[:, side], flare) for side in range(2)), nearer=0.10)
+        parts.add(UPPER, *seat, *((hems[:, side], flare) for side in range(2)),
+                  nearer=0.10 + 0.12 * upper.hem)  # fmt: skip
     if upper.hood:
         parts.add(UPPER, (pose.neck - 0.07 * ahead, 0.055), (pose.chest - 0.09 * ahead, 0.05),
                   nearer=0.0)  # fmt: skip

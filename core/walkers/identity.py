@@ -99,12 +99,12 @@ class Dynamics:
 
 # Name: (mean, spread between subjects, spread between sequences of one subject).
 _POSTURE = {
-    "lean": (4.0, 4.5, 0.8), "lean_swing": (1.2, 0.7, 0.2), "trunk_roll": (1.5, 2.2, 0.3),
-    "trunk_rotation": (6.0, 3.0, 0.5), "pelvic_list": (4.0, 2.0, 0.3),
-    "pelvic_rotation": (5.0, 2.5, 0.4), "pelvic_tilt": (6.0, 3.0, 0.5),
-    "sway": (0.022, 0.012, 0.002), "step_width": (0.10, 0.035, 0.006),
-    "circumduction": (0.010, 0.014, 0.003), "head_pitch": (4.0, 9.0, 1.5),
-    "head_nod": (1.0, 1.2, 0.2), "shrug": (0.0, 0.014, 0.002),
+    "lean": (4.0, 4.0, 1.3), "lean_swing": (1.2, 0.7, 0.2), "trunk_roll": (1.5, 2.2, 0.4),
+    "trunk_rotation": (6.0, 3.5, 0.8), "pelvic_list": (4.0, 2.2, 0.4),
+    "pelvic_rotation": (5.0, 2.8, 0.6), "pelvic_tilt": (6.0, 3.0, 0.8),
+    "sway": (0.024, 0.014, 0.003), "step_width": (0.10, 0.035, 0.008),
+    "circumduction": (0.010, 0.014, 0.003), "head_pitch": (4.0, 8.0, 3.5),
+    "head_nod": (1.0, 1.2, 0.3), "shrug": (0.0, 0.014, 0.004),
 }  # fmt: skip
 _POSITIVE = ("sway", "step_width", "trunk_rotation", "lean_swing")
 
@@ -113,10 +113,13 @@ _BETWEEN = {
     "hip": (4.0, 0.13, 0.012), "knee": (4.0, 0.12, 0.015), "ankle": (3.5, 0.20, 0.015),
     "shoulder": (7.0, 0.45, 0.035), "elbow": (13.0, 0.45, 0.040),
 }  # fmt: skip
+# Legs repeat themselves from walk to walk; arms, free of load, do so far less.
 _WITHIN = {
-    "hip": (0.7, 0.03, 0.003), "knee": (0.8, 0.03, 0.003), "ankle": (0.8, 0.04, 0.003),
-    "shoulder": (1.5, 0.09, 0.008), "elbow": (2.5, 0.09, 0.008),
+    "hip": (0.9, 0.03, 0.003), "knee": (0.9, 0.03, 0.003), "ankle": (1.0, 0.05, 0.004),
+    "shoulder": (3.0, 0.18, 0.012), "elbow": (6.0, 0.20, 0.014),
 }  # fmt: skip
+_TOE_OUT = (7.0, 5.0, 1.2)  # degrees: mean, spread between subjects, between sequences
+_ARM_OUT = (8.0, 4.0, 2.0)
 _ASYMMETRY = 0.30  # share of a joint's spread that differs between the sides
 
 
@@ -157,12 +160,12 @@ def _draw_dynamics(rng: np.random.Generator, body: Body) -> Dynamics:
     posture = {name: mean + between * _bounded(rng) for name, (mean, between, _) in _POSTURE.items()}
     for name in _POSITIVE:
         posture[name] = max(posture[name], 0.3 * _POSTURE[name][0])
-    toe_out, arm_out = rng.normal(7.0, 5.0), rng.normal(8.0, 4.0)
+    toe_out, arm_out = (mean + between * _bounded(rng) for mean, between, _ in (_TOE_OUT, _ARM_OUT))
     return Dynamics(
         cycle=float(1.08 * np.sqrt(legs) * np.exp(0.08 * _bounded(rng))),
         curves=_perturb(curves, _BETWEEN, rng, shape=0.07),
-        toe_out=(toe_out + rng.normal(0, 2.0), toe_out + rng.normal(0, 2.0)),
-        arm_out=(max(2.0, arm_out + rng.normal(0, 1.5)), max(2.0, arm_out + rng.normal(0, 1.5))),
+        toe_out=_sides((toe_out, toe_out), 2.0, rng),
+        arm_out=_sides((arm_out, arm_out), 1.5, rng, least=2.0),
         **posture,
     )
 
@@ -177,7 +180,11 @@ def vary(dynamics: Dynamics, rng: np.random.Generator) -> Dynamics:
         name: getattr(dynamics, name) + within * _bounded(rng)
         for name, (_, _, within) in _POSTURE.items()
     }
-    return replace(dynamics, cycle=dynamics.cycle * (1 - pace), curves=curves, **posture)
+    return replace(
+        dynamics, cycle=dynamics.cycle * (1 - pace), curves=curves,
+        toe_out=_sides(dynamics.toe_out, _TOE_OUT[2], rng),
+        arm_out=_sides(dynamics.arm_out, _ARM_OUT[2], rng, least=1.0), **posture,
+    )  # fmt: skip
 
 
 def _perturb(
@@ -199,6 +206,14 @@ def _perturb(
             series[0] += offset * a
             series[1:] *= np.exp(scale * b - 2j * np.pi * orders * delay * c) * (1 + bend)
     return changed
+
+
+def _sides(
+    usual: tuple[float, float], spread: float, rng: np.random.Generator, least: float = -90.0
+) -> tuple[float, float]:
+    """Vary the left and the right value, each for itself."""
+    left, right = (max(least, value + spread * _bounded(rng)) for value in usual)
+    return left, right
 
 
 def _bounded(rng: np.random.Generator) -> float:

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 _DIRECTIONS = 20  # corners of an outline
 _SHIFT = 4  # fixed-point bits of pixel coordinates
 # Brightness of a part from its edge to its middle, with the share of the radius left at each step.
-_TONES = ((86, 1.0), (118, 0.70), (142, 0.36))
+_TONES = ((98, 1.0), (120, 0.70), (140, 0.36))
 _FULL = 128.0  # brightness that shows the palette's own colour
 
 
