@@ -23,8 +23,8 @@ ARRAY_ENDINGS = (".pkl", ".npy")
 Media = Literal["frames", "video", "arrays"]
 FieldName = Literal["subject", "type", "view", "frame"]
 # A shape is matched by a regular expression made from it: short, so that no name is slow to match.
-Shape = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[^/\\\0{}\[\]]+$")]
-PlainName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^/\\\0{}]+$")]
+Shape = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[^/\\\x00{}\[\]]+$")]
+PlainName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^/\\\x00{}]+$")]
 
 
 class _Strict(BaseModel):

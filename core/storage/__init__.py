@@ -1,0 +1,1 @@
+"""Prepared datasets on disk: HDF5 shards with an index."""

@@ -1,0 +1,209 @@
+"""From whole shards to a complete store: resuming, finishing, joining parts."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from core.errors import StoreError
+from core.files import PARTIAL_SUFFIX, output_error
+from core.storage.codecs import FRAME_BYTES
+from core.storage.layout import (
+    INDEX_NAME,
+    LEFT_OUT_NAME,
+    PLAN_NAME,
+    STORE_NAME,
+    Finding,
+    IndexFile,
+    IndexShard,
+    LeftOutFile,
+    Plan,
+    ReasonCount,
+    ShardFile,
+    StoreFile,
+    read_json,
+    shard_name,
+    shard_report_name,
+    write_json,
+)
+
+SEQUENCE_LEFT_OUT = "sequence left out"
+FRAMES_LEFT_OUT = "frames left out"
+NOT_SUPERVISED = "frames kept without silhouette"
+REPLACE = "Add --replace to delete it and start anew, or choose another --workspace."
+
+
+def begin(folder: Path, plan: Plan, *, replace: bool) -> bool:
+    """Make a folder ready for the shards of a plan; the caller holds its lock.
+
+    Args:
+        folder: The store's folder.
+        plan: What is going to be written.
+        replace: Delete what is there, unless it is the same work not yet complete.
+
+    Returns:
+        True where the same work is complete already.
+
+    Raises:
+        StoreError: the folder holds other work and ``replace`` was not given.
+        OutputError: the folder cannot be written to.
+    """
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            found = _plan_of(folder)
+            complete = (folder / STORE_NAME).is_file()
+            same = found is not None and found.same_work(plan)
+            if not replace and not same:
+                raise _other_work(folder, found, plan)
+            if same and complete and not replace:
+                return True
+            if replace and (complete or not same):
+                _delete(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for rest in folder.glob(f".*{PARTIAL_SUFFIX}"):
+            rest.unlink()
+    except OSError as error:
+        raise output_error(error, folder) from error
+    if _plan_of(folder) is None:
+        write_json(folder / PLAN_NAME, plan)
+    return False
+
+
+def _delete(folder: Path) -> None:
+    # The mark of completeness first: whatever happens in between, nothing half reads as whole.
+    (folder / STORE_NAME).unlink(missing_ok=True)
+    shutil.rmtree(folder)
+
+
+def _plan_of(folder: Path) -> Plan | None:
+    path = folder / PLAN_NAME
+    return read_json(path, Plan, REPLACE) if path.is_file() else None
+
+
+def _other_work(folder: Path, found: Plan | None, plan: Plan) -> StoreError:
+    if found is None:
+        return StoreError("The folder holds something else than a store", where=folder,
+                          next_step="Choose another --workspace.")  # fmt: skip
+    what = "another source or a changed one"
+    for name in ("dataset", "form", "codec", "part"):
+        old, new = getattr(found, name), getattr(plan, name)
+        if old != new:
+            what = f"another {name} ({old}, not {new})"
+            break
+    return StoreError(f"The store here was made from {what}", where=folder, next_step=REPLACE)
+
+
+def shard_done(folder: Path, number: int) -> ShardFile | None:
+    """The description of a shard that is whole, else None.
+
+    The description is written after the shard, so it vouches for it; a shard that was taken away or
+    cut since then does not count.
+    """
+    path, shard = folder / shard_report_name(number), folder / shard_name(number)
+    if not path.is_file() or not shard.is_file():
+        return None
+    try:
+        found = read_json(path, ShardFile, REPLACE)
+    except StoreError:
+        return None
+    return found if shard.stat().st_size == found.bytes else None
+
+
+def finish(folder: Path, plan: Plan, beside: Sequence[Finding]) -> StoreFile:
+    """Write index, report and, last, the mark of completeness.
+
+    Args:
+        folder: The folder with all shards of the plan.
+        plan: The plan.
+        beside: Findings that belong to no shard.
+
+    Raises:
+        StoreError: shards are missing.
+    """
+    index, findings, facts = _gather(folder, plan)
+    findings = sorted([*beside, *findings], key=lambda found: (found.sequence, found.reason))
+    summary = summarise(findings)
+    write_json(folder / LEFT_OUT_NAME, LeftOutFile(summary=summary, findings=tuple(findings)))
+    write_json(folder / INDEX_NAME, index)
+    digest = hashlib.sha256((folder / INDEX_NAME).read_bytes()).hexdigest()
+    sequences, valid, measured, error = facts
+    frames = sum(shard.frames for shard in index.shards)
+    info = StoreFile(
+        plan=plan,
+        sequences=sequences,
+        frames=frames,
+        valid=valid,
+        bytes=sum(shard.bytes for shard in index.shards),
+        raw_bytes=frames * FRAME_BYTES,
+        psnr=_psnr(error / measured) if measured else None,
+        index=digest,
+        left_out_sequences=len(
+            {found.sequence for found in findings if found.effect == SEQUENCE_LEFT_OUT}
+        ),
+        left_out_frames=_frames_of(findings, FRAMES_LEFT_OUT),
+        unsupervised_frames=_frames_of(findings, NOT_SUPERVISED),
+    )
+    write_json(folder / STORE_NAME, info)
+    return info
+
+
+def _gather(
+    folder: Path, plan: Plan
+) -> tuple[IndexFile, list[Finding], tuple[int, int, int, float]]:
+    shards: list[IndexShard] = []
+    findings: list[Finding] = []
+    sequences, valid, measured, error = 0, 0, 0, 0.0
+    for number in plan.shard_numbers():
+        found = shard_done(folder, number)
+        if found is None:
+            raise StoreError(
+                f"Shard {number} is missing", where=folder,
+                next_step="Run the same `lmgait prepare` again.",
+            )  # fmt: skip
+        shards.append(
+            IndexShard(
+                number=number,
+                sha256=found.sha256,
+                bytes=found.bytes,
+                frames=found.frames,
+                sequences=found.sequences,
+            )
+        )
+        findings += found.left_out
+        sequences += len(found.sequences)
+        valid += found.valid
+        measured += found.fidelity.frames
+        error += found.fidelity.squared_error
+    return IndexFile(shards=tuple(shards)), findings, (sequences, valid, measured, error)
+
+
+def _psnr(error: float) -> float:
+    return round(10 * math.log10(255**2 / max(error, 1e-6)), 3)
+
+
+def _frames_of(findings: Iterable[Finding], effect: str) -> int:
+    return sum(found.frames for found in findings if found.effect == effect)
+
+
+def summarise(findings: Iterable[Finding]) -> tuple[ReasonCount, ...]:
+    """Count findings by effect and reason, the gravest effect first."""
+    order = (SEQUENCE_LEFT_OUT, FRAMES_LEFT_OUT, NOT_SUPERVISED)
+    counts: dict[tuple[str, str], tuple[int, int]] = {}
+    for found in findings:
+        sequences, frames = counts.get((found.effect, found.reason), (0, 0))
+        counts[(found.effect, found.reason)] = (sequences + 1, frames + found.frames)
+    ranked = sorted(
+        counts, key=lambda key: (order.index(key[0]) if key[0] in order else len(order), *key)
+    )
+    return tuple(
+        ReasonCount(
+            effect=effect,
+            reason=reason,
+            sequences=counts[(effect, reason)][0],
+            frames=counts[(effect, reason)][1],
+        )
+        for effect, reason in ranked
+    )

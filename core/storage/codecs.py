@@ -1,0 +1,195 @@
+"""How frames lie in a shard: three or four HDF5 datasets, every chunk with its checksum.
+
+``rgb`` (lossless)
+    uint8 [N, 256, 128, 3], one frame a chunk, so that a clip reads its own frames only. A pixel is
+    stored as the difference (modulo 256) to the pixel above it, bit-shuffled and packed with LZ4:
+    on crops half the bytes of packing alone. Attribute ``prediction`` is ``up``.
+``rgb`` (jpeg)
+    uint8 [bytes]: JPEG files end to end, frame i from ``offsets[i]`` to ``offsets[i + 1]``.
+``silhouettes``
+    uint8 [N, 4096]: 256 x 128 bits, most significant first.
+``valid``
+    uint8 [N]: 1 where the frame has a usable silhouette.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, Protocol
+
+import cv2
+import h5py
+import hdf5plugin
+import numpy as np
+from numpy.typing import NDArray
+
+from core.records import FRAME_HEIGHT, FRAME_WIDTH
+from core.storage.layout import CodecName, Fidelity
+
+FRAME_SHAPE = (FRAME_HEIGHT, FRAME_WIDTH, 3)
+FRAME_BYTES = FRAME_HEIGHT * FRAME_WIDTH * 3
+MASK_BYTES = FRAME_HEIGHT * FRAME_WIDTH // 8
+MASK_CHUNK = 16
+FLAG_CHUNK = 1024
+BLOB_CHUNK = 64 * 1024
+JPEG_QUALITY = 90
+MEASURE_EVERY = 16
+
+Block = NDArray[np.uint8]
+
+
+class DamageError(Exception):
+    """Content that cannot be what a writer here wrote."""
+
+
+class Codec(Protocol):
+    """Writes and reads the RGB frames of a shard."""
+
+    def create(self, file: h5py.File) -> None:
+        """Make the datasets."""
+
+    def append(self, file: h5py.File, rgb: Block, start: int) -> None:
+        """Add frames uint8 [n, 256, 128, 3], the first of which is frame ``start``."""
+
+    def check(self, file: h5py.File, frames: int) -> None:
+        """Compare what the datasets declare with the number of frames, before anything is read."""
+
+    def read(self, file: h5py.File, start: int, out: Block) -> None:
+        """Fill ``out`` uint8 [n, 256, 128, 3] with frames from ``start``."""
+
+    def fidelity(self) -> Fidelity:
+        """How near the frames appended so far come to the true ones."""
+
+
+def codec(name: CodecName) -> Codec:
+    """A codec by name."""
+    return Lossless() if name == "lossless" else Jpeg()
+
+
+def create_dataset(
+    file: h5py.File, name: str, shape: tuple[int, ...], chunk: int, **more: object
+) -> Any:  # noqa: ANN401
+    """Make a growing dataset with checksums and without times."""
+    return file.create_dataset(
+        name,
+        shape=(0, *shape),
+        maxshape=(None, *shape),
+        chunks=(chunk, *shape),
+        fletcher32=True,
+        track_times=False,
+        **more,
+    )
+
+
+def dataset(file: h5py.File, name: str, dtype: str, chunks: tuple[int, ...], length: int) -> Any:  # noqa: ANN401
+    """A dataset of the declared type, chunks and length, and stored in this very file.
+
+    Raises:
+        DamageError: it is missing or anything else.
+    """
+    link = file.get(name, getlink=True)
+    if not isinstance(link, h5py.HardLink):
+        raise DamageError(f"`{name}` is missing or lies elsewhere")
+    found = file[name]
+    if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
+        raise DamageError(f"`{name}` is no plain dataset")
+    shape = (length, *chunks[1:])
+    if found.dtype != np.dtype(dtype) or found.shape != shape or found.chunks != chunks:
+        raise DamageError(f"`{name}` declares {found.dtype} {found.shape} instead of {shape}")
+    # Chunks that were never written read as zeros: a file may declare far more than it holds.
+    if found.id.get_num_chunks() != -(-length // chunks[0]):
+        raise DamageError(f"`{name}` lacks chunks")
+    return found
+
+
+class Lossless:
+    """Exact frames."""
+
+    def create(self, file: h5py.File) -> None:
+        """Make ``rgb``."""
+        made = create_dataset(
+            file, "rgb", FRAME_SHAPE, 1, dtype="u1", **hdf5plugin.Bitshuffle(cname="lz4")
+        )
+        made.attrs["prediction"] = "up"
+
+    def append(self, file: h5py.File, rgb: Block, start: int) -> None:
+        """Add frames."""
+        differences = rgb.copy()
+        differences[:, 1:] -= rgb[:, :-1]
+        target = file["rgb"]
+        target.resize(start + len(rgb), axis=0)
+        target[start:] = differences
+
+    def check(self, file: h5py.File, frames: int) -> None:
+        """Compare shape, type and chunks."""
+        found = dataset(file, "rgb", "u1", (1, *FRAME_SHAPE), frames)
+        if found.attrs.get("prediction") != "up":
+            raise DamageError("`rgb` has an unknown prediction")
+
+    def read(self, file: h5py.File, start: int, out: Block) -> None:
+        """Read chunk by chunk and undo the prediction."""
+        file["rgb"].read_direct(out, np.s_[start : start + len(out)])
+        np.add.accumulate(out, axis=1, dtype=np.uint8, out=out)
+
+    def fidelity(self) -> Fidelity:
+        """Nothing is lost, so nothing is measured."""
+        return Fidelity()
+
+
+class Jpeg:
+    """JPEG frames of quality 90 with halved colour resolution."""
+
+    def __init__(self) -> None:
+        self._measured, self._squared_error = 0, 0.0
+
+    def create(self, file: h5py.File) -> None:
+        """Make ``rgb`` and ``offsets``."""
+        create_dataset(file, "rgb", (), BLOB_CHUNK, dtype="u1")
+        made = create_dataset(file, "offsets", (), FLAG_CHUNK, dtype="u8")
+        made.resize(1, axis=0)
+        made[0] = 0
+
+    def append(self, file: h5py.File, rgb: Block, start: int) -> None:
+        """Compress and add frames, measuring every 16th."""
+        files = [self._compressed(frame, start + i) for i, frame in enumerate(rgb)]
+        offsets, blob = file["offsets"], file["rgb"]
+        begin = int(offsets[start])
+        ends = begin + np.cumsum([len(content) for content in files])
+        offsets.resize(start + len(rgb) + 1, axis=0)
+        offsets[start + 1 :] = ends
+        blob.resize(int(ends[-1]), axis=0)
+        blob[begin:] = np.concatenate(files)
+
+    def _compressed(self, frame: Block, number: int) -> Block:
+        bgr = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
+        _, content = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
+        if number % MEASURE_EVERY == 0:
+            back = np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR), np.float64)
+            error = np.square(back - bgr).mean()
+            self._measured += 1
+            self._squared_error += float(error)
+        return np.asarray(content, np.uint8).reshape(-1)
+
+    def check(self, file: h5py.File, frames: int) -> None:
+        """Compare shapes, types and offsets."""
+        offsets = dataset(file, "offsets", "u8", (FLAG_CHUNK,), frames + 1)[:]
+        sizes = np.diff(offsets.astype(np.float64))
+        if offsets[0] != 0 or (sizes < 1).any() or (sizes > 4 * FRAME_BYTES).any():
+            raise DamageError("`offsets` do not increase")
+        dataset(file, "rgb", "u1", (BLOB_CHUNK,), int(offsets[-1]))
+
+    def read(self, file: h5py.File, start: int, out: Block) -> None:
+        """Read the files of the frames at once and decode them."""
+        offsets = file["offsets"][start : start + len(out) + 1]
+        base = int(offsets[0])
+        blob = file["rgb"][base : int(offsets[-1])]
+        for place, (begin, end) in enumerate(pairwise(offsets)):
+            content = blob[int(begin) - base : int(end) - base]
+            frame = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB)
+            if frame is None or frame.shape != FRAME_SHAPE:
+                raise DamageError(f"frame {start + place} is no JPEG of 256 x 128")
+            out[place] = frame
+
+    def fidelity(self) -> Fidelity:
+        """The error measured so far."""
+        return Fidelity(frames=self._measured, squared_error=self._squared_error)

@@ -1,0 +1,264 @@
+"""What a store's folder holds, and the JSON files in it.
+
+::
+
+    <store>/
+        plan.json           what it is made from: written first
+        shard-00000.h5      frames, see core.storage.codecs
+        shard-00000.json    what is in the shard, its hash, what was left out
+        index.json          all sequences
+        left-out.json       what was left out and why
+        store.json          written last: a store without it is not complete
+
+Every file has a ``format`` number. All content follows from the source and the settings alone (no
+times, no machine), so that the same preparation gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from core.errors import StoreError
+from core.files import write_text
+
+FORMAT = 1
+# Frames of a shard: the unit of work, of resuming and of splitting over machines (60 MB or so).
+SHARD_FRAMES = 1024
+MAX_SEQUENCE_FRAMES = 20_000
+MAX_JSON_BYTES = 256 * 2**20
+
+PLAN_NAME, INDEX_NAME = "plan.json", "index.json"
+STORE_NAME, LEFT_OUT_NAME = "store.json", "left-out.json"
+
+CodecName = Literal["lossless", "jpeg"]
+
+
+def _plain_name(name: str) -> str:
+    if not name or name in (".", "..") or set(name) & set("/\\\0") or len(name) > 200:
+        raise ValueError(f"{name!r} is no name of a subject, type or view")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_plain_name)]
+Count = Annotated[int, Field(ge=0, le=10**12)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Plan(_File):
+    """What a store is (to be) made from and how.
+
+    Attributes:
+        dataset: Name of the dataset.
+        form: Name of the source's form.
+        label: The form in words, printed under tables.
+        framing: ``crop`` or ``scene``: whether frames were crops, or cut by the silhouette's box.
+        codec: How RGB is stored.
+        height: Pixels of a stored frame.
+        width: Pixels of a stored frame.
+        source: Hash of the names of everything that the source holds.
+        shards: Number of shards of the whole dataset.
+        part: ``[i, n]`` where this folder holds the shards i - 1, i - 1 + n, ... only.
+        tool: Version of lmgait.
+    """
+
+    format: Literal[1] = 1
+    dataset: Name
+    form: str
+    label: str
+    framing: Literal["crop", "scene"]
+    codec: CodecName
+    height: Literal[256] = 256
+    width: Literal[128] = 128
+    source: Sha256
+    shards: Annotated[int, Field(ge=1, le=10**6)]
+    part: tuple[int, int] | None = None
+    tool: str
+
+    def same_work(self, other: Plan) -> bool:
+        """Whether two plans give the same store (the versions of lmgait may differ)."""
+        return self.model_copy(update={"tool": other.tool}) == other
+
+    def shard_numbers(self) -> range:
+        """Numbers of the shards that belong into this folder."""
+        if self.part is None:
+            return range(self.shards)
+        return range(self.part[0] - 1, self.shards, self.part[1])
+
+
+class Entry(_File):
+    """A sequence in a shard: frames ``start`` to ``start + frames``."""
+
+    subject: Name
+    type: Name
+    view: Name
+    start: Annotated[int, Field(ge=0, le=10**9)]
+    frames: Annotated[int, Field(ge=1, le=MAX_SEQUENCE_FRAMES)]
+
+
+class Finding(_File):
+    """A line of the report of what was left out (see ``core.video.faults.LeftOut``)."""
+
+    sequence: str
+    reason: str
+    effect: str
+    frames: Count
+    files: tuple[str, ...] = ()
+
+
+class Fidelity(_File):
+    """How near lossy frames come to the true ones, measured on every 16th frame.
+
+    Attributes:
+        frames: Number of frames measured.
+        squared_error: Sum over them of the mean squared error of their pixels (0 to 255).
+    """
+
+    frames: Count = 0
+    squared_error: float = 0.0
+
+
+class ShardFile(_File):
+    """What a shard holds."""
+
+    format: Literal[1] = 1
+    number: Count
+    sha256: Sha256
+    bytes: Count
+    frames: Count
+    valid: Count
+    fidelity: Fidelity
+    sequences: tuple[Entry, ...]
+    left_out: tuple[Finding, ...]
+
+
+class IndexShard(_File):
+    """A shard in the index."""
+
+    number: Count
+    sha256: Sha256
+    bytes: Count
+    frames: Count
+    sequences: tuple[Entry, ...]
+
+
+class IndexFile(_File):
+    """All shards and sequences of a store."""
+
+    format: Literal[1] = 1
+    shards: tuple[IndexShard, ...]
+
+
+class StoreFile(_File):
+    """Facts on a complete store.
+
+    Attributes:
+        plan: What it was made from.
+        sequences: Number of sequences.
+        frames: Number of frames.
+        valid: Number of frames with a usable silhouette.
+        bytes: Size of the shards.
+        raw_bytes: Size of the RGB frames without a codec.
+        psnr: Peak signal-to-noise ratio of the RGB frames in dB, where the codec is lossy.
+        index: SHA-256 of ``index.json``.
+        left_out_sequences: Number of sequences left out.
+        left_out_frames: Number of frames left out of sequences that were taken.
+        unsupervised_frames: Number of frames kept without a usable silhouette.
+    """
+
+    format: Literal[1] = 1
+    plan: Plan
+    sequences: Count
+    frames: Count
+    valid: Count
+    bytes: Count
+    raw_bytes: Count
+    psnr: float | None
+    index: Sha256
+    left_out_sequences: Count
+    left_out_frames: Count
+    unsupervised_frames: Count
+
+
+class ReasonCount(_File):
+    """How often one reason was met."""
+
+    reason: str
+    effect: str
+    sequences: Count
+    frames: Count
+
+
+class LeftOutFile(_File):
+    """The whole report: by reason, then line by line."""
+
+    format: Literal[1] = 1
+    summary: tuple[ReasonCount, ...]
+    findings: tuple[Finding, ...]
+
+
+Model = TypeVar("Model", bound=_File)
+
+
+def shard_name(number: int) -> str:
+    """File name of a shard."""
+    return f"shard-{number:05d}.h5"
+
+
+def shard_report_name(number: int) -> str:
+    """File name of a shard's description."""
+    return f"shard-{number:05d}.json"
+
+
+def write_json(path: Path, content: _File) -> None:
+    """Write one of the files above, whole or not at all."""
+    write_text(path, content.model_dump_json(indent=1) + "\n")
+
+
+def read_json(path: Path, model: type[Model], next_step: str) -> Model:
+    """Read one of the files above.
+
+    Raises:
+        StoreError: it is missing, damaged, or of another format.
+    """
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise StoreError("The file is too large", where=path, next_step=next_step)
+        content = path.read_bytes()
+    except OSError as error:
+        raise StoreError(
+            f"Cannot read the store: {error.strerror or error}", where=path, next_step=next_step
+        ) from error
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        _refuse_other_format(content, path)
+        fault = error.errors()[0]
+        key = ".".join(str(part) for part in fault["loc"]) or "its JSON"
+        raise StoreError(
+            f"The store's file is damaged: {key}: {fault['msg']}", where=path, next_step=next_step
+        ) from error
+
+
+class _AnyFile(BaseModel):
+    format: int
+
+
+def _refuse_other_format(content: bytes, path: Path) -> None:
+    try:
+        found = _AnyFile.model_validate_json(content).format
+    except ValidationError:
+        return
+    if found != FORMAT:
+        age = "newer" if found > FORMAT else "older"
+        raise StoreError(
+            f"The store has the {age} format {found}; this lmgait reads format {FORMAT}",
+            where=path,
+            next_step="Prepare it again with --replace, or use the lmgait that made it.",
+        )

@@ -1,0 +1,188 @@
+"""One shard: written once, read in parts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import StoreError
+from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceFrames, SequenceKey
+from core.storage.codecs import (
+    FLAG_CHUNK,
+    FRAME_SHAPE,
+    MASK_BYTES,
+    MASK_CHUNK,
+    DamageError,
+    codec,
+    create_dataset,
+    dataset,
+)
+from core.storage.layout import CodecName, Entry, Fidelity
+
+# The file format of HDF5 1.10 has checksums on its own structures, and is the same in later ones.
+HDF5_FORMAT = ("v110", "v110")
+REPAIR = "Delete this shard's two files and run the same `lmgait prepare` again to make it anew."
+
+
+class ShardWriter:
+    """Writes sequences to a new shard file, a batch of frames at a time.
+
+    Args:
+        path: The file; an existing one is overwritten.
+        name: The codec.
+    """
+
+    def __init__(self, path: Path, name: CodecName) -> None:
+        self._file: Any = h5py.File(path, "w", libver=HDF5_FORMAT, rdcc_nbytes=0)
+        self._codec = codec(name)
+        self._codec.create(self._file)
+        packing = {"compression": "gzip", "compression_opts": 4}
+        create_dataset(self._file, "silhouettes", (MASK_BYTES,), MASK_CHUNK, dtype="u1", **packing)
+        create_dataset(self._file, "valid", (), FLAG_CHUNK, dtype="u1")
+        self._entries: list[Entry] = []
+        self._frames, self.valid = 0, 0
+        self._masks: list[NDArray[np.uint8]] = []
+        self._flags: list[NDArray[np.bool_]] = []
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._write_masks()
+        finally:
+            self._file.close()
+
+    def add(self, key: SequenceKey, batches: Iterator[SequenceFrames]) -> int:
+        """Write one sequence; nothing at all if there is no batch.
+
+        Returns:
+            The number of frames written.
+        """
+        start = self._frames
+        for batch in batches:
+            self._codec.append(self._file, batch.rgb, self._frames)
+            flat = batch.silhouettes.reshape(len(batch.valid), -1)
+            self._masks.append(np.packbits(flat, axis=1))
+            self._flags.append(batch.valid.copy())
+            self._frames += len(batch.valid)
+        frames = self._frames - start
+        if frames:
+            subject, kind, view = key
+            self._entries.append(
+                Entry(subject=subject, type=kind, view=view, start=start, frames=frames)
+            )
+        return frames
+
+    def _write_masks(self) -> None:
+        # At 4 KB a frame they fit into memory, and written at once no chunk is packed twice.
+        masks = np.concatenate(self._masks) if self._masks else np.zeros((0, MASK_BYTES), np.uint8)
+        flags = np.concatenate(self._flags) if self._flags else np.zeros(0, np.bool_)
+        self.valid = int(flags.sum())
+        for name, content in (("silhouettes", masks), ("valid", flags.astype(np.uint8))):
+            self._file[name].resize(self._frames, axis=0)
+            self._file[name][...] = content
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The sequences written so far."""
+        return tuple(self._entries)
+
+    @property
+    def frames(self) -> int:
+        """The number of frames written so far."""
+        return self._frames
+
+    def fidelity(self) -> Fidelity:
+        """How near lossy frames come to the true ones."""
+        return self._codec.fidelity()
+
+
+class ShardReader:
+    """Reads frames of a shard; the file stays open until :meth:`close`.
+
+    Args:
+        path: The file.
+        name: The codec.
+        frames: The number of frames that the index declares.
+
+    Raises:
+        StoreError: the file is missing, damaged, or declares anything else than the index.
+    """
+
+    def __init__(self, path: Path, name: CodecName, frames: int) -> None:
+        self._path, self._frames = path, frames
+        self._codec = codec(name)
+        with self._explained(None):
+            self._file: Any = h5py.File(path, "r", rdcc_nbytes=0, locking=False)
+        try:
+            with self._explained(None):
+                self._codec.check(self._file, frames)
+                dataset(self._file, "silhouettes", "u1", (MASK_CHUNK, MASK_BYTES), frames)
+                dataset(self._file, "valid", "u1", (FLAG_CHUNK,), frames)
+        except StoreError:
+            self._file.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def read(self, runs: Sequence[tuple[int, int]], sequence: SequenceKey) -> SequenceFrames:
+        """Read runs of frames, one after the other.
+
+        Args:
+            runs: (first, end) of each run, counted in the shard.
+            sequence: What they belong to, for messages.
+
+        Raises:
+            StoreError: the content is damaged.
+        """
+        total = sum(end - first for first, end in runs)
+        rgb = np.empty((total, *FRAME_SHAPE), np.uint8)
+        packed = np.empty((total, MASK_BYTES), np.uint8)
+        valid = np.empty(total, np.uint8)
+        place = 0
+        with self._explained(sequence):
+            for first, end in runs:
+                rows = np.s_[place : place + end - first]
+                self._codec.read(self._file, first, rgb[rows])
+                self._file["silhouettes"].read_direct(packed, np.s_[first:end], rows)
+                self._file["valid"].read_direct(valid, np.s_[first:end], rows)
+                place += end - first
+        masks = np.unpackbits(packed, axis=1).view(np.bool_)
+        shape = (total, FRAME_HEIGHT, FRAME_WIDTH)
+        return SequenceFrames(rgb, masks.reshape(shape), valid.astype(np.bool_))
+
+    @contextmanager
+    def _explained(self, sequence: SequenceKey | None) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise StoreError("A shard is missing", where=self._path, next_step=REPAIR) from error
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError, DamageError) as error:
+            # HDF5 tells damage in all of these, depending on where it stumbles.
+            place = "" if sequence is None else f" in sequence {sequence}"
+            raise StoreError(
+                f"The shard is damaged{place}: {error}", where=self._path, next_step=REPAIR
+            ) from error
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,0 +1,206 @@
+"""A prepared dataset, opened for reading."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from core.errors import StoreError
+from core.records import SequenceFrames, SequenceInfo, SequenceKey
+from core.storage.layout import (
+    INDEX_NAME,
+    PLAN_NAME,
+    STORE_NAME,
+    IndexFile,
+    StoreFile,
+    read_json,
+    shard_name,
+)
+from core.storage.shard import ShardReader
+
+MAX_OPEN_FILES = 16
+
+
+class Store:
+    """A complete store; made by :meth:`open`.
+
+    Files are opened when they are first read, at most 16 at a time, and by each process for itself:
+    a store may be handed to worker processes, forked or spawned.
+
+    Attributes:
+        path: Its folder.
+        info: Facts on it: counts, form of the source, codec, version of lmgait.
+        sequences: Its sequences, sorted by key.
+    """
+
+    def __init__(self, path: Path, info: StoreFile, index: IndexFile) -> None:
+        self.path, self.info = path, info
+        self._index = index
+        places = sorted(
+            (SequenceKey(entry.subject, entry.type, entry.view), number, entry.start, entry.frames)
+            for number, shard in enumerate(index.shards)
+            for entry in shard.sequences
+        )
+        self.sequences = tuple(SequenceInfo(key, frames) for key, _, _, frames in places)
+        self._places = [(shard, start) for _, shard, start, _ in places]
+        self._open: OrderedDict[int, ShardReader] = OrderedDict()
+        self._process = os.getpid()
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """Open the store in ``path``.
+
+        Raises:
+            StoreError: it is missing, not complete, damaged, or of another format.
+        """
+        path = Path(path)
+        info_path = path / STORE_NAME
+        if not info_path.is_file():
+            raise _not_there(path)
+        step = "Prepare it again with --replace."
+        info = read_json(info_path, StoreFile, step)
+        index_path = path / INDEX_NAME
+        index = read_json(index_path, IndexFile, step)
+        if hashlib.sha256(index_path.read_bytes()).hexdigest() != info.index:
+            raise StoreError("The store's index is damaged", where=index_path, next_step=step)
+        if fault := _index_fault(info, index):
+            raise StoreError(f"The store's index is wrong: {fault}", where=index_path,
+                             next_step=step)  # fmt: skip
+        return cls(path, info, index)
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the index, which holds the hashes of all shards."""
+        return self.info.index
+
+    @property
+    def shards(self) -> IndexFile:
+        """The shards with their hashes, as the index lists them."""
+        return self._index
+
+    def describe(self) -> str:
+        """One line for under a table: what the store was made from, and how."""
+        info, plan = self.info, self.info.plan
+        cut = "person crops" if plan.framing == "crop" else "scenes cut by the silhouette's box"
+        loss = "" if info.psnr is None else f" at {info.psnr:.1f} dB"
+        return (
+            f"{plan.dataset}: {plan.label}; {cut}, fitted to {plan.height}x{plan.width}; "
+            f"{plan.codec}{loss}; {info.sequences:,} sequences, {info.frames:,} frames; "
+            f"lmgait {plan.tool}; {self.fingerprint[:12]}"
+        )
+
+    def read(self, index: int, frames: slice | Sequence[int] | None = None) -> SequenceFrames:
+        """Read a sequence, or some of its frames; nothing else is decoded.
+
+        Args:
+            index: Position in :attr:`sequences`.
+            frames: Which frames, in the order wanted; all of them by default.
+
+        Raises:
+            IndexError: there is no such sequence or frame.
+            StoreError: the shard is missing or damaged.
+        """
+        info = self.sequences[index]
+        shard, start = self._places[index]
+        wanted = _wanted(frames, info.frames)
+        runs = _runs(wanted)
+        moved = [(start + first, start + end) for first, end in runs]
+        found = self._reader(shard).read(moved, info.key)
+        return (
+            found
+            if sum(end - first for first, end in runs) == len(wanted) and (_in_order(wanted))
+            else _arranged(found, wanted)
+        )
+
+    def close(self) -> None:
+        """Close all files; they open again when needed."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": OrderedDict()}
+
+    def _reader(self, shard: int) -> ShardReader:
+        if self._process != os.getpid():
+            # Handles that came through a fork belong to the parent: forget, don't close them.
+            self._open, self._process = OrderedDict(), os.getpid()
+        reader = self._open.get(shard)
+        if reader is None:
+            entry = self._index.shards[shard]
+            path = self.path / shard_name(entry.number)
+            reader = ShardReader(path, self.info.plan.codec, entry.frames)
+            self._open[shard] = reader
+            if len(self._open) > MAX_OPEN_FILES:
+                self._open.popitem(last=False)[1].close()
+        self._open.move_to_end(shard)
+        return reader
+
+
+def _wanted(frames: slice | Sequence[int] | None, count: int) -> Sequence[int]:
+    if frames is None:
+        return range(count)
+    if isinstance(frames, slice):
+        return range(count)[frames]
+    wanted = [int(frame) for frame in frames]
+    if any(not 0 <= frame < count for frame in wanted):
+        raise IndexError(f"frames {min(wanted)} to {max(wanted)} of a sequence of {count}")
+    return wanted
+
+
+def _in_order(wanted: Sequence[int]) -> bool:
+    return all(a < b for a, b in pairwise(wanted))
+
+
+def _runs(wanted: Sequence[int]) -> list[tuple[int, int]]:
+    """Runs of neighbouring frames that cover ``wanted``, sorted, each frame once."""
+    runs: list[tuple[int, int]] = []
+    for frame in sorted(set(wanted)):
+        if runs and runs[-1][1] == frame:
+            runs[-1] = (runs[-1][0], frame + 1)
+        else:
+            runs.append((frame, frame + 1))
+    return runs
+
+
+def _arranged(found: SequenceFrames, wanted: Sequence[int]) -> SequenceFrames:
+    place = {frame: position for position, frame in enumerate(sorted(set(wanted)))}
+    order = [place[frame] for frame in wanted]
+    return SequenceFrames(found.rgb[order], found.silhouettes[order], found.valid[order])
+
+
+def _not_there(path: Path) -> StoreError:
+    command = f"lmgait prepare {path.name} FOLDER"
+    if (path / PLAN_NAME).is_file():
+        return StoreError(
+            "The store is not complete", where=path,
+            next_step=f"Run the same `{command}` again: it goes on where it stopped.",
+        )  # fmt: skip
+    return StoreError("There is no store here", where=path, next_step=f"Run `{command}` first.")
+
+
+def _index_fault(info: StoreFile, index: IndexFile) -> str | None:
+    numbers = [shard.number for shard in index.shards]
+    if numbers != sorted(set(numbers)):
+        return "shards are out of order"
+    keys = set()
+    for shard in index.shards:
+        end = 0
+        for entry in shard.sequences:
+            keys.add((entry.subject, entry.type, entry.view))
+            if entry.start != end:
+                return f"{entry.subject}/{entry.type}/{entry.view} starts at the wrong frame"
+            end += entry.frames
+        if end != shard.frames:
+            return f"shard {shard.number} has another number of frames than its sequences"
+    sequences = sum(len(shard.sequences) for shard in index.shards)
+    if len(keys) != sequences or sequences != info.sequences:
+        return "the number of sequences differs"
+    return None
