@@ -1,6 +1,6 @@
 """Which form a folder holds, and where below it each stream lies."""
 
-# ruff: noqa: PTH117, PTH118 - plain strings: millions of names pass here
+# ruff: noqa: PTH117, PTH118, PTH122 - plain strings: millions of names pass here
 from __future__ import annotations
 
 import os
@@ -168,11 +168,11 @@ def _settle(source: Path, form: Form, streams: dict[str, FoundStream]) -> FoundF
     images = masks is not None and {rgb.stream.media, masks.stream.media} == {"frames"}
     if masks is None or not images:
         return FoundForm(form, streams, (), named)
-    shared = set(rgb.roots) & set(masks.roots)
+    alike = os.path.splitext(rgb.stream.path)[0] == os.path.splitext(masks.stream.path)[0]
     places = [(root, rgb.stream) for root in rgb.roots]
-    places += [(root, masks.stream) for root in masks.roots if root not in shared]
+    places += [(root, masks.stream) for root in masks.roots if not alike or root not in rgb.roots]
     looked = {(root, stream.path): _looks_masked(root, stream, form) for root, stream in places}
-    if shared:
+    if alike:
         settled = _by_content(source, form, places, looked, rgb.stream, masks.stream)
     else:
         settled = _checked(source, rgb, masks, looked)
