@@ -1,0 +1,1 @@
+"""Synthetic walkers: identities, motion, clothes, scenes, and datasets made of them."""

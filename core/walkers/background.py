@@ -48,4 +48,6 @@ def _add_clutter(rng: np.random.Generator, image: NDArray[np.float32], horizon: 
         cv2.line(image, (x, y), end, tint, int(rng.integers(1, 5)))
     else:  # something round, such as a bush or a lamp
         centre = (x, int(horizon + rng.normal(0, 0.2) * height))
-        cv2.ellipse(image, centre, (w // 2 + 1, int(w * rng.uniform(0.3, 1)) + 1), 0, 0, 360, tint, -1)
+        cv2.ellipse(
+            image, centre, (w // 2 + 1, int(w * rng.uniform(0.3, 1)) + 1), 0, 0, 360, tint, -1
+        )

@@ -41,18 +41,14 @@ _LANDMARKS: dict[str, tuple[tuple[float, float], ...]] = {
 def normative(joint: str) -> NDArray[np.complex128]:
     """Fourier coefficients of ``joint``: complex [HARMONICS + 1], degrees; see :func:`evaluate`."""
     phase, degrees = np.array(_LANDMARKS[joint]).T
-    closed = CubicSpline(
-        np.append(phase, 1.0), np.append(degrees, degrees[0]), bc_type="periodic"
-    )
+    closed = CubicSpline(np.append(phase, 1.0), np.append(degrees, degrees[0]), bc_type="periodic")
     samples = closed(np.arange(256) / 256)
     series = np.fft.rfft(samples)[: HARMONICS + 1] / 256
     series[1:] *= 2
     return np.asarray(series, dtype=np.complex128)
 
 
-def evaluate(
-    series: NDArray[np.complex128], phase: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def evaluate(series: NDArray[np.complex128], phase: NDArray[np.float64]) -> NDArray[np.float64]:
     """Angles in degrees at ``phase`` [T] (cycles): Re sum_k c_k exp(2 pi i k phase), [..., T]."""
     orders = np.arange(series.shape[-1])
     waves = np.exp(2j * np.pi * orders[:, None] * phase[None, :])

@@ -52,9 +52,7 @@ _SUSTECH_VIEWS = {
     "000-far": View(0.0, 1.6, 14.0, 110.0), "090-near": View(90.0, 1.6, 5.0, 240.0),
     "180-far": View(180.0, 1.6, 14.0, 110.0), "270-far": View(270.0, 1.6, 14.0, 110.0),
 }  # fmt: skip
-_CASIAB_VIEWS = {
-    f"{angle:03d}": View(float(angle), 1.6, 6.0, 135.0) for angle in range(0, 181, 18)
-}
+_CASIAB_VIEWS = {f"{angle:03d}": View(float(angle), 1.6, 6.0, 135.0) for angle in range(0, 181, 18)}
 VIEWS = {"ccpg": _CCPG_VIEWS, "sustech1k": _SUSTECH_VIEWS, "casiab": _CASIAB_VIEWS}
 
 DEFAULT_VIEWS = {
@@ -96,10 +94,10 @@ def condition(dataset: str, kind: str) -> Condition:
     if dataset == "ccpg":
         match = re.fullmatch(r"U(\d)_D(\d)(_BG)?", kind)
         assert match, kind
-        loads = _BAGS if match[3] else ()
-        return Condition(_CCPG_UPPERS[int(match[1])], _CCPG_LOWERS[int(match[2])], loads)
+        garments = _CCPG_UPPERS[int(match[1])], _CCPG_LOWERS[int(match[2])]
+        return Condition(*garments, _BAGS if match[3] else ())
     words = kind.split("-")
-    loads = ()
+    loads: tuple[str, ...] = ()
     for word, carried in (("bg", _BAGS), ("cr", ("box", "case")), ("ub", ("umbrella",))):
         if word in words:
             loads = carried
@@ -128,7 +126,9 @@ def choose(
         return tuple(known)
     for name in wanted:
         if name not in known:
-            near = difflib.get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.4)
+            near = difflib.get_close_matches(
+                name.lower(), [k.lower() for k in known], n=1, cutoff=0.4
+            )
             meant = [k for k in known if near and k.lower() == near[0]]
             raise UsageError(
                 f"There is no {what} '{name}'",

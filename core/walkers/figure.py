@@ -10,8 +10,16 @@ from numpy.typing import NDArray
 from core.walkers.identity import Body
 from core.walkers.motion import Pose
 from core.walkers.outfit import (
-    BAG, CARRIED, FACE, HAIR, LOWER, SHOES, SKIN, UPPER, Outfit,
-)  # fmt: skip
+    BAG,
+    CARRIED,
+    FACE,
+    HAIR,
+    LOWER,
+    SHOES,
+    SKIN,
+    UPPER,
+    Outfit,
+)
 
 Array = NDArray[np.float64]
 
@@ -86,15 +94,16 @@ def _add_legs(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
         parts.add(shank_label, (knee, body.knee_girth + cover), (calf, body.calf_girth + cover))
         parts.add(shank_label, (calf, body.calf_girth + cover),
                   (ankle, body.ankle_girth + cover))  # fmt: skip
-        height = body.ankle_height
         heel, ball, toe = pose.heels[:, side], pose.balls[:, side], pose.toes[:, side]
         up = np.array([0.0, 0.0, 1.0])
+        instep = ankle - 0.3 * body.ankle_height * up
         parts.add(SHOES, (heel + 0.028 * up, 0.028), (ball + 0.026 * up, 0.034),
-                  (toe + 0.016 * up, 0.020), (ankle - 0.3 * height * up, body.ankle_girth * 1.1))  # fmt: skip
+                  (toe + 0.016 * up, 0.020), (instep, body.ankle_girth * 1.1))  # fmt: skip
     if lower.skirt:
         knees = pose.hips + 0.85 * (pose.knees - pose.hips)
-        parts.add(LOWER, *((pose.hips[:, s], body.thigh_girth * 1.1 + 0.01) for s in range(2)),
-                  *((knees[:, s], body.knee_girth + 0.045) for s in range(2)), nearer=0.08)  # fmt: skip
+        waistband = [(pose.hips[:, s], body.thigh_girth * 1.1 + 0.01) for s in range(2)]
+        seam = [(knees[:, s], body.knee_girth + 0.045) for s in range(2)]
+        parts.add(LOWER, *waistband, *seam, nearer=0.20)
 
 
 def _add_trunk(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
@@ -126,7 +135,7 @@ def _add_trunk(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
         hems = pose.hips + upper.hem * (pose.knees - pose.hips)
         flare = body.thigh_girth * (1 - 0.25 * upper.hem) + ease * (0.8 + 0.5 * upper.hem)
         parts.add(UPPER, *seat, *((hems[:, side], flare) for side in range(2)),
-                  nearer=0.10 + 0.12 * upper.hem)  # fmt: skip
+                  nearer=0.12 + 0.20 * upper.hem)  # fmt: skip
     if upper.hood:
         parts.add(UPPER, (pose.neck - 0.07 * ahead, 0.055), (pose.chest - 0.09 * ahead, 0.05),
                   nearer=0.0)  # fmt: skip

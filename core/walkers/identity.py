@@ -157,7 +157,9 @@ def _draw_dynamics(rng: np.random.Generator, body: Body) -> Dynamics:
     # Preferred cadence falls with leg length (a pendulum's period grows with its root).
     legs = (body.thigh + body.shank) / 0.83
     curves = np.stack([np.stack([normative(joint)] * 2) for joint in JOINTS])
-    posture = {name: mean + between * _bounded(rng) for name, (mean, between, _) in _POSTURE.items()}
+    posture = {
+        name: mean + between * _bounded(rng) for name, (mean, between, _) in _POSTURE.items()
+    }
     for name in _POSITIVE:
         posture[name] = max(posture[name], 0.3 * _POSTURE[name][0])
     toe_out, arm_out = (mean + between * _bounded(rng) for mean, between, _ in (_TOE_OUT, _ARM_OUT))

@@ -69,7 +69,7 @@ class Outfit:
         side: 0 or 1, the side that carries.
         load_size: factor on the load's usual size.
         palette: uint8 [LABELS, 3], RGB by label.
-        pattern: int16 [PATTERN_SIZE, PATTERN_SIZE], added to the brightness of ``patterned``.
+        pattern: uint8 [PATTERN_SIZE, PATTERN_SIZE], taken from the brightness of ``patterned``.
         patterned: the label that bears the pattern.
     """
 
@@ -87,8 +87,8 @@ def draw_outfit(
     rng: np.random.Generator, uppers: Sequence[str], lowers: Sequence[str], loads: Sequence[str]
 ) -> Outfit:
     """Draw one of each shape, vary its ease a little, and draw colours and a pattern."""
-    upper = UPPERS[uppers[rng.integers(len(uppers))]]
-    lower = LOWERS[lowers[rng.integers(len(lowers))]]
+    upper = UPPERS[_pick(rng, uppers)]
+    lower = LOWERS[_pick(rng, lowers)]
     ease = rng.uniform(0.85, 1.15, size=4)
     upper = Upper(
         upper.torso * ease[0], upper.sleeve * ease[1], upper.short_sleeves,
@@ -100,13 +100,17 @@ def draw_outfit(
     return Outfit(
         upper=upper,
         lower=lower,
-        load=loads[rng.integers(len(loads))] if loads else None,
+        load=_pick(rng, loads) if loads else None,
         side=int(rng.integers(2)),
         load_size=float(rng.uniform(0.85, 1.2)),
         palette=_draw_palette(rng),
         pattern=_draw_pattern(rng),
         patterned=int(rng.choice([UPPER, UPPER, LOWER])),
     )
+
+
+def _pick(rng: np.random.Generator, names: Sequence[str]) -> str:
+    return names[int(rng.integers(len(names)))]
 
 
 def hold(dynamics: Dynamics, outfit: Outfit) -> Dynamics:
@@ -124,9 +128,9 @@ def hold(dynamics: Dynamics, outfit: Outfit) -> Dynamics:
             series = curves[JOINTS.index(joint), side]
             series[1:] *= left
             series[0] = angle + left * (series[0] - angle)
-    return Dynamics(**{
-        **{name: getattr(dynamics, name) for name in Dynamics.__slots__}, "curves": curves
-    })
+    return Dynamics(
+        **{**{name: getattr(dynamics, name) for name in Dynamics.__slots__}, "curves": curves}
+    )
 
 
 def _draw_palette(rng: np.random.Generator) -> NDArray[np.uint8]:

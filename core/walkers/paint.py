@@ -110,10 +110,13 @@ def colour(
     tones = cv2.blur(tones, (3, 3))
     height, width = labels.shape
     if outfit.pattern.any():
-        half = PATTERN_SIZE // 2
-        left = int(np.clip(half - anchor[0], 0, PATTERN_SIZE - width))
-        top = int(np.clip(half - anchor[1], 0, PATTERN_SIZE - height))
-        piece = outfit.pattern[top : top + height, left : left + width]
+        side = max(PATTERN_SIZE, height, width)
+        pattern = outfit.pattern
+        if side > PATTERN_SIZE:
+            pattern = cv2.resize(pattern, (side, side), interpolation=cv2.INTER_LINEAR)
+        left = int(np.clip(side // 2 - anchor[0], 0, side - width))
+        top = int(np.clip(side // 2 - anchor[1], 0, side - height))
+        piece = pattern[top : top + height, left : left + width]
         where = cv2.inRange(labels, outfit.patterned, outfit.patterned)
         tones = cv2.subtract(tones, piece, dst=tones, mask=where)
     table = np.zeros((1, 256, 3), np.uint8)

@@ -17,6 +17,8 @@ from core.walkers.motion import Pose, pose, progression
 from core.walkers.outfit import Outfit
 from core.walkers.paint import Drawing, colour, draw, paint_labels
 
+_NEAREST = 0.6  # metres before the camera at which a person is no longer drawn
+
 Box = tuple[int, int, int, int]
 Image = NDArray[np.uint8]
 
@@ -60,9 +62,7 @@ class SceneWalker:
     def _posture(self, times: NDArray[np.float64]) -> Pose:
         return pose(self.body, self.dynamics, self.phase + times / self.dynamics.cycle)
 
-    def _path(
-        self, times: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _path(self, times: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         course = progression(self.body, self.dynamics)
         phases = self.phase + times / self.dynamics.cycle
         angle = np.radians(self.heading)
@@ -96,7 +96,7 @@ class Light:
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """Something in the foreground: ``image`` uint8 [H, W, 3] hides what is behind ``mask`` (255)."""
+    """A foreground: ``image`` uint8 [H, W, 3] hides what is behind ``mask`` (255)."""
 
     image: Image
     mask: Image
@@ -129,7 +129,7 @@ def render_scene(
     full = (0, 0, camera.width, camera.height)
     for index in sorted(range(len(walkers)), key=lambda k: -float(drawings[k].depth[0])):
         box = clip_box(drawings[index].boxes[0], full)
-        if box is None:
+        if box is None or drawings[index].depth[0] < _NEAREST:
             continue
         x0, y0, x1, y1 = box
         mask = paint_person(drawings[index], walkers[index].outfit, 0, box, image[y0:y1, x0:x1])
@@ -138,9 +138,7 @@ def render_scene(
     return develop(image, light, int(frame_time * 1000)), visible
 
 
-def paint_person(
-    drawing: Drawing, outfit: Outfit, frame: int, box: Box, target: Image
-) -> Image:
+def paint_person(drawing: Drawing, outfit: Outfit, frame: int, box: Box, target: Image) -> Image:
     """Paint one person into ``target``, the part of the picture inside ``box``.
 
     Returns:
@@ -181,8 +179,9 @@ def develop(image: Image, light: Light, moment: int) -> Image:
     if light.noise > 0:
         plane = _noise_plane(round(4 * light.noise))
         height, width = image.shape[:2]
-        if height <= plane.shape[0] and width <= plane.shape[1]:
-            top = (moment * 7919) % (plane.shape[0] - height + 1)
-            left = (moment * 104729) % (plane.shape[1] - width + 1)
-            image = cv2.add(image, plane[top : top + height, left : left + width], dtype=cv2.CV_8U)
+        if height > plane.shape[0] or width > plane.shape[1]:
+            plane = np.tile(plane, (height // len(plane) + 1, width // plane.shape[1] + 1, 1))
+        top = (moment * 7919) % (plane.shape[0] - height + 1)
+        left = (moment * 104729) % (plane.shape[1] - width + 1)
+        image = cv2.add(image, plane[top : top + height, left : left + width], dtype=cv2.CV_8U)
     return np.asarray(image, dtype=np.uint8)

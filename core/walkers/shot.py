@@ -14,7 +14,7 @@ from core.walkers.background import draw_background
 from core.walkers.camera import Camera
 from core.walkers.datasets import VIEWS, Condition, View, condition
 from core.walkers.identity import draw_identity, vary
-from core.walkers.outfit import LOWER, UPPER, Outfit, draw_outfit, hold
+from core.walkers.outfit import FACE, LOWER, SHOES, UPPER, Outfit, draw_outfit, hold
 from core.walkers.paint import Drawing, draw
 from core.walkers.scene import Cover, Image, Light, SceneWalker, clip_box, develop, paint_person
 from core.walkers.seeds import stream
@@ -56,7 +56,10 @@ def plan_shot(dataset: str, key: SequenceKey, frames: int, seed: int) -> Shot:
     look = condition(dataset, key.type)
     walk = stream(seed, dataset, *key, "walk")
     dress = stream(seed, dataset, *key, "appearance")
-    walker = _draw_walker(dataset, key, seed, walk, draw_clothes(dress, look), frames)
+    outfit = draw_clothes(dress, look)
+    if dataset == "ccpg":
+        outfit.palette[[FACE, SHOES]] = 0  # released with faces and shoes masked
+    walker = _draw_walker(dataset, key, seed, walk, outfit, frames)
     whole = dataset == "casiab"
     camera = _place_camera(VIEWS[dataset][key.view], walker, frames, whole, walk)
     light = _draw_light(dress, look.night)
@@ -129,9 +132,7 @@ def _draw_walker(
     back = -0.5 * walker.speed * frames / FPS
     angle = np.radians(walker.heading)
     start = (float(back * np.cos(angle)), float(back * np.sin(angle)))
-    return SceneWalker(
-        walker.body, walker.dynamics, outfit, start, walker.heading, walker.phase
-    )
+    return SceneWalker(walker.body, walker.dynamics, outfit, start, walker.heading, walker.phase)
 
 
 def draw_clothes(rng: np.random.Generator, look: Condition) -> Outfit:

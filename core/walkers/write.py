@@ -23,9 +23,11 @@ from core.walkers.shot import FPS, plan_shot, render_crops, render_whole
 
 CCPG_RGB = "CCPG_D_MASK_FACE_SHOE"
 CCPG_SILHOUETTES = "CCPG_G_SIL"
+PARTIAL = ".partial-"
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 92)
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
 _ALIGNED = (64, 64)
+_BITEXACT: int = int(av.container.Flags.bitexact.value)  # type: ignore[call-overload]
 
 
 def sequence_places(dataset: str, out: Path, key: SequenceKey) -> tuple[Path, ...]:
@@ -51,17 +53,17 @@ def write_sequence(dataset: str, out: Path, key: SequenceKey, frames: int, seed:
         return False
     cv2.setNumThreads(1)
     shot = plan_shot(dataset, key, frames, seed)
-    partial = out / f".partial-{os.getpid()}-{'-'.join(key)}"
+    partial = out / f"{PARTIAL}{os.getpid()}-{'-'.join(key)}"
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         staged = [partial / str(number) for number in range(len(places))]
         if dataset == "ccpg":
-            _write_ccpg(render_crops(shot), *staged)
+            _write_ccpg(render_crops(shot), staged[0], staged[1])
         elif dataset == "sustech1k":
             _write_sustech(render_crops(shot), staged[0])
         else:
-            _write_casiab(render_whole(shot), *staged, stem="-".join(key))
+            _write_casiab(render_whole(shot), staged[0], staged[1], "-".join(key))
         for place, done in zip(places, staged, strict=True):
             place.parent.mkdir(parents=True, exist_ok=True)
             if place.is_dir():
@@ -111,8 +113,7 @@ def align(silhouette: Image) -> Image:
         return np.zeros(_ALIGNED, np.uint8)
     tight = silhouette[rows[0] : rows[-1] + 1]
     scale = height / len(tight)
-    centre = float(np.flatnonzero(tight.any(axis=0)).mean() if not tight.any() else
-                   np.average(np.arange(tight.shape[1]), weights=tight.sum(axis=0)))  # fmt: skip
+    centre = float(np.average(np.arange(tight.shape[1]), weights=tight.sum(axis=0)))
     move = np.array([[scale, 0.0, width / 2 - scale * centre], [0.0, scale, 0.0]])
     moved = cv2.warpAffine(tight, move, (width, height), flags=cv2.INTER_LINEAR)
     return np.asarray(np.where(moved > 127, 255, 0), dtype=np.uint8)
@@ -123,7 +124,8 @@ def _write_casiab(
 ) -> None:
     silhouettes.mkdir()
     with av.open(str(video), "w", format="avi") as container:
-        # Without fixed flags the encoder's version string would be part of the file.
+        # One thread and no version strings: the same frames give the same bytes.
+        container.flags = int(container.flags) | _BITEXACT
         stream = container.add_stream("mpeg4", rate=Fraction(FPS), options={"threads": "1"})
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
         stream.codec_context.thread_count = 1

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import shutil
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from time import monotonic
 
-from core.errors import DataError, ManifestError, UsageError
+from filelock import FileLock, Timeout
+
+from core.errors import DataError, OutputError, UsageError
 from core.files import output_error, write_text
+from core.manifests import load_manifest
 from core.progress import Progress, Task
 from core.records import SequenceKey
 from core.version import __version__
 from core.walkers.datasets import DEFAULT_TYPES, DEFAULT_VIEWS, TYPES, VIEWS, check_dataset, choose
-from core.walkers.write import write_sequence
+from core.walkers.write import PARTIAL, write_sequence
 
 RECORD = "synthetic.json"
+LOCK = ".synthesize.lock"
 _MIN_FRAMES = 2
 
 
@@ -89,9 +97,10 @@ def synthesize(
     if not keys:
         raise UsageError("No subject is asked for", next_step="Give --train-subjects or more.")
     out = Path(out)
-    _claim(out, dataset, frames, seed)
-    rendered = 0
-    with progress.task(f"Rendering {dataset} walkers", len(keys), "sequences") as task:
+    with (
+        _claimed(out, dataset, frames, seed),
+        progress.task(f"Rendering {dataset} walkers", len(keys), "sequences") as task,
+    ):
         rendered = _render_all(dataset, out, keys, frames, seed, workers, task)
     return SynthesisResult(
         out, len(keys), rendered, rendered * frames, monotonic() - begun, train, test
@@ -100,15 +109,8 @@ def synthesize(
 
 def official_subjects(dataset: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Ids of the official training and test subjects, in the split's order."""
-    path = Path(__file__).parents[2] / "data_manifests" / "partitions" / f"{dataset}.json"
-    try:
-        split = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(split["train"]), tuple(split["test"])
-    except (OSError, ValueError, KeyError) as error:
-        raise ManifestError(
-            f"The split of {dataset} cannot be read: {error}", where=path,
-            next_step="Reinstall lmgait.",
-        ) from error  # fmt: skip
+    subjects = load_manifest(dataset).subjects
+    return tuple(subjects.train), tuple(subjects.test)
 
 
 def _first(dataset: str, part: str, subjects: tuple[str, ...], count: int) -> tuple[str, ...]:
@@ -161,6 +163,29 @@ def _claim(out: Path, dataset: str, frames: int, seed: int) -> None:
         raise output_error(error, out) from error
 
 
+@contextmanager
+def _claimed(out: Path, dataset: str, frames: int, seed: int) -> Iterator[None]:
+    """Hold ``out`` alone while the block runs, cleared of what a killed run has left."""
+    _claim(out, dataset, frames, seed)
+    lock = FileLock(out / LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise OutputError(
+            "Another process is rendering into this folder", where=out,
+            next_step="Wait for it, or choose another folder.",
+        ) from error  # fmt: skip
+    except OSError as error:
+        raise output_error(error, out) from error
+    try:
+        for left in out.glob(f"{PARTIAL}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+    finally:
+        (out / LOCK).unlink(missing_ok=True)
+        lock.release()
+
+
 def _render_all(
     dataset: str, out: Path, keys: Sequence[SequenceKey], frames: int, seed: int, workers: int,
     task: Task,
@@ -172,6 +197,11 @@ def _render_all(
     return rendered
 
 
+def _ignore_interrupts() -> None:
+    # Ctrl-C reaches every process; the parent stops the work, and a sequence takes no second.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _results(
     dataset: str, out: Path, keys: Sequence[SequenceKey], frames: int, seed: int, workers: int
 ) -> Iterator[bool]:
@@ -181,7 +211,7 @@ def _results(
         return
     # A fresh interpreter for each worker: nothing that the caller has loaded can be in its way.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, context, _ignore_interrupts) as pool:
         todo = iter(keys)
         running: set[Future[bool]] = set()
         try:
@@ -193,6 +223,12 @@ def _results(
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield future.result()
+        except BrokenProcessPool as error:
+            raise OutputError(
+                "A rendering process was killed, perhaps for want of memory",
+                where=out,
+                next_step="Run the same command again with fewer --workers: it goes on from here.",
+            ) from error
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
