@@ -112,7 +112,7 @@ def gallery_scores(distance: Tensor, match: Tensor, excluded: Tensor) -> Gallery
         rank=rank.cpu().numpy(),
         precision=(precision / count).cpu().numpy(),  # 0 / 0 is the NaN that is promised
         inverse_penalty=penalty.cpu().numpy(),
-        chance=(count / (~excluded).sum(1)).double().nan_to_num(0.0).cpu().numpy(),
+        chance=(count.double() / (~excluded).sum(1)).nan_to_num(0.0).cpu().numpy(),
     )
 
 
