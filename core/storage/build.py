@@ -112,21 +112,22 @@ def shard_done(folder: Path, number: int) -> ShardFile | None:
     return found if shard.stat().st_size == found.bytes else None
 
 
-def finish(folder: Path, plan: Plan, beside: Sequence[Finding]) -> StoreFile:
+def finish(folder: Path, plan: Plan, listing: Sequence[Finding]) -> StoreFile:
     """Write index, report and, last, the mark of completeness.
 
     Args:
         folder: The folder with all shards of the plan.
         plan: The plan.
-        beside: Findings that belong to no shard.
+        listing: Findings of listing the source, which belong to no shard.
 
     Raises:
         StoreError: shards are missing.
     """
     index, findings, facts = _gather(folder, plan)
-    findings = sorted([*beside, *findings], key=lambda found: (found.sequence, found.reason))
-    summary = summarise(findings)
-    write_json(folder / LEFT_OUT_NAME, LeftOutFile(summary=summary, findings=tuple(findings)))
+    report = LeftOutFile(
+        summary=summarise([*listing, *findings]), listing=tuple(listing), findings=tuple(findings)
+    )
+    write_json(folder / LEFT_OUT_NAME, report)
     write_json(folder / INDEX_NAME, index)
     digest = hashlib.sha256((folder / INDEX_NAME).read_bytes()).hexdigest()
     sequences, valid, measured, error = facts
@@ -141,7 +142,7 @@ def finish(folder: Path, plan: Plan, beside: Sequence[Finding]) -> StoreFile:
         psnr=_psnr(error / measured) if measured else None,
         index=digest,
         left_out_sequences=len(
-            {found.sequence for found in findings if found.effect == SEQUENCE_LEFT_OUT}
+            {found.sequence for found in (*listing, *findings) if found.effect == SEQUENCE_LEFT_OUT}
         ),
         left_out_frames=_frames_of(findings, FRAMES_LEFT_OUT),
         unsupervised_frames=_frames_of(findings, NOT_SUPERVISED),

@@ -196,10 +196,17 @@ class ReasonCount(_File):
 
 
 class LeftOutFile(_File):
-    """The whole report: by reason, then line by line."""
+    """The whole report.
+
+    Attributes:
+        summary: By reason.
+        listing: Found while the source was listed: files and sequences that reached no shard.
+        findings: Found while sequences were read.
+    """
 
     format: Literal[1] = 1
     summary: tuple[ReasonCount, ...]
+    listing: tuple[Finding, ...]
     findings: tuple[Finding, ...]
 
 

@@ -22,6 +22,7 @@ from core.storage.layout import (
     shard_name,
 )
 from core.storage.shard import ShardReader
+from core.workspace import Workspace
 
 MAX_OPEN_FILES = 16
 
@@ -142,6 +143,14 @@ class Store:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(shard)
         return reader
+
+
+def locate_store(given: str | Path, workspace: Workspace) -> Path:
+    """Folder of a store that is named by its folder, or by its dataset in the workspace."""
+    path = Path(given).expanduser()
+    if isinstance(given, Path) or len(path.parts) != 1 or path.is_dir():
+        return path.absolute()
+    return workspace.store(str(given))
 
 
 def _wanted(frames: slice | Sequence[int] | None, count: int) -> Sequence[int]:

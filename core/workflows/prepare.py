@@ -129,8 +129,7 @@ def prepare(
         if len(todo) < len(jobs):
             progress.say(f"Going on: {len(jobs) - len(todo)} of {len(jobs)} shards are there.")
         make_shards(todo, _workers(workers, len(todo)), progress)
-        first = part is None or part[0] == 1
-        info = finish(folder, plan, findings(beside) if first else ())
+        info = finish(folder, plan, findings(beside))
     if info.sequences == 0 and part is None:
         raise DataError(
             "No sequence of the source can be used", where=folder / LEFT_OUT_NAME,

@@ -1,0 +1,83 @@
+"""`lmgait inspect`: what is in a store."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lmgait_cli.console import out, print_table
+from lmgait_cli.options import JsonOption, WorkspaceOption
+
+if TYPE_CHECKING:
+    from core.workflows.inspect import InspectResult
+
+SHOWN = 10
+
+
+def inspect(
+    store: Annotated[str, typer.Argument(help="A store's folder, or a dataset's name.")],
+    workspace: WorkspaceOption = None,
+    manifest: Annotated[
+        str | None, typer.Option("--manifest", help="Your own manifest.yaml, if it is not ours.")
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option("--sheet", help="Contact sheet (PNG); else contact-sheet.png here."),
+    ] = None,
+    no_sheet: Annotated[
+        bool, typer.Option("--no-sheet", help="No contact sheet: it shows people.")
+    ] = False,
+    json_file: JsonOption = None,
+) -> None:
+    """Show a store's counts, sizes and missing sequences, and make a contact sheet of it.
+
+    Example: lmgait inspect ccpg --sheet ccpg.png
+    """
+    from core.workflows.inspect import inspect as run
+    from core.workspace import Workspace
+
+    target = None if no_sheet else sheet or Path("contact-sheet.png")
+    result = run(store, Workspace.find(workspace), manifest=manifest, sheet=target)
+    _show(result)
+    if json_file is not None:
+        from core.files import write_text
+
+        plain = {**asdict(result), "path": str(result.path), "sheet": target and str(target)}
+        write_text(json_file, json.dumps(plain, indent=2) + "\n")
+
+
+def _show(result: InspectResult) -> None:
+    def tell(text: str) -> None:
+        out.print(text, markup=False, soft_wrap=True)
+
+    tell(result.description)
+    train, test, other = result.subjects
+    beside = f", {other} of neither side" if other else ""
+    tell(f"Subjects: {train} training, {test} test{beside}; official but not here: "
+         f"{len(result.missing_subjects)}")  # fmt: skip
+    tell(f"Frames: {result.frames:,} ({result.valid:,} with silhouette); a sequence has "
+         f"{result.shortest} to {result.longest}, median {result.median}")  # fmt: skip
+    tell(f"Size: {result.bytes / 2**20:,.1f} MiB, "
+         f"{result.bytes / max(1, result.raw_bytes):.0%} of raw RGB")  # fmt: skip
+    print_table(
+        "Sequences by type", list(result.types), [[f"{n:,}" for n in result.types.values()]]
+    )
+    print_table(
+        "Sequences by view", list(result.views), [[f"{n:,}" for n in result.views.values()]]
+    )
+    print_table(
+        "Sequences of test subjects by condition", ["protocol", "condition", "probes", "gallery"],
+        [[c.protocol, c.condition, f"{c.probes:,}", f"{c.gallery:,}"] for c in result.conditions],
+    )  # fmt: skip
+    tell(f"Of {result.expected:,} cells that the official structure has for these subjects, "
+         f"{len(result.missing):,} are missing.")  # fmt: skip
+    for key in result.missing[:SHOWN]:
+        tell(f"  {key}")
+    if len(result.missing) > SHOWN:
+        tell("  ... (all of them with --json)")
+    if result.sheet is not None:
+        tell(f"Contact sheet: {result.sheet}")

@@ -1,0 +1,117 @@
+"""`lmgait prepare`: raw data to a store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from lmgait_cli.console import ConsoleProgress, out, print_table
+from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
+
+if TYPE_CHECKING:
+    from core.workflows.prepare import PrepareResult
+
+
+def prepare(
+    dataset: Annotated[str, typer.Argument(help="A dataset's name, or your own manifest.yaml.")],
+    source: Annotated[Path, typer.Argument(help="Folder of the dataset as it was delivered.")],
+    workspace: WorkspaceOption = None,
+    codec: Annotated[
+        Literal["lossless", "jpeg"],
+        typer.Option("--codec", help="lossless, or jpeg: a tenth of the size, measured error."),
+    ] = "lossless",
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes; else one a core.", min=1)
+    ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option("--part", help="Only part i of n, as 3/16; then `lmgait merge`."),
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--form", help="The delivered form, if it is not to be guessed.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Delete a store made from something else.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be prepared, and stop.")
+    ] = False,
+    quiet: QuietOption = False,
+    json_file: JsonOption = None,
+) -> None:
+    """Read a raw dataset, crop and fit its frames, and write a store to train and test on.
+
+    RGB and silhouette share one geometry: the person's box, 256 pixels high, centred in 128. What
+    cannot be used is left out and listed in left-out.json. Run it again after a stop and it goes
+    on; the result is the same, byte for byte.
+
+    Example: lmgait prepare ccpg /data/CCPG --workspace /data/lmgait
+    """
+    from core.workflows.prepare import prepare as run
+    from core.workspace import Workspace
+
+    result = run(
+        dataset, source, Workspace.find(workspace), codec=codec, workers=workers,
+        part=_part(part), form=form, replace=replace, dry_run=dry_run,
+        progress=ConsoleProgress(quiet),
+    )  # fmt: skip
+    _show(result)
+    if json_file is not None:
+        from core.files import write_text
+
+        write_text(json_file, json.dumps(_plain(result), indent=2) + "\n")
+
+
+def _part(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    number, slash, count = text.partition("/")
+    if not (slash and number.strip().isdecimal() and count.strip().isdecimal()):
+        raise typer.BadParameter(f"{text!r} is not like 3/16", param_hint="--part")
+    return int(number), int(count)
+
+
+def _show(result: PrepareResult) -> None:
+    info = result.info
+    if info is None:
+        out.print(
+            f"Found the form `{result.form}`: {result.found_sequences:,} sequences, about "
+            f"{result.found_frames:,} frames. Nothing was written.",
+            markup=False, soft_wrap=True,
+        )  # fmt: skip
+        return
+    if result.left_out:
+        print_table(
+            "Left out or noted", ["reason", "effect", "sequences", "frames"],
+            [[r.reason, r.effect, f"{r.sequences:,}", f"{r.frames:,}"] for r in result.left_out],
+        )  # fmt: skip
+        out.print(f"Line by line in {result.report}", markup=False, soft_wrap=True)
+    done = "Complete already, nothing to do" if result.already else _speed(result)
+    loss = "" if info.psnr is None else f", PSNR {info.psnr:.1f} dB"
+    out.print(
+        f"{result.store}: {info.sequences:,} sequences, {info.frames:,} frames "
+        f"({info.valid:,} with silhouette), {info.bytes / 2**20:,.1f} MiB, "
+        f"{info.bytes / max(1, info.raw_bytes):.0%} of raw ({info.plan.codec}{loss}), form "
+        f"`{info.plan.form}`. {done}.",
+        markup=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+def _speed(result: PrepareResult) -> str:
+    rate = result.found_frames / max(result.seconds, 1e-9)
+    return f"Took {result.seconds:.1f} s ({rate:,.0f} frames/s)"
+
+
+def _plain(result: PrepareResult) -> dict[str, object]:
+    return {
+        "store": str(result.store),
+        "form": result.form,
+        "already": result.already,
+        "seconds": result.seconds,
+        "found_sequences": result.found_sequences,
+        "info": None if result.info is None else result.info.model_dump(mode="json"),
+        "left_out": [count.model_dump(mode="json") for count in result.left_out],
+    }
