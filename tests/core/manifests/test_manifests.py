@@ -1,0 +1,323 @@
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from core.errors import ManifestError, UsageError
+from core.manifests import (
+    DatasetManifest,
+    Structure,
+    TypeRule,
+    load_manifest,
+    load_published,
+    manifest_names,
+    parse_manifest,
+    published,
+)
+
+GOOD = {
+    "format": 1,
+    "name": "mine",
+    "title": "Mine",
+    "frames": 20,
+    "subjects": {"train": ["a", "b"], "test": ["c"]},
+    "structure": {"types": ["slow", "fast"], "views": ["left", "right"]},
+    "protocols": {
+        "single": {
+            "title": "single view",
+            "counting": "view_pairs",
+            "conditions": {"All": {"probe": "fast", "gallery": ["slow"]}},
+        }
+    },
+}
+
+
+def changed(*changes: tuple[str, object]) -> dict:
+    content = copy.deepcopy(GOOD)
+    for path, value in changes:
+        place = content
+        *folders, last = path.split(".")
+        for part in folders:
+            place = place[part]
+        if value is None:
+            del place[last]
+        else:
+            place[last] = value
+    return content
+
+
+def test_the_official_ones_are_there():
+    assert manifest_names() == ["casiab", "casiab_star", "ccpg", "sustech1k"]
+    sizes = {
+        "casiab": (74, 50),
+        "casiab_star": (74, 50),
+        "ccpg": (100, 100),
+        "sustech1k": (250, 800),
+    }
+    frames = {"casiab": 24, "casiab_star": 24, "ccpg": 30, "sustech1k": 24}
+    for name in manifest_names():
+        manifest = load_manifest(name)
+        assert manifest.name == name
+        assert (len(manifest.subjects.train), len(manifest.subjects.test)) == sizes[name]
+        assert manifest.frames == frames[name]
+        assert not set(manifest.subjects.train) & set(manifest.subjects.test)
+
+
+def test_splits_are_the_official_ones():
+    ccpg, casia = load_manifest("ccpg").subjects, load_manifest("casiab").subjects
+    assert ccpg.train == tuple(f"{number:03}" for number in range(100))
+    assert ccpg.test == tuple(f"{number:03}" for number in range(100, 200))
+    assert casia.train == tuple(f"{number:03}" for number in range(1, 75))
+    assert casia.test == tuple(f"{number:03}" for number in range(75, 125))
+    sustech = load_manifest("sustech1k").subjects
+    assert sustech.train[:4] == ("0000", "0002", "0005", "0018")
+    assert (sustech.test[0], sustech.test[-1]) == ("0001", "1055")
+    assert load_manifest("casiab_star").subjects == casia
+
+
+def test_ccpg_rules_and_cameras():
+    ccpg = load_manifest("ccpg")
+    assert list(ccpg.protocols) == ["gait", "reid"]
+    assert [ccpg.protocols[name].counting for name in ccpg.protocols] == ["view_pairs", "gallery"]
+    conditions = ccpg.protocols["gait"].conditions
+    assert list(conditions) == ["CL", "UP", "DN", "BG"]
+    assert conditions["CL"].probe.names == ("U0_D0", "U0_D0_BG")
+    assert not conditions["BG"].gallery.takes("U0_D0_BG")
+    assert ccpg.protocols["reid"].conditions == conditions
+    assert ccpg.structure.group("01_0") == "01"
+    assert ccpg.structure.group("01") == "01"
+    assert ccpg.protocols["gait"].averaged == ("CL", "UP", "DN", "BG")
+    assert ccpg.protocols["gait"].defined == ("rank1", "rank5")
+
+
+def test_sustech_types_of_several_covariates():
+    conditions = load_manifest("sustech1k").protocols["single_view"].conditions
+    taken = [name for name, part in conditions.items() if part.probe.takes("02-cl-nt")]
+    assert taken == ["Clothing", "Night", "Overall"]
+    assert [name for name, part in conditions.items() if part.probe.takes("00-nm")] == []
+    assert [n for n, part in conditions.items() if part.probe.takes("01-nm")] == [
+        "Normal",
+        "Overall",
+    ]
+    assert all(part.gallery.names == ("00-nm",) for part in conditions.values())
+
+
+def test_casia_cross_view_probes_and_gallery():
+    conditions = load_manifest("casiab").protocols["cross_view"].conditions
+    assert [part.probe.names for part in conditions.values()] == [
+        ("nm-01",),
+        ("bg-01",),
+        ("cl-01",),
+    ]
+    assert {part.gallery.names for part in conditions.values()} == {("nm-02", "bg-02", "cl-02")}
+
+
+def test_rules_of_all_kinds():
+    rule = TypeRule(names=("x",), contains=("bg",), like=("nm-0[1-4]",), without=("old",))
+    assert [kind for kind in ("x", "xx", "01-bg", "nm-04", "nm-05", "bg-old") if rule.takes(kind)] == [
+        "x", "01-bg", "nm-04",
+    ]  # fmt: skip
+
+
+def test_an_unknown_name_gets_the_nearest_and_the_list():
+    with pytest.raises(UsageError, match="did you mean 'ccpg'") as caught:
+        load_manifest("CCPGG")
+    assert "casiab, casiab_star, ccpg, sustech1k" in caught.value.next_step
+    with pytest.raises(UsageError, match="No dataset '../ccpg'"):
+        load_manifest("../ccpg")
+
+
+def test_ones_own_manifest_from_a_file(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(GOOD), encoding="utf-8")
+    for given in (path, str(path)):
+        manifest = load_manifest(given)
+        assert manifest == DatasetManifest.model_validate(GOOD)
+        assert manifest.protocols["single"].conditions["All"].probe.names == ("fast",)
+        assert manifest.forms == []
+
+
+FAULTS = [
+    ([("titel", "x")], "titel: unknown key (did you mean 'title'?)"),
+    ([("title", None)], "title: is missing"),
+    ([("format", 2)], "format: input should be 1"),
+    ([("frames", "20")], "frames: has to be a whole number"),
+    ([("frames", 0)], "frames: input should be greater than 0"),
+    ([("name", "../../x")], "name: '../../x' has a path separator, a colon or leading dots"),
+    ([("name", "Mine!")], "name: string should match pattern '^[a-z0-9][a-z0-9_.-]*$'"),
+    ([("subjects.test", ["a", "c"])], "subjects.test: 'a' also in train; the split has to be disjoint"),
+    ([("subjects.test", ["c", "c"])], "subjects.test: 'c' given twice"),
+    ([("subjects.train", [1])], "subjects.train.0: has to be text (put quotes around numbers)"),
+    ([("subjects.train", ["a/b"])], "subjects.train.0: 'a/b' has a path separator"),
+    ([("subjects.train", [".hidden"])], "subjects.train.0: '.hidden' has a path separator"),
+    ([("subjects.train", [" a"])], "subjects.train.0: is empty or begins or ends with a blank"),
+    ([("subjects.train", ["a\x07"])], "subjects.train.0: 'a\\x07' has characters that cannot"),
+    ([("subjects.train", ["a" * 101])], "subjects.train.0: is longer than 100 characters"),
+    ([("subjects.train", [])], "subjects.train: "),
+    ([("subjects.train", "a")], "subjects.train: has to be a list"),
+    ([("subjects.training", ["a"])], "subjects.training: unknown key (did you mean 'train'?)"),
+    ([("subjects", ["a"])], "subjects: has to be a mapping of keys"),
+    ([("structure.view", ["x"])], "structure.view: unknown key (did you mean 'views'?)"),
+    ([("structure.types", ["slow", "fast", "fast"])], "structure.types: 'fast' given twice"),
+    ([("structure.view_until", "f")], "structure.views: 'left' holds 'f': give the part before it"),
+    ([("protocols", {})], "protocols: "),
+    ([("protocols", [])], "protocols: has to be a mapping of names"),
+    ([("protocols.single.counting", "pairs")], "protocols.single.counting: input should be"),
+    ([("protocols.single.countng", "x")], "protocols.single.countng: unknown key (did you mean"),
+    ([("protocols.single.mean_over", ["Al"])], "protocols.single.mean_over: no condition 'Al' (did"),
+    (
+        [("protocols.single.metrics", ["mAP"])],
+        "protocols.single.metrics: mAP is not defined for counting view_pairs",
+    ),
+    ([("protocols.single.conditions.All.probe", "fsat")], "protocols.single.conditions.All.probe: no"
+     " type 'fsat' in structure.types (did you mean 'fast'?)"),
+    (
+        [("protocols.single.conditions.All.probe", {"contains": ["zz"]})],
+        "protocols.single.conditions.All.probe: takes none of structure.types",
+    ),
+    (
+        [("protocols.single.conditions.All.probe", {"without": ["zz"]})],
+        "protocols.single.conditions.All.probe: takes nothing: give names, contains or like",
+    ),
+    (
+        [("protocols.single.conditions.All.probe", {"contain": ["fa"]})],
+        "protocols.single.conditions.All.probe.contain: unknown key (did you mean 'contains'?)",
+    ),
+    ([("protocols.single.conditions.All.galery", "x")],
+     "protocols.single.conditions.All.galery: unknown key (did you mean 'gallery'?)"),
+    ([("forms", "x")], "forms: has to be a list"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "line"), FAULTS, ids=lambda value: None)
+def test_each_fault_is_named_by_key(changes, line):
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(changed(*changes), "mine.yaml")
+    assert caught.value.where == "mine.yaml"
+    assert any(found.startswith(line) for found in caught.value.what.splitlines()[1:]), str(
+        caught.value
+    )
+
+
+def test_all_faults_are_told_at_once_across_sections():
+    content = changed(
+        ("titel", "x"), ("frames", "20"), ("subjects.test", ["a"]),
+        ("protocols.single.conditions.All.gallery", "slwo"), ("protocols.single.mean_over", ["X"]),
+    )  # fmt: skip
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(content)
+    head, *lines = caught.value.what.splitlines()
+    assert head == "The manifest has 5 faults:"
+    assert {line.split(":")[0] for line in lines} == {
+        "titel", "frames", "subjects.test", "protocols.single.conditions.All.gallery",
+        "protocols.single.mean_over",
+    }  # fmt: skip
+
+
+def test_many_ids_on_both_sides_are_told_shortly():
+    ids = [f"s{number}" for number in range(50)]
+    with pytest.raises(ManifestError, match="and 45 more also in train"):
+        parse_manifest(changed(("subjects", {"train": ids, "test": ids})))
+
+
+def test_open_types_may_be_named_in_rules_without_being_listed():
+    content = changed(
+        ("structure.open_types", True), ("protocols.single.conditions.All.probe", "other")
+    )
+    assert parse_manifest(content).structure.open_types
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [1", "Not plain YAML: .* \\(line"),
+        ("a: !!python/object/apply:os.system ['true']", "Not plain YAML: could not determine"),
+        ("a: 1\na: 2", "key 'a' is given twice"),
+        ("- 1", "holds no keys"),
+        ("", "holds no keys"),
+        ("a: &x [*x]", "holds itself"),
+        ("[" * 5000, "Nested too deeply"),
+        ("? [1, 2]\n: 3", "Not plain YAML"),
+        ("a: 2001-99-99", "Not plain YAML in UTF-8"),
+        ("\n".join([f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9) if n else 'x'}]" for n in range(9)]),
+         "unfold to more than"),
+    ],
+)  # fmt: skip
+def test_yaml_that_is_not_plain_is_refused(tmp_path: Path, text, words):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ManifestError, match=words) as caught:
+        load_manifest(path)
+    assert str(path) == caught.value.where
+
+
+def test_files_that_cannot_be_read(tmp_path: Path):
+    with pytest.raises(ManifestError, match="Cannot read the file"):
+        load_manifest(tmp_path / "none.yaml")
+    with pytest.raises(ManifestError, match="Cannot read the file"):
+        load_manifest(tmp_path)
+    large = tmp_path / "large.yaml"
+    large.write_bytes(b"# " + b"x" * (1 << 20))
+    with pytest.raises(ManifestError, match="larger than 1 MiB"):
+        load_manifest(large)
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ManifestError, match="Not plain YAML"):
+        load_manifest(binary)
+
+
+def test_merge_keys_of_yaml_work(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    text = yaml.safe_dump(GOOD).replace("gallery:\n", "<<: {}\n        gallery:\n", 1)
+    path.write_text(text, encoding="utf-8")
+    assert "<<" in text
+    assert load_manifest(path).name == "mine"
+
+
+def test_structure_without_groups_keeps_views():
+    assert Structure(types=("a",), views=("b",)).group("b_1") == "b_1"
+
+
+def test_published_tables_name_protocols_and_conditions_that_exist():
+    tables = load_published()
+    assert [table.id for table in tables] == [
+        "table-1-ccpg", "table-1-sustech1k", "table-2", "table-3-casiab_star", "table-3-sustech1k",
+    ]  # fmt: skip
+    for table in tables:
+        protocol = load_manifest(table.dataset).protocols[table.protocol]
+        assert set(table.columns) <= {*protocol.conditions, "Mean"}
+        assert table.metric in protocol.defined
+        assert table.rows[-1].method == "LMGait"
+        assert "LMGait (AAAI 2026), Table" in table.source
+    assert {table.id for table in load_published("sustech1k")} == {
+        "table-1-sustech1k", "table-3-sustech1k",
+    }  # fmt: skip
+
+
+def test_published_means_are_those_of_their_rows():
+    for table in load_published():
+        if "Mean" in table.columns:
+            for row in table.rows:
+                *values, mean = row.values
+                # CASIA-B*'s BigGait row (100.0, 99.6, 90.5: 96.7) and all others agree with it.
+                assert mean == pytest.approx(sum(values) / len(values), abs=0.11), row.method
+
+
+def test_the_shifted_row_is_marked():
+    marked = [row for table in load_published() for row in table.rows if row.shifted]
+    assert [row.method for row in marked] == ["GaitSet"]
+    assert marked[0].values == (69.1, 61.0, 23.0, 65.0, 18.6)
+    assert "Shifted by a column" in marked[0].note
+
+
+def test_a_published_file_with_faults_is_refused(monkeypatch):
+    good = {
+        "id": "t", "source": "s", "dataset": "ccpg", "protocol": "gait", "metric": "rank1",
+        "columns": ["CL"], "rows": [{"method": "m", "group": "g", "values": [1.0, 2.0]}],
+    }  # fmt: skip
+    monkeypatch.setattr(published, "read_yaml", lambda path: {"format": 1, "tables": [good]})
+    with pytest.raises(ManifestError, match="m has 2 values, not one per column"):
+        load_published()
