@@ -1,8 +1,8 @@
 """From an identity to a skeleton walking over the ground.
 
 Axes of a walker: x forward, y to the left, z up, metres; the ground is z = 0. Legs move the body:
-the pelvis is carried so that the lowest points of the feet rest on the ground, which makes stride
-length and speed follow from the joint angles.
+the pelvis is carried so that the lowest points of the loaded feet rest on the ground, which makes
+stride length and speed follow from the joint angles.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ Array = NDArray[np.float64]
 _GRID = 120  # phases at which the progression over one cycle is worked out
 _SOFTNESS = 0.006  # metres within which points share the ground contact
 _TOE_OFF = 0.61  # phase at which a foot leaves the ground
+_DOUBLE = 0.12  # length of either double support, cycles
 _SIDES = np.array([1.0, -1.0])  # left is +y
 
 
@@ -119,6 +120,8 @@ def _legs(
     cycle = both % 1
     flat = np.clip((cycle - 0.05) / 0.08, 0, 1) * np.clip((0.42 - cycle) / 0.12, 0, 1)
     pitch = (shank_angle + angles["ankle"]) * (1 - flat)
+    # Later in stance the heel may rise, never the toes.
+    pitch = np.where((cycle > 0.2) & (cycle < _TOE_OFF), np.minimum(pitch, 0.0), pitch)
     turn = _rotate(2, _SIDES * np.array(dynamics.toe_out) + np.zeros_like(pitch))
     foot_axes = turn @ _rotate(1, -pitch)
     sole = {
@@ -190,18 +193,18 @@ def progression(body: Body, dynamics: Dynamics) -> Progression:
     """Work out stride and height from the feet: what bears the body does not slide."""
     phase = np.arange(_GRID) / _GRID
     still = pose(body, dynamics, phase)
-    soles = np.concatenate([still.heels, still.balls, still.toes], axis=1)  # [G, 6, 3]
-    cycle = np.stack([phase, phase + 0.5] * 3, axis=1) % 1
-    # A foot in swing bears nothing, however close to the ground it passes.
-    bears = np.clip((cycle + 0.01) / 0.03, 0, 1) * np.clip((_TOE_OFF - cycle) / 0.04, 0, 1)
-    low = np.where(bears > 0, soles[..., 2], np.inf).min(axis=1, keepdims=True)
-    weight = bears * np.exp(-np.maximum(soles[..., 2] - low, 0.0) / _SOFTNESS)
-    weight /= weight.sum(axis=1, keepdims=True)
+    soles = np.stack([still.heels, still.balls, still.toes], axis=2)  # [G, 2, 3, 3]
+    cycle = np.stack([phase, phase + 0.5], axis=1) % 1
+    # The body's weight goes over from one foot to the other while both are on the ground.
+    load = np.clip(cycle / _DOUBLE, 0, 1) * np.clip((0.5 + _DOUBLE - cycle) / _DOUBLE, 0, 1)
+    rise = soles[..., 2] - soles[..., 2].min(axis=2, keepdims=True)
+    weight = np.exp(-rise / _SOFTNESS)
+    weight *= (load / weight.sum(axis=2))[..., None]
     following = np.roll(soles[..., 0], -1, axis=0)
     # Weights between two grid phases are the mean of theirs.
     between = (weight + np.roll(weight, -1, axis=0)) / 2
-    steps = -(between * (following - soles[..., 0])).sum(axis=1)
+    steps = -(between * (following - soles[..., 0])).sum(axis=(1, 2))
     forward = np.concatenate([[0.0], np.cumsum(steps)])
-    height = -(weight * soles[..., 2]).sum(axis=1)
+    height = -(weight * soles[..., 2]).sum(axis=(1, 2))
     height = (np.roll(height, 1) + 2 * height + np.roll(height, -1)) / 4
     return Progression(float(forward[-1]), forward, np.append(height, height[0]))
