@@ -113,7 +113,7 @@ def _read_array(handle: IO[bytes], size: int, path: Path, info: zipfile.ZipInfo)
             next_step=_SAVE_STRINGS if name != "embeddings" else _SAVE_FLOATS,
         )  # fmt: skip
     _check_size(name, shape, dtype, path)
-    if math.prod(shape) * dtype.itemsize > size:
+    if math.prod(shape) * dtype.itemsize > size - handle.tell():
         raise _damaged(path, f"{name} is shorter than its header says")
     with zipfile.ZipFile(path) as archive, archive.open(info) as again:
         try:
@@ -147,7 +147,10 @@ def _read_dataset(name: str, member: h5py.Dataset, path: Path) -> Array:
         if member.dtype.hasobject:
             raise DataError(f"{name} holds objects", where=path, next_step=_SAVE_STRINGS)
         return np.asarray(member[()])
-    return np.array(member.asstr()[()], dtype=np.str_)
+    try:
+        return np.array(member.asstr("utf-8")[()], dtype=np.str_)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name} are not UTF-8", where=path) from error
 
 
 _SAVE_STRINGS = "Save the names with np.array(names, dtype=str)."

@@ -93,7 +93,11 @@ def compare_table(published: PublishedTable, results: Mapping[str, EvaluationRes
     ]
     notes = [f"Published: {published.source}."]
     notes += [published.note] if published.note else []
-    notes += [f"† {row.method}: {row.note}" for row in published.rows if row.shifted]
+    notes += [
+        f"{'† ' if row.shifted else ''}{row.method}: {row.note}"
+        for row in published.rows
+        if row.note
+    ]
     result = results.get(published.dataset)
     title = published.dataset
     if result is not None:

@@ -51,12 +51,8 @@ def changed(*changes: tuple[str, object]) -> dict:
 
 def test_the_official_ones_are_there():
     assert manifest_names() == ["casiab", "casiab_star", "ccpg", "sustech1k"]
-    sizes = {
-        "casiab": (74, 50),
-        "casiab_star": (74, 50),
-        "ccpg": (100, 100),
-        "sustech1k": (250, 800),
-    }
+    sizes = {"casiab": (74, 50), "ccpg": (100, 100), "sustech1k": (250, 800)}
+    sizes["casiab_star"] = sizes["casiab"]
     frames = {"casiab": 24, "casiab_star": 24, "ccpg": 30, "sustech1k": 24}
     for name in manifest_names():
         manifest = load_manifest(name)
@@ -98,35 +94,29 @@ def test_sustech_types_of_several_covariates():
     taken = [name for name, part in conditions.items() if part.probe.takes("02-cl-nt")]
     assert taken == ["Clothing", "Night", "Overall"]
     assert [name for name, part in conditions.items() if part.probe.takes("00-nm")] == []
-    assert [n for n, part in conditions.items() if part.probe.takes("01-nm")] == [
-        "Normal",
-        "Overall",
-    ]
+    taken = [name for name, part in conditions.items() if part.probe.takes("01-nm")]
+    assert taken == ["Normal", "Overall"]
     assert all(part.gallery.names == ("00-nm",) for part in conditions.values())
 
 
 def test_casia_cross_view_probes_and_gallery():
     conditions = load_manifest("casiab").protocols["cross_view"].conditions
-    assert [part.probe.names for part in conditions.values()] == [
-        ("nm-01",),
-        ("bg-01",),
-        ("cl-01",),
-    ]
+    probes = [part.probe.names for part in conditions.values()]
+    assert probes == [("nm-01",), ("bg-01",), ("cl-01",)]
     assert {part.gallery.names for part in conditions.values()} == {("nm-02", "bg-02", "cl-02")}
 
 
 def test_rules_of_all_kinds():
     rule = TypeRule(names=("x",), contains=("bg",), like=("nm-0[1-4]",), without=("old",))
-    assert [kind for kind in ("x", "xx", "01-bg", "nm-04", "nm-05", "bg-old") if rule.takes(kind)] == [
-        "x", "01-bg", "nm-04",
-    ]  # fmt: skip
+    kinds = ("x", "xx", "01-bg", "nm-04", "nm-05", "bg-old")
+    assert [kind for kind in kinds if rule.takes(kind)] == ["x", "01-bg", "nm-04"]
 
 
 def test_an_unknown_name_gets_the_nearest_and_the_list():
     with pytest.raises(UsageError, match="did you mean 'ccpg'") as caught:
         load_manifest("CCPGG")
     assert "casiab, casiab_star, ccpg, sustech1k" in caught.value.next_step
-    with pytest.raises(UsageError, match="No dataset '../ccpg'"):
+    with pytest.raises(UsageError, match=r"No dataset '\.\./ccpg'"):
         load_manifest("../ccpg")
 
 
@@ -148,7 +138,7 @@ FAULTS = [
     ([("frames", 0)], "frames: input should be greater than 0"),
     ([("name", "../../x")], "name: '../../x' has a path separator, a colon or leading dots"),
     ([("name", "Mine!")], "name: string should match pattern '^[a-z0-9][a-z0-9_.-]*$'"),
-    ([("subjects.test", ["a", "c"])], "subjects.test: 'a' also in train; the split has to be disjoint"),
+    ([("subjects.test", ["a", "c"])], "subjects.test: 'a' also in train; the split has to be"),
     ([("subjects.test", ["c", "c"])], "subjects.test: 'c' given twice"),
     ([("subjects.train", [1])], "subjects.train.0: has to be text (put quotes around numbers)"),
     ([("subjects.train", ["a/b"])], "subjects.train.0: 'a/b' has a path separator"),
@@ -167,13 +157,13 @@ FAULTS = [
     ([("protocols", [])], "protocols: has to be a mapping of names"),
     ([("protocols.single.counting", "pairs")], "protocols.single.counting: input should be"),
     ([("protocols.single.countng", "x")], "protocols.single.countng: unknown key (did you mean"),
-    ([("protocols.single.mean_over", ["Al"])], "protocols.single.mean_over: no condition 'Al' (did"),
+    ([("protocols.single.mean_over", ["Al"])], "protocols.single.mean_over: no condition 'Al' ("),
     (
         [("protocols.single.metrics", ["mAP"])],
         "protocols.single.metrics: mAP is not defined for counting view_pairs",
     ),
-    ([("protocols.single.conditions.All.probe", "fsat")], "protocols.single.conditions.All.probe: no"
-     " type 'fsat' in structure.types (did you mean 'fast'?)"),
+    ([("protocols.single.conditions.All.probe", "fsat")], "protocols.single.conditions.All.probe: "
+     "no type 'fsat' in structure.types (did you mean 'fast'?)"),
     (
         [("protocols.single.conditions.All.probe", {"contains": ["zz"]})],
         "protocols.single.conditions.All.probe: takes none of structure.types",
@@ -189,6 +179,9 @@ FAULTS = [
     ([("protocols.single.conditions.All.galery", "x")],
      "protocols.single.conditions.All.galery: unknown key (did you mean 'gallery'?)"),
     ([("forms", "x")], "forms: has to be a list"),
+    ([("forms", [{"nam": "x"}])], "forms.0.nam: unknown key (did you mean 'name'?)"),
+    ([("forms", [{"rgb": {"pth": "x"}}])], "forms.0.rgb.pth: unknown key (did you mean 'path'?)"),
+    ([("forms", [{"silhouettes": {"folder": []}}])], "forms.0.silhouettes.folder: unknown key (d"),
 ]  # fmt: skip
 
 
@@ -197,9 +190,8 @@ def test_each_fault_is_named_by_key(changes, line):
     with pytest.raises(ManifestError) as caught:
         parse_manifest(changed(*changes), "mine.yaml")
     assert caught.value.where == "mine.yaml"
-    assert any(found.startswith(line) for found in caught.value.what.splitlines()[1:]), str(
-        caught.value
-    )
+    lines = caught.value.what.splitlines()[1:]
+    assert any(found.startswith(line) for found in lines), lines
 
 
 def test_all_faults_are_told_at_once_across_sections():
@@ -230,6 +222,12 @@ def test_open_types_may_be_named_in_rules_without_being_listed():
     assert parse_manifest(content).structure.open_types
 
 
+# Each line unfolds to nine of the line before: 9^9 values from a few hundred bytes.
+BOMB = "a0: &a0 [x]\n" + "\n".join(
+    f"a{line}: &a{line} [{', '.join([f'*a{line - 1}'] * 9)}]" for line in range(1, 10)
+)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -242,8 +240,7 @@ def test_open_types_may_be_named_in_rules_without_being_listed():
         ("[" * 5000, "Nested too deeply"),
         ("? [1, 2]\n: 3", "Not plain YAML"),
         ("a: 2001-99-99", "Not plain YAML in UTF-8"),
-        ("\n".join([f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9) if n else 'x'}]" for n in range(9)]),
-         "unfold to more than"),
+        (BOMB, "unfold to more than"),
     ],
 )  # fmt: skip
 def test_yaml_that_is_not_plain_is_refused(tmp_path: Path, text, words):
@@ -297,13 +294,12 @@ def test_published_tables_name_protocols_and_conditions_that_exist():
     }  # fmt: skip
 
 
-def test_published_means_are_those_of_their_rows():
+def test_published_means_are_those_of_their_rows_or_say_that_they_are_not():
     for table in load_published():
-        if "Mean" in table.columns:
-            for row in table.rows:
-                *values, mean = row.values
-                # CASIA-B*'s BigGait row (100.0, 99.6, 90.5: 96.7) and all others agree with it.
-                assert mean == pytest.approx(sum(values) / len(values), abs=0.11), row.method
+        for row in table.rows if "Mean" in table.columns else ():
+            *values, mean = row.values
+            agrees = mean == pytest.approx(sum(values) / len(values), abs=0.11)
+            assert agrees == ("Mean as printed" not in row.note), row.method
 
 
 def test_the_shifted_row_is_marked():
