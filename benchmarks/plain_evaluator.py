@@ -90,25 +90,39 @@ def evaluate(
     subject = [key[0] for key in keys]
     view = [key[2].split("_")[0] if dataset == "ccpg" else key[2] for key in keys]
     results: dict[str, dict[str, Result]] = {}
+    known: dict[tuple[Rule, Rule], dict[int, dict[int, float]]] = {}
     for protocol, per_cell, conditions in PROTOCOLS[dataset]:
         results[protocol] = {}
         for name, (is_probe, is_gallery) in conditions.items():
             probes = [i for i, key in enumerate(keys) if is_probe(key[1])]
             gallery = [i for i, key in enumerate(keys) if is_gallery(key[1])]
-            far = {}
-            for i in probes:
-                for j in gallery:
-                    # Distances equal up to rounding are ties; the gallery's order decides.
-                    far[i, j] = round(distance(values[i], values[j]), 9)
+            if (is_probe, is_gallery) not in known:  # a second protocol shares the distances
+                known[is_probe, is_gallery] = _distances(values, probes, gallery, distance)
+            far = known[is_probe, is_gallery]
             count = _pairs if per_cell else _whole
             results[protocol][name] = count(probes, gallery, far, subject, view)
     return results
 
 
+def _distances(
+    values: NDArray[np.float64],
+    probes: list[int],
+    gallery: list[int],
+    distance: Callable[[NDArray[np.float64], NDArray[np.float64]], float],
+) -> dict[int, dict[int, float]]:
+    far: dict[int, dict[int, float]] = {}
+    for i in probes:
+        far[i] = {}
+        for j in gallery:
+            # Distances equal up to rounding are ties; the gallery's order decides.
+            far[i][j] = round(distance(values[i], values[j]), 9)
+    return far
+
+
 def _pairs(
     probes: list[int],
     gallery: list[int],
-    far: dict[tuple[int, int], float],
+    far: dict[int, dict[int, float]],
     subject: list[str],
     view: list[str],
 ) -> Result:
@@ -124,7 +138,7 @@ def _pairs(
                 continue
             right = {1: 0, 5: 0}
             for i in some:
-                order = sorted(among, key=lambda j, i=i: (far[i, j], j))  # type: ignore[misc]
+                order = sorted(among, key=lambda j, i=i: (far[i][j], j))  # type: ignore[misc]
                 for k in right:
                     if subject[i] in [subject[j] for j in order[:k]]:
                         right[k] += 1
@@ -139,14 +153,14 @@ def _pairs(
 def _whole(
     probes: list[int],
     gallery: list[int],
-    far: dict[tuple[int, int], float],
+    far: dict[int, dict[int, float]],
     subject: list[str],
     view: list[str],
 ) -> Result:
     told: list[tuple[float, float, float, float]] = []
     for i in probes:
         among = [j for j in gallery if subject[j] != subject[i] or view[j] != view[i]]
-        order = sorted(among, key=lambda j, i=i: (far[i, j], j))  # type: ignore[misc]
+        order = sorted(among, key=lambda j, i=i: (far[i][j], j))  # type: ignore[misc]
         hits, shares, last = 0, 0.0, 0
         first = 0
         for position, j in enumerate(order, start=1):
