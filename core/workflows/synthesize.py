@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import shutil
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -197,9 +198,20 @@ def _render_all(
     return rendered
 
 
-def _ignore_interrupts() -> None:
-    # Ctrl-C reaches every process; the parent stops the work, and a sequence takes no second.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Let processes that start in this block inherit that they ignore Ctrl-C.
+
+    It reaches every process of a terminal; the parent alone stops the work.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _results(
@@ -211,13 +223,14 @@ def _results(
         return
     # A fresh interpreter for each worker: nothing that the caller has loaded can be in its way.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _ignore_interrupts) as pool:
+    with ProcessPoolExecutor(workers, context) as pool:
         todo = iter(keys)
         running: set[Future[bool]] = set()
         try:
             while True:
-                for key in islice(todo, 4 * workers - len(running)):
-                    running.add(pool.submit(write_sequence, dataset, out, key, frames, seed))
+                with _interrupts_ignored():  # the first call starts all the processes
+                    for key in islice(todo, 4 * workers - len(running)):
+                        running.add(pool.submit(write_sequence, dataset, out, key, frames, seed))
                 if not running:
                     return
                 done, running = wait(running, return_when=FIRST_COMPLETED)

@@ -223,3 +223,20 @@ def test_alignment_centres_and_fills_the_height():
     assert abs((columns[0] + columns[-1]) / 2 - 31.5) <= 1
     assert len(columns) == pytest.approx(20, abs=2)
     assert not align(np.zeros((9, 9), np.uint8)).any()
+
+
+def test_the_command(tmp_path):
+    from typer.testing import CliRunner
+
+    from lmgait_cli.main import app
+
+    place = str(tmp_path / "walkers")
+    small = ["--train-subjects", "1", "--test-subjects", "0", "--frames", "3", "--workers", "1"]
+    few = ["--types", "nm-01, cl-01", "--views", "090", "--quiet"]
+    done = CliRunner().invoke(app, ["synthesize", "casiab", place, *small, *few])
+    assert done.exit_code == 0, done.output
+    assert "2 sequences" in done.output
+    assert len(list((tmp_path / "walkers" / "videos").iterdir())) == 2
+    wrong = CliRunner().invoke(app, ["synthesize", "casiab", place, "--types", "nm-7"])
+    assert wrong.exit_code == 2
+    assert "Traceback" not in wrong.output
