@@ -6,20 +6,26 @@ P body strips.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 # One geometry for the whole project: the person's box, fitted to the full height.
 FRAME_HEIGHT = 256
 FRAME_WIDTH = 128
 
+# Channels of silhouette logits; fixed here, so that a mask can never come out swapped.
+BACKGROUND, FOREGROUND = 0, 1
+
 
 class SequenceKey(NamedTuple):
     """What names a sequence in every dataset: who walks, in which type of recording, seen from
-    where. ``type`` is the dataset's own word (``nm-01``, ``U0_D0_BG``, ``01-bg``)."""
+    where. ``type`` is the dataset's own word (``nm-01``, ``U0_D0_BG``, ``01-bg``).
+    """
 
     subject: str
     type: str
@@ -72,3 +78,11 @@ class EmbeddingSet:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """The loss to minimise and its parts, as scalars (weighted: the parts sum to the total)."""
+
+    total: Tensor
+    parts: Mapping[str, Tensor]

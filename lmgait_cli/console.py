@@ -11,14 +11,14 @@ from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
+    ProgressColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.progress import Progress as RichProgress
-from rich.progress import ProgressColumn
 from rich.progress import Task as RichTask
-from rich.progress import TaskID
 from rich.table import Table
 from rich.text import Text
 

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from core.version import __version__
+from lmgait_cli.cache_text import cache_text
+from lmgait_cli.cross_eval import cross_eval
+from lmgait_cli.datasets import datasets
+from lmgait_cli.evaluate import evaluate
 from lmgait_cli.exits import DEBUG_VARIABLE, explained
+from lmgait_cli.inspect import inspect
+from lmgait_cli.merge import merge
+from lmgait_cli.prepare import prepare
+from lmgait_cli.pretrain_decoder import pretrain_decoder
+from lmgait_cli.synthesize import synthesize
+from lmgait_cli.train import train
+from lmgait_cli.verify import verify
 
 app = typer.Typer(
     name="lmgait",
@@ -36,7 +48,19 @@ def _top(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-VERBS = ()
+VERBS: tuple[Callable[..., None], ...] = (
+    prepare,
+    pretrain_decoder,
+    train,
+    cache_text,
+    evaluate,
+    cross_eval,
+    datasets,
+    inspect,
+    verify,
+    merge,
+    synthesize,
+)
 for verb in VERBS:
     app.command()(explained(verb))
 

@@ -19,3 +19,26 @@ JsonOption = Annotated[
     Path | None, typer.Option("--json", help="Also write the result to this file as JSON.")
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
+PresetOption = Annotated[
+    str,
+    typer.Option(
+        "--preset", envvar="LMGAIT_PRESET",
+        help="Model size: `paper`, or `tiny` (small encoders from a seed; needs no weights).",
+    ),
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="YAML file with settings over the preset's.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as train.iterations=40."),
+]
+DatasetOption = Annotated[
+    str | None,
+    typer.Option("--dataset", help="Which prepared dataset; else the one prepared last."),
+]
+RunOption = Annotated[
+    str | None, typer.Option("--run", help="Which run; else the newest.")
+]
+
+DEFAULT_PRESET = "tiny"

@@ -127,9 +127,10 @@ class DataConfig(Node):
 
 
 class OptimizerConfig(Node):
-    """SGD and its steps."""
+    """The optimiser and its steps."""
 
     iterations: Positive
+    optimizer: Literal["sgd", "adamw"] = "sgd"
     lr: Annotated[float, Field(gt=0)] = 0.1
     momentum: Probability = 0.9
     weight_decay: NonNegative = 5e-4
@@ -141,7 +142,6 @@ class OptimizerConfig(Node):
     """Largest gradient norm; 0 leaves gradients alone."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """``auto`` is fp16 on a GPU, fp32 on a CPU."""
-    accumulate: Positive = 1
     checkpoint_every: Positive = 1000
     keep: Positive = 2
     log_every: Positive = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.models.representation import FOREGROUND
+from core.records import BACKGROUND, FOREGROUND
 
 
 def silhouette_loss(logits: Tensor, silhouettes: Tensor, valid: Tensor) -> Tensor:
@@ -22,7 +22,7 @@ def silhouette_loss(logits: Tensor, silhouettes: Tensor, valid: Tensor) -> Tenso
         Scalar; zero where no frame is valid.
     """
     # softmax over two channels is a sigmoid of their difference
-    margin = logits[:, FOREGROUND] - logits[:, 1 - FOREGROUND]
+    margin = logits[:, FOREGROUND] - logits[:, BACKGROUND]
     pixels = F.binary_cross_entropy_with_logits(margin, silhouettes, reduction="none")
     frames = pixels.mean(dim=(1, 2))
     return (frames * valid).sum() / valid.sum().clamp(min=1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +18,14 @@ from core.models.gaitbase import BNNeck, GaitBase
 from core.models.lmgait import LMGait
 from core.models.representation import DecoderBranch, ResNetBranch
 from core.models.temporal import MotionTemporalCapture, NoTemporal, Plain3DCNN
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from ``seed`` inside the block and leave the global generator as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def build_image_encoder(config: ImageEncoderConfig) -> ImageEncoder:
@@ -78,8 +89,7 @@ def build_lmgait(
             f"{gait.strips} strips do not divide the {rows} rows of the gait features",
             where="model.gait.strips",
         )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         decoder = build_decoder(config, image)
         resnet = ResNetBranch(
             image.channels, part.hidden, part.channels, image.grid, part.upsample, part.activation

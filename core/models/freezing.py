@@ -27,6 +27,11 @@ def freeze(module: nn.Module) -> None:
     module.requires_grad_(False)
 
 
+def thaw(module: nn.Module) -> None:
+    """Let all parameters of ``module`` train: only for an encoder built from a seed."""
+    module.requires_grad_(True)
+
+
 def trainable(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
     """Named parameters that an optimiser may change."""
     return ((name, value) for name, value in module.named_parameters() if value.requires_grad)

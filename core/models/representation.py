@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-BACKGROUND, FOREGROUND = 0, 1
+from core.records import FOREGROUND
 
 
 class DecoderBranch(nn.Module):

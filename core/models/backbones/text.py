@@ -53,7 +53,8 @@ class TextEncoder(nn.Module):
         count = 0 if placement == "off" else int(settings.num_hidden_layers)
         self.mam = nn.ModuleList(MotionAwareness(self.width, rank) for _ in range(count))
         self.project = nn.Linear(self.width, channels, bias=False)
-        nn.init.normal_(self.project.weight, std=self.width**-0.5)
+        # Small at first, so that training starts near the decoder's warm-up, which sees F alone.
+        nn.init.normal_(self.project.weight, std=0.1 * self.width**-0.5)
 
     def forward(self, tokens: Tensor, kept: Tensor) -> Tensor:
         """Text features of the prompts.

@@ -1,0 +1,72 @@
+"""Which tensors a checkpoint holds, and fingerprints of those that it does not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from core.config.schema import ModelConfig
+from core.models.backbones.loading import SEED
+from core.models.lmgait import LMGait
+
+IMAGE_PREFIX = "image.encoder."
+TOWER_PREFIX = "text.frozen."
+TEXT_PREFIX = "text."
+NECK_PREFIX = "neck."
+
+
+def absent_prefixes(config: ModelConfig) -> tuple[str, ...]:
+    """Prefixes of tensors that are not saved: frozen encoders that come from elsewhere.
+
+    An image encoder built from a seed was trained by the warm-up and is saved with the rest.
+    """
+    return (TOWER_PREFIX,) if config.image.weights == SEED else (TOWER_PREFIX, IMAGE_PREFIX)
+
+
+def kept_tensors(config: ModelConfig, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a state that a checkpoint holds."""
+    absent = absent_prefixes(config)
+    return {name: value for name, value in state.items() if not name.startswith(absent)}
+
+
+def fingerprint(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 (first 16 hex digits) over names, shapes, dtypes and bytes of tensors."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}\n".encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def module_fingerprint(module: nn.Module) -> str:
+    """Fingerprint of a module's parameters and saved buffers."""
+    return fingerprint(module.state_dict())
+
+
+class TextFingerprint:
+    """Fingerprint of all that decides z_text: tokens, frozen tower, adapters, projection.
+
+    The frozen tower is hashed once.
+    """
+
+    def __init__(self, model: LMGait) -> None:
+        self._text = model.text
+        self._frozen = ""
+        if model.text is not None:
+            tokens = {"tokens": model.tokens, "kept": model.kept}
+            tower = module_fingerprint(model.text.frozen)
+            self._frozen = fingerprint(tokens) + tower  # type: ignore[arg-type]
+
+    def now(self) -> str:
+        """The fingerprint at this moment; empty without a text branch."""
+        if self._text is None:
+            return ""
+        learned = {
+            name: value
+            for name, value in self._text.state_dict().items()
+            if not name.startswith("frozen.")
+        }
+        return hashlib.sha256((self._frozen + fingerprint(learned)).encode()).hexdigest()[:16]

@@ -1,0 +1,187 @@
+"""Checkpoints: safetensors that explain themselves, written whole or not at all.
+
+A checkpoint is a folder ``step-000400`` with ``model.safetensors`` (weights, and in its header the
+configuration, version, normalisation, dataset, labels, step and fingerprints as JSON) and
+``training.safetensors`` (momentum, random state, scaler). Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from core.errors import CheckpointError
+from core.files import output_error, sync_folder, whole_file
+
+FORMAT = 1
+_HEADER = "lmgait"
+_NAME = re.compile(r"step-(\d{6,})$")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorFile:
+    """Tensors with their JSON header."""
+
+    tensors: dict[str, Tensor]
+    header: dict[str, Any]
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    """Write one safetensors file with a JSON header (raises ``OutputError``)."""
+    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    text = json.dumps({"format": FORMAT, **header}, sort_keys=True)
+    with whole_file(path) as partial:
+        save_file(plain, partial, metadata={_HEADER: text})
+
+
+def load_tensors(path: Path) -> TensorFile:
+    """Read one safetensors file written by :func:`save_tensors`.
+
+    Raises:
+        CheckpointError: missing, damaged, foreign, or of a newer format.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get(_HEADER, "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise CheckpointError("No such file of weights", where=path) from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"The file is damaged: {error}", where=path,
+            next_step="Use an earlier checkpoint, or train again.",
+        ) from None
+    if not isinstance(header, dict):
+        raise CheckpointError("The file was not written by lmgait", where=path)
+    if header.get("format") != FORMAT:
+        raise CheckpointError(
+            f"The file has format {header.get('format')}, this lmgait reads {FORMAT}", where=path,
+            next_step="Read it with the lmgait that wrote it, named in its header.",
+        )
+    return TensorFile(tensors, header)
+
+
+def load_strictly(
+    module: nn.Module, tensors: Mapping[str, Tensor], *, optional: tuple[str, ...], where: Path
+) -> None:
+    """Copy ``tensors`` into ``module``, exactly.
+
+    Args:
+        module: Takes the values.
+        tensors: Values by name.
+        optional: Prefixes of names that may be absent on either side.
+        where: Named in errors.
+
+    Raises:
+        CheckpointError: names or shapes that differ, listed in words.
+    """
+    own = module.state_dict()
+    missing = [n for n in own if n not in tensors and not n.startswith(optional)]
+    foreign = [n for n in tensors if n not in own and not n.startswith(optional)]
+    shared = [n for n in own if n in tensors]
+    shapes = [
+        f"{n} is {tuple(tensors[n].shape)}, not {tuple(own[n].shape)}"
+        for n in shared
+        if tensors[n].shape != own[n].shape
+    ]
+    faults = [
+        f"{len(names)} tensors {verb}: {', '.join(names[:4])}{' …' if len(names) > 4 else ''}"
+        for verb, names in (("are missing", missing), ("have no place", foreign))
+        if names
+    ] + shapes[:4]
+    if faults:
+        raise CheckpointError(
+            "The weights do not fit the model: " + "; ".join(faults), where=where,
+            next_step="Load them with the configuration that they were trained with.",
+        )
+    module.load_state_dict({n: tensors[n] for n in shared}, strict=False)
+
+
+class CheckpointFolder:
+    """The checkpoints of one run, the newest few kept.
+
+    Args:
+        folder: Holds the ``step-…`` folders.
+        keep: How many to keep.
+    """
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        self.folder, self.keep = folder, keep
+
+    def steps(self) -> list[int]:
+        """Steps of the whole checkpoints, rising."""
+        if not self.folder.is_dir():
+            return []
+        found = (_NAME.fullmatch(entry.name) for entry in self.folder.iterdir())
+        return sorted(int(match[1]) for match in found if match)
+
+    def path(self, step: int) -> Path:
+        """Folder of one step."""
+        return self.folder / f"step-{step:06d}"
+
+    def newest(self) -> Path | None:
+        """Folder of the newest checkpoint."""
+        steps = self.steps()
+        return self.path(steps[-1]) if steps else None
+
+    def save(
+        self,
+        step: int,
+        model: Mapping[str, Tensor],
+        model_header: Mapping[str, Any],
+        training: Mapping[str, Tensor],
+        training_header: Mapping[str, Any],
+    ) -> Path:
+        """Write a checkpoint whole, then remove the ones that are too old (``OutputError``)."""
+        final = self.path(step)
+        partial = final.with_name(f".{final.name}.partial")
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            save_tensors(partial / "model.safetensors", model, model_header)
+            save_tensors(partial / "training.safetensors", training, training_header)
+            if final.exists():
+                shutil.rmtree(final)
+            partial.rename(final)
+            sync_folder(self.folder)
+        except OSError as error:
+            raise output_error(error, final) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        for old in self.steps()[: -self.keep]:
+            shutil.rmtree(self.path(old), ignore_errors=True)
+        return final
+
+
+def optimizer_tensors(module: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state of each parameter, as ``optimizer.<state>.<parameter>``."""
+    return {
+        f"optimizer.{state}.{name}": value
+        for name, parameter in module.named_parameters()
+        for state, value in optimizer.state.get(parameter, {}).items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore_optimizer(
+    module: nn.Module, optimizer: Optimizer, tensors: Mapping[str, Tensor]
+) -> None:
+    """Put back what :func:`optimizer_tensors` took."""
+    parameters = dict(module.named_parameters())
+    for key, value in tensors.items():
+        if not key.startswith("optimizer."):
+            continue
+        _, state, name = key.split(".", 2)
+        parameter = parameters[name]
+        # AdamW counts its steps in a tensor on the CPU, wherever the parameter is.
+        device = value.device if state == "step" else parameter.device
+        optimizer.state[parameter][state] = value.to(device).clone()

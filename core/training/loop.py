@@ -1,0 +1,237 @@
+"""The plain training loop: any module, any losses, exact after any interruption."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from core.config.schema import OptimizerConfig
+from core.data.dataset import ClipBatch
+from core.errors import Interrupted, TrainingError
+from core.progress import Progress
+from core.records import Losses
+from core.training.checkpoint import (
+    CheckpointFolder,
+    load_strictly,
+    load_tensors,
+    optimizer_tensors,
+    restore_optimizer,
+)
+from core.training.observers import Observer
+from core.training.optimizer import learning_rate, make_optimizer, set_rate
+from core.training.signals import stop_on_signal
+
+STARVED_SHARE = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is trained and how.
+
+    Attributes:
+        name: Shown beside the progress.
+        module: Holds every trained parameter.
+        losses: From the (wrapped) module and a batch to its losses.
+        batches: From a start step to the batches from there on.
+        config: Optimiser and steps.
+        checkpoints: Where to save.
+        kept: From the module's tensors to those that a checkpoint holds.
+        optional: Prefixes of tensors that checkpoints do not hold.
+        header: What each checkpoint tells of itself.
+        describe: From sequence numbers to names, for messages.
+        pictures: From a batch to pictures for the observers, at each checkpoint.
+    """
+
+    name: str
+    module: nn.Module
+    losses: Callable[[nn.Module, ClipBatch], Losses]
+    batches: Callable[[int], Iterable[ClipBatch]]
+    config: OptimizerConfig
+    checkpoints: CheckpointFolder
+    kept: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+    optional: tuple[str, ...]
+    header: Mapping[str, Any]
+    describe: Callable[[Sequence[int]], list[str]]
+    pictures: Callable[[ClipBatch], Mapping[str, Tensor]]
+
+
+def run_job(
+    job: Job, engine: Accelerator, observers: Callable[[int], Sequence[Observer]],
+    progress: Progress,
+) -> int:
+    """Train from the newest checkpoint to the last step and save; returns the start step.
+
+    Raises:
+        TrainingError: a loss that is not finite (a state is saved, the batch's sequences named).
+        Interrupted: a signal came (a state is saved).
+        OutputError: a checkpoint cannot be written.
+    """
+    runner = _Runner(job, engine)
+    start = runner.resume()
+    if start:
+        progress.say(f"{job.name}: goes on at iteration {start} of {job.config.iterations}.")
+    watchers = list(observers(start)) if engine.is_main_process else []
+    try:
+        with stop_on_signal() as stop, progress.task(
+            job.name, job.config.iterations - start, "it"
+        ) as task:
+            meter = _Meter()
+            for step, batch in enumerate(job.batches(start), start=start):
+                meter.waited()
+                values = runner.step(step, batch)
+                meter.computed()
+                task.advance()
+                done = step + 1
+                if done % job.config.log_every == 0 or done == job.config.iterations:
+                    numbers = runner.finite(values, step, batch) | meter.take()
+                    task.detail(_brief(numbers))
+                    for watcher in watchers:
+                        watcher.scalars(done, numbers)
+                due = done % job.config.checkpoint_every == 0 or done == job.config.iterations
+                if due or stop:
+                    runner.finite(values, step, batch)
+                    path = runner.save(done)
+                    for watcher in watchers if due else ():
+                        watcher.images(done, job.pictures(batch))
+                if stop and done < job.config.iterations:
+                    raise Interrupted(
+                        f"Stopped by {stop.name} after iteration {done}; saved", where=path,
+                        next_step="Run the same command again: it goes on from here.",
+                    )
+            if meter.total_share() > STARVED_SHARE and meter.steps > 20:
+                progress.say(
+                    f"{job.name}: waited for data {meter.total_share():.0%} of the time; "
+                    "more `data.workers` or a store on a faster disk would help."
+                )
+    finally:
+        for watcher in watchers:
+            watcher.close()
+    return start
+
+
+class _Runner:
+    """One job on one engine: steps, saves, resumes."""
+
+    def __init__(self, job: Job, engine: Accelerator) -> None:
+        self.job, self.engine = job, engine
+        job.module.to(engine.device)
+        self.optimizer = make_optimizer(job.module, job.config)
+        self.module, self.wrapped = engine.prepare(job.module, self.optimizer)
+        self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+
+    def step(self, step: int, batch: ClipBatch) -> dict[str, Tensor]:
+        """One optimiser step; returns losses without waiting for the device."""
+        job = self.job
+        set_rate(self.optimizer, learning_rate(job.config, step))
+        self.module.train()
+        on_device = batch.to(self.engine.device).mirrored()
+        with self.engine.autocast():
+            losses = job.losses(self.module, on_device)
+        self.engine.backward(losses.total)
+        if job.config.clip_norm:
+            self.engine.clip_grad_norm_(self.parameters, job.config.clip_norm)
+        self.wrapped.step()
+        self.wrapped.zero_grad(set_to_none=True)
+        return {"loss": losses.total.detach()} | {k: v.detach() for k, v in losses.parts.items()}
+
+    def finite(self, values: Mapping[str, Tensor], step: int, batch: ClipBatch) -> dict[str, float]:
+        """The losses as numbers.
+
+        Raises:
+            TrainingError: one of them is not finite.
+        """
+        numbers = {name: float(value) for name, value in values.items()}
+        broken = [name for name, value in numbers.items() if not math.isfinite(value)]
+        if broken:
+            path = self.save(step + 1, folder=CheckpointFolder(
+                self.job.checkpoints.folder.parent / "diverged", keep=1
+            ))
+            names = self.job.describe(batch.sequences.tolist())
+            raise TrainingError(
+                f"The loss is not finite at iteration {step + 1} ({', '.join(broken)}); "
+                f"the batch held {', '.join(names)}",
+                where=path,
+                next_step="Lower the rate (--set train.lr=…) or clip gradients "
+                "(--set train.clip_norm=5); the state is saved for a look.",
+            )
+        return numbers | {"lr": learning_rate(self.job.config, step)}
+
+    def save(self, done: int, folder: CheckpointFolder | None = None) -> str:
+        """Write a checkpoint from the main process; all wait for it."""
+        target = folder or self.job.checkpoints
+        module = self.engine.unwrap_model(self.module)
+        if self.engine.is_main_process:
+            scaler = self.engine.scaler
+            training = optimizer_tensors(module, self.optimizer) | {
+                "random.torch": torch.get_rng_state()
+            }
+            if torch.cuda.is_available():
+                training["random.cuda"] = torch.cuda.get_rng_state()
+            target.save(
+                done, self.job.kept(module.state_dict()), {**self.job.header, "step": done},
+                training, {"step": done, "scaler": scaler.state_dict() if scaler else None},
+            )
+        self.engine.wait_for_everyone()
+        return str(target.path(done))
+
+    def resume(self) -> int:
+        """Load the newest checkpoint, if there is one; returns the steps already done."""
+        newest = self.job.checkpoints.newest()
+        if newest is None:
+            return 0
+        module = self.engine.unwrap_model(self.module)
+        weights = load_tensors(newest / "model.safetensors")
+        load_strictly(module, weights.tensors, optional=self.job.optional, where=newest)
+        training = load_tensors(newest / "training.safetensors")
+        restore_optimizer(module, self.optimizer, training.tensors)
+        torch.set_rng_state(training.tensors["random.torch"])
+        if "random.cuda" in training.tensors and torch.cuda.is_available():
+            torch.cuda.set_rng_state(training.tensors["random.cuda"])
+        if training.header.get("scaler") and self.engine.scaler:
+            self.engine.scaler.load_state_dict(training.header["scaler"])
+        return int(training.header["step"])
+
+
+class _Meter:
+    """Where the time goes: waiting for data, or computing."""
+
+    def __init__(self) -> None:
+        self.steps, self._all_wait, self._all = 0, 0.0, 0.0
+        self._wait, self._total, self._count = 0.0, 0.0, 0
+        self._last = time.perf_counter()
+
+    def waited(self) -> None:
+        now = time.perf_counter()
+        if self.steps:  # the first wait is the loader's start, not its pace
+            self._wait += now - self._last
+            self._total += now - self._last
+        self._last = now
+
+    def computed(self) -> None:
+        now = time.perf_counter()
+        self._total += now - self._last
+        self._last, self._count, self.steps = now, self._count + 1, self.steps + 1
+
+    def take(self) -> dict[str, float]:
+        share = {
+            "iterations_per_second": self._count / max(self._total, 1e-9),
+            "data_wait_share": self._wait / max(self._total, 1e-9),
+        }
+        self._all_wait, self._all = self._all_wait + self._wait, self._all + self._total
+        self._wait, self._total, self._count = 0.0, 0.0, 0
+        return share
+
+    def total_share(self) -> float:
+        return self._all_wait / max(self._all, 1e-9)
+
+
+def _brief(numbers: Mapping[str, float]) -> str:
+    hidden = {"iterations_per_second", "data_wait_share"}
+    return " ".join(f"{name} {value:.4g}" for name, value in numbers.items() if name not in hidden)

@@ -1,0 +1,79 @@
+"""What watches the loop: scalars for TensorBoard and a JSON-lines log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Observer(Protocol):
+    """Sees each logged step."""
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Take the numbers of one step."""
+
+    def images(self, step: int, pictures: Mapping[str, Tensor]) -> None:
+        """Take pictures float [3, H, W] in [0, 1]."""
+
+    def close(self) -> None:
+        """Flush and leave."""
+
+
+class JsonLines:
+    """One JSON object a line, in ``log.jsonl``.
+
+    On resume the lines at and after the resumed step are dropped first, so that a step stands in
+    the log once.
+    """
+
+    def __init__(self, path: Path, start: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = []
+        if path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    if json.loads(line)["step"] < start:
+                        kept.append(line + "\n")
+                except (ValueError, KeyError):
+                    continue  # the half line of a killed process
+        path.write_text("".join(kept), encoding="utf-8")
+        self._file = path.open("a", encoding="utf-8")
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Append one line."""
+        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        self._file.flush()
+
+    def images(self, step: int, pictures: Mapping[str, Tensor]) -> None:
+        """Numbers only."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class TensorBoard:
+    """Scalars and pictures for TensorBoard, below ``folder``."""
+
+    def __init__(self, folder: Path, start: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder), purge_step=start or None)
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Write each number under its own name."""
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+
+    def images(self, step: int, pictures: Mapping[str, Tensor]) -> None:
+        """Write each picture under its own name."""
+        for name, picture in pictures.items():
+            self._writer.add_image(name, picture, step)
+
+    def close(self) -> None:
+        """Flush."""
+        self._writer.close()

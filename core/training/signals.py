@@ -1,0 +1,48 @@
+"""A polite end: the first signal asks the loop to save and leave, a second one leaves at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+# SIGUSR1 is what schedulers commonly send ahead of a pre-emption.
+_WANTED = ("SIGINT", "SIGTERM", "SIGUSR1")
+
+
+class StopRequest:
+    """Set once a signal has come; ``name`` is its name."""
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+
+    def __bool__(self) -> bool:
+        return self.name is not None
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[StopRequest]:
+    """Collect the first SIGINT, SIGTERM or SIGUSR1 while the block runs.
+
+    Outside the main thread (a notebook's worker) signals cannot be caught, and none are.
+    """
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        del frame
+        if request:
+            raise KeyboardInterrupt
+        request.name = signal.Signals(number).name
+
+    numbers = [getattr(signal, name) for name in _WANTED if hasattr(signal, name)]
+    before = {number: signal.signal(number, note) for number in numbers}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

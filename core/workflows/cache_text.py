@@ -1,0 +1,50 @@
+"""`lmgait cache-text`: the text attention, computed once, so that inference needs no text encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from core.progress import Progress
+from core.training.checkpoint import save_tensors
+from core.workflows.models import TEXT_CACHE, load_model
+from core.workflows.runs import Run, find_run
+from core.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class CacheResult:
+    """The cache of a run: z_text [tokens, channels]; no file where the run has no text branch."""
+
+    run: Run
+    path: Path | None
+    tokens: int
+    channels: int
+
+
+def cache_text(
+    workspace: Workspace, *, run_name: str | None, dataset: str | None, progress: Progress
+) -> CacheResult:
+    """Compute z_text of a run's newest checkpoint and store it beside the checkpoints.
+
+    Raises:
+        UsageError: no such run.
+        CheckpointError, WeightsError: the model cannot be loaded.
+        OutputError: the cache cannot be written.
+    """
+    run = find_run(workspace.runs, name=run_name, dataset=dataset)
+    loaded = load_model(run, device=torch.device("cpu"), use_cache=False)
+    with torch.no_grad():
+        text = loaded.model.text_features()
+    if text is None:
+        progress.say(f"Run {run.name} has no text branch: nothing to cache.")
+        return CacheResult(run, None, 0, 0)
+    path = run.folder / TEXT_CACHE
+    header = {
+        "kind": "text cache", "prompt": loaded.config.model.text.prompt,
+        "step": loaded.header["step"], "text_fingerprint": loaded.header["text_fingerprint"],
+    }
+    save_tensors(path, {"text": text}, header)
+    return CacheResult(run, path, *text.shape)

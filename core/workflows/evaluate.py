@@ -1,0 +1,159 @@
+"""`lmgait evaluate`, `lmgait embed` and `lmgait cross-eval`: from a run (or a file) to tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import DataError
+from core.manifests.load import load_manifest
+from core.manifests.schema import DatasetManifest
+from core.metrics.results import EvaluationResult
+from core.progress import Progress
+from core.records import EmbeddingSet
+from core.storage.embeddings import read_embeddings, write_embeddings
+from core.storage.store import Store
+from core.training.engine import make_engine
+from core.workflows.embed import embed_sequences
+from core.workflows.models import load_model
+from core.workflows.runs import Run, find_run
+from core.workflows.score import score
+from core.workflows.stores import open_store
+from core.workspace import Workspace
+
+OFFICIAL = "official"
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How embeddings are scored; see :func:`core.workflows.score.score`."""
+
+    probe_gallery: str = OFFICIAL
+    metric: str | None = None
+    rerank: bool = False
+    bootstrap: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A result and where it came from; ``run`` and ``embeddings`` are None for a given file."""
+
+    result: EvaluationResult
+    run: Run | None
+    embeddings: Path | None
+
+
+def evaluate_run(
+    workspace: Workspace, *, run_name: str | None, train_dataset: str | None,
+    test_dataset: str | None, scoring: Scoring, progress: Progress,
+) -> Evaluation:
+    """Embed the test subjects of a store with a run's model and score them.
+
+    Args:
+        workspace: Where stores and runs live.
+        run_name: Which run; None takes the newest of ``train_dataset``.
+        train_dataset: What the run was trained on; None with ``run_name`` None takes the newest.
+        test_dataset: Whose store is embedded; None takes the run's own dataset.
+        scoring: Protocols and metric.
+        progress: Told of the run and the sequences.
+
+    Raises:
+        UsageError: no such run, dataset or protocol.
+        StoreError, DataError, CheckpointError, WeightsError: see their texts.
+    """
+    run = find_run(workspace.runs, name=run_name, dataset=train_dataset)
+    store, manifest = open_store(workspace, test_dataset or run.dataset)
+    rules, names = chosen_protocols(scoring.probe_gallery, manifest)
+    progress.say(f"Run {run.name} (trained on {run.dataset}), tested on {manifest.title}.")
+    embeddings = embed_run(run, store, rules, progress)
+    path = run.folder / "embeddings" / f"{manifest.name}.npz"
+    write_embeddings(path, embeddings)
+    progress.say(f"Embeddings in {path}")
+    metric = scoring.metric or run.config.evaluate.distance
+    return Evaluation(_score(embeddings, rules, names, metric, scoring, progress), run, path)
+
+
+def evaluate_file(
+    path: Path, dataset: str, *, scoring: Scoring, progress: Progress
+) -> Evaluation:
+    """Score any model's embeddings from an .npz or .h5 file.
+
+    Raises:
+        UsageError: an unknown dataset or protocol.
+        DataError: a malformed file, or no embedding of a test subject.
+    """
+    rules, names = chosen_protocols(scoring.probe_gallery, load_manifest(dataset))
+    embeddings = read_embeddings(path)
+    metric = scoring.metric or "euclidean"
+    return Evaluation(_score(embeddings, rules, names, metric, scoring, progress), None, None)
+
+
+def embed_run(
+    run: Run, store: Store, manifest: DatasetManifest, progress: Progress,
+    *, subjects: str = "test",
+) -> EmbeddingSet:
+    """Embed the sequences of the test (or all) subjects that ``manifest``'s protocols use.
+
+    Raises:
+        DataError: the store holds none of them.
+        CheckpointError, WeightsError: the model cannot be loaded.
+    """
+    engine = make_engine()
+    loaded = load_model(run, device=engine.device)
+    if not loaded.cached and loaded.config.model.fusion != "off":
+        progress.say("The text branch runs live; `lmgait cache-text` spares it.")
+    indices = used_sequences(store, manifest, everyone=subjects == "all")
+    if not indices:
+        raise DataError(
+            "The store holds no sequence of a test subject that a protocol uses", where=store.path,
+            next_step="Prepare the dataset's test subjects too.",
+        )
+    source = f"{run.name}, iteration {loaded.header['step']}; {store.describe()}"
+    return embed_sequences(loaded, store, indices, engine, progress, source=source)
+
+
+def used_sequences(store: Store, manifest: DatasetManifest, *, everyone: bool = False) -> list[int]:
+    """Numbers of the sequences that a protocol uses as probe or gallery, test subjects only."""
+    test = set(manifest.subjects.test)
+    rules = [
+        rule
+        for protocol in manifest.protocols.values()
+        for condition in protocol.conditions.values()
+        for rule in (condition.probe, condition.gallery)
+    ]
+    return [
+        number
+        for number, info in enumerate(store.sequences)
+        if everyone
+        or (info.key.subject in test and any(rule.takes(info.key.type) for rule in rules))
+    ]
+
+
+def chosen_protocols(
+    probe_gallery: str, manifest: DatasetManifest
+) -> tuple[DatasetManifest, Sequence[str] | None]:
+    """The manifest whose rules apply, and the names of its protocols (None: all).
+
+    ``official`` means all of the dataset's; else a manifest file of one's own, or names of
+    protocols with commas.
+
+    Raises:
+        ManifestError: the file is malformed.
+    """
+    if probe_gallery == OFFICIAL:
+        return manifest, None
+    if probe_gallery.endswith((".yaml", ".yml")):
+        return load_manifest(Path(probe_gallery)), None
+    return manifest, [name.strip() for name in probe_gallery.split(",")]
+
+
+def _score(
+    embeddings: EmbeddingSet, rules: DatasetManifest, names: Sequence[str] | None, metric: str,
+    scoring: Scoring, progress: Progress,
+) -> EvaluationResult:
+    return score(
+        embeddings, rules, metric=metric, rerank=scoring.rerank,  # type: ignore[arg-type]
+        bootstrap=scoring.bootstrap, seed=scoring.seed, protocols=names, progress=progress,
+    )

@@ -1,0 +1,117 @@
+"""From a run to a model that is ready to embed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core.config import Config, check_config
+from core.errors import CheckpointError
+from core.models.build import build_lmgait
+from core.models.lmgait import LMGait
+from core.models.weights import (
+    NECK_PREFIX,
+    TEXT_PREFIX,
+    TextFingerprint,
+    absent_prefixes,
+    module_fingerprint,
+)
+from core.training.checkpoint import TensorFile, load_strictly, load_tensors
+from core.workflows.runs import Run
+
+TEXT_CACHE = "text.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model for inference.
+
+    Attributes:
+        model: In eval mode, on ``device``, without a classifier.
+        config: The configuration it was trained with.
+        header: What its checkpoint tells of itself.
+        device: Where it computes.
+        cached: Whether z_text comes from the run's cache.
+    """
+
+    model: LMGait
+    config: Config
+    header: dict[str, Any]
+    device: torch.device
+    cached: bool
+
+
+def load_model(run: Run, *, device: torch.device, use_cache: bool = True) -> LoadedModel:
+    """Load the newest checkpoint of a run.
+
+    With a text cache the text encoder is not even built. A cache of another checkpoint or prompt is
+    refused, never used silently.
+
+    Raises:
+        CheckpointError: no checkpoint, damaged, of another shape, or a stale text cache.
+        WeightsError: frozen weights missing, or not the ones it was trained with.
+    """
+    checkpoint, weights = newest_weights(run)
+    config = check_config(weights.header["config"], where=str(checkpoint))
+    path = run.folder / TEXT_CACHE
+    cache = load_cache(path, weights.header) if use_cache and path.is_file() else None
+    model = build_lmgait(config.model, classes=None, seed=config.seed, with_text=cache is None)
+    optional = (*absent_prefixes(config.model), NECK_PREFIX)
+    if cache is not None:
+        optional = (*optional, TEXT_PREFIX)
+    load_strictly(model, weights.tensors, optional=optional, where=checkpoint)
+    _check_frozen(model, weights.header, checkpoint)
+    if cache is not None:
+        model.use_cached_text(cache.tensors["text"])
+    model.eval().requires_grad_(False)
+    return LoadedModel(model.to(device), config, weights.header, device, cache is not None)
+
+
+def newest_weights(run: Run) -> tuple[Path, TensorFile]:
+    """The newest checkpoint's file of weights, loaded.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged.
+    """
+    newest = run.checkpoints().newest()
+    if newest is None:
+        raise CheckpointError(
+            f"The run {run.name} has no checkpoint yet", where=run.folder,
+            next_step="Train it on: the same `lmgait train` command continues it.",
+        )
+    return newest, load_tensors(newest / "model.safetensors")
+
+
+def load_cache(path: Path, header: dict[str, Any]) -> TensorFile:
+    """Read a text cache that belongs to the checkpoint with this header.
+
+    Raises:
+        CheckpointError: of another checkpoint, or not a text cache.
+    """
+    cache = load_tensors(path)
+    if cache.header.get("kind") != "text cache" or "text" not in cache.tensors:
+        raise CheckpointError("This is no text cache", where=path)
+    if cache.header["text_fingerprint"] != header["text_fingerprint"]:
+        raise CheckpointError(
+            f"The text cache is of another state of the text branch (iteration "
+            f"{cache.header.get('step')}, the checkpoint is of {header['step']})",
+            where=path, next_step="Compute it anew: lmgait cache-text",
+        )
+    return cache
+
+
+def _check_frozen(model: LMGait, header: dict[str, Any], checkpoint: Path) -> None:
+    """Compare the frozen encoders with those of the training."""
+    if module_fingerprint(model.image.encoder) != header["image_fingerprint"]:
+        raise CheckpointError(
+            "The image encoder's weights are not those that this model was trained with",
+            where=checkpoint, next_step="Restore the weights named in its configuration.",
+        )
+    if model.text is not None and TextFingerprint(model).now() != header["text_fingerprint"]:
+        raise CheckpointError(
+            "The text encoder's weights are not those that this model was trained with",
+            where=checkpoint, next_step="Restore the weights named in its configuration.",
+        )

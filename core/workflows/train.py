@@ -1,0 +1,250 @@
+"""`lmgait train`: the full training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from core.config import Config
+from core.data.dataset import ClipBatch, TrainingSequences, load_batches
+from core.data.sampler import IdentityBatches, share_of
+from core.errors import TrainingError, UsageError
+from core.losses.total import total_loss
+from core.manifests.schema import DatasetManifest
+from core.models.build import build_lmgait
+from core.models.lmgait import LMGait
+from core.models.weights import (
+    IMAGE_PREFIX,
+    TextFingerprint,
+    absent_prefixes,
+    kept_tensors,
+    module_fingerprint,
+)
+from core.progress import Progress
+from core.records import Losses
+from core.storage.store import Store
+from core.training.checkpoint import load_strictly, load_tensors
+from core.training.engine import make_engine
+from core.training.loop import Job, run_job
+from core.training.observers import JsonLines, Observer, TensorBoard
+from core.version import __version__
+from core.workflows.pictures import silhouette_rows
+from core.workflows.runs import Run, create_run, digest, list_runs
+from core.workflows.stores import open_store, with_frames
+from core.workflows.warmup import find_warmup, pretrain_decoder
+from core.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """A finished training: its run, and the iterations done now (fewer after a resume)."""
+
+    run: Run
+    iterations: int
+
+
+def train(
+    workspace: Workspace,
+    dataset: str | None,
+    config: Config,
+    *,
+    preset: str,
+    name: str | None = None,
+    fresh: bool = False,
+    must_resume: bool = False,
+    progress: Progress,
+) -> TrainResult:
+    """Train a model, or go on with an unfinished training of the same settings.
+
+    Args:
+        workspace: Where stores and runs live.
+        dataset: Which store; None takes the newest.
+        config: Resolved configuration.
+        preset: Name of its preset, for the run's name.
+        name: Name of the run; None makes one.
+        fresh: Begin a new run even where an unfinished one could go on.
+        must_resume: Refuse to begin a new run.
+        progress: Told of choices and iterations.
+
+    Raises:
+        UsageError: nothing to resume, or a name that is taken.
+        StoreError, DataError, WeightsError, ConfigError: see their texts.
+        TrainingError: a loss that is not finite, or too few identities.
+        Interrupted: a signal; the state is saved.
+    """
+    store, manifest = open_store(workspace, dataset)
+    config = with_frames(config, manifest)
+    key = digest({"config": _deciding(config), "store": store.fingerprint})
+    run = None if fresh else _unfinished(workspace, key, name)
+    if run is None:
+        if must_resume:
+            raise UsageError(
+                f"There is no unfinished run for {manifest.name} with these settings",
+                where=workspace.runs, next_step="Leave out --resume to begin a new one.",
+            )
+        _check_identities(store, manifest, config)
+    if find_warmup(workspace, config, store) is None:
+        progress.say(f"No decoder warm-up for {manifest.name} with these settings: running it.")
+        pretrain_decoder(workspace, manifest.name, config, preset=preset, progress=progress)
+    warmup = find_warmup(workspace, config, store)
+    assert warmup is not None
+    if run is None:
+        run = create_run(
+            workspace.runs, name=name, dataset=manifest.name, preset=preset, config=config,
+            facts={"key": key, "store": store.fingerprint, "warmup": warmup.name,
+                   "source": store.describe()},
+        )
+    progress.say(
+        f"Run {run.name}: {manifest.title}, preset {preset}, warm-up {warmup.name}; "
+        f"output in {run.folder}"
+    )
+    with run.locked():
+        start = _run(run, warmup, store, manifest, config, progress)
+    return TrainResult(run, config.train.iterations - start)
+
+
+def training_sequences(store: Store, manifest: DatasetManifest, config: Config) -> TrainingSequences:
+    """The clips that a training draws from (sizes follow the configuration)."""
+    from core.models.backbones.sizes import CLIP_VISION, DINOV2, size_of
+
+    image, part = config.model.image, config.model.representation
+    table = DINOV2 if image.family == "dinov2" else CLIP_VISION
+    patch = size_of(table, image.architecture, "model.image.architecture").patch
+    rows, columns = image.height // patch, image.width // patch
+    frames = config.data.frames
+    return TrainingSequences(
+        store, manifest.subjects.train, frames=manifest.frames if frames is None else frames,
+        frame_size=(image.height, image.width),
+        silhouette_size=(rows * part.upsample, columns * part.upsample), flip=config.data.flip,
+    )
+
+
+def _run(
+    run: Run, warmup: Run, store: Store, manifest: DatasetManifest, config: Config,
+    progress: Progress,
+) -> int:
+    engine = make_engine(config.train)
+    data = training_sequences(store, manifest, config)
+    model = build_lmgait(config.model, classes=len(data.subjects), seed=config.seed)
+    load_warmup(model, warmup)
+    text = TextFingerprint(model)
+    sampler = IdentityBatches(
+        data.labels, config.data.identities, config.data.sequences, config.seed
+    )
+
+    def batches(start: int) -> Iterator[ClipBatch]:
+        requests = (
+            list(share_of(sampler.batch(step), engine.process_index, engine.num_processes))
+            for step in range(start, config.train.iterations)
+        )
+        pin = engine.device.type == "cuda"
+        return load_batches(data, requests, workers=config.data.workers, pin=pin)
+
+    def losses(module: nn.Module, batch: ClipBatch) -> Losses:
+        output = module(batch.frames, None, len(batch.labels))
+        return total_loss(
+            config.losses, embedding=output.embedding, logits=output.logits,
+            silhouette_logits=output.silhouettes, maps=output.maps, labels=batch.labels,
+            silhouettes=batch.silhouettes.float() / 255, valid=batch.valid,
+            supervise=config.model.representation.supervise,
+        )
+
+    def observers(start: int) -> Sequence[Observer]:
+        return [JsonLines(run.folder / "log.jsonl", start),
+                TensorBoard(run.folder / "tensorboard", start)]
+
+    def predict(frames: Tensor) -> Tensor:
+        return model.represent(model.image(frames), model.text_features())[0]
+
+    job = Job(
+        name="Training", module=model, losses=losses, batches=batches, config=config.train,
+        checkpoints=run.checkpoints(config.train.keep),
+        kept=lambda state: kept_tensors(config.model, state),
+        optional=absent_prefixes(config.model),
+        header=_Header(config, manifest, store, data.subjects, model, text),
+        describe=lambda numbers: [str(store.sequences[i].key) for i in numbers],
+        pictures=lambda batch: silhouette_rows(batch.to(engine.device), predict),
+    )
+    return run_job(job, engine, observers, progress)
+
+
+def load_warmup(model: LMGait, warmup: Run) -> None:
+    """Start ``model`` from a warm-up's decoder (and image encoder, where it trained one).
+
+    Raises:
+        CheckpointError: the warm-up is damaged or does not fit.
+    """
+    newest = warmup.checkpoints().newest()
+    assert newest is not None, "a finished warm-up has a checkpoint"
+    found = load_tensors(newest / "model.safetensors")
+    prefixes = ("decoder.", IMAGE_PREFIX)
+    others = tuple({n.split(".")[0] + "." for n in model.state_dict()} - {"decoder.", "image."})
+    absent = any(n.startswith(IMAGE_PREFIX) for n in found.tensors)
+    assert all(n.startswith(prefixes) for n in found.tensors)
+    load_strictly(
+        model, found.tensors, optional=others if absent else (*others, IMAGE_PREFIX), where=newest
+    )
+
+
+class _Header(Mapping[str, Any]):
+    """What a checkpoint tells of itself; the text's fingerprint is taken at the time of saving."""
+
+    def __init__(
+        self, config: Config, manifest: DatasetManifest, store: Store, subjects: Sequence[str],
+        model: LMGait, text: TextFingerprint,
+    ) -> None:
+        self._text = text
+        self._fixed = {
+            "kind": "lmgait", "version": __version__, "config": config.model_dump(mode="json"),
+            "dataset": manifest.name, "store": store.fingerprint, "labels": list(subjects),
+            "normalisation": {
+                "mean": model.image.mean.flatten().tolist(),  # type: ignore[union-attr,operator]
+                "std": model.image.std.flatten().tolist(),  # type: ignore[union-attr,operator]
+                "height": model.image.height, "width": model.image.width,
+            },
+            "image_fingerprint": module_fingerprint(model.image.encoder),
+        }
+
+    def __getitem__(self, key: str) -> Any:  # noqa: ANN401
+        return self._text.now() if key == "text_fingerprint" else self._fixed[key]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (*self._fixed, "text_fingerprint")
+
+    def __len__(self) -> int:
+        return len(self._fixed) + 1
+
+
+def _deciding(config: Config) -> dict[str, Any]:
+    """The settings that decide a training's weights."""
+    return config.model_dump(
+        mode="json",
+        exclude={
+            "evaluate": True,
+            "data": {"workers"},
+            "train": {"keep", "log_every", "checkpoint_every"},
+            "warmup": {"keep", "log_every", "checkpoint_every"},
+        },
+    )
+
+
+def _unfinished(workspace: Workspace, key: str, name: str | None) -> Run | None:
+    same = [run for run in list_runs(workspace.runs) if run.facts.get("key") == key]
+    if name is not None:
+        same = [run for run in same if run.name == name]
+    return same[-1] if same and not same[-1].done(same[-1].config.train.iterations) else None
+
+
+def _check_identities(store: Store, manifest: DatasetManifest, config: Config) -> None:
+    """Fail before the warm-up, not after it, where a batch cannot be filled."""
+    present = {info.key.subject for info in store.sequences} & set(manifest.subjects.train)
+    if len(present) < config.data.identities:
+        raise TrainingError(
+            f"A batch of {config.data.identities} identities needs as many training subjects; "
+            f"the store has {len(present)}",
+            where=store.path,
+            next_step=f"Add `--set data.identities={max(2, len(present))}` or prepare more.",
+        )

@@ -1,0 +1,174 @@
+"""`lmgait pretrain-decoder`: the silhouette warm-up of the decoder branch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from torch import Tensor, nn
+
+from core.config import Config
+from core.data.dataset import ClipBatch, TrainingSequences, load_batches
+from core.data.sampler import share_of, spread_batches
+from core.losses.silhouette import silhouette_loss
+from core.manifests.schema import DatasetManifest
+from core.models.backbones.image import ImageEncoder
+from core.models.build import build_decoder, build_image_encoder, seeded
+from core.models.freezing import thaw
+from core.models.representation import DecoderBranch
+from core.models.weights import IMAGE_PREFIX
+from core.progress import Progress
+from core.records import Losses
+from core.storage.store import Store
+from core.training.engine import make_engine
+from core.training.loop import Job, run_job
+from core.training.observers import JsonLines, Observer, TensorBoard
+from core.workflows.pictures import silhouette_rows
+from core.workflows.runs import Run, create_run, digest, list_runs
+from core.workflows.stores import open_store
+from core.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class WarmupResult:
+    """A finished warm-up: its folder, and the iterations done now (fewer after a resume)."""
+
+    run: Run
+    iterations: int
+
+
+class WarmupModel(nn.Module):
+    """Image encoder and decoder branch alone, under the names they have in the whole model.
+
+    The decoder sees the patches before the text joins, so one warm-up serves every text ablation.
+    """
+
+    def __init__(self, image: ImageEncoder, decoder: DecoderBranch, train_encoder: bool) -> None:
+        super().__init__()
+        self.image, self.decoder, self.train_encoder = image, decoder, train_encoder
+        if train_encoder:
+            thaw(self.image)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Silhouette logits float [n, 2, h, w] of frames uint8 [n, 3, H, W]."""
+        if self.train_encoder:
+            patches = self.image.features(self.image.prepare(frames))
+        else:
+            patches = self.image(frames)
+        return cast(Tensor, self.decoder(patches))
+
+
+def pretrain_decoder(
+    workspace: Workspace,
+    dataset: str | None,
+    config: Config,
+    *,
+    preset: str,
+    progress: Progress,
+) -> WarmupResult:
+    """Warm the decoder up on the training subjects' silhouettes, or go on with it.
+
+    A warm-up of the same store and the same settings is not repeated: what is unfinished goes on,
+    what is finished is returned.
+
+    Raises:
+        UsageError, StoreError, DataError, WeightsError, ConfigError: see their texts.
+        TrainingError: a loss that is not finite.
+        Interrupted: a signal; the state is saved.
+    """
+    store, manifest = open_store(workspace, dataset)
+    key = warmup_key(config, store)
+    same = [run for run in list_runs(workspace.warmups) if run.facts.get("key") == key]
+    if same:
+        run = same[-1]
+    else:
+        run = create_run(
+            workspace.warmups, name=None, dataset=manifest.name, preset=preset, config=config,
+            facts={"key": key, "store": store.fingerprint},
+        )
+    if run.done(config.warmup.iterations):
+        progress.say(f"Warm-up {run.name} is complete.")
+        return WarmupResult(run, 0)
+    progress.say(f"Warm-up {run.name} on {manifest.title} ({store.path}); output in {run.folder}")
+    with run.locked():
+        start = _run(run, store, manifest, config, progress)
+    return WarmupResult(run, config.warmup.iterations - start)
+
+
+def warmup_key(config: Config, store: Store) -> str:
+    """Digest of all that decides a warm-up's weights."""
+    part = config.model.representation
+    return digest(
+        {
+            "seed": config.seed,
+            "image": config.model.image.model_dump(exclude={"chunk", "skip_padding"}),
+            "decoder": [part.decoder_width, part.upsample],
+            "warmup": config.warmup.model_dump(exclude={"keep", "log_every", "checkpoint_every"}),
+            "flip": config.data.flip,
+            "store": store.fingerprint,
+        }
+    )
+
+
+def find_warmup(workspace: Workspace, config: Config, store: Store) -> Run | None:
+    """The finished warm-up that belongs to this configuration and store."""
+    key = warmup_key(config, store)
+    runs = [run for run in list_runs(workspace.warmups) if run.facts.get("key") == key]
+    done = [run for run in runs if run.done(config.warmup.iterations)]
+    return done[-1] if done else None
+
+
+def _run(
+    run: Run, store: Store, manifest: DatasetManifest, config: Config, progress: Progress
+) -> int:
+    settings = config.warmup
+    engine = make_engine(settings)
+    with seeded(config.seed):
+        image = build_image_encoder(config.model.image)
+        decoder = build_decoder(config.model, image)
+    model = WarmupModel(image, decoder, settings.image_encoder)
+    scale = config.model.representation.upsample
+    data = TrainingSequences(
+        store, manifest.subjects.train, frames=settings.frames,
+        frame_size=(image.height, image.width),
+        silhouette_size=(image.grid[0] * scale, image.grid[1] * scale),
+        flip=config.data.flip, ordered=False,
+    )
+
+    def batches(start: int) -> Iterator[ClipBatch]:
+        requests = (
+            list(share_of(
+                spread_batches(len(data), settings.batch, config.seed, step),
+                engine.process_index, engine.num_processes,
+            ))
+            for step in range(start, settings.iterations)
+        )
+        pin = engine.device.type == "cuda"
+        return load_batches(data, requests, workers=config.data.workers, pin=pin)
+
+    def losses(module: nn.Module, batch: ClipBatch) -> Losses:
+        logits = module(batch.frames)
+        loss = silhouette_loss(logits.float(), batch.silhouettes.float() / 255, batch.valid)
+        return Losses(loss, {"silhouette": loss})
+
+    def observers(start: int) -> Sequence[Observer]:
+        return [JsonLines(run.folder / "log.jsonl", start),
+                TensorBoard(run.folder / "tensorboard", start)]
+
+    def kept(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        whole = settings.image_encoder
+        return {n: v for n, v in state.items() if whole or not n.startswith(IMAGE_PREFIX)}
+
+    header: dict[str, Any] = {
+        "kind": "warm-up", "dataset": manifest.name, "store": store.fingerprint,
+        "config": config.model_dump(mode="json"),
+    }
+    job = Job(
+        name="Warm-up", module=model, losses=losses, batches=batches, config=settings,
+        checkpoints=run.checkpoints(settings.keep), kept=kept,
+        optional=() if settings.image_encoder else (IMAGE_PREFIX,), header=header,
+        describe=lambda numbers: [str(store.sequences[i].key) for i in numbers],
+        pictures=lambda batch: silhouette_rows(batch.to(engine.device), model),
+    )
+    return run_job(job, engine, observers, progress)

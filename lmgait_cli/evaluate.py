@@ -1,0 +1,79 @@
+"""`lmgait evaluate`: Rank-1, Rank-5 and mAP under the official protocols."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lmgait_cli.console import ConsoleProgress
+from lmgait_cli.options import (
+    DatasetOption,
+    JsonOption,
+    QuietOption,
+    RunOption,
+    SeedOption,
+    WorkspaceOption,
+)
+from lmgait_cli.results import OutOption, show_result
+
+ProbeGalleryOption = Annotated[
+    str,
+    typer.Option(
+        "--probe-gallery",
+        help="`official` (all protocols), names of protocols with commas, or a YAML manifest.",
+    ),
+]
+MetricOption = Annotated[
+    str | None, typer.Option("--metric", help="euclidean or cosine; else as configured.")
+]
+RerankOption = Annotated[bool, typer.Option("--rerank", help="k-reciprocal re-ranking.")]
+BootstrapOption = Annotated[
+    int, typer.Option("--bootstrap", help="Resamples of subjects for 95 % intervals.", min=0)
+]
+CompareOption = Annotated[bool, typer.Option("--compare", help="Published results beside ours.")]
+
+
+def evaluate(
+    probe_gallery: ProbeGalleryOption = "official",
+    run_name: RunOption = None,
+    dataset: DatasetOption = None,
+    embeddings: Annotated[
+        Path | None,
+        typer.Option("--embeddings", help="Score this .npz or .h5 file; --dataset says whose."),
+    ] = None,
+    metric: MetricOption = None,
+    rerank: RerankOption = False,
+    bootstrap: BootstrapOption = 0,
+    seed: SeedOption = 0,
+    compare: CompareOption = False,
+    per_view: Annotated[bool, typer.Option("--per-view", help="Show matrices of views.")] = False,
+    workspace: WorkspaceOption = None,
+    json_file: JsonOption = None,
+    out_files: OutOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Score a run, or a file of embeddings, and print tables.
+
+    Example: lmgait evaluate --probe-gallery official --bootstrap 200 --json result.json
+    """
+    from core.errors import UsageError
+    from core.workflows.evaluate import Scoring, evaluate_file, evaluate_run
+    from core.workspace import Workspace
+
+    progress = ConsoleProgress(quiet)
+    scoring = Scoring(probe_gallery, metric, rerank, bootstrap, seed)
+    if embeddings is not None:
+        if dataset is None or run_name is not None:
+            raise UsageError(
+                "A file of embeddings needs --dataset and no --run", where="--embeddings"
+            )
+        done = evaluate_file(embeddings, dataset, scoring=scoring, progress=progress)
+    else:
+        done = evaluate_run(
+            Workspace.find(workspace), run_name=run_name, train_dataset=dataset,
+            test_dataset=dataset, scoring=scoring, progress=progress,
+        )
+    trained_on = None if done.run is None else done.run.dataset
+    show_result(done.result, compare, per_view, trained_on, json_file, out_files or [])

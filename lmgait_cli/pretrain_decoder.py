@@ -1,0 +1,44 @@
+"""`lmgait pretrain-decoder`: the silhouette warm-up."""
+
+from __future__ import annotations
+
+from lmgait_cli.console import ConsoleProgress, out
+from lmgait_cli.options import (
+    DEFAULT_PRESET,
+    ConfigOption,
+    DatasetOption,
+    PresetOption,
+    QuietOption,
+    SetOption,
+    WorkspaceOption,
+)
+
+
+def pretrain_decoder(
+    dataset: DatasetOption = None,
+    preset: PresetOption = DEFAULT_PRESET,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    workspace: WorkspaceOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Warm the decoder branch up on silhouettes (5,000 iterations at `--preset paper`).
+
+    `lmgait train` starts from its result. Run it again after a stop and it goes on.
+
+    Example: lmgait pretrain-decoder --dataset ccpg --set warmup.iterations=500
+    """
+    from core.config import resolve_config
+    from core.workflows.warmup import pretrain_decoder as run
+    from core.workspace import Workspace
+
+    resolved = resolve_config(preset, file=config, overrides=settings or ())
+    result = run(
+        Workspace.find(workspace), dataset, resolved, preset=preset,
+        progress=ConsoleProgress(quiet),
+    )
+    out.print(
+        f"Warm-up {result.run.name} is done: {result.run.folder}\n"
+        f"Next: lmgait train --dataset {result.run.dataset}",
+        markup=False, soft_wrap=True,
+    )

@@ -1,0 +1,83 @@
+"""How a scored result reaches the terminal and files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lmgait_cli.console import out, print_table, say
+
+if TYPE_CHECKING:
+    from core.metrics.results import EvaluationResult
+    from core.tables.build import Table
+
+OutOption = Annotated[
+    list[Path] | None,
+    typer.Option("--out", help="Also write the tables to .csv, .md or .tex; may be repeated."),
+]
+
+
+def show_result(
+    result: EvaluationResult,
+    compare: bool,
+    per_view: bool,
+    trained_on: str | None,
+    json_file: Path | None,
+    files: Sequence[Path],
+) -> None:
+    """Print all tables of a result and write them where asked."""
+    from core.manifests.published import load_published
+    from core.tables.build import result_tables, view_table
+    from core.tables.formats import to_json
+
+    published = load_published(result.dataset) if compare else ()
+    tables = result_tables(result, published, trained_on)
+    if per_view:
+        tables += [
+            view_table(result, name, condition, metric)
+            for name, protocol in result.protocols.items()
+            for condition, part in protocol.conditions.items()
+            for metric in part.matrices
+        ]
+    print_tables(tables)
+    write_tables(tables, files)
+    if json_file is not None:
+        _write(json_file, to_json(result))
+
+
+def print_tables(tables: Sequence[Table]) -> None:
+    """Print tables with their notes."""
+    for table in tables:
+        print_table(table.title, table.headers, table.rows)
+        for note in table.notes:
+            out.print(note, markup=False, style="dim", soft_wrap=True)
+        out.print()
+
+
+def write_tables(tables: Sequence[Table], files: Sequence[Path]) -> None:
+    """Write tables in the format that each file's ending names.
+
+    Raises:
+        UsageError: an ending without a format.
+    """
+    from core.errors import UsageError
+    from core.tables.formats import to_csv, to_latex, to_markdown
+
+    formats = {".csv": to_csv, ".md": to_markdown, ".tex": to_latex}
+    for path in files:
+        if path.suffix not in formats:
+            raise UsageError(
+                f"No table format ends in `{path.suffix}`", where=path,
+                next_step="Use .csv, .md or .tex; --json writes JSON.",
+            )
+        _write(path, formats[path.suffix](tables))
+
+
+def _write(path: Path, text: str) -> None:
+    from core.files import write_text
+
+    write_text(path, text)
+    say(f"Written: {path}")

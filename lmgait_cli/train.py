@@ -1,0 +1,62 @@
+"""`lmgait train`: the full training."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lmgait_cli.console import ConsoleProgress, out
+from lmgait_cli.options import (
+    DEFAULT_PRESET,
+    ConfigOption,
+    DatasetOption,
+    PresetOption,
+    QuietOption,
+    SetOption,
+    WorkspaceOption,
+)
+
+
+def train(
+    dataset: DatasetOption = None,
+    preset: PresetOption = DEFAULT_PRESET,
+    ablation: Annotated[
+        str | None, typer.Option("--ablation", help="A row of the paper's Tables 3-7 by name.")
+    ] = None,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the run.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Only go on with an unfinished run; else fail.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew even where a run could go on.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Train LMGait on a prepared dataset.
+
+    An unfinished run of the same settings goes on where it stopped. The decoder's warm-up runs
+    first where it has not been done.
+
+    Example: lmgait train --dataset sustech1k --set train.iterations=40 --name trial
+    """
+    from core.config import resolve_config
+    from core.errors import UsageError
+    from core.workflows.train import train as run
+    from core.workspace import Workspace
+
+    if resume and fresh:
+        raise UsageError("--resume and --fresh exclude each other")
+    resolved = resolve_config(preset, ablation=ablation, file=config, overrides=settings or ())
+    result = run(
+        Workspace.find(workspace), dataset, resolved, preset=preset, name=name, fresh=fresh,
+        must_resume=resume, progress=ConsoleProgress(quiet),
+    )
+    out.print(
+        f"Run {result.run.name} is trained ({result.iterations} iterations now): "
+        f"{result.run.folder}\nNext: lmgait cache-text; lmgait evaluate",
+        markup=False, soft_wrap=True,
+    )
