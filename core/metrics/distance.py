@@ -9,7 +9,6 @@ from any third. What is left of rounding is absorbed by :data:`TIE`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -28,8 +27,8 @@ TIE = 1e-10
 _CLOSE = 1e-3
 # Entries of one tile: small enough for a processor's cache, large enough to keep it busy.
 _TILE_ROWS, _TILE_ENTRIES = 256, 1 << 19
-# Numbers (not bytes) that a block of distances may hold; bounds memory whatever the gallery's size.
-BLOCK_ENTRIES = 1 << 22
+# Numbers of a gallery's strip in float64, and of differences, that are held at once.
+_HELD = 1 << 21
 
 
 class StripDistances:
@@ -63,12 +62,17 @@ class StripDistances:
         """Numbers in one strip (C)."""
         return self._strips.shape[2]
 
+    @property
+    def device(self) -> torch.device:
+        """Where distances are computed."""
+        return self._strips.device
+
     def between(self, rows: Tensor, columns: Tensor) -> Tensor:
         """Return float64 [len(rows), len(columns)]; both hold indices of embeddings."""
         total = torch.zeros(
             len(rows), len(columns), dtype=torch.float64, device=self._strips.device
         )
-        step = max(1, min(_TILE_ENTRIES // _TILE_ROWS, BLOCK_ENTRIES // (self.width + 2)))
+        step = max(1, min(_TILE_ENTRIES // _TILE_ROWS, _HELD // (self.width + 2)))
         for strip, middle in zip(self._strips, self._middle, strict=True):
             left, right = strip[rows], strip[columns]
             for start in range(0, len(columns), step):
@@ -106,7 +110,7 @@ class StripDistances:
     def _correct(self, squared: Tensor, left: Tensor, right: Tensor, norms: Tensor) -> None:
         """Replace what cancellation has spoilt in ``squared`` by sums of squared differences."""
         row, column = torch.nonzero(squared < _CLOSE * norms, as_tuple=True)
-        step = max(1, BLOCK_ENTRIES // (4 * self.width))
+        step = max(1, _HELD // (4 * self.width))
         for start in range(0, len(row), step):
             here, there = row[start : start + step], column[start : start + step]
             a, b = left[here].double(), right[there].double()
@@ -134,13 +138,6 @@ def distances(
     both = StripDistances(torch.cat([first, second]), metric)
     rows = torch.arange(len(first))
     return both.between(rows, torch.arange(len(second)) + len(first))
-
-
-def row_blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Cut ``rows`` so that a block of distances to ``columns`` has bounded size."""
-    step = max(1, BLOCK_ENTRIES // max(1, columns))
-    for start in range(0, rows, step):
-        yield slice(start, min(rows, start + step))
 
 
 def _strips(embeddings: Tensor, device: torch.device | str | None) -> Tensor:

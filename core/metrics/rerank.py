@@ -18,7 +18,8 @@ from scipy import sparse
 from torch import Tensor
 
 from core.errors import UsageError
-from core.metrics.distance import StripDistances, row_blocks
+from core.metrics.blocks import each_block
+from core.metrics.distance import StripDistances
 from core.metrics.ranking import ranked
 from core.metrics.search import Block
 
@@ -104,14 +105,19 @@ def _neighbours(scaled: _Scaled, count: int, advance: Callable[[int], None] | No
     """Return int64 [n, min(count, n)]: nearest members of each, itself first."""
     n = len(scaled.members)
     kept = np.zeros((n, min(count, n)), dtype=np.int64)
-    for rows in row_blocks(n, n):
+
+    def nearest(rows: slice) -> Ints:
         index = torch.arange(rows.start, rows.stop)
         block = scaled.rows(index)
         # Whoever has the same embedding is as near as one is to oneself: oneself comes first.
         block[torch.arange(len(index)), index] = -1.0
-        kept[rows] = ranked(block)[:, : kept.shape[1]].cpu().numpy()
+        found: Ints = ranked(block)[:, : kept.shape[1]].cpu().numpy()
+        return found
+
+    for rows, found in each_block(nearest, n, n, scaled.distances.device):
+        kept[rows] = found
         if advance:
-            advance(len(index))
+            advance(len(found))
     return kept
 
 
@@ -124,11 +130,16 @@ def _codes(
     """Return each member's k-reciprocal code (eq. 7 and 11 of the paper), sparse [n, n]."""
     n = len(neighbours)
     members = _expanded(neighbours, constants.k1).tocsr()
-    for rows in row_blocks(n, n):
+
+    def weights(rows: slice) -> NDArray[np.float64]:
         block = scaled.rows(torch.arange(rows.start, rows.stop)).cpu().numpy()
         span = slice(members.indptr[rows.start], members.indptr[rows.stop])
         row = np.repeat(np.arange(rows.stop - rows.start), np.diff(members.indptr)[rows])
-        members.data[span] = np.exp(-block[row, members.indices[span]])
+        found: NDArray[np.float64] = np.exp(-block[row, members.indices[span]])
+        return found
+
+    for rows, found in each_block(weights, n, n, scaled.distances.device):
+        members.data[members.indptr[rows.start] : members.indptr[rows.stop]] = found
         if advance:
             advance(rows.stop - rows.start)
     members = sparse.diags_array(1 / members.sum(axis=1)) @ members

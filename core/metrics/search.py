@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.metrics.distance import row_blocks
+from core.metrics.blocks import each_block
 from core.metrics.ranking import GalleryScores, best_match_ranks, gallery_scores
 
+CPU = torch.device("cpu")
 # Distances float64 [a, m] of some probes (indices [a]) to the whole gallery.
 Block = Callable[[Tensor], Tensor]
 
@@ -49,6 +50,7 @@ def search(
     *,
     pairs: bool = True,
     whole: bool = True,
+    device: torch.device = CPU,
     advance: Callable[[int], None] | None = None,
 ) -> SearchScores:
     """Search ``gallery`` for every one of ``probes``.
@@ -61,33 +63,54 @@ def search(
         views: number of views (V); codes of views are below it.
         pairs: rank per view of the gallery.
         whole: score against the whole gallery.
+        device: where ``block`` computes.
         advance: told the number of probes that were just searched.
     """
-    labels = torch.from_numpy(codes.subject[gallery])
-    seen_from = torch.from_numpy(codes.view[gallery])
     rank = np.zeros((len(probes), views), dtype=np.int64)
     chance = np.zeros((len(probes), views))
     scores: list[GalleryScores] = []
-    for rows in row_blocks(len(probes), len(gallery)):
-        some = torch.from_numpy(probes[rows])
-        distance = block(some)
-        place = distance.device
-        match = torch.from_numpy(codes.subject[probes[rows]]).to(place)[:, None] == labels.to(place)
-        if pairs:
-            for view in range(views):
-                columns = torch.nonzero(seen_from == view)[:, 0].to(place)
-                same = match[:, columns]
-                found = best_match_ranks(distance[:, columns], same)
-                rank[rows, view] = found.cpu().numpy()
-                if len(columns):
-                    chance[rows, view] = same.double().mean(1).cpu().numpy()
-        if whole:
-            view_of = torch.from_numpy(codes.view[probes[rows]]).to(place)
-            excluded = match & (view_of[:, None] == seen_from.to(place))
-            scores.append(gallery_scores(distance, match, excluded))
+    one = _OneSearch(block, codes, probes, gallery, views, pairs, whole)
+    for rows, found in each_block(one, len(probes), len(gallery), device):
+        rank[rows], chance[rows] = found.rank, found.chance
+        if found.whole is not None:
+            scores.append(found.whole)
         if advance:
-            advance(len(some))
+            advance(rows.stop - rows.start)
     return SearchScores(rank, chance, _joined(scores) if whole else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _OneSearch:
+    """What :func:`search` does with one block of probes."""
+
+    block: Block
+    codes: Codes
+    probes: NDArray[np.int64]
+    gallery: NDArray[np.int64]
+    views: int
+    pairs: bool
+    whole: bool
+
+    def __call__(self, rows: slice) -> SearchScores:
+        some = self.probes[rows]
+        distance = self.block(torch.from_numpy(some))
+        place = distance.device
+        subject = torch.from_numpy(self.codes.subject).to(place)
+        view = torch.from_numpy(self.codes.view).to(place)
+        match = subject[some][:, None] == subject[self.gallery]
+        rank = np.zeros((len(some), self.views), dtype=np.int64)
+        chance = np.zeros((len(some), self.views))
+        for code in range(self.views if self.pairs else 0):
+            columns = torch.nonzero(view[self.gallery] == code)[:, 0]
+            same = match[:, columns]
+            rank[:, code] = best_match_ranks(distance[:, columns], same).cpu().numpy()
+            if len(columns):
+                chance[:, code] = same.double().mean(1).cpu().numpy()
+        scores = None
+        if self.whole:
+            excluded = match & (view[some][:, None] == view[self.gallery])
+            scores = gallery_scores(distance, match, excluded)
+        return SearchScores(rank, chance, scores)
 
 
 def _joined(parts: list[GalleryScores]) -> GalleryScores:

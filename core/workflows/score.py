@@ -203,7 +203,7 @@ class _Run:
         with self.progress.task(f"Search {title}", len(probes), "probes") as task:
             return search(
                 chosen, self.codes, probes, gallery, len(self.views),
-                pairs=pairs, whole=whole, advance=task.advance,
+                pairs=pairs, whole=whole, device=self.distances.device, advance=task.advance,
             )  # fmt: skip
 
     def _count(

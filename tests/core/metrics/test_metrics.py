@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import DataError, UsageError
+from core.metrics import blocks
 from core.metrics import distance as distance_module
-from core.metrics.distance import StripDistances, distances, row_blocks
+from core.metrics.blocks import row_blocks
+from core.metrics.distance import StripDistances, distances
 from core.metrics.ranking import (
     NO_MATCH,
     average_precision,
@@ -85,15 +87,15 @@ def test_sizes_of_tiles_do_not_change_anything(metric, monkeypatch):
     whole = distances(values[:20], values[20:], metric)
     monkeypatch.setattr(distance_module, "_TILE_ROWS", 3)
     monkeypatch.setattr(distance_module, "_TILE_ENTRIES", 21)
-    monkeypatch.setattr(distance_module, "BLOCK_ENTRIES", 100)
+    monkeypatch.setattr(distance_module, "_HELD", 100)
     torch.testing.assert_close(
         distances(values[:20], values[20:], metric), whole, rtol=1e-12, atol=1e-14
     )
 
 
 def test_blocks_cover_all_rows_in_bounded_pieces():
-    blocks = list(row_blocks(10, distance_module.BLOCK_ENTRIES // 4))
-    assert [(block.start, block.stop) for block in blocks] == [(0, 4), (4, 8), (8, 10)]
+    found = list(row_blocks(10, blocks.BLOCK_ENTRIES // 4))
+    assert [(block.start, block.stop) for block in found] == [(0, 4), (4, 8), (8, 10)]
     assert [block.stop for block in row_blocks(2, 10**9)] == [1, 2]
     assert list(row_blocks(0, 5)) == []
 
@@ -209,7 +211,7 @@ def test_blocks_of_a_search_do_not_change_it(entries, monkeypatch):
         )  # fmt: skip
 
     whole = run()
-    monkeypatch.setattr(distance_module, "BLOCK_ENTRIES", entries)
+    monkeypatch.setattr(blocks, "BLOCK_ENTRIES", entries)
     parts = run()
     assert sum(told) == 50
     np.testing.assert_array_equal(whole.rank, parts.rank)

@@ -67,7 +67,7 @@ def assert_equal(ours: dict, theirs: dict) -> None:
 @st.composite
 def cases(draw):
     dataset = draw(st.sampled_from(["ccpg", "sustech1k", "casiab"]))
-    keys = structure(dataset, draw(st.integers(2, 4)), draw(st.integers(1, 3)))
+    keys = structure(dataset, draw(st.integers(2, 3)), draw(st.integers(1, 3)))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     kept = rng.random(len(keys)) >= draw(st.sampled_from([0.0, 0.1, 0.5, 0.9]))
     if not kept.any():
@@ -79,14 +79,16 @@ def cases(draw):
     coarse = draw(st.sampled_from([None, 2.0, 0.5]))
     if coarse:  # many equal embeddings, and equal distances between different ones
         values = np.round(values * coarse) / coarse
-    values += draw(st.sampled_from([0.0, 0.0, 1000.0]))
-    return dataset, keys, values.astype(np.float32)
+    metric = draw(st.sampled_from(["euclidean", "cosine"]))
+    if metric == "euclidean":  # far from the origin a matrix product would lose most digits
+        values += draw(st.sampled_from([0.0, 0.0, 1000.0]))
+    return dataset, keys, values.astype(np.float32), metric
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(case=cases(), metric=st.sampled_from(["euclidean", "cosine"]))
-def test_every_number_equals_the_plain_loops(case, metric):
-    dataset, keys, values = case
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(case=cases())
+def test_every_number_equals_the_plain_loops(case):
+    dataset, keys, values, metric = case
     result = score(embedding_set(values, keys), load_manifest(dataset), metric=metric)
     assert_equal(told(result), plain.evaluate(dataset, values, keys, getattr(plain, metric)))
     json.dumps(result.to_json(), allow_nan=False)
