@@ -13,7 +13,7 @@ from core.manifests.checks import nearest
 
 _WORDS = {
     "missing": "is missing",
-    "string_type": "has to be text (put quotes around numbers)",
+    "string_type": "has to be text: put it in quotes",
     "int_type": "has to be a whole number",
     "tuple_type": "has to be a list",
     "list_type": "has to be a list",

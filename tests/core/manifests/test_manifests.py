@@ -140,7 +140,7 @@ FAULTS = [
     ([("name", "Mine!")], "name: string should match pattern '^[a-z0-9][a-z0-9_.-]*$'"),
     ([("subjects.test", ["a", "c"])], "subjects.test: 'a' also in train; the split has to be"),
     ([("subjects.test", ["c", "c"])], "subjects.test: 'c' given twice"),
-    ([("subjects.train", [1])], "subjects.train.0: has to be text (put quotes around numbers)"),
+    ([("subjects.train", [1])], "subjects.train.0: has to be text: put it in quotes"),
     ([("subjects.train", ["a/b"])], "subjects.train.0: 'a/b' has a path separator"),
     ([("subjects.train", [".hidden"])], "subjects.train.0: '.hidden' has a path separator"),
     ([("subjects.train", [" a"])], "subjects.train.0: is empty or begins or ends with a blank"),
