@@ -20,8 +20,12 @@ def prepare(
     source: Annotated[Path, typer.Argument(help="Folder of the dataset as it was delivered.")],
     workspace: WorkspaceOption = None,
     codec: Annotated[
-        Literal["lossless", "jpeg"],
-        typer.Option("--codec", help="lossless, or jpeg: a tenth of the size, measured error."),
+        Literal["lossless", "compact", "jpeg"],
+        typer.Option(
+            "--codec",
+            help="lossless; compact: exact too, half the size, twice the time to read; "
+            "jpeg: a tenth of the size, its error measured.",
+        ),
     ] = "lossless",
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes; else one a core.", min=1)

@@ -33,7 +33,7 @@ MAX_JSON_BYTES = 256 * 2**20
 PLAN_NAME, INDEX_NAME = "plan.json", "index.json"
 STORE_NAME, LEFT_OUT_NAME = "store.json", "left-out.json"
 
-CodecName = Literal["lossless", "jpeg"]
+CodecName = Literal["lossless", "compact", "jpeg"]
 
 
 def _plain_name(name: str) -> str:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 import h5py
+import hdf5plugin
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,8 +45,9 @@ class ShardWriter:
         self._file: Any = h5py.File(path, "w", libver=HDF5_FORMAT, rdcc_nbytes=0)
         self._codec = codec(name)
         self._codec.create(self._file)
-        packing = {"compression": "gzip", "compression_opts": 4}
-        create_dataset(self._file, "silhouettes", (MASK_BYTES,), MASK_CHUNK, dtype="u1", **packing)
+        create_dataset(
+            self._file, "silhouettes", (MASK_BYTES,), MASK_CHUNK, dtype="u1", **hdf5plugin.LZ4()
+        )
         create_dataset(self._file, "valid", (), FLAG_CHUNK, dtype="u1")
         self._entries: list[Entry] = []
         self._frames, self.valid = 0, 0
@@ -131,9 +133,12 @@ class ShardReader:
             self._file: Any = h5py.File(path, "r", rdcc_nbytes=0, locking=False)
         try:
             with self._explained(None):
-                self._codec.check(self._file, frames)
-                dataset(self._file, "silhouettes", "u1", (MASK_CHUNK, MASK_BYTES), frames)
-                dataset(self._file, "valid", "u1", (FLAG_CHUNK,), frames)
+                self._codec.open(self._file, frames)
+                self._masks: Any = dataset(
+                    self._file, "silhouettes", "u1", (MASK_CHUNK, MASK_BYTES), frames
+                )
+                valid = dataset(self._file, "valid", "u1", (FLAG_CHUNK,), frames)
+                self._valid: NDArray[np.bool_] = valid[:].astype(np.bool_)
         except StoreError:
             self._file.close()
             raise
@@ -155,18 +160,17 @@ class ShardReader:
         total = sum(end - first for first, end in runs)
         rgb = np.empty((total, *FRAME_SHAPE), np.uint8)
         packed = np.empty((total, MASK_BYTES), np.uint8)
-        valid = np.empty(total, np.uint8)
         place = 0
         with self._explained(sequence):
             for first, end in runs:
                 rows = np.s_[place : place + end - first]
-                self._codec.read(self._file, first, rgb[rows])
-                self._file["silhouettes"].read_direct(packed, np.s_[first:end], rows)
-                self._file["valid"].read_direct(valid, np.s_[first:end], rows)
+                self._codec.read(first, rgb[rows])
+                self._masks.read_direct(packed, np.s_[first:end], rows)
                 place += end - first
         masks = np.unpackbits(packed, axis=1).view(np.bool_)
         shape = (total, FRAME_HEIGHT, FRAME_WIDTH)
-        return SequenceFrames(rgb, masks.reshape(shape), valid.astype(np.bool_))
+        valid = np.concatenate([self._valid[first:end] for first, end in runs] or [self._valid[:0]])
+        return SequenceFrames(rgb, masks.reshape(shape), valid)
 
     @contextmanager
     def _explained(self, sequence: SequenceKey | None) -> Iterator[None]:

@@ -83,7 +83,7 @@ def prepare(
         dataset: Name of a dataset, or the path of your own manifest (``.yaml``).
         source: Folder that holds it as it was delivered.
         workspace: Where the store goes.
-        codec: ``lossless`` or ``jpeg``.
+        codec: ``lossless``, ``compact`` (exact too) or ``jpeg``.
         workers: Worker processes; one for each usable core by default.
         part: ``(i, n)``: only the i-th of n parts, to be joined by :func:`core.workflows.merge`.
         form: Name of the form, where the source could be read in several.
