@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    # Workers that only decode frames have no use for 200 MB of torch.
+    from torch import Tensor
 
 # One geometry for the whole project: the person's box, fitted to the full height.
 FRAME_HEIGHT = 256
