@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.sources.unpickle import read_pickle
+from core.sources.unpickle import MAX_BYTES, read_pickle
 from core.video.faults import FrameFault, Reason
 from core.video.images import MAX_PIXELS
 
@@ -27,10 +27,11 @@ def read_array(path: str | Path) -> Any:
     if Path(path).suffix.lower() != ".npy":
         return read_pickle(path)
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        return np.lib.format.open_memmap(path, mode="r")
     except OSError as error:
         raise FrameFault(Reason.UNREADABLE, str(path)) from error
-    except (ValueError, EOFError, OverflowError, TypeError, MemoryError) as error:
+    except Exception as error:
+        # A broken header can end in nearly any exception of NumPy's and the tokenizer's.
         raise FrameFault(Reason.BROKEN_ARRAY, str(path)) from error
 
 
@@ -91,6 +92,8 @@ def _bytes_of(content: Any, path: str) -> Any:
         return content
     if content.dtype.kind not in "biuf":
         raise FrameFault(Reason.ARRAY_SHAPE, path)
+    if content.nbytes > MAX_BYTES:
+        raise FrameFault(Reason.TOO_LARGE, path)
     if content.dtype.kind == "b":
         return content.astype(np.uint8) * np.uint8(255)
     if not np.isfinite(content).all():
