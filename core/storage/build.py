@@ -52,23 +52,24 @@ def begin(folder: Path, plan: Plan, *, replace: bool) -> bool:
         OutputError: the folder cannot be written to.
     """
     try:
+        if folder.exists():
+            for rest in folder.glob(f".*{PARTIAL_SUFFIX}"):
+                rest.unlink()
         if folder.exists() and any(folder.iterdir()):
-            found = _plan_of(folder)
+            found = _plan_of(folder, replace)
             complete = (folder / STORE_NAME).is_file()
             same = found is not None and found.same_work(plan)
             if not replace and not same:
-                raise _other_work(folder, found, plan)
+                raise _other_work(folder, found or plan, plan)
             if same and complete and not replace:
                 return True
             if replace and (complete or not same):
                 _delete(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        for rest in folder.glob(f".*{PARTIAL_SUFFIX}"):
-            rest.unlink()
+        if not (folder / PLAN_NAME).is_file():
+            write_json(folder / PLAN_NAME, plan)
     except OSError as error:
         raise output_error(error, folder) from error
-    if _plan_of(folder) is None:
-        write_json(folder / PLAN_NAME, plan)
     return False
 
 
@@ -78,15 +79,24 @@ def _delete(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _plan_of(folder: Path) -> Plan | None:
+def _plan_of(folder: Path, replace: bool) -> Plan | None:
+    """The plan in a folder that is not empty; None where it is damaged and may be replaced."""
     path = folder / PLAN_NAME
-    return read_json(path, Plan, REPLACE) if path.is_file() else None
+    if not path.is_file():
+        # Never ours to delete, whatever was asked for.
+        raise StoreError(
+            "The folder holds something else than a store", where=folder,
+            next_step="Choose another --workspace.",
+        )  # fmt: skip
+    try:
+        return read_json(path, Plan, REPLACE)
+    except StoreError:
+        if replace:
+            return None
+        raise
 
 
-def _other_work(folder: Path, found: Plan | None, plan: Plan) -> StoreError:
-    if found is None:
-        return StoreError("The folder holds something else than a store", where=folder,
-                          next_step="Choose another --workspace.")  # fmt: skip
+def _other_work(folder: Path, found: Plan, plan: Plan) -> StoreError:
     what = "another source or a changed one"
     for name in ("dataset", "form", "codec", "part"):
         old, new = getattr(found, name), getattr(plan, name)
@@ -124,8 +134,9 @@ def finish(folder: Path, plan: Plan, listing: Sequence[Finding]) -> StoreFile:
         StoreError: shards are missing.
     """
     index, findings, facts = _gather(folder, plan)
+    everything = [*listing, *findings]
     report = LeftOutFile(
-        summary=summarise([*listing, *findings]), listing=tuple(listing), findings=tuple(findings)
+        summary=summarise(everything), listing=tuple(listing), findings=tuple(findings)
     )
     write_json(folder / LEFT_OUT_NAME, report)
     write_json(folder / INDEX_NAME, index)
@@ -142,10 +153,10 @@ def finish(folder: Path, plan: Plan, listing: Sequence[Finding]) -> StoreFile:
         psnr=_psnr(error / measured) if measured else None,
         index=digest,
         left_out_sequences=len(
-            {found.sequence for found in (*listing, *findings) if found.effect == SEQUENCE_LEFT_OUT}
+            {found.sequence for found in everything if found.effect == SEQUENCE_LEFT_OUT}
         ),
-        left_out_frames=_frames_of(findings, FRAMES_LEFT_OUT),
-        unsupervised_frames=_frames_of(findings, NOT_SUPERVISED),
+        left_out_frames=_frames_of(everything, FRAMES_LEFT_OUT),
+        unsupervised_frames=_frames_of(everything, NOT_SUPERVISED),
     )
     write_json(folder / STORE_NAME, info)
     return info

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -42,7 +42,8 @@ def writing(store: Path) -> Iterator[None]:
         _tell_owner(owner_path)
         yield
     finally:
-        owner_path.unlink(missing_ok=True)
+        with suppress(OSError):
+            owner_path.unlink()
         lock.release()
 
 

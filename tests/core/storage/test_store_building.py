@@ -1,0 +1,185 @@
+import errno
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+import core.storage.build as build
+from core.errors import OutputError, StoreError
+from core.storage.build import begin, finish, shard_done, summarise
+from core.storage.layout import Finding, shard_name, shard_report_name
+from core.storage.lock import writing
+from core.storage.store import Store
+from tests.fakes.stores import KEYS, frames, plan, write_shard, write_store
+
+
+def test_the_same_content_gives_the_same_bytes_at_another_time(tmp_path):
+    write_store(tmp_path / "a")
+    time.sleep(1.1)
+    write_store(tmp_path / "b")
+    for path in sorted((tmp_path / "a").iterdir()):
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_a_new_folder_is_begun_once(tmp_path):
+    folder = tmp_path / "store"
+    assert begin(folder, plan(), replace=False) is False
+    (folder / ".shard-00000.h5.17.partial").write_bytes(b"rest of a killed process")
+    assert begin(folder, plan(), replace=False) is False
+    assert [path.name for path in folder.iterdir()] == ["plan.json"]
+    with pytest.raises(StoreError) as caught:
+        Store.open(folder)
+    assert "not complete" in str(caught.value)
+
+
+def test_complete_work_is_recognised(tmp_path):
+    write_store(tmp_path / "store")
+    newer = plan().model_copy(update={"tool": "9.0"})
+    assert begin(tmp_path / "store", newer, replace=False) is True
+
+
+@pytest.mark.parametrize(
+    ("change", "word"), [({"codec": "jpeg"}, "codec"), ({"source": "0" * 64}, "source")]
+)
+def test_other_work_is_not_overwritten(tmp_path, change, word):
+    folder = tmp_path / "store"
+    write_store(folder)
+    other = plan().model_copy(update=change)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(StoreError, match=word) as caught:
+        begin(folder, other, replace=False)
+    assert "--replace" in (caught.value.next_step or "")
+    assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert begin(folder, other, replace=True) is False
+    assert [path.name for path in folder.iterdir()] == ["plan.json"]
+
+
+def test_replace_goes_on_with_the_same_work(tmp_path):
+    folder = tmp_path / "store"
+    begin(folder, plan(), replace=True)
+    write_shard(folder, 0, KEYS[:1], [frames(3, 0)], "lossless")
+    assert begin(folder, plan(), replace=True) is False
+    assert shard_done(folder, 0) is not None
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(StoreError, match="something else"):
+        begin(tmp_path, plan(), replace=False)
+
+
+def test_replace_leaves_a_folder_of_something_else_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(StoreError, match="something else"):
+        begin(tmp_path, plan(), replace=True)
+    assert (tmp_path / "thesis.tex").read_text() == "precious"
+
+
+def test_a_damaged_plan_can_be_replaced(tmp_path):
+    folder = tmp_path / "store"
+    write_store(folder)
+    (folder / "plan.json").write_text("{")
+    with pytest.raises(StoreError, match="damaged"):
+        begin(folder, plan(), replace=False)
+    assert begin(folder, plan(), replace=True) is False
+    assert [path.name for path in folder.iterdir()] == ["plan.json"]
+
+
+def test_a_shard_counts_only_with_its_description_and_size(tmp_path):
+    folder = tmp_path / "store"
+    write_store(folder)
+    assert shard_done(folder, 0) is not None
+    assert shard_done(folder, 5) is None
+    with (folder / shard_name(0)).open("ab") as handle:
+        handle.write(b"x")
+    assert shard_done(folder, 0) is None
+    (folder / shard_report_name(1)).write_text("{}")
+    assert shard_done(folder, 1) is None
+
+
+def test_an_unfinished_store_cannot_be_finished(tmp_path):
+    folder = tmp_path / "store"
+    write_store(folder)
+    (folder / shard_name(1)).unlink()
+    with pytest.raises(StoreError, match="Shard 1 is missing"):
+        finish(folder, plan(), ())
+
+
+def test_a_store_may_hold_nothing(tmp_path):
+    begin(tmp_path, plan(shards=1), replace=False)
+    for codec in ("lossless", "jpeg"):
+        write_shard(tmp_path, 0, [], [], codec)
+        info = finish(tmp_path, plan(shards=1), ())
+        assert (info.sequences, info.frames) == (0, 0)
+
+
+def found(effect, reason, number, sequence="a/b/c"):
+    return Finding(sequence=sequence, reason=reason, effect=effect, frames=number)
+
+
+def test_findings_are_summed_by_reason_the_gravest_first(tmp_path):
+    lines = [
+        found("noted", "z", 0), found("frames left out", "y", 2), found("frames left out", "y", 3),
+        found("frames kept without silhouette", "x", 4), found("sequence left out", "w", 1),
+    ]  # fmt: skip
+    summary = [(line.reason, line.sequences, line.frames) for line in summarise(lines)]
+    assert summary == [("w", 1, 1), ("y", 2, 5), ("x", 1, 4), ("z", 1, 0)]
+    folder = tmp_path / "store"
+    write_store(folder)
+    info = finish(folder, plan(), lines)
+    assert (info.left_out_sequences, info.left_out_frames, info.unsupervised_frames) == (1, 5, 4)
+
+
+def test_unwritable_folder_is_an_output_error(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(build.Path, "mkdir", refuse)
+    with pytest.raises(OutputError, match="permission"):
+        begin(tmp_path / "store", plan(), replace=False)
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from core.storage.lock import writing
+with writing(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_writer_is_told_who_holds_the_store(tmp_path):
+    store = tmp_path / "stores" / "ccpg"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(store)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(OutputError, match=f"process {holder.pid} on "), writing(store):
+            pass
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+    with writing(store):
+        assert str(os.getpid()) in (store.parent / ".ccpg.owner").read_text()
+    assert not (store.parent / ".ccpg.owner").exists()
+
+
+def test_owner_may_be_unknown(tmp_path):
+    from core.storage.lock import _owner
+
+    assert _owner(tmp_path / "gone") == "unknown"
+
+
+def test_a_place_that_cannot_be_locked_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError), writing(tmp_path / "file" / "store"):
+        pass
+    (tmp_path / ".store.owner").mkdir()
+    with pytest.raises(OutputError), writing(tmp_path / "store"):
+        pass

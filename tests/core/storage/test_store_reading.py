@@ -1,0 +1,172 @@
+import multiprocessing
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import core.storage.store as store_module
+from core.errors import StoreError
+from core.storage.codecs import FRAME_BYTES
+from core.storage.store import Store, locate_store
+from core.workspace import Workspace
+from tests.fakes.stores import KEYS, write_store
+
+CODECS = ("lossless", "compact", "jpeg")
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    base = tmp_path_factory.mktemp("stores")
+    made = {codec: write_store(base / codec, codec) for codec in CODECS}
+    return {codec: (Store.open(base / codec), frames) for codec, frames in made.items()}
+
+
+def same(found, expected):
+    np.testing.assert_array_equal(found.rgb, expected.rgb)
+    np.testing.assert_array_equal(found.silhouettes, expected.silhouettes)
+    np.testing.assert_array_equal(found.valid, expected.valid)
+
+
+@pytest.mark.parametrize("codec", ["lossless", "compact"])
+def test_frames_come_back_exactly(stores, codec):
+    store, made = stores[codec]
+    assert [info.key for info in store.sequences] == sorted(KEYS)
+    for index, expected in enumerate(made):
+        assert store.sequences[index].frames == len(expected.valid)
+        found = store.read(index)
+        assert (found.rgb.dtype, found.silhouettes.dtype) == (np.uint8, np.bool_)
+        same(found, expected)
+
+
+def test_lossy_frames_are_near_and_small(stores):
+    store, made = stores["jpeg"]
+    errors = []
+    for index, expected in enumerate(made):
+        found = store.read(index)
+        errors.append(np.square(found.rgb.astype(float) - expected.rgb).mean())
+        np.testing.assert_array_equal(found.silhouettes, expected.silhouettes)
+    psnr = 10 * np.log10(255**2 / np.mean(errors))
+    assert store.info.psnr == pytest.approx(psnr, abs=1.5)
+    assert store.info.raw_bytes == store.info.frames * FRAME_BYTES
+    assert stores["lossless"][0].info.psnr is None
+
+
+def test_compact_is_smaller_than_lossless(stores):
+    assert stores["compact"][0].info.bytes < 0.7 * stores["lossless"][0].info.bytes
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+@pytest.mark.parametrize("codec", CODECS)
+def test_part_of_a_sequence_is_part_of_the_whole(stores, codec, data):
+    store, _ = stores[codec]
+    whole = store.read(2)
+    wanted = data.draw(
+        st.one_of(
+            st.lists(st.integers(0, 39), max_size=12),
+            st.builds(
+                slice, st.integers(-45, 45), st.integers(-45, 45), st.sampled_from([1, 2, -1])
+            ),
+            st.builds(range, st.integers(0, 39), st.integers(0, 40)),
+        )
+    )
+    found = store.read(2, wanted)
+    rows = wanted if isinstance(wanted, slice) else list(wanted)
+    np.testing.assert_array_equal(found.rgb, whole.rgb[rows])
+    np.testing.assert_array_equal(found.silhouettes, whole.silhouettes[rows])
+    np.testing.assert_array_equal(found.valid, whole.valid[rows])
+
+
+def test_a_clip_reads_its_own_frames_only(stores, monkeypatch):
+    store, _ = stores["lossless"]
+    store.read(2, [0])
+    reader = store._reader(store._places[2][0])
+    asked = []
+    read = reader._codec.read
+    monkeypatch.setattr(
+        reader._codec,
+        "read",
+        lambda start, out: (asked.append((start, len(out))), read(start, out)),
+    )
+    store.read(2, slice(10, 14))
+    start = store._places[2][1]
+    assert asked == [(start + 10, 4)]
+
+
+@pytest.mark.parametrize("wanted", [[40], [-1], [0, 99]])
+def test_frames_that_are_not_there(stores, wanted):
+    with pytest.raises(IndexError):
+        stores["lossless"][0].read(2, wanted)
+
+
+def read_sum(store, index):
+    return int(store.read(index).rgb.sum())
+
+
+@pytest.mark.parametrize("start", ["spawn", "fork"])
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_store_goes_to_other_processes(stores, start):
+    store, made = stores["lossless"]
+    store.read(0)
+    context = multiprocessing.get_context(start)
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        sums = list(pool.map(read_sum, [store] * 8, range(8)))
+    assert sums == [int(frames.rgb.sum()) for frames in made]
+
+
+def test_handles_that_came_through_a_fork_are_not_used(stores, monkeypatch):
+    store, made = stores["lossless"]
+    store.read(0)
+    before = store._reader(0)
+    monkeypatch.setattr(store_module.os, "getpid", lambda: -5)
+    same(store.read(0), made[0])
+    assert store._reader(0) is not before
+
+
+def test_a_pickled_store_has_no_open_files(stores):
+    store, made = stores["lossless"]
+    store.read(0)
+    copy = pickle.loads(pickle.dumps(store))
+    assert not copy._open
+    same(copy.read(1), made[1])
+
+
+def test_few_files_are_open_at_once(stores, monkeypatch):
+    store, made = stores["lossless"]
+    monkeypatch.setattr(store_module, "MAX_OPEN_FILES", 1)
+    store.close()
+    for index in (0, 7, 0, 7):
+        same(store.read(index), made[index])
+        assert len(store._open) == 1
+
+
+def test_description_tells_what_numbers_depend_on(stores):
+    text = stores["jpeg"][0].describe()
+    for part in ("casiab", "Fakes", "person crops", "256x128", "jpeg at", "8 sequences", "0.0.0"):
+        assert part in text
+    assert stores["jpeg"][0].fingerprint[:12] in text
+    assert len(stores["jpeg"][0]) == 8
+
+
+def test_fingerprint_follows_the_content(tmp_path, stores):
+    write_store(tmp_path / "same")
+    write_store(tmp_path / "other", lengths=(5, 3, 40, 2, 7, 4, 6, 8))
+    fingerprint = stores["lossless"][0].fingerprint
+    assert Store.open(tmp_path / "same").fingerprint == fingerprint
+    assert Store.open(tmp_path / "other").fingerprint != fingerprint
+
+
+def test_missing_store_names_the_command(tmp_path):
+    with pytest.raises(StoreError) as caught:
+        Store.open(tmp_path / "ccpg")
+    assert "lmgait prepare ccpg" in (caught.value.next_step or "")
+
+
+def test_stores_are_found_by_name_or_folder(tmp_path):
+    workspace = Workspace(tmp_path)
+    assert locate_store("ccpg", workspace) == tmp_path / "stores" / "ccpg"
+    assert locate_store(tmp_path / "x", workspace) == tmp_path / "x"
+    assert locate_store(str(tmp_path), workspace) == tmp_path
