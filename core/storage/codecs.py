@@ -5,7 +5,7 @@
     for unpacking takes longer than anything else in reading.
 ``rgb`` (compact)
     The same pixels, also exact: a pixel is stored as the difference (modulo 256) to the pixel above
-    it (attribute ``prediction`` is ``up``), bit-shuffled and packed with LZ4. About half the bytes,
+    it (attribute ``prediction`` is 1), bit-shuffled and packed with LZ4. About half the bytes,
     two to three times as long to read.
 ``rgb`` (jpeg)
     uint8 [bytes]: JPEG files end to end, frame i from ``offsets[i]`` to ``offsets[i + 1]``.
@@ -111,12 +111,14 @@ def dataset(file: h5py.File, name: str, dtype: str, chunks: tuple[int, ...], len
 class Lossless:
     """Exact frames, quick to read."""
 
-    prediction = "none"
+    prediction = 0
 
     def create(self, file: h5py.File) -> None:
         """Make ``rgb``."""
         made = create_dataset(file, "rgb", FRAME_SHAPE, 1, dtype="u1", **self._packing())
-        made.attrs["prediction"] = self.prediction
+        # A number: text lies in HDF5's global heap, which has no checksum, and a flipped bit in it
+        # can make the library search forever.
+        made.attrs.create("prediction", self.prediction, dtype="u1")
 
     def append(self, file: h5py.File, rgb: Block, start: int) -> None:
         """Add frames."""
@@ -127,7 +129,12 @@ class Lossless:
     def open(self, file: h5py.File, frames: int) -> None:
         """Compare shape, type, chunks and prediction."""
         self._rgb = dataset(file, "rgb", "u1", (1, *FRAME_SHAPE), frames)
-        if self._rgb.attrs.get("prediction") != self.prediction:
+        if "prediction" not in self._rgb.attrs:
+            raise DamageError("`rgb` has no prediction")
+        mark = self._rgb.attrs.get_id("prediction")
+        if mark.dtype != np.dtype("u1") or mark.shape != ():
+            raise DamageError("`rgb` has an unknown prediction")
+        if self._rgb.attrs["prediction"] != self.prediction:
             raise DamageError("`rgb` has another prediction")
 
     def read(self, start: int, out: Block) -> None:
@@ -145,7 +152,7 @@ class Lossless:
 class Compact(Lossless):
     """Exact frames in about half the bytes."""
 
-    prediction = "up"
+    prediction = 1
 
     def append(self, file: h5py.File, rgb: Block, start: int) -> None:
         """Add frames, as differences."""
