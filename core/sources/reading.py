@@ -77,7 +77,7 @@ def read_sequence(raw: RawSequence, form: Form, report: SequenceReport) -> Itera
             yielded, batch = True, _Batch()
     if batch.count and (yielded or batch.count > 1):
         yield batch.frames()
-    elif not yielded:
+    elif not yielded and not report.left_out:
         reason = Reason.ONE_FRAME if batch.count else Reason.NO_FRAMES
         report.add(reason, Effect.SEQUENCE_LEFT_OUT, batch.count)
 

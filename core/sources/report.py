@@ -34,6 +34,11 @@ class SequenceReport:
             absolute = os.path.isabs(file)
             files.append(os.path.relpath(file, self._source) if absolute else file)
 
+    @property
+    def left_out(self) -> bool:
+        """Whether the whole sequence is left out, by a finding so far."""
+        return any(effect is Effect.SEQUENCE_LEFT_OUT for _, effect in self._counts)
+
     def lines(self) -> list[LeftOut]:
         """The findings, one line for each reason and effect."""
         return [

@@ -1,0 +1,163 @@
+import pytest
+from pydantic import ValidationError
+
+import core.sources.finding as finding
+import core.sources.reading as reading
+from core.manifests.forms import Form
+from core.records import SequenceKey
+from core.sources.finding import find_form, find_roots
+from core.sources.patterns import match_segment
+from core.sources.reading import read_sequence
+from core.sources.report import SequenceReport
+from core.sources.sequences import scan
+from tests.fakes import raw_datasets as raw
+
+
+def form(rgb, silhouettes=None, **more):
+    streams = {"rgb": {"path": rgb}}
+    if silhouettes is not None:
+        streams["silhouettes"] = {"path": silhouettes}
+    content = {"name": "own", "label": "own", "framing": "crop", **streams, **more}
+    return Form.model_validate(content)
+
+
+def test_shapes_tell_fields_of_one_name_apart():
+    own = form(
+        "{subject}-{type}-{view}.avi", shapes={"subject": "###", "type": "??-##", "view": "*"}
+    )
+    found = match_segment("001-nm-01-090.avi", own.rgb.path, own, {}, last=True)
+    assert found == {"subject": "001", "type": "nm-01", "view": "090"}
+    assert match_segment("x01-nm-01-090.avi", own.rgb.path, own, {}, last=True) is None
+
+
+def test_a_field_seen_before_has_to_be_the_same_again():
+    own = form("{subject}/{type}/{view}/{subject}_{frame}.png")
+    known = {"subject": "a.b", "type": "t", "view": "v"}
+    segment = own.rgb.segments[-1]
+    assert match_segment("a.b_1.JPG", segment, own, known, last=True)
+    assert match_segment("axb_1.jpg", segment, own, known, last=True) is None
+
+
+def test_a_field_twice_in_one_name():
+    own = form("{subject}/{view}_{view}/{frame}.png", defaults={"type": "walk"})
+    assert match_segment("1_1", own.rgb.segments[1], own, {}, last=False) == {"view": "1"}
+    assert match_segment("1_2", own.rgb.segments[1], own, {}, last=False) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/abs/{subject}/{type}/{view}/{frame}.jpg",
+        "../{subject}/{type}/{view}/{frame}.jpg",
+        "{subject}/../{type}/{view}/{frame}.jpg",
+        "{subject}\\{type}/{view}/{frame}.jpg",
+        "{subject}/{type}/{view}/{frame}.gif",
+        "{subject}/{type}/{view}/image.jpg",
+        "{subject}/{type}/{frame}.jpg",
+        "{subject}/{type}/{view}/{frame}/{frame}.jpg",
+        "{subject}/{type}/{view}/{frame}.pkl",
+        "{subject}/{type}/{angle}/{frame}.jpg",
+        "{subject}{type}/{view}/{frame}.jpg",
+        "{subject/{type}/{view}/{frame}.jpg",
+        "*" * 7 + "{subject}/{type}/{view}/{frame}.jpg",
+        "",
+    ],
+)
+def test_patterns_that_make_no_sense_are_refused(path):
+    with pytest.raises(ValidationError):
+        form(path)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"framing": "scene"},
+        {"ratio_order": "width/height"},
+        {"ratios": {"path": "{subject}/{type}/{view}/r.pkl"}, "ratio_order": "width/height"},
+        {"unknown": 1},
+        {"name": "Bad Name"},
+        {"defaults": {"type": "a/b"}},
+        {"shapes": {"subject": "[a-z]"}},
+        {"first_frame": 7},
+    ],
+)
+def test_forms_that_contradict_themselves_are_refused(more):
+    with pytest.raises(ValidationError):
+        form("{subject}/{type}/{view}/{frame}.jpg", **more)
+
+
+def test_the_search_for_roots_ends(tmp_path, monkeypatch):
+    own = form("{subject}/{type}/{view}/{frame}.jpg")
+    raw.write_image(tmp_path / "a/b/c/d/e/f/s/t/v/1.jpg", raw.person(20, 10, 0)[0])
+    assert find_roots(str(tmp_path / "a/b"), own.rgb, own) == [str(tmp_path / "a/b/c/d/e/f")]
+    assert find_roots(str(tmp_path), own.rgb, own) == []
+    monkeypatch.setattr(finding, "MAX_FOLDERS", 1)
+    assert find_roots(str(tmp_path / "a/b"), own.rgb, own) == []
+
+
+def test_a_sequence_in_two_roots_counts_once_and_is_told(tmp_path):
+    own = form("{subject}/{type}/{view}/{frame}.jpg")
+    for root in ("one", "two"):
+        for frame in range(3):
+            image = raw.person(20, 10, frame)[0]
+            raw.write_image(tmp_path / root / "s/t/v" / f"{frame}.jpg", image)
+    found = find_form("own", tmp_path, [own], None)
+    sequences, left_out = scan(tmp_path, found)
+    assert [raw_sequence.key for raw_sequence in sequences] == [("s", "t", "v")]
+    assert [(line.reason, line.files) for line in left_out] == [("found twice", ("two/s/t/v",))]
+
+
+def test_crops_without_any_silhouettes_are_read_unsupervised(tmp_path):
+    own = form("{subject}/{type}/{view}/{frame}.jpg")
+    for frame in range(3):
+        raw.write_image(tmp_path / "s/t/v" / f"{frame}.jpg", raw.person(20, 10, frame)[0])
+    sequences, _ = scan(tmp_path, find_form("own", tmp_path, [own], None))
+    report = SequenceReport(sequences[0].key, tmp_path)
+    (batch,) = read_sequence(sequences[0], own, report)
+    assert batch.valid.tolist() == [False] * 3
+    assert [(line.reason, line.frames) for line in report.lines()] == [("no silhouette", 3)]
+
+
+def test_masks_as_a_video_are_read(tmp_path):
+    own = form(
+        "rgb/{subject}/{type}/{view}.avi", "masks/{subject}/{type}/{view}.avi", framing="scene"
+    )
+    made = [raw.scene(frame) for frame in range(4)]
+    raw.write_video(tmp_path / "rgb/s/t/v.avi", [rgb for rgb, _ in made])
+    raw.write_video(
+        tmp_path / "masks/s/t/v.avi", [mask[..., None].repeat(3, 2) for _, mask in made]
+    )
+    sequences, _ = scan(tmp_path, find_form("own", tmp_path, [own], None))
+    (batch,) = read_sequence(sequences[0], own, SequenceReport(sequences[0].key, tmp_path))
+    assert batch.valid.all()
+    assert batch.silhouettes.any(axis=(1, 2)).all()
+
+
+def test_an_endless_sequence_is_left_out(tmp_path, monkeypatch):
+    own = form("{subject}/{type}/{view}/{frame}.jpg")
+    for frame in range(5):
+        raw.write_image(tmp_path / "s/t/v" / f"{frame}.jpg", raw.person(20, 10, frame)[0])
+    monkeypatch.setattr(reading, "MAX_FRAMES", 4)
+    sequences, _ = scan(tmp_path, find_form("own", tmp_path, [own], None))
+    report = SequenceReport(sequences[0].key, tmp_path)
+    assert list(read_sequence(sequences[0], own, report)) == []
+    assert [line.reason for line in report.lines()] == ["more frames than the limit"]
+
+
+def test_long_sequences_come_in_batches(tmp_path):
+    own = form("{subject}/{type}/{view}/{frame}.jpg")
+    for frame in range(33):
+        raw.write_image(tmp_path / "s/t/v" / f"{frame}.jpg", raw.person(20, 10, frame)[0])
+    sequences, _ = scan(tmp_path, find_form("own", tmp_path, [own], None))
+    batches = read_sequence(sequences[0], own, SequenceReport(sequences[0].key, tmp_path))
+    assert [len(batch.valid) for batch in batches] == [32, 1]
+
+
+def test_reports_name_a_few_files_only(tmp_path):
+    from core.video.faults import Effect, Reason
+
+    report = SequenceReport(SequenceKey("s", "t", "v"), tmp_path)
+    for number in range(9):
+        report.add(Reason.TRUNCATED, Effect.FRAMES_LEFT_OUT, 1, str(tmp_path / f"{number}.jpg"))
+    (line,) = report.lines()
+    assert (line.frames, line.files) == (9, ("0.jpg", "1.jpg", "2.jpg"))
