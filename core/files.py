@@ -60,12 +60,14 @@ def output_error(error: OSError, path: Path) -> LmgaitError:
     """Say in words why ``path`` could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError(
-            "No space left on the disk", where=path,
+            "No space left on the disk",
+            where=path,
             next_step="Free some space and run the same command again: it goes on from here.",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return OutputError(
-            "No permission to write", where=path,
+            "No permission to write",
+            where=path,
             next_step="Choose another place, for example with --workspace.",
         )
     return OutputError(f"Cannot write: {error.strerror or error}", where=path)

@@ -26,8 +26,9 @@ BACKGROUND, FOREGROUND = 0, 1
 
 
 class SequenceKey(NamedTuple):
-    """What names a sequence in every dataset: who walks, in which type of recording, seen from
-    where. ``type`` is the dataset's own word (``nm-01``, ``U0_D0_BG``, ``01-bg``).
+    """What names a sequence in every dataset: who walks, in which recording, seen from where.
+
+    ``type`` is the dataset's own word (``nm-01``, ``U0_D0_BG``, ``01-bg``).
     """
 
     subject: str

@@ -20,12 +20,15 @@ def cache_text(
     from core.workspace import Workspace
 
     result = run(
-        Workspace.find(workspace), run_name=run_name, dataset=dataset,
+        Workspace.find(workspace),
+        run_name=run_name,
+        dataset=dataset,
         progress=ConsoleProgress(quiet),
     )
     if result.path is not None:
         out.print(
             f"Run {result.run.name}: {result.tokens} tokens x {result.channels} channels in "
             f"{result.path}\nNext: lmgait evaluate",
-            markup=False, soft_wrap=True,
+            markup=False,
+            soft_wrap=True,
         )

@@ -115,8 +115,13 @@ class ConsoleProgress:
                 log.tell()
             return
         with RichProgress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(),
-            TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[detail]}"),
             console=err,
         ) as bars:
             yield _BarTask(bars, bars.add_task(escape(name), total=total, unit=unit, detail=""))

@@ -39,7 +39,10 @@ def cross_eval(
     for name in (train, test):
         load_manifest(name)
     done = evaluate_run(
-        Workspace.find(workspace), run_name=run_name, train_dataset=train, test_dataset=test,
+        Workspace.find(workspace),
+        run_name=run_name,
+        train_dataset=train,
+        test_dataset=test,
         scoring=Scoring(metric=metric, bootstrap=bootstrap, seed=seed),
         progress=ConsoleProgress(quiet),
     )

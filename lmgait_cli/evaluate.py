@@ -72,8 +72,12 @@ def evaluate(
         done = evaluate_file(embeddings, dataset, scoring=scoring, progress=progress)
     else:
         done = evaluate_run(
-            Workspace.find(workspace), run_name=run_name, train_dataset=dataset,
-            test_dataset=dataset, scoring=scoring, progress=progress,
+            Workspace.find(workspace),
+            run_name=run_name,
+            train_dataset=dataset,
+            test_dataset=dataset,
+            scoring=scoring,
+            progress=progress,
         )
     trained_on = None if done.run is None else done.run.dataset
     show_result(done.result, compare, per_view, trained_on, json_file, out_files or [])

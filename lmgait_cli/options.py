@@ -22,7 +22,8 @@ SeedOption = Annotated[int, typer.Option("--seed", help="Seed of everything rand
 PresetOption = Annotated[
     str,
     typer.Option(
-        "--preset", envvar="LMGAIT_PRESET",
+        "--preset",
+        envvar="LMGAIT_PRESET",
         help="Model size: `paper`, or `tiny` (small encoders from a seed; needs no weights).",
     ),
 ]
@@ -37,8 +38,6 @@ DatasetOption = Annotated[
     str | None,
     typer.Option("--dataset", help="Which prepared dataset; else the one prepared last."),
 ]
-RunOption = Annotated[
-    str | None, typer.Option("--run", help="Which run; else the newest.")
-]
+RunOption = Annotated[str | None, typer.Option("--run", help="Which run; else the newest.")]
 
 DEFAULT_PRESET = "tiny"

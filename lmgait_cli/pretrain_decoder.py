@@ -34,11 +34,15 @@ def pretrain_decoder(
 
     resolved = resolve_config(preset, file=config, overrides=settings or ())
     result = run(
-        Workspace.find(workspace), dataset, resolved, preset=preset,
+        Workspace.find(workspace),
+        dataset,
+        resolved,
+        preset=preset,
         progress=ConsoleProgress(quiet),
     )
     out.print(
         f"Warm-up {result.run.name} is done: {result.run.folder}\n"
         f"Next: lmgait train --dataset {result.run.dataset}",
-        markup=False, soft_wrap=True,
+        markup=False,
+        soft_wrap=True,
     )

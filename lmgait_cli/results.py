@@ -70,7 +70,8 @@ def write_tables(tables: Sequence[Table], files: Sequence[Path]) -> None:
     for path in files:
         if path.suffix not in formats:
             raise UsageError(
-                f"No table format ends in `{path.suffix}`", where=path,
+                f"No table format ends in `{path.suffix}`",
+                where=path,
                 next_step="Use .csv, .md or .tex; --json writes JSON.",
             )
         _write(path, formats[path.suffix](tables))

@@ -52,11 +52,18 @@ def train(
         raise UsageError("--resume and --fresh exclude each other")
     resolved = resolve_config(preset, ablation=ablation, file=config, overrides=settings or ())
     result = run(
-        Workspace.find(workspace), dataset, resolved, preset=preset, name=name, fresh=fresh,
-        must_resume=resume, progress=ConsoleProgress(quiet),
+        Workspace.find(workspace),
+        dataset,
+        resolved,
+        preset=preset,
+        name=name,
+        fresh=fresh,
+        must_resume=resume,
+        progress=ConsoleProgress(quiet),
     )
     out.print(
         f"Run {result.run.name} is trained ({result.iterations} iterations now): "
         f"{result.run.folder}\nNext: lmgait cache-text; lmgait evaluate",
-        markup=False, soft_wrap=True,
+        markup=False,
+        soft_wrap=True,
     )

@@ -85,7 +85,12 @@ class TemporalConfig(Node):
 class GaitConfig(Node):
     """GaitBase head (Fan et al., OpenGait)."""
 
-    channels: Annotated[tuple[Positive, ...], Field(min_length=4, max_length=4)] = (64, 128, 256, 512)
+    channels: Annotated[tuple[Positive, ...], Field(min_length=4, max_length=4)] = (
+        64,
+        128,
+        256,
+        512,
+    )
     strips: Positive = 16
     embedding: Positive = 256
 

@@ -1,0 +1,1 @@
+"""Clips, identity-balanced batches and their loader."""

@@ -54,7 +54,10 @@ class ClipBatch:
         return ClipBatch(
             torch.where(chosen[:, None, None, None], self.frames.flip(-1), self.frames),
             torch.where(chosen[:, None, None], self.silhouettes.flip(-1), self.silhouettes),
-            self.valid, self.labels, self.flips, self.sequences,
+            self.valid,
+            self.labels,
+            self.flips,
+            self.sequences,
         )
 
 
@@ -90,13 +93,12 @@ class TrainingSequences(Dataset[ClipBatch]):
         self.subjects = tuple(s for s in subjects if s in present)
         number = {subject: place for place, subject in enumerate(self.subjects)}
         self.store = store
-        self.indices = [
-            i for i, info in enumerate(store.sequences) if info.key.subject in number
-        ]
+        self.indices = [i for i, info in enumerate(store.sequences) if info.key.subject in number]
         self.labels = [number[store.sequences[i].key.subject] for i in self.indices]
         if not self.indices:
             raise DataError(
-                "The store holds no sequence of a training subject", where=store.path,
+                "The store holds no sequence of a training subject",
+                where=store.path,
                 next_step="Prepare the dataset's training subjects too.",
             )
         self._frames, self._flip = frames, flip
@@ -107,7 +109,7 @@ class TrainingSequences(Dataset[ClipBatch]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, request: ClipRequest) -> ClipBatch:  # type: ignore[override]
+    def __getitem__(self, request: ClipRequest) -> ClipBatch:
         """One clip as a batch of one."""
         index = self.indices[request.sequence]
         total = self.store.sequences[index].frames
@@ -147,8 +149,12 @@ def load_batches(
 ) -> Iterator[ClipBatch]:
     """Read batches in order, ahead of their use by ``workers`` processes (0: in this one)."""
     loader = DataLoader(
-        dataset, batch_sampler=_Requests(batches), collate_fn=collate, num_workers=workers,
-        pin_memory=pin, prefetch_factor=4 if workers else None,
+        dataset,
+        batch_sampler=_Requests(batches),
+        collate_fn=collate,
+        num_workers=workers,
+        pin_memory=pin,
+        prefetch_factor=4 if workers else None,
         # Spawned workers start clean: HDF5 and OpenCV do not survive a fork.
         multiprocessing_context="spawn" if workers else None,
         worker_init_fn=_quiet_worker if workers else None,

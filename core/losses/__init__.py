@@ -1,0 +1,1 @@
+"""The five losses, one per file (eq. 13-18)."""

@@ -17,5 +17,3 @@ def smoothness_loss(maps: Tensor) -> Tensor:
     down = maps[..., 2:, :] - maps[..., :-2, :]
     vertical = down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:]
     return horizontal.abs().mean() + vertical.abs().mean()
-
-

@@ -32,8 +32,10 @@ def triplet_loss(embedding: Tensor, labels: Tensor, margin: float) -> Tensor:
 
 def strip_distances(embedding: Tensor) -> Tensor:
     """Euclidean distances within each strip: float [P, B, B] of embeddings float [B, E, P]."""
-    strips = embedding.permute(2, 0, 1).float() if embedding.dtype != torch.float64 else (
-        embedding.permute(2, 0, 1)
+    strips = (
+        embedding.permute(2, 0, 1).float()
+        if embedding.dtype != torch.float64
+        else (embedding.permute(2, 0, 1))
     )
     squares = strips.square().sum(-1)
     product = strips @ strips.transpose(1, 2)

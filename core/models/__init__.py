@@ -1,0 +1,1 @@
+"""LMGait and its parts."""

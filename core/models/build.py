@@ -61,8 +61,12 @@ def build_temporal(config: TemporalConfig, channels: int) -> nn.Module:
     if config.kind == "cnn3d":
         return Plain3DCNN(channels)
     return MotionTemporalCapture(
-        channels, config.kernel, pte=config.pte, difference=config.difference,
-        conv3d=config.conv3d, join=config.join,
+        channels,
+        config.kernel,
+        pte=config.pte,
+        difference=config.difference,
+        conv3d=config.conv3d,
+        join=config.join,
     )
 
 
@@ -101,6 +105,4 @@ def build_lmgait(
         if with_text and config.fusion != "off":
             text, ids, kept = build_text_encoder(config, image.channels)
             tokens = (ids, kept)
-    return LMGait(
-        image, text, tokens, config.fusion, decoder, resnet, temporal, base, neck
-    )
+    return LMGait(image, text, tokens, config.fusion, decoder, resnet, temporal, base, neck)

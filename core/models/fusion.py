@@ -1,6 +1,6 @@
 """How text features meet the image: a semantic attention mask on the patches.
 
-Each fusion needs nothing but z_text, so the cached z is all that inference keeps of the text branch.
+Each fusion needs nothing but z_text: the cached z is all that inference keeps of the text.
 """
 
 from __future__ import annotations

@@ -93,7 +93,9 @@ class GaitBase(nn.Module):
 
     def frame_features(self, maps: Tensor) -> Tensor:
         """Features of frames: float [n, inner, h, w] to [n, channels[-1], h / 4, w / 4]."""
-        hidden = F.relu(self.stem_norm(self.stem(maps.contiguous(memory_format=torch.channels_last))))
+        hidden = F.relu(
+            self.stem_norm(self.stem(maps.contiguous(memory_format=torch.channels_last)))
+        )
         for stage in self.stages:
             hidden = stage(hidden)
         return hidden

@@ -24,7 +24,7 @@ class TrainingOutput:
         embedding: float [B, E, P], before BNNeck.
         logits: float [B, classes, P], cosines.
         silhouettes: float [B*T, 2, h, w], logits.
-        maps: float [B*T, C, h, w], the ResNet branch's output.
+        maps: float [B*T, C, h, w], the ResNet branch's output before the mask.
     """
 
     embedding: Tensor
@@ -98,21 +98,30 @@ class LMGait(nn.Module):
             raise RuntimeError("a model without a classifier cannot train")
         if patches is None:
             patches = self.image(cast(Tensor, frames))
-        silhouettes, maps = self.represent(patches, self.text_features())
-        embedding = self.recognise(maps, clips)
+        silhouettes, maps, mask = self.represent(patches, self.text_features())
+        embedding = self.recognise(maps * mask, clips)
         return TrainingOutput(embedding, self.neck(embedding), silhouettes, maps)
 
-    def represent(self, patches: Tensor, text: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Silhouette logits [n, 2, h, w] and appearance maps [n, C, h, w] of patches [n, N, C]."""
+    def represent(self, patches: Tensor, text: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """What the representation extractor makes of patches float [n, N, C].
+
+        The mask multiplies the features before the ResNet branch and again after it: the softmax
+        over channels turns features of zero into a flat answer, not into none.
+
+        Returns:
+            Silhouette logits [n, 2, h, w]; maps [n, C, h, w]; mask [n, 1, h, w] in [0, 1].
+        """
         fused = fuse(patches, text, self.fusion)
         silhouettes = self.decoder(fused)
         # Detached: recognition must not bend the silhouettes that the mask is made of.
         mask = foreground(silhouettes).detach()
-        return silhouettes, self.resnet(fused, mask)
+        return silhouettes, self.resnet(fused, mask), mask
 
     def recognise(self, maps: Tensor, clips: int) -> Tensor:
         """Embeddings float [B, E, P] of maps float [B*T, C, h, w]."""
-        moving = self.temporal(maps.unflatten(0, (clips, -1)).transpose(1, 2))
+        # Channels last: twice as fast for these small 3-D convolutions on a CPU.
+        volume = maps.unflatten(0, (clips, -1)).transpose(1, 2)
+        moving = self.temporal(volume.contiguous(memory_format=torch.channels_last_3d))
         features = self.gait.frame_features(moving.transpose(1, 2).flatten(0, 1))
         return self.gait.head(features.unflatten(0, (clips, -1)).amax(1))
 
@@ -149,7 +158,9 @@ class LMGait(nn.Module):
         held: Tensor | None = None  # past context, then frames not yet given out
         past = 0
         for chunk in chunks:
-            maps = self.represent(chunk if encoded else self.image(chunk), text)[1]
+            patches = chunk if encoded else self.image(chunk)
+            _, appearance, mask = self.represent(patches, text)
+            maps = appearance * mask
             held = maps if held is None else torch.cat([held, maps])
             ready = held.shape[0] - past - reach
             if ready <= 0:

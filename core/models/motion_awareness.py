@@ -25,4 +25,5 @@ class MotionAwareness(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Refine token states float [..., L, D], same shape out."""
-        return hidden + self.up(F.gelu(self.down(hidden)))
+        change: Tensor = self.up(F.gelu(self.down(hidden)))
+        return hidden + change

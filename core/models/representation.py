@@ -101,4 +101,4 @@ def foreground(logits: Tensor) -> Tensor:
 
 def to_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     """Lay tokens [n, N, C] out as maps [n, C, rows, columns] in channels-last memory."""
-    return tokens.unflatten(1, grid).permute(0, 3, 1, 2)
+    return cast(Tensor, tokens.unflatten(1, grid)).permute(0, 3, 1, 2)

@@ -84,6 +84,9 @@ class MotionTemporalCapture(nn.Module):
         branches = (self.pte is not None) + (self.rte is not None)
         inner = channels * branches if join == "concat" else channels
         self.leave = nn.Conv3d(inner, channels, (1, 3, 3), padding=(0, 1, 1))
+        # Zero at first: training starts from the maps themselves, and motion is added to them.
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(cast(Tensor, self.leave.bias))
         self.reach = kernel // 2 + int(difference)
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -103,6 +106,8 @@ class Plain3DCNN(nn.Module):
         super().__init__()
         self.first = nn.Conv3d(channels, channels, 3, padding=1)
         self.second = nn.Conv3d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(cast(Tensor, self.second.bias))
 
     def forward(self, maps: Tensor) -> Tensor:
         """Map float [B, C, T, h, w] to the same shape."""

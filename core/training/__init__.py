@@ -1,0 +1,1 @@
+"""The plain loop, optimiser, checkpoints and observers."""

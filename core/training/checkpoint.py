@@ -58,14 +58,16 @@ def load_tensors(path: Path) -> TensorFile:
         raise CheckpointError("No such file of weights", where=path) from None
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(
-            f"The file is damaged: {error}", where=path,
+            f"The file is damaged: {error}",
+            where=path,
             next_step="Use an earlier checkpoint, or train again.",
         ) from None
     if not isinstance(header, dict):
         raise CheckpointError("The file was not written by lmgait", where=path)
     if header.get("format") != FORMAT:
         raise CheckpointError(
-            f"The file has format {header.get('format')}, this lmgait reads {FORMAT}", where=path,
+            f"The file has format {header.get('format')}, this lmgait reads {FORMAT}",
+            where=path,
             next_step="Read it with the lmgait that wrote it, named in its header.",
         )
     return TensorFile(tensors, header)
@@ -101,7 +103,8 @@ def load_strictly(
     ] + shapes[:4]
     if faults:
         raise CheckpointError(
-            "The weights do not fit the model: " + "; ".join(faults), where=where,
+            "The weights do not fit the model: " + "; ".join(faults),
+            where=where,
             next_step="Load them with the configuration that they were trained with.",
         )
     module.load_state_dict({n: tensors[n] for n in shared}, strict=False)

@@ -63,7 +63,9 @@ class Job:
 
 
 def run_job(
-    job: Job, engine: Accelerator, observers: Callable[[int], Sequence[Observer]],
+    job: Job,
+    engine: Accelerator,
+    observers: Callable[[int], Sequence[Observer]],
     progress: Progress,
 ) -> int:
     """Train from the newest checkpoint to the last step and save; returns the start step.
@@ -79,9 +81,10 @@ def run_job(
         progress.say(f"{job.name}: goes on at iteration {start} of {job.config.iterations}.")
     watchers = list(observers(start)) if engine.is_main_process else []
     try:
-        with stop_on_signal() as stop, progress.task(
-            job.name, job.config.iterations - start, "it"
-        ) as task:
+        with (
+            stop_on_signal() as stop,
+            progress.task(job.name, job.config.iterations - start, "it") as task,
+        ):
             meter = _Meter()
             for step, batch in enumerate(job.batches(start), start=start):
                 meter.waited()
@@ -102,7 +105,8 @@ def run_job(
                         watcher.images(done, job.pictures(batch))
                 if stop and done < job.config.iterations:
                     raise Interrupted(
-                        f"Stopped by {stop.name} after iteration {done}; saved", where=path,
+                        f"Stopped by {stop.name} after iteration {done}; saved",
+                        where=path,
                         next_step="Run the same command again: it goes on from here.",
                     )
             if meter.total_share() > STARVED_SHARE and meter.steps > 20:
@@ -150,9 +154,10 @@ class _Runner:
         numbers = {name: float(value) for name, value in values.items()}
         broken = [name for name, value in numbers.items() if not math.isfinite(value)]
         if broken:
-            path = self.save(step + 1, folder=CheckpointFolder(
-                self.job.checkpoints.folder.parent / "diverged", keep=1
-            ))
+            path = self.save(
+                step + 1,
+                folder=CheckpointFolder(self.job.checkpoints.folder.parent / "diverged", keep=1),
+            )
             names = self.job.describe(batch.sequences.tolist())
             raise TrainingError(
                 f"The loss is not finite at iteration {step + 1} ({', '.join(broken)}); "
@@ -175,8 +180,11 @@ class _Runner:
             if torch.cuda.is_available():
                 training["random.cuda"] = torch.cuda.get_rng_state()
             target.save(
-                done, self.job.kept(module.state_dict()), {**self.job.header, "step": done},
-                training, {"step": done, "scaler": scaler.state_dict() if scaler else None},
+                done,
+                self.job.kept(module.state_dict()),
+                {**self.job.header, "step": done},
+                training,
+                {"step": done, "scaler": scaler.state_dict() if scaler else None},
             )
         self.engine.wait_for_everyone()
         return str(target.path(done))

@@ -14,9 +14,7 @@ def make_optimizer(module: nn.Module, config: OptimizerConfig) -> Optimizer:
     parameters = [parameter for _, parameter in trainable(module)]
     if config.optimizer == "adamw":
         return AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay)
-    return SGD(
-        parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
-    )
+    return SGD(parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
 
 
 def learning_rate(config: OptimizerConfig, step: int) -> float:

@@ -1,4 +1,4 @@
-"""`lmgait cache-text`: the text attention, computed once, so that inference needs no text encoder."""
+"""`lmgait cache-text`: the text attention computed once; inference needs no text encoder then."""
 
 from __future__ import annotations
 
@@ -43,8 +43,10 @@ def cache_text(
         return CacheResult(run, None, 0, 0)
     path = run.folder / TEXT_CACHE
     header = {
-        "kind": "text cache", "prompt": loaded.config.model.text.prompt,
-        "step": loaded.header["step"], "text_fingerprint": loaded.header["text_fingerprint"],
+        "kind": "text cache",
+        "prompt": loaded.config.model.text.prompt,
+        "step": loaded.header["step"],
+        "text_fingerprint": loaded.header["text_fingerprint"],
     }
     save_tensors(path, {"text": text}, header)
     return CacheResult(run, path, *text.shape)

@@ -49,8 +49,13 @@ class SequenceChunks(Dataset[tuple[int, Tensor]]):
 
 
 def embed_sequences(
-    loaded: LoadedModel, store: Store, indices: Sequence[int], engine: Accelerator,
-    progress: Progress, *, source: str,
+    loaded: LoadedModel,
+    store: Store,
+    indices: Sequence[int],
+    engine: Accelerator,
+    progress: Progress,
+    *,
+    source: str,
 ) -> EmbeddingSet:
     """Embed sequences of a store with every process taking a share of whole sequences.
 
@@ -77,8 +82,10 @@ def embed_sequences(
     keys = [store.sequences[index].key for index in indices]
     return EmbeddingSet(
         np.stack([everyone[index] for index in indices]),
-        tuple(key.subject for key in keys), tuple(key.type for key in keys),
-        tuple(key.view for key in keys), source,
+        tuple(key.subject for key in keys),
+        tuple(key.type for key in keys),
+        tuple(key.view for key in keys),
+        source,
     )
 
 
@@ -92,7 +99,10 @@ def _by_sequence(
     )
     workers = min(config.data.workers, len(data))
     loader = DataLoader(
-        data, batch_size=None, shuffle=False, num_workers=workers,
+        data,
+        batch_size=None,
+        shuffle=False,
+        num_workers=workers,
         multiprocessing_context="spawn" if workers else None,
     )
     for index, group in groupby(loader, key=lambda item: int(item[0])):

@@ -46,8 +46,13 @@ class Evaluation:
 
 
 def evaluate_run(
-    workspace: Workspace, *, run_name: str | None, train_dataset: str | None,
-    test_dataset: str | None, scoring: Scoring, progress: Progress,
+    workspace: Workspace,
+    *,
+    run_name: str | None,
+    train_dataset: str | None,
+    test_dataset: str | None,
+    scoring: Scoring,
+    progress: Progress,
 ) -> Evaluation:
     """Embed the test subjects of a store with a run's model and score them.
 
@@ -75,9 +80,7 @@ def evaluate_run(
     return Evaluation(_score(embeddings, rules, names, metric, scoring, progress), run, path)
 
 
-def evaluate_file(
-    path: Path, dataset: str, *, scoring: Scoring, progress: Progress
-) -> Evaluation:
+def evaluate_file(path: Path, dataset: str, *, scoring: Scoring, progress: Progress) -> Evaluation:
     """Score any model's embeddings from an .npz or .h5 file.
 
     Raises:
@@ -91,8 +94,12 @@ def evaluate_file(
 
 
 def embed_run(
-    run: Run, store: Store, manifest: DatasetManifest, progress: Progress,
-    *, subjects: str = "test",
+    run: Run,
+    store: Store,
+    manifest: DatasetManifest,
+    progress: Progress,
+    *,
+    subjects: str = "test",
 ) -> EmbeddingSet:
     """Embed the sequences of the test (or all) subjects that ``manifest``'s protocols use.
 
@@ -107,7 +114,8 @@ def embed_run(
     indices = used_sequences(store, manifest, everyone=subjects == "all")
     if not indices:
         raise DataError(
-            "The store holds no sequence of a test subject that a protocol uses", where=store.path,
+            "The store holds no sequence of a test subject that a protocol uses",
+            where=store.path,
             next_step="Prepare the dataset's test subjects too.",
         )
     source = f"{run.name}, iteration {loaded.header['step']}; {store.describe()}"
@@ -150,10 +158,20 @@ def chosen_protocols(
 
 
 def _score(
-    embeddings: EmbeddingSet, rules: DatasetManifest, names: Sequence[str] | None, metric: str,
-    scoring: Scoring, progress: Progress,
+    embeddings: EmbeddingSet,
+    rules: DatasetManifest,
+    names: Sequence[str] | None,
+    metric: str,
+    scoring: Scoring,
+    progress: Progress,
 ) -> EvaluationResult:
     return score(
-        embeddings, rules, metric=metric, rerank=scoring.rerank,  # type: ignore[arg-type]
-        bootstrap=scoring.bootstrap, seed=scoring.seed, protocols=names, progress=progress,
+        embeddings,
+        rules,
+        metric=metric,  # type: ignore[arg-type] # checked there, with a message
+        rerank=scoring.rerank,
+        bootstrap=scoring.bootstrap,
+        seed=scoring.seed,
+        protocols=names,
+        progress=progress,
     )

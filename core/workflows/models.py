@@ -79,7 +79,8 @@ def newest_weights(run: Run) -> tuple[Path, TensorFile]:
     newest = run.checkpoints().newest()
     if newest is None:
         raise CheckpointError(
-            f"The run {run.name} has no checkpoint yet", where=run.folder,
+            f"The run {run.name} has no checkpoint yet",
+            where=run.folder,
             next_step="Train it on: the same `lmgait train` command continues it.",
         )
     return newest, load_tensors(newest / "model.safetensors")
@@ -98,7 +99,8 @@ def load_cache(path: Path, header: dict[str, Any]) -> TensorFile:
         raise CheckpointError(
             f"The text cache is of another state of the text branch (iteration "
             f"{cache.header.get('step')}, the checkpoint is of {header['step']})",
-            where=path, next_step="Compute it anew: lmgait cache-text",
+            where=path,
+            next_step="Compute it anew: lmgait cache-text",
         )
     return cache
 
@@ -108,10 +110,12 @@ def _check_frozen(model: LMGait, header: dict[str, Any], checkpoint: Path) -> No
     if module_fingerprint(model.image.encoder) != header["image_fingerprint"]:
         raise CheckpointError(
             "The image encoder's weights are not those that this model was trained with",
-            where=checkpoint, next_step="Restore the weights named in its configuration.",
+            where=checkpoint,
+            next_step="Restore the weights named in its configuration.",
         )
     if model.text is not None and TextFingerprint(model).now() != header["text_fingerprint"]:
         raise CheckpointError(
             "The text encoder's weights are not those that this model was trained with",
-            where=checkpoint, next_step="Restore the weights named in its configuration.",
+            where=checkpoint,
+            next_step="Restore the weights named in its configuration.",
         )

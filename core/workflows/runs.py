@@ -26,7 +26,6 @@ from core.version import __version__
 FORMAT = 1
 
 
-
 @dataclass(frozen=True, slots=True)
 class Run:
     """One training (or warm-up) and everything it wrote.
@@ -73,7 +72,8 @@ class Run:
         except Timeout:
             who = owner.read_text("utf-8") if owner.exists() else "unknown"
             raise OutputError(
-                f"Another process writes to this run ({who})", where=self.folder,
+                f"Another process writes to this run ({who})",
+                where=self.folder,
                 next_step="Wait for it, or give this one another --name.",
             ) from None
         except OSError as error:
@@ -120,7 +120,12 @@ def find_run(root: Path, *, name: str | None, dataset: str | None) -> Run:
 
 
 def create_run(
-    root: Path, *, name: str | None, dataset: str, preset: str, config: Config,
+    root: Path,
+    *,
+    name: str | None,
+    dataset: str,
+    preset: str,
+    config: Config,
     facts: Mapping[str, Any],
 ) -> Run:
     """Make a new run folder with its configuration, whole or not at all.
@@ -139,8 +144,13 @@ def create_run(
     if folder.exists():
         raise UsageError(f"The run `{folder.name}` exists already", next_step="Choose another.")
     told = {
-        "format": FORMAT, "version": __version__, "dataset": dataset, "preset": preset,
-        "number": number, "created": datetime.now(UTC).isoformat(timespec="seconds"), **facts,
+        "format": FORMAT,
+        "version": __version__,
+        "dataset": dataset,
+        "preset": preset,
+        "number": number,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        **facts,
     }
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     try:
@@ -168,12 +178,14 @@ def _read(folder: Path) -> Run:
         facts["created"], facts["number"], facts["dataset"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"The run's description is damaged: {error!r}", where=folder / "run.json",
+            f"The run's description is damaged: {error!r}",
+            where=folder / "run.json",
             next_step="Move this run's folder out of the workspace.",
         ) from None
     if wrong:
         raise CheckpointError(
-            f"The run has format {facts['format']}, this lmgait reads {FORMAT}", where=folder,
+            f"The run has format {facts['format']}, this lmgait reads {FORMAT}",
+            where=folder,
             next_step=f"Use lmgait {facts.get('version', 'of another version')} for it.",
         )
     tree = read_yaml(folder / "config.yaml")

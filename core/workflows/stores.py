@@ -31,7 +31,8 @@ def newest_dataset(workspace: Workspace) -> str:
     )
     if not found:
         raise UsageError(
-            "There is no prepared dataset in the workspace", where=workspace.root,
+            "There is no prepared dataset in the workspace",
+            where=workspace.root,
             next_step="Prepare one first: lmgait prepare ccpg /data/CCPG",
         )
     return found[-1].parent.name
@@ -44,5 +45,3 @@ def with_frames(config: Config, manifest: DatasetManifest) -> Config:
     return config.model_copy(
         update={"data": config.data.model_copy(update={"frames": manifest.frames})}
     )
-
-

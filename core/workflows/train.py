@@ -83,7 +83,8 @@ def train(
         if must_resume:
             raise UsageError(
                 f"There is no unfinished run for {manifest.name} with these settings",
-                where=workspace.runs, next_step="Leave out --resume to begin a new one.",
+                where=workspace.runs,
+                next_step="Leave out --resume to begin a new one.",
             )
         _check_identities(store, manifest, config)
     if find_warmup(workspace, config, store) is None:
@@ -93,9 +94,17 @@ def train(
     assert warmup is not None
     if run is None:
         run = create_run(
-            workspace.runs, name=name, dataset=manifest.name, preset=preset, config=config,
-            facts={"key": key, "store": store.fingerprint, "warmup": warmup.name,
-                   "source": store.describe()},
+            workspace.runs,
+            name=name,
+            dataset=manifest.name,
+            preset=preset,
+            config=config,
+            facts={
+                "key": key,
+                "store": store.fingerprint,
+                "warmup": warmup.name,
+                "source": store.describe(),
+            },
         )
     progress.say(
         f"Run {run.name}: {manifest.title}, preset {preset}, warm-up {warmup.name}; "
@@ -106,7 +115,9 @@ def train(
     return TrainResult(run, config.train.iterations - start)
 
 
-def training_sequences(store: Store, manifest: DatasetManifest, config: Config) -> TrainingSequences:
+def training_sequences(
+    store: Store, manifest: DatasetManifest, config: Config
+) -> TrainingSequences:
     """The clips that a training draws from (sizes follow the configuration)."""
     from core.models.backbones.sizes import CLIP_VISION, DINOV2, size_of
 
@@ -116,14 +127,21 @@ def training_sequences(store: Store, manifest: DatasetManifest, config: Config) 
     rows, columns = image.height // patch, image.width // patch
     frames = config.data.frames
     return TrainingSequences(
-        store, manifest.subjects.train, frames=manifest.frames if frames is None else frames,
+        store,
+        manifest.subjects.train,
+        frames=manifest.frames if frames is None else frames,
         frame_size=(image.height, image.width),
-        silhouette_size=(rows * part.upsample, columns * part.upsample), flip=config.data.flip,
+        silhouette_size=(rows * part.upsample, columns * part.upsample),
+        flip=config.data.flip,
     )
 
 
 def _run(
-    run: Run, warmup: Run, store: Store, manifest: DatasetManifest, config: Config,
+    run: Run,
+    warmup: Run,
+    store: Store,
+    manifest: DatasetManifest,
+    config: Config,
     progress: Progress,
 ) -> int:
     engine = make_engine(config.train)
@@ -146,21 +164,32 @@ def _run(
     def losses(module: nn.Module, batch: ClipBatch) -> Losses:
         output = module(batch.frames, None, len(batch.labels))
         return total_loss(
-            config.losses, embedding=output.embedding, logits=output.logits,
-            silhouette_logits=output.silhouettes, maps=output.maps, labels=batch.labels,
-            silhouettes=batch.silhouettes.float() / 255, valid=batch.valid,
+            config.losses,
+            embedding=output.embedding,
+            logits=output.logits,
+            silhouette_logits=output.silhouettes,
+            maps=output.maps,
+            labels=batch.labels,
+            silhouettes=batch.silhouettes.float() / 255,
+            valid=batch.valid,
             supervise=config.model.representation.supervise,
         )
 
     def observers(start: int) -> Sequence[Observer]:
-        return [JsonLines(run.folder / "log.jsonl", start),
-                TensorBoard(run.folder / "tensorboard", start)]
+        return [
+            JsonLines(run.folder / "log.jsonl", start),
+            TensorBoard(run.folder / "tensorboard", start),
+        ]
 
     def predict(frames: Tensor) -> Tensor:
         return model.represent(model.image(frames), model.text_features())[0]
 
     job = Job(
-        name="Training", module=model, losses=losses, batches=batches, config=config.train,
+        name="Training",
+        module=model,
+        losses=losses,
+        batches=batches,
+        config=config.train,
         checkpoints=run.checkpoints(config.train.keep),
         kept=lambda state: kept_tensors(config.model, state),
         optional=absent_prefixes(config.model),
@@ -193,17 +222,27 @@ class _Header(Mapping[str, Any]):
     """What a checkpoint tells of itself; the text's fingerprint is taken at the time of saving."""
 
     def __init__(
-        self, config: Config, manifest: DatasetManifest, store: Store, subjects: Sequence[str],
-        model: LMGait, text: TextFingerprint,
+        self,
+        config: Config,
+        manifest: DatasetManifest,
+        store: Store,
+        subjects: Sequence[str],
+        model: LMGait,
+        text: TextFingerprint,
     ) -> None:
         self._text = text
         self._fixed = {
-            "kind": "lmgait", "version": __version__, "config": config.model_dump(mode="json"),
-            "dataset": manifest.name, "store": store.fingerprint, "labels": list(subjects),
+            "kind": "lmgait",
+            "version": __version__,
+            "config": config.model_dump(mode="json"),
+            "dataset": manifest.name,
+            "store": store.fingerprint,
+            "labels": list(subjects),
             "normalisation": {
-                "mean": model.image.mean.flatten().tolist(),  # type: ignore[union-attr,operator]
-                "std": model.image.std.flatten().tolist(),  # type: ignore[union-attr,operator]
-                "height": model.image.height, "width": model.image.width,
+                "mean": model.image.mean.flatten().tolist(),  # type: ignore[operator]
+                "std": model.image.std.flatten().tolist(),  # type: ignore[operator]
+                "height": model.image.height,
+                "width": model.image.width,
             },
             "image_fingerprint": module_fingerprint(model.image.encoder),
         }

@@ -84,7 +84,11 @@ def pretrain_decoder(
         run = same[-1]
     else:
         run = create_run(
-            workspace.warmups, name=None, dataset=manifest.name, preset=preset, config=config,
+            workspace.warmups,
+            name=None,
+            dataset=manifest.name,
+            preset=preset,
+            config=config,
             facts={"key": key, "store": store.fingerprint},
         )
     if run.done(config.warmup.iterations):
@@ -130,18 +134,24 @@ def _run(
     model = WarmupModel(image, decoder, settings.image_encoder)
     scale = config.model.representation.upsample
     data = TrainingSequences(
-        store, manifest.subjects.train, frames=settings.frames,
+        store,
+        manifest.subjects.train,
+        frames=settings.frames,
         frame_size=(image.height, image.width),
         silhouette_size=(image.grid[0] * scale, image.grid[1] * scale),
-        flip=config.data.flip, ordered=False,
+        flip=config.data.flip,
+        ordered=False,
     )
 
     def batches(start: int) -> Iterator[ClipBatch]:
         requests = (
-            list(share_of(
-                spread_batches(len(data), settings.batch, config.seed, step),
-                engine.process_index, engine.num_processes,
-            ))
+            list(
+                share_of(
+                    spread_batches(len(data), settings.batch, config.seed, step),
+                    engine.process_index,
+                    engine.num_processes,
+                )
+            )
             for step in range(start, settings.iterations)
         )
         pin = engine.device.type == "cuda"
@@ -153,21 +163,31 @@ def _run(
         return Losses(loss, {"silhouette": loss})
 
     def observers(start: int) -> Sequence[Observer]:
-        return [JsonLines(run.folder / "log.jsonl", start),
-                TensorBoard(run.folder / "tensorboard", start)]
+        return [
+            JsonLines(run.folder / "log.jsonl", start),
+            TensorBoard(run.folder / "tensorboard", start),
+        ]
 
     def kept(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         whole = settings.image_encoder
         return {n: v for n, v in state.items() if whole or not n.startswith(IMAGE_PREFIX)}
 
     header: dict[str, Any] = {
-        "kind": "warm-up", "dataset": manifest.name, "store": store.fingerprint,
+        "kind": "warm-up",
+        "dataset": manifest.name,
+        "store": store.fingerprint,
         "config": config.model_dump(mode="json"),
     }
     job = Job(
-        name="Warm-up", module=model, losses=losses, batches=batches, config=settings,
-        checkpoints=run.checkpoints(settings.keep), kept=kept,
-        optional=() if settings.image_encoder else (IMAGE_PREFIX,), header=header,
+        name="Warm-up",
+        module=model,
+        losses=losses,
+        batches=batches,
+        config=settings,
+        checkpoints=run.checkpoints(settings.keep),
+        kept=kept,
+        optional=() if settings.image_encoder else (IMAGE_PREFIX,),
+        header=header,
         describe=lambda numbers: [str(store.sequences[i].key) for i in numbers],
         pictures=lambda batch: silhouette_rows(batch.to(engine.device), model),
     )

@@ -108,7 +108,7 @@ class ImageEncoder(Frozen):
 
 
 def resize(pixels: Tensor, height: int, width: int) -> Tensor:
-    """Resize float [n, 3, H, W]: bilinear; area means where the size divides evenly (no aliasing)."""
+    """Resize float [n, 3, H, W]: bilinear; area means where it divides evenly."""
     tall, wide = pixels.shape[-2:]
     if (tall, wide) == (height, width):
         return pixels

@@ -37,8 +37,13 @@ from core.models.backbones.sizes import (
 SEED = "seed"
 # A checkpoint of another shape than its named size is caught before it meets a tensor.
 _COMPARED = (
-    "hidden_size", "num_hidden_layers", "num_attention_heads", "patch_size", "num_register_tokens",
-    "vocab_size", "max_position_embeddings",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "patch_size",
+    "num_register_tokens",
+    "vocab_size",
+    "max_position_embeddings",
 )
 
 
@@ -51,9 +56,7 @@ def load_image_encoder(config: ImageEncoderConfig) -> torch.nn.Module:
     """
     if config.family == "clip":
         size = size_of(CLIP_VISION, config.architecture, "model.image.architecture")
-        expected = CLIPVisionConfig(
-            **size.clip(), patch_size=size.patch, image_size=size.image
-        )
+        expected = CLIPVisionConfig(**size.clip(), patch_size=size.patch, image_size=size.image)
         kind: Any = CLIPVisionModel
     else:
         size = size_of(DINOV2, config.architecture, "model.image.architecture")
@@ -66,7 +69,9 @@ def load_text_encoder(config: TextEncoderConfig) -> torch.nn.Module:
     """Build the CLIP text tower, a ``CLIPTextModel`` (raises as :func:`load_image_encoder`)."""
     size = size_of(CLIP_TEXT, config.architecture, "model.text.architecture")
     expected = CLIPTextConfig(
-        **size.clip(), vocab_size=CLIP_VOCABULARY, max_position_embeddings=CLIP_TOKENS,
+        **size.clip(),
+        vocab_size=CLIP_VOCABULARY,
+        max_position_embeddings=CLIP_TOKENS,
         eos_token_id=CLIP_END_OF_TEXT,
     )
     return _load(CLIPTextModel, expected, config.weights, config.seed, "model.text.weights")
@@ -84,19 +89,25 @@ def _load(kind: Any, expected: Any, weights: str, seed: int, key: str) -> torch.
     _check_size(folder, expected, key)
     try:
         loaded, report = kind.from_pretrained(
-            str(folder), attn_implementation="sdpa", dtype=torch.float32, local_files_only=True,
-            use_safetensors=True, output_loading_info=True,
+            str(folder),
+            attn_implementation="sdpa",
+            dtype=torch.float32,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise WeightsError(
-            f"Cannot load the encoder: {str(error).splitlines()[0]}", where=folder,
+            f"Cannot load the encoder: {str(error).splitlines()[0]}",
+            where=folder,
             next_step="The folder needs config.json and model.safetensors as transformers saves.",
         ) from None
     missing = sorted(report["missing_keys"])
     if missing:
         raise WeightsError(
             f"The weights lack {len(missing)} tensors, such as {', '.join(missing[:3])}",
-            where=folder, next_step=f"Name weights of the right architecture in {key}.",
+            where=folder,
+            next_step=f"Name weights of the right architecture in {key}.",
         )
     model = loaded
     return model.eval()
@@ -109,7 +120,8 @@ def _local_folder(weights: str, key: str) -> Path:
         return given
     if weights.startswith((".", "/", "~")) or weights.count("/") != 1:
         raise WeightsError(
-            "There is no such folder of weights", where=weights,
+            "There is no such folder of weights",
+            where=weights,
             next_step=f"Set {key} to a folder with config.json and model.safetensors, or a hub id.",
         )
     from huggingface_hub import snapshot_download
@@ -144,7 +156,8 @@ def _check_size(folder: Path, expected: Any, key: str) -> None:  # noqa: ANN401
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise WeightsError(
-            "The folder of weights has no config.json", where=folder,
+            "The folder of weights has no config.json",
+            where=folder,
             next_step="It needs config.json and model.safetensors as transformers saves them.",
         ) from None
     except (OSError, ValueError) as error:
@@ -159,6 +172,7 @@ def _check_size(folder: Path, expected: Any, key: str) -> None:  # noqa: ANN401
     ]
     if wrong:
         raise WeightsError(
-            f"The weights are of another architecture: {'; '.join(wrong)}", where=path,
+            f"The weights are of another architecture: {'; '.join(wrong)}",
+            where=path,
             next_step=f"Set {key.rsplit('.', 1)[0]}.architecture to the one of these weights.",
         )

@@ -79,7 +79,8 @@ def _sentences(prompt: str) -> list[str]:
     except (OSError, UnicodeDecodeError):
         raise ConfigError(
             f"`{prompt}` is neither a built-in prompt nor a readable text file",
-            where="model.text.prompt", next_step=f"Built in: {', '.join(built_in_prompts())}.",
+            where="model.text.prompt",
+            next_step=f"Built in: {', '.join(built_in_prompts())}.",
         ) from None
     found = [line.strip() for line in lines if line.strip()]
     if not found:
@@ -102,7 +103,8 @@ def _package_tokenizer() -> Any:  # noqa: ANN401 - a compiled class without type
         from instant_clip_tokenizer import Tokenizer
     except ImportError:
         raise WeightsError(
-            "There is no tokenizer for prompts of your own", where="model.text.prompt",
+            "There is no tokenizer for prompts of your own",
+            where="model.text.prompt",
             next_step=(
                 "Put CLIP's tokenizer.json into the folder named by model.text.weights, or "
                 "install the extra `lmgait[tokenizer]` (Python 3.12 or older)."

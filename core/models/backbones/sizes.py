@@ -33,22 +33,27 @@ class EncoderSize:
     def dinov2(self) -> dict[str, Any]:
         """Arguments of ``Dinov2Config`` or, with registers, ``Dinov2WithRegistersConfig``."""
         values: dict[str, Any] = {
-            "hidden_size": self.width, "num_hidden_layers": self.depth,
-            "num_attention_heads": self.heads, "mlp_ratio": self.mlp_ratio,
-            "patch_size": self.patch, "image_size": self.image,
+            "hidden_size": self.width,
+            "num_hidden_layers": self.depth,
+            "num_attention_heads": self.heads,
+            "mlp_ratio": self.mlp_ratio,
+            "patch_size": self.patch,
+            "image_size": self.image,
         }
         return values | ({"num_register_tokens": self.registers} if self.registers else {})
 
     def clip(self) -> dict[str, Any]:
         """Arguments that ``CLIPTextConfig`` and ``CLIPVisionConfig`` share."""
         return {
-            "hidden_size": self.width, "num_hidden_layers": self.depth,
-            "num_attention_heads": self.heads, "intermediate_size": self.width * self.mlp_ratio,
+            "hidden_size": self.width,
+            "num_hidden_layers": self.depth,
+            "num_attention_heads": self.heads,
+            "intermediate_size": self.width * self.mlp_ratio,
         }
 
 
 DINOV2 = {
-    "tiny": EncoderSize(64, 4, 4, patch=8, image=64),
+    "tiny": EncoderSize(48, 4, 3, patch=8, image=64),
     "small": EncoderSize(384, 12, 6),
     "base": EncoderSize(768, 12, 12),
     "large": EncoderSize(1024, 24, 16),
