@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from core.video.faults import FrameFault, Reason
 from core.video.images import MAX_PIXELS
 
+# What a video lacks is told in our report; FFmpeg's own words would only disturb the progress bar.
+decord.logging.set_level(decord.logging.QUIET)
+
 # Decoded frames in memory at once, whatever the video's size.
 CHUNK_BYTES = 24 * 2**20
 MAX_CHUNK = 64
@@ -50,13 +53,19 @@ class Video:
         step = int(np.clip(room, 1, MAX_CHUNK))
         for start in range(0, len(wanted), step):
             chunk = list(wanted[start : start + step])
-            try:
-                block = self._reader.get_batch(chunk).asnumpy()
-            except (decord.DECORDError, RuntimeError, IndexError):
-                for _ in chunk:
-                    yield FrameFault(Reason.BROKEN_VIDEO, self._path)
+            block = self._decoded(chunk)
+            if block is not None:
+                yield from block
                 continue
-            yield from block
+            for number in chunk:
+                one = self._decoded([number])
+                yield FrameFault(Reason.BROKEN_VIDEO, self._path) if one is None else one[0]
+
+    def _decoded(self, numbers: list[int]) -> NDArray[np.uint8] | None:
+        try:
+            return np.asarray(self._reader.get_batch(numbers).asnumpy(), np.uint8)
+        except (decord.DECORDError, RuntimeError, IndexError):
+            return None
 
 
 def declared_video_size(path: str | Path) -> tuple[int, int]:

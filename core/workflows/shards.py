@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import signal
@@ -191,7 +190,8 @@ def _start_worker(counts: Queue[int]) -> None:
     counts.cancel_join_thread()
     # Ctrl-C reaches the whole group: the parent alone decides what happens.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.disable(logging.CRITICAL)
+    # Image libraries write of damaged files to stderr on their own: the report says it better.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
