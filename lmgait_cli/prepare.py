@@ -74,7 +74,9 @@ def _part(text: str | None) -> tuple[int, int] | None:
         return None
     number, slash, count = text.partition("/")
     if not (slash and number.strip().isdecimal() and count.strip().isdecimal()):
-        raise typer.BadParameter(f"{text!r} is not like 3/16", param_hint="--part")
+        from core.errors import UsageError
+
+        raise UsageError(f"{text!r} is not like 3/16", where="--part")
     return int(number), int(count)
 
 

@@ -1,0 +1,98 @@
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from core.errors import EXIT_DATA, EXIT_USAGE
+from lmgait_cli.datasets import datasets
+from lmgait_cli.exits import explained
+from lmgait_cli.inspect import inspect
+from lmgait_cli.merge import merge
+from lmgait_cli.prepare import prepare
+from lmgait_cli.verify import verify
+from tests.fakes import raw_datasets as raw
+
+app = typer.Typer()
+for verb in (prepare, merge, inspect, verify, datasets):
+    app.command()(explained(verb))
+
+
+@pytest.fixture(autouse=True)
+def workspace(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMGAIT_WORKSPACE", str(tmp_path / "ws"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "ws"
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_the_verbs_on_one_store(tmp_path, workspace):
+    source = raw.write_ccpg(tmp_path / "raw")
+    (source / "CCPG_G_SIL/000/U0_D0/01_0/00002.png").unlink()
+    done = run("prepare", "ccpg", source, "--workers", 1, "--quiet", "--json", tmp_path / "p.json")
+    assert done.exit_code == 0, done.output
+    assert "3 sequences, 18 frames (17 with silhouette)" in done.output
+    assert "no silhouette" in done.output
+    written = json.loads((tmp_path / "p.json").read_text())
+    assert written["info"]["frames"] == 18
+    assert written["left_out"][0]["frames"] == 1
+    again = run("prepare", "ccpg", source, "--quiet")
+    assert "Complete already" in again.output
+    seen = run("inspect", "ccpg", "--json", tmp_path / "i.json")
+    assert seen.exit_code == 0, seen.output
+    assert "Sequences by type" in seen.output
+    assert (tmp_path / "contact-sheet.png").exists()
+    assert json.loads((tmp_path / "i.json").read_text())["sequences"] == 3
+    assert "sound" in run("verify", "ccpg").output
+    assert "archives" in run("datasets").output
+    shard = workspace / "stores" / "ccpg" / "shard-00000.h5"
+    shard.write_bytes(shard.read_bytes()[:-10])
+    broken = run("verify", "ccpg")
+    assert broken.exit_code == EXIT_DATA
+    assert "shard-00000.h5: its bytes have changed" in broken.output
+
+
+def test_parts_on_the_command_line(tmp_path):
+    source = raw.write_ccpg(tmp_path / "raw")
+    for part in ("1/2", "2/2"):
+        assert run("prepare", "ccpg", source, "--part", part, "--quiet").exit_code == 0
+    merged = run("merge", "ccpg", "--quiet")
+    assert "3 sequences, 18 frames" in merged.output
+
+
+def test_a_rehearsal_says_what_it_found(tmp_path):
+    source = raw.write_casiab(tmp_path / "raw")
+    shown = run("prepare", "casiab", source, "--dry-run", "--quiet")
+    assert "`videos`: 2 sequences, about 12 frames" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("prepare", "ccpgg", "raw"), EXIT_USAGE, "did you mean 'ccpg'"),
+        (("prepare", "ccpg", "gone"), EXIT_DATA, "No such folder"),
+        (("prepare", "ccpg", "empty"), EXIT_DATA, "empty"),
+        (("prepare", "ccpg", "empty", "--part", "3"), EXIT_USAGE, "3/16"),
+        (("prepare", "ccpg", "empty", "--part", "3/2"), EXIT_USAGE, "no part 3 of 2"),
+        (("prepare", "ccpg", "empty", "--codec", "zip"), EXIT_USAGE, "zip"),
+        (("merge", "ccpg"), EXIT_USAGE, "no parts"),
+        (("verify", "ccpg"), EXIT_DATA, "no store"),
+        (("inspect", "empty"), EXIT_DATA, "no store"),
+    ],
+)
+def test_mistakes_give_one_clear_line(tmp_path, arguments, code, words):
+    (tmp_path / "empty").mkdir()
+    failed = run(*arguments)
+    assert failed.exit_code == code
+    assert words in " ".join(failed.output.split())
+    assert "Traceback" not in failed.output
+
+
+@pytest.mark.parametrize("verb", ["prepare", "merge", "inspect", "verify", "datasets"])
+def test_help_has_an_example(verb):
+    shown = run(verb, "--help")
+    assert shown.exit_code == 0
+    assert f"lmgait {verb}" in shown.output
