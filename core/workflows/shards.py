@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import cv2
 
 from core.errors import OutputError
-from core.files import output_error, whole_file
+from core.files import PARTIAL_SUFFIX, output_error, whole_file
 from core.manifests.forms import Form
 from core.progress import Progress, Task
 from core.records import SequenceFrames
@@ -164,10 +164,12 @@ def _in_processes(jobs: Sequence[ShardJob], workers: int, task: Task) -> None:
     finally:
         _stop(pool)
         _count(counts, task)
+        for rest in jobs[0].folder.glob(f".shard-*{PARTIAL_SUFFIX}"):
+            rest.unlink(missing_ok=True)
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:
-    # Workers own nothing but partial files, which the next run clears away.
+    # Workers own nothing but partial files.
     for process in list((pool._processes or {}).values()):
         process.terminate()
     pool.shutdown(wait=True, cancel_futures=True)
