@@ -6,28 +6,18 @@ import difflib
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from core.config.plain_yaml import plain_yaml
 from core.config.schema import Config
-from core.errors import ConfigError, UsageError
+from core.config.shipped import Tree, load_ablation, load_shipped
+from core.errors import ConfigError
 
 MAX_YAML_BYTES = 1 << 20
-Tree = dict[str, Any]
-
-
-def preset_names() -> tuple[str, ...]:
-    """Names of the shipped presets."""
-    return _shipped("presets")
-
-
-def ablation_names() -> tuple[str, ...]:
-    """Names of the shipped ablations."""
-    return _shipped("ablations")
 
 
 def resolve_config(
@@ -42,11 +32,12 @@ def resolve_config(
     Raises:
         ConfigError: with a line for every fault: unknown keys (and the nearest known one), values
             of the wrong type or range, malformed YAML or overrides.
-        UsageError: an unknown preset or ablation.
+        UsageError: an unknown preset or ablation, or an ablation that the preset cannot have.
     """
     tree = load_shipped("presets", preset)
     if ablation is not None:
-        tree = merge(tree, load_shipped("ablations", ablation).get("set", {}))
+        for part in load_ablation(ablation).trees(preset):
+            tree = merge(tree, part)
     where: str | None = None
     if file is not None:
         tree, where = merge(tree, read_yaml(file)), str(file)
@@ -67,25 +58,12 @@ def check_config(tree: Mapping[str, Any], *, where: str | None = None) -> Config
         ) from None
 
 
-def load_shipped(kind: str, name: str) -> Tree:
-    """Read a shipped YAML file of ``kind`` (``presets`` or ``ablations``)."""
-    names = _shipped(kind)
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"Did you mean `{near[0]}`? " if near else ""
-        raise UsageError(
-            f"There is no {kind[:-1]} `{name}`", next_step=f"{hint}Known: {', '.join(names)}."
-        )
-    text = resources.files("core.config").joinpath(kind, f"{name}.yaml").read_text("utf-8")
-    return dict(yaml.safe_load(text) or {})
-
-
 def read_yaml(path: Path) -> Tree:
     """Read a mapping from a YAML file; objects, other roots and large files are refused."""
     try:
         if path.stat().st_size > MAX_YAML_BYTES:
             raise ConfigError("The file is too large for a configuration", where=path)
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        value = plain_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError("No such file", where=path) from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -108,7 +86,7 @@ def parse_override(text: str) -> Tree:
             f"Cannot read the override `{text}`", next_step="Write it as --set key.path=value."
         )
     try:
-        leaf: Any = yaml.safe_load(value)
+        leaf: Any = plain_yaml(value)
     except yaml.YAMLError as error:
         raise ConfigError(f"Cannot read the value of `{text}`: {_first_line(error)}") from None
     for part in reversed(parts):
@@ -177,10 +155,8 @@ def _is_model(node: Any) -> bool:  # noqa: ANN401 - any annotation may stand her
     return isinstance(node, type) and issubclass(node, BaseModel)
 
 
-def _shipped(kind: str) -> tuple[str, ...]:
-    folder = resources.files("core.config").joinpath(kind)
-    found = (entry.name for entry in folder.iterdir())
-    return tuple(sorted(name[:-5] for name in found if name.endswith(".yaml")))
+def plain_yaml(text: str) -> Any:  # noqa: ANN401 - any plain value
+    return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader
 
 
 def _first_line(error: Exception) -> str:
