@@ -155,9 +155,5 @@ def _is_model(node: Any) -> bool:  # noqa: ANN401 - any annotation may stand her
     return isinstance(node, type) and issubclass(node, BaseModel)
 
 
-def plain_yaml(text: str) -> Any:  # noqa: ANN401 - any plain value
-    return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader
-
-
 def _first_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]

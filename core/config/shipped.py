@@ -6,9 +6,9 @@ import difflib
 from importlib import resources
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
+from core.config.plain_yaml import plain_yaml
 from core.errors import UsageError
 
 Tree = dict[str, Any]
@@ -86,7 +86,7 @@ def load_shipped(kind: str, name: str) -> Tree:
             f"There is no {kind[:-1]} `{name}`", next_step=f"{hint}Known: {', '.join(names)}."
         )
     text = resources.files("core.config").joinpath(kind, f"{name}.yaml").read_text("utf-8")
-    return dict(yaml.safe_load(text) or {})
+    return dict(plain_yaml(text) or {})
 
 
 def _names(kind: str) -> tuple[str, ...]:
