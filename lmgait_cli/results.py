@@ -45,7 +45,7 @@ def show_result(
     print_tables(tables)
     write_tables(tables, files)
     if json_file is not None:
-        _write(json_file, to_json(result))
+        write_file(json_file, to_json(result))
 
 
 def print_tables(tables: Sequence[Table]) -> None:
@@ -74,10 +74,11 @@ def write_tables(tables: Sequence[Table], files: Sequence[Path]) -> None:
                 where=path,
                 next_step="Use .csv, .md or .tex; --json writes JSON.",
             )
-        _write(path, formats[path.suffix](tables))
+        write_file(path, formats[path.suffix](tables))
 
 
-def _write(path: Path, text: str) -> None:
+def write_file(path: Path, text: str) -> None:
+    """Write a result's file whole, and say so."""
     from core.files import write_text
 
     write_text(path, text)

@@ -61,6 +61,7 @@ class PublishedTable(Part):
 class _File(Part):
     format: Literal[1]
     tables: tuple[PublishedTable, ...]
+    ablations: tuple[PublishedTable, ...] = ()
 
 
 def load_published(dataset: str | None = None) -> tuple[PublishedTable, ...]:
@@ -69,10 +70,18 @@ def load_published(dataset: str | None = None) -> tuple[PublishedTable, ...]:
     Raises:
         ManifestError: the shipped file has faults.
     """
+    return tuple(table for table in _read().tables if dataset in (None, table.dataset))
+
+
+def load_ablations() -> tuple[PublishedTable, ...]:
+    """Return the published ablation tables (raises as :func:`load_published`)."""
+    return _read().ablations
+
+
+def _read() -> _File:
     with as_file(files(PACKAGE) / f"{NOT_A_DATASET}.yaml") as path:
         content = read_yaml(path)
         try:
-            tables = _File.model_validate(content).tables
+            return _File.model_validate(content)
         except ValidationError as error:
             raise ManifestError("\n".join(fault_lines(error, _File)), where=path) from error
-    return tuple(table for table in tables if dataset in (None, table.dataset))

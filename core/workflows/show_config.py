@@ -1,0 +1,207 @@
+"""`lmgait config show` and `lmgait config diff`: what a configuration resolves to and weighs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core.config import (
+    Config,
+    ablation_names,
+    dump_config,
+    flatten,
+    preset_names,
+    resolve_config,
+)
+from core.errors import UsageError
+from core.manifests.load import load_manifest
+from core.models.backbones.loading import SEED
+from core.models.build import build_lmgait
+from core.models.weights import IMAGE_PREFIX, NECK_PREFIX, TEXT_PREFIX, TOWER_PREFIX
+from core.workflows.runs import list_runs
+from core.workflows.stores import with_frames
+from core.workspace import Workspace
+
+# Parts in the order of the paper's Figure 2; the first prefix that fits counts.
+_PARTS = (
+    ("image encoder", IMAGE_PREFIX),
+    ("text tower", TOWER_PREFIX),
+    ("MAM", f"{TEXT_PREFIX}mam."),
+    ("text projection", f"{TEXT_PREFIX}project."),
+    ("decoder branch", "decoder."),
+    ("ResNet branch", "resnet."),
+    ("temporal module", "temporal."),
+    ("GaitBase", "gait."),
+    ("BNNeck and classifier", NECK_PREFIX),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PartCount:
+    """Parameters of one part.
+
+    Attributes:
+        trainable: in the full training.
+        frozen: there (an encoder from a seed learns in the warm-up only).
+        inference: whether inference with a cached text needs the part.
+    """
+
+    name: str
+    trainable: int
+    frozen: int
+    inference: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShownConfig:
+    """A resolved configuration and its model's size.
+
+    Attributes:
+        config: every setting, the clip length taken from the dataset where one is named.
+        dataset: the dataset, whose training subjects are the classifier's classes; or None.
+        parts: parts that the model has; without a dataset there is no classifier.
+    """
+
+    config: Config
+    dataset: str | None
+    parts: tuple[PartCount, ...]
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Sums: trainable, frozen, and what inference with a cached text needs."""
+        return {
+            "trainable": sum(part.trainable for part in self.parts),
+            "frozen": sum(part.frozen for part in self.parts),
+            "inference": sum(part.trainable + part.frozen for part in self.parts if part.inference),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for ``json.dumps``."""
+        counts = {
+            part.name: {
+                "trainable": part.trainable,
+                "frozen": part.frozen,
+                "inference": part.inference,
+            }
+            for part in self.parts
+        }
+        return {
+            "dataset": self.dataset,
+            "config": self.config.model_dump(mode="json"),
+            "parameters": {"parts": counts, "totals": self.totals},
+        }
+
+    def to_yaml(self) -> str:
+        """The configuration as YAML, the counts as comments below it: a file for ``--config``."""
+        lines = ["", f"# {'parameters':<24}{'trainable':>14}{'frozen':>14}"]
+        lines += [f"# {p.name:<24}{p.trainable:>14,}{p.frozen:>14,}" for p in self.parts]
+        totals = self.totals
+        lines.append(f"# {'all':<24}{totals['trainable']:>14,}{totals['frozen']:>14,}")
+        lines.append(f"# inference with cached text: {totals['inference']:,}")
+        if self.dataset is None:
+            lines.append("# The classifier is as wide as the dataset: name one to count it.")
+        return dump_config(self.config) + "\n".join(lines)
+
+
+def show_config(config: Config, dataset: str | None = None) -> ShownConfig:
+    """Resolve what depends on the dataset and count the model's parameters.
+
+    Nothing is loaded: encoders are counted by their named architecture.
+
+    Raises:
+        UsageError: an unknown dataset.
+        ConfigError: numbers that do not fit together.
+    """
+    classes = None
+    if dataset is not None:
+        manifest = load_manifest(dataset)
+        config, classes = with_frames(config, manifest), len(manifest.subjects.train)
+    return ShownConfig(config, dataset, count_parts(config, classes))
+
+
+def count_parts(config: Config, classes: int | None) -> tuple[PartCount, ...]:
+    """Count the parameters of each part, on torch's meta device: no weights, no memory.
+
+    Args:
+        config: sizes and switches.
+        classes: training identities; None counts no classifier.
+
+    Raises:
+        ConfigError: numbers that do not fit together.
+    """
+    image = config.model.image.model_copy(update={"weights": SEED})
+    text = config.model.text.model_copy(update={"weights": SEED, "prompt": "designed"})
+    model = config.model.model_copy(update={"image": image, "text": text})
+    with torch.device("meta"):
+        built = build_lmgait(model, classes=classes, seed=config.seed)
+    counts = {name: [0, 0] for name, _ in _PARTS}
+    for parameter, value in built.named_parameters():
+        part = next(name for name, prefix in _PARTS if parameter.startswith(prefix))
+        counts[part][0 if value.requires_grad else 1] += value.numel()
+    return tuple(
+        PartCount(name, *counts[name], inference=not prefix.startswith((TEXT_PREFIX, NECK_PREFIX)))
+        for name, prefix in _PARTS
+        if sum(counts[name])
+    )
+
+
+def diff_configs(first: Config, second: Config) -> dict[str, tuple[Any, Any]]:
+    """Leaves that differ, by dotted key, with both values."""
+    ours, theirs = flatten(first), flatten(second)
+    return {key: (ours[key], theirs[key]) for key in ours if ours[key] != theirs[key]}
+
+
+def named_config(
+    workspace: Workspace,
+    name: str,
+    *,
+    preset: str,
+    dataset: str | None = None,
+    overrides: Sequence[str] = (),
+) -> Config:
+    """The configuration that ``name`` means: a preset, an ablation, a YAML file, or a run.
+
+    Args:
+        workspace: Where runs are looked for.
+        name: Looked for in this order; a path is anything that ends in .yaml or .yml.
+        preset: What an ablation or a file lies over.
+        dataset: Gives the clip length where the configuration leaves it open.
+        overrides: ``key.path=value`` over it; none for a run, which is what it is.
+
+    Raises:
+        UsageError: nothing of that name, or overrides of a run.
+        ConfigError: a file with faults.
+    """
+    if name in preset_names():
+        config = resolve_config(name, overrides=overrides)
+    elif name in ablation_names():
+        config = resolve_config(preset, ablation=name, overrides=overrides)
+    elif name.endswith((".yaml", ".yml")):
+        config = resolve_config(preset, file=Path(name), overrides=overrides)
+    else:
+        config = _run_config(workspace, name, overrides)
+    return config if dataset is None else with_frames(config, load_manifest(dataset))
+
+
+def _run_config(workspace: Workspace, name: str, overrides: Sequence[str]) -> Config:
+    known: Mapping[str, Config] = {
+        run.name: run.config
+        for root in (workspace.warmups, workspace.runs)
+        for run in list_runs(root)
+    }
+    if name not in known:
+        raise UsageError(
+            f"`{name}` is no preset, ablation, YAML file or run",
+            where=workspace.root,
+            next_step=(
+                f"Presets: {', '.join(preset_names())}. Ablations: {', '.join(ablation_names())}. "
+                f"Runs: {', '.join(known) or 'none yet'}."
+            ),
+        )
+    if overrides:
+        raise UsageError(f"`{name}` is a run: its settings are fixed", where="--set")
+    return known[name]

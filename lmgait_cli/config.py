@@ -1,0 +1,108 @@
+"""`lmgait config`: what settings resolve to, and where two of them differ."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lmgait_cli.console import out, print_table
+from lmgait_cli.exits import explained
+from lmgait_cli.options import (
+    DEFAULT_PRESET,
+    ConfigOption,
+    JsonOption,
+    PresetOption,
+    SetOption,
+    WorkspaceOption,
+)
+from lmgait_cli.results import write_file
+
+AblationOption = Annotated[
+    str | None, typer.Option("--ablation", help="A row of the paper's Tables 3-7 by name.")
+]
+NamedDatasetOption = Annotated[
+    str | None,
+    typer.Option("--dataset", help="Gives the clip length, and to `show` the classifier's width."),
+]
+
+
+def show(
+    preset: PresetOption = DEFAULT_PRESET,
+    dataset: AblationOption = Annotated[
+    str | None, typer.Option("--ablation", help="A row of the paper's Tables 3-7 by name.")
+]
+NamedDatasetOption = None,
+    ablation: AblationOption = None,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    json_file: JsonOption = None,
+) -> None:
+    """Print every setting as YAML, and the model's parameters part by part.
+
+    The output is a file for --config. Nothing is downloaded: encoders are counted by their named
+    architecture.
+
+    Example: lmgait config show --preset paper --dataset ccpg > ccpg.yaml
+    """
+    from core.config import resolve_config
+    from core.workflows.show_config import show_config
+
+    resolved = resolve_config(preset, ablation=ablation, file=config, overrides=settings or ())
+    shown = show_config(resolved, dataset)
+    out.print(shown.to_yaml(), markup=False, soft_wrap=True)
+    _write_json(json_file, shown.to_json())
+
+
+def diff(
+    first: Annotated[str, typer.Argument(metavar="A", help="Preset, ablation, file or run.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The same.")],
+    preset: PresetOption = DEFAULT_PRESET,
+    dataset: AblationOption = Annotated[
+    str | None, typer.Option("--ablation", help="A row of the paper's Tables 3-7 by name.")
+]
+NamedDatasetOption = None,
+    workspace: WorkspaceOption = None,
+    json_file: JsonOption = None,
+) -> None:
+    """Print the settings that differ between two configurations.
+
+    Each is a preset, an ablation or a YAML file (over --preset), or a run of the workspace.
+
+    Example: lmgait config diff paper no-text --preset paper
+    """
+    from core.workflows.show_config import diff_configs, named_config
+    from core.workspace import Workspace
+
+    home = Workspace.find(workspace)
+    ours, theirs = (
+        named_config(home, name, preset=preset, dataset=dataset) for name in (first, second)
+    )
+    found = diff_configs(ours, theirs)
+    if found:
+        rows = [(key, _shown(a), _shown(b)) for key, (a, b) in found.items()]
+        print_table(f"{first} and {second} differ in", ("key", first, second), rows)
+    else:
+        out.print(f"{first} and {second} are the same.", markup=False, soft_wrap=True)
+    differing = {key: {"a": a, "b": b} for key, (a, b) in found.items()}
+    _write_json(json_file, {"a": first, "b": second, "differing": differing})
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False).strip('"')
+
+
+def _write_json(path: Path | None, content: dict[str, Any]) -> None:
+    if path is not None:
+        write_file(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+config_app = typer.Typer(
+    name="config",
+    help="Show what settings resolve to, or where two differ.",
+    no_args_is_help=True,
+)
+for command in (show, diff):
+    config_app.command()(explained(command))
