@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
@@ -96,7 +97,7 @@ def _load(kind: Any, expected: Any, weights: str, seed: int, key: str) -> torch.
             use_safetensors=True,
             output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise WeightsError(
             f"Cannot load the encoder: {str(error).splitlines()[0]}",
             where=folder,
@@ -154,6 +155,8 @@ def _check_size(folder: Path, expected: Any, key: str) -> None:  # noqa: ANN401
     path = folder / "config.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("expected keys and values")
     except FileNotFoundError:
         raise WeightsError(
             "The folder of weights has no config.json",
@@ -165,10 +168,12 @@ def _check_size(folder: Path, expected: Any, key: str) -> None:  # noqa: ANN401
     # A whole CLIP model keeps the towers' settings one level down.
     tower = {"clip_text_model": "text_config", "clip_vision_model": "vision_config"}
     found = found.get(tower.get(expected.model_type, ""), found)
+    # Without registers there is no key for their number.
+    wanted = {name: getattr(expected, name, 0) for name in _COMPARED}
     wrong = [
-        f"{name} is {found[name]}, not {getattr(expected, name)}"
-        for name in _COMPARED
-        if name in found and found[name] != getattr(expected, name, found[name])
+        f"{name} is {found[name]}, not {value}"
+        for name, value in wanted.items()
+        if name in found and found[name] != value
     ]
     if wrong:
         raise WeightsError(
