@@ -31,10 +31,7 @@ NamedDatasetOption = Annotated[
 
 def show(
     preset: PresetOption = DEFAULT_PRESET,
-    dataset: AblationOption = Annotated[
-    str | None, typer.Option("--ablation", help="A row of the paper's Tables 3-7 by name.")
-]
-NamedDatasetOption = None,
+    dataset: NamedDatasetOption = None,
     ablation: AblationOption = None,
     config: ConfigOption = None,
     settings: SetOption = None,
@@ -60,10 +57,7 @@ def diff(
     first: Annotated[str, typer.Argument(metavar="A", help="Preset, ablation, file or run.")],
     second: Annotated[str, typer.Argument(metavar="B", help="The same.")],
     preset: PresetOption = DEFAULT_PRESET,
-    dataset: AblationOption = Annotated[
-    str | None, typer.Option("--ablation", help="A row of the paper's Tables 3-7 by name.")
-]
-NamedDatasetOption = None,
+    dataset: NamedDatasetOption = None,
     workspace: WorkspaceOption = None,
     json_file: JsonOption = None,
 ) -> None:

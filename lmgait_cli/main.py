@@ -12,6 +12,7 @@ from core.version import __version__
 from lmgait_cli.cache_text import cache_text
 from lmgait_cli.cross_eval import cross_eval
 from lmgait_cli.datasets import datasets
+from lmgait_cli.demo import demo
 from lmgait_cli.evaluate import evaluate
 from lmgait_cli.exits import DEBUG_VARIABLE, explained
 from lmgait_cli.inspect import inspect
@@ -60,6 +61,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     verify,
     merge,
     synthesize,
+    demo,
 )
 for verb in VERBS:
     app.command()(explained(verb))

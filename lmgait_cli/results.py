@@ -19,6 +19,8 @@ OutOption = Annotated[
     typer.Option("--out", help="Also write the tables to .csv, .md or .tex; may be repeated."),
 ]
 
+_ENDINGS = {".csv": "csv", ".md": "markdown", ".tex": "latex"}
+
 
 def show_result(
     result: EvaluationResult,
@@ -63,18 +65,24 @@ def write_tables(tables: Sequence[Table], files: Sequence[Path]) -> None:
     Raises:
         UsageError: an ending without a format.
     """
-    from core.errors import UsageError
-    from core.tables.formats import to_csv, to_latex, to_markdown
+    from core.tables.formats import FORMATS
 
-    formats = {".csv": to_csv, ".md": to_markdown, ".tex": to_latex}
+    check_formats(files)
     for path in files:
-        if path.suffix not in formats:
+        write_file(path, FORMATS[_ENDINGS[path.suffix]](tables))
+
+
+def check_formats(files: Sequence[Path]) -> None:
+    """Refuse an ending without a format before any work is done (raises as above)."""
+    from core.errors import UsageError
+
+    for path in files:
+        if path.suffix not in _ENDINGS:
             raise UsageError(
                 f"No table format ends in `{path.suffix}`",
                 where=path,
                 next_step="Use .csv, .md or .tex; --json writes JSON.",
             )
-        write_file(path, formats[path.suffix](tables))
 
 
 def write_file(path: Path, text: str) -> None:

@@ -143,7 +143,12 @@ def count_parts(config: Config, classes: int | None) -> tuple[PartCount, ...]:
         part = next(name for name, prefix in _PARTS if parameter.startswith(prefix))
         counts[part][0 if value.requires_grad else 1] += value.numel()
     return tuple(
-        PartCount(name, *counts[name], inference=not prefix.startswith((TEXT_PREFIX, NECK_PREFIX)))
+        PartCount(
+            name,
+            counts[name][0],
+            counts[name][1],
+            not prefix.startswith((TEXT_PREFIX, NECK_PREFIX)),
+        )
         for name, prefix in _PARTS
         if sum(counts[name])
     )

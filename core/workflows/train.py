@@ -55,6 +55,7 @@ def train(
     name: str | None = None,
     fresh: bool = False,
     must_resume: bool = False,
+    reuse: bool = False,
     progress: Progress,
 ) -> TrainResult:
     """Train a model, or go on with an unfinished training of the same settings.
@@ -67,6 +68,7 @@ def train(
         name: Name of the run; None makes one.
         fresh: Begin a new run even where an unfinished one could go on.
         must_resume: Refuse to begin a new run.
+        reuse: Return a finished run of the same settings instead of training another.
         progress: Told of choices and iterations.
 
     Raises:
@@ -78,7 +80,14 @@ def train(
     store, manifest = open_store(workspace, dataset)
     config = with_frames(config, manifest)
     key = digest({"config": _deciding(config), "store": store.fingerprint})
-    run = None if fresh else _unfinished(workspace, key, name)
+    same = [run for run in list_runs(workspace.runs) if run.facts.get("key") == key]
+    if name is not None:
+        same = [run for run in same if run.name == name]
+    done = bool(same) and same[-1].done(config.train.iterations)
+    if done and reuse and not fresh:
+        progress.say(f"Run {same[-1].name} is complete.")
+        return TrainResult(same[-1], 0)
+    run = None if fresh or done or not same else same[-1]
     if run is None:
         if must_resume:
             raise UsageError(
@@ -268,13 +277,6 @@ def _deciding(config: Config) -> dict[str, Any]:
             "warmup": {"keep", "log_every", "checkpoint_every"},
         },
     )
-
-
-def _unfinished(workspace: Workspace, key: str, name: str | None) -> Run | None:
-    same = [run for run in list_runs(workspace.runs) if run.facts.get("key") == key]
-    if name is not None:
-        same = [run for run in same if run.name == name]
-    return same[-1] if same and not same[-1].done(same[-1].config.train.iterations) else None
 
 
 def _check_identities(store: Store, manifest: DatasetManifest, config: Config) -> None:

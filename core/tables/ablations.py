@@ -1,0 +1,143 @@
+"""Tables of ablations: ours, with the spread over runs, beside the paper's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+from core.tables.build import NAMES, NO_VALUE, Table
+
+METRIC = "rank1"
+MEAN = "Mean"
+
+Scores = dict[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredRun:
+    """One trained model on one test dataset.
+
+    Attributes:
+        run: the run's name.
+        scores: Rank-1 in percent by condition, and ``Mean``; None where it has no value.
+        chance: the same of a random order.
+    """
+
+    ablation: str
+    seed: int
+    run: str
+    scores: Scores
+    chance: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class AblationRow:
+    """One row: its label, all its runs, and the paper's numbers by column where it has the row."""
+
+    label: str
+    runs: tuple[ScoredRun, ...]
+    paper: Scores
+
+    def mean(self, column: str) -> float | None:
+        """Mean over the runs; None where a run has no value."""
+        values = self._values(column)
+        return fmean(values) if values else None
+
+    def spread(self, column: str) -> float | None:
+        """Sample standard deviation over the runs; None below two."""
+        values = self._values(column)
+        return stdev(values) if len(values) > 1 else None
+
+    def _values(self, column: str) -> list[float]:
+        found = [run.scores[column] for run in self.runs]
+        return [value for value in found if value is not None] if None not in found else []
+
+
+@dataclass(frozen=True, slots=True)
+class AblationTable:
+    """One of the paper's tables (or the chosen ablations) on one test dataset.
+
+    Attributes:
+        number: of the paper's table; None for chosen ablations.
+        columns: conditions of ``protocol``, and ``Mean``.
+        paper_columns: those that the paper prints; empty without a published table.
+        paper_dataset: what the paper's numbers were tested on.
+        notes: lines below the table.
+    """
+
+    number: int | None
+    trained_on: str
+    tested_on: str
+    protocol: str
+    columns: tuple[str, ...]
+    rows: tuple[AblationRow, ...]
+    paper_columns: tuple[str, ...]
+    paper_dataset: str | None
+    notes: tuple[str, ...]
+
+
+def ablation_table(table: AblationTable) -> Table:
+    """Return a table in words: a row per ablation and one for chance, the paper's columns last."""
+    rows = [
+        (
+            row.label,
+            str(len(row.runs)),
+            *(_ours(row, column) for column in table.columns),
+            *(_number(row.paper.get(column)) for column in table.paper_columns),
+        )
+        for row in table.rows
+    ]
+    # Chance belongs to the protocol and the data, so any run tells it.
+    chance = table.rows[0].runs[0].chance
+    empty = (NO_VALUE,) * len(table.paper_columns)
+    rows.append(("chance", NO_VALUE, *(_number(chance[c]) for c in table.columns), *empty))
+    name = "Ablations" if table.number is None else f"Ablations of Table {table.number}"
+    where = "" if table.trained_on == table.tested_on else f"{table.trained_on} -> "
+    return Table(
+        f"{name}, {where}{table.tested_on}, protocol {table.protocol}, {NAMES[METRIC]} (%)",
+        ("method", "runs", *table.columns, *(f"paper {c}" for c in table.paper_columns)),
+        tuple(rows),
+        table.notes,
+    )
+
+
+def ablation_json(table: AblationTable) -> dict[str, Any]:
+    """Return plain values, unrounded, with every run."""
+    return {
+        "table": table.number,
+        "trained_on": table.trained_on,
+        "tested_on": table.tested_on,
+        "protocol": table.protocol,
+        "metric": METRIC,
+        "paper_dataset": table.paper_dataset,
+        "rows": [
+            {
+                "label": row.label,
+                "mean": {column: row.mean(column) for column in table.columns},
+                "spread": {column: row.spread(column) for column in table.columns},
+                "paper": row.paper,
+                "runs": [
+                    {
+                        "run": run.run,
+                        "ablation": run.ablation,
+                        "seed": run.seed,
+                        "scores": run.scores,
+                        "chance": run.chance,
+                    }
+                    for run in row.runs
+                ],
+            }
+            for row in table.rows
+        ],
+        "notes": list(table.notes),
+    }
+
+
+def _ours(row: AblationRow, column: str) -> str:
+    spread = row.spread(column)
+    return _number(row.mean(column)) + ("" if spread is None else f" ± {spread:.1f}")
+
+
+def _number(value: float | None) -> str:
+    return NO_VALUE if value is None else f"{value:.1f}"

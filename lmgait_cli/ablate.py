@@ -1,0 +1,79 @@
+"""`lmgait ablate`: rows of the paper's ablation tables, ours beside the paper's."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from lmgait_cli.console import ConsoleProgress
+from lmgait_cli.options import (
+    DEFAULT_PRESET,
+    ConfigOption,
+    JsonOption,
+    PresetOption,
+    QuietOption,
+    SetOption,
+    WorkspaceOption,
+)
+from lmgait_cli.results import OutOption, check_formats, print_tables, write_file, write_tables
+
+
+def ablate(
+    dataset: Annotated[str, typer.Option("--dataset", help="Prepared dataset to train on.")],
+    table: Annotated[
+        list[int] | None,
+        typer.Option("--table", help="Table 3 to 7 of the paper; may be repeated."),
+    ] = None,
+    ablation: Annotated[
+        list[str] | None, typer.Option("--ablation", help="One ablation by name; may be repeated.")
+    ] = None,
+    test: Annotated[
+        list[str] | None,
+        typer.Option("--test", help="Prepared dataset to test on, else --dataset; repeatable."),
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", help="Trainings of each row.", min=1)] = 1,
+    preset: PresetOption = DEFAULT_PRESET,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    workspace: WorkspaceOption = None,
+    json_file: JsonOption = None,
+    out_files: OutOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Train and score each row of a table and print it beside the paper's numbers.
+
+    Run it again after a stop and it goes on: rows that are finished are not trained again, and
+    rows that several tables share are trained once.
+
+    Example: lmgait ablate --dataset casiab --table 4 --seeds 3 --out table4.md
+    """
+    from core.tables.ablations import ablation_json, ablation_table
+    from core.workflows.ablate import Request
+    from core.workflows.ablate import ablate as run
+    from core.workspace import Workspace
+
+    check_formats(out_files or [])
+    request = Request(
+        dataset=dataset,
+        tests=tuple(test or ()),
+        tables=tuple(table or ()),
+        ablations=tuple(ablation or ()),
+        seeds=seeds,
+        preset=preset,
+        file=config,
+        overrides=tuple(settings or ()),
+    )
+    found = run(Workspace.find(workspace), request, progress=ConsoleProgress(quiet))
+    tables = [ablation_table(one) for one in found]
+    print_tables(tables)
+    write_tables(tables, out_files or [])
+    if json_file is not None:
+        content = {
+            "preset": preset,
+            "settings": settings or [],
+            "seeds": seeds,
+            "tables": [ablation_json(one) for one in found],
+        }
+        write_file(json_file, json.dumps(content, indent=2, allow_nan=False) + "\n")
