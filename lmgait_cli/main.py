@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 from core.version import __version__
+from lmgait_cli.ablate import ablate
 from lmgait_cli.cache_text import cache_text
+from lmgait_cli.config import config_app
 from lmgait_cli.cross_eval import cross_eval
 from lmgait_cli.datasets import datasets
 from lmgait_cli.demo import demo
@@ -56,6 +58,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     cache_text,
     evaluate,
     cross_eval,
+    ablate,
     datasets,
     inspect,
     verify,
@@ -65,6 +68,7 @@ VERBS: tuple[Callable[..., None], ...] = (
 )
 for verb in VERBS:
     app.command()(explained(verb))
+app.add_typer(config_app)
 
 
 def run() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.config import ablation_names, load_ablation
 from core.errors import UsageError
-from core.manifests.published import PublishedTable, load_ablations
+from core.manifests.published import PublishedTable, load_ablations, load_published
 from core.tables.ablations import Scores
 
 TABLES = (3, 4, 5, 6, 7)
@@ -48,13 +48,14 @@ def published_table(table: int, dataset: str | None) -> PublishedTable:
     """The paper's table, on ``dataset`` where it has several."""
     found = [
         one
-        for one in (*loadpublished_table(), *load_ablations())
+        for one in (*load_published(), *load_ablations())
         if one.id == f"table-{table}" or one.id.startswith(f"table-{table}-")
     ]
     return next((one for one in found if one.dataset == dataset), found[0])
 
 
 def paper_scores(paper: PublishedTable, label: str) -> Scores:
+    """The paper's numbers of the row that it prints as ``label``, by column."""
     methods = [row.method for row in paper.rows]
     row = paper.rows[methods.index(_method(label, methods))]
     return dict(zip(paper.columns, row.values, strict=True))

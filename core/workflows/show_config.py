@@ -142,13 +142,9 @@ def count_parts(config: Config, classes: int | None) -> tuple[PartCount, ...]:
     for parameter, value in built.named_parameters():
         part = next(name for name, prefix in _PARTS if parameter.startswith(prefix))
         counts[part][0 if value.requires_grad else 1] += value.numel()
+    training_only = (TEXT_PREFIX, NECK_PREFIX)
     return tuple(
-        PartCount(
-            name,
-            counts[name][0],
-            counts[name][1],
-            not prefix.startswith((TEXT_PREFIX, NECK_PREFIX)),
-        )
+        PartCount(name, counts[name][0], counts[name][1], not prefix.startswith(training_only))
         for name, prefix in _PARTS
         if sum(counts[name])
     )
