@@ -1,0 +1,46 @@
+"""Models small enough for a test, from seeds, with everything that the full ones have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from core.config import Config, check_config
+from core.config.resolve import merge
+from core.models.build import build_lmgait
+from core.models.lmgait import LMGait
+
+# Frames of 64x32 in patches of 8: a grid of 8x4, maps of 16x8, gait features of 4x2.
+SMALL: dict[str, Any] = {
+    "model": {
+        "image": {"architecture": "tiny", "weights": "seed", "height": 64, "width": 32,
+                  "layers": [1, 2]},
+        "text": {"architecture": "tiny", "weights": "seed", "rank": 4},
+        "representation": {"decoder_width": 8, "hidden": 8, "channels": 4},
+        "gait": {"channels": [8, 8, 12, 12], "strips": 4, "embedding": 8},
+    },
+    "data": {"frames": 4, "identities": 2, "sequences": 2, "workers": 0},
+    "warmup": {"iterations": 4, "optimizer": "adamw", "lr": 0.002, "batch": 3, "frames": 2,
+               "checkpoint_every": 2, "log_every": 1},
+    "train": {"iterations": 6, "optimizer": "adamw", "lr": 0.002, "milestones": [4],
+              "clip_norm": 5.0, "checkpoint_every": 2, "log_every": 1},
+}  # fmt: skip
+
+
+def small_config(**sections: Any) -> Config:
+    """The small configuration with ``sections`` laid over it, such as ``model={...}``."""
+    return check_config(merge(SMALL, sections))
+
+
+def small_model(*, classes: int | None = 3, with_text: bool = True, **model: Any) -> LMGait:
+    """A small model; ``model`` is laid over its configuration."""
+    config = small_config(model=model).model
+    return build_lmgait(config, classes=classes, seed=1, with_text=with_text)
+
+
+def moving_frames(count: int, seed: int = 0, size: tuple[int, int] = (64, 32)) -> torch.Tensor:
+    """Smooth random frames, uint8 [count, 3, H, W]."""
+    random = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count, 3, 8, 4, generator=random)
+    return (torch.nn.functional.interpolate(coarse, size, mode="bilinear") * 255).to(torch.uint8)
