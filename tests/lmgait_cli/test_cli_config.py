@@ -1,0 +1,112 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from core.config import check_config, preset_names, resolve_config
+from core.errors import EXIT_DATA, EXIT_USAGE
+from lmgait_cli.main import app
+
+
+@pytest.fixture(autouse=True)
+def workspace(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMGAIT_WORKSPACE", str(tmp_path / "ws"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "ws"
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_show_prints_a_file_for_config(tmp_path, preset):
+    shown = run("config", "show", "--preset", preset, "--dataset", "ccpg", "--ablation", "no-pte")
+    assert shown.exit_code == 0, shown.output
+    path = tmp_path / "mine.yaml"
+    path.write_text(shown.stdout)
+    tree = yaml.safe_load(shown.stdout)
+    assert tree["data"]["frames"] == (30 if preset == "paper" else 12)
+    assert tree["model"]["temporal"]["pte"] is False
+    again = run("config", "show", "--preset", preset, "--dataset", "ccpg", "--config", path)
+    assert again.stdout == shown.stdout
+
+
+def test_show_takes_overrides_and_counts_parts(tmp_path):
+    done = run(
+        "config", "show", "--preset", "paper", "--dataset", "ccpg", "--set", "train.iterations=40",
+        "--set", "train.milestones=[]", "--set", "model.image.weights=/no/such/folder",
+        "--json", tmp_path / "c.json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "# image encoder                        0    22,056,576" in done.stdout
+    assert "# inference with cached text: 29,268,824" in done.stdout
+    written = json.loads((tmp_path / "c.json").read_text())
+    assert written["config"]["train"]["iterations"] == 40
+    assert written["parameters"]["parts"]["text tower"]["frozen"] == 63_165_952
+    assert written["parameters"]["totals"]["inference"] == 29_268_824
+    assert check_config(written["config"]).train.iterations == 40
+    assert "name one to count it" in run("config", "show", "--preset", "paper").stdout
+
+
+def test_show_explains_faults():
+    done = run("config", "show", "--set", "train.iteration=4", "--set", "losses.margin=-1")
+    assert done.exit_code == EXIT_USAGE
+    assert "did you mean `iterations`" in done.stderr
+    assert "losses.margin" in done.stderr
+    assert run("config", "show", "--dataset", "cpg").exit_code == EXIT_USAGE
+    assert run("config", "show", "--ablation", "no-txt").exit_code == EXIT_USAGE
+
+
+def test_diff_lists_leaves(tmp_path):
+    done = run("config", "diff", "paper", "clip-image-encoder", "--preset", "paper",
+               "--json", tmp_path / "d.json")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    written = json.loads((tmp_path / "d.json").read_text())
+    assert set(written["differing"]) == {
+        f"model.image.{key}" for key in ("family", "architecture", "weights", "height", "width")
+    }
+    assert written["differing"]["model.image.height"] == {"a": 448, "b": 512}
+    assert "model.image.family" in done.stdout
+    assert "paper and full are the same." in run("config", "diff", "paper", "full",
+                                                 "--preset", "paper").stdout  # fmt: skip
+    unknown = run("config", "diff", "paper", "nothing")
+    assert unknown.exit_code == EXIT_USAGE
+    assert "no-text-no-mtcm" in unknown.stderr
+
+
+def test_diff_of_a_run_and_a_preset(workspace):
+    from core.workflows.runs import create_run
+
+    create_run(
+        workspace / "runs", name="mine", dataset="ccpg", preset="tiny",
+        config=resolve_config("tiny", overrides=["seed=3"]), facts={},
+    )  # fmt: skip
+    done = run("config", "diff", "tiny", "mine")
+    assert done.exit_code == 0, done.output
+    assert [line.split() for line in done.stdout.splitlines() if "seed" in line] == [
+        ["│", "seed", "│", "0", "│", "3", "│"]
+    ]
+
+
+def test_ablate_refuses_before_it_works(tmp_path):
+    wrong = run("ablate", "--dataset", "casiab", "--table", 4, "--out", "x.html")
+    assert wrong.exit_code == EXIT_USAGE
+    assert ".csv, .md or .tex" in wrong.stderr
+    assert run("ablate", "--dataset", "casiab", "--table", 9).exit_code == EXIT_USAGE
+    assert run("ablate", "--dataset", "casiab", "--table", 4).exit_code == EXIT_DATA
+
+
+def test_help_needs_no_torch():
+    code = (
+        "import sys; from typer.testing import CliRunner; from lmgait_cli.main import app;"
+        "r = CliRunner().invoke(app, ['config', 'show', '--help']);"
+        "assert r.exit_code == 0 and '--ablation' in r.output, r.output;"
+        "r = CliRunner().invoke(app, ['ablate', '--help']);"
+        "assert r.exit_code == 0 and '--table' in r.output, r.output;"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
