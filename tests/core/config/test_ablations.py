@@ -1,5 +1,8 @@
 """Every ablation changes exactly what it names: in the settings and on the module tree."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -15,6 +18,7 @@ from core.losses.total import total_loss
 from core.models.build import build_lmgait
 from core.models.freezing import trainable
 
+ROOT = Path(__file__).parents[3]
 CLIPS, FRAMES = 4, 3
 
 # What each ablation may change: keys of the configuration at the preset `tiny`, with their values.
@@ -198,3 +202,35 @@ def test_an_unknown_ablation_is_refused_with_the_nearest():
     with pytest.raises(UsageError, match="no ablation `no-txt`") as caught:
         resolve_config("tiny", ablation="no-txt")
     assert "Did you mean `no-text`?" in str(caught.value.next_step)
+
+
+def page(name):
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def test_the_docs_name_every_ablation_and_no_other():
+    told = page("ablations.md")
+    assert [name for name in ablation_names() if f"`{name}`" not in told] == []
+    asked = re.findall(r"--ablation ([a-z0-9-]+)", told + page("paper.md"))
+    assert set(asked) <= set(ablation_names())
+
+
+def test_the_papers_map_names_files_and_settings_that_exist():
+    told = page("paper.md")
+    files = re.findall(r"`((?:core|tests|data_manifests|lmgait_cli)/[\w/.]*)`", told)
+    assert len(files) > 40
+    assert [path for path in files if not (ROOT / path).exists()] == []
+    keys = set(flatten(resolve_config("paper")))
+    named = re.findall(r"`((?:model|losses|data|warmup|train|evaluate)\.[a-z_.]+\w)", told)
+    assert len(named) > 25
+    assert [
+        key for key in named if not any(k == key or k.startswith(f"{key}.") for k in keys)
+    ] == []
+
+
+def test_the_papers_page_has_the_counts_of_config_show():
+    from core.workflows.show_config import show_config
+
+    shown, told = show_config(resolve_config("paper"), "ccpg"), page("paper.md")
+    numbers = {max(part.trainable, part.frozen) for part in shown.parts} | {*shown.totals.values()}
+    assert [number for number in numbers if f"{number:,}" not in told] == []
