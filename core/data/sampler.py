@@ -6,6 +6,7 @@ in one run or after any number of interruptions, by one process or by many.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ class IdentityBatches:
 
     In an epoch every identity appears at most once; epochs that do not divide by P leave a random
     rest out. Each identity walks through permutations of its own sequences, so that all are used
-    equally often (an identity with fewer than K sequences repeats them).
+    equally often; none comes twice in a batch unless the identity has fewer than K.
 
     Args:
         labels: Class number of each sequence.
@@ -70,17 +71,12 @@ class IdentityBatches:
         ]
 
     def _of_identity(self, label: int, epoch: int) -> list[int]:
-        members = self._members[label]
-        # Position in the endless row of permutations of this identity's sequences.
-        first = epoch * self._sequences
-        taken = []
-        for place in range(first, first + self._sequences):
-            lap, at = divmod(place, len(members))
-            taken.append(members[int(self._permutation(label, lap)[at])])
-        return taken
-
-    def _permutation(self, label: int, lap: int) -> np.ndarray:
-        return self._rng(_SEQUENCES, label, lap).permutation(len(self._members[label]))
+        members, wanted = self._members[label], self._sequences
+        # One permutation is gone round until a batch ends where it ends: a batch that took the end
+        # of one permutation and the start of the next could hold a sequence twice.
+        lap, first = divmod(epoch * wanted, math.lcm(len(members), wanted))
+        order = self._rng(_SEQUENCES, label, lap).permutation(len(members))
+        return [members[int(order[at % len(members)])] for at in range(first, first + wanted)]
 
     def _rng(self, *stream: int) -> np.random.Generator:
         return np.random.default_rng((self._seed, *stream))
