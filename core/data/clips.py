@@ -24,4 +24,4 @@ def consecutive_frames(total: int, wanted: int, start: float) -> NDArray[np.int6
 def spread_frames(total: int, wanted: int, start: float) -> NDArray[np.int64]:
     """``wanted`` frames evenly over the sequence with a random offset, int64, in time order."""
     step = total / wanted
-    return np.minimum((np.arange(wanted) + start) * step, total - 1).astype(np.int64)
+    return np.asarray(np.minimum((np.arange(wanted) + start) * step, total - 1), np.int64)

@@ -73,6 +73,9 @@ class ResNetBranch(nn.Module):
         self.conv = nn.Conv2d(hidden, hidden, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(hidden)
         self.expand = nn.Conv2d(hidden, out, 1)
+        # Flat at first: the maps start as the mask alone, and appearance is added to the shape.
+        nn.init.zeros_(self.expand.weight)
+        nn.init.zeros_(cast(Tensor, self.expand.bias))
 
     def forward(self, patches: Tensor, mask: Tensor) -> Tensor:
         """Appearance maps.

@@ -81,8 +81,7 @@ def ablation_table(table: AblationTable) -> Table:
     """Return a table in words: a row per ablation and one for chance, the paper's columns last."""
     rows = [
         (
-            row.label,
-            str(len(row.runs)),
+            row.label + (f" ({len(row.runs)} runs)" if len(row.runs) > 1 else ""),
             *(_ours(row, column) for column in table.columns),
             *(_number(row.paper.get(column)) for column in table.paper_columns),
         )
@@ -91,12 +90,12 @@ def ablation_table(table: AblationTable) -> Table:
     # Chance belongs to the protocol and the data, so any run tells it.
     chance = table.rows[0].runs[0].chance
     empty = (NO_VALUE,) * len(table.paper_columns)
-    rows.append(("chance", NO_VALUE, *(_number(chance[c]) for c in table.columns), *empty))
+    rows.append(("chance", *(_number(chance[c]) for c in table.columns), *empty))
     name = "Ablations" if table.number is None else f"Ablations of Table {table.number}"
     where = "" if table.trained_on == table.tested_on else f"{table.trained_on} -> "
     return Table(
         f"{name}, {where}{table.tested_on}, protocol {table.protocol}, {NAMES[METRIC]} (%)",
-        ("method", "runs", *table.columns, *(f"paper {c}" for c in table.paper_columns)),
+        ("method", *table.columns, *(f"paper {c}" for c in table.paper_columns)),
         tuple(rows),
         table.notes,
     )

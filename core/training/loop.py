@@ -88,18 +88,18 @@ def run_job(
             meter = _Meter()
             for step, batch in enumerate(job.batches(start), start=start):
                 meter.waited()
-                values = runner.step(step, batch)
+                runner.step(step, batch)
                 meter.computed()
                 task.advance()
                 done = step + 1
                 if done % job.config.log_every == 0 or done == job.config.iterations:
-                    numbers = runner.finite(values, step, batch) | meter.take()
+                    numbers = runner.finite() | meter.take()
                     task.detail(_brief(numbers))
                     for watcher in watchers:
                         watcher.scalars(done, numbers)
                 due = done % job.config.checkpoint_every == 0 or done == job.config.iterations
                 if due or stop:
-                    runner.finite(values, step, batch)
+                    runner.finite()
                     path = runner.save(done)
                     for watcher in watchers if due else ():
                         watcher.images(done, job.pictures(batch))
@@ -120,6 +120,15 @@ def run_job(
     return start
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A step whose losses nobody has looked at: its number, its sequences, its losses."""
+
+    step: int
+    sequences: Tensor
+    values: dict[str, Tensor]
+
+
 class _Runner:
     """One job on one engine: steps, saves, resumes."""
 
@@ -129,9 +138,11 @@ class _Runner:
         self.optimizer = make_optimizer(job.module, job.config)
         self.module, self.wrapped = engine.prepare(job.module, self.optimizer)
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self._unchecked: list[_Step] = []
+        self._last: dict[str, float] = {}
 
-    def step(self, step: int, batch: ClipBatch) -> dict[str, Tensor]:
-        """One optimiser step; returns losses without waiting for the device."""
+    def step(self, step: int, batch: ClipBatch) -> None:
+        """One optimiser step, without waiting for the device: :meth:`finite` looks at its losses."""
         job = self.job
         set_rate(self.optimizer, learning_rate(job.config, step))
         self.module.train()
@@ -143,30 +154,36 @@ class _Runner:
             self.engine.clip_grad_norm_(self.parameters, job.config.clip_norm)
         self.wrapped.step()
         self.wrapped.zero_grad(set_to_none=True)
-        return {"loss": losses.total.detach()} | {k: v.detach() for k, v in losses.parts.items()}
+        values = {"loss": losses.total.detach()} | {k: v.detach() for k, v in losses.parts.items()}
+        self._unchecked.append(_Step(step, batch.sequences, values))
 
-    def finite(self, values: Mapping[str, Tensor], step: int, batch: ClipBatch) -> dict[str, float]:
-        """The losses as numbers.
+    def finite(self) -> dict[str, float]:
+        """The last step's losses as numbers, after a look at all steps since the last look.
 
         Raises:
-            TrainingError: one of them is not finite.
+            TrainingError: one of them is not finite; the first such step's sequences are named.
         """
-        numbers = {name: float(value) for name, value in values.items()}
-        broken = [name for name, value in numbers.items() if not math.isfinite(value)]
-        if broken:
-            path = self.save(
-                step + 1,
-                folder=CheckpointFolder(self.job.checkpoints.folder.parent / "diverged", keep=1),
-            )
-            names = self.job.describe(batch.sequences.tolist())
-            raise TrainingError(
-                f"The loss is not finite at iteration {step + 1} ({', '.join(broken)}); "
-                f"the batch held {', '.join(names)}",
-                where=path,
-                next_step="Lower the rate (--set train.lr=…) or clip gradients "
-                "(--set train.clip_norm=5); the state is saved for a look.",
-            )
-        return numbers | {"lr": learning_rate(self.job.config, step)}
+        for taken in self._unchecked:
+            values = torch.stack([value.float() for value in taken.values.values()]).tolist()
+            self._last = dict(zip(taken.values, values, strict=True))
+            broken = [name for name, value in self._last.items() if not math.isfinite(value)]
+            if broken:
+                raise self._diverged(taken, broken)
+            self._last["lr"] = learning_rate(self.job.config, taken.step)
+        self._unchecked.clear()
+        return self._last
+
+    def _diverged(self, taken: _Step, broken: Sequence[str]) -> TrainingError:
+        folder = CheckpointFolder(self.job.checkpoints.folder.parent / "diverged", keep=1)
+        path = self.save(self._unchecked[-1].step + 1, folder=folder)
+        names = self.job.describe(taken.sequences.tolist())
+        return TrainingError(
+            f"The loss is not finite at iteration {taken.step + 1} ({', '.join(broken)}); "
+            f"the batch held {', '.join(names)}",
+            where=path,
+            next_step="Lower the rate (--set train.lr=…) or clip gradients "
+            "(--set train.clip_norm=5); the state is saved for a look.",
+        )
 
     def save(self, done: int, folder: CheckpointFolder | None = None) -> str:
         """Write a checkpoint from the main process; all wait for it."""

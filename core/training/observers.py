@@ -26,8 +26,8 @@ class Observer(Protocol):
 class JsonLines:
     """One JSON object a line, in ``log.jsonl``.
 
-    On resume the lines at and after the resumed step are dropped first, so that a step stands in
-    the log once.
+    On resume the lines after the resumed step are dropped first, so that each step stands in the
+    log once.
     """
 
     def __init__(self, path: Path, start: int) -> None:
@@ -36,7 +36,7 @@ class JsonLines:
         if path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
                 try:
-                    if json.loads(line)["step"] < start:
+                    if json.loads(line)["step"] <= start:
                         kept.append(line + "\n")
                 except (ValueError, KeyError):
                     continue  # the half line of a killed process
@@ -62,7 +62,7 @@ class TensorBoard:
     def __init__(self, folder: Path, start: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=start or None)
+        self._writer = SummaryWriter(str(folder), purge_step=start + 1 if start else None)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Write each number under its own name."""

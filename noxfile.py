@@ -1,0 +1,53 @@
+"""Checks, each a short session; `nox` alone runs all that need no GPU.
+
+Sessions run in the environment that nox itself was installed into: nothing is installed twice.
+"""
+
+import sys
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "tests", "smoke"]
+
+PYTHON = sys.executable
+CODE = ("core", "lmgait_cli", "benchmarks", "tests", "noxfile.py")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff: style, imports, docstrings, formatting."""
+    session.run(PYTHON, "-m", "ruff", "check", *CODE)
+    session.run(PYTHON, "-m", "ruff", "format", "--check", *CODE)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict."""
+    session.run(PYTHON, "-m", "mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Unit tests; arguments go to pytest (`nox -s tests -- -k storage`)."""
+    session.run(PYTHON, "-m", "pytest", "--ignore=tests/smoke", *session.posargs)
+
+
+@nox.session
+def smoke(session: nox.Session) -> None:
+    """Every verb through the command line, on walkers, in a few minutes."""
+    session.run(PYTHON, "-m", "pytest", "tests/smoke", *session.posargs)
+
+
+@nox.session
+def gpu(session: nox.Session) -> None:
+    """Tests that need a CUDA device."""
+    session.run(PYTHON, "-m", "pytest", "-m", "gpu", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Branch coverage of the unit tests."""
+    session.run(
+        PYTHON, "-m", "pytest", "--ignore=tests/smoke", "--cov", "--cov-report=term-missing"
+    )

@@ -1,0 +1,94 @@
+"""The command line from raw data to tables, on walkers, as a user would type it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SHORT = [
+    "--set", "warmup.iterations=4", "--set", "warmup.batch=4", "--set", "train.iterations=4",
+    "--set", "data.identities=3", "--set", "data.sequences=2", "--set", "data.frames=4",
+    "--set", "data.workers=0",
+]  # fmt: skip
+CONDITIONS = {
+    "ccpg": ("gait", {"CL", "UP", "DN", "BG"}),
+    "sustech1k": (
+        "single_view",
+        {"Normal", "Bag", "Clothing", "Carrying", "Umbrella", "Uniform", "Occlusion", "Night",
+         "Overall"},
+    ),
+    "casiab": ("single_view", {"NM", "BG", "CL"}),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+def lmgait(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("LMGAIT")}
+    done = subprocess.run(
+        [sys.executable, "-c", "from lmgait_cli.main import run; run()", *words],
+        cwd=home, env=environment | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+        check=False, timeout=280,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done
+
+
+@pytest.mark.parametrize("dataset", CONDITIONS)
+def test_walkers_become_stores(home: Path, dataset: str) -> None:
+    lmgait(
+        home, "synthesize", dataset, f"raw/{dataset}", "--train-subjects", "3",
+        "--test-subjects", "3", "--frames", "6",
+    )  # fmt: skip
+    done = lmgait(home, "prepare", dataset, f"raw/{dataset}")
+    assert (home / "lmgait-workspace" / "stores" / dataset / "store.json").is_file(), done.stderr
+
+
+@pytest.mark.parametrize("dataset", CONDITIONS)
+def test_from_store_to_official_table(home: Path, dataset: str) -> None:
+    lmgait(home, "pretrain-decoder", "--dataset", dataset, *SHORT)
+    lmgait(home, "train", "--dataset", dataset, *SHORT)
+    lmgait(home, "cache-text")
+    shown = lmgait(
+        home, "evaluate", "--probe-gallery", "official", "--json", f"{dataset}.json",
+        "--out", f"{dataset}.md",
+    )  # fmt: skip
+    protocol, conditions = CONDITIONS[dataset]
+    result = json.loads((home / f"{dataset}.json").read_text())
+    assert result["dataset"] == dataset
+    assert set(result["protocols"][protocol]["conditions"]) == conditions
+    for name in conditions:
+        assert 0 <= result["protocols"][protocol]["conditions"][name]["rank1"] <= 100
+        assert name in shown.stdout
+    assert "mAP" in shown.stdout
+    assert (home / f"{dataset}.md").read_text().count("|") > 20
+
+
+def test_one_dataset_tests_another(home: Path) -> None:
+    done = lmgait(home, "cross-eval", "--train", "ccpg", "--test", "casiab", "--json", "x.json")
+    assert "NM" in done.stdout
+    assert "scenes cut by the silhouette's box" in done.stdout
+    assert json.loads((home / "x.json").read_text())["dataset"] == "casiab"
+
+
+def test_any_model_s_embeddings_are_scored(home: Path) -> None:
+    found = sorted((home / "lmgait-workspace" / "runs").glob("casiab-*/embeddings/casiab.npz"))
+    lmgait(
+        home, "evaluate", "--embeddings", str(found[-1]), "--dataset", "casiab", "--json", "e.json"
+    )
+    ours = json.loads((home / "casiab.json").read_text())["protocols"]
+    assert json.loads((home / "e.json").read_text())["protocols"] == ours
+
+
+def test_a_store_is_inspected_and_verified(home: Path) -> None:
+    lmgait(home, "verify", "casiab")
+    lmgait(home, "inspect", "casiab")
+    assert "casiab" in lmgait(home, "datasets").stdout
