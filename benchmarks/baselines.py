@@ -26,14 +26,16 @@ Array = NDArray[np.float32]
 def energy_image(clip: SequenceFrames) -> Array:
     """Gait-energy image (Han and Bhanu 2006): the mean silhouette, 64x32, as one vector."""
     mean = clip.silhouettes[clip.valid].mean(axis=0, dtype=np.float32)
-    return cv2.resize(mean, (32, 64), interpolation=cv2.INTER_AREA).reshape(-1)
+    small: Array = cv2.resize(mean, (32, 64), interpolation=cv2.INTER_AREA)
+    return small.reshape(-1)
 
 
 def colour_histogram(clip: SequenceFrames) -> Array:
     """Shares of 16 levels of R, G and B over the person's pixels, 48 numbers."""
     pixels = clip.rgb[clip.silhouettes]
     counts = [np.bincount(pixels[:, c] >> 4, minlength=16) for c in range(3)]
-    return np.concatenate(counts).astype(np.float32) / max(len(pixels), 1)
+    shares = np.concatenate(counts) / max(len(pixels), 1)
+    return np.asarray(shares, np.float32)
 
 
 def rank1(store: Store, dataset: str) -> dict[str, dict[str, tuple[float, float]]]:

@@ -18,7 +18,7 @@ def consecutive_frames(total: int, wanted: int, start: float) -> NDArray[np.int6
         int64 [T], frame numbers.
     """
     first = int(start * (total - wanted + 1)) if total > wanted else 0
-    return np.asarray((first + np.arange(wanted)) % total, np.int64)
+    return ((first + np.arange(wanted)) % total).astype(np.int64)
 
 
 def spread_frames(total: int, wanted: int, start: float) -> NDArray[np.int64]:

@@ -141,6 +141,6 @@ def _strips(embedding: NDArray[np.float32]) -> Picture:
     """Each strip's channels as one row of colours, the top strip first."""
     values = ((embedding.T * 0.5 + 0.5).clip(0, 1) * 255).astype(np.uint8)
     colours = cv2.applyColorMap(values, cv2.COLORMAP_TWILIGHT_SHIFTED)
-    return cv2.resize(colours, (FRAME_WIDTH, FRAME_HEIGHT), interpolation=cv2.INTER_NEAREST)[
-        :, :, ::-1
-    ]
+    size = (FRAME_WIDTH, FRAME_HEIGHT)
+    large: Picture = cv2.resize(colours, size, interpolation=cv2.INTER_NEAREST)
+    return large[:, :, ::-1]
