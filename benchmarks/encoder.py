@@ -74,7 +74,8 @@ def training_step(model: LMGait) -> Callable[[], None]:
 def interleaved(ours: Callable[[], None], base: Callable[[], None], rounds: int) -> dict[str, Any]:
     """Median seconds of both, run in turn, and the median of the ratios pair by pair."""
     times: list[tuple[float, float]] = []
-    ours(), base()
+    ours()
+    base()
     for _ in range(rounds):
         begin = time.perf_counter()
         ours()

@@ -176,6 +176,7 @@ class TrainConfig(OptimizerConfig):
     iterations: Positive = 40_000
     milestones: tuple[Positive, ...] = (15_000, 25_000, 30_000, 35_000)
     compile: bool = False
+    """Compile the model with `torch.compile`; needs a C++ compiler."""
 
 
 class EvaluateConfig(Node):

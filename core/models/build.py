@@ -36,7 +36,12 @@ def build_image_encoder(config: ImageEncoderConfig) -> ImageEncoder:
         ConfigError: an input size or block number that does not fit.
     """
     return ImageEncoder(
-        load_image_encoder(config), config.layers, config.height, config.width, config.chunk
+        load_image_encoder(config),
+        config.layers,
+        config.height,
+        config.width,
+        config.chunk,
+        config.skip_padding,
     )
 
 

@@ -109,6 +109,7 @@ def run_job(
                         where=path,
                         next_step="Run the same command again: it goes on from here.",
                     )
+                meter.wrote()
             if meter.total_share() > STARVED_SHARE and meter.steps > 20:
                 progress.say(
                     f"{job.name}: waited for data {meter.total_share():.0%} of the time; "
@@ -142,7 +143,7 @@ class _Runner:
         self._last: dict[str, float] = {}
 
     def step(self, step: int, batch: ClipBatch) -> None:
-        """One optimiser step, without waiting for the device: :meth:`finite` looks at its losses."""
+        """One optimiser step; nothing waits for the device (:meth:`finite` reads the losses)."""
         job = self.job
         set_rate(self.optimizer, learning_rate(job.config, step))
         self.module.train()
@@ -225,7 +226,7 @@ class _Runner:
 
 
 class _Meter:
-    """Where the time goes: waiting for data, or computing."""
+    """Where the time goes: waiting for data, computing, or writing logs and checkpoints."""
 
     def __init__(self) -> None:
         self.steps, self._all_wait, self._all = 0, 0.0, 0.0
@@ -243,6 +244,11 @@ class _Meter:
         now = time.perf_counter()
         self._total += now - self._last
         self._last, self._count, self.steps = now, self._count + 1, self.steps + 1
+
+    def wrote(self) -> None:
+        now = time.perf_counter()
+        self._total += now - self._last
+        self._last = now
 
     def take(self) -> dict[str, float]:
         share = {

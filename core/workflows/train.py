@@ -157,6 +157,8 @@ def _run(
     data = training_sequences(store, manifest, config)
     model = build_lmgait(config.model, classes=len(data.subjects), seed=config.seed)
     load_warmup(model, warmup)
+    if config.train.compile:
+        model.compile()
     text = TextFingerprint(model)
     sampler = IdentityBatches(
         data.labels, config.data.identities, config.data.sequences, config.seed
