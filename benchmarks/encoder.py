@@ -71,7 +71,9 @@ def training_step(model: LMGait) -> Callable[[], None]:
     return run
 
 
-def interleaved(ours: Callable[[], None], base: Callable[[], None], rounds: int) -> dict[str, Any]:
+def interleaved(
+    ours: Callable[[], object], base: Callable[[], object], rounds: int
+) -> dict[str, Any]:
     """Median seconds of both, run in turn, and the median of the ratios pair by pair."""
     times: list[tuple[float, float]] = []
     ours()

@@ -32,7 +32,7 @@ def main() -> None:
 
     pairs = zip(run(True), run(False), strict=True)
     cosine = min(torch.nn.functional.cosine_similarity(a, b, dim=0).min().item() for a, b in pairs)
-    result = interleaved(lambda: run(True) and None, lambda: run(False) and None, 5)
+    result = interleaved(lambda: run(True), lambda: run(False), 5)
     print(json.dumps({"name": "padding", "least_cosine_of_a_strip": cosine, **result}))
 
 

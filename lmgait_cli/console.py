@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -48,7 +48,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     """Print a table: the first column left, the others right."""
     table = Table(title=title, title_justify="left", title_style="bold")
     for position, name in enumerate(columns):
-        table.add_column(name, justify="left" if position == 0 else "right")
+        justify: JustifyMethod = "left" if position == 0 else "right"
+        table.add_column(name, justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*row)
     out.print(table)

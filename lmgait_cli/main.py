@@ -15,6 +15,7 @@ from lmgait_cli.config import config_app
 from lmgait_cli.cross_eval import cross_eval
 from lmgait_cli.datasets import datasets
 from lmgait_cli.demo import demo
+from lmgait_cli.embed import embed
 from lmgait_cli.evaluate import evaluate
 from lmgait_cli.exits import DEBUG_VARIABLE, explained
 from lmgait_cli.inspect import inspect
@@ -58,6 +59,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     cache_text,
     evaluate,
     cross_eval,
+    embed,
     ablate,
     datasets,
     inspect,

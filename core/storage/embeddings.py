@@ -51,6 +51,12 @@ def read_embeddings(path: Path) -> EmbeddingSet:
     return _checked(reader(path), path)
 
 
+def check_ending(path: Path) -> None:
+    """Refuse a path that no format of embeddings ends in (raises ``UsageError``)."""
+    if path.suffix.lower() not in (".npz", *HDF5_ENDINGS):
+        raise _unknown_ending(path)
+
+
 def write_embeddings(path: Path, embeddings: EmbeddingSet) -> None:
     """Write ``embeddings`` as ``.npz`` or ``.h5``, whole or not at all.
 
@@ -65,8 +71,7 @@ def write_embeddings(path: Path, embeddings: EmbeddingSet) -> None:
         members[name] = np.array(getattr(embeddings, name), dtype=np.str_)
     members[SOURCE] = np.array(embeddings.source)
     _checked(members, path)
-    if path.suffix.lower() not in (".npz", *HDF5_ENDINGS):
-        raise _unknown_ending(path)
+    check_ending(path)
     with whole_file(path) as partial:
         if path.suffix.lower() == ".npz":
             with partial.open("wb") as handle:

@@ -12,12 +12,12 @@ from core.manifests.schema import DatasetManifest
 from core.metrics.results import EvaluationResult
 from core.progress import Progress
 from core.records import EmbeddingSet
-from core.storage.embeddings import read_embeddings, write_embeddings
+from core.storage.embeddings import check_ending, read_embeddings, write_embeddings
 from core.storage.store import Store
 from core.training.engine import make_engine
 from core.workflows.embed import embed_sequences
 from core.workflows.models import load_model
-from core.workflows.runs import Run, find_run
+from core.workflows.runs import Run, find_run, list_runs
 from core.workflows.score import score
 from core.workflows.stores import open_store
 from core.workspace import Workspace
@@ -93,13 +93,46 @@ def evaluate_file(path: Path, dataset: str, *, scoring: Scoring, progress: Progr
     return Evaluation(_score(embeddings, rules, names, metric, scoring, progress), None, None)
 
 
+def embed_to_file(
+    workspace: Workspace,
+    path: Path,
+    *,
+    run_name: str | None,
+    dataset: str | None,
+    everyone: bool,
+    progress: Progress,
+) -> EmbeddingSet:
+    """Embed a dataset's sequences with a run's model and write them to ``path`` (.npz or .h5).
+
+    Args:
+        workspace: Where stores and runs live.
+        path: The file.
+        run_name: Which run; None takes the newest of ``dataset``, else the newest of all.
+        dataset: Whose store; None takes the run's own.
+        everyone: All sequences, not only those that the protocols use.
+        progress: Counts sequences.
+
+    Raises:
+        UsageError: no such run or dataset, or an ending that is neither .npz nor .h5.
+        StoreError, DataError, CheckpointError, WeightsError, OutputError: see their texts.
+    """
+    check_ending(path)
+    trained = [run for run in list_runs(workspace.runs) if run.dataset == dataset]
+    run = find_run(workspace.runs, name=run_name, dataset=dataset if trained else None)
+    store, manifest = open_store(workspace, dataset or run.dataset)
+    progress.say(f"Run {run.name} (trained on {run.dataset}), sequences of {manifest.title}.")
+    found = embed_run(run, store, manifest, progress, everyone=everyone)
+    write_embeddings(path, found)
+    return found
+
+
 def embed_run(
     run: Run,
     store: Store,
     manifest: DatasetManifest,
     progress: Progress,
     *,
-    subjects: str = "test",
+    everyone: bool = False,
 ) -> EmbeddingSet:
     """Embed the sequences of the test (or all) subjects that ``manifest``'s protocols use.
 
@@ -111,7 +144,7 @@ def embed_run(
     loaded = load_model(run, device=engine.device)
     if not loaded.cached and loaded.config.model.fusion != "off":
         progress.say("The text branch runs live; `lmgait cache-text` spares it.")
-    indices = used_sequences(store, manifest, everyone=subjects == "all")
+    indices = used_sequences(store, manifest, everyone=everyone)
     if not indices:
         raise DataError(
             "The store holds no sequence of a test subject that a protocol uses",

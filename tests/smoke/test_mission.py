@@ -79,10 +79,11 @@ def test_one_dataset_tests_another(home: Path) -> None:
     assert json.loads((home / "x.json").read_text())["dataset"] == "casiab"
 
 
-def test_any_model_s_embeddings_are_scored(home: Path) -> None:
-    found = sorted((home / "lmgait-workspace" / "runs").glob("casiab-*/embeddings/casiab.npz"))
+@pytest.mark.parametrize("ending", [".npz", ".h5"])
+def test_any_model_s_embeddings_are_scored(home: Path, ending: str) -> None:
+    lmgait(home, "embed", f"e{ending}", "--dataset", "casiab")
     lmgait(
-        home, "evaluate", "--embeddings", str(found[-1]), "--dataset", "casiab", "--json", "e.json"
+        home, "evaluate", "--embeddings", f"e{ending}", "--dataset", "casiab", "--json", "e.json"
     )
     ours = json.loads((home / "casiab.json").read_text())["protocols"]
     assert json.loads((home / "e.json").read_text())["protocols"] == ours

@@ -1,0 +1,42 @@
+"""`lmgait embed`: embeddings as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lmgait_cli.console import ConsoleProgress, out
+from lmgait_cli.options import DatasetOption, QuietOption, RunOption, WorkspaceOption
+
+
+def embed(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Where to: .npz or .h5.")],
+    run_name: RunOption = None,
+    dataset: DatasetOption = None,
+    everyone: Annotated[
+        bool, typer.Option("--all", help="All sequences; else what the protocols use.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Embed a dataset's sequences with a run's model and write one file.
+
+    The file holds embeddings float32 [n, channels, strips], labels, types and views.
+
+    Example: lmgait embed embeddings.npz --dataset casiab
+    """
+    from core.workflows.evaluate import embed_to_file
+    from core.workspace import Workspace
+
+    done = embed_to_file(
+        Workspace.find(workspace), path, run_name=run_name, dataset=dataset, everyone=everyone,
+        progress=ConsoleProgress(quiet),
+    )  # fmt: skip
+    count, channels, strips = done.embeddings.shape
+    out.print(
+        f"{count} sequences, {channels} x {strips} each: {path}\n"
+        f"Next: lmgait evaluate --embeddings {path} --dataset …",
+        markup=False, soft_wrap=True,
+    )  # fmt: skip
