@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from core.config import resolve_config
+from core.config import ablation_names, resolve_config
 from core.errors import ConfigError, UsageError
 from core.manifests.load import load_manifest
 from core.manifests.published import load_ablations
@@ -111,10 +111,10 @@ def test_a_table_runs_and_goes_on_without_training_again(home, monkeypatch):
     assert (table.tested_on, table.protocol) == ("casiab", "single_view")
     assert table.columns == ("NM", "BG", "CL", "Mean")
     text = ablation_table(table)
-    assert text.headers[2:6] == ("NM", "BG", "CL", "Mean")
-    assert text.rows[0][6:] == ("82.6", "85.9", "87.1", "87.2")
+    assert text.headers[1:5] == ("NM", "BG", "CL", "Mean")
+    assert text.rows[0][5:] == ("82.6", "85.9", "87.1", "87.2")
     assert text.rows[3][0] == "w/ Text Branch & w/ MTM"
-    assert text.rows[-1] == ("chance", "-", "50.0", "50.0", "50.0", "50.0", "-", "-", "-", "-")
+    assert text.rows[-1] == ("chance", "50.0", "50.0", "50.0", "50.0", "-", "-", "-", "-")
     assert any("not comparable with it" in note for note in text.notes)
 
     def fail(*args, **kwargs):
@@ -164,13 +164,13 @@ def table_of(*scores):
 
 def test_mean_and_spread_by_hand():
     table = ablation_table(table_of(50.0, 60.0, 70.0))
-    assert table.rows[0] == ("Ours", "3", "60.0 ± 10.0", "60.0 ± 10.0", "84.8", "-")
-    assert ablation_table(table_of(50.0)).rows[0][2] == "50.0"
-    assert ablation_table(table_of(50.0, None)).rows[0][2] == "-", "a hole is not averaged away"
+    assert table.rows[0] == ("Ours (3 runs)", "60.0 ± 10.0", "60.0 ± 10.0", "84.8", "-")
+    assert ablation_table(table_of(50.0)).rows[0][1] == "50.0"
+    assert ablation_table(table_of(50.0, None)).rows[0][1] == "-", "a hole is not averaged away"
     found = ablation_json(table_of(50.0, 60.0))["rows"][0]
     assert found["mean"]["NM"] == 55.0
     assert found["spread"]["NM"] == pytest.approx(50**0.5)
-    assert "| Ours | 3 | 60.0 ± 10.0 |" in to_markdown([table])
+    assert "| Ours (3 runs) | 60.0 ± 10.0 |" in to_markdown([table])
 
 
 def test_what_cannot_be_run_is_refused_first(home):
@@ -278,5 +278,17 @@ def test_table_3_tests_elsewhere(home):
     assert [(row[0], *row[-3:]) for row in text.rows[:2]] == [
         ("BigGait", "77.4", "71.5", "33.6"), ("Ours", "81.6", "75.4", "35.4"),
     ]  # fmt: skip
-    assert text.rows[0][2] != "-"
-    assert text.rows[0][3] == "-", "no probe with a bag is in that store"
+    assert text.rows[0][1] != "-"
+    assert text.rows[0][2] == "-", "no probe with a bag is in that store"
+
+
+@pytest.mark.parametrize("name", ablation_names())
+def test_every_ablation_fits_together_at_full_size(name):
+    full = {p.name: p for p in count_parts(resolve_config("paper"), classes=2)}
+    parts = {p.name: p for p in count_parts(resolve_config("paper", ablation=name), classes=2)}
+    assert parts["GaitBase"] == full["GaitBase"]
+    assert parts["BNNeck and classifier"] == full["BNNeck and classifier"]
+    if name == "clip-image-encoder":
+        assert parts["image encoder"].frozen == 85_799_424  # ViT-B/16 without its projection
+    else:
+        assert parts["image encoder"] == full["image encoder"]
