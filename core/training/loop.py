@@ -101,8 +101,9 @@ def run_job(
                 if due or stop:
                     runner.finite()
                     path = runner.save(done)
-                    for watcher in watchers if due else ():
-                        watcher.images(done, job.pictures(batch))
+                    pictures = runner.pictures(batch) if due and watchers else {}
+                    for watcher in watchers if pictures else ():
+                        watcher.images(done, pictures)
                 if stop and done < job.config.iterations:
                     raise Interrupted(
                         f"Stopped by {stop.name} after iteration {done}; saved",
@@ -185,6 +186,11 @@ class _Runner:
             next_step="Lower the rate (--set train.lr=…) or clip gradients "
             "(--set train.clip_norm=5); the state is saved for a look.",
         )
+
+    def pictures(self, batch: ClipBatch) -> Mapping[str, Tensor]:
+        """The job's pictures, in eval mode: looking must not move the statistics of batch norms."""
+        self.module.eval()
+        return self.job.pictures(batch)
 
     def save(self, done: int, folder: CheckpointFolder | None = None) -> str:
         """Write a checkpoint from the main process; all wait for it."""

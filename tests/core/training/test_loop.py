@@ -288,6 +288,24 @@ def test_tensorboard_holds_scalars_and_pictures(tmp_path):
     assert [event.step for event in events.Images("picture")] == [5, 10, 12]
 
 
+def test_looking_at_pictures_changes_nothing(tmp_path):
+    modes = []
+
+    def look(job):
+        def pictures(batch):
+            modes.append(job.module.training)
+            job.module(batch.frames.flatten(1).float() / 255)
+            return {"picture": torch.zeros(3, 4, 4)}
+
+        return replace(job, pictures=pictures)
+
+    run(job_in(tmp_path / "plain"))
+    seen = look(job_in(tmp_path / "seen"))
+    run(seen, None, lambda start: [JsonLines(tmp_path / f"{i}.jsonl", start) for i in range(2)])
+    assert modes == [False] * 3  # once at each checkpoint, however many watch
+    assert same(weights(tmp_path / "plain"), weights(tmp_path / "seen"))
+
+
 def test_a_foreign_checkpoint_is_refused(tmp_path):
     run(job_in(tmp_path, iterations=STEPS))
     job = job_in(tmp_path)
