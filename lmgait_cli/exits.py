@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+import click
 import typer
 
 from core.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, LmgaitError, OutputError
@@ -29,7 +30,7 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except (typer.Exit, typer.Abort):
+        except (typer.Exit, typer.Abort, click.ClickException):
             raise
         except LmgaitError as error:
             _leave(error, error.exit_code)

@@ -11,7 +11,16 @@ from torch import Tensor
 _TINY = 1e-8
 
 
-def diversity_loss(maps: Tensor, form: Literal["entropy", "literal"] = "entropy") -> Tensor:
+def channel_mass(maps: Tensor) -> Tensor:
+    """Activation mass of each channel, float [C], of maps float [n, C, h, w]."""
+    return maps.sum(dim=(0, 2, 3))
+
+
+def diversity_loss(
+    maps: Tensor,
+    form: Literal["entropy", "literal"] = "entropy",
+    mass: Tensor | None = None,
+) -> Tensor:
     """Keep one channel from taking all the activation.
 
     - ``entropy`` (default; BigGait's form, whose weight 5.0 the paper keeps): with p_c the share of
@@ -24,12 +33,13 @@ def diversity_loss(maps: Tensor, form: Literal["entropy", "literal"] = "entropy"
     Args:
         maps: float [n, C, h, w], not negative.
         form: See above.
+        mass: float [C], the mass of each channel where ``maps`` are but a share of the batch.
     """
     if form == "literal":
         pixels = maps.flatten(2)
         share = pixels / pixels.sum(-1, keepdim=True).clamp(min=_TINY)
         return -(share * (share + _TINY).log()).sum(-1).mean()
-    mass = maps.sum(dim=(0, 2, 3))
+    mass = channel_mass(maps) if mass is None else mass
     share = mass / mass.sum().clamp(min=_TINY)
     entropy = -(share * (share + _TINY).log()).sum()
     most = math.log(maps.shape[1])

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.nn.functional import all_gather as gather_with_gradient
 
 from core.config.schema import LossConfig
-from core.losses.diversity import diversity_loss
+from core.losses.diversity import channel_mass, diversity_loss
+from core.losses.everyone import gather, total, weight_of
 from core.losses.identity import identity_loss
 from core.losses.silhouette import silhouette_loss
 from core.losses.smoothness import smoothness_loss
@@ -42,7 +41,8 @@ def total_loss(
         supervise: Have the silhouette loss.
 
     Returns:
-        The total, and its weighted parts by name.
+        The total, and its weighted parts by name. With several processes these are one's own share;
+        the gradients, averaged over processes, are those of one process on the whole batch.
     """
     everyone, all_labels = gather(embedding, labels)
     parts = {
@@ -50,25 +50,10 @@ def total_loss(
         "cross_entropy": config.cross_entropy
         * identity_loss(logits.float(), labels, config.scale, config.label_smoothing),
         "smoothness": config.smoothness * smoothness_loss(maps.float()),
-        "diversity": config.diversity * diversity_loss(maps.float(), config.diversity_form),
+        "diversity": config.diversity
+        * diversity_loss(maps.float(), config.diversity_form, total(channel_mass(maps.float()))),
     }
     if supervise:
-        parts["silhouette"] = config.silhouette * silhouette_loss(
-            silhouette_logits.float(), silhouettes, valid
-        )
+        own = silhouette_loss(silhouette_logits.float(), silhouettes, valid)
+        parts["silhouette"] = config.silhouette * own * weight_of(valid.sum())
     return Losses(torch.stack(list(parts.values())).sum(), parts)
-
-
-def gather(embedding: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Embeddings and labels of all processes, gradients included; one process gets its own back.
-
-    Every process computes the same triplet loss over the global batch. Its gradient is summed over
-    processes on the way back and averaged by the data-parallel wrapper, which leaves that of one
-    process on the whole batch.
-    """
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
-        return embedding, labels
-    everyone = torch.cat(gather_with_gradient(embedding.contiguous()))
-    others = [torch.empty_like(labels) for _ in range(dist.get_world_size())]
-    dist.all_gather(others, labels)
-    return everyone, torch.cat(others)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from core.errors import StoreError, UsageError
 from core.files import output_error, whole_file
+from core.locks import writing
 from core.manifests.load import load_manifest
 from core.progress import Progress, SilentProgress
 from core.storage.build import begin, finish, shard_done
@@ -26,7 +27,6 @@ from core.storage.layout import (
     shard_report_name,
     write_json,
 )
-from core.storage.lock import writing
 from core.storage.shard import file_hash
 from core.workspace import Workspace
 
@@ -64,7 +64,7 @@ def merge(
     plans = {folder: read_json(folder / PLAN_NAME, Plan, PART_STEP) for folder in folders}
     whole = _check_parts(name, plans)
     target = workspace.store(name)
-    with writing(target):
+    with writing(target, what="store"):
         if begin(target, whole, replace=replace):
             info = read_json(target / STORE_NAME, StoreFile, "Add --replace.")
             return target, info

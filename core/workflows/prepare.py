@@ -14,6 +14,7 @@ from pathlib import Path
 from time import monotonic
 
 from core.errors import DataError, UsageError
+from core.locks import writing
 from core.manifests.load import load_manifest
 from core.progress import Progress, SilentProgress
 from core.sources.finding import FoundForm, find_form
@@ -30,7 +31,6 @@ from core.storage.layout import (
     StoreFile,
     read_json,
 )
-from core.storage.lock import writing
 from core.version import __version__
 from core.workflows.shards import ShardJob, findings, make_shards
 from core.workspace import Workspace
@@ -120,7 +120,7 @@ def prepare(
     ]
     if dry_run:
         return _result(folder, None, found, (), sequences, jobs, begun, already=False)
-    with writing(folder):
+    with writing(folder, what="store"):
         already = begin(folder, plan, replace=replace)
         if already:
             info = read_json(folder / STORE_NAME, StoreFile, "Prepare it again with --replace.")

@@ -7,19 +7,18 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from core.config import Config, check_config, dump_config
 from core.config.resolve import read_yaml
-from core.errors import CheckpointError, OutputError, UsageError
+from core.errors import CheckpointError, UsageError
 from core.files import output_error, write_text
+from core.locks import writing
 from core.training.checkpoint import CheckpointFolder
 from core.version import __version__
 
@@ -58,32 +57,9 @@ class Run:
         """Whether it reached its last iteration."""
         return iterations in self.checkpoints().steps()
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the run for writing.
-
-        Raises:
-            OutputError: another process holds it (a dead one's hold has ended with it).
-        """
-        owner = self.folder / ".owner"
-        lock = FileLock(self.folder / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            who = owner.read_text("utf-8") if owner.exists() else "unknown"
-            raise OutputError(
-                f"Another process writes to this run ({who})",
-                where=self.folder,
-                next_step="Wait for it, or give this one another --name.",
-            ) from None
-        except OSError as error:
-            raise output_error(error, self.folder) from error
-        try:
-            write_text(owner, f"process {os.getpid()}")
-            yield
-        finally:
-            owner.unlink(missing_ok=True)
-            lock.release()
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold the run for writing (``OutputError`` where another process does)."""
+        return writing(self.folder, what="run", inside=True)
 
 
 def list_runs(root: Path) -> list[Run]:

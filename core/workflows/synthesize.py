@@ -16,10 +16,9 @@ from itertools import islice
 from pathlib import Path
 from time import monotonic
 
-from filelock import FileLock, Timeout
-
 from core.errors import DataError, OutputError, UsageError
 from core.files import output_error, write_text
+from core.locks import writing
 from core.manifests import load_manifest
 from core.progress import Progress, Task
 from core.records import SequenceKey
@@ -28,7 +27,6 @@ from core.walkers.datasets import DEFAULT_TYPES, DEFAULT_VIEWS, TYPES, VIEWS, ch
 from core.walkers.write import PARTIAL, write_sequence
 
 RECORD = "synthetic.json"
-LOCK = ".synthesize.lock"
 _MIN_FRAMES = 2
 
 
@@ -168,23 +166,10 @@ def _claim(out: Path, dataset: str, frames: int, seed: int) -> None:
 def _claimed(out: Path, dataset: str, frames: int, seed: int) -> Iterator[None]:
     """Hold ``out`` alone while the block runs, cleared of what a killed run has left."""
     _claim(out, dataset, frames, seed)
-    lock = FileLock(out / LOCK)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout as error:
-        raise OutputError(
-            "Another process is rendering into this folder", where=out,
-            next_step="Wait for it, or choose another folder.",
-        ) from error  # fmt: skip
-    except OSError as error:
-        raise output_error(error, out) from error
-    try:
+    with writing(out, what="folder of walkers", inside=True):
         for left in out.glob(f"{PARTIAL}*"):
             shutil.rmtree(left, ignore_errors=True)
         yield
-    finally:
-        (out / LOCK).unlink(missing_ok=True)
-        lock.release()
 
 
 def _render_all(

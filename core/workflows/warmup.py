@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from core.config import Config
 from core.data.dataset import ClipBatch, TrainingSequences, load_batches
 from core.data.sampler import share_of, spread_batches
+from core.losses.everyone import weight_of
 from core.losses.silhouette import silhouette_loss
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
@@ -159,7 +160,8 @@ def _run(
 
     def losses(module: nn.Module, batch: ClipBatch) -> Losses:
         logits = module(batch.frames)
-        loss = silhouette_loss(logits.float(), batch.silhouettes.float() / 255, batch.valid)
+        own = silhouette_loss(logits.float(), batch.silhouettes.float() / 255, batch.valid)
+        loss = own * weight_of(batch.valid.sum())
         return Losses(loss, {"silhouette": loss})
 
     def observers(start: int) -> Sequence[Observer]:

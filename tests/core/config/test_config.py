@@ -194,7 +194,7 @@ def test_unknown_presets_name_the_nearest():
 def test_flatten_names_every_leaf():
     leaves = flatten(resolve_config("tiny"))
     assert leaves["model.image.architecture"] == "tiny"
-    assert leaves["train.milestones"] == [240]
+    assert leaves["train.milestones"] == [280]
     again: dict = {}
     for key, value in leaves.items():
         tree = value

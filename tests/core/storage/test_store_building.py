@@ -8,9 +8,9 @@ import pytest
 
 import core.storage.build as build
 from core.errors import OutputError, StoreError
+from core.locks import writing
 from core.storage.build import begin, finish, shard_done, summarise
 from core.storage.layout import Finding, shard_name, shard_report_name
-from core.storage.lock import writing
 from core.storage.store import Store
 from tests.fakes.stores import KEYS, frames, plan, write_shard, write_store
 
@@ -144,8 +144,8 @@ def test_unwritable_folder_is_an_output_error(tmp_path, monkeypatch):
 HOLD = """
 import sys, time
 from pathlib import Path
-from core.storage.lock import writing
-with writing(Path(sys.argv[1])):
+from core.locks import writing
+with writing(Path(sys.argv[1]), what="store"):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -159,27 +159,28 @@ def test_a_second_writer_is_told_who_holds_the_store(tmp_path):
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(OutputError, match=f"process {holder.pid} on "), writing(store):
+        expected = pytest.raises(OutputError, match=f"process {holder.pid} on ")
+        with expected, writing(store, what="store"):
             pass
     finally:
         holder.kill()
         holder.wait()
         holder.stdout.close()
-    with writing(store):
+    with writing(store, what="store"):
         assert str(os.getpid()) in (store.parent / ".ccpg.owner").read_text()
     assert not (store.parent / ".ccpg.owner").exists()
 
 
 def test_owner_may_be_unknown(tmp_path):
-    from core.storage.lock import _owner
+    from core.locks import _owner
 
     assert _owner(tmp_path / "gone") == "unknown"
 
 
 def test_a_place_that_cannot_be_locked_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError), writing(tmp_path / "file" / "store"):
+    with pytest.raises(OutputError), writing(tmp_path / "file" / "store", what="store"):
         pass
     (tmp_path / ".store.owner").mkdir()
-    with pytest.raises(OutputError), writing(tmp_path / "store"):
+    with pytest.raises(OutputError), writing(tmp_path / "store", what="store"):
         pass

@@ -13,7 +13,7 @@ from core.progress import SilentProgress
 from core.records import SequenceKey
 from core.walkers.datasets import DATASETS, DEFAULT_TYPES, DEFAULT_VIEWS, TYPES, VIEWS, condition
 from core.walkers.write import align, sequence_places
-from core.workflows.synthesize import LOCK, RECORD, official_subjects, synthesize
+from core.workflows.synthesize import RECORD, official_subjects, synthesize
 
 SMALL = {
     "ccpg": (["U0_D0_BG"], ["03_0"]),
@@ -152,7 +152,7 @@ def test_one_process_at_a_time(tmp_path):
     from filelock import FileLock
 
     run("ccpg", tmp_path)
-    with FileLock(tmp_path / LOCK), pytest.raises(OutputError, match="Another process"):
+    with FileLock(tmp_path / ".writing.lock"), pytest.raises(OutputError, match="Another process"):
         run("ccpg", tmp_path)
 
 

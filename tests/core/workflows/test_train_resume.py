@@ -269,8 +269,8 @@ def test_names(workspace):
 
 
 def test_a_run_in_use_is_left_alone(workspace, unfinished):
-    lock = FileLock(unfinished.folder / ".lock")
-    with lock, pytest.raises(OutputError, match="Another process writes to this run"):
+    lock = FileLock(unfinished.folder / ".writing.lock")
+    with lock, pytest.raises(OutputError, match="Another process is writing this run"):
         run_training(workspace)
     assert run_training(workspace).run.name == unfinished.name
 

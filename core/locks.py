@@ -1,4 +1,4 @@
-"""One writer a store: a lock that a dead process cannot hold, and says who holds it."""
+"""One writer at a time: a lock that a dead process cannot hold, and that says who holds it."""
 
 from __future__ import annotations
 
@@ -15,35 +15,41 @@ from core.files import output_error
 
 
 @contextmanager
-def writing(store: Path) -> Iterator[None]:
-    """Hold the store's folder for writing while the block runs.
+def writing(output: Path, *, what: str, inside: bool = False) -> Iterator[None]:
+    """Hold ``output`` for writing while the block runs.
 
     The lock is the operating system's: it ends with the process that holds it, however that ends.
+
+    Args:
+        output: The folder that is written.
+        what: Its word in messages, such as ``store``.
+        inside: Put the lock into the folder, which exists; else beside it, for a folder that comes
+            and goes.
 
     Raises:
         OutputError: another process holds it (the message says which), or the place is not
             writable.
     """
-    lock_path = store.with_name(f".{store.name}.lock")
-    owner_path = store.with_name(f".{store.name}.owner")
+    base = output / ".writing" if inside else output.with_name(f".{output.name}")
+    owner = base.with_name(f"{base.name}.owner")
     try:
-        store.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(lock_path)
+        base.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(base.with_name(f"{base.name}.lock"))
         lock.acquire(timeout=0)
     except Timeout:
         raise OutputError(
-            f"Another process is writing this store ({_owner(owner_path)})",
-            where=store,
+            f"Another process is writing this {what} ({_owner(owner)})",
+            where=output,
             next_step="Wait until it has finished, or stop it.",
         ) from None
     except OSError as error:
-        raise output_error(error, lock_path) from error
+        raise output_error(error, output) from error
     try:
-        _tell_owner(owner_path)
+        _tell_owner(owner)
         yield
     finally:
         with suppress(OSError):
-            owner_path.unlink()
+            owner.unlink(missing_ok=True)
         lock.release()
 
 
