@@ -34,7 +34,7 @@ def run(dataset, out, **changes):
 def contents(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*")) if path.is_file()
+        for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".writing.lock"
     }  # fmt: skip
 
 
