@@ -7,10 +7,11 @@ gives back what it was given.
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.nn.functional import all_gather as gather_with_gradient
 from torch.distributed.nn.functional import all_reduce as sum_with_gradient
 
 
@@ -28,10 +29,34 @@ def gather(embedding: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """
     if alone():
         return embedding, labels
-    everyone = torch.cat(gather_with_gradient(embedding.contiguous()))
-    others = [torch.empty_like(labels) for _ in range(dist.get_world_size())]
-    dist.all_gather(others, labels.contiguous())
-    return everyone, torch.cat(others)
+    return cast(Tensor, _Gather.apply(embedding)), _joined(labels)  # type: ignore[no-untyped-call]
+
+
+class _Gather(torch.autograd.Function):
+    """Joins the first axes of all processes' tensors.
+
+    torch's own differentiable all_gather mixes up the elements of a gradient that is not contiguous
+    (its buffers take the strides of the gradient, what it sends does not).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor) -> Tensor:  # noqa: ANN401 - torch gives it no type
+        ctx.count = own.shape[0]
+        return _joined(own)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
+        summed = gradient.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(summed)
+        first = dist.get_rank() * ctx.count
+        return summed[first : first + ctx.count]
+
+
+def _joined(own: Tensor) -> Tensor:
+    own = own.contiguous()
+    parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, own)
+    return torch.cat(parts)
 
 
 def total(amount: Tensor) -> Tensor:

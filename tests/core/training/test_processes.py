@@ -1,0 +1,79 @@
+"""Several processes for real: gloo on this machine's CPU, launched with torchrun's environment."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.progress import SilentProgress
+from core.workflows.train import train
+from core.workspace import Workspace
+from tests.fakes.models import small_config
+from tests.fakes.training import write_training_store
+
+ROOT = Path(__file__).parents[3]
+
+
+def launch(count, what, root, out):
+    """Run ``count`` processes of tests.fakes.processes and wait for all of them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {**os.environ, "PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "1"}
+    if count > 1:
+        shared |= {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.fakes.processes", what, str(root), str(out)],
+            env=shared | ({"RANK": str(i), "LOCAL_RANK": str(i)} if count > 1 else {}),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(count)
+    ]
+    try:
+        told = [process.communicate(timeout=120)[1] for process in running]
+    finally:
+        for process in running:
+            process.kill()
+    assert not any(process.returncode for process in running), "\n".join(told)
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_gradients_of_one_on_the_whole_batch(tmp_path):
+    """With batch statistics frozen; where they are not, each process has those of its own share."""
+    for count in (1, 2):
+        launch(count, "gradients", tmp_path, tmp_path / f"{count}.npz")
+    one, two = (np.load(tmp_path / f"{count}.npz") for count in (1, 2))
+    assert set(one.files) == set(two.files)
+    assert any(name.startswith("text.mam") for name in one.files)
+    largest = {name: np.abs(one[name] - two[name]).max() for name in one.files}
+    apart = {name: value for name, value in largest.items() if value > 1e-5}
+    assert not apart
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A workspace with a finished run and seven test sequences."""
+    workspace = Workspace(tmp_path_factory.mktemp("trained") / "ws")
+    write_training_store(workspace.store("casiab"), leave_out=1)
+    config = small_config(train={"iterations": 4, "checkpoint_every": 1})
+    run = train(workspace, "casiab", config, preset="tiny", progress=SilentProgress()).run
+    return workspace, run
+
+
+@pytest.mark.slow
+def test_seven_sequences_have_the_same_embeddings_from_1_2_and_3_processes(trained, tmp_path):
+    found = []
+    for count in (1, 2, 3):
+        launch(count, "embeddings", trained[0].root, tmp_path / f"{count}.npz")
+        for rank in range(count):
+            found.append(np.load(tmp_path / f"{count}-{rank}.npz")["arr_0"])
+    assert found[0].shape[0] == 7
+    assert all(np.array_equal(one, found[0]) for one in found)
