@@ -104,7 +104,8 @@ def share_of(batch: Sequence[ClipRequest], rank: int, ranks: int) -> Iterator[Cl
     if len(batch) % ranks:
         raise TrainingError(
             f"A global batch of {len(batch)} clips does not divide over {ranks} processes",
-            next_step="Choose data.identities x data.sequences as a multiple of the processes.",
+            next_step="Choose data.identities x data.sequences (in the warm-up warmup.batch) as a "
+            "multiple of the processes.",
         )
     each = len(batch) // ranks
     yield from batch[rank * each : (rank + 1) * each]

@@ -24,6 +24,7 @@ from core.training.checkpoint import (
     optimizer_tensors,
     restore_optimizer,
 )
+from core.training.engine import anywhere
 from core.training.observers import Observer
 from core.training.optimizer import learning_rate, make_optimizer, set_rate
 from core.training.signals import stop_on_signal
@@ -92,21 +93,22 @@ def run_job(
                 meter.computed()
                 task.advance()
                 done = step + 1
+                stopped = anywhere(engine, bool(stop))
                 if done % job.config.log_every == 0 or done == job.config.iterations:
                     numbers = runner.finite() | meter.take()
                     task.detail(_brief(numbers))
                     for watcher in watchers:
                         watcher.scalars(done, numbers)
                 due = done % job.config.checkpoint_every == 0 or done == job.config.iterations
-                if due or stop:
+                if due or stopped:
                     runner.finite()
                     path = runner.save(done)
                     pictures = runner.pictures(batch) if due and watchers else {}
                     for watcher in watchers if pictures else ():
                         watcher.images(done, pictures)
-                if stop and done < job.config.iterations:
+                if stopped and done < job.config.iterations:
                     raise Interrupted(
-                        f"Stopped by {stop.name} after iteration {done}; saved",
+                        f"Stopped by {stop.name or 'a signal'} after iteration {done}; saved",
                         where=path,
                         next_step="Run the same command again: it goes on from here.",
                     )
@@ -165,13 +167,17 @@ class _Runner:
         Raises:
             TrainingError: one of them is not finite; the first such step's sequences are named.
         """
+        culprit: tuple[_Step, list[str]] | None = None
         for taken in self._unchecked:
             values = torch.stack([value.float() for value in taken.values.values()]).tolist()
             self._last = dict(zip(taken.values, values, strict=True))
             broken = [name for name, value in self._last.items() if not math.isfinite(value)]
             if broken:
-                raise self._diverged(taken, broken)
+                culprit = (taken, broken)
+                break
             self._last["lr"] = learning_rate(self.job.config, taken.step)
+        if anywhere(self.engine, culprit is not None):
+            raise self._diverged(*(culprit or (self._unchecked[-1], ["in another process"])))
         self._unchecked.clear()
         return self._last
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from core.config import Config
@@ -27,7 +28,7 @@ from core.progress import Progress
 from core.records import Losses
 from core.storage.store import Store
 from core.training.checkpoint import load_strictly, load_tensors
-from core.training.engine import make_engine
+from core.training.engine import decide, held, make_engine
 from core.training.loop import Job, run_job
 from core.training.observers import JsonLines, Observer, TensorBoard
 from core.version import __version__
@@ -80,15 +81,13 @@ def train(
     store, manifest = open_store(workspace, dataset)
     config = with_frames(config, manifest)
     key = digest({"config": _deciding(config), "store": store.fingerprint})
-    same = [run for run in list_runs(workspace.runs) if run.facts.get("key") == key]
-    if name is not None:
-        same = [run for run in same if run.name == name]
-    done = bool(same) and same[-1].done(config.train.iterations)
-    if done and reuse and not fresh:
-        progress.say(f"Run {same[-1].name} is complete.")
-        return TrainResult(same[-1], 0)
-    run = None if fresh or done or not same else same[-1]
-    if run is None:
+    engine = make_engine(config.train)
+
+    def choose() -> Run | None:
+        run = None if fresh else _of_same_settings(workspace, key, name)
+        done = run is not None and run.done(config.train.iterations)
+        if run is not None and (reuse or not done):
+            return run
         if must_resume:
             raise UsageError(
                 f"There is no unfinished run for {manifest.name} with these settings",
@@ -96,31 +95,43 @@ def train(
                 next_step="Leave out --resume to begin a new one.",
             )
         _check_identities(store, manifest, config)
-    if find_warmup(workspace, config, store) is None:
+        return None
+
+    run = decide(engine, choose)
+    if run is not None and run.done(config.train.iterations):
+        progress.say(f"Run {run.name} is complete.")
+        return TrainResult(run, 0)
+    warmup = decide(engine, lambda: find_warmup(workspace, config, store))
+    if warmup is None:
         progress.say(f"No decoder warm-up for {manifest.name} with these settings: running it.")
-        pretrain_decoder(workspace, manifest.name, config, preset=preset, progress=progress)
-    warmup = find_warmup(workspace, config, store)
-    assert warmup is not None
+        warmup = pretrain_decoder(
+            workspace, manifest.name, config, preset=preset, progress=progress
+        ).run
+        engine = make_engine(config.train)
+    facts = {
+        "key": key,
+        "store": store.fingerprint,
+        "warmup": warmup.name,
+        "source": store.describe(),
+    }
     if run is None:
-        run = create_run(
-            workspace.runs,
-            name=name,
-            dataset=manifest.name,
-            preset=preset,
-            config=config,
-            facts={
-                "key": key,
-                "store": store.fingerprint,
-                "warmup": warmup.name,
-                "source": store.describe(),
-            },
+        run = decide(
+            engine,
+            lambda: create_run(
+                workspace.runs,
+                name=name,
+                dataset=manifest.name,
+                preset=preset,
+                config=config,
+                facts=facts,
+            ),
         )
     progress.say(
         f"Run {run.name}: {manifest.title}, preset {preset}, warm-up {warmup.name}; "
         f"output in {run.folder}"
     )
-    with run.locked():
-        start = _run(run, warmup, store, manifest, config, progress)
+    with held(engine, run.locked):
+        start = _run(run, warmup, store, manifest, config, engine, progress)
     return TrainResult(run, config.train.iterations - start)
 
 
@@ -151,9 +162,9 @@ def _run(
     store: Store,
     manifest: DatasetManifest,
     config: Config,
+    engine: Accelerator,
     progress: Progress,
 ) -> int:
-    engine = make_engine(config.train)
     data = training_sequences(store, manifest, config)
     model = build_lmgait(config.model, classes=len(data.subjects), seed=config.seed)
     load_warmup(model, warmup)
@@ -279,6 +290,14 @@ def _deciding(config: Config) -> dict[str, Any]:
             "warmup": {"keep", "log_every", "checkpoint_every"},
         },
     )
+
+
+def _of_same_settings(workspace: Workspace, key: str, name: str | None) -> Run | None:
+    """The newest run with these settings (and this name)."""
+    same = [run for run in list_runs(workspace.runs) if run.facts.get("key") == key]
+    if name is not None:
+        same = [run for run in same if run.name == name]
+    return same[-1] if same else None
 
 
 def _check_identities(store: Store, manifest: DatasetManifest, config: Config) -> None:

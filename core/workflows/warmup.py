@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from core.config import Config
@@ -22,7 +23,7 @@ from core.models.weights import IMAGE_PREFIX
 from core.progress import Progress
 from core.records import Losses
 from core.storage.store import Store
-from core.training.engine import make_engine
+from core.training.engine import decide, held, make_engine
 from core.training.loop import Job, run_job
 from core.training.observers import JsonLines, Observer, TensorBoard
 from core.workflows.pictures import silhouette_rows
@@ -79,25 +80,31 @@ def pretrain_decoder(
         Interrupted: a signal; the state is saved.
     """
     store, manifest = open_store(workspace, dataset)
+    engine = make_engine(config.warmup)
     key = warmup_key(config, store)
-    same = [run for run in list_runs(workspace.warmups) if run.facts.get("key") == key]
-    if same:
-        run = same[-1]
-    else:
-        run = create_run(
-            workspace.warmups,
-            name=None,
-            dataset=manifest.name,
-            preset=preset,
-            config=config,
-            facts={"key": key, "store": store.fingerprint},
+
+    def choose() -> Run:
+        same = [run for run in list_runs(workspace.warmups) if run.facts.get("key") == key]
+        return (
+            same[-1]
+            if same
+            else create_run(
+                workspace.warmups,
+                name=None,
+                dataset=manifest.name,
+                preset=preset,
+                config=config,
+                facts={"key": key, "store": store.fingerprint},
+            )
         )
+
+    run = decide(engine, choose)
     if run.done(config.warmup.iterations):
         progress.say(f"Warm-up {run.name} is complete.")
         return WarmupResult(run, 0)
     progress.say(f"Warm-up {run.name} on {manifest.title} ({store.path}); output in {run.folder}")
-    with run.locked():
-        start = _run(run, store, manifest, config, progress)
+    with held(engine, run.locked):
+        start = _run(run, store, manifest, config, engine, progress)
     return WarmupResult(run, config.warmup.iterations - start)
 
 
@@ -125,10 +132,14 @@ def find_warmup(workspace: Workspace, config: Config, store: Store) -> Run | Non
 
 
 def _run(
-    run: Run, store: Store, manifest: DatasetManifest, config: Config, progress: Progress
+    run: Run,
+    store: Store,
+    manifest: DatasetManifest,
+    config: Config,
+    engine: Accelerator,
+    progress: Progress,
 ) -> int:
     settings = config.warmup
-    engine = make_engine(settings)
     with seeded(config.seed):
         image = build_image_encoder(config.model.image)
         decoder = build_decoder(config.model, image)

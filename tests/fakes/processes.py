@@ -87,7 +87,9 @@ def main() -> None:
     elif what == "embeddings":
         embeddings(root, out)
     else:
-        config = small_config(train={"iterations": 4, "checkpoint_every": 1})
+        config = small_config(
+            warmup={"batch": 4}, train={"iterations": 4, "checkpoint_every": 1}
+        )  # fmt: skip
         train(Workspace(root), "casiab", config, preset="tiny", progress=SilentProgress())
 
 

@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 
 from core.progress import SilentProgress
+from core.storage.store import Store
+from core.training.checkpoint import load_tensors
+from core.workflows.runs import find_run
 from core.workflows.train import train
 from core.workspace import Workspace
 from tests.fakes.models import small_config
+from tests.fakes.processes import embeddings, gradients
 from tests.fakes.training import write_training_store
 
 ROOT = Path(__file__).parents[3]
@@ -38,18 +42,19 @@ def launch(count, what, root, out):
         for i in range(count)
     ]
     try:
-        told = [process.communicate(timeout=120)[1] for process in running]
+        told = [process.communicate(timeout=60)[1] for process in running]
     finally:
         for process in running:
             process.kill()
+            process.communicate()
     assert not any(process.returncode for process in running), "\n".join(told)
 
 
 @pytest.mark.slow
 def test_two_processes_have_the_gradients_of_one_on_the_whole_batch(tmp_path):
     """With batch statistics frozen; where they are not, each process has those of its own share."""
-    for count in (1, 2):
-        launch(count, "gradients", tmp_path, tmp_path / f"{count}.npz")
+    gradients(tmp_path / "1.npz")
+    launch(2, "gradients", tmp_path, tmp_path / "2.npz")
     one, two = (np.load(tmp_path / f"{count}.npz") for count in (1, 2))
     assert set(one.files) == set(two.files)
     assert any(name.startswith("text.mam") for name in one.files)
@@ -63,17 +68,37 @@ def trained(tmp_path_factory):
     """A workspace with a finished run and seven test sequences."""
     workspace = Workspace(tmp_path_factory.mktemp("trained") / "ws")
     write_training_store(workspace.store("casiab"), leave_out=1)
-    config = small_config(train={"iterations": 4, "checkpoint_every": 1})
+    config = small_config(warmup={"batch": 4}, train={"iterations": 4, "checkpoint_every": 1})
     run = train(workspace, "casiab", config, preset="tiny", progress=SilentProgress()).run
     return workspace, run
 
 
 @pytest.mark.slow
 def test_seven_sequences_have_the_same_embeddings_from_1_2_and_3_processes(trained, tmp_path):
-    found = []
-    for count in (1, 2, 3):
+    embeddings(trained[0].root, tmp_path / "1.npz")
+    found = [np.load(tmp_path / "1-0.npz")["arr_0"]]
+    for count in (2, 3):
         launch(count, "embeddings", trained[0].root, tmp_path / f"{count}.npz")
         for rank in range(count):
             found.append(np.load(tmp_path / f"{count}-{rank}.npz")["arr_0"])
     assert found[0].shape[0] == 7
     assert all(np.array_equal(one, found[0]) for one in found)
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_one_goes_on(trained, tmp_path):
+    """Each process has its own batch statistics, so the weights differ from one process's."""
+    workspace = Workspace(tmp_path / "ws")
+    write_training_store(workspace.store("casiab"), leave_out=1)
+    launch(2, "training", workspace.root, tmp_path / "none")
+    run = find_run(workspace.runs, name=None, dataset=None)
+    assert run.checkpoints().steps()[-1] == 4
+    two, one = (
+        load_tensors(r.checkpoints().newest() / "model.safetensors") for r in (run, trained[1])
+    )
+    assert two.tensors.keys() == one.tensors.keys()
+    assert all(
+        value.isfinite().all() for value in two.tensors.values() if value.is_floating_point()
+    )
+    assert two.header["labels"] == one.header["labels"]
+    assert len(Store.open(workspace.store("casiab")).sequences) == 19

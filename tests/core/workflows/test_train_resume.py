@@ -205,6 +205,13 @@ def test_one_warm_up_serves_what_does_not_change_it(workspace):
     ).iterations == 0  # fmt: skip
 
 
+def test_warm_up_and_training_may_differ_in_precision(workspace):
+    config = small_config(warmup={"precision": "fp32"}, train={"precision": "bf16"})
+    run = run_training(workspace, config).run
+    assert all(v.isfinite().all() for v in state(run).values() if v.is_floating_point())
+    assert state(run)["gait.stem.weight"].dtype == torch.float32
+
+
 # --- which run goes on ---
 
 
