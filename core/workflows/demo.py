@@ -24,7 +24,7 @@ from core.workflows.synthesize import synthesize
 from core.workflows.train import train
 from core.workspace import Workspace
 
-TRAIN_SUBJECTS, TEST_SUBJECTS, TARGET_SUBJECTS = 60, 25, 20
+TRAIN_SUBJECTS, TEST_SUBJECTS, TARGET_SUBJECTS = 60, 25, 12
 FRAMES = 28
 TRAIN_TYPES = ("nm-01", "nm-02", "bg-01", "cl-01")
 TEST_TYPES = ("nm-01", "nm-02", "nm-05", "bg-01", "cl-01")

@@ -53,7 +53,7 @@ class EncoderSize:
 
 
 DINOV2 = {
-    "tiny": EncoderSize(48, 4, 3, patch=8, image=64),
+    "tiny": EncoderSize(48, 3, 3, patch=8, image=64),
     "small": EncoderSize(384, 12, 6),
     "base": EncoderSize(768, 12, 12),
     "large": EncoderSize(1024, 24, 16),

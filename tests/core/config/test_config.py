@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 import yaml
 from hypothesis import given
@@ -194,7 +197,7 @@ def test_unknown_presets_name_the_nearest():
 def test_flatten_names_every_leaf():
     leaves = flatten(resolve_config("tiny"))
     assert leaves["model.image.architecture"] == "tiny"
-    assert leaves["train.milestones"] == [280]
+    assert leaves["train.milestones"] == [270]
     again: dict = {}
     for key, value in leaves.items():
         tree = value
@@ -214,3 +217,13 @@ def test_merging_with_nothing_or_itself_changes_nothing(tree):
 
 def test_an_override_is_a_tree():
     assert parse_override("a.b.c=[1, x]") == {"a": {"b": {"c": [1, "x"]}}}
+
+
+def test_no_setting_is_unused():
+    """A leaf of the tree that no code reads would be a switch that does nothing."""
+    root = Path(__file__).parents[3] / "core"
+    code = "\n".join(
+        path.read_text("utf-8") for path in root.rglob("*.py") if path.parent.name != "config"
+    )
+    names = {key.rsplit(".", 1)[-1] for key in flatten(Config())}
+    assert not [n for n in sorted(names) if not re.search(rf"(?<!\bre)(?<!torch)\.{n}\b", code)]
