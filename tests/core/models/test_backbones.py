@@ -406,7 +406,7 @@ def test_the_text_weights_are_checked_too(checkpoints, tmp_path):
 def test_layers_are_told_apart():
     encoder = load_image_encoder(ImageEncoderConfig(architecture="tiny", weights="seed"))
     one = ImageEncoder(encoder, (1, 2), 64, 32, 4)
-    other = ImageEncoder(encoder, (3, 4), 64, 32, 4)
+    other = ImageEncoder(encoder, (2, 3), 64, 32, 4)
     frames = torch.randint(0, 256, (1, 3, 64, 32), dtype=torch.uint8)
     assert one.channels == other.channels == 96
     assert not torch.allclose(one(frames), other(frames))
