@@ -17,7 +17,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="smaller input, rougher figures")
     chosen = parser.parse_args()
     module = importlib.import_module(f"benchmarks.{chosen.name.replace('-', '_')}")
-    result = module.measure(chosen.quick)
+    measured = module.measure(chosen.quick)
+    result = {**measured, "name": chosen.name, "what": measured["name"]}
     if chosen.json:
         print(json.dumps(result))
         return
