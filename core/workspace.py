@@ -35,3 +35,8 @@ class Workspace:
     def warmups(self) -> Path:
         """Folder of warmed-up decoders, one folder a warm-up."""
         return self.root / "warmups"
+
+    @property
+    def features(self) -> Path:
+        """Folder of stored features of frozen encoders."""
+        return self.root / "features"

@@ -10,6 +10,7 @@ import typer
 
 from core.version import __version__
 from lmgait_cli.ablate import ablate
+from lmgait_cli.cache_features import cache_features
 from lmgait_cli.cache_text import cache_text
 from lmgait_cli.config import config_app
 from lmgait_cli.cross_eval import cross_eval
@@ -57,6 +58,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     pretrain_decoder,
     train,
     cache_text,
+    cache_features,
     evaluate,
     cross_eval,
     embed,

@@ -129,6 +129,8 @@ class DataConfig(Node):
     sequences: Annotated[int, Field(ge=2)] = 8
     flip: Probability = 0.5
     workers: Annotated[int, Field(ge=0)] = 2
+    features: Literal["off", "float32", "float16"] = "off"
+    """Train on stored features of the frozen image encoder; made first where they are missing."""
 
 
 class OptimizerConfig(Node):
@@ -145,6 +147,8 @@ class OptimizerConfig(Node):
     """Iterations over which the rate rises linearly from a tenth; 0 in the paper."""
     clip_norm: NonNegative = 0.0
     """Largest gradient norm; 0 leaves gradients alone."""
+    accumulate: Positive = 1
+    """Batches whose gradients one iteration averages; triplets are formed inside each batch."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """``auto`` is fp16 on a GPU, fp32 on a CPU."""
     checkpoint_every: Positive = 1000

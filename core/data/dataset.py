@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from core.data.clips import consecutive_frames, spread_frames
 from core.data.sampler import ClipRequest
 from core.errors import DataError
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
+from core.storage.features import FeatureStore
 from core.storage.store import Store
 
 FrameChoice = Callable[[int, int, float], NDArray[np.int64]]
@@ -26,7 +28,9 @@ class ClipBatch:
     """Clips of equal length.
 
     Attributes:
-        frames: uint8 [B*T, 3, H, W], RGB.
+        frames: uint8 [B*T, 3, H, W], RGB; None with ``patches``.
+        patches: float [B*T, N, C], stored features of the frozen image encoder (of mirrored
+            frames where ``flips`` says so); None with ``frames``.
         silhouettes: uint8 [B*T, h, w], share of the foreground x 255.
         valid: bool [B*T], False where a frame has no usable silhouette.
         labels: int64 [B], class numbers.
@@ -34,7 +38,8 @@ class ClipBatch:
         sequences: int64 [B], numbers of the sequences in the store.
     """
 
-    frames: Tensor
+    frames: Tensor | None
+    patches: Tensor | None
     silhouettes: Tensor
     valid: Tensor
     labels: Tensor
@@ -43,22 +48,23 @@ class ClipBatch:
 
     def to(self, device: torch.device) -> ClipBatch:
         """The same batch on ``device``."""
+        fields = (getattr(self, name) for name in self.__slots__)
         return ClipBatch(
-            *(getattr(self, name).to(device, non_blocking=True) for name in self.__slots__)
+            *(None if f is None else f.to(device, non_blocking=True) for f in fields)  # type: ignore[arg-type]
         )
 
     def mirrored(self) -> ClipBatch:
-        """The batch with its flips carried out, on whatever device it is."""
+        """The batch with its flips carried out, on whatever device it is.
+
+        Stored features are those of mirrored frames already.
+        """
         each = len(self.valid) // len(self.labels)
         chosen = self.flips.repeat_interleave(each)
-        return ClipBatch(
-            torch.where(chosen[:, None, None, None], self.frames.flip(-1), self.frames),
-            torch.where(chosen[:, None, None], self.silhouettes.flip(-1), self.silhouettes),
-            self.valid,
-            self.labels,
-            self.flips,
-            self.sequences,
-        )
+        frames = self.frames
+        if frames is not None:
+            frames = torch.where(chosen[:, None, None, None], frames.flip(-1), frames)
+        flipped = torch.where(chosen[:, None, None], self.silhouettes.flip(-1), self.silhouettes)
+        return replace(self, frames=frames, silhouettes=flipped)
 
 
 class TrainingSequences(Dataset[ClipBatch]):
@@ -73,6 +79,7 @@ class TrainingSequences(Dataset[ClipBatch]):
         silhouette_size: (h, w) of the decoder's output.
         flip: Probability of a mirrored clip.
         ordered: Consecutive frames; else frames spread over the sequence (warm-up).
+        features: Read these in place of frames; they hold every sequence used here.
 
     Raises:
         DataError: the store holds no sequence of these subjects.
@@ -88,6 +95,7 @@ class TrainingSequences(Dataset[ClipBatch]):
         silhouette_size: tuple[int, int],
         flip: float,
         ordered: bool = True,
+        features: FeatureStore | None = None,
     ) -> None:
         present = {info.key.subject for info in store.sequences}
         self.subjects = tuple(s for s in subjects if s in present)
@@ -104,6 +112,7 @@ class TrainingSequences(Dataset[ClipBatch]):
         self._frames, self._flip = frames, flip
         self._frame_size = reduced_size(frame_size)
         self._silhouette_size = silhouette_size
+        self._features = features
         self._choose: FrameChoice = consecutive_frames if ordered else spread_frames
 
     def __len__(self) -> int:
@@ -113,23 +122,34 @@ class TrainingSequences(Dataset[ClipBatch]):
         """One clip as a batch of one."""
         index = self.indices[request.sequence]
         total = self.store.sequences[index].frames
-        chosen = self._choose(total, self._frames, request.start)
-        clip = self.store.read(index, chosen.tolist())
+        chosen = self._choose(total, self._frames, request.start).tolist()
+        flip = request.flip < self._flip
+        frames = patches = None
+        if self._features is None:
+            clip = self.store.read(index, chosen)
+            masks, valid = clip.silhouettes, clip.valid
+            frames = to_tensor(clip.rgb, self._frame_size)
+        else:
+            masks, valid = self.store.read_silhouettes(index, chosen)
+            patches = torch.from_numpy(self._features.read(index, chosen, mirrored=flip))
         return ClipBatch(
-            to_tensor(clip.rgb, self._frame_size),
-            torch.from_numpy(shrink(clip.silhouettes.view(np.uint8) * 255, self._silhouette_size)),
-            torch.from_numpy(clip.valid),
+            frames,
+            patches,
+            torch.from_numpy(shrink(masks.view(np.uint8) * 255, self._silhouette_size)),
+            torch.from_numpy(valid),
             torch.tensor([self.labels[request.sequence]]),
-            torch.tensor([request.flip < self._flip]),
+            torch.tensor([flip]),
             torch.tensor([index]),
         )
 
 
 def collate(clips: Sequence[ClipBatch]) -> ClipBatch:
     """Join batches of one."""
-    return ClipBatch(
-        *(torch.cat([getattr(clip, name) for clip in clips]) for name in ClipBatch.__slots__)
-    )
+    joined: dict[str, Any] = {}
+    for name in ClipBatch.__slots__:
+        parts = [getattr(clip, name) for clip in clips]
+        joined[name] = None if parts[0] is None else torch.cat(parts)
+    return ClipBatch(**joined)
 
 
 class _Requests(Sampler[list[ClipRequest]]):

@@ -96,8 +96,7 @@ class LMGait(nn.Module):
         """
         if self.neck is None:
             raise RuntimeError("a model without a classifier cannot train")
-        if patches is None:
-            patches = self.image(cast(Tensor, frames))
+        patches = self.image(cast(Tensor, frames)) if patches is None else patches.float()
         silhouettes, maps, mask = self.represent(patches, self.text_features())
         embedding = self.recognise(maps * mask, clips)
         return TrainingOutput(embedding, self.neck(embedding), silhouettes, maps)

@@ -159,18 +159,33 @@ class ShardReader:
         """
         total = sum(end - first for first, end in runs)
         rgb = np.empty((total, *FRAME_SHAPE), np.uint8)
+        place = 0
+        with self._explained(sequence):
+            for first, end in runs:
+                self._codec.read(first, rgb[place : place + end - first])
+                place += end - first
+        return SequenceFrames(rgb, *self.read_silhouettes(runs, sequence))
+
+    def read_silhouettes(
+        self, runs: Sequence[tuple[int, int]], sequence: SequenceKey
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Read the silhouettes alone (arguments and errors as :meth:`read`).
+
+        Returns:
+            Silhouettes bool [T, 256, 128], and which of them are usable, bool [T].
+        """
+        total = sum(end - first for first, end in runs)
         packed = np.empty((total, MASK_BYTES), np.uint8)
         place = 0
         with self._explained(sequence):
             for first, end in runs:
                 rows = np.s_[place : place + end - first]
-                self._codec.read(first, rgb[rows])
                 self._masks.read_direct(packed, np.s_[first:end], rows)
                 place += end - first
         masks = np.unpackbits(packed, axis=1).view(np.bool_)
         shape = (total, FRAME_HEIGHT, FRAME_WIDTH)
         valid = np.concatenate([self._valid[first:end] for first, end in runs] or [self._valid[:0]])
-        return SequenceFrames(rgb, masks.reshape(shape), valid)
+        return masks.reshape(shape), valid
 
     @contextmanager
     def _explained(self, sequence: SequenceKey | None) -> Iterator[None]:

@@ -10,6 +10,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from core.errors import StoreError
 from core.records import SequenceFrames, SequenceInfo, SequenceKey
 from core.storage.layout import (
@@ -109,17 +112,38 @@ class Store:
             IndexError: there is no such sequence or frame.
             StoreError: the shard is missing or damaged.
         """
+        reader, runs, order, key = self._wanted(index, frames)
+        found = reader.read(runs, key)
+        if order is None:
+            return found
+        return SequenceFrames(found.rgb[order], found.silhouettes[order], found.valid[order])
+
+    def read_silhouettes(
+        self, index: int, frames: slice | Sequence[int] | None = None
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Read silhouettes without their frames (arguments and errors as :meth:`read`).
+
+        Returns:
+            Silhouettes bool [T, 256, 128], and which of them are usable, bool [T].
+        """
+        reader, runs, order, key = self._wanted(index, frames)
+        masks, valid = reader.read_silhouettes(runs, key)
+        return (masks, valid) if order is None else (masks[order], valid[order])
+
+    def _wanted(
+        self, index: int, frames: slice | Sequence[int] | None
+    ) -> tuple[ShardReader, list[tuple[int, int]], list[int] | None, SequenceKey]:
+        """Where frames are: reader, runs in its shard, and their order (None: as they lie)."""
         info = self.sequences[index]
         shard, start = self._places[index]
         wanted = _wanted(frames, info.frames)
         runs = _runs(wanted)
+        order = None
+        if sum(end - first for first, end in runs) != len(wanted) or not _in_order(wanted):
+            place = {frame: position for position, frame in enumerate(sorted(set(wanted)))}
+            order = [place[frame] for frame in wanted]
         moved = [(start + first, start + end) for first, end in runs]
-        found = self._reader(shard).read(moved, info.key)
-        return (
-            found
-            if sum(end - first for first, end in runs) == len(wanted) and (_in_order(wanted))
-            else _arranged(found, wanted)
-        )
+        return self._reader(shard), moved, order, info.key
 
     def close(self) -> None:
         """Close all files; they open again when needed."""
@@ -177,12 +201,6 @@ def _runs(wanted: Sequence[int]) -> list[tuple[int, int]]:
         else:
             runs.append((frame, frame + 1))
     return runs
-
-
-def _arranged(found: SequenceFrames, wanted: Sequence[int]) -> SequenceFrames:
-    place = {frame: position for position, frame in enumerate(sorted(set(wanted)))}
-    order = [place[frame] for frame in wanted]
-    return SequenceFrames(found.rgb[order], found.silhouettes[order], found.valid[order])
 
 
 def _not_there(path: Path) -> StoreError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,8 @@ class Job:
         name: Shown beside the progress.
         module: Holds every trained parameter.
         losses: From the (wrapped) module and a batch to its losses.
-        batches: From a start step to the batches from there on.
+        batches: From the number of a batch to the batches from there on; an iteration takes
+            ``config.accumulate`` of them.
         config: Optimiser and steps.
         checkpoints: Where to save.
         kept: From the module's tensors to those that a checkpoint holds.
@@ -87,12 +89,15 @@ def run_job(
             progress.task(job.name, job.config.iterations - start, "it") as task,
         ):
             meter = _Meter()
-            for step, batch in enumerate(job.batches(start), start=start):
+            each = job.config.accumulate
+            for number, batch in enumerate(job.batches(start * each), start=start * each):
+                done, rest = divmod(number + 1, each)
                 meter.waited()
-                runner.step(step, batch)
-                meter.computed()
+                runner.step(number // each, batch, last=rest == 0)
+                meter.computed(rest == 0)
+                if rest:
+                    continue
                 task.advance()
-                done = step + 1
                 stopped = anywhere(engine, bool(stop))
                 if done % job.config.log_every == 0 or done == job.config.iterations:
                     numbers = runner.finite() | meter.take()
@@ -126,7 +131,7 @@ def run_job(
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A step whose losses nobody has looked at: its number, its sequences, its losses."""
+    """A batch whose losses nobody has looked at: its iteration, its sequences, its losses."""
 
     step: int
     sequences: Tensor
@@ -145,33 +150,45 @@ class _Runner:
         self._unchecked: list[_Step] = []
         self._last: dict[str, float] = {}
 
-    def step(self, step: int, batch: ClipBatch) -> None:
-        """One optimiser step; nothing waits for the device (:meth:`finite` reads the losses)."""
+    def step(self, step: int, batch: ClipBatch, *, last: bool = True) -> None:
+        """Gradients of one batch and, after the ``last`` of an iteration, the optimiser's step.
+
+        Nothing waits for the device (:meth:`finite` reads the losses).
+        """
         job = self.job
-        set_rate(self.optimizer, learning_rate(job.config, step))
         self.module.train()
         on_device = batch.to(self.engine.device).mirrored()
-        with self.engine.autocast():
-            losses = job.losses(self.module, on_device)
-        self.engine.backward(losses.total)
-        if job.config.clip_norm:
-            self.engine.clip_grad_norm_(self.parameters, job.config.clip_norm)
-        self.wrapped.step()
-        self.wrapped.zero_grad(set_to_none=True)
+        # Processes exchange gradients once an iteration.
+        with nullcontext() if last else self.engine.no_sync(self.module):
+            with self.engine.autocast():
+                losses = job.losses(self.module, on_device)
+            self.engine.backward(losses.total / job.config.accumulate)
+        if last:
+            set_rate(self.optimizer, learning_rate(job.config, step))
+            if job.config.clip_norm:
+                self.engine.clip_grad_norm_(self.parameters, job.config.clip_norm)
+            self.wrapped.step()
+            self.wrapped.zero_grad(set_to_none=True)
         values = {"loss": losses.total.detach()} | {k: v.detach() for k, v in losses.parts.items()}
         self._unchecked.append(_Step(step, batch.sequences, values))
 
     def finite(self) -> dict[str, float]:
-        """The last step's losses as numbers, after a look at all steps since the last look.
+        """The last iteration's mean losses, after a look at all batches since the last look.
 
         Raises:
             TrainingError: one of them is not finite; the first such step's sequences are named.
         """
         culprit: tuple[_Step, list[str]] | None = None
+        sums: dict[str, float] = {}
+        mean_of = -1
         for taken in self._unchecked:
             values = torch.stack([value.float() for value in taken.values.values()]).tolist()
-            self._last = dict(zip(taken.values, values, strict=True))
-            broken = [name for name, value in self._last.items() if not math.isfinite(value)]
+            found = dict(zip(taken.values, values, strict=True))
+            if taken.step != mean_of:
+                sums, mean_of = dict.fromkeys(found, 0.0), taken.step
+            sums = {name: sums[name] + value for name, value in found.items()}
+            self._last = {n: value / self.job.config.accumulate for n, value in sums.items()}
+            broken = [name for name, value in found.items() if not math.isfinite(value)]
             if broken:
                 culprit = (taken, broken)
                 break
@@ -252,10 +269,10 @@ class _Meter:
             self._total += now - self._last
         self._last = now
 
-    def computed(self) -> None:
+    def computed(self, whole: bool = True) -> None:
         now = time.perf_counter()
         self._total += now - self._last
-        self._last, self._count, self.steps = now, self._count + 1, self.steps + 1
+        self._last, self._count, self.steps = now, self._count + whole, self.steps + 1
 
     def wrote(self) -> None:
         now = time.perf_counter()

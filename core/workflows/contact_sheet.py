@@ -18,6 +18,7 @@ from core.models.representation import foreground
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
 from core.storage.store import Store
 from core.workflows.models import LoadedModel
+from core.workflows.pictures import word_attention
 
 Picture = NDArray[np.uint8]
 _COLUMNS = ("frame", "true silhouette", "predicted", "text attention", "embedding strips")
@@ -85,13 +86,8 @@ def _predict(loaded: LoadedModel, rgb: NDArray[np.uint8]) -> tuple[Tensor, Tenso
     patches = image(frames)
     text = model.text_features()
     mask = _full(foreground(model.represent(patches, text)[0]))
-    weights = model.attention_maps(patches)
-    if weights is None:
-        return mask, None
-    # Begin and end of text carry no word; the rest says where the sentence looks.
-    looked = weights[..., 1:-1].amax(-1).unflatten(1, image.grid)[:, None]
-    low, high = looked.amin(dim=(1, 2, 3), keepdim=True), looked.amax(dim=(1, 2, 3), keepdim=True)
-    return mask, _full((looked - low) / (high - low).clamp(min=1e-9))
+    looked = word_attention(model, patches)
+    return mask, None if looked is None else _full(looked[:, None])
 
 
 def _full(maps: Tensor) -> Tensor:

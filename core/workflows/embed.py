@@ -12,6 +12,7 @@ from accelerate.utils import gather_object
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from core.config import Config
 from core.data.dataset import reduced_size, to_tensor
 from core.progress import Progress
 from core.records import EmbeddingSet
@@ -92,18 +93,25 @@ def embed_sequences(
 def _by_sequence(
     loaded: LoadedModel, store: Store, indices: Sequence[int]
 ) -> Iterator[tuple[int, Iterator[Tensor]]]:
-    config = loaded.config
+    for index, group in groupby(
+        sequence_chunks(loaded.config, store, indices), key=lambda item: int(item[0])
+    ):
+        yield index, (chunk for _, chunk in group)
+
+
+def sequence_chunks(
+    config: Config, store: Store, indices: Sequence[int]
+) -> Iterator[tuple[int, Tensor]]:
+    """Number of the sequence and frames uint8 [t, 3, H, W] of each chunk, in order, read ahead."""
     image = config.model.image
     data = SequenceChunks(
         store, indices, config.evaluate.frames_per_chunk, (image.height, image.width)
     )
     workers = min(config.data.workers, len(data))
-    loader = DataLoader(
+    yield from DataLoader(
         data,
         batch_size=None,
         shuffle=False,
         num_workers=workers,
         multiprocessing_context="spawn" if workers else None,
     )
-    for index, group in groupby(loader, key=lambda item: int(item[0])):
-        yield index, (chunk for _, chunk in group)

@@ -2,34 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from core.data.dataset import ClipBatch
+from core.models.lmgait import LMGait
 from core.models.representation import foreground
 
 SHOWN = 8
 
 
-@torch.no_grad()
-def silhouette_rows(batch: ClipBatch, predict: Callable[[Tensor], Tensor]) -> Mapping[str, Tensor]:
-    """Three rows of pictures: frames, true silhouettes, predicted ones.
+def word_attention(model: LMGait, patches: Tensor) -> Tensor | None:
+    """Where the sentence looks: the strongest attention of any word, each frame from 0 to 1.
 
     Args:
-        batch: On the device.
-        predict: From frames uint8 [n, 3, H, W] to silhouette logits [n, 2, h, w].
+        model: The model.
+        patches: float [n, N, C].
 
     Returns:
-        ``silhouettes``: float [3, height, width] in [0, 1].
+        float [n, rows, columns]; None without text.
     """
-    frames = batch.frames[:SHOWN]
-    mask = foreground(predict(frames).float())
-    size = frames.shape[-2:]
-    true = batch.silhouettes[: len(frames), None].float() / 255
-    parts = [frames.float() / 255] + [
-        F.interpolate(part, size).expand(-1, 3, -1, -1) for part in (true, mask)
-    ]
-    return {"silhouettes": torch.cat([torch.cat(list(part), dim=-1) for part in parts], 1).cpu()}
+    weights = model.attention_maps(patches)
+    if weights is None:
+        return None
+    # Begin and end of text carry no word.
+    looked = weights[..., 1:-1].amax(-1).unflatten(1, model.image.grid)
+    low, high = looked.amin(dim=(1, 2), keepdim=True), looked.amax(dim=(1, 2), keepdim=True)
+    return cast(Tensor, (looked - low) / (high - low).clamp(min=1e-9))
+
+
+def few(batch: ClipBatch) -> ClipBatch:
+    """The first frames of the batch, flipped as in training, enough for a row of pictures."""
+    whole = batch.mirrored()
+    return ClipBatch(
+        None if whole.frames is None else whole.frames[:SHOWN],
+        None if whole.patches is None else whole.patches[:SHOWN].float(),
+        whole.silhouettes[:SHOWN],
+        whole.valid[:SHOWN],
+        whole.labels,
+        whole.flips,
+        whole.sequences,
+    )
+
+
+def picture_rows(
+    batch: ClipBatch, logits: Tensor, attention: Tensor | None = None
+) -> Mapping[str, Tensor]:
+    """Rows of pictures: frames (where there are any), true and predicted silhouettes, attention.
+
+    Args:
+        batch: The frames that were looked at, on the device (see :func:`few`).
+        logits: Silhouette logits [n, 2, h, w].
+        attention: float [n, rows, columns] in [0, 1], if there is text.
+
+    Returns:
+        ``silhouettes`` and, with attention, ``attention``: float [3, height, width] in [0, 1].
+    """
+    frames, true = batch.frames, batch.silhouettes[:, None].float() / 255
+    size = true.shape[-2:] if frames is None else frames.shape[-2:]
+    above = [] if frames is None else [frames.float() / 255]
+    rows = {"silhouettes": [*above, _grey(true, size), _grey(foreground(logits.float()), size)]}
+    if attention is not None:
+        rows["attention"] = [*above, _grey(attention[:, None].float(), size)]
+    return {name: torch.cat([torch.cat(list(r), dim=-1) for r in found], 1).cpu()
+            for name, found in rows.items()}  # fmt: skip
+
+
+def _grey(maps: Tensor, size: tuple[int, ...]) -> Tensor:
+    return F.interpolate(maps, size).expand(-1, 3, -1, -1)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
@@ -26,13 +27,15 @@ from core.models.weights import (
 )
 from core.progress import Progress
 from core.records import Losses
+from core.storage.features import FeatureStore
 from core.storage.store import Store
 from core.training.checkpoint import load_strictly, load_tensors
 from core.training.engine import decide, held, make_engine
 from core.training.loop import Job, run_job
 from core.training.observers import JsonLines, Observer, TensorBoard
 from core.version import __version__
-from core.workflows.pictures import silhouette_rows
+from core.workflows.features import make_features, plan_features
+from core.workflows.pictures import few, picture_rows, word_attention
 from core.workflows.runs import Run, create_run, digest, list_runs
 from core.workflows.stores import open_store, with_frames
 from core.workflows.warmup import find_warmup, pretrain_decoder
@@ -131,12 +134,15 @@ def train(
         f"output in {run.folder}"
     )
     with held(engine, run.locked):
-        start = _run(run, warmup, store, manifest, config, engine, progress)
+        start = _run(workspace, run, warmup, store, manifest, config, engine, progress)
     return TrainResult(run, config.train.iterations - start)
 
 
 def training_sequences(
-    store: Store, manifest: DatasetManifest, config: Config
+    store: Store,
+    manifest: DatasetManifest,
+    config: Config,
+    features: FeatureStore | None = None,
 ) -> TrainingSequences:
     """The clips that a training draws from (sizes follow the configuration)."""
     from core.models.backbones.sizes import CLIP_VISION, DINOV2, size_of
@@ -153,10 +159,12 @@ def training_sequences(
         frame_size=(image.height, image.width),
         silhouette_size=(rows * part.upsample, columns * part.upsample),
         flip=config.data.flip,
+        features=features,
     )
 
 
 def _run(
+    workspace: Workspace,
     run: Run,
     warmup: Run,
     store: Store,
@@ -168,6 +176,10 @@ def _run(
     data = training_sequences(store, manifest, config)
     model = build_lmgait(config.model, classes=len(data.subjects), seed=config.seed)
     load_warmup(model, warmup)
+    if config.data.features != "off":
+        plan = plan_features(workspace, store, manifest, config, model.image)
+        features = make_features(plan, store, model.image, config, engine, progress)
+        data = training_sequences(store, manifest, config, features)
     if config.train.compile:
         model.compile()
     text = TextFingerprint(model)
@@ -178,13 +190,13 @@ def _run(
     def batches(start: int) -> Iterator[ClipBatch]:
         requests = (
             list(share_of(sampler.batch(step), engine.process_index, engine.num_processes))
-            for step in range(start, config.train.iterations)
+            for step in range(start, config.train.iterations * config.train.accumulate)
         )
         pin = engine.device.type == "cuda"
         return load_batches(data, requests, workers=config.data.workers, pin=pin)
 
     def losses(module: nn.Module, batch: ClipBatch) -> Losses:
-        output = module(batch.frames, None, len(batch.labels))
+        output = module(batch.frames, batch.patches, len(batch.labels))
         return total_loss(
             config.losses,
             embedding=output.embedding,
@@ -203,8 +215,12 @@ def _run(
             TensorBoard(run.folder / "tensorboard", start),
         ]
 
-    def predict(frames: Tensor) -> Tensor:
-        return model.represent(model.image(frames), model.text_features())[0]
+    def pictures(batch: ClipBatch) -> Mapping[str, Tensor]:
+        shown = few(batch.to(engine.device))
+        with torch.no_grad():
+            patches = model.image(shown.frames) if shown.patches is None else shown.patches
+            logits = model.represent(patches, model.text_features())[0]
+            return picture_rows(shown, logits, word_attention(model, patches))
 
     job = Job(
         name="Training",
@@ -217,7 +233,7 @@ def _run(
         optional=absent_prefixes(config.model),
         header=_Header(config, manifest, store, data.subjects, model, text),
         describe=lambda numbers: [str(store.sequences[i].key) for i in numbers],
-        pictures=lambda batch: silhouette_rows(batch.to(engine.device), predict),
+        pictures=pictures,
     )
     return run_job(job, engine, observers, progress)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
@@ -26,7 +27,8 @@ from core.storage.store import Store
 from core.training.engine import decide, held, make_engine
 from core.training.loop import Job, run_job
 from core.training.observers import JsonLines, Observer, TensorBoard
-from core.workflows.pictures import silhouette_rows
+from core.workflows.features import make_features, plan_features
+from core.workflows.pictures import few, picture_rows
 from core.workflows.runs import Run, create_run, digest, list_runs
 from core.workflows.stores import open_store
 from core.workspace import Workspace
@@ -52,12 +54,19 @@ class WarmupModel(nn.Module):
         if train_encoder:
             thaw(self.image)
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Silhouette logits float [n, 2, h, w] of frames uint8 [n, 3, H, W]."""
+    def forward(self, frames: Tensor | None, patches: Tensor | None) -> Tensor:
+        """Silhouette logits float [n, 2, h, w].
+
+        Args:
+            frames: uint8 [n, 3, H, W]; or None with ``patches``.
+            patches: float [n, N, C], features of the frozen encoder from a store; or None.
+        """
         if self.train_encoder:
-            patches = self.image.features(self.image.prepare(frames))
+            patches = self.image.features(self.image.prepare(cast(Tensor, frames)))
+        elif patches is None:
+            patches = self.image(cast(Tensor, frames))
         else:
-            patches = self.image(frames)
+            patches = patches.float()
         return cast(Tensor, self.decoder(patches))
 
 
@@ -104,7 +113,7 @@ def pretrain_decoder(
         return WarmupResult(run, 0)
     progress.say(f"Warm-up {run.name} on {manifest.title} ({store.path}); output in {run.folder}")
     with held(engine, run.locked):
-        start = _run(run, store, manifest, config, engine, progress)
+        start = _run(workspace, run, store, manifest, config, engine, progress)
     return WarmupResult(run, config.warmup.iterations - start)
 
 
@@ -118,9 +127,15 @@ def warmup_key(config: Config, store: Store) -> str:
             "decoder": [part.decoder_width, part.upsample],
             "warmup": config.warmup.model_dump(exclude={"keep", "log_every", "checkpoint_every"}),
             "flip": config.data.flip,
+            "encoding": None if config.warmup.image_encoder else _encoding(config),
             "store": store.fingerprint,
         }
     )
+
+
+def _encoding(config: Config) -> list[Any]:
+    """What changes a frozen encoder's features without changing its weights."""
+    return [config.model.image.skip_padding, config.data.features]
 
 
 def find_warmup(workspace: Workspace, config: Config, store: Store) -> Run | None:
@@ -132,6 +147,7 @@ def find_warmup(workspace: Workspace, config: Config, store: Store) -> Run | Non
 
 
 def _run(
+    workspace: Workspace,
     run: Run,
     store: Store,
     manifest: DatasetManifest,
@@ -145,6 +161,10 @@ def _run(
         decoder = build_decoder(config.model, image)
     model = WarmupModel(image, decoder, settings.image_encoder)
     scale = config.model.representation.upsample
+    features = None
+    if config.data.features != "off" and not settings.image_encoder:
+        plan = plan_features(workspace, store, manifest, config, image)
+        features = make_features(plan, store, image, config, engine, progress)
     data = TrainingSequences(
         store,
         manifest.subjects.train,
@@ -153,6 +173,7 @@ def _run(
         silhouette_size=(image.grid[0] * scale, image.grid[1] * scale),
         flip=config.data.flip,
         ordered=False,
+        features=features,
     )
 
     def batches(start: int) -> Iterator[ClipBatch]:
@@ -164,16 +185,21 @@ def _run(
                     engine.num_processes,
                 )
             )
-            for step in range(start, settings.iterations)
+            for step in range(start, settings.iterations * settings.accumulate)
         )
         pin = engine.device.type == "cuda"
         return load_batches(data, requests, workers=config.data.workers, pin=pin)
 
     def losses(module: nn.Module, batch: ClipBatch) -> Losses:
-        logits = module(batch.frames)
+        logits = module(batch.frames, batch.patches)
         own = silhouette_loss(logits.float(), batch.silhouettes.float() / 255, batch.valid)
         loss = own * weight_of(batch.valid.sum())
         return Losses(loss, {"silhouette": loss})
+
+    def pictures(batch: ClipBatch) -> Mapping[str, Tensor]:
+        shown = few(batch.to(engine.device))
+        with torch.no_grad():
+            return picture_rows(shown, model(shown.frames, shown.patches))
 
     def observers(start: int) -> Sequence[Observer]:
         return [
@@ -202,6 +228,6 @@ def _run(
         optional=() if settings.image_encoder else (IMAGE_PREFIX,),
         header=header,
         describe=lambda numbers: [str(store.sequences[i].key) for i in numbers],
-        pictures=lambda batch: silhouette_rows(batch.to(engine.device), model),
+        pictures=pictures,
     )
     return run_job(job, engine, observers, progress)

@@ -45,6 +45,7 @@ def batch_of(step):
     random = torch.Generator().manual_seed(step)
     return ClipBatch(
         frames=torch.randint(0, 256, (4, 1, 2, 2), dtype=torch.uint8, generator=random),
+        patches=None,
         silhouettes=torch.zeros(4, 1, 1, dtype=torch.uint8),
         valid=torch.ones(4, dtype=torch.bool),
         labels=torch.arange(4),
@@ -102,7 +103,9 @@ def job_in(folder, broken=None, **changes):
         name="Training",
         module=module,
         losses=losses,
-        batches=lambda start: (batch_of(step) for step in range(start, config.iterations)),
+        batches=lambda start: (
+            batch_of(step) for step in range(start, config.iterations * config.accumulate)
+        ),
         config=config,
         checkpoints=CheckpointFolder(folder / "checkpoints", config.keep),
         kept=lambda state: {n: v for n, v in state.items() if not n.startswith("frozen.")},
@@ -337,3 +340,67 @@ def test_gradients_are_clipped(tmp_path):
     run(clipped)
     moved = [(v - before[n]).abs().max() for n, v in clipped.module.named_parameters()]
     assert max(moved) < 1e-4
+
+
+class Plain(nn.Module):
+    """No batch statistics: two half batches have the whole batch's mean gradient."""
+
+    def __init__(self):
+        super().__init__()
+        self.lower = nn.Linear(4, 1)
+        self.frozen = nn.Linear(2, 2).requires_grad_(False)
+
+    def forward(self, values):
+        return self.lower(values)
+
+
+def halves(step):
+    whole = batch_of(step)
+    for part in (slice(0, 2), slice(2, 4)):
+        yield replace(
+            whole,
+            **{
+                n: getattr(whole, n)[part] for n in whole.__slots__ if getattr(whole, n) is not None
+            },
+        )
+
+
+def test_accumulated_halves_step_as_the_whole_batch(tmp_path):
+    def plain(folder, batches, **changes):
+        job = job_in(folder, **changes)
+        torch.manual_seed(3)
+        module = Plain()
+
+        def losses(wrapped, batch):
+            value = wrapped(batch.frames.flatten(1).float() / 255).square().mean()
+            return Losses(value, {"square": value})
+
+        return replace(job, module=module, losses=losses, batches=batches)
+
+    lines = JsonLines(tmp_path / "whole.jsonl", 0)
+    run(plain(tmp_path / "whole", lambda start: map(batch_of, range(start, STEPS))),
+        None, lambda start: [lines])  # fmt: skip
+    parts = [half for step in range(STEPS) for half in halves(step)]
+    other = JsonLines(tmp_path / "halves.jsonl", 0)
+    run(plain(tmp_path / "halves", lambda start: parts[start:], accumulate=2), None,
+        lambda start: [other])  # fmt: skip
+    one, two = weights(tmp_path / "whole"), weights(tmp_path / "halves")
+    assert all(torch.allclose(one[n], two[n], atol=1e-6) for n in one)
+    for first, second in zip(
+        *(
+            [json.loads(line) for line in (tmp_path / f"{n}.jsonl").read_text().splitlines()]
+            for n in ("whole", "halves")
+        ),
+        strict=True,
+    ):
+        assert first["step"] == second["step"]
+        assert first["loss"] == pytest.approx(second["loss"], abs=1e-6)  # the mean of both halves
+
+
+@pytest.mark.parametrize("after", [1, 6, 11])
+def test_accumulation_resumes_exactly(tmp_path, after):
+    run(job_in(tmp_path / "whole", accumulate=3))
+    with pytest.raises(Interruption):
+        run(job_in(tmp_path / "cut", accumulate=3), Stop(after, crash))
+    run(job_in(tmp_path / "cut", accumulate=3))
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))

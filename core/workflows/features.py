@@ -1,0 +1,188 @@
+"""Features of the frozen image encoder of all training sequences, on disk.
+
+Training with ``data.features=float32`` reads them in place of frames and makes them where they are
+missing. They pay where the encoder is the larger part of a step, and for many runs over one
+dataset.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from core.config import Config
+from core.errors import OutputError
+from core.locks import writing
+from core.manifests.schema import DatasetManifest
+from core.models.backbones.image import ImageEncoder
+from core.models.weights import module_fingerprint
+from core.progress import Progress
+from core.storage.features import (
+    INFO_NAME,
+    MIRRORED,
+    PLAIN,
+    Features,
+    FeaturesInfo,
+    FeatureStore,
+    FloatName,
+    cut_parts,
+    frame_bytes,
+    part_name,
+    write_info,
+    write_part,
+)
+from core.storage.store import Store
+from core.training.engine import decide, held
+from core.workflows.embed import sequence_chunks
+from core.workflows.runs import digest
+from core.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturesPlan:
+    """Features that are to be made, or are there already.
+
+    Attributes:
+        path: Their folder; its name follows from all that decides their content.
+        info: What they hold.
+        free: Free bytes of the disk.
+    """
+
+    path: Path
+    info: FeaturesInfo
+    free: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether they are there already."""
+        return (self.path / INFO_NAME).is_file()
+
+    def size(self) -> str:
+        """How much it is, in one line."""
+        info = self.info
+        sequences = sum(len(part) for part in info.parts)
+        both = " and their mirror images" if info.mirrored else ""
+        return (
+            f"Features of {sequences:,} sequences, {info.frames:,} frames{both}, "
+            f"{info.tokens} x {info.channels} {info.dtype} each: {info.bytes / 1e9:,.2f} GB "
+            f"({self.free / 1e9:,.0f} GB free)"
+        )
+
+
+def plan_features(
+    workspace: Workspace,
+    store: Store,
+    manifest: DatasetManifest,
+    config: Config,
+    image: ImageEncoder,
+) -> FeaturesPlan:
+    """What the features of a training's sequences are, how large, and where; writes nothing."""
+    settings = config.model.image
+    encoder = digest(
+        {
+            "weights": module_fingerprint(image.encoder),
+            "family": settings.family,
+            "layers": image.layers,
+            "size": [image.height, image.width],
+            "skip_padding": image.skip_padding,
+        }
+    )
+    mirrored, dtype = config.data.flip > 0, stored_type(config)
+    tokens = image.grid[0] * image.grid[1]
+    train = set(manifest.subjects.train)
+    used = [
+        (number, info.frames)
+        for number, info in enumerate(store.sequences)
+        if info.key.subject in train
+    ]
+    info = FeaturesInfo(
+        dtype=dtype,
+        dataset=manifest.name,
+        store=store.fingerprint,
+        encoder=encoder,
+        tokens=tokens,
+        channels=image.channels,
+        mirrored=mirrored,
+        parts=cut_parts(used, frame_bytes(tokens, image.channels, mirrored, dtype)),
+    )
+    name = f"{manifest.name}-{digest(info.model_dump(mode='json'))[:12]}"
+    path = workspace.features / name
+    there = next(folder for folder in (path, *path.parents) if folder.is_dir())
+    return FeaturesPlan(path, info, shutil.disk_usage(there).free)
+
+
+def make_features(
+    plan: FeaturesPlan,
+    store: Store,
+    image: ImageEncoder,
+    config: Config,
+    engine: Accelerator,
+    progress: Progress,
+) -> FeatureStore:
+    """Open the features of ``plan``; what is missing of them is made first, shared by processes.
+
+    Raises:
+        StoreError: the store or the features are damaged.
+        OutputError: the disk is full, too small, not writable, or another process writes them.
+    """
+    if plan.complete:
+        return FeatureStore.open(plan.path)
+    progress.say(f"{plan.size()}; output in {plan.path}")
+    numbers = [n for n in range(len(plan.info.parts)) if not (plan.path / part_name(n)).is_file()]
+    missing = sum(frames for n in numbers for _, frames in plan.info.parts[n])
+    need = missing * plan.info.bytes // max(plan.info.frames, 1)
+    if need > plan.free:
+        raise OutputError(
+            f"The features need {need / 1e9:,.1f} GB, and {plan.free / 1e9:,.1f} GB are free",
+            where=plan.path,
+            next_step="Free some space, or train without them (--set data.features=off).",
+        )
+    decide(engine, lambda: plan.path.mkdir(parents=True, exist_ok=True))
+    with held(engine, lambda: writing(plan.path, what="feature store", inside=True)):
+        mine = numbers[engine.process_index :: engine.num_processes]
+        total = sum(frames for number in mine for _, frames in plan.info.parts[number])
+        image.to(engine.device)
+        with progress.task("Features", total, "frames") as task:
+            for number in mine:
+                part = plan.info.parts[number]
+                chunks = _encode(store, [i for i, _ in part], image, config, engine)
+                width = plan.info.tokens * plan.info.channels
+
+                def told(
+                    chunks: Iterator[Mapping[str, Features]] = chunks,
+                ) -> Iterator[Mapping[str, Features]]:
+                    for chunk in chunks:
+                        yield chunk
+                        task.advance(len(chunk[PLAIN]))
+
+                write_part(plan.path / part_name(number), told(), width)
+        engine.wait_for_everyone()
+        decide(engine, lambda: write_info(plan.path, plan.info))
+    return FeatureStore.open(plan.path)
+
+
+def _encode(
+    store: Store,
+    indices: Sequence[int],
+    image: ImageEncoder,
+    config: Config,
+    engine: Accelerator,
+) -> Iterator[Mapping[str, Features]]:
+    for _, frames in sequence_chunks(config, store, indices):
+        on_device = frames.to(engine.device)
+        with torch.inference_mode(), engine.autocast():
+            found = {PLAIN: image(on_device)}
+            if config.data.flip > 0:
+                found[MIRRORED] = image(on_device.flip(-1))
+        kind = getattr(torch, stored_type(config))
+        yield {name: f.flatten(1).to(kind).cpu().numpy() for name, f in found.items()}
+
+
+def stored_type(config: Config) -> FloatName:
+    """How features are stored: as configured, and exactly where nothing is configured."""
+    return "float32" if config.data.features == "off" else config.data.features
