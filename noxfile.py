@@ -11,7 +11,7 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests", "smoke"]
 
 PYTHON = sys.executable
-CODE = ("core", "lmgait_cli", "benchmarks", "tests", "noxfile.py")
+CODE = ("core", "lmgait_cli", "benchmarks", "tests", "examples", "noxfile.py")
 
 
 @nox.session

@@ -19,6 +19,7 @@ from lmgait_cli.demo import demo
 from lmgait_cli.embed import embed
 from lmgait_cli.evaluate import evaluate
 from lmgait_cli.exits import DEBUG_VARIABLE, explained
+from lmgait_cli.export import export
 from lmgait_cli.inspect import inspect
 from lmgait_cli.merge import merge
 from lmgait_cli.prepare import prepare
@@ -62,6 +63,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     evaluate,
     cross_eval,
     embed,
+    export,
     ablate,
     datasets,
     inspect,

@@ -1,0 +1,208 @@
+"""`lmgait export`: a run's inference graph as one file for ONNX Runtime or torch.export."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+import torch
+from torch.export import ExportedProgram
+
+from core.data.dataset import reduced_size
+from core.errors import LmgaitError, UsageError
+from core.files import whole_file
+from core.models.inference import InferenceGraph, PixelType, trace
+from core.progress import Progress
+from core.records import FRAME_HEIGHT, FRAME_WIDTH
+from core.version import __version__
+from core.workflows.models import LoadedModel, load_model
+from core.workflows.runs import Run, find_run
+from core.workspace import Workspace
+
+Format = Literal["onnx", "torch"]
+ENDINGS: Mapping[Format, str] = {"onnx": ".onnx", "torch": ".pt2"}
+METADATA = "lmgait.json"
+OPSET = 23  # has attention as one operator, which ONNX Runtime computes faster than its parts
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """An exported model.
+
+    Attributes:
+        run: What was exported.
+        path: The file.
+        format: ``onnx`` or ``torch``.
+        bytes: Its size.
+        difference: Largest absolute difference from PyTorch on random frames; None where ONNX
+            Runtime is not installed.
+        metadata: What the file says of itself.
+    """
+
+    run: Run
+    path: Path
+    format: Format
+    bytes: int
+    difference: float | None
+    metadata: Mapping[str, str]
+
+
+def export_run(
+    workspace: Workspace,
+    path: Path | None,
+    *,
+    run_name: str | None,
+    dataset: str | None,
+    format: Format = "onnx",
+    pixels: PixelType = "uint8",
+    progress: Progress,
+) -> ExportResult:
+    """Export the newest checkpoint of a run, with its text features inside.
+
+    Args:
+        workspace: Where runs live.
+        path: The file; None puts it beside the run's checkpoints.
+        run_name: Which run; None takes the newest (of ``dataset``).
+        dataset: What it was trained on.
+        format: ``onnx``, or ``torch`` for a ``torch.export`` program.
+        pixels: ``uint8``, or ``float32`` with the same values 0 to 255.
+        progress: Told of each step.
+
+    Raises:
+        UsageError: no such run, a file name of the other format, or ONNX is not installed.
+        CheckpointError, WeightsError, ConfigError: the model cannot be loaded or exported.
+        OutputError: the file cannot be written.
+    """
+    run = find_run(workspace.runs, name=run_name, dataset=dataset)
+    target = path or run.folder / f"{run.name}{ENDINGS[format]}"
+    check_target(target, format)
+    loaded = load_model(run, device=torch.device("cpu"))
+    size = (loaded.config.model.image.height, loaded.config.model.image.width)
+    graph = InferenceGraph(loaded.model, reduced_size(size))
+    told = describe(run, loaded, pixels)
+    with progress.task("Exporting", 1, "model") as task, hushed():
+        program = trace(graph, pixels)
+        with whole_file(target) as partial:
+            if format == "torch":
+                write_torch(program, partial, told)
+            else:
+                write_onnx(program, partial, told)
+            difference = compare(graph, program, partial, format, pixels)
+        task.advance()
+    return ExportResult(run, target, format, target.stat().st_size, difference, told)
+
+
+def check_target(path: Path, format: Format) -> None:
+    """Refuse what cannot work before any work is done (``UsageError``)."""
+    if path.suffix != ENDINGS[format]:
+        raise UsageError(f"A file of the format {format} ends in {ENDINGS[format]}", where=path)
+    if format == "onnx" and not (_installed("onnx") and _installed("onnxscript")):
+        raise UsageError(
+            "Exporting to ONNX needs the packages onnx and onnxscript",
+            next_step="Install them with: pip install 'lmgait[export]'",
+        )
+
+
+def describe(run: Run, loaded: LoadedModel, pixels: PixelType) -> dict[str, str]:
+    """What an exported file says of itself: plain strings."""
+    image, settings = loaded.model.image, loaded.config
+    mean, std = (
+        [round(float(value) / 255, 6) for value in cast(torch.Tensor, part).flatten()]
+        for part in (image.mean, image.std)
+    )
+    return {
+        "lmgait": __version__,
+        "run": run.name,
+        "dataset": run.dataset,
+        "iteration": str(loaded.header["step"]),
+        "text_fingerprint": str(loaded.header["text_fingerprint"]),
+        "prompt": settings.model.text.prompt if settings.model.fusion != "off" else "",
+        "input": f"frames: {pixels} RGB [batch, length, 3, {FRAME_HEIGHT}, {FRAME_WIDTH}], 0-255",
+        "output": "embedding: float32 [batch, channels, strips]",
+        "encoder_size": f"{image.height}x{image.width}",
+        "normalisation": f"inside: mean {mean}, std {std} of values 0-1",
+        "distance": f"{settings.evaluate.distance} per strip, mean over strips",
+    }
+
+
+def write_torch(program: ExportedProgram, path: Path, metadata: Mapping[str, str]) -> None:
+    """Write a program with its metadata as ``lmgait.json`` inside."""
+    with path.open("wb") as file:
+        extra = {METADATA: json.dumps(metadata, indent=2)}
+        torch.export.save(program, cast(io.BytesIO, file), extra_files=extra)
+
+
+def write_onnx(program: ExportedProgram, path: Path, metadata: Mapping[str, str]) -> None:
+    """Translate a program to ONNX and write it as one file with its metadata."""
+    made = torch.onnx.export(
+        program,
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=["frames"],
+        output_names=["embedding"],
+        verbose=False,
+    )
+    if made is None:
+        raise LmgaitError("PyTorch gave no ONNX model")
+    made.model.metadata_props.update(metadata)
+    made.save(str(path), external_data=False)
+
+
+def compare(
+    graph: InferenceGraph,
+    program: ExportedProgram,
+    path: Path,
+    format: Format,
+    pixels: PixelType,
+) -> float | None:
+    """Largest absolute difference of the exported model from ``LMGait.embed`` on random frames.
+
+    Raises:
+        LmgaitError: it is beyond the tolerance: a defect, so the file is not kept.
+    """
+    shape = (1, 7, 3, FRAME_HEIGHT, FRAME_WIDTH)
+    frames = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    given = frames if pixels == "uint8" else frames.astype(np.float32)
+    if format == "torch":
+        found = program.module()(torch.from_numpy(given)).numpy()
+    elif _installed("onnxruntime"):
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        found = session.run(None, {"frames": given})[0]
+    else:
+        return None
+    with torch.inference_mode():
+        wanted = graph.reference(torch.from_numpy(frames[0])).numpy()
+    difference = float(np.abs(found[0] - wanted).max())
+    if not difference <= TOLERANCE:
+        raise LmgaitError(f"The exported model differs from PyTorch by {difference:.2g}")
+    return difference
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Keep what the exporter says of its own parts and of packages that nobody needs to itself."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=FutureWarning, message=".*LeafSpec.*")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,65 @@
+"""`lmgait export`: a model for other programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from lmgait_cli.console import ConsoleProgress, out
+from lmgait_cli.options import DatasetOption, JsonOption, QuietOption, WorkspaceOption
+
+
+def export(
+    run_name: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="Which run; else the newest.")
+    ] = None,
+    format: Annotated[
+        Literal["onnx", "torch"], typer.Option("--format", help="onnx, or torch (torch.export).")
+    ] = "onnx",
+    path: Annotated[
+        Path | None,
+        typer.Option("--out", help="The file, .onnx or .pt2; else in the run's folder."),
+    ] = None,
+    pixels: Annotated[
+        Literal["uint8", "float32"],
+        typer.Option("--pixels", help="Type of the frames; float32 has 0 to 255 as well."),
+    ] = "uint8",
+    dataset: DatasetOption = None,
+    workspace: WorkspaceOption = None,
+    json_file: JsonOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Write a run's model as one file that needs neither lmgait nor a text encoder.
+
+    It takes RGB frames [batch, length, 3, 256, 128] of any batch and length and gives embeddings
+    [batch, channels, strips]; resizing, normalisation and the text's features are inside. ONNX
+    needs `pip install 'lmgait[export]'`.
+
+    Example: lmgait export --format onnx --out model.onnx
+    """
+    from core.workflows.export import export_run
+    from core.workspace import Workspace
+
+    done = export_run(
+        Workspace.find(workspace), path, run_name=run_name, dataset=dataset, format=format,
+        pixels=pixels, progress=ConsoleProgress(quiet),
+    )  # fmt: skip
+    checked = (
+        "not compared: onnxruntime is not installed"
+        if done.difference is None
+        else f"at most {done.difference:.1e} from PyTorch"
+    )
+    out.print(
+        f"{done.path}: {done.bytes / 2**20:.1f} MiB, run {done.run.name}, {checked}\n"
+        f"Takes {done.metadata['input']}\nGives {done.metadata['output']}",
+        markup=False, soft_wrap=True,
+    )  # fmt: skip
+    if json_file is not None:
+        from lmgait_cli.results import write_file
+
+        content = {"file": str(done.path), "format": done.format, "bytes": done.bytes,
+                   "difference": done.difference, "metadata": dict(done.metadata)}  # fmt: skip
+        write_file(json_file, json.dumps(content, indent=2) + "\n")
