@@ -2,21 +2,40 @@
 
 ``python -m benchmarks.padding`` measures frames whose outer columns are black (a third of a
 height-fit crop often is), with and without ``model.image.skip_padding``, side by side.
+
+``python -m benchmarks.padding WORKSPACE RUN`` tells what leaving it out changes for a trained
+model: its embeddings of the test subjects, and their Rank-1, by the same checkpoint both ways.
 """
 
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.encoder import FRAMES, frames, interleaved, paper_model
+from core.progress import SilentProgress
+from core.records import EmbeddingSet
+from core.storage.store import Store
+from core.training.engine import make_engine
+from core.workflows.embed import embed_sequences
+from core.workflows.evaluate import used_sequences
+from core.workflows.models import load_model
+from core.workflows.runs import find_run
+from core.workflows.score import score
+from core.workflows.stores import open_store
+from core.workspace import Workspace
 
 BLACK = 20  # columns of 128 on each side: 31 % of the frame
 
 
-def main() -> None:
-    """Print one JSON object: time with padding left out over time with all patches."""
+def speed() -> dict[str, Any]:
+    """Time with padding left out over time with all patches, at full size with random weights."""
     text = torch.randn(31, 1536)
     models = {}
     for skip in (True, False):
@@ -33,7 +52,61 @@ def main() -> None:
     pairs = zip(run(True), run(False), strict=True)
     cosine = min(torch.nn.functional.cosine_similarity(a, b, dim=0).min().item() for a, b in pairs)
     result = interleaved(lambda: run(True), lambda: run(False), 5)
-    print(json.dumps({"name": "padding", "least_cosine_of_a_strip": cosine, **result}))
+    return {"name": "padding", "least_cosine_of_a_strip": cosine, **result}
+
+
+def effect(workspace: Workspace, name: str) -> dict[str, Any]:
+    """What a trained model's embeddings and Rank-1 become when padding is left out."""
+    run = find_run(workspace.runs, name=name, dataset=None)
+    store, manifest = open_store(workspace, run.dataset)
+    indices = used_sequences(store, manifest)
+    engine = make_engine()
+    loaded = load_model(run, device=engine.device)
+    found: dict[bool, EmbeddingSet] = {}
+    for skip in (False, True):
+        loaded.model.image.skip_padding = skip
+        found[skip] = embed_sequences(
+            loaded, store, indices, engine, SilentProgress(), source=run.name
+        )
+    rank1 = {
+        "left out" if skip else "all patches": {
+            f"{protocol} {condition}": part.values["rank1"]
+            for protocol, result in score(found[skip], manifest).protocols.items()
+            for condition, part in result.conditions.items()
+        }
+        for skip in (False, True)
+    }
+    return {
+        "name": "padding",
+        "run": run.name,
+        "black_share_of_columns": black_columns(store, indices),
+        "median_cosine_of_a_strip": float(np.median(cosines(found[False], found[True]))),
+        "least_cosine_of_a_strip": float(cosines(found[False], found[True]).min()),
+        "rank1": rank1,
+    }
+
+
+def cosines(one: EmbeddingSet, other: EmbeddingSet) -> NDArray[np.float32]:
+    """Cosine of each strip of each sequence, float32 [n, P]."""
+    a, b = one.embeddings, other.embeddings
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return np.asarray((a * b).sum(1) / lengths, np.float32)
+
+
+def black_columns(store: Store, indices: list[int]) -> float:
+    """Share of the pixel columns of the middle frames that are black from top to bottom."""
+    black = [
+        (store.read(i, [store.sequences[i].frames // 2]).rgb.max(axis=(0, 1, 3)) == 0).mean()
+        for i in indices
+    ]
+    return float(np.mean(black))
+
+
+def main() -> None:
+    """Print one JSON object."""
+    given = sys.argv[1:]
+    result = effect(Workspace(Path(given[0])), given[1]) if given else speed()
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

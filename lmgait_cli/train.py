@@ -28,18 +28,18 @@ def train(
     settings: SetOption = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the run.")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Only go on with an unfinished run; else fail.")
+        bool, typer.Option("--resume", help="Only go on with a run that exists; else fail.")
     ] = False,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin anew even where a run could go on.")
+        bool, typer.Option("--fresh", help="Begin anew even where there is such a run.")
     ] = False,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Train LMGait on a prepared dataset.
 
-    An unfinished run of the same settings goes on where it stopped. The decoder's warm-up runs
-    first where it has not been done.
+    A run of the same settings goes on where it stopped, and is not repeated once it is complete.
+    The decoder's warm-up runs first where it has not been done.
 
     Example: lmgait train --dataset sustech1k --set train.iterations=40 --name trial
     """

@@ -178,6 +178,9 @@ def load_batches(
         # Spawned workers start clean: HDF5 and OpenCV do not survive a fork.
         multiprocessing_context="spawn" if workers else None,
         worker_init_fn=_quiet_worker if workers else None,
+        # The loader seeds its workers, which draw nothing, from a generator of its own: the global
+        # one stays where a checkpoint left it.
+        generator=torch.Generator(),
     )
     yield from loader
 

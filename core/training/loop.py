@@ -50,6 +50,7 @@ class Job:
         header: What each checkpoint tells of itself.
         describe: From sequence numbers to names, for messages.
         pictures: From a batch to pictures for the observers, at each checkpoint.
+        seed: Seed of torch's generators at the first iteration; checkpoints hold them from then on.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Job:
     header: Mapping[str, Any]
     describe: Callable[[Sequence[int]], list[str]]
     pictures: Callable[[ClipBatch], Mapping[str, Tensor]]
+    seed: int = 0
 
 
 def run_job(
@@ -240,6 +242,7 @@ class _Runner:
         """Load the newest checkpoint, if there is one; returns the steps already done."""
         newest = self.job.checkpoints.newest()
         if newest is None:
+            torch.manual_seed(self.job.seed)
             return 0
         module = self.engine.unwrap_model(self.module)
         weights = load_tensors(newest / "model.safetensors")

@@ -69,7 +69,7 @@ def demo(workspace: Workspace, *, seed: int, progress: Progress) -> DemoResult:
     prepare("casiab", home.root / "raw" / "casiab", home, progress=progress)
     prepare("sustech1k", home.root / "raw" / "sustech1k", home, progress=progress)
     config = resolve_config("tiny", overrides=[f"seed={seed}"])
-    done = train(home, "casiab", config, preset="tiny", reuse=True, progress=progress)
+    done = train(home, "casiab", config, preset="tiny", progress=progress)
     name = done.run.name
     cache_text(home, run_name=name, dataset=None, progress=progress)
     results = [

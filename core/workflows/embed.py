@@ -114,4 +114,5 @@ def sequence_chunks(
         shuffle=False,
         num_workers=workers,
         multiprocessing_context="spawn" if workers else None,
+        generator=torch.Generator(),
     )

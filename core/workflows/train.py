@@ -59,10 +59,11 @@ def train(
     name: str | None = None,
     fresh: bool = False,
     must_resume: bool = False,
-    reuse: bool = False,
     progress: Progress,
 ) -> TrainResult:
-    """Train a model, or go on with an unfinished training of the same settings.
+    """Train a model, or go on with a training of the same settings.
+
+    What is finished is returned: the same settings would only give the same weights again.
 
     Args:
         workspace: Where stores and runs live.
@@ -70,9 +71,8 @@ def train(
         config: Resolved configuration.
         preset: Name of its preset, for the run's name.
         name: Name of the run; None makes one.
-        fresh: Begin a new run even where an unfinished one could go on.
+        fresh: Begin a new run even where there is one of the same settings.
         must_resume: Refuse to begin a new run.
-        reuse: Return a finished run of the same settings instead of training another.
         progress: Told of choices and iterations.
 
     Raises:
@@ -88,12 +88,11 @@ def train(
 
     def choose() -> Run | None:
         run = None if fresh else _of_same_settings(workspace, key, name)
-        done = run is not None and run.done(config.train.iterations)
-        if run is not None and (reuse or not done):
+        if run is not None:
             return run
         if must_resume:
             raise UsageError(
-                f"There is no unfinished run for {manifest.name} with these settings",
+                f"There is no run for {manifest.name} with these settings",
                 where=workspace.runs,
                 next_step="Leave out --resume to begin a new one.",
             )
@@ -102,7 +101,7 @@ def train(
 
     run = decide(engine, choose)
     if run is not None and run.done(config.train.iterations):
-        progress.say(f"Run {run.name} is complete.")
+        progress.say(f"Run {run.name} has these settings and is complete.")
         return TrainResult(run, 0)
     warmup = decide(engine, lambda: find_warmup(workspace, config, store))
     if warmup is None:
@@ -234,6 +233,7 @@ def _run(
         header=_Header(config, manifest, store, data.subjects, model, text),
         describe=lambda numbers: [str(store.sequences[i].key) for i in numbers],
         pictures=pictures,
+        seed=config.seed,
     )
     return run_job(job, engine, observers, progress)
 

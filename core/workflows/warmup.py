@@ -229,5 +229,6 @@ def _run(
         header=header,
         describe=lambda numbers: [str(store.sequences[i].key) for i in numbers],
         pictures=pictures,
+        seed=config.seed,
     )
     return run_job(job, engine, observers, progress)
