@@ -41,7 +41,7 @@ def train(
     A run of the same settings goes on where it stopped, and is not repeated once it is complete.
     The decoder's warm-up runs first where it has not been done.
 
-    Example: lmgait train --dataset sustech1k --set train.iterations=40 --name trial
+    Example: lmgait train --dataset sustech1k --set train.iterations=40 --name short
     """
     from core.config import resolve_config
     from core.errors import UsageError

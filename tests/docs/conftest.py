@@ -1,0 +1,45 @@
+"""One folder for all pages: walkers in the layout of each dataset, their stores, and one run."""
+
+import os
+
+import pytest
+
+from core.config import resolve_config
+from core.progress import SilentProgress
+from core.workflows.prepare import prepare
+from core.workflows.synthesize import synthesize
+from core.workflows.train import train
+from core.workspace import Workspace
+from tests.docs.pages import SHORT
+
+# Recording types and views; fewer than the protocols know, which evaluation tells and bears.
+RENDERED = {
+    "ccpg": (("U0_D0", "U1_D1", "U0_D3", "U3_D3"), ("01_0", "05_0")),
+    "sustech1k": (("00-nm", "01-nm", "01-bg"), ("000", "090")),
+    "casiab": (("nm-01", "nm-05", "bg-01", "cl-01"), ("000", "090")),
+}
+
+
+@pytest.fixture(scope="session")
+def reader(tmp_path_factory):
+    """The folder that a reader of the pages sits in, with raw datasets in ``raw``."""
+    home = tmp_path_factory.mktemp("reader")
+    workspace, silent = Workspace(home / "lmgait-workspace"), SilentProgress()
+    for dataset, (types, views) in RENDERED.items():
+        synthesize(
+            dataset, home / "raw" / dataset, train_subjects=3, test_subjects=2, types=types,
+            views=views, frames=4, seed=0, workers=os.cpu_count() or 1, progress=silent,
+        )  # fmt: skip
+        prepare(dataset, home / "raw" / dataset, workspace, workers=1, progress=silent)
+    config = resolve_config("tiny", overrides=[f"{key}={value}" for key, value in SHORT.items()])
+    train(workspace, "ccpg", config, preset="tiny", progress=silent)
+    return home
+
+
+@pytest.fixture
+def here(reader, monkeypatch):
+    """The same, as the current folder, without settings from outside."""
+    for name in [name for name in os.environ if name.startswith("LMGAIT")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(reader)
+    return reader

@@ -1,0 +1,76 @@
+"""Everything that the pages tell a reader to type works; see pages.py for how it is run."""
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from lmgait_cli.main import app
+from tests.docs.pages import (
+    DATA,
+    PAGES,
+    PYTHON,
+    ROOT,
+    SHELL,
+    blocks,
+    check,
+    commands,
+    inline,
+    parse,
+    run,
+)
+
+# What an example needs beside the folder of the pages, and examples that take minutes.
+FIRST = {"merge": "lmgait prepare ccpg /data/CCPG --workspace /data/lmgait --part 1/1"}
+LONG = ("lmgait demo",)
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+
+def examples(command, path=()):
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from examples(inner, (*path, name))
+    for line in (command.help or "").splitlines():
+        if line.strip().startswith("Example:"):
+            yield line.split("Example:")[1].strip()
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_every_block_of_a_page_runs_in_order(page, here):
+    variables = {}
+    for block in blocks((ROOT / page).read_text("utf-8")):
+        assert block.kind in SHELL + PYTHON + DATA, f"line {block.line}: {block.kind}"
+        if block.kind in ("yaml", "json"):
+            assert yaml.safe_load(block.code), f"line {block.line}"
+        elif block.kind in PYTHON:
+            code = compile(block.code, f"{page}:{block.line}", "exec")
+            if block.reason is None:
+                exec(code, variables)
+        elif block.kind in SHELL:
+            for line in block.lines:
+                for words in commands(line):
+                    assert block.reason or words[0] == "lmgait", f"line {block.line}: {line}"
+                    if block.reason is None:
+                        run(words)
+                    else:
+                        check(words)
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_commands_in_the_text_name_verbs_and_options_that_exist(page):
+    for span in inline((ROOT / page).read_text("utf-8")):
+        command, words = get_command(app), span.split()[1:]
+        while hasattr(command, "commands") and words and words[0] in command.commands:
+            command, words = command.commands[words[0]], words[1:]
+        assert not hasattr(command, "commands") or not words, f"no such verb: {span}"
+        known = {option for parameter in command.params for option in parameter.opts}
+        named = {word.split("=")[0] for word in words if word.startswith("--")}
+        assert named <= known | {"--help"}, f"no such option: {span}"
+
+
+@pytest.mark.parametrize("example", sorted(examples(get_command(app))))
+def test_the_example_in_a_verb_s_help_runs(example, here):
+    words = example.split()
+    parse(words[: words.index(">")] if ">" in words else words)
+    if words[1] in FIRST:
+        run(FIRST[words[1]].split())
+    if example not in LONG:
+        run(words)
