@@ -1,0 +1,201 @@
+"""Lmgait as a library: a trained model, its embeddings, and scores, in a few lines.
+
+``from core import load_run, score`` gives what is here; see ``docs/library.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.data.dataset import reduced_size, to_tensor
+from core.errors import DataError
+from core.manifests.load import load_manifest
+from core.metrics.distance import Metric, distances
+from core.metrics.results import EvaluationResult
+from core.progress import Progress, SilentProgress
+from core.records import FRAME_HEIGHT, FRAME_WIDTH, EmbeddingSet
+from core.storage.embeddings import read_embeddings
+from core.training.engine import make_engine
+from core.video.geometry import fit_rgb, whole
+from core.workflows.evaluate import embed_run
+from core.workflows.models import LoadedModel, load_model
+from core.workflows.runs import Run, find_run
+from core.workflows.score import score as score_set
+from core.workflows.stores import open_store
+from core.workspace import Workspace
+
+AnyPath = str | PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A run with its model in memory; made by :func:`load_run`.
+
+    Attributes:
+        run: Name, configuration and facts of the run.
+        loaded: The model itself, in eval mode, with its configuration and device.
+        workspace: Where the run was found.
+    """
+
+    run: Run
+    loaded: LoadedModel
+    workspace: Workspace
+
+    def embed(self, frames: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Embed one walk.
+
+        Args:
+            frames: RGB uint8 [T, H, W, 3], or T frames of any sizes, in time order. Each frame is
+                the person's box: the person fills its height.
+
+        Returns:
+            float32 [C, P]: C channels of each of P body strips.
+
+        Raises:
+            DataError: no frame, or one that is no uint8 RGB image.
+        """
+        config = self.loaded.config
+        size = reduced_size((config.model.image.height, config.model.image.width))
+        pixels = to_tensor(fit_frames(frames), size)
+        chunks = pixels.split(config.evaluate.frames_per_chunk)
+        device = self.loaded.device
+        with torch.inference_mode():
+            found = self.loaded.model.embed(chunk.to(device) for chunk in chunks)
+        return np.asarray(found.float().cpu().numpy(), np.float32)
+
+    def embed_dataset(
+        self,
+        dataset: str | None = None,
+        *,
+        everyone: bool = False,
+        progress: Progress | None = None,
+    ) -> EmbeddingSet:
+        """Embed a prepared dataset, as ``lmgait embed`` does.
+
+        Args:
+            dataset: Its name; None takes the one that the model was trained on.
+            everyone: All sequences, not only those of test subjects that the protocols use.
+            progress: Counts sequences.
+
+        Raises:
+            UsageError: an unknown dataset.
+            StoreError, DataError: it is not prepared, or holds nothing to embed.
+        """
+        store, manifest = open_store(self.workspace, dataset or self.run.dataset)
+        told = progress or SilentProgress()
+        return embed_run(self.run, store, manifest, told, everyone=everyone)
+
+
+def load_run(
+    name: str | None = None,
+    *,
+    dataset: str | None = None,
+    workspace: AnyPath | None = None,
+    device: str | torch.device | None = None,
+) -> TrainedModel:
+    """Load a trained model.
+
+    Args:
+        name: The run's name; None takes the newest (of ``dataset``).
+        dataset: What it was trained on.
+        workspace: Folder of runs; None takes ``$LMGAIT_WORKSPACE``, else ``./lmgait-workspace``.
+        device: Where it computes; None takes the GPU if there is one.
+
+    Raises:
+        UsageError: there is no such run.
+        CheckpointError, WeightsError: it cannot be loaded.
+    """
+    place = Workspace.find(None if workspace is None else Path(workspace))
+    run = find_run(place.runs, name=name, dataset=dataset)
+    chosen = make_engine().device if device is None else torch.device(device)
+    return TrainedModel(run, load_model(run, device=chosen), place)
+
+
+def score(
+    embeddings: EmbeddingSet | AnyPath,
+    dataset: str,
+    *,
+    metric: Metric = "euclidean",
+    rerank: bool = False,
+    bootstrap: int = 0,
+    seed: int = 0,
+    protocols: Sequence[str] | None = None,
+) -> EvaluationResult:
+    """Score embeddings by a dataset's official protocols, as ``lmgait evaluate`` does.
+
+    Args:
+        embeddings: A set, or a file of one (.npz or .h5), of any model.
+        dataset: Whose protocols; a name or a manifest file.
+        metric: ``euclidean`` or ``cosine``, per strip, mean over strips.
+        rerank: k-reciprocal re-ranking.
+        bootstrap: Resamples of subjects for 95 % intervals; 0 for none.
+        seed: Of the resamples.
+        protocols: Names; None takes all.
+
+    Raises:
+        UsageError: an unknown dataset, metric or protocol.
+        DataError: malformed embeddings, or none of a test subject.
+    """
+    found = (
+        embeddings if isinstance(embeddings, EmbeddingSet) else read_embeddings(Path(embeddings))
+    )
+    return score_set(
+        found,
+        load_manifest(dataset),
+        metric=metric,
+        rerank=rerank,
+        bootstrap=bootstrap,
+        seed=seed,
+        protocols=protocols,
+    )
+
+
+def compare(
+    probe: NDArray[np.float32], gallery: NDArray[np.float32], metric: Metric = "euclidean"
+) -> NDArray[np.float64]:
+    """Distances of walks: the smaller, the more alike.
+
+    Args:
+        probe: [C, P], or [n, C, P].
+        gallery: [C, P], or [m, C, P].
+        metric: As in :func:`score`.
+
+    Returns:
+        float64 [n, m].
+
+    Raises:
+        DataError: other shapes, or values that are not finite.
+    """
+    first, second = (part[None] if part.ndim == 2 else part for part in (probe, gallery))
+    return np.asarray(distances(first, second, metric).numpy(), np.float64)
+
+
+def fit_frames(
+    frames: NDArray[np.uint8] | Sequence[NDArray[np.uint8]],
+) -> NDArray[np.uint8]:
+    """Fit a person's boxes of any size into frames of a store, uint8 [T, 256, 128, 3].
+
+    Raises:
+        DataError: no frame, or one that is no uint8 RGB image.
+    """
+    out = np.zeros((len(frames), FRAME_HEIGHT, FRAME_WIDTH, 3), np.uint8)
+    if not len(frames):
+        raise DataError("A walk without frames has no embedding")
+    for number, frame in enumerate(frames):
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+            raise DataError(
+                f"Frame {number} is {frame.dtype} {list(frame.shape)}",
+                next_step="Give RGB frames as uint8 [height, width, 3].",
+            )
+        if frame.shape == out.shape[1:]:
+            out[number] = frame
+        else:
+            fit_rgb(np.ascontiguousarray(frame), whole(frame.shape), out[number])
+    return out
