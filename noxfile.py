@@ -3,6 +3,7 @@
 Sessions run in the environment that nox itself was installed into: nothing is installed twice.
 """
 
+import os
 import sys
 
 import nox
@@ -12,6 +13,9 @@ nox.options.sessions = ["lint", "types", "tests", "smoke"]
 
 PYTHON = sys.executable
 CODE = ("core", "lmgait_cli", "benchmarks", "tests", "examples", "noxfile.py")
+# A test process for each core, with one thread: two threads each would wait for one another.
+EACH_CORE = ("-n", "auto", "--dist", "loadfile")
+ONE = {"OMP_NUM_THREADS": "1"}
 
 
 @nox.session
@@ -30,13 +34,24 @@ def types(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Unit tests; arguments go to pytest (`nox -s tests -- -k storage`)."""
-    session.run(PYTHON, "-m", "pytest", "--ignore=tests/smoke", *session.posargs)
+    session.run(
+        PYTHON, "-m", "pytest", "--ignore=tests/smoke", *EACH_CORE, *session.posargs, env=ONE
+    )
 
 
 @nox.session
 def smoke(session: nox.Session) -> None:
     """Every verb through the command line, on walkers, in a few minutes."""
     session.run(PYTHON, "-m", "pytest", "tests/smoke", *session.posargs)
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Kill training and warm-up at random moments, ten times each (`LMGAIT_KILLS`), and compare."""
+    kills = os.environ.get("LMGAIT_KILLS", "10")
+    session.run(
+        PYTHON, "-m", "pytest", "tests/faults", *session.posargs, env={"LMGAIT_KILLS": kills}
+    )
 
 
 @nox.session
