@@ -9,8 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.optim import Optimizer
 
-from core.config import resolve_config
+from core.config import Config, resolve_config
+from core.data.dataset import ClipBatch
 from core.losses.total import total_loss
 from core.models.build import build_lmgait
 from core.models.lmgait import LMGait
@@ -46,29 +48,35 @@ def bare_encoder(model: LMGait) -> Callable[[], None]:
 
 
 def training_step(model: LMGait) -> Callable[[], None]:
-    """One step of the full training: forward, five losses, backward, SGD."""
-    settings = resolve_config("paper")
-    optimizer = make_optimizer(model, settings.train)
-    clips, labels = frames(), torch.arange(CLIPS) // 2
+    """One step of the full training at `--preset paper` over 4 clips of 8 frames."""
+    config = resolve_config("paper")
+    optimizer = make_optimizer(model, config.train)
+    clips = frames()
     scale = model.decoder.shuffle.upscale_factor
-    size = (model.image.grid[0] * scale, model.image.grid[1] * scale)
-    silhouettes = torch.zeros(len(clips), *size)
-    silhouettes[:, 8:-8, 8:-8] = 1.0
-    valid = torch.ones(len(clips), dtype=torch.bool)
+    silhouettes = torch.zeros(
+        len(clips), model.image.grid[0] * scale, model.image.grid[1] * scale, dtype=torch.uint8
+    )
+    silhouettes[:, 8:-8, 8:-8] = 255
+    batch = ClipBatch(
+        clips, None, silhouettes, torch.ones(len(clips), dtype=torch.bool),
+        torch.arange(CLIPS) // 2, torch.zeros(CLIPS, dtype=torch.bool), torch.arange(CLIPS),
+    )  # fmt: skip
+    return lambda: one_step(model, optimizer, config, batch)
 
-    def run() -> None:
-        model.train()
-        output = model(clips, None, CLIPS)
-        loss = total_loss(
-            settings.losses, embedding=output.embedding, logits=output.logits,
-            silhouette_logits=output.silhouettes, maps=output.maps, labels=labels,
-            silhouettes=silhouettes, valid=valid, supervise=True,
-        )  # fmt: skip
-        loss.total.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
 
-    return run
+def one_step(model: LMGait, optimizer: Optimizer, config: Config, batch: ClipBatch) -> None:
+    """Forward, five losses, backward and the optimiser's step on one batch."""
+    model.train()
+    batch = batch.mirrored()
+    output = model(batch.frames, batch.patches, len(batch.labels))
+    loss = total_loss(
+        config.losses, embedding=output.embedding, logits=output.logits,
+        silhouette_logits=output.silhouettes, maps=output.maps, labels=batch.labels,
+        silhouettes=batch.silhouettes.float() / 255, valid=batch.valid, supervise=True,
+    )  # fmt: skip
+    loss.total.backward()
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
 
 
 def interleaved(

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
@@ -258,7 +259,16 @@ class _Runner:
 
 
 class _Meter:
-    """Where the time goes: waiting for data, computing, or writing logs and checkpoints."""
+    """Where time and memory go: waiting for data, computing, or writing logs and checkpoints."""
+
+    names = frozenset(
+        {
+            "iterations_per_second",
+            "data_wait_share",
+            "memory_gigabytes",
+            "device_memory_gigabytes",
+        }
+    )
 
     def __init__(self) -> None:
         self.steps, self._all_wait, self._all = 0, 0.0, 0.0
@@ -286,7 +296,10 @@ class _Meter:
         share = {
             "iterations_per_second": self._count / max(self._total, 1e-9),
             "data_wait_share": self._wait / max(self._total, 1e-9),
+            "memory_gigabytes": psutil.Process().memory_info().rss / 1e9,
         }
+        if torch.cuda.is_available():
+            share["device_memory_gigabytes"] = torch.cuda.max_memory_allocated() / 1e9
         self._all_wait, self._all = self._all_wait + self._wait, self._all + self._total
         self._wait, self._total, self._count = 0.0, 0.0, 0
         return share
@@ -296,5 +309,5 @@ class _Meter:
 
 
 def _brief(numbers: Mapping[str, float]) -> str:
-    hidden = {"iterations_per_second", "data_wait_share"}
-    return " ".join(f"{name} {value:.4g}" for name, value in numbers.items() if name not in hidden)
+    shown = (name for name in numbers if name not in _Meter.names)
+    return " ".join(f"{name} {numbers[name]:.4g}" for name in shown)

@@ -161,7 +161,7 @@ def clip_box(box: NDArray[np.float64], within: Box, margin: float = 1.0) -> Box 
     return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=64)
 def _noise_plane(level: int) -> NDArray[np.int8]:
     # One plane serves all: frames take pieces of it from different places.
     rng = np.random.default_rng(level)

@@ -270,6 +270,7 @@ def test_the_log_tells_each_logged_step_once_through_a_crash(tmp_path):
     assert lines[-1]["lr"] == pytest.approx(0.005)
     assert {"loss", "square", "iterations_per_second", "data_wait_share"} <= set(lines[0])
     assert all(0 <= line["data_wait_share"] <= 1 for line in lines)
+    assert all(0.01 < line["memory_gigabytes"] < 100 for line in lines)
 
 
 def test_the_resumed_steps_own_line_stays(tmp_path):

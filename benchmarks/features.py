@@ -1,0 +1,91 @@
+"""A training step on stored features of the frozen encoder against one on frames.
+
+Both read their batch from the disk (in this process, so that reading counts in full), and both take
+the same sequences, clips and flips. Walkers, encoders from a seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.encoder import interleaved, one_step
+from core.config import Config, resolve_config
+from core.data.dataset import ClipBatch, TrainingSequences, load_batches
+from core.data.sampler import IdentityBatches
+from core.models.build import build_lmgait
+from core.models.lmgait import LMGait
+from core.progress import SilentProgress
+from core.training.engine import make_engine
+from core.training.optimizer import make_optimizer
+from core.workflows.features import make_features, plan_features
+from core.workflows.prepare import prepare
+from core.workflows.stores import open_store
+from core.workflows.synthesize import synthesize
+from core.workflows.train import training_sequences
+from core.workspace import Workspace
+
+FROM_SEED = ["model.image.weights=seed", "model.text.weights=seed", "data.workers=0"]
+# The paper's own batch of 48 clips would take minutes a step here.
+SMALL_BATCH = ["data.identities=2", "data.sequences=2", "data.frames=8"]
+
+
+def measure(quick: bool) -> dict[str, Any]:
+    """``ratio``: how many times faster the tiny preset's step is; the paper's beside it."""
+    with TemporaryDirectory() as folder:
+        workspace = Workspace(Path(folder))
+        _walkers(workspace, frames=10)
+        tiny = _compare(workspace, resolve_config("tiny", overrides=FROM_SEED), 5 if quick else 25)
+        config = resolve_config("paper", overrides=FROM_SEED + SMALL_BATCH)
+        paper = _compare(workspace, config, 2 if quick else 7)
+    return {
+        "name": "features", "unit": "times faster than the same step on frames, preset tiny",
+        "baseline": "the step on frames, reading included in both", **tiny,
+        "paper_preset": {**paper, "batch": "4 sequences x 8 frames"},
+    }  # fmt: skip
+
+
+def _walkers(workspace: Workspace, frames: int) -> None:
+    told = SilentProgress()
+    synthesize(
+        "casiab", workspace.root / "raw", train_subjects=8, test_subjects=0,
+        types=("nm-01", "nm-02"), views=("000", "090"), frames=frames, seed=0, workers=1,
+        progress=told,
+    )  # fmt: skip
+    prepare("casiab", workspace.root / "raw", workspace, workers=1, progress=told)
+
+
+def _compare(workspace: Workspace, config: Config, rounds: int) -> dict[str, Any]:
+    store, manifest = open_store(workspace, "casiab")
+    on_frames = training_sequences(store, manifest, config)
+    model = build_lmgait(config.model, classes=len(on_frames.subjects), seed=0)
+    plan = plan_features(workspace, store, manifest, config, model.image)
+    features = make_features(plan, store, model.image, config, make_engine(), SilentProgress())
+    on_features = training_sequences(store, manifest, config, features)
+    frames_step = _steps(model, config, on_frames)
+    found = interleaved(_steps(model, config, on_features), frames_step, rounds)
+    batch = next(_batches(on_features, config))
+    optimizer = make_optimizer(model, config.train)
+    head = interleaved(lambda: one_step(model, optimizer, config, batch), frames_step, rounds)
+    return {
+        **found,
+        "ratio": 1 / found["ratio"],
+        # What is left when neither the encoder nor any reading costs anything.
+        "ratio_of_the_head_alone": 1 / head["ratio"],
+        "features_gigabytes": plan.info.bytes / 1e9,
+    }
+
+
+def _steps(model: LMGait, config: Config, data: TrainingSequences) -> Callable[[], None]:
+    optimizer = make_optimizer(model, config.train)
+    batches = _batches(data, config)
+    return lambda: one_step(model, optimizer, config, next(batches))
+
+
+def _batches(data: TrainingSequences, config: Config) -> Iterator[ClipBatch]:
+    settings = config.data
+    sampler = IdentityBatches(data.labels, settings.identities, settings.sequences, config.seed)
+    return load_batches(data, (sampler.batch(step) for step in count()), workers=0, pin=False)
