@@ -27,6 +27,7 @@ from lmgait_cli.pretrain_decoder import pretrain_decoder
 from lmgait_cli.synthesize import synthesize
 from lmgait_cli.train import train
 from lmgait_cli.verify import verify
+from lmgait_cli.visualize import visualize
 
 app = typer.Typer(
     name="lmgait",
@@ -63,6 +64,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     evaluate,
     cross_eval,
     embed,
+    visualize,
     export,
     ablate,
     datasets,

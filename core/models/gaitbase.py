@@ -91,11 +91,13 @@ class GaitBase(nn.Module):
         )
         self.embed = StripLinear(strips, channels[-1], embedding)
 
+    def first_layer(self, maps: Tensor) -> Tensor:
+        """What the first layer answers: float [n, inner, h, w] to [n, channels[0], h, w]."""
+        return F.relu(self.stem_norm(self.stem(maps.contiguous(memory_format=torch.channels_last))))
+
     def frame_features(self, maps: Tensor) -> Tensor:
         """Features of frames: float [n, inner, h, w] to [n, channels[-1], h / 4, w / 4]."""
-        hidden = F.relu(
-            self.stem_norm(self.stem(maps.contiguous(memory_format=torch.channels_last)))
-        )
+        hidden = self.first_layer(maps)
         for stage in self.stages:
             hidden = stage(hidden)
         return hidden

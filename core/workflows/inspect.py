@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from core.errors import LmgaitError
-from core.files import whole_file
 from core.manifests.load import load_manifest
 from core.manifests.schema import DatasetManifest
-from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceKey
+from core.pictures.colours import Picture, grey
+from core.pictures.files import write_png
+from core.pictures.sheet import GAP, beside, framed, stack, written
+from core.records import SequenceKey
 from core.storage.store import Store, locate_store
 from core.workspace import Workspace
 
@@ -167,14 +167,11 @@ def _against_structure(
 
 
 def _write_sheet(store: Store, path: Path) -> None:
-    """Rows of sequences, as different in subject and type as there are: frames over silhouettes."""
+    """Rows of sequences, as different in subject and type as there are: frames and silhouettes."""
     rows = [_sheet_row(store, index) for index in _sheet_sequences(store)]
     if not rows:
         raise LmgaitError("The store is empty", where=store.path)
-    image = cv2.cvtColor(np.concatenate(rows), cv2.COLOR_RGB2BGR)
-    _, content = cv2.imencode(".png", image)
-    with whole_file(path) as partial:
-        partial.write_bytes(content.tobytes())
+    write_png(path, framed(stack(rows, gap=GAP)))
 
 
 def _sheet_sequences(store: Store) -> list[int]:
@@ -188,18 +185,9 @@ def _sheet_sequences(store: Store) -> list[int]:
     ]
 
 
-def _sheet_row(store: Store, index: int) -> NDArray[np.uint8]:
+def _sheet_row(store: Store, index: int) -> Picture:
     info = store.sequences[index]
     picked = sorted({int(f) for f in np.linspace(0, info.frames - 1, SHEET_FRAMES)})
     found = store.read(index, picked)
-    row = np.full((FRAME_HEIGHT + 24, 2 * SHEET_FRAMES * FRAME_WIDTH, 3), 24, np.uint8)
-    masks = np.repeat(found.silhouettes[..., None], 3, axis=3) * np.uint8(255)
-    for place, (frame, mask) in enumerate(zip(found.rgb, masks, strict=True)):
-        for half, image in ((0, frame), (SHEET_FRAMES, mask)):
-            left = (half + place) * FRAME_WIDTH
-            row[24:, left : left + FRAME_WIDTH] = image
-    cv2.putText(
-        row, f"{info.key}, {info.frames} frames", (6, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.5,
-        (230, 230, 230), 1, cv2.LINE_AA,
-    )  # fmt: skip
-    return row
+    cells = [*found.rgb, *(grey(mask) for mask in found.silhouettes)]
+    return stack([written(f"{info.key}, {info.frames} frames"), beside(cells)], gap=4)

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.data.dataset import ClipBatch
+from core.models.backbones.prompts import CLIP_BEGIN_OF_TEXT
+from core.models.backbones.sizes import CLIP_END_OF_TEXT
 from core.models.lmgait import LMGait
 from core.models.representation import foreground
 
@@ -17,10 +19,10 @@ SHOWN = 8
 
 
 def word_attention(model: LMGait, patches: Tensor) -> Tensor | None:
-    """Where the sentence looks: the strongest attention of any word, each frame from 0 to 1.
+    """Where the sentence looks: the strongest attention of any token, each frame from 0 to 1.
 
     Args:
-        model: The model.
+        model: The model in training, with its prompt's tokens.
         patches: float [n, N, C].
 
     Returns:
@@ -29,8 +31,9 @@ def word_attention(model: LMGait, patches: Tensor) -> Tensor | None:
     weights = model.attention_maps(patches)
     if weights is None:
         return None
-    # Begin and end of text carry no word.
-    looked = weights[..., 1:-1].amax(-1).unflatten(1, model.image.grid)
+    ids = cast(Tensor, model.tokens)[cast(Tensor, model.kept)]
+    inner = (ids != CLIP_BEGIN_OF_TEXT) & (ids != CLIP_END_OF_TEXT)
+    looked = weights[..., inner].amax(-1).unflatten(1, model.image.grid)
     low, high = looked.amin(dim=(1, 2), keepdim=True), looked.amax(dim=(1, 2), keepdim=True)
     return cast(Tensor, (looked - low) / (high - low).clamp(min=1e-9))
 

@@ -5,6 +5,8 @@ The built-in prompts carry their ids, so they need neither a hub nor a tokenizer
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -19,6 +21,7 @@ from core.models.backbones.sizes import CLIP_END_OF_TEXT, CLIP_TOKENS
 
 CLIP_BEGIN_OF_TEXT = 49_406
 MAX_PROMPT_BYTES = 1 << 16
+_WORD = re.compile(r"[a-z]+|[0-9]|[^\sa-z0-9]+")
 
 
 def prompt_tokens(prompt: str, weights: str) -> tuple[Tensor, Tensor]:
@@ -52,15 +55,47 @@ def prompt_tokens(prompt: str, weights: str) -> tuple[Tensor, Tensor]:
     return ids, kept
 
 
-def prompt_words(prompt: str, weights: str) -> list[str]:
-    """The text piece of each kept token, in the order of z_text's rows (for pictures)."""
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of the prompts (or ``[begin]``, ``[end]``) and its tokens, as rows of z_text."""
+
+    text: str
+    rows: tuple[int, ...]
+
+
+def prompt_words(prompt: str, weights: str) -> list[Word]:
+    """The words of all sentences in order; CLIP cuts rare ones into several tokens.
+
+    Raises:
+        ConfigError, WeightsError: as :func:`prompt_tokens`.
+    """
     ids, kept = prompt_tokens(prompt, weights)
-    names = {CLIP_BEGIN_OF_TEXT: "[begin]", CLIP_END_OF_TEXT: "[end]"}
-    try:
-        decode = _package_tokenizer().decode
-    except WeightsError:
-        return [names.get(i, str(i)) for i in ids[kept].tolist()]
-    return [names.get(i) or str(decode([i])).strip() for i in ids[kept].tolist()]
+    names = {CLIP_BEGIN_OF_TEXT: "[begin] ", CLIP_END_OF_TEXT: "[end] "}
+    tokens = ids[kept].tolist()
+    inner = iter(_pieces([i for i in tokens if i not in names], prompt, weights))
+    words: list[Word] = []
+    text, rows = "", []
+    for row, token in enumerate(tokens):
+        text, rows = text + (names.get(token) or next(inner)), [*rows, row]
+        if text.endswith(" "):
+            words.append(Word(text.strip(), tuple(rows)))
+            text, rows = "", []
+    return words
+
+
+def _pieces(ids: list[int], prompt: str, weights: str) -> list[str]:
+    """The text of each token; where a word ends, a space follows."""
+    known = built_in_prompts()
+    if prompt in known:  # chosen so that each of their words is one token
+        return [f"{word} " for word in _WORD.findall(known[prompt]["text"].lower())]
+    folder = Path(weights)
+    if _has_tokenizer(folder):
+        from transformers import CLIPTokenizer
+
+        found = CLIPTokenizer.from_pretrained(folder).convert_ids_to_tokens(ids)
+        return [str(piece).replace("</w>", " ") for piece in found]
+    decode = _package_tokenizer().decode
+    return [str(decode([i])) for i in ids]
 
 
 @cache
@@ -90,12 +125,16 @@ def _sentences(prompt: str) -> list[str]:
 
 def _tokenize(sentence: str, weights: str) -> list[int]:
     folder = Path(weights)
-    if (folder / "tokenizer.json").is_file() or (folder / "vocab.json").is_file():
+    if _has_tokenizer(folder):
         from transformers import CLIPTokenizer
 
         return [int(i) for i in CLIPTokenizer.from_pretrained(folder)(sentence)["input_ids"]]
     inner = _package_tokenizer().encode(sentence)
     return [CLIP_BEGIN_OF_TEXT, *map(int, inner), CLIP_END_OF_TEXT]
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return (folder / "tokenizer.json").is_file() or (folder / "vocab.json").is_file()
 
 
 def _package_tokenizer() -> Any:  # noqa: ANN401 - a compiled class without types

@@ -50,7 +50,7 @@ def test_own_sentences(tmp_path, tokenizer):
     assert ids[1].tolist() == second
     assert kept.sum(1).tolist() == [len(first), len(second)]
     assert ids[0, len(first) :].unique().tolist() == [49407]
-    words = prompt_words(str(path), NO_FOLDER)
+    words = [word.text for word in prompt_words(str(path), NO_FOLDER)]
     assert words[:3] == ["[begin]", "arms", "swing"]
     assert words.count("[end]") == 2
 
@@ -89,4 +89,25 @@ def test_without_a_tokenizer_own_sentences_say_how_to_get_one(tmp_path, monkeypa
     with pytest.raises(WeightsError, match=r"lmgait\[tokenizer\]"):
         prompt_tokens(str(path), NO_FOLDER)
     # built-in prompts go on without it, in pictures too
-    assert prompt_words("designed", NO_FOLDER)[0] == "[begin]"
+    assert prompt_words("designed", NO_FOLDER)[0].text == "[begin]"
+
+
+@pytest.mark.parametrize("name", built_in_prompts())
+def test_a_built_in_prompt_has_one_token_for_each_word(name, tokenizer):
+    ids = built_in_prompts()[name]["ids"]
+    words = prompt_words(name, NO_FOLDER)
+    assert [word.rows for word in words] == [(row,) for row in range(len(ids))]
+    decoded = [tokenizer.decode([i]).strip() for i in ids[1:-1]]
+    assert [word.text for word in words] == ["[begin]", *decoded, "[end]"]
+
+
+def test_a_rare_word_is_one_word_of_several_tokens(tmp_path, tokenizer):
+    path = tmp_path / "own.txt"
+    path.write_text("A gaitprint walks.\nLegs move.\n")
+    words = prompt_words(str(path), NO_FOLDER)
+    texts = [word.text for word in words]
+    assert texts == ["[begin]", "a", "gaitprint", "walks", ".", "[end]",
+                     "[begin]", "legs", "move", ".", "[end]"]  # fmt: skip
+    assert len(words[2].rows) == len(tokenizer.encode("gaitprint")) > 1
+    rows = [row for word in words for row in word.rows]
+    assert rows == list(range(int(prompt_tokens(str(path), NO_FOLDER)[1].sum())))

@@ -1,0 +1,1 @@
+"""Labelled sheets and films, drawn: arrays in, pictures out. Only home of Pillow."""

@@ -1,0 +1,90 @@
+"""Pictures as PNG, GIF and MP4, each whole or not at all; equal pictures give equal bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+from core.errors import OutputError, UsageError
+from core.files import whole_file
+from core.pictures.colours import Picture
+
+STILL, MOVING = (".png",), (".gif", ".mp4")
+FRAMES_A_SECOND = 10
+_GIF_COLOURS = 160  # a GIF's size follows them
+_BITEXACT: int = int(av.container.Flags.bitexact.value)  # type: ignore[call-overload]
+
+
+def check_ending(path: Path) -> None:
+    """Refuse a file that has no format here, before any work is done.
+
+    Raises:
+        UsageError: its name ends in something else than .png, .gif or .mp4.
+    """
+    if path.suffix.lower() not in (*STILL, *MOVING):
+        raise UsageError(
+            f"No picture ends in `{path.suffix}`", where=path, next_step="Use .png, .gif or .mp4."
+        )
+
+
+def moves(path: Path) -> bool:
+    """Whether the file's format shows frames one after the other."""
+    return path.suffix.lower() in MOVING
+
+
+def write_png(path: Path, picture: Picture) -> None:
+    """Write a PNG (raises ``OutputError``)."""
+    with whole_file(path) as partial:
+        Image.fromarray(picture).save(partial, format="PNG", optimize=True)
+
+
+def write_film(path: Path, pictures: Iterable[Picture]) -> None:
+    """Write pictures of one even size as GIF or MP4, ten a second (raises ``OutputError``)."""
+    with whole_file(path) as partial:
+        (_write_gif if path.suffix.lower() == ".gif" else _write_mp4)(partial, pictures)
+
+
+def _write_gif(path: Path, pictures: Iterable[Picture]) -> None:
+    rest = iter(pictures)
+    first = Image.fromarray(next(rest))
+    # One palette for all: colours must not jump from frame to frame.
+    palette = first.quantize(
+        _GIF_COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+    )
+
+    def reduced(image: Image.Image) -> Image.Image:
+        return image.quantize(palette=palette, dither=Image.Dither.NONE)
+
+    reduced(first).save(
+        path, format="GIF", save_all=True, loop=0, optimize=False,
+        append_images=(reduced(Image.fromarray(picture)) for picture in rest),
+        duration=1000 // FRAMES_A_SECOND,
+    )  # fmt: skip
+
+
+def _write_mp4(path: Path, pictures: Iterable[Picture]) -> None:
+    try:
+        codec = av.codec.Codec("libx264", "w").name
+    except av.codec.codec.UnknownCodecError:
+        raise OutputError(
+            "This build of PyAV has no H.264 encoder", where=path, next_step="Write a .gif."
+        ) from None
+    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        # One thread and no version strings: the same pictures give the same bytes.
+        container.flags = int(container.flags) | _BITEXACT
+        stream = container.add_stream(
+            codec, rate=Fraction(FRAMES_A_SECOND), options={"crf": "18", "threads": "1"}
+        )
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.thread_count = 1
+        for number, picture in enumerate(pictures):
+            if number == 0:
+                stream.height, stream.width = picture.shape[:2]
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())

@@ -1,0 +1,157 @@
+"""`lmgait visualize`: pictures of what a trained model sees of one sequence."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.config import Config
+from core.errors import UsageError
+from core.models.backbones.prompts import Word
+from core.pictures.files import check_ending, moves, write_film, write_png
+from core.progress import Progress
+from core.records import SequenceKey
+from core.storage.store import Store
+from core.training.engine import make_engine
+from core.workflows.look import Seen, look, words_of
+from core.workflows.models import load_model
+from core.workflows.runs import Run, find_run
+from core.workflows.seen_sheet import FILM, SMALL_FILM, Told, draw_film, draw_sheet
+from core.workflows.stores import open_store
+from core.workspace import Workspace
+
+# Most frames by the file's ending: they keep it below 5 MB.
+FRAMES = {".png": 8, ".gif": 28, ".mp4": 48}
+_TEMPORAL = {"mtcm": "MTCM response", "cnn3d": "3D-CNN response", "off": None}
+
+
+@dataclass(frozen=True, slots=True)
+class VisualizeResult:
+    """A picture and what is on it.
+
+    Attributes:
+        run: The run whose model saw the sequence.
+        key: The sequence.
+        path: The file.
+        frames: Numbers of the frames shown, from 0.
+        total: Frames of the sequence.
+        words: Each word of the prompt and the mean share of attention it takes in these frames.
+        notes: What the figure lacks and why, and other remarks on it.
+    """
+
+    run: Run
+    key: SequenceKey
+    path: Path
+    frames: tuple[int, ...]
+    total: int
+    words: tuple[tuple[str, float], ...]
+    notes: tuple[str, ...]
+
+
+def visualize(
+    workspace: Workspace,
+    run_name: str,
+    sequence: str,
+    *,
+    dataset: str | None = None,
+    out: Path | None = None,
+    frames: int | None = None,
+    progress: Progress,
+) -> VisualizeResult:
+    """Draw what a run's model sees of a sequence.
+
+    Args:
+        workspace: Where stores and runs live.
+        run_name: Which run.
+        sequence: ``subject/type/view``.
+        dataset: Whose store; None takes the run's own.
+        out: .png for a sheet of frames, .gif or .mp4 for a film; None puts a sheet into the run's
+            folder ``pictures``.
+        frames: Most frames shown, evenly spread; None takes :data:`FRAMES`. Each is seen with
+            the frames around it that the temporal module reaches.
+        progress: Told of the run.
+
+    Raises:
+        UsageError: no such run, dataset or sequence, or an ending that is no picture's.
+        StoreError, CheckpointError, WeightsError, OutputError: see their texts.
+    """
+    if out is not None:
+        check_ending(out)
+    run = find_run(workspace.runs, name=run_name, dataset=None)
+    store, manifest = open_store(workspace, dataset or run.dataset)
+    index = find_sequence(store, sequence)
+    info = store.sequences[index]
+    beside = "" if manifest.name == run.dataset else f"{manifest.name}-"
+    path = out or run.folder / "pictures" / f"{beside}{'-'.join(info.key)}.png"
+    loaded = load_model(run, device=make_engine().device)
+    most = frames or FRAMES[path.suffix.lower()]
+    chosen = spread(info.frames, most)
+    progress.say(f"Run {run.name}, {len(chosen)} of {info.frames} frames of {info.key}.")
+    seen = look(loaded, store, index, chosen)
+    words, notes = words_of(loaded.config, seen)
+    told = Told(
+        title=f"{manifest.title} {info.key}, {info.frames} frames, as {run.name} sees it "
+        f"(iteration {loaded.header['step']})",
+        notes=(*notes, *_left_out(loaded.config)),
+        motion=_TEMPORAL[loaded.config.model.temporal.kind],
+    )
+    if moves(path):
+        # A GIF keeps every grain of a smooth picture: blocks make a file a third as large.
+        style = SMALL_FILM if path.suffix.lower() == ".gif" else FILM
+        write_film(path, draw_film(seen, words, told, style))
+    else:
+        write_png(path, draw_sheet(seen, words, told))
+    return VisualizeResult(
+        run, info.key, path, seen.numbers, info.frames, _shares(seen, words), told.notes
+    )
+
+
+def find_sequence(store: Store, name: str) -> int:
+    """The number of the sequence called ``subject/type/view``.
+
+    Raises:
+        UsageError: the store has none of that name; the nearest names are told.
+    """
+    known = {str(info.key): number for number, info in enumerate(store.sequences)}
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    example = ", ".join(near or list(known)[:1])
+    raise UsageError(
+        f"The store has no sequence `{name}`",
+        where=store.path,
+        next_step=f"{'Nearest' if near else 'Names are like'}: {example}." if known else None,
+    )
+
+
+def spread(total: int, most: int) -> list[int]:
+    """At most ``most`` of ``total`` frames, evenly from the first to the last."""
+    if total <= most:
+        return list(range(total))
+    if most == 1:
+        return [total // 2]
+    return [int(number) for number in np.linspace(0, total - 1, most).round()]
+
+
+def _left_out(config: Config) -> list[str]:
+    notes = []
+    model = config.model
+    if model.fusion == "off":
+        notes.append("This model has no text: no attention to words, nothing without text.")
+    elif model.fusion != "attend_add":
+        notes.append(f"This model's fusion, `{model.fusion}`, takes the text as a whole: the "
+                     "attention to words is what the default fusion would have.")  # fmt: skip
+    if model.temporal.kind == "off":
+        notes.append("This model has no temporal module: no response of one.")
+    return notes
+
+
+def _shares(seen: Seen, words: Sequence[Word]) -> tuple[tuple[str, float], ...]:
+    if seen.attention is None:
+        return ()
+    mean = seen.attention.mean(axis=(0, 2, 3))
+    return tuple((word.text, float(mean[list(word.rows)].sum())) for word in words)
