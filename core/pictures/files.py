@@ -69,7 +69,7 @@ def _write_gif(path: Path, pictures: Iterable[Picture]) -> None:
 
 def _write_mp4(path: Path, pictures: Iterable[Picture]) -> None:
     try:
-        codec = av.codec.Codec("libx264", "w").name
+        av.codec.Codec("libx264", "w")
     except av.codec.codec.UnknownCodecError:
         raise OutputError(
             "This build of PyAV has no H.264 encoder", where=path, next_step="Write a .gif."
@@ -78,7 +78,7 @@ def _write_mp4(path: Path, pictures: Iterable[Picture]) -> None:
         # One thread and no version strings: the same pictures give the same bytes.
         container.flags = int(container.flags) | _BITEXACT
         stream = container.add_stream(
-            codec, rate=Fraction(FRAMES_A_SECOND), options={"crf": "18", "threads": "1"}
+            "libx264", rate=Fraction(FRAMES_A_SECOND), options={"crf": "18", "threads": "1"}
         )
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1

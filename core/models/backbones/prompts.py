@@ -74,7 +74,7 @@ def prompt_words(prompt: str, weights: str) -> list[Word]:
     tokens = ids[kept].tolist()
     inner = iter(_pieces([i for i in tokens if i not in names], prompt, weights))
     words: list[Word] = []
-    text, rows = "", []
+    text, rows = "", list[int]()
     for row, token in enumerate(tokens):
         text, rows = text + (names.get(token) or next(inner)), [*rows, row]
         if text.endswith(" "):
