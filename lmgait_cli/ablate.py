@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from lmgait_cli.console import ConsoleProgress
+from lmgait_cli.estimates import show_estimate
 from lmgait_cli.options import (
     DEFAULT_PRESET,
     ConfigOption,
+    DryRunOption,
     JsonOption,
     PresetOption,
     QuietOption,
     SetOption,
     WorkspaceOption,
 )
-from lmgait_cli.results import OutOption, check_formats, print_tables, write_file, write_tables
+from lmgait_cli.results import OutOption, check_formats, print_tables, write_json, write_tables
 
 
 def ablate(
@@ -37,6 +38,7 @@ def ablate(
     preset: PresetOption = DEFAULT_PRESET,
     config: ConfigOption = None,
     settings: SetOption = None,
+    dry_run: DryRunOption = False,
     workspace: WorkspaceOption = None,
     json_file: JsonOption = None,
     out_files: OutOption = None,
@@ -65,15 +67,20 @@ def ablate(
         file=config,
         overrides=tuple(settings or ()),
     )
+    if dry_run:
+        from core.workflows.estimate import estimate_ablation
+
+        told = estimate_ablation(Workspace.find(workspace), request, ConsoleProgress(quiet))
+        show_estimate(told, json_file, quiet)
+        return
     found = run(Workspace.find(workspace), request, progress=ConsoleProgress(quiet))
     tables = [ablation_table(one) for one in found]
     print_tables(tables)
-    write_tables(tables, out_files or [])
-    if json_file is not None:
-        content = {
-            "preset": preset,
-            "settings": settings or [],
-            "seeds": seeds,
-            "tables": [ablation_json(one) for one in found],
-        }
-        write_file(json_file, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    write_tables(tables, out_files or [], quiet)
+    content = {
+        "preset": preset,
+        "settings": settings or [],
+        "seeds": seeds,
+        "tables": [ablation_json(one) for one in found],
+    }
+    write_json(json_file, content, quiet)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from lmgait_cli.console import ConsoleProgress, out
+from lmgait_cli.estimates import show_estimate
 from lmgait_cli.options import (
     DEFAULT_PRESET,
     ConfigOption,
     DatasetOption,
+    DryRunOption,
+    JsonOption,
     PresetOption,
     QuietOption,
     SetOption,
     WorkspaceOption,
 )
+from lmgait_cli.results import write_json
 
 
 def cache_features(
@@ -23,10 +23,9 @@ def cache_features(
     preset: PresetOption = DEFAULT_PRESET,
     config: ConfigOption = None,
     settings: SetOption = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say how large they would be.")
-    ] = False,
+    dry_run: DryRunOption = False,
     workspace: WorkspaceOption = None,
+    json_file: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Store the frozen image encoder's features of the training sequences.
@@ -52,9 +51,15 @@ def cache_features(
     )
     plan = result.plan
     if dry_run:
+        from core.workflows.estimate import estimate_features
+
         told = f"{plan.size()}; they would go below {plan.path.parent}"
-    else:
-        told = (
-            f"{plan.size()}: {plan.path}\nNext: lmgait train --set data.features={plan.info.dtype}"
-        )
+        out.print(told, markup=False, soft_wrap=True)
+        found = estimate_features(Workspace.find(workspace), dataset, resolved)
+        show_estimate(found, json_file, quiet)
+        return
+    told = f"{plan.size()}: {plan.path}\nNext: lmgait train --set data.features={plan.info.dtype}"
     out.print(told, markup=False, soft_wrap=True)
+    content = {"folder": str(plan.path), "frames": plan.info.frames, "bytes": plan.info.bytes,
+               "now": result.frames}  # fmt: skip
+    write_json(json_file, content, quiet)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.options import DatasetOption, QuietOption, RunOption, WorkspaceOption
+from lmgait_cli.options import DatasetOption, JsonOption, QuietOption, RunOption, WorkspaceOption
+from lmgait_cli.results import write_json
 
 
 def cache_text(
     run_name: RunOption = None,
     dataset: DatasetOption = None,
     workspace: WorkspaceOption = None,
+    json_file: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Store a run's text features, so that inference needs no text encoder.
@@ -32,3 +34,6 @@ def cache_text(
             markup=False,
             soft_wrap=True,
         )
+    content = {"run": result.run.name, "file": None if result.path is None else str(result.path),
+               "tokens": result.tokens, "channels": result.channels}  # fmt: skip
+    write_json(json_file, content, quiet)

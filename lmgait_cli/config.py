@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -15,10 +14,11 @@ from lmgait_cli.options import (
     ConfigOption,
     JsonOption,
     PresetOption,
+    QuietOption,
     SetOption,
     WorkspaceOption,
 )
-from lmgait_cli.results import write_file
+from lmgait_cli.results import write_json
 
 AblationOption = Annotated[
     str | None, typer.Option("--ablation", help="A row of the paper's Tables 3-7 by name.")
@@ -36,6 +36,7 @@ def show(
     config: ConfigOption = None,
     settings: SetOption = None,
     json_file: JsonOption = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Print every setting as YAML, and the model's parameters part by part.
 
@@ -50,7 +51,7 @@ def show(
     resolved = resolve_config(preset, ablation=ablation, file=config, overrides=settings or ())
     shown = show_config(resolved, dataset)
     out.print(shown.to_yaml(), markup=False, soft_wrap=True)
-    _write_json(json_file, shown.to_json())
+    write_json(json_file, shown.to_json(), quiet)
 
 
 def diff(
@@ -60,6 +61,7 @@ def diff(
     dataset: NamedDatasetOption = None,
     workspace: WorkspaceOption = None,
     json_file: JsonOption = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Print the settings that differ between two configurations.
 
@@ -81,16 +83,11 @@ def diff(
     else:
         out.print(f"{first} and {second} are the same.", markup=False, soft_wrap=True)
     differing = {key: {"a": a, "b": b} for key, (a, b) in found.items()}
-    _write_json(json_file, {"a": first, "b": second, "differing": differing})
+    write_json(json_file, {"a": first, "b": second, "differing": differing}, quiet)
 
 
 def _shown(value: object) -> str:
     return json.dumps(value, ensure_ascii=False).strip('"')
-
-
-def _write_json(path: Path | None, content: dict[str, Any]) -> None:
-    if path is not None:
-        write_file(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 config_app = typer.Typer(

@@ -7,8 +7,16 @@ from typing import Annotated
 import typer
 
 from lmgait_cli.console import ConsoleProgress
+from lmgait_cli.estimates import show_estimate
 from lmgait_cli.evaluate import BootstrapOption, CompareOption, MetricOption
-from lmgait_cli.options import JsonOption, QuietOption, RunOption, SeedOption, WorkspaceOption
+from lmgait_cli.options import (
+    DryRunOption,
+    JsonOption,
+    QuietOption,
+    RunOption,
+    SeedOption,
+    WorkspaceOption,
+)
 from lmgait_cli.results import OutOption, print_tables, show_result
 
 
@@ -20,6 +28,7 @@ def cross_eval(
     bootstrap: BootstrapOption = 0,
     seed: SeedOption = 0,
     compare: CompareOption = False,
+    dry_run: DryRunOption = False,
     workspace: WorkspaceOption = None,
     json_file: JsonOption = None,
     out_files: OutOption = None,
@@ -38,6 +47,15 @@ def cross_eval(
 
     for name in (train, test):
         load_manifest(name)
+    if dry_run:
+        from core.workflows.estimate import estimate_embedding
+
+        told = estimate_embedding(
+            Workspace.find(workspace), run_name=run_name, train_dataset=train, test_dataset=test,
+            progress=ConsoleProgress(quiet),
+        )  # fmt: skip
+        show_estimate(told, json_file, quiet)
+        return
     done = evaluate_run(
         Workspace.find(workspace),
         run_name=run_name,
@@ -46,6 +64,6 @@ def cross_eval(
         scoring=Scoring(metric=metric, bootstrap=bootstrap, seed=seed),
         progress=ConsoleProgress(quiet),
     )
-    show_result(done.result, compare, False, train, json_file, out_files or [])
+    show_result(done.result, compare, False, train, json_file, out_files or [], quiet)
     label = f"{train} -> {test}" if done.run is None else done.run.name
     print_tables([cross_table([(label, done.result)])])

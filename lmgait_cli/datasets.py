@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from lmgait_cli.console import print_table
-from lmgait_cli.options import WorkspaceOption
+from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
+from lmgait_cli.results import write_json
 
 
-def datasets(workspace: WorkspaceOption = None) -> None:
+def datasets(
+    workspace: WorkspaceOption = None,
+    json_file: JsonOption = None,
+    quiet: QuietOption = False,
+) -> None:
     """List the datasets, the forms they can be prepared from, and what is prepared here.
 
     Your own dataset is a manifest.yaml in the form of those in data_manifests/.
@@ -16,9 +23,11 @@ def datasets(workspace: WorkspaceOption = None) -> None:
     from core.workflows.datasets import datasets as run
     from core.workspace import Workspace
 
+    found = run(Workspace.find(workspace))
     rows = [
         [line.name, line.title, f"{line.train}/{line.test}", ", ".join(line.forms),
          ", ".join(line.protocols), line.store]
-        for line in run(Workspace.find(workspace))
+        for line in found
     ]  # fmt: skip
     print_table("Datasets", ["name", "title", "train/test", "forms", "protocols", "prepared"], rows)
+    write_json(json_file, {"datasets": [asdict(line) for line in found]}, quiet)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.options import QuietOption, SeedOption, WorkspaceOption
-from lmgait_cli.results import print_tables
+from lmgait_cli.options import JsonOption, QuietOption, SeedOption, WorkspaceOption
+from lmgait_cli.results import print_tables, write_json
 
 
 def demo(
     seed: SeedOption = 0,
     workspace: WorkspaceOption = None,
+    json_file: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Run every stage on synthetic walkers, from video to tables; minutes on two cores.
@@ -35,3 +36,9 @@ def demo(
         markup=False,
         soft_wrap=True,
     )
+    content = {
+        "folder": str(done.folder), "run": done.run.name, "iou": done.iou,
+        "sheet": str(done.sheet), "seconds": done.seconds, "own": done.own.result.to_json(),
+        "cross": done.cross.result.to_json(),
+    }  # fmt: skip
+    write_json(json_file, content, quiet)

@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.options import DatasetOption, QuietOption, RunOption, WorkspaceOption
+from lmgait_cli.estimates import show_estimate
+from lmgait_cli.options import (
+    DatasetOption,
+    DryRunOption,
+    JsonOption,
+    QuietOption,
+    RunOption,
+    WorkspaceOption,
+)
+from lmgait_cli.results import write_json
 
 
 def embed(
@@ -18,7 +27,9 @@ def embed(
     everyone: Annotated[
         bool, typer.Option("--all", help="All sequences; else what the protocols use.")
     ] = False,
+    dry_run: DryRunOption = False,
     workspace: WorkspaceOption = None,
+    json_file: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Embed a dataset's sequences with a run's model and write one file.
@@ -30,6 +41,15 @@ def embed(
     from core.workflows.evaluate import embed_to_file
     from core.workspace import Workspace
 
+    if dry_run:
+        from core.workflows.estimate import estimate_embedding
+
+        told = estimate_embedding(
+            Workspace.find(workspace), run_name=run_name, train_dataset=None,
+            test_dataset=dataset, everyone=everyone, scored=False, progress=ConsoleProgress(quiet),
+        )  # fmt: skip
+        show_estimate(told, json_file, quiet)
+        return
     done = embed_to_file(
         Workspace.find(workspace), path, run_name=run_name, dataset=dataset, everyone=everyone,
         progress=ConsoleProgress(quiet),
@@ -40,3 +60,6 @@ def embed(
         f"Next: lmgait evaluate --embeddings {path} --dataset …",
         markup=False, soft_wrap=True,
     )  # fmt: skip
+    content = {"file": str(path), "sequences": count, "channels": channels, "strips": strips,
+               "source": done.source}  # fmt: skip
+    write_json(json_file, content, quiet)

@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from lmgait_cli.console import ConsoleProgress
+from lmgait_cli.estimates import show_estimate
 from lmgait_cli.options import (
     DatasetOption,
+    DryRunOption,
     JsonOption,
     QuietOption,
     RunOption,
@@ -49,6 +51,7 @@ def evaluate(
     seed: SeedOption = 0,
     compare: CompareOption = False,
     per_view: Annotated[bool, typer.Option("--per-view", help="Show matrices of views.")] = False,
+    dry_run: DryRunOption = False,
     workspace: WorkspaceOption = None,
     json_file: JsonOption = None,
     out_files: OutOption = None,
@@ -64,7 +67,18 @@ def evaluate(
 
     progress = ConsoleProgress(quiet)
     scoring = Scoring(probe_gallery, metric, rerank, bootstrap, seed)
+    if dry_run and embeddings is None:
+        from core.workflows.estimate import estimate_embedding
+
+        told = estimate_embedding(
+            Workspace.find(workspace), run_name=run_name, train_dataset=dataset,
+            test_dataset=dataset, progress=progress,
+        )  # fmt: skip
+        show_estimate(told, json_file, quiet)
+        return
     if embeddings is not None:
+        if dry_run:
+            raise UsageError("--dry-run is for a run: there is nothing to embed in a file")
         if dataset is None or run_name is not None:
             raise UsageError(
                 "A file of embeddings needs --dataset and no --run", where="--embeddings"
@@ -80,4 +94,4 @@ def evaluate(
             progress=progress,
         )
     trained_on = None if done.run is None else done.run.dataset
-    show_result(done.result, compare, per_view, trained_on, json_file, out_files or [])
+    show_result(done.result, compare, per_view, trained_on, json_file, out_files or [], quiet)

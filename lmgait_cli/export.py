@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +9,7 @@ import typer
 
 from lmgait_cli.console import ConsoleProgress, out
 from lmgait_cli.options import DatasetOption, JsonOption, QuietOption, WorkspaceOption
+from lmgait_cli.results import write_json
 
 
 def export(
@@ -57,9 +57,6 @@ def export(
         f"Takes {done.metadata['input']}\nGives {done.metadata['output']}",
         markup=False, soft_wrap=True,
     )  # fmt: skip
-    if json_file is not None:
-        from lmgait_cli.results import write_file
-
-        content = {"file": str(done.path), "format": done.format, "bytes": done.bytes,
-                   "difference": done.difference, "metadata": dict(done.metadata)}  # fmt: skip
-        write_file(json_file, json.dumps(content, indent=2) + "\n")
+    content = {"file": str(done.path), "format": done.format, "bytes": done.bytes,
+               "difference": done.difference, "metadata": dict(done.metadata)}  # fmt: skip
+    write_json(json_file, content, quiet)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmgait_cli.console import out, print_table
-from lmgait_cli.options import JsonOption, WorkspaceOption
+from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
+from lmgait_cli.results import write_json
 
 if TYPE_CHECKING:
     from core.workflows.inspect import InspectResult
@@ -32,6 +32,7 @@ def inspect(
         bool, typer.Option("--no-sheet", help="No contact sheet: it shows people.")
     ] = False,
     json_file: JsonOption = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Show a store's counts, sizes and missing sequences, and make a contact sheet of it.
 
@@ -43,11 +44,8 @@ def inspect(
     target = None if no_sheet else sheet or Path("contact-sheet.png")
     result = run(store, Workspace.find(workspace), manifest=manifest, sheet=target)
     _show(result)
-    if json_file is not None:
-        from core.files import write_text
-
-        plain = {**asdict(result), "path": str(result.path), "sheet": target and str(target)}
-        write_text(json_file, json.dumps(plain, indent=2) + "\n")
+    plain = {**asdict(result), "path": str(result.path), "sheet": target and str(target)}
+    write_json(json_file, plain, quiet)
 
 
 def _show(result: InspectResult) -> None:

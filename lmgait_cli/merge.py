@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.options import QuietOption, WorkspaceOption
+from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
+from lmgait_cli.results import write_json
 
 
 def merge(
@@ -20,6 +21,7 @@ def merge(
     replace: Annotated[
         bool, typer.Option("--replace", help="Delete a store made from something else.")
     ] = False,
+    json_file: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Join the parts that `lmgait prepare --part i/n` made, here or on other machines.
@@ -40,3 +42,5 @@ def merge(
         f"{info.bytes / 2**20:,.1f} MiB.",
         markup=False, soft_wrap=True,
     )  # fmt: skip
+    content = {"store": str(folder), "info": info.model_dump(mode="json")}
+    write_json(json_file, content, quiet)

@@ -18,6 +18,12 @@ QuietOption = Annotated[bool, typer.Option("--quiet", help="Print results and er
 JsonOption = Annotated[
     Path | None, typer.Option("--json", help="Also write the result to this file as JSON.")
 ]
+DryRunOption = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Only say what it would take in time and disk, from a few real steps."
+    ),
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
 PresetOption = Annotated[
     str,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,6 +9,7 @@ import typer
 
 from lmgait_cli.console import ConsoleProgress, out, print_table
 from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
+from lmgait_cli.results import write_json
 
 if TYPE_CHECKING:
     from core.workflows.prepare import PrepareResult
@@ -43,8 +43,8 @@ def prepare(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be prepared, and stop.")
     ] = False,
-    quiet: QuietOption = False,
     json_file: JsonOption = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Read a raw dataset, crop and fit its frames, and write a store to train and test on.
 
@@ -63,10 +63,7 @@ def prepare(
         progress=ConsoleProgress(quiet),
     )  # fmt: skip
     _show(result)
-    if json_file is not None:
-        from core.files import write_text
-
-        write_text(json_file, json.dumps(_plain(result), indent=2) + "\n")
+    write_json(json_file, _plain(result), quiet)
 
 
 def _part(text: str | None) -> tuple[int, int] | None:

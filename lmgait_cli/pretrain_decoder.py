@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from lmgait_cli.console import ConsoleProgress, out
+from lmgait_cli.estimates import show_estimate
 from lmgait_cli.options import (
     DEFAULT_PRESET,
     ConfigOption,
     DatasetOption,
+    DryRunOption,
+    JsonOption,
     PresetOption,
     QuietOption,
     SetOption,
     WorkspaceOption,
 )
+from lmgait_cli.results import write_json
 
 
 def pretrain_decoder(
@@ -19,7 +23,9 @@ def pretrain_decoder(
     preset: PresetOption = DEFAULT_PRESET,
     config: ConfigOption = None,
     settings: SetOption = None,
+    dry_run: DryRunOption = False,
     workspace: WorkspaceOption = None,
+    json_file: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Warm the decoder branch up on silhouettes (5,000 iterations at `--preset paper`).
@@ -33,6 +39,12 @@ def pretrain_decoder(
     from core.workspace import Workspace
 
     resolved = resolve_config(preset, file=config, overrides=settings or ())
+    if dry_run:
+        from core.workflows.estimate import estimate_warmup
+
+        home, progress = Workspace.find(workspace), ConsoleProgress(quiet)
+        show_estimate(estimate_warmup(home, dataset, resolved, progress), json_file, quiet)
+        return
     result = run(
         Workspace.find(workspace),
         dataset,
@@ -46,3 +58,6 @@ def pretrain_decoder(
         markup=False,
         soft_wrap=True,
     )
+    content = {"warmup": result.run.name, "folder": str(result.run.folder),
+               "iterations": resolved.warmup.iterations, "now": result.iterations}  # fmt: skip
+    write_json(json_file, content, quiet)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,6 +30,7 @@ def show_result(
     trained_on: str | None,
     json_file: Path | None,
     files: Sequence[Path],
+    quiet: bool,
 ) -> None:
     """Print all tables of a result and write them where asked."""
     from core.manifests.published import load_published
@@ -45,9 +47,9 @@ def show_result(
             for metric in part.matrices
         ]
     print_tables(tables)
-    write_tables(tables, files)
+    write_tables(tables, files, quiet)
     if json_file is not None:
-        write_file(json_file, to_json(result))
+        write_file(json_file, to_json(result), quiet)
 
 
 def print_tables(tables: Sequence[Table]) -> None:
@@ -59,7 +61,7 @@ def print_tables(tables: Sequence[Table]) -> None:
         out.print()
 
 
-def write_tables(tables: Sequence[Table], files: Sequence[Path]) -> None:
+def write_tables(tables: Sequence[Table], files: Sequence[Path], quiet: bool) -> None:
     """Write tables in the format that each file's ending names.
 
     Raises:
@@ -69,7 +71,7 @@ def write_tables(tables: Sequence[Table], files: Sequence[Path]) -> None:
 
     check_formats(files)
     for path in files:
-        write_file(path, FORMATS[_ENDINGS[path.suffix]](tables))
+        write_file(path, FORMATS[_ENDINGS[path.suffix]](tables), quiet)
 
 
 def check_formats(files: Sequence[Path]) -> None:
@@ -85,9 +87,17 @@ def check_formats(files: Sequence[Path]) -> None:
             )
 
 
-def write_file(path: Path, text: str) -> None:
+def write_json(path: Path | None, content: Mapping[str, Any], quiet: bool) -> None:
+    """Write a result as JSON where a file is asked for."""
+    if path is not None:
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        write_file(path, text + "\n", quiet)
+
+
+def write_file(path: Path, text: str, quiet: bool) -> None:
     """Write a result's file whole, and say so."""
     from core.files import write_text
 
     write_text(path, text)
-    say(f"Written: {path}")
+    if not quiet:
+        say(f"Written: {path}")

@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.options import QuietOption, SeedOption
+from lmgait_cli.estimates import show_estimate
+from lmgait_cli.options import DryRunOption, JsonOption, QuietOption, SeedOption
+from lmgait_cli.results import write_json
 
 
 def synthesize(
@@ -29,6 +31,8 @@ def synthesize(
     workers: Annotated[
         int | None, typer.Option(help="Processes; else one a processor.", min=1)
     ] = None,
+    dry_run: DryRunOption = False,
+    json_file: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Render synthetic walkers in a dataset's official raw layout.
@@ -40,10 +44,20 @@ def synthesize(
     """
     from core.workflows.synthesize import synthesize as run
 
+    processes = workers or os.cpu_count() or 1
+    if dry_run:
+        from core.workflows.estimate import estimate_synthesis
+
+        told = estimate_synthesis(
+            dataset, folder, train_subjects=train_subjects, test_subjects=test_subjects,
+            types=_names(types), views=_names(views), frames=frames, seed=seed, workers=processes,
+        )  # fmt: skip
+        show_estimate(told, json_file, quiet)
+        return
     result = run(
         dataset, folder, train_subjects=train_subjects, test_subjects=test_subjects,
         types=_names(types), views=_names(views), frames=frames, seed=seed,
-        workers=workers or os.cpu_count() or 1, progress=ConsoleProgress(quiet),
+        workers=processes, progress=ConsoleProgress(quiet),
     )  # fmt: skip
     rate = result.frames / max(result.seconds, 1e-9)
     out.print(
@@ -53,6 +67,10 @@ def synthesize(
         f"Next: lmgait prepare {dataset} {result.folder}",
         markup=False, soft_wrap=True,
     )  # fmt: skip
+    content = {"folder": str(result.folder), "sequences": result.sequences,
+               "rendered": result.rendered, "frames": result.frames, "seconds": result.seconds,
+               "train": result.train, "test": result.test}  # fmt: skip
+    write_json(json_file, content, quiet)
 
 
 def _names(text: str | None) -> list[str] | None:

@@ -7,15 +7,19 @@ from typing import Annotated
 import typer
 
 from lmgait_cli.console import ConsoleProgress, out
+from lmgait_cli.estimates import show_estimate
 from lmgait_cli.options import (
     DEFAULT_PRESET,
     ConfigOption,
     DatasetOption,
+    DryRunOption,
+    JsonOption,
     PresetOption,
     QuietOption,
     SetOption,
     WorkspaceOption,
 )
+from lmgait_cli.results import write_json
 
 
 def train(
@@ -33,7 +37,9 @@ def train(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew even where there is such a run.")
     ] = False,
+    dry_run: DryRunOption = False,
     workspace: WorkspaceOption = None,
+    json_file: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Train LMGait on a prepared dataset.
@@ -51,6 +57,15 @@ def train(
     if resume and fresh:
         raise UsageError("--resume and --fresh exclude each other")
     resolved = resolve_config(preset, ablation=ablation, file=config, overrides=settings or ())
+    if dry_run:
+        from core.workflows.estimate import estimate_training
+
+        told = estimate_training(
+            Workspace.find(workspace), dataset, resolved, ConsoleProgress(quiet),
+            name=name, fresh=fresh,
+        )  # fmt: skip
+        show_estimate(told, json_file, quiet)
+        return
     result = run(
         Workspace.find(workspace),
         dataset,
@@ -67,3 +82,6 @@ def train(
         markup=False,
         soft_wrap=True,
     )
+    content = {"run": result.run.name, "folder": str(result.run.folder),
+               "iterations": resolved.train.iterations, "now": result.iterations}  # fmt: skip
+    write_json(json_file, content, quiet)

@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.options import QuietOption, WorkspaceOption
+from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
+from lmgait_cli.results import write_json
 
 
 def verify(
     store: Annotated[str, typer.Argument(help="A store's folder, or a dataset's name.")],
     workspace: WorkspaceOption = None,
+    json_file: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Check every byte of a store; name the shards and sequences that are damaged.
@@ -24,6 +26,9 @@ def verify(
     from core.workspace import Workspace
 
     result = run(store, Workspace.find(workspace), ConsoleProgress(quiet))
+    content = {"store": str(result.store), "shards": result.shards, "bytes": result.bytes,
+               "seconds": result.seconds, "faults": result.faults}  # fmt: skip
+    write_json(json_file, content, quiet)
     for fault in result.faults:
         out.print(fault, markup=False, soft_wrap=True)
     if result.faults:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from lmgait_cli.console import ConsoleProgress, out
 from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
-from lmgait_cli.results import write_file
+from lmgait_cli.results import write_json
 
 
 def visualize(
@@ -56,10 +55,9 @@ def visualize(
     )  # fmt: skip
     lines = [f"{done.path}: {len(done.frames)} of {done.total} frames of {done.key}", *done.notes]
     out.print("\n".join(lines), markup=False, soft_wrap=True)
-    if json_file is not None:
-        content = {
-            "file": str(done.path), "run": done.run.name, "sequence": str(done.key),
-            "frames": done.frames, "of": done.total, "notes": done.notes,
-            "words": [{"word": word, "share": share} for word, share in done.words],
-        }  # fmt: skip
-        write_file(json_file, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    content = {
+        "file": str(done.path), "run": done.run.name, "sequence": str(done.key),
+        "frames": done.frames, "of": done.total, "notes": done.notes,
+        "words": [{"word": word, "share": share} for word, share in done.words],
+    }  # fmt: skip
+    write_json(json_file, content, quiet)

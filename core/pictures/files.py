@@ -78,7 +78,7 @@ def _write_mp4(path: Path, pictures: Iterable[Picture]) -> None:
         # One thread and no version strings: the same pictures give the same bytes.
         container.flags = int(container.flags) | _BITEXACT
         stream = container.add_stream(
-            "libx264", rate=Fraction(FRAMES_A_SECOND), options={"crf": "18", "threads": "1"}
+            "libx264", rate=Fraction(FRAMES_A_SECOND), options={"crf": "21", "threads": "1"}
         )
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1

@@ -81,7 +81,7 @@ def run_job(
         Interrupted: a signal came (a state is saved).
         OutputError: a checkpoint cannot be written.
     """
-    runner = _Runner(job, engine)
+    runner = Runner(job, engine)
     start = runner.resume()
     if start:
         progress.say(f"{job.name}: goes on at iteration {start} of {job.config.iterations}.")
@@ -141,7 +141,7 @@ class _Step:
     values: dict[str, Tensor]
 
 
-class _Runner:
+class Runner:
     """One job on one engine: steps, saves, resumes."""
 
     def __init__(self, job: Job, engine: Accelerator) -> None:

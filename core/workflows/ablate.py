@@ -77,7 +77,7 @@ def ablate(workspace: Workspace, request: Request, *, progress: Progress) -> lis
         StoreError, DataError, WeightsError, ConfigError, TrainingError: see their texts.
         Interrupted: a signal; what is done is kept.
     """
-    tables = _wanted(request)
+    tables = wanted(request)
     store, manifest = open_store(workspace, request.dataset)
     for target in request.targets:
         open_store(workspace, target)  # before hours of training, not after
@@ -121,7 +121,12 @@ def resolved(name: str, request: Request, manifest: DatasetManifest) -> Config:
     return with_frames(config, manifest)
 
 
-def _wanted(request: Request) -> list[tuple[int | None, tuple[PaperRow, ...]]]:
+def wanted(request: Request) -> list[tuple[int | None, tuple[PaperRow, ...]]]:
+    """Tables (None: of single ablations) with their rows.
+
+    Raises:
+        UsageError: an unknown table or ablation, or nothing to run.
+    """
     if not (request.tables or request.ablations):
         raise UsageError(
             "Nothing to run: name a table or an ablation",

@@ -86,15 +86,10 @@ def synthesize(
     """
     begun = monotonic()
     dataset = check_dataset(dataset)
-    kinds = choose("type", types, TYPES[dataset], DEFAULT_TYPES[dataset])
-    seen = choose("view", views, tuple(VIEWS[dataset]), DEFAULT_VIEWS[dataset])
-    _check_numbers(frames, workers, seed)
-    train, test = official_subjects(dataset)
-    train = _first(dataset, "training", train, train_subjects)
-    test = _first(dataset, "test", test, test_subjects)
-    keys = [SequenceKey(s, t, v) for s in (*train, *test) for t in kinds for v in seen]
-    if not keys:
-        raise UsageError("No subject is asked for", next_step="Give --train-subjects or more.")
+    keys, train, test = wanted_keys(
+        dataset, train_subjects=train_subjects, test_subjects=test_subjects, types=types,
+        views=views, frames=frames, workers=workers, seed=seed,
+    )  # fmt: skip
     out = Path(out)
     with (
         _claimed(out, dataset, frames, seed),
@@ -104,6 +99,24 @@ def synthesize(
     return SynthesisResult(
         out, len(keys), rendered, rendered * frames, monotonic() - begun, train, test
     )
+
+
+def wanted_keys(
+    dataset: str, *, train_subjects: int, test_subjects: int, types: Sequence[str] | None,
+    views: Sequence[str] | None, frames: int, workers: int, seed: int,
+) -> tuple[list[SequenceKey], tuple[str, ...], tuple[str, ...]]:  # fmt: skip
+    """The sequences asked for, and their training and test subjects (raises ``UsageError``)."""
+    dataset = check_dataset(dataset)
+    kinds = choose("type", types, TYPES[dataset], DEFAULT_TYPES[dataset])
+    seen = choose("view", views, tuple(VIEWS[dataset]), DEFAULT_VIEWS[dataset])
+    _check_numbers(frames, workers, seed)
+    train, test = official_subjects(dataset)
+    train = _first(dataset, "training", train, train_subjects)
+    test = _first(dataset, "test", test, test_subjects)
+    keys = [SequenceKey(s, t, v) for s in (*train, *test) for t in kinds for v in seen]
+    if not keys:
+        raise UsageError("No subject is asked for", next_step="Give --train-subjects or more.")
+    return keys, train, test
 
 
 def official_subjects(dataset: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -29,7 +29,7 @@ from core.progress import Progress
 from core.records import Losses
 from core.storage.features import FeatureStore
 from core.storage.store import Store
-from core.training.checkpoint import load_strictly, load_tensors
+from core.training.checkpoint import CheckpointFolder, load_strictly, load_tensors
 from core.training.engine import decide, held, make_engine
 from core.training.loop import Job, run_job
 from core.training.observers import JsonLines, Observer, TensorBoard
@@ -83,7 +83,7 @@ def train(
     """
     store, manifest = open_store(workspace, dataset)
     config = with_frames(config, manifest)
-    key = digest({"config": _deciding(config), "store": store.fingerprint})
+    key = training_key(config, store)
     engine = make_engine(config.train)
 
     def choose() -> Run | None:
@@ -179,6 +179,28 @@ def _run(
         plan = plan_features(workspace, store, manifest, config, model.image)
         features = make_features(plan, store, model.image, config, engine, progress)
         data = training_sequences(store, manifest, config, features)
+
+    def observers(start: int) -> Sequence[Observer]:
+        return [
+            JsonLines(run.folder / "log.jsonl", start),
+            TensorBoard(run.folder / "tensorboard", start),
+        ]
+
+    checkpoints = run.checkpoints(config.train.keep)
+    job = training_job(model, data, manifest, config, engine, checkpoints)
+    return run_job(job, engine, observers, progress)
+
+
+def training_job(
+    model: LMGait,
+    data: TrainingSequences,
+    manifest: DatasetManifest,
+    config: Config,
+    engine: Accelerator,
+    checkpoints: CheckpointFolder,
+) -> Job:
+    """The training of ``model`` on ``data``; nothing is computed or written yet."""
+    store = data.store
     if config.train.compile:
         model.compile()
     text = TextFingerprint(model)
@@ -208,12 +230,6 @@ def _run(
             supervise=config.model.representation.supervise,
         )
 
-    def observers(start: int) -> Sequence[Observer]:
-        return [
-            JsonLines(run.folder / "log.jsonl", start),
-            TensorBoard(run.folder / "tensorboard", start),
-        ]
-
     def pictures(batch: ClipBatch) -> Mapping[str, Tensor]:
         shown = few(batch.to(engine.device))
         with torch.no_grad():
@@ -221,13 +237,13 @@ def _run(
             logits = model.represent(patches, model.text_features())[0]
             return picture_rows(shown, logits, word_attention(model, patches))
 
-    job = Job(
+    return Job(
         name="Training",
         module=model,
         losses=losses,
         batches=batches,
         config=config.train,
-        checkpoints=run.checkpoints(config.train.keep),
+        checkpoints=checkpoints,
         kept=lambda state: kept_tensors(config.model, state),
         optional=absent_prefixes(config.model),
         header=_Header(config, manifest, store, data.subjects, model, text),
@@ -235,7 +251,6 @@ def _run(
         pictures=pictures,
         seed=config.seed,
     )
-    return run_job(job, engine, observers, progress)
 
 
 def load_warmup(model: LMGait, warmup: Run) -> None:
@@ -293,6 +308,11 @@ class _Header(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._fixed) + 1
+
+
+def training_key(config: Config, store: Store) -> str:
+    """Digest of all that decides a training's weights."""
+    return digest({"config": _deciding(config), "store": store.fingerprint})
 
 
 def _deciding(config: Config) -> dict[str, Any]:

@@ -23,7 +23,9 @@ from core.models.representation import DecoderBranch
 from core.models.weights import IMAGE_PREFIX
 from core.progress import Progress
 from core.records import Losses
+from core.storage.features import FeatureStore
 from core.storage.store import Store
+from core.training.checkpoint import CheckpointFolder
 from core.training.engine import decide, held, make_engine
 from core.training.loop import Job, run_job
 from core.training.observers import JsonLines, Observer, TensorBoard
@@ -155,16 +157,43 @@ def _run(
     engine: Accelerator,
     progress: Progress,
 ) -> int:
-    settings = config.warmup
+    model = build_warmup(config)
+    features = None
+    if config.data.features != "off" and not model.train_encoder:
+        plan = plan_features(workspace, store, manifest, config, model.image)
+        features = make_features(plan, store, model.image, config, engine, progress)
+
+    def observers(start: int) -> Sequence[Observer]:
+        return [
+            JsonLines(run.folder / "log.jsonl", start),
+            TensorBoard(run.folder / "tensorboard", start),
+        ]
+
+    checkpoints = run.checkpoints(config.warmup.keep)
+    job = warmup_job(model, store, manifest, config, engine, checkpoints, features)
+    return run_job(job, engine, observers, progress)
+
+
+def build_warmup(config: Config) -> WarmupModel:
+    """The image encoder and a new decoder (raises ``WeightsError``, ``ConfigError``)."""
     with seeded(config.seed):
         image = build_image_encoder(config.model.image)
         decoder = build_decoder(config.model, image)
-    model = WarmupModel(image, decoder, settings.image_encoder)
+    return WarmupModel(image, decoder, config.warmup.image_encoder)
+
+
+def warmup_job(
+    model: WarmupModel,
+    store: Store,
+    manifest: DatasetManifest,
+    config: Config,
+    engine: Accelerator,
+    checkpoints: CheckpointFolder,
+    features: FeatureStore | None = None,
+) -> Job:
+    """The warm-up of ``model``; nothing is computed or written yet."""
+    settings, image = config.warmup, model.image
     scale = config.model.representation.upsample
-    features = None
-    if config.data.features != "off" and not settings.image_encoder:
-        plan = plan_features(workspace, store, manifest, config, image)
-        features = make_features(plan, store, image, config, engine, progress)
     data = TrainingSequences(
         store,
         manifest.subjects.train,
@@ -201,12 +230,6 @@ def _run(
         with torch.no_grad():
             return picture_rows(shown, model(shown.frames, shown.patches))
 
-    def observers(start: int) -> Sequence[Observer]:
-        return [
-            JsonLines(run.folder / "log.jsonl", start),
-            TensorBoard(run.folder / "tensorboard", start),
-        ]
-
     def kept(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         whole = settings.image_encoder
         return {n: v for n, v in state.items() if whole or not n.startswith(IMAGE_PREFIX)}
@@ -217,13 +240,13 @@ def _run(
         "store": store.fingerprint,
         "config": config.model_dump(mode="json"),
     }
-    job = Job(
+    return Job(
         name="Warm-up",
         module=model,
         losses=losses,
         batches=batches,
         config=settings,
-        checkpoints=run.checkpoints(settings.keep),
+        checkpoints=checkpoints,
         kept=kept,
         optional=() if settings.image_encoder else (IMAGE_PREFIX,),
         header=header,
@@ -231,4 +254,3 @@ def _run(
         pictures=pictures,
         seed=config.seed,
     )
-    return run_job(job, engine, observers, progress)

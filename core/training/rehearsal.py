@@ -1,0 +1,79 @@
+"""A few real steps, timed, to tell what all of them will take; nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from time import perf_counter
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from core.training.checkpoint import optimizer_tensors
+from core.training.loop import Job, Runner
+
+# Three steps at least; quick ones are repeated for a steadier answer.
+STEPS, MOST_STEPS, ENOUGH_SECONDS = 3, 30, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds for one unit of work, and how many steps they were measured on."""
+
+    seconds: float
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobPace:
+    """A job's pace by the iteration, and the bytes of one of its checkpoints."""
+
+    pace: Pace
+    checkpoint: int
+
+
+def measure(steps: Iterable[float]) -> Pace:
+    """Time steps, each of which tells how many units it has done; the first only warms up.
+
+    Args:
+        steps: Does one step at each turn. No more than needed are done; fewer than two make no
+            pace, and the warm-up counts then.
+    """
+    found: list[tuple[float, float]] = []
+    begun = last = perf_counter()
+    for units in steps:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        now = perf_counter()
+        found.append((units, now - last))
+        last = now
+        if len(found) == 1:
+            begun = now
+        done = len(found) - 1
+        if done >= MOST_STEPS or (done >= STEPS and now - begun >= ENOUGH_SECONDS):
+            break
+    counted = found[1:] or found
+    units_done = sum(units for units, _ in counted)
+    return Pace(sum(seconds for _, seconds in counted) / max(units_done, 1e-9), len(counted))
+
+
+def rehearse_job(job: Job, engine: Accelerator) -> JobPace:
+    """Train a few steps on real batches; the job's module is not to be used afterwards."""
+    runner = Runner(job, engine)
+    each = job.config.accumulate
+
+    def steps() -> Iterator[float]:
+        for number, batch in enumerate(job.batches(0)):
+            runner.step(number // each, batch, last=(number + 1) % each == 0)
+            yield 1 / each
+
+    pace = measure(steps())
+    module = engine.unwrap_model(runner.module)
+    tensors = [*job.kept(module.state_dict()).values()]
+    tensors += optimizer_tensors(module, runner.optimizer).values()
+    return JobPace(pace, sum(map(_bytes, tensors)))
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()

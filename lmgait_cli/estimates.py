@@ -1,0 +1,60 @@
+"""How the estimate of a `--dry-run` reaches the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lmgait_cli.console import out, print_table
+from lmgait_cli.results import write_json
+
+if TYPE_CHECKING:
+    from core.workflows.estimate import Estimate
+
+
+def show_estimate(estimate: Estimate, json_file: Path | None, quiet: bool) -> None:
+    """Print what work would take, and what that is based on."""
+    if estimate.stages:
+        rows = [
+            (stage.name, f"{stage.amount:,} {stage.unit}", duration(stage.seconds),
+             size(stage.bytes))
+            for stage in estimate.stages
+        ]  # fmt: skip
+        if len(rows) > 1:
+            rows.append(("All", "", duration(estimate.seconds), size(estimate.bytes)))
+        print_table("What it would take", ("stage", "left", "time", "disk"), rows)
+    else:
+        out.print("Nothing is left to do.")
+    for basis in dict.fromkeys(f"Based on {stage.basis}." for stage in estimate.stages):
+        out.print(basis, markup=False, soft_wrap=True)
+    free = f"{size(estimate.free)} free; nothing was written. Times are of this machine as it is."
+    for note in (*estimate.notes, free):
+        out.print(note, markup=False, soft_wrap=True)
+    content = {
+        "dry_run": True, "seconds": estimate.seconds, "bytes": estimate.bytes,
+        "free": estimate.free, "stages": [asdict(stage) for stage in estimate.stages],
+        "notes": estimate.notes,
+    }  # fmt: skip
+    write_json(json_file, content, quiet)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that suits them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def size(count: int) -> str:
+    """Bytes in the unit that suits them."""
+    value = float(count)
+    for unit in ("bytes", "KiB", "MiB"):
+        if value < 1000:
+            return (
+                f"{value:.0f} {unit}" if value >= 10 or unit == "bytes" else f"{value:.1f} {unit}"
+            )
+        value /= 1024
+    return f"{value:,.1f} GiB"
