@@ -26,6 +26,15 @@ class Workspace:
         """Folder of the HDF5 shards of ``dataset``."""
         return self.root / "stores" / dataset
 
+    def prepared(self) -> list[str]:
+        """Names of the datasets with a complete store, sorted."""
+        return sorted(path.parent.name for path in self.root.glob("stores/*/store.json"))
+
+    def trained(self) -> list[str]:
+        """Names of the runs, sorted."""
+        found = (path.parent.name for path in self.runs.glob("*/run.json"))
+        return sorted(name for name in found if not name.startswith("."))
+
     @property
     def runs(self) -> Path:
         """Folder of trained models, one folder a run."""

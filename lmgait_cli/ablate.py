@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lmgait_cli.completion import ablations, prepared
 from lmgait_cli.console import ConsoleProgress
 from lmgait_cli.estimates import show_estimate
 from lmgait_cli.options import (
@@ -22,17 +23,27 @@ from lmgait_cli.results import OutOption, check_formats, print_tables, write_jso
 
 
 def ablate(
-    dataset: Annotated[str, typer.Option("--dataset", help="Prepared dataset to train on.")],
+    dataset: Annotated[
+        str,
+        typer.Option("--dataset", help="Prepared dataset to train on.", autocompletion=prepared),
+    ],
     table: Annotated[
         list[int] | None,
         typer.Option("--table", help="Table 3 to 7 of the paper; may be repeated."),
     ] = None,
     ablation: Annotated[
-        list[str] | None, typer.Option("--ablation", help="One ablation by name; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--ablation", help="One ablation by name; may be repeated.", autocompletion=ablations
+        ),
     ] = None,
     test: Annotated[
         list[str] | None,
-        typer.Option("--test", help="Prepared dataset to test on, else --dataset; repeatable."),
+        typer.Option(
+            "--test",
+            help="Prepared dataset to test on, else --dataset; repeatable.",
+            autocompletion=prepared,
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", help="Trainings of each row.", min=1)] = 1,
     preset: PresetOption = DEFAULT_PRESET,

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from lmgait_cli.completion import configurations, known
 from lmgait_cli.console import out, print_table
 from lmgait_cli.exits import explained
 from lmgait_cli.options import (
     DEFAULT_PRESET,
+    AblationOption,
     ConfigOption,
     JsonOption,
     PresetOption,
@@ -20,12 +22,13 @@ from lmgait_cli.options import (
 )
 from lmgait_cli.results import write_json
 
-AblationOption = Annotated[
-    str | None, typer.Option("--ablation", help="A row of the paper's Tables 3-7 by name.")
-]
 NamedDatasetOption = Annotated[
     str | None,
-    typer.Option("--dataset", help="Gives the clip length, and to `show` the classifier's width."),
+    typer.Option(
+        "--dataset",
+        help="Gives the clip length, and to `show` the classifier's width.",
+        autocompletion=known,
+    ),
 ]
 
 
@@ -55,8 +58,15 @@ def show(
 
 
 def diff(
-    first: Annotated[str, typer.Argument(metavar="A", help="Preset, ablation, file or run.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="The same.")],
+    first: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help="Preset, ablation, file or run.", autocompletion=configurations
+        ),
+    ],
+    second: Annotated[
+        str, typer.Argument(metavar="B", help="The same.", autocompletion=configurations)
+    ],
     preset: PresetOption = DEFAULT_PRESET,
     dataset: NamedDatasetOption = None,
     workspace: WorkspaceOption = None,

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 from rich.progress import Task as RichTask
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from core.progress import Task
@@ -29,6 +29,8 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 LOG_EVERY_SECONDS = 15.0
+# Columns of a terminal: below the first, a bar has no room; from the second on, everything has.
+NARROW, WIDE = 60, 110
 
 
 def complain(what: str, where: str | None, next_step: str | None) -> None:
@@ -60,6 +62,23 @@ class _Rate(ProgressColumn):
         speed = task.finished_speed or task.speed
         unit = task.fields.get("unit", "")
         return Text("" if speed is None else f"{speed:,.1f} {unit}/s", style="cyan")
+
+
+def _columns(width: int) -> list[ProgressColumn]:
+    """What fits into a line; the detail takes the rest of it, and never more."""
+    name = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis"))
+    if width < NARROW:
+        return [name, MofNCompleteColumn(table_column=Column(no_wrap=True))]
+    rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+    return [
+        name,
+        BarColumn(20 if width < WIDE else 40),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        *([_Rate(table_column=Column(no_wrap=True))] if width >= WIDE else []),
+        TimeElapsedColumn(table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[detail]}", markup=False, table_column=rest),
+    ]
 
 
 class _BarTask:
@@ -109,22 +128,14 @@ class ConsoleProgress:
     @contextmanager
     def task(self, name: str, total: int | None, unit: str) -> Iterator[Task]:
         """Show one task with its rate and the time left."""
-        if self._quiet or not err.is_terminal:
+        # A dumb terminal cannot redraw a line: it would show nothing until the end.
+        if self._quiet or not err.is_terminal or err.is_dumb_terminal:
             log = _LogTask(name, total, unit)
             yield log
             if not self._quiet:
                 log.tell()
             return
-        with RichProgress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            _Rate(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[detail]}"),
-            console=err,
-        ) as bars:
+        with RichProgress(*_columns(err.width), console=err, expand=True) as bars:
             yield _BarTask(bars, bars.add_task(escape(name), total=total, unit=unit, detail=""))
 
     def say(self, text: str) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lmgait_cli.completion import known, prepared
 from lmgait_cli.console import ConsoleProgress
 from lmgait_cli.estimates import show_estimate
 from lmgait_cli.evaluate import BootstrapOption, CompareOption, MetricOption
@@ -21,8 +22,13 @@ from lmgait_cli.results import OutOption, print_tables, show_result
 
 
 def cross_eval(
-    train: Annotated[str, typer.Option("--train", help="Dataset that the run was trained on.")],
-    test: Annotated[str, typer.Option("--test", help="Prepared dataset to test on.")],
+    train: Annotated[
+        str,
+        typer.Option("--train", help="Dataset that the run was trained on.", autocompletion=known),
+    ],
+    test: Annotated[
+        str, typer.Option("--test", help="Prepared dataset to test on.", autocompletion=prepared)
+    ],
     run_name: RunOption = None,
     metric: MetricOption = None,
     bootstrap: BootstrapOption = 0,

@@ -29,7 +29,7 @@ def show_estimate(estimate: Estimate, json_file: Path | None, quiet: bool) -> No
     for basis in dict.fromkeys(f"Based on {stage.basis}." for stage in estimate.stages):
         out.print(basis, markup=False, soft_wrap=True)
     free = f"{size(estimate.free)} free; nothing was written. Times are of this machine as it is."
-    for note in (*estimate.notes, free):
+    for note in (*estimate.notes, free) if estimate.stages else ():
         out.print(note, markup=False, soft_wrap=True)
     content = {
         "dry_run": True, "seconds": estimate.seconds, "bytes": estimate.bytes,

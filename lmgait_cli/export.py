@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from lmgait_cli.completion import runs
 from lmgait_cli.console import ConsoleProgress, out
 from lmgait_cli.options import DatasetOption, JsonOption, QuietOption, WorkspaceOption
 from lmgait_cli.results import write_json
@@ -14,7 +15,8 @@ from lmgait_cli.results import write_json
 
 def export(
     run_name: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="Which run; else the newest.")
+        str | None,
+        typer.Argument(metavar="RUN", help="Which run; else the newest.", autocompletion=runs),
     ] = None,
     format: Annotated[
         Literal["onnx", "torch"], typer.Option("--format", help="onnx, or torch (torch.export).")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmgait_cli.completion import prepared
 from lmgait_cli.console import out, print_table
 from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
 from lmgait_cli.results import write_json
@@ -19,7 +20,9 @@ SHOWN = 10
 
 
 def inspect(
-    store: Annotated[str, typer.Argument(help="A store's folder, or a dataset's name.")],
+    store: Annotated[
+        str, typer.Argument(help="A store's folder, or a dataset's name.", autocompletion=prepared)
+    ],
     workspace: WorkspaceOption = None,
     manifest: Annotated[
         str | None, typer.Option("--manifest", help="Your own manifest.yaml, if it is not ours.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from collections.abc import Callable
 from typing import Annotated
 
@@ -84,4 +86,8 @@ def run() -> None:
     # Large pages for torch's tensors on Linux: a step on a CPU spends a tenth of its time on small
     # ones. Torch reads this at its first allocation, so it is set before any import of it.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Where the locale lacks a sign, its number is printed: that must not end the work.
+            stream.reconfigure(errors="backslashreplace")
     app()

@@ -7,13 +7,17 @@ from typing import Annotated
 
 import typer
 
+from lmgait_cli.completion import known
 from lmgait_cli.console import ConsoleProgress, out
 from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
 from lmgait_cli.results import write_json
 
 
 def merge(
-    dataset: Annotated[str, typer.Argument(help="The dataset's name, or your own manifest.yaml.")],
+    dataset: Annotated[
+        str,
+        typer.Argument(help="The dataset's name, or your own manifest.yaml.", autocompletion=known),
+    ],
     parts: Annotated[
         list[Path] | None, typer.Argument(help="Folders of parts; else those in the workspace.")
     ] = None,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lmgait_cli.completion import ablations, prepared, presets, runs
+
 WorkspaceOption = Annotated[
     Path | None,
     typer.Option(
@@ -30,6 +32,7 @@ PresetOption = Annotated[
     typer.Option(
         "--preset",
         envvar="LMGAIT_PRESET",
+        autocompletion=presets,
         help="Model size: `paper`, or `tiny` (small encoders from a seed; needs no weights).",
     ),
 ]
@@ -42,8 +45,21 @@ SetOption = Annotated[
 ]
 DatasetOption = Annotated[
     str | None,
-    typer.Option("--dataset", help="Which prepared dataset; else the one prepared last."),
+    typer.Option(
+        "--dataset",
+        help="Which prepared dataset; else the one prepared last.",
+        autocompletion=prepared,
+    ),
 ]
-RunOption = Annotated[str | None, typer.Option("--run", help="Which run; else the newest.")]
+RunOption = Annotated[
+    str | None,
+    typer.Option("--run", help="Which run; else the newest.", autocompletion=runs),
+]
+AblationOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ablation", help="A row of the paper's Tables 3-7 by name.", autocompletion=ablations
+    ),
+]
 
 DEFAULT_PRESET = "tiny"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from lmgait_cli.completion import known
 from lmgait_cli.console import ConsoleProgress, out, print_table
 from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
 from lmgait_cli.results import write_json
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def prepare(
-    dataset: Annotated[str, typer.Argument(help="A dataset's name, or your own manifest.yaml.")],
+    dataset: Annotated[
+        str,
+        typer.Argument(help="A dataset's name, or your own manifest.yaml.", autocompletion=known),
+    ],
     source: Annotated[Path, typer.Argument(help="Folder of the dataset as it was delivered.")],
     workspace: WorkspaceOption = None,
     codec: Annotated[

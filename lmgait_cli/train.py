@@ -10,6 +10,7 @@ from lmgait_cli.console import ConsoleProgress, out
 from lmgait_cli.estimates import show_estimate
 from lmgait_cli.options import (
     DEFAULT_PRESET,
+    AblationOption,
     ConfigOption,
     DatasetOption,
     DryRunOption,
@@ -25,9 +26,7 @@ from lmgait_cli.results import write_json
 def train(
     dataset: DatasetOption = None,
     preset: PresetOption = DEFAULT_PRESET,
-    ablation: Annotated[
-        str | None, typer.Option("--ablation", help="A row of the paper's Tables 3-7 by name.")
-    ] = None,
+    ablation: AblationOption = None,
     config: ConfigOption = None,
     settings: SetOption = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the run.")] = None,

@@ -6,13 +6,16 @@ from typing import Annotated
 
 import typer
 
+from lmgait_cli.completion import prepared
 from lmgait_cli.console import ConsoleProgress, out
 from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
 from lmgait_cli.results import write_json
 
 
 def verify(
-    store: Annotated[str, typer.Argument(help="A store's folder, or a dataset's name.")],
+    store: Annotated[
+        str, typer.Argument(help="A store's folder, or a dataset's name.", autocompletion=prepared)
+    ],
     workspace: WorkspaceOption = None,
     json_file: JsonOption = None,
     quiet: QuietOption = False,

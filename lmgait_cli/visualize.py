@@ -7,19 +7,24 @@ from typing import Annotated
 
 import typer
 
+from lmgait_cli.completion import prepared, runs
 from lmgait_cli.console import ConsoleProgress, out
 from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
 from lmgait_cli.results import write_json
 
 
 def visualize(
-    run_name: Annotated[str, typer.Argument(metavar="RUN", help="Which run.")],
+    run_name: Annotated[str, typer.Argument(metavar="RUN", help="Which run.", autocompletion=runs)],
     sequence: Annotated[
         str, typer.Argument(metavar="SEQUENCE", help="subject/type/view, such as 075/nm-05/090.")
     ],
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", help="Prepared dataset of the sequence; else the run's own."),
+        typer.Option(
+            "--dataset",
+            help="Prepared dataset of the sequence; else the run's own.",
+            autocompletion=prepared,
+        ),
     ] = None,
     path: Annotated[
         Path | None,

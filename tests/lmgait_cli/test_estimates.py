@@ -1,0 +1,168 @@
+"""`--dry-run` says what the work takes and writes nothing; `--json` tells what was printed."""
+
+import json
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from lmgait_cli.main import app
+from tests.fakes.models import SMALL
+from tests.fakes.training import write_training_store
+
+TRAINING = ("--config", "small.yaml", "--dataset", "casiab")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a store and a run that is complete."""
+    folder = tmp_path_factory.mktemp("place")
+    write_training_store(folder / "lmgait-workspace" / "stores" / "casiab")
+    (folder / "small.yaml").write_text(yaml.safe_dump(plain(SMALL)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("LMGAIT_WORKSPACE", raising=False)
+        done = run("train", *TRAINING, "--name", "first", "--quiet", "--json", "train.json")
+    assert done.exit_code == 0, done.output
+    return folder
+
+
+def plain(tree):
+    return {k: plain(v) if isinstance(v, dict) else v for k, v in tree.items()}
+
+
+@pytest.fixture(autouse=True)
+def here(place, monkeypatch):
+    monkeypatch.delenv("LMGAIT_WORKSPACE", raising=False)
+    monkeypatch.delenv("LMGAIT_PRESET", raising=False)
+    monkeypatch.chdir(place)
+
+
+def run(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def listing(folder):
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.stat().st_size)
+        for path in folder.rglob("*")
+        if path.name != "dry.json"
+    }
+
+
+def estimated(place, *words):
+    """The stages of a dry run, which leaves everything as it was."""
+    before = listing(place)
+    done = run(*words, "--dry-run", "--json", "dry.json")
+    assert done.exit_code == 0, done.output
+    assert listing(place) == before
+    told = json.loads((place / "dry.json").read_text())
+    assert told["dry_run"] is True
+    assert told["free"] > 0
+    for stage in told["stages"]:
+        assert stage["seconds"] > 0
+        assert stage["basis"] in " ".join(done.output.split()).replace("\n", " ")
+    assert told["seconds"] == pytest.approx(sum(s["seconds"] for s in told["stages"]))
+    return {stage["name"]: stage for stage in told["stages"]}
+
+
+def test_a_training_that_is_done_takes_nothing(place):
+    assert estimated(place, "train", *TRAINING) == {}
+    assert estimated(place, "pretrain-decoder", *TRAINING) == {}
+    done = run("train", *TRAINING, "--dry-run")
+    assert "Nothing is left to do." in done.output
+
+
+def test_a_training_with_all_that_comes_before_it(place):
+    stages = estimated(
+        place, "train", *TRAINING, "--set", "seed=5", "--set", "data.features=float16",
+        "--set", "train.accumulate=2",
+    )  # fmt: skip
+    assert list(stages) == ["Warm-up", "Features", "Training"]
+    assert stages["Training"]["amount"] == SMALL["train"]["iterations"]
+    assert stages["Warm-up"]["amount"] == SMALL["warmup"]["iterations"]
+
+
+def test_only_what_is_left_counts(place):
+    longer = ("--set", "train.iterations=60")
+    stages = estimated(place, "train", *TRAINING, *longer)
+    assert list(stages) == ["Training"]
+    assert stages["Training"]["amount"] == 60
+
+
+def test_the_disk_of_checkpoints_is_what_they_take(place):
+    stage = estimated(place, "train", *TRAINING, "--fresh")["Training"]
+    folder = place / "lmgait-workspace" / "runs" / "first" / "checkpoints"
+    real = sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
+    # headers and random state come on top
+    assert stage["bytes"] <= real <= stage["bytes"] + 2 * 60_000
+    warmup = estimated(place, "pretrain-decoder", *TRAINING, "--set", "seed=9")["Warm-up"]
+    (made,) = (place / "lmgait-workspace" / "warmups").glob("*/checkpoints")
+    real = sum(path.stat().st_size for path in made.rglob("*.safetensors"))
+    assert warmup["bytes"] <= real <= warmup["bytes"] + 2 * 60_000
+
+
+def test_embedding_and_scoring(place):
+    for words in (("evaluate",), ("cross-eval", "--train", "casiab", "--test", "casiab")):
+        (stage,) = estimated(place, *words).values()
+        assert (stage["name"], stage["amount"]) == ("Embedding", 8)
+        assert stage["bytes"] == 8 * 8 * 4 * 4
+    (stage,) = estimated(place, "embed", "e.npz", "--all").values()
+    assert stage["amount"] == 20
+    refused = run("evaluate", "--embeddings", "e.npz", "--dataset", "casiab", "--dry-run")
+    assert refused.exit_code == 2
+    assert "nothing to embed" in refused.output
+
+
+def test_ablations_share_their_warm_up(place):
+    stages = estimated(
+        place, "ablate", *TRAINING, "--ablation", "no-text", "--ablation", "no-mtcm",
+        "--seeds", "2", "--set", "train.iterations=7",
+    )  # fmt: skip
+    warm = [name for name in stages if "Warm-up" in name]
+    assert warm == ["no-text, seed 1: Warm-up"]  # that of seed 0 is done
+    assert len([name for name in stages if "Training" in name]) == 4
+    assert len([name for name in stages if "Embedding" in name]) == 4
+
+
+def test_features_and_walkers(place):
+    (stage,) = estimated(place, "cache-features", *TRAINING).values()
+    assert stage["unit"] == "frames"
+    (stage,) = estimated(
+        place, "synthesize", "casiab", "walkers", "--train-subjects", 1, "--test-subjects", 1,
+        "--views", "000,090", "--types", "nm-01", "--frames", 4, "--workers", 2,
+    ).values()  # fmt: skip
+    assert stage["amount"] == 4
+    assert stage["bytes"] > 1000
+    assert not (place / "walkers").exists()
+
+
+def test_mistakes_are_told_before_anything_is_measured():
+    for words in (("train", "--dataset", "ccpg"), ("evaluate", "--run", "gone"),
+                  ("synthesize", "casiabb", "x"), ("ablate", "--dataset", "casiab")):  # fmt: skip
+        failed = run(*words, "--dry-run")
+        assert failed.exit_code in (2, 3), failed.output
+        assert failed.output.count("Error") == 1
+
+
+def test_what_is_printed_is_told_to_programs_too(place):
+    told = json.loads((place / "train.json").read_text())
+    assert told == {
+        "run": "first", "folder": str(place / "lmgait-workspace" / "runs" / "first"),
+        "iterations": 6, "now": 6,
+    }  # fmt: skip
+    for words, key, value in (
+        (("pretrain-decoder", *TRAINING), "now", 0),
+        (("cache-text",), "run", "first"),
+        (("embed", "e.h5"), "sequences", 8),
+        (("datasets",), "datasets", None),
+        (("verify", "casiab"), "faults", []),
+        (("config", "diff", "paper", "tiny"), "a", "paper"),
+        (("visualize", "first", "075/nm-05/090", "--out", "a.png"), "of", None),
+    ):
+        done = run(*words, "--json", "told.json", "--quiet")
+        assert done.exit_code == 0, done.output
+        assert done.stderr == "", words
+        found = json.loads((place / "told.json").read_text())
+        assert value is None or found[key] == value
+        assert key in found
