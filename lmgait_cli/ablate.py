@@ -79,7 +79,7 @@ def ablate(
         overrides=tuple(settings or ()),
     )
     if dry_run:
-        from core.workflows.estimate import estimate_ablation
+        from core.workflows.estimate_training import estimate_ablation
 
         told = estimate_ablation(Workspace.find(workspace), request, ConsoleProgress(quiet))
         show_estimate(told, json_file, quiet)

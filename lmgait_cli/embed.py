@@ -45,7 +45,7 @@ def embed(
         from core.workflows.estimate import estimate_embedding
 
         told = estimate_embedding(
-            Workspace.find(workspace), run_name=run_name, train_dataset=None,
+            Workspace.find(workspace), run_name=run_name, train_dataset=dataset,
             test_dataset=dataset, everyone=everyone, scored=False, progress=ConsoleProgress(quiet),
         )  # fmt: skip
         show_estimate(told, json_file, quiet)

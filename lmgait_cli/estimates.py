@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lmgait_cli.console import out, print_table
 from lmgait_cli.results import write_json
@@ -13,8 +14,13 @@ if TYPE_CHECKING:
     from core.workflows.estimate import Estimate
 
 
-def show_estimate(estimate: Estimate, json_file: Path | None, quiet: bool) -> None:
-    """Print what work would take, and what that is based on."""
+def show_estimate(
+    estimate: Estimate,
+    json_file: Path | None,
+    quiet: bool,
+    beside: Mapping[str, Any] | None = None,
+) -> None:
+    """Print what work would take, and what that is based on; ``beside`` joins it in the JSON."""
     if estimate.stages:
         rows = [
             (stage.name, f"{stage.amount:,} {stage.unit}", duration(stage.seconds),
@@ -32,7 +38,7 @@ def show_estimate(estimate: Estimate, json_file: Path | None, quiet: bool) -> No
     for note in (*estimate.notes, free) if estimate.stages else ():
         out.print(note, markup=False, soft_wrap=True)
     content = {
-        "dry_run": True, "seconds": estimate.seconds, "bytes": estimate.bytes,
+        **(beside or {}), "dry_run": True, "seconds": estimate.seconds, "bytes": estimate.bytes,
         "free": estimate.free, "stages": [asdict(stage) for stage in estimate.stages],
         "notes": estimate.notes,
     }  # fmt: skip

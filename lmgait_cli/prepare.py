@@ -9,7 +9,8 @@ import typer
 
 from lmgait_cli.completion import known
 from lmgait_cli.console import ConsoleProgress, out, print_table
-from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
+from lmgait_cli.estimates import show_estimate
+from lmgait_cli.options import DryRunOption, JsonOption, QuietOption, WorkspaceOption
 from lmgait_cli.results import write_json
 
 if TYPE_CHECKING:
@@ -44,9 +45,7 @@ def prepare(
     replace: Annotated[
         bool, typer.Option("--replace", help="Delete a store made from something else.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be prepared, and stop.")
-    ] = False,
+    dry_run: DryRunOption = False,
     json_file: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -67,6 +66,11 @@ def prepare(
         progress=ConsoleProgress(quiet),
     )  # fmt: skip
     _show(result)
+    if dry_run:
+        from core.workflows.estimate import estimate_preparation
+
+        show_estimate(estimate_preparation(result, workers), json_file, quiet, _plain(result))
+        return
     write_json(json_file, _plain(result), quiet)
 
 

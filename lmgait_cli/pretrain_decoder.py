@@ -40,7 +40,7 @@ def pretrain_decoder(
 
     resolved = resolve_config(preset, file=config, overrides=settings or ())
     if dry_run:
-        from core.workflows.estimate import estimate_warmup
+        from core.workflows.estimate_training import estimate_warmup
 
         home, progress = Workspace.find(workspace), ConsoleProgress(quiet)
         show_estimate(estimate_warmup(home, dataset, resolved, progress), json_file, quiet)

@@ -57,7 +57,7 @@ def train(
         raise UsageError("--resume and --fresh exclude each other")
     resolved = resolve_config(preset, ablation=ablation, file=config, overrides=settings or ())
     if dry_run:
-        from core.workflows.estimate import estimate_training
+        from core.workflows.estimate_training import estimate_training
 
         told = estimate_training(
             Workspace.find(workspace), dataset, resolved, ConsoleProgress(quiet),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from dataclasses import replace as changed
 from pathlib import Path
 from time import monotonic
 
@@ -51,6 +52,7 @@ class PrepareResult:
             when the work began.
         seconds: How long it took.
         already: Whether the store was complete already, and nothing was done.
+        jobs: Of a rehearsal, the shards that would be made.
     """
 
     store: Path
@@ -62,6 +64,7 @@ class PrepareResult:
     found_frames: int
     seconds: float
     already: bool
+    jobs: tuple[ShardJob, ...] = ()
 
 
 def prepare(
@@ -119,7 +122,8 @@ def prepare(
         for number in plan.shard_numbers()
     ]
     if dry_run:
-        return _result(folder, None, found, (), sequences, jobs, begun, already=False)
+        rehearsed = _result(folder, None, found, (), sequences, jobs, begun, already=False)
+        return changed(rehearsed, jobs=tuple(jobs))
     with writing(folder, what="store"):
         already = begin(folder, plan, replace=replace)
         if already:
@@ -128,7 +132,7 @@ def prepare(
         todo = [job for job in jobs if shard_done(folder, job.number) is None]
         if len(todo) < len(jobs):
             progress.say(f"Going on: {len(jobs) - len(todo)} of {len(jobs)} shards are there.")
-        make_shards(todo, _workers(workers, len(todo)), progress)
+        make_shards(todo, workers_for(workers, len(todo)), progress)
         info = finish(folder, plan, findings(beside))
     if info.sequences == 0 and part is None:
         raise DataError(
@@ -185,7 +189,8 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _workers(wanted: int | None, jobs: int) -> int:
+def workers_for(wanted: int | None, jobs: int) -> int:
+    """Processes that make ``jobs`` shards: as many as wanted (None: one a core), none idle."""
     if wanted is not None and wanted < 1:
         raise UsageError("At least one worker is needed", where="--workers")
     return max(1, min(usable_cores() if wanted is None else wanted, jobs))

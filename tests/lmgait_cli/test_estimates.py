@@ -166,3 +166,19 @@ def test_what_is_printed_is_told_to_programs_too(place):
         found = json.loads((place / "told.json").read_text())
         assert value is None or found[key] == value
         assert key in found
+
+
+def test_preparing(place):
+    made = run("synthesize", "casiab", "raw", "--train-subjects", 1, "--test-subjects", 1, "--views",
+               "000,090", "--types", "nm-01,cl-01", "--frames", 6, "--workers", 1)  # fmt: skip
+    assert made.exit_code == 0, made.output
+    words = ("prepare", "casiab", "raw", "--workspace", "ws", "--workers", 1)
+    stage = estimated(place, *words)["Preparing"]
+    assert not (place / "ws").exists()
+    assert (stage["amount"], stage["unit"]) == (48, "frames")
+    told = json.loads((place / "dry.json").read_text())
+    assert told["form"] == "videos"
+    assert run(*words, "--quiet").exit_code == 0
+    real = sum(path.stat().st_size for path in (place / "ws").rglob("*.h5"))
+    assert 0.5 * real < stage["bytes"] < 2 * real  # small files have much around their frames
+    assert estimated(place, *words) == {}
