@@ -169,8 +169,10 @@ def test_what_is_printed_is_told_to_programs_too(place):
 
 
 def test_preparing(place):
-    made = run("synthesize", "casiab", "raw", "--train-subjects", 1, "--test-subjects", 1, "--views",
-               "000,090", "--types", "nm-01,cl-01", "--frames", 6, "--workers", 1)  # fmt: skip
+    made = run(
+        "synthesize", "casiab", "raw", "--train-subjects", 1, "--test-subjects", 1, "--views",
+        "000,090", "--types", "nm-01,cl-01", "--frames", 6, "--workers", 1,
+    )  # fmt: skip
     assert made.exit_code == 0, made.output
     words = ("prepare", "casiab", "raw", "--workspace", "ws", "--workers", 1)
     stage = estimated(place, *words)["Preparing"]
