@@ -26,6 +26,7 @@ from lmgait_cli.inspect import inspect
 from lmgait_cli.merge import merge
 from lmgait_cli.prepare import prepare
 from lmgait_cli.pretrain_decoder import pretrain_decoder
+from lmgait_cli.report import report
 from lmgait_cli.synthesize import synthesize
 from lmgait_cli.train import train
 from lmgait_cli.verify import verify
@@ -67,6 +68,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     cross_eval,
     embed,
     visualize,
+    report,
     export,
     ablate,
     datasets,

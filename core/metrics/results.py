@@ -103,6 +103,8 @@ class ConditionResult:
         matrices: by name of a Rank-k, [probe view][gallery view], the diagonal included (it is no
             part of the mean); None in an empty cell.
         intervals: by name, 95 % bootstrap intervals over subjects.
+        cmc: Rank-1, Rank-2, ... in percent (see ``core.metrics.cmc``), counted as ``values`` are;
+            empty where nothing was counted.
     """
 
     values: Values
@@ -115,6 +117,7 @@ class ConditionResult:
     views: tuple[str, ...] = ()
     matrices: Mapping[str, Matrix] = field(default_factory=dict)
     intervals: Mapping[str, Interval] = field(default_factory=dict)
+    cmc: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the four values, then all that explains them."""
@@ -127,6 +130,8 @@ class ConditionResult:
         if self.cells is not None:
             told["cells"] = self.cells.to_json()
             told["per_view"] = {"views": list(self.views), **self.matrices}
+        if self.cmc:
+            told["cmc"] = list(self.cmc)
         if self.intervals:
             told["interval95"] = {name: list(ends) for name, ends in self.intervals.items()}
         return told

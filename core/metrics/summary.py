@@ -108,6 +108,7 @@ def _condition_result(
         without_match=tally.unmatched,
         searches=tally.searches,
         intervals=_intervals(protocol, drawn),
+        cmc=tuple(float(share) * 100 for share in tally.cmc if np.isfinite(share)),
     )
     if isinstance(tally, GalleryTally):
         return result

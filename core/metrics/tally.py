@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from core.metrics.cmc import gallery_cmc, pair_cmc
 from core.metrics.ranking import NO_MATCH, GalleryScores
 
 Floats = NDArray[np.float64]
@@ -64,6 +65,7 @@ class PairTally:
         self._sums["chance"] = _summed(shape, place, np.where(searched, chance, 0.0))
         self._unmatched = _summed(shape, place, (rank == NO_MATCH) & searched)
         self._other = ~np.eye(views, dtype=bool)
+        self.cmc = pair_cmc(rank, view, gallery_views)
 
     @property
     def filled(self) -> NDArray[np.bool_]:
@@ -117,6 +119,7 @@ class GalleryTally:
             name: _summed(shape, place, value[matched]) for name, value in per_probe.items()
         }
         self.unmatched = int((~matched).sum())
+        self.cmc = gallery_cmc(scores.rank)
 
     @property
     def searches(self) -> int:

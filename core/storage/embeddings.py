@@ -186,7 +186,7 @@ def _checked(members: dict[str, Array], path: Path) -> EmbeddingSet:
     source = members.get(SOURCE)
     return EmbeddingSet(
         embeddings=values, labels=names["labels"], types=names["types"], views=names["views"],
-        source="" if source is None else _line(source),
+        source="" if source is None else _source(source),
     )  # fmt: skip
 
 
@@ -223,9 +223,13 @@ def _strings(name: str, values: Array, path: Path) -> tuple[str, ...]:
     return tuple(values.tolist())
 
 
-def _line(source: Array) -> str:
-    text = str(source.item()) if source.dtype.kind == "U" and source.size == 1 else ""
-    return " ".join(text.split())[:500]
+def one_line(source: str) -> str:
+    """``source`` as a file gives it back: one line of at most 500 characters."""
+    return " ".join(source.split())[:500]
+
+
+def _source(source: Array) -> str:
+    return one_line(str(source.item()) if source.dtype.kind == "U" and source.size == 1 else "")
 
 
 def _unknown_ending(path: Path) -> UsageError:

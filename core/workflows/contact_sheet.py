@@ -89,6 +89,9 @@ def silhouette_iou(loaded: LoadedModel, store: Store, indices: Sequence[int], ea
         store: Holds the sequences.
         indices: Which sequences.
         each: Frames of each sequence, evenly spread; frames without a silhouette are left out.
+
+    Returns:
+        The mean; NaN where no frame has a silhouette.
     """
     scores: list[float] = []
     for index in indices:
@@ -100,7 +103,7 @@ def silhouette_iou(loaded: LoadedModel, store: Store, indices: Sequence[int], ea
         for found, wanted in zip(mask[clip.valid], true[clip.valid], strict=True):
             union = (found | wanted).sum().item()
             scores.append((found & wanted).sum().item() / union if union else 1.0)
-    return float(np.mean(scores))
+    return float(np.mean(scores)) if scores else float("nan")
 
 
 def _silhouettes(loaded: LoadedModel, rgb: NDArray[np.uint8]) -> torch.Tensor:

@@ -73,7 +73,7 @@ def evaluate_run(
     rules, names = chosen_protocols(scoring.probe_gallery, manifest)
     progress.say(f"Run {run.name} (trained on {run.dataset}), tested on {manifest.title}.")
     embeddings = embed_run(run, store, rules, progress)
-    path = run.folder / "embeddings" / f"{manifest.name}.npz"
+    path = embeddings_path(run, manifest)
     write_embeddings(path, embeddings)
     progress.say(f"Embeddings in {path}")
     metric = scoring.metric or run.config.evaluate.distance
@@ -117,8 +117,7 @@ def embed_to_file(
         StoreError, DataError, CheckpointError, WeightsError, OutputError: see their texts.
     """
     check_ending(path)
-    trained = [run for run in list_runs(workspace.runs) if run.dataset == dataset]
-    run = find_run(workspace.runs, name=run_name, dataset=dataset if trained else None)
+    run = run_for(workspace, run_name, dataset)
     store, manifest = open_store(workspace, dataset or run.dataset)
     progress.say(f"Run {run.name} (trained on {run.dataset}), sequences of {manifest.title}.")
     found = embed_run(run, store, manifest, progress, everyone=everyone)
@@ -151,8 +150,28 @@ def embed_run(
             where=store.path,
             next_step="Prepare the dataset's test subjects too.",
         )
-    source = f"{run.name}, iteration {loaded.header['step']}; {store.describe()}"
+    source = source_line(run, int(loaded.header["step"]), store)
     return embed_sequences(loaded, store, indices, engine, progress, source=source)
+
+
+def run_for(workspace: Workspace, name: str | None, dataset: str | None) -> Run:
+    """The run called ``name``; None takes the newest of ``dataset``, else the newest of all.
+
+    Raises:
+        UsageError: there is none.
+    """
+    trained = [run for run in list_runs(workspace.runs) if run.dataset == dataset]
+    return find_run(workspace.runs, name=name, dataset=dataset if trained else None)
+
+
+def embeddings_path(run: Run, manifest: DatasetManifest) -> Path:
+    """Where a run keeps its embeddings of a dataset's test subjects."""
+    return run.folder / "embeddings" / f"{manifest.name}.npz"
+
+
+def source_line(run: Run, step: int, store: Store) -> str:
+    """One line on the model and the store that embeddings come from, for under tables."""
+    return f"{run.name}, iteration {step}; {store.describe()}"
 
 
 def used_sequences(store: Store, manifest: DatasetManifest, *, everyone: bool = False) -> list[int]:

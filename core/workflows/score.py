@@ -75,7 +75,8 @@ def score(
             f"None of the {seen.embeddings} embeddings is of a test subject of {manifest.title}",
             next_step=f"Test subjects have ids like {manifest.subjects.test[0]!r}.",
         )
-    run = _Run.start(embeddings, manifest, metric, rerank, device, progress or SilentProgress())
+    told = progress or SilentProgress()
+    run = TestSequences.start(embeddings, manifest, metric, rerank, device, told)
     weights = resamples(len(run.subjects), bootstrap, seed) if bootstrap else None
     tallies = run.tallies(wanted)
     results = {
@@ -107,8 +108,11 @@ def _chosen(manifest: DatasetManifest, names: Sequence[str] | None) -> dict[str,
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """The sequences of the test subjects, coded, and how to get their distances."""
+class TestSequences:
+    """The sequences of the test subjects, coded, and how to get their distances.
+
+    All indices are places among these sequences; ``places`` are theirs in the embedding set.
+    """
 
     distances: StripDistances
     codes: Codes
@@ -118,6 +122,7 @@ class _Run:
     known_views: int
     rerank: Reranking | None
     progress: Progress
+    places: Indices
 
     @classmethod
     def start(
@@ -128,7 +133,8 @@ class _Run:
         rerank: bool | Reranking,
         device: torch.device | str | None,
         progress: Progress,
-    ) -> _Run:
+    ) -> TestSequences:
+        """Take the test subjects' sequences out of ``embeddings`` (arguments as of `score`)."""
         known = manifest.structure.views
         tested = np.isin(np.array(embeddings.labels), manifest.subjects.test)
         labels = np.array(embeddings.labels)[tested]
@@ -149,6 +155,7 @@ class _Run:
             known_views=len(known),
             rerank=Reranking() if rerank is True else (rerank or None),
             progress=progress,
+            places=np.nonzero(tested)[0].astype(np.int64),
         )
 
     def of(self, rule: TypeRule) -> Indices:
@@ -181,16 +188,17 @@ class _Run:
         gallery = self.of(parts[0][2].gallery)
         sides = [self.of(condition.probe) for _, _, condition in parts]
         probes = np.unique(np.concatenate(sides))
-        scores = self._search(
+        scores = self.search_gallery(
             probes, gallery, "view_pairs" in countings, "gallery" in countings, parts[0][1]
         )
         for (name, title, _), side in zip(parts, sides, strict=True):
             rows = np.searchsorted(probes, side)
             found[name][title] = self._count(protocols[name], scores, rows, side, gallery)
 
-    def _search(
+    def search_gallery(
         self, probes: Indices, gallery: Indices, pairs: bool, whole: bool, title: str
     ) -> SearchScores:
+        """Search one gallery with all its probes (see :func:`core.metrics.search.search`)."""
         columns = torch.from_numpy(gallery)
 
         def block(rows: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,261 @@
+"""Charts of numbers: lines, intervals, matrices, points; each gives one ``svg`` element.
+
+Colours come from the page's style sheet (classes ``s0`` to ``s9``); lines differ in their dashes and
+points in their shapes as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from core.report.colours import shade, writing
+from core.report.svg import (
+    WIDTH,
+    Axis,
+    Drawing,
+    label,
+    nice_end,
+    number,
+    path,
+    short,
+    tag,
+    text,
+)
+
+LINES, SHAPES = 10, 8  # dashes in the style sheet, shapes below
+LEFT, RIGHT, TOP, BOTTOM = 46.0, 10.0, 10.0, 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A curve: ``y`` over ``x``, with a band from ``low`` to ``high`` where they are given."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+
+
+def line_chart(
+    drawing: Drawing,
+    lines: Sequence[Line],
+    x_name: str,
+    y_name: str,
+    *,
+    y_range: tuple[float, float],
+    powers: bool = False,
+    marks: bool = False,
+) -> Markup:
+    """Curves over one axis; ``marks`` puts a dot on every value."""
+    xs = [x for line in lines for x in line.x]
+    across = Axis(min(xs), max(xs), LEFT, WIDTH - RIGHT)
+    up = Axis(*y_range, drawing.height - BOTTOM, TOP, powers)
+    parts = [*_grid(across, up, drawing.height, x_name, y_name)]
+    for place, line in enumerate(lines):
+        style = f"line s{place % LINES}"
+        if line.low:
+            there = [(across.at(x), up.at(y)) for x, y in zip(line.x, line.high, strict=True)]
+            back = [(across.at(x), up.at(y)) for x, y in zip(line.x, line.low, strict=True)]
+            corners = " ".join(f"{number(x)},{number(y)}" for x, y in there + back[::-1])
+            parts.append(tag("polygon", points=corners, class_=f"band s{place % LINES}"))
+        points = [(across.at(x), up.at(y)) for x, y in zip(line.x, line.y, strict=True)]
+        parts.append(path(points, style))
+        if marks or len(points) == 1:
+            parts += [tag("circle", cx=x, cy=y, r=2, class_=f"dot s{place % LINES}")
+                      for x, y in points]  # fmt: skip
+    return drawing.around(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A row of an interval chart: a value in percent, its interval, and what chance gives."""
+
+    name: str
+    value: float
+    interval: tuple[float, float] | None
+    chance: float | None
+    strong: bool = False
+
+
+ROW, NAMES_WIDTH, VALUE_WIDTH = 26.0, 84.0, 42.0
+
+
+def interval_chart(key: str, title: str, rows: Sequence[Measured], x_name: str) -> Markup:
+    """A row for each value: a dot, a bar over its interval, a tick at chance."""
+    height = TOP + ROW * len(rows) + BOTTOM
+    highest = max(max(r.value, r.chance or 0.0, *(r.interval or (0.0,))) for r in rows)
+    across = Axis(0, min(100.0, nice_end(max(highest, 1.0))), NAMES_WIDTH, WIDTH - VALUE_WIDTH)
+    bottom = TOP + ROW * len(rows)
+    parts = _bottom_axis(across, bottom, x_name)
+    for place, row in enumerate(rows):
+        y = TOP + ROW * (place + 0.5)
+        style = "strong" if row.strong else None
+        parts.append(text(NAMES_WIDTH - 8, y + 4, short(row.name, 12), "end", style))
+        if row.interval is not None:
+            low, high = (across.at(min(end, across.high)) for end in row.interval)
+            parts.append(tag("line", x1=low, x2=high, y1=y, y2=y, class_="whisker"))
+        if row.chance is not None:
+            x = across.at(row.chance)
+            parts.append(tag("line", x1=x, x2=x, y1=y - 7, y2=y + 7, class_="chance"))
+        parts.append(tag("circle", cx=across.at(row.value), cy=y, r=4.5, class_="dot s0"))
+        parts.append(text(WIDTH - 2, y + 4, f"{row.value:.1f}", "end", style))
+    said = [
+        f"{row.name} {row.value:.1f}"
+        + (f", 95 % interval {row.interval[0]:.1f} to {row.interval[1]:.1f}" if row.interval else "")
+        + (f", chance {row.chance:.1f}" if row.chance is not None else "")
+        for row in rows
+    ]
+    return Drawing(key, title, "; ".join(said) + ".", height).around(parts)
+
+
+def heat_map(
+    key: str,
+    title: str,
+    names: Sequence[str],
+    values: Sequence[Sequence[float | None]],
+    highest: float,
+) -> Markup:
+    """A square matrix in percent, darker for higher; empty cells have a dash.
+
+    Args:
+        key: Of the drawing.
+        title: Of the drawing.
+        names: Of rows and columns.
+        values: [row][column] in percent; None where nothing was counted.
+        highest: Where the scale ends.
+    """
+    left, top, count = 50.0, 50.0, len(names)
+    cell = (WIDTH - left - 2) / count
+    parts = [
+        text(left + cell * count / 2, 13, "gallery view", "middle", "axis-name"),
+        text(0, 44, "probe view", "start", "axis-name"),
+    ]
+    for place, name in enumerate(names):
+        middle = left + cell * (place + 0.5)
+        turned = f"rotate(-45 {number(middle)} {number(top - 5)})"
+        shown = short(name, 7)
+        parts.append(tag("text", shown, x=middle - 3, y=top - 5, transform=turned, class_="tick"))
+        parts.append(text(left - 4, top + cell * (place + 0.5) + 4, shown, "end", "tick"))
+    for row, line in enumerate(values):
+        for column, value in enumerate(line):
+            parts.append(_cell(left + cell * column, top + cell * row, cell, value, highest,
+                               own=row == column))  # fmt: skip
+    return Drawing(key, title, _matrix_words(names, values), top + cell * count + 2).around(parts)
+
+
+def _cell(x: float, y: float, size: float, value: float | None, highest: float, own: bool) -> Markup:
+    box = {"x": x + 0.5, "y": y + 0.5, "width": size - 1, "height": size - 1}
+    middle = x + size / 2, y + size / 2 + min(4.0, size / 5)
+    if value is None:
+        return tag("rect", **box, class_="hole") + text(*middle, "–", "middle", "tick")
+    colour = shade(value / highest if highest else 0.0)
+    # A number as wide as three digits fills its cell.
+    letters = tag("text", f"{value:.0f}", x=middle[0], y=middle[1], text_anchor="middle",
+                  style=f"fill:{writing(colour)};font-size:{number(min(12.0, size * 0.48))}px")  # fmt: skip
+    marked = tag("rect", **box, class_="own") if own else Markup("")
+    return tag("rect", **box, style=f"fill:{colour}") + letters + marked
+
+
+def _matrix_words(names: Sequence[str], values: Sequence[Sequence[float | None]]) -> str:
+    others = [
+        (value, names[row], names[column])
+        for row, line in enumerate(values)
+        for column, value in enumerate(line)
+        if value is not None and row != column
+    ]
+    if not others:
+        return "No cell of two different views has a value."
+    high, low = max(others, key=lambda cell: cell[0]), min(others, key=lambda cell: cell[0])
+    return (
+        f"Between different views, highest {high[0]:.1f} % (probe {high[1]}, gallery {high[2]}), "
+        f"lowest {low[0]:.1f} % (probe {low[1]}, gallery {low[2]}). All numbers are in the table."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """Points of one kind: (x, y, what it is); the kind without a style is background."""
+
+    name: str
+    points: Sequence[tuple[float, float, str]]
+    style: int | None
+
+
+def scatter(drawing: Drawing, clouds: Sequence[Cloud], x_name: str, y_name: str) -> Markup:
+    """Points on a plane with one scale for both axes."""
+    xs = [point[0] for cloud in clouds for point in cloud.points]
+    ys = [point[1] for cloud in clouds for point in cloud.points]
+    width, height = WIDTH - LEFT - RIGHT, drawing.height - TOP - BOTTOM
+    unit = max((max(xs) - min(xs)) / width, (max(ys) - min(ys)) / height) * 1.06 or 1.0
+    middle = (max(xs) + min(xs)) / 2, (max(ys) + min(ys)) / 2
+    across = Axis(middle[0] - unit * width / 2, middle[0] + unit * width / 2, LEFT, WIDTH - RIGHT)
+    up = Axis(
+        middle[1] - unit * height / 2, middle[1] + unit * height / 2, drawing.height - BOTTOM, TOP
+    )
+    parts = [*_grid(across, up, drawing.height, x_name, y_name)]
+    for cloud in clouds:
+        for x, y, words in cloud.points:
+            parts.append(_point(across.at(x), up.at(y), words, cloud.style))
+    return drawing.around(parts)
+
+
+def swatch(place: int, kind: str) -> Markup:
+    """A sample of a line or point style for a legend beside the chart."""
+    inner = (
+        path([(1, 7), (27, 7)], f"line s{place % LINES}")
+        if kind == "line"
+        else _point(14, 7, "", place % SHAPES)
+    )
+    return tag("svg", inner, viewBox="0 0 28 14", class_="swatch", aria_hidden="true")
+
+
+# Corners of a point's shape around its middle, one for each style; the first is a circle.
+_CORNERS: tuple[tuple[tuple[float, float], ...], ...] = (
+    (),
+    ((-4, -4), (4, -4), (4, 4), (-4, 4)),
+    ((0, -5), (5, 4), (-5, 4)),
+    ((0, -5.5), (5.5, 0), (0, 5.5), (-5.5, 0)),
+    ((0, 5), (5, -4), (-5, -4)),
+    ((-1.5, -5), (1.5, -5), (1.5, -1.5), (5, -1.5), (5, 1.5), (1.5, 1.5), (1.5, 5), (-1.5, 5),
+     (-1.5, 1.5), (-5, 1.5), (-5, -1.5), (-1.5, -1.5)),
+    ((-5.5, -2.5), (5.5, -2.5), (5.5, 2.5), (-5.5, 2.5)),
+    ((0, -6), (1.5, -1.5), (6, 0), (1.5, 1.5), (0, 6), (-1.5, 1.5), (-6, 0), (-1.5, -1.5)),
+)  # fmt: skip
+
+
+def _point(x: float, y: float, words: str, style: int | None) -> Markup:
+    told = [tag("title", words)] if words else []
+    if style is None:
+        return tag("circle", *told, cx=x, cy=y, r=2, class_="background")
+    corners = _CORNERS[style]
+    if not corners:
+        return tag("circle", *told, cx=x, cy=y, r=4.5, class_=f"shape s{style}")
+    places = " ".join(f"{number(x + a)},{number(y + b)}" for a, b in corners)
+    return tag("polygon", *told, points=places, class_=f"shape s{style}")
+
+
+def _grid(across: Axis, up: Axis, height: float, x_name: str, y_name: str) -> list[Markup]:
+    parts = _bottom_axis(across, height - BOTTOM, x_name)
+    for value in up.ticks(4):
+        y = up.at(value)
+        parts.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="rule"))
+        parts.append(text(LEFT - 5, y + 4, label(value), "end", "tick"))
+    middle = (TOP + height - BOTTOM) / 2
+    turn = f"rotate(-90 11 {number(middle)})"
+    named = tag("text", y_name, x=11, y=middle, text_anchor="middle", transform=turn,
+                class_="axis-name")  # fmt: skip
+    return [*parts, named]
+
+
+def _bottom_axis(across: Axis, bottom: float, name: str) -> list[Markup]:
+    parts = []
+    for value in across.ticks(5):
+        x = across.at(value)
+        parts.append(tag("line", x1=x, x2=x, y1=TOP, y2=bottom, class_="rule"))
+        parts.append(text(x, bottom + 15, label(value), "middle", "tick"))
+    parts.append(text((across.start + across.end) / 2, bottom + 33, name, "middle", "axis-name"))
+    return parts

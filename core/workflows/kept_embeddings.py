@@ -1,0 +1,61 @@
+"""Embeddings that an earlier command left in the run's folder, where they still belong to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.errors import DataError
+from core.manifests.schema import DatasetManifest
+from core.progress import Progress
+from core.records import EmbeddingSet
+from core.storage.embeddings import one_line, read_embeddings, write_embeddings
+from core.storage.store import Store
+from core.workflows.evaluate import embed_run, embeddings_path, source_line, used_sequences
+from core.workflows.runs import Run
+
+
+def kept_or_new_embeddings(
+    run: Run, step: int, store: Store, manifest: DatasetManifest, progress: Progress
+) -> EmbeddingSet:
+    """The embeddings of the sequences that ``manifest``'s protocols use.
+
+    What ``<run>/embeddings/<dataset>.npz`` holds is taken if it names this run, this checkpoint and
+    this store, and holds these sequences; else they are computed, and kept there.
+
+    Args:
+        run: The run.
+        step: Iteration of its newest checkpoint.
+        store: Holds the sequences.
+        manifest: Says which are used.
+        progress: Told where they come from.
+
+    Raises:
+        DataError: the store holds none of them.
+        CheckpointError, WeightsError, OutputError: see their texts.
+    """
+    path = embeddings_path(run, manifest)
+    found = _kept(path, progress) if path.is_file() else None
+    if found is not None and _belongs(found, run, step, store, manifest):
+        progress.say(f"Embeddings from {path}")
+        return found
+    made = embed_run(run, store, manifest, progress)
+    write_embeddings(path, made)
+    progress.say(f"Embeddings in {path}")
+    return made
+
+
+def _kept(path: Path, progress: Progress) -> EmbeddingSet | None:
+    try:
+        return read_embeddings(path)
+    except DataError as error:
+        progress.say(f"Computed anew: {error}")
+        return None
+
+
+def _belongs(
+    found: EmbeddingSet, run: Run, step: int, store: Store, manifest: DatasetManifest
+) -> bool:
+    keys = [store.sequences[index].key for index in used_sequences(store, manifest)]
+    return found.source == one_line(source_line(run, step, store)) and keys == list(
+        zip(found.labels, found.types, found.views, strict=True)
+    )

@@ -1,0 +1,223 @@
+"""`lmgait report`: everything about a trained run on one page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import DataError, WeightsError
+from core.files import write_text
+from core.manifests.published import load_published
+from core.manifests.schema import DatasetManifest
+from core.metrics.distance import Metric
+from core.metrics.projection import principal_plane
+from core.metrics.results import EvaluationResult
+from core.progress import Progress
+from core.records import EmbeddingSet, SequenceKey
+from core.report import Report, render
+from core.report.content import ConditionProbes, Hit, Picture, Plane, Probe, Retrievals
+from core.report.thumbnails import jpeg_uri
+from core.storage.store import Store
+from core.tables.build import result_tables
+from core.training.engine import make_engine
+from core.workflows.evaluate import run_for, used_sequences
+from core.workflows.kept_embeddings import kept_or_new_embeddings
+from core.workflows.models import load_model, newest_weights
+from core.workflows.report_facts import (
+    cautions,
+    logs,
+    provenance,
+    provenance_tables,
+    settings,
+    summary,
+)
+from core.workflows.retrieval import (
+    EACH,
+    ConditionRetrievals,
+    Found,
+    Retrieval,
+    chosen_protocol,
+    retrievals,
+    spread,
+)
+from core.workflows.runs import Run
+from core.workflows.score import score
+from core.workflows.stores import open_store
+from core.workspace import Workspace
+
+# Points of the map, and sequences whose silhouettes are predicted.
+MOST_POINTS, MOST_SILHOUETTES = 1500, 60
+
+
+@dataclass(frozen=True, slots=True)
+class ReportResult:
+    """A written report.
+
+    Attributes:
+        path: The HTML file.
+        bytes: Its size.
+        run: What it is about.
+        result: The scores in it.
+    """
+
+    path: Path
+    bytes: int
+    run: Run
+    result: EvaluationResult
+
+
+def report_run(
+    workspace: Workspace,
+    path: Path | None,
+    *,
+    run_name: str | None,
+    dataset: str | None,
+    bootstrap: int,
+    pictures: bool,
+    progress: Progress,
+) -> ReportResult:
+    """Test a run on a store and write what there is to say about it as one HTML file.
+
+    Embeddings in the run's folder are used where they belong to its newest checkpoint and to the
+    store; else they are computed. The same run and store give the same file.
+
+    Args:
+        workspace: Where stores and runs live.
+        path: The file; None takes ``report.html`` in the run's folder, or
+            ``report-<dataset>.html`` for a dataset that is not the run's own.
+        run_name: Which run; None takes the newest of ``dataset``, else the newest of all.
+        dataset: Whose store is tested; None takes the run's own.
+        bootstrap: Resamples of subjects for 95 % intervals; 0 for none.
+        pictures: Whether frames of the store are shown.
+        progress: Told of the run and of long work.
+
+    Raises:
+        UsageError: no such run or dataset.
+        StoreError, DataError, CheckpointError, WeightsError, OutputError: see their texts.
+    """
+    run = run_for(workspace, run_name, dataset)
+    store, manifest = open_store(workspace, dataset or run.dataset)
+    progress.say(f"Run {run.name} (trained on {run.dataset}), tested on {manifest.title}.")
+    header = newest_weights(run)[1].header
+    embeddings = kept_or_new_embeddings(run, int(header["step"]), store, manifest, progress)
+    metric: Metric = run.config.evaluate.distance
+    result = score(embeddings, manifest, metric=metric, bootstrap=bootstrap, progress=progress)
+    content = _content(
+        workspace, run, header, store, manifest, embeddings, result, pictures, progress
+    )
+    own = manifest.name == run.dataset
+    target = path or run.folder / ("report.html" if own else f"report-{manifest.name}.html")
+    text = render(content)
+    write_text(target, text)
+    return ReportResult(target, len(text.encode()), run, result)
+
+
+def _content(
+    workspace: Workspace,
+    run: Run,
+    header: dict[str, Any],
+    store: Store,
+    manifest: DatasetManifest,
+    embeddings: EmbeddingSet,
+    result: EvaluationResult,
+    pictures: bool,
+    progress: Progress,
+) -> Report:
+    published = load_published(result.dataset)
+    tables = result_tables(result, published, run.dataset)
+    return Report(
+        run=run.name,
+        dataset=manifest.title,
+        summary=summary(run, header, manifest, result),
+        cautions=cautions(run, header, store, manifest, result),
+        result=result,
+        tables=tuple(tables),
+        compared=len(tables) > len(result.protocols),
+        retrievals=_retrievals(embeddings, store, manifest, run, pictures),
+        plane=_plane(embeddings),
+        logs=logs(workspace, run),
+        silhouettes=_silhouettes(run, store, manifest, progress),
+        settings=settings(run),
+        provenance=provenance(run, header, store, manifest),
+        details=provenance_tables(run, header, store),
+    )
+
+
+class _Album:
+    """Pictures of sequences, by their place in the embedding set; each is read once."""
+
+    def __init__(self, embeddings: EmbeddingSet, store: Store, pictures: bool) -> None:
+        self._keys, self._store = _keys(embeddings), store
+        self._numbers = {info.key: n for n, info in enumerate(store.sequences)}
+        self._wanted = pictures
+        self._made: dict[int, Picture] = {}
+
+    def picture(self, place: int) -> Picture:
+        """The middle frame of a sequence."""
+        if place not in self._made:
+            key = self._keys[place]
+            self._made[place] = Picture(key, self._uri(self._numbers[key]) if self._wanted else "")
+        return self._made[place]
+
+    def _uri(self, number: int) -> str:
+        middle = self._store.sequences[number].frames // 2
+        return jpeg_uri(self._store.read(number, [middle]).rgb[0])
+
+
+def _retrievals(
+    embeddings: EmbeddingSet, store: Store, manifest: DatasetManifest, run: Run, pictures: bool
+) -> Retrievals:
+    album = _Album(embeddings, store, pictures)
+
+    def hit(found: Found) -> Hit:
+        return Hit(album.picture(found.place), found.rank, found.distance, found.right)
+
+    def probe(one: Retrieval) -> Probe:
+        nearest = tuple(hit(found) for found in one.nearest)
+        return Probe(album.picture(one.place), nearest, hit(one.first_right), one.gallery)
+
+    def condition(one: ConditionRetrievals) -> ConditionProbes:
+        shown = tuple(probe(retrieval) for retrieval in one.shown)
+        return ConditionProbes(one.condition, one.probes, one.right, shown)
+
+    name = chosen_protocol(manifest)
+    found = retrievals(embeddings, manifest, name, run.config.evaluate.distance)
+    title = manifest.protocols[name].title
+    return Retrievals(title, EACH, tuple(condition(one) for one in found), pictures)
+
+
+def _plane(embeddings: EmbeddingSet) -> Plane:
+    chosen = spread(range(len(embeddings)), MOST_POINTS)
+    points, kept = principal_plane(embeddings.embeddings[chosen])
+    keys = _keys(embeddings)
+    return Plane(
+        tuple(keys[place] for place in chosen),
+        tuple((float(x), float(y)) for x, y in points),
+        kept,
+        len(embeddings),
+    )
+
+
+def _silhouettes(run: Run, store: Store, manifest: DatasetManifest, progress: Progress) -> str:
+    """How near predicted silhouettes come to the true ones, in a sentence."""
+    from core.workflows.contact_sheet import silhouette_iou
+
+    chosen: Sequence[int] = spread(used_sequences(store, manifest), MOST_SILHOUETTES)
+    what = f"middle frames of {len(chosen)} test sequences, evenly spread"
+    try:
+        loaded = load_model(run, device=make_engine().device)
+        iou = silhouette_iou(loaded, store, chosen, each=1)
+    except (WeightsError, DataError) as error:
+        progress.say(f"Silhouettes are not measured: {error}")
+        return f"Silhouettes were not measured: {error.what}."
+    if math.isnan(iou):
+        return "Silhouettes were not measured: no frame has a true one."
+    return f"Predicted silhouettes: mean intersection over union {iou:.3f} ({what})."
+
+
+def _keys(embeddings: EmbeddingSet) -> list[SequenceKey]:
+    named = zip(embeddings.labels, embeddings.types, embeddings.views, strict=True)
+    return [SequenceKey(*key) for key in named]

@@ -1,0 +1,174 @@
+"""A report's words: what a run is, what its numbers come from, and what to mind."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from core.config import Config, dump_config, preset_names, resolve_config
+from core.manifests.load import load_manifest
+from core.manifests.schema import DatasetManifest
+from core.metrics.results import EvaluationResult
+from core.models.backbones.loading import SEED
+from core.report.content import Fact, Log, Settings
+from core.storage.layout import LEFT_OUT_NAME, LeftOutFile, read_json
+from core.storage.store import Store
+from core.tables.build import Table
+from core.workflows.runs import Run
+from core.workflows.show_config import count_parts, diff_configs
+from core.workflows.stores import with_frames
+from core.workspace import Workspace
+
+# Of the log: how fast the machine was says nothing about the run.
+_NOT_SHOWN = ("step", "iterations_per_second", "data_wait_share")
+
+
+def summary(
+    run: Run, header: dict[str, Any], manifest: DatasetManifest, result: EvaluationResult
+) -> tuple[Fact, ...]:
+    """The first facts of the page: each protocol's mean, and what was trained and tested."""
+    facts = [
+        Fact(f"Mean Rank-1, {name}", _with_chance(one.mean["rank1"], one.mean_chance))
+        for name, one in result.protocols.items()
+    ]
+    seen = result.coverage
+    trained = load_manifest(run.dataset).title
+    return (
+        *facts,
+        Fact("Trained on", f"{trained}, {len(header['labels'])} subjects"),
+        Fact("Tested on", f"{manifest.title}, {seen.subjects[1]} of {seen.subjects[0]} subjects"),
+        Fact("Checkpoint", f"iteration {header['step']:,} of {run.config.train.iterations:,}"),
+        Fact("Preset", str(run.facts["preset"])),
+    )
+
+
+def _with_chance(value: float | None, chance: float | None) -> str:
+    if value is None:
+        return "a condition has no value"
+    return f"{value:.1f} %" + ("" if chance is None else f" (chance {chance:.1f} %)")
+
+
+def cautions(
+    run: Run, header: dict[str, Any], store: Store, manifest: DatasetManifest,
+    result: EvaluationResult,
+) -> tuple[str, ...]:  # fmt: skip
+    """What to know before comparing these numbers with others."""
+    found = []
+    if run.config.model.image.weights == SEED:
+        found.append(
+            "The encoders were drawn from a seed: the numbers show that the pipeline works, not how "
+            "accurate LMGait is."
+        )
+    if header["step"] < run.config.train.iterations:
+        found.append(
+            f"Training is at iteration {header['step']:,} of {run.config.train.iterations:,}."
+        )
+    if not result.coverage.complete:
+        seen = result.coverage
+        found.append(
+            f"The test part is incomplete: {seen.sequences[1]:,} of {seen.sequences[0]:,} sequences "
+            f"and {seen.subjects[1]:,} of {seen.subjects[0]:,} subjects were found."
+        )
+    if manifest.name == run.dataset and header["store"] != store.fingerprint:
+        found.append("The store was prepared anew since: it is not the one that the model learnt.")
+    return tuple(found)
+
+
+def logs(workspace: Workspace, run: Run) -> tuple[Log, ...]:
+    """The numbers that warm-up and training wrote, as far as they are still there."""
+    warmup = workspace.warmups / str(run.facts.get("warmup", ""))
+    return (
+        Log("Warm-up of the decoder", _curves(warmup / "log.jsonl")),
+        Log("Training", _curves(run.folder / "log.jsonl")),
+    )
+
+
+def _curves(path: Path) -> dict[str, list[tuple[int, float]]]:
+    """Finite numbers by name; lines that a killed process left half are skipped."""
+    curves: dict[str, list[tuple[int, float]]] = {}
+    if not path.is_file():
+        return curves
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            told = json.loads(line)
+            step = int(told["step"])
+        except (ValueError, KeyError, TypeError):
+            continue
+        for name, value in told.items():
+            if name not in _NOT_SHOWN and isinstance(value, int | float) and math.isfinite(value):
+                curves.setdefault(name, []).append((step, float(value)))
+    return curves
+
+
+def settings(run: Run) -> Settings:
+    """The configuration: what differs from its preset, and the whole of it."""
+    preset = str(run.facts["preset"])
+    if preset not in preset_names():
+        return Settings(preset, None, dump_config(run.config))
+    base = with_frames(resolve_config(preset), load_manifest(run.dataset))
+    rows = tuple(
+        (key, _plain(theirs), _plain(ours))
+        for key, (ours, theirs) in diff_configs(run.config, base).items()
+    )
+    table = Table(
+        f"Settings that differ from the preset {preset}", ("setting", "preset", "this run"), rows
+    )
+    return Settings(preset, table if rows else None, dump_config(run.config))
+
+
+def _plain(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def provenance(
+    run: Run, header: dict[str, Any], store: Store, manifest: DatasetManifest
+) -> tuple[Fact, ...]:
+    """Where model and data come from."""
+    model, info = run.config.model, store.info
+    text = "none" if model.fusion == "off" else f"{model.text.weights}, prompt {model.text.prompt}"
+    size = f"{model.image.height}x{model.image.width}"
+    kept = f"{info.unsupervised_frames:,} of {info.frames:,} frames"
+    return (
+        Fact("Run", f"{run.name}, begun {run.facts['created']}"),
+        Fact("Trained with", f"lmgait {run.facts.get('version', 'of unknown version')}"),
+        Fact("Warm-up", str(run.facts.get("warmup", "unknown"))),
+        Fact("Trained on the store", str(run.facts.get("source", run.facts.get("store", "")))),
+        Fact("Fingerprint of that store", str(header["store"])),
+        Fact("Tested on the store", store.describe()),
+        Fact("Fingerprint of the tested store", store.fingerprint),
+        Fact("Image encoder", f"{model.image.weights}, input {size}"),
+        Fact("Its fingerprint", str(header["image_fingerprint"])),
+        Fact("Text encoder", text),
+        Fact("Fingerprint of the text branch", str(header["text_fingerprint"])),
+        Fact("Distance", f"{run.config.evaluate.distance}, per strip, mean over strips"),
+        Fact("Left out when prepared", f"{info.left_out_sequences:,} sequences, and "
+             f"{info.left_out_frames:,} frames of others"),
+        Fact("Frames without a usable silhouette", kept),
+    )  # fmt: skip
+
+
+def provenance_tables(run: Run, header: dict[str, Any], store: Store) -> tuple[Table, ...]:
+    """Parameters of the model, and what preparation left out."""
+    tables = [_parameters(run.config, len(header["labels"]))]
+    left_out = read_json(store.path / LEFT_OUT_NAME, LeftOutFile, "Prepare again with --replace.")
+    if left_out.summary:
+        rows = tuple(
+            (one.reason, one.effect, f"{one.sequences:,}", f"{one.frames:,}")
+            for one in left_out.summary
+        )
+        headers = ("reason", "effect", "sequences", "frames")
+        tables.append(Table("What preparation left out, and why", headers, rows))
+    return tuple(tables)
+
+
+def _parameters(config: Config, classes: int) -> Table:
+    parts = count_parts(config, classes)
+    rows = [(part.name, f"{part.trainable:,}", f"{part.frozen:,}", "yes" if part.inference else "no")
+            for part in parts]  # fmt: skip
+    trainable, frozen = sum(p.trainable for p in parts), sum(p.frozen for p in parts)
+    rows.append(("all", f"{trainable:,}", f"{frozen:,}", ""))
+    note = "At inference the text branch is replaced by its cached output; the classifier is gone."
+    headers = ("part", "trainable", "frozen", "at inference")
+    return Table("Parameters", headers, tuple(rows), (note,))

@@ -1,0 +1,50 @@
+"""`lmgait report`: a run as one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lmgait_cli.console import ConsoleProgress, out
+from lmgait_cli.options import QuietOption, WorkspaceOption
+
+
+def report(
+    run_name: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="Which run; else the newest.")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Whose store to test on; else the run's own.")
+    ] = None,
+    path: Annotated[
+        Path | None, typer.Option("--out", help="The file; else report.html in the run's folder.")
+    ] = None,
+    bootstrap: Annotated[
+        int, typer.Option("--bootstrap", help="Resamples of subjects for 95 % intervals.", min=0)
+    ] = 200,
+    no_pictures: Annotated[
+        bool, typer.Option("--no-pictures", help="No frames of the store: they show people.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Write one HTML file on a run: scores, curves, retrievals, settings, where all comes from.
+
+    The file needs no network and nothing beside it. Embeddings of the run's newest checkpoint are
+    used if they are there.
+
+    Example: lmgait report --bootstrap 200 --out report.html
+    """
+    from core.workflows.report import report_run
+    from core.workspace import Workspace
+
+    done = report_run(
+        Workspace.find(workspace), path, run_name=run_name, dataset=dataset, bootstrap=bootstrap,
+        pictures=not no_pictures, progress=ConsoleProgress(quiet),
+    )  # fmt: skip
+    out.print(
+        f"{done.path}: {done.bytes / 2**20:.1f} MiB, run {done.run.name} on {done.result.title}",
+        markup=False, soft_wrap=True,
+    )  # fmt: skip
