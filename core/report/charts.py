@@ -1,7 +1,7 @@
 """Charts of numbers: lines, intervals, matrices, points; each gives one ``svg`` element.
 
-Colours come from the page's style sheet (classes ``s0`` to ``s9``); lines differ in their dashes and
-points in their shapes as well.
+Colours come from the page's style sheet (classes ``s0`` to ``s9``); lines differ in their dashes
+and points in their shapes as well.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from core.report.colours import shade, writing
 from core.report.svg import (
+    NO_VALUE,
     WIDTH,
     Axis,
     Drawing,
@@ -50,7 +51,17 @@ def line_chart(
     powers: bool = False,
     marks: bool = False,
 ) -> Markup:
-    """Curves over one axis; ``marks`` puts a dot on every value."""
+    """Curves over one axis.
+
+    Args:
+        drawing: What stands around them.
+        lines: The curves, at least one, each of at least one value.
+        x_name: Under the axis.
+        y_name: Beside the axis; nothing where it is empty.
+        y_range: Ends of the axis.
+        powers: Whether that axis is logarithmic.
+        marks: Whether every value has a dot.
+    """
     xs = [x for line in lines for x in line.x]
     across = Axis(min(xs), max(xs), LEFT, WIDTH - RIGHT)
     up = Axis(*y_range, drawing.height - BOTTOM, TOP, powers)
@@ -105,7 +116,11 @@ def interval_chart(key: str, title: str, rows: Sequence[Measured], x_name: str) 
         parts.append(text(WIDTH - 2, y + 4, f"{row.value:.1f}", "end", style))
     said = [
         f"{row.name} {row.value:.1f}"
-        + (f", 95 % interval {row.interval[0]:.1f} to {row.interval[1]:.1f}" if row.interval else "")
+        + (
+            f", 95 % interval {row.interval[0]:.1f} to {row.interval[1]:.1f}"
+            if row.interval
+            else ""
+        )
         + (f", chance {row.chance:.1f}" if row.chance is not None else "")
         for row in rows
     ]
@@ -128,17 +143,17 @@ def heat_map(
         values: [row][column] in percent; None where nothing was counted.
         highest: Where the scale ends.
     """
-    left, top, count = 50.0, 50.0, len(names)
-    cell = (WIDTH - left - 2) / count
+    left, top, count = 60.0, 52.0, len(names)
+    cell = min(48.0, (WIDTH - left - 2) / count)
+    middle = cell * count / 2
     parts = [
-        text(left + cell * count / 2, 13, "gallery view", "middle", "axis-name"),
-        text(0, 44, "probe view", "start", "axis-name"),
+        text(left + middle, 12, "gallery view", "middle", "axis-name"),
+        _upright("probe view", top + middle),
     ]
     for place, name in enumerate(names):
-        middle = left + cell * (place + 0.5)
-        turned = f"rotate(-45 {number(middle)} {number(top - 5)})"
-        shown = short(name, 7)
-        parts.append(tag("text", shown, x=middle - 3, y=top - 5, transform=turned, class_="tick"))
+        x, shown = left + cell * (place + 0.5), short(name, 7)
+        turned = f"rotate(-45 {number(x)} {number(top - 5)})"
+        parts.append(tag("text", shown, x=x, y=top - 5, transform=turned, class_="tick"))
         parts.append(text(left - 4, top + cell * (place + 0.5) + 4, shown, "end", "tick"))
     for row, line in enumerate(values):
         for column, value in enumerate(line):
@@ -147,15 +162,18 @@ def heat_map(
     return Drawing(key, title, _matrix_words(names, values), top + cell * count + 2).around(parts)
 
 
-def _cell(x: float, y: float, size: float, value: float | None, highest: float, own: bool) -> Markup:
+def _cell(
+    x: float, y: float, size: float, value: float | None, highest: float, own: bool
+) -> Markup:
     box = {"x": x + 0.5, "y": y + 0.5, "width": size - 1, "height": size - 1}
     middle = x + size / 2, y + size / 2 + min(4.0, size / 5)
     if value is None:
-        return tag("rect", **box, class_="hole") + text(*middle, "–", "middle", "tick")
+        return tag("rect", **box, class_="hole") + text(*middle, NO_VALUE, "middle", "tick")
     colour = shade(value / highest if highest else 0.0)
-    # A number as wide as three digits fills its cell.
+    # Three digits fit into a cell of any size.
+    style = f"fill:{writing(colour)};font-size:{number(min(12.0, size * 0.48))}px"
     letters = tag("text", f"{value:.0f}", x=middle[0], y=middle[1], text_anchor="middle",
-                  style=f"fill:{writing(colour)};font-size:{number(min(12.0, size * 0.48))}px")  # fmt: skip
+                  style=style)  # fmt: skip
     marked = tag("rect", **box, class_="own") if own else Markup("")
     return tag("rect", **box, style=f"fill:{colour}") + letters + marked
 
@@ -216,39 +234,41 @@ def swatch(place: int, kind: str) -> Markup:
 # Corners of a point's shape around its middle, one for each style; the first is a circle.
 _CORNERS: tuple[tuple[tuple[float, float], ...], ...] = (
     (),
-    ((-4, -4), (4, -4), (4, 4), (-4, 4)),
-    ((0, -5), (5, 4), (-5, 4)),
-    ((0, -5.5), (5.5, 0), (0, 5.5), (-5.5, 0)),
-    ((0, 5), (5, -4), (-5, -4)),
-    ((-1.5, -5), (1.5, -5), (1.5, -1.5), (5, -1.5), (5, 1.5), (1.5, 1.5), (1.5, 5), (-1.5, 5),
-     (-1.5, 1.5), (-5, 1.5), (-5, -1.5), (-1.5, -1.5)),
-    ((-5.5, -2.5), (5.5, -2.5), (5.5, 2.5), (-5.5, 2.5)),
-    ((0, -6), (1.5, -1.5), (6, 0), (1.5, 1.5), (0, 6), (-1.5, 1.5), (-6, 0), (-1.5, -1.5)),
+    ((-3, -3), (3, -3), (3, 3), (-3, 3)),
+    ((0, -4), (4, 3), (-4, 3)),
+    ((0, -4.4), (4.4, 0), (0, 4.4), (-4.4, 0)),
+    ((0, 4), (4, -3), (-4, -3)),
+    ((-1.2, -4), (1.2, -4), (1.2, -1.2), (4, -1.2), (4, 1.2), (1.2, 1.2), (1.2, 4), (-1.2, 4),
+     (-1.2, 1.2), (-4, 1.2), (-4, -1.2), (-1.2, -1.2)),
+    ((-4.4, -1.8), (4.4, -1.8), (4.4, 1.8), (-4.4, 1.8)),
+    ((0, -5), (1.3, -1.3), (5, 0), (1.3, 1.3), (0, 5), (-1.3, 1.3), (-5, 0), (-1.3, -1.3)),
 )  # fmt: skip
 
 
 def _point(x: float, y: float, words: str, style: int | None) -> Markup:
     told = [tag("title", words)] if words else []
     if style is None:
-        return tag("circle", *told, cx=x, cy=y, r=2, class_="background")
+        return tag("circle", *told, cx=x, cy=y, r=1.5, class_="background")
     corners = _CORNERS[style]
     if not corners:
-        return tag("circle", *told, cx=x, cy=y, r=4.5, class_=f"shape s{style}")
+        return tag("circle", *told, cx=x, cy=y, r=3.4, class_=f"shape s{style}")
     places = " ".join(f"{number(x + a)},{number(y + b)}" for a, b in corners)
     return tag("polygon", *told, points=places, class_=f"shape s{style}")
 
 
 def _grid(across: Axis, up: Axis, height: float, x_name: str, y_name: str) -> list[Markup]:
     parts = _bottom_axis(across, height - BOTTOM, x_name)
-    for value in up.ticks(4):
+    for value in up.ticks(5):
         y = up.at(value)
         parts.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="rule"))
         parts.append(text(LEFT - 5, y + 4, label(value), "end", "tick"))
-    middle = (TOP + height - BOTTOM) / 2
+    return [*parts, *([_upright(y_name, (TOP + height - BOTTOM) / 2)] if y_name else [])]
+
+
+def _upright(name: str, middle: float) -> Markup:
     turn = f"rotate(-90 11 {number(middle)})"
-    named = tag("text", y_name, x=11, y=middle, text_anchor="middle", transform=turn,
-                class_="axis-name")  # fmt: skip
-    return [*parts, named]
+    return tag("text", name, x=11, y=middle, text_anchor="middle", transform=turn,
+               class_="axis-name")  # fmt: skip
 
 
 def _bottom_axis(across: Axis, bottom: float, name: str) -> list[Markup]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup
 
-from core.metrics.results import EvaluationResult, ProtocolResult
+from core.metrics.results import EvaluationResult, Matrix, ProtocolResult
 from core.report.charts import (
     SHAPES,
     Cloud,
@@ -26,6 +27,7 @@ from core.tables.build import Table, view_table
 # More points than this along a curve are drawn as means and bands.
 MOST_POINTS = 200
 SHOWN_ROWS = 20
+_IN_WORDS = {"lr": "learning rate"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +81,7 @@ def cmc_figures(result: EvaluationResult) -> list[Figure]:
         if not curves:
             continue
         key, title = f"cmc-{place}", f"CMC, {protocol.title}"
-        lines = [
-            Line(name, range(1, len(curve) + 1), curve) for name, curve in curves.items()
-        ]
+        lines = [Line(name, range(1, len(curve) + 1), curve) for name, curve in curves.items()]
         low = min(min(curve) for curve in curves.values())
         start = 0.0 if low < 60 else 10.0 * (low // 10)
         said = "; ".join(
@@ -134,11 +134,25 @@ def _heat_maps(
     highest = min(100.0, nice_end(max(known, default=100.0) or 100.0, 4))
     for at, (condition, part) in enumerate(maps.items()):
         key, title = f"views-{place}-{at}", f"{condition}: Rank-1 by views"
-        chart = heat_map(key, title, part.views, part.matrices["rank1"], highest)
+        shown, values = _filled(part.views, part.matrices["rank1"])
+        chart = heat_map(key, title, shown, values, highest)
         table = view_table(result, name, condition, "rank1")
-        shown = Table(table.title, table.headers, table.rows)
         note = f"In percent; darkest at {label(highest)}."
-        yield Figure(f"{key}-figure", title, chart, note=note, numbers=shown)
+        if len(shown) < len(part.views):
+            note += f" Left out are {len(part.views) - len(shown)} views without any number."
+        numbers = Table(table.title, table.headers, table.rows)
+        yield Figure(f"{key}-figure", title, chart, note=note, numbers=numbers)
+
+
+def _filled(views: Sequence[str], matrix: Matrix) -> tuple[list[str], list[list[float | None]]]:
+    """Views with a number as probe or as gallery (all, where none has), and their cells."""
+    kept = [
+        at
+        for at in range(len(views))
+        if any(matrix[at][other] is not None or matrix[other][at] is not None
+               for other in range(len(views)))
+    ] or list(range(len(views)))  # fmt: skip
+    return [views[at] for at in kept], [[matrix[row][column] for column in kept] for row in kept]
 
 
 def plane_figure(plane: Plane) -> Figure:
@@ -185,7 +199,7 @@ def training_figures(log: Log, place: int) -> list[Figure]:
     """Every number of a training over its iterations."""
     figures = []
     for at, (name, points) in enumerate(log.curves.items()):
-        key, title = f"log-{place}-{at}", name.replace("_", " ")
+        key, title = f"log-{place}-{at}", _IN_WORDS.get(name, name.replace("_", " "))
         line = condensed(name, points)
         low, high = min(line.low or line.y), max(line.high or line.y)
         powers = name == "lr" and low > 0 and high > low
@@ -196,7 +210,7 @@ def training_figures(log: Log, place: int) -> list[Figure]:
             f"lowest {label(low)}, highest {label(high)}."
         )
         drawing = Drawing(key, f"{log.title}: {title}", said, 180)
-        chart = line_chart(drawing, [line], "iteration", title, y_range=span, powers=powers)
+        chart = line_chart(drawing, [line], "iteration", "", y_range=span, powers=powers)
         few = points[:: max(1, -(-len(points) // SHOWN_ROWS))]
         rows = tuple((f"{step:,}", f"{value:.4g}") for step, value in few)
         table = Table(f"{log.title}: {title}", ("iteration", title), rows)
@@ -217,7 +231,7 @@ def condensed(name: str, points: Sequence[tuple[int, float]], most: int = MOST_P
     if len(points) <= most:
         return Line(name, [step for step, _ in points], [value for _, value in points])
     edges = [at * len(points) // most for at in range(most + 1)]
-    parts = [points[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [points[a:b] for a, b in pairwise(edges)]
     values = [[value for _, value in part] for part in parts]
     return Line(
         name,

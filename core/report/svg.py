@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+NO_VALUE = "-"
 WIDTH = 320  # of every chart, in its own units: what fits a phone at the size of its text
 
 
@@ -20,7 +21,7 @@ def number(value: float) -> str:
 def tag(name: str, *children: str, **attributes: str | float | None) -> Markup:
     """One element; children and values are escaped unless they are Markup.
 
-    Attributes' names have ``-`` for ``_`` (``class_`` is ``class``); those that are None are absent.
+    Attributes' names have ``-`` for ``_`` (``class_`` is ``class``); those with None are absent.
     """
     given = Markup("").join(
         Markup(' {}="{}"').format(

@@ -141,7 +141,7 @@ def _content(
         logs=logs(workspace, run),
         silhouettes=_silhouettes(run, store, manifest, progress),
         settings=settings(run),
-        provenance=provenance(run, header, store, manifest),
+        provenance=provenance(run, header, store),
         details=provenance_tables(run, header, store),
     )
 

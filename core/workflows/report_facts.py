@@ -58,8 +58,8 @@ def cautions(
     found = []
     if run.config.model.image.weights == SEED:
         found.append(
-            "The encoders were drawn from a seed: the numbers show that the pipeline works, not how "
-            "accurate LMGait is."
+            "The encoders were drawn from a seed: the numbers show that the pipeline works, not "
+            "how accurate LMGait is."
         )
     if header["step"] < run.config.train.iterations:
         found.append(
@@ -68,8 +68,8 @@ def cautions(
     if not result.coverage.complete:
         seen = result.coverage
         found.append(
-            f"The test part is incomplete: {seen.sequences[1]:,} of {seen.sequences[0]:,} sequences "
-            f"and {seen.subjects[1]:,} of {seen.subjects[0]:,} subjects were found."
+            f"The test part is incomplete: {seen.sequences[1]:,} of {seen.sequences[0]:,} "
+            f"sequences and {seen.subjects[1]:,} of {seen.subjects[0]:,} subjects were found."
         )
     if manifest.name == run.dataset and header["store"] != store.fingerprint:
         found.append("The store was prepared anew since: it is not the one that the model learnt.")
@@ -122,9 +122,7 @@ def _plain(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def provenance(
-    run: Run, header: dict[str, Any], store: Store, manifest: DatasetManifest
-) -> tuple[Fact, ...]:
+def provenance(run: Run, header: dict[str, Any], store: Store) -> tuple[Fact, ...]:
     """Where model and data come from."""
     model, info = run.config.model, store.info
     text = "none" if model.fusion == "off" else f"{model.text.weights}, prompt {model.text.prompt}"
@@ -134,19 +132,30 @@ def provenance(
         Fact("Run", f"{run.name}, begun {run.facts['created']}"),
         Fact("Trained with", f"lmgait {run.facts.get('version', 'of unknown version')}"),
         Fact("Warm-up", str(run.facts.get("warmup", "unknown"))),
-        Fact("Trained on the store", str(run.facts.get("source", run.facts.get("store", "")))),
-        Fact("Fingerprint of that store", str(header["store"])),
-        Fact("Tested on the store", store.describe()),
-        Fact("Fingerprint of the tested store", store.fingerprint),
+        *_stores(run, header, store),
+        Fact("Left out when prepared", f"{info.left_out_sequences:,} sequences, and "
+             f"{info.left_out_frames:,} frames of others"),
+        Fact("Frames without a usable silhouette", kept),
         Fact("Image encoder", f"{model.image.weights}, input {size}"),
         Fact("Its fingerprint", str(header["image_fingerprint"])),
         Fact("Text encoder", text),
         Fact("Fingerprint of the text branch", str(header["text_fingerprint"])),
         Fact("Distance", f"{run.config.evaluate.distance}, per strip, mean over strips"),
-        Fact("Left out when prepared", f"{info.left_out_sequences:,} sequences, and "
-             f"{info.left_out_frames:,} frames of others"),
-        Fact("Frames without a usable silhouette", kept),
     )  # fmt: skip
+
+
+def _stores(run: Run, header: dict[str, Any], store: Store) -> tuple[Fact, ...]:
+    if header["store"] == store.fingerprint:
+        return (
+            Fact("Trained and tested on the store", store.describe()),
+            Fact("Fingerprint of the store", store.fingerprint),
+        )
+    return (
+        Fact("Trained on the store", str(run.facts.get("source", "not told"))),
+        Fact("Fingerprint of the store of training", str(header["store"])),
+        Fact("Tested on the store", store.describe()),
+        Fact("Fingerprint of the tested store", store.fingerprint),
+    )
 
 
 def provenance_tables(run: Run, header: dict[str, Any], store: Store) -> tuple[Table, ...]:
@@ -165,8 +174,10 @@ def provenance_tables(run: Run, header: dict[str, Any], store: Store) -> tuple[T
 
 def _parameters(config: Config, classes: int) -> Table:
     parts = count_parts(config, classes)
-    rows = [(part.name, f"{part.trainable:,}", f"{part.frozen:,}", "yes" if part.inference else "no")
-            for part in parts]  # fmt: skip
+    rows = [
+        (one.name, f"{one.trainable:,}", f"{one.frozen:,}", "yes" if one.inference else "no")
+        for one in parts
+    ]
     trainable, frozen = sum(p.trainable for p in parts), sum(p.frozen for p in parts)
     rows.append(("all", f"{trainable:,}", f"{frozen:,}", ""))
     note = "At inference the text branch is replaced by its cached output; the classifier is gone."

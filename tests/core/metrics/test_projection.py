@@ -1,0 +1,30 @@
+"""Principal components against NumPy's decomposition into singular values."""
+
+import numpy as np
+import pytest
+
+from core.metrics.projection import principal_plane
+
+
+@pytest.mark.parametrize("shape", [(40, 3, 2), (6, 8, 4), (2, 5, 1), (3, 1, 1)])
+def test_points_and_variance_are_those_of_the_singular_values(shape):
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    points, kept = principal_plane(values)
+    rows = values.reshape(len(values), -1).astype(float)
+    rows -= rows.mean(0)
+    left, sizes, _ = np.linalg.svd(rows, full_matrices=False)
+    wanted = (left * sizes)[:, :2]
+    wanted = np.pad(wanted, ((0, 0), (0, 2 - wanted.shape[1])))
+    assert np.abs(points) == pytest.approx(np.abs(wanted), abs=1e-6)
+    share = np.pad(sizes**2 / (sizes**2).sum(), (0, 2))[:2]
+    assert kept == pytest.approx(tuple(share), abs=1e-9)
+    assert points.mean(0) == pytest.approx([0, 0], abs=1e-9)
+    for axis in points.T:
+        assert axis[np.abs(axis).argmax()] >= 0
+
+
+def test_equal_embeddings_are_one_point():
+    points, kept = principal_plane(np.ones((5, 3, 2), np.float32))
+    assert not points.any()
+    assert kept == (0.0, 0.0)
+    assert principal_plane(np.ones((1, 4)))[0].tolist() == [[0.0, 0.0]]
