@@ -15,6 +15,8 @@ PYTHON = sys.executable
 CODE = ("core", "lmgait_cli", "benchmarks", "tests", "examples", "noxfile.py")
 # A test process for each core, with one thread: two threads each would wait for one another.
 EACH_CORE = ("-n", "auto", "--dist", "loadfile")
+# Sessions of their own.
+WITHOUT = ("--ignore=tests/smoke", "--ignore=tests/browser")
 ONE = {"OMP_NUM_THREADS": "1"}
 
 
@@ -34,9 +36,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Unit tests; arguments go to pytest (`nox -s tests -- -k storage`)."""
-    session.run(
-        PYTHON, "-m", "pytest", "--ignore=tests/smoke", *EACH_CORE, *session.posargs, env=ONE
-    )
+    session.run(PYTHON, "-m", "pytest", *WITHOUT, *EACH_CORE, *session.posargs, env=ONE)
 
 
 @nox.session
@@ -63,6 +63,16 @@ def gpu(session: nox.Session) -> None:
 @nox.session
 def coverage(session: nox.Session) -> None:
     """Branch coverage of the unit tests."""
-    session.run(
-        PYTHON, "-m", "pytest", "--ignore=tests/smoke", "--cov", "--cov-report=term-missing"
-    )
+    session.run(PYTHON, "-m", "pytest", *WITHOUT, "--cov", "--cov-report=term-missing")
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Look at a report in a browser; needs Chromium, playwright and axe-core.
+
+    On Debian: `apt-get install chromium`, `pip install playwright` (it downloads no browser by
+    itself), `npm pack axe-core` and its `package/axe.min.js` in `LMGAIT_AXE`. `LMGAIT_CHROMIUM` is
+    the browser where it is not `/usr/bin/chromium`, `LMGAIT_REPORT` a report to look at beside the
+    tests' own, `LMGAIT_SHOTS` a folder for screenshots.
+    """
+    session.run(PYTHON, "-m", "pytest", "tests/browser", *session.posargs)

@@ -67,7 +67,9 @@ def report(word: str = "", pictures: bool = True) -> Report:
     wrong = Probe(shown[0], hits[:2], Hit(shown[7], 17, 1.5, True), 40)
     right = Probe(shown[1], (Hit(shown[4], 1, 0.1, True), *hits[1:]), Hit(shown[4], 1, 0.1, True),
                   40)  # fmt: skip
-    table = Table(f"{word}left out", (f"{word}reason", f"{word}effect"), ((f"{word}a", f"{word}b"),))
+    table = Table(
+        f"{word}left out", (f"{word}reason", f"{word}effect"), ((f"{word}a", f"{word}b"),)
+    )
     scored = result(word)
     return Report(
         run=f"{word}run", dataset=f"{word}Set",

@@ -38,12 +38,13 @@ def write_training_store(
     lengths: Sequence[int] = (6, 3, 7, 9),
     label: str = "",
     leave_out: int = 0,
+    types: Sequence[str] = TYPES,
 ) -> Path:
     """Write a store of CASIA-B's names; sequence lengths go round ``lengths``.
 
     ``leave_out`` sequences are missing at the end.
     """
-    keys = sorted(SequenceKey(s, t, v) for s in subjects for t in TYPES for v in VIEWS)
+    keys = sorted(SequenceKey(s, t, v) for s in subjects for t in types for v in VIEWS)
     keys = keys[: len(keys) - leave_out]
     source = hashlib.sha256(f"walkers {label}".encode()).hexdigest()
     plan = Plan(

@@ -19,8 +19,8 @@ from core.report.charts import (
     scatter,
 )
 from core.report.colours import contrast, shade, writing
-from core.report.figures import condensed, training_figures
 from core.report.content import Log
+from core.report.figures import condensed, training_figures
 from core.report.svg import WIDTH, Axis, Drawing, label, nice_end, number, tag
 from tests.fakes.html import Page
 
@@ -56,9 +56,14 @@ def test_powers_are_as_far_from_each_other():
 
 @pytest.mark.parametrize(
     ("low", "high", "ticks"),
-    [(0, 100, [0, 20, 40, 60, 80, 100]), (0, 0.6, [0, 0.2, 0.4, 0.6]), (-1, 1, [-1, -0.5, 0, 0.5, 1]),
-     (1, 20, [5, 10, 15, 20]), (3, 3, [3])],
-)  # fmt: skip
+    [
+        (0, 100, [0, 20, 40, 60, 80, 100]),
+        (0, 0.6, [0, 0.2, 0.4, 0.6]),
+        (-1, 1, [-1, -0.5, 0, 0.5, 1]),
+        (1, 20, [5, 10, 15, 20]),
+        (3, 3, [3]),
+    ],
+)
 def test_ticks_are_round_values_inside(low, high, ticks):
     assert Axis(low, high, 0, 1).ticks() == pytest.approx(ticks)
 
@@ -71,7 +76,10 @@ def test_ends_of_axes_and_numbers_in_few_letters():
 
 
 def test_intervals_dots_and_chance_stand_at_their_values():
-    rows = [Measured("NM", 50.0, (40.0, 70.0), 5.0), Measured("Mean", 20.0, None, None, strong=True)]
+    rows = [
+        Measured("NM", 50.0, (40.0, 70.0), 5.0),
+        Measured("Mean", 20.0, None, None, strong=True),
+    ]
     page = Page(interval_chart("k", "Rank-1", rows, "Rank-1 (%)"))
 
     def at(value):

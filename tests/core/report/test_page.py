@@ -1,6 +1,7 @@
 """The page: whole, in order, harmless, and the same each time."""
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -35,7 +36,7 @@ def check_structure(page):
     levels = [int(element.name[1]) for element in page.all("h1", "h2", "h3", "h4", "h5", "h6")]
     assert levels.count(1) == 1
     assert levels[0] == 1
-    assert all(b <= a + 1 for a, b in zip(levels, levels[1:], strict=False))
+    assert all(b <= a + 1 for a, b in pairwise(levels))
     ids = [element.attributes["id"] for element in page.elements if "id" in element.attributes]
     assert len(set(ids)) == len(ids)
     for element in page.elements:
@@ -100,9 +101,7 @@ def test_every_section_is_linked(page):
 
 def test_right_and_wrong_have_a_sign_and_a_word(page):
     signs = {"is-right": "✓ right", "is-wrong": "✗ wrong"}
-    found = [
-        (name, hit) for name in signs for hit in page.of_class(name) if hit.name == "li"
-    ]
+    found = [(name, hit) for name in signs for hit in page.of_class(name) if hit.name == "li"]
     assert len(found) == 2 + 1 + 5
     for name, hit in found:
         assert signs[name] in hit.text
