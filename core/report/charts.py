@@ -143,7 +143,7 @@ def heat_map(
         values: [row][column] in percent; None where nothing was counted.
         highest: Where the scale ends.
     """
-    left, top, count = 60.0, 52.0, len(names)
+    left, top, count = 66.0, 70.0, len(names)
     cell = min(48.0, (WIDTH - left - 2) / count)
     middle = cell * count / 2
     parts = [
@@ -151,8 +151,8 @@ def heat_map(
         _upright("probe view", top + middle),
     ]
     for place, name in enumerate(names):
-        x, shown = left + cell * (place + 0.5), short(name, 7)
-        turned = f"rotate(-45 {number(x)} {number(top - 5)})"
+        x, shown = left + cell * (place + 0.5) + 4, short(name, 8)
+        turned = f"rotate(-90 {number(x)} {number(top - 5)})"
         parts.append(tag("text", shown, x=x, y=top - 5, transform=turned, class_="tick"))
         parts.append(text(left - 4, top + cell * (place + 0.5) + 4, shown, "end", "tick"))
     for row, line in enumerate(values):

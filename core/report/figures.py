@@ -107,7 +107,10 @@ def _cmc_table(title: str, curves: dict[str, tuple[float, ...]]) -> Table:
 
 
 def view_figures(result: EvaluationResult) -> list[tuple[str, list[Figure]]]:
-    """Rank-1 by probe view and gallery view: for each protocol by pairs, a map per condition."""
+    """Rank-1 by probe view and gallery view: for each protocol by pairs, a map per condition.
+
+    A condition without any number has no map.
+    """
     groups = []
     for place, (name, protocol) in enumerate(result.protocols.items()):
         figures = list(_heat_maps(result, name, protocol, place))
@@ -122,7 +125,7 @@ def _heat_maps(
     maps = {
         condition: part
         for condition, part in protocol.conditions.items()
-        if "rank1" in part.matrices
+        if any(value is not None for line in part.matrices.get("rank1", ()) for value in line)
     }
     known = [
         value
@@ -131,7 +134,7 @@ def _heat_maps(
         for value in line
         if value is not None
     ]
-    highest = min(100.0, nice_end(max(known, default=100.0) or 100.0, 4))
+    highest = min(100.0, nice_end(max(known, default=100.0) or 100.0))
     for at, (condition, part) in enumerate(maps.items()):
         key, title = f"views-{place}-{at}", f"{condition}: Rank-1 by views"
         shown, values = _filled(part.views, part.matrices["rank1"])
@@ -139,19 +142,18 @@ def _heat_maps(
         table = view_table(result, name, condition, "rank1")
         note = f"In percent; darkest at {label(highest)}."
         if len(shown) < len(part.views):
-            note += f" Left out are {len(part.views) - len(shown)} views without any number."
+            note += f" Views without any number: {len(part.views) - len(shown)}, left out."
         numbers = Table(table.title, table.headers, table.rows)
         yield Figure(f"{key}-figure", title, chart, note=note, numbers=numbers)
 
 
 def _filled(views: Sequence[str], matrix: Matrix) -> tuple[list[str], list[list[float | None]]]:
-    """Views with a number as probe or as gallery (all, where none has), and their cells."""
+    """Views with a number as probe or as gallery, and their cells."""
     kept = [
         at
-        for at in range(len(views))
-        if any(matrix[at][other] is not None or matrix[other][at] is not None
-               for other in range(len(views)))
-    ] or list(range(len(views)))  # fmt: skip
+        for at, line in enumerate(matrix)
+        if any(value is not None for value in (*line, *(other[at] for other in matrix)))
+    ]
     return [views[at] for at in kept], [[matrix[row][column] for column in kept] for row in kept]
 
 

@@ -46,7 +46,7 @@ def summary(
 
 def _with_chance(value: float | None, chance: float | None) -> str:
     if value is None:
-        return "a condition has no value"
+        return "none: a condition has no value"
     return f"{value:.1f} %" + ("" if chance is None else f" (chance {chance:.1f} %)")
 
 
