@@ -27,6 +27,14 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Sight:
+    """What the model sees of a sequence's middle frame: data URIs by what they show."""
+
+    key: SequenceKey
+    pictures: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A gallery sequence at a rank (from 1) of a probe's list."""
 
@@ -105,10 +113,16 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The resolved configuration: its differences from a preset, and the whole as YAML."""
+    """The resolved configuration.
 
-    preset: str
+    Attributes:
+        changes: What differs from its preset; None where ``note`` says why there is no such table.
+        note: One sentence, or nothing.
+        whole: All of it as YAML.
+    """
+
     changes: Table | None
+    note: str
     whole: str
 
 
@@ -128,6 +142,7 @@ class Report:
         plane: The embeddings as a picture.
         logs: Numbers of warm-up and training, in the order of time.
         silhouettes: How good predicted silhouettes are, in words.
+        sights: What the model sees of a few sequences; none where no pictures are wanted.
         settings: The configuration.
         provenance: What the numbers come from.
         details: Tables below it: parameters, what preparation left out.
@@ -144,6 +159,7 @@ class Report:
     plane: Plane
     logs: tuple[Log, ...]
     silhouettes: str
+    sights: tuple[Sight, ...]
     settings: Settings
     provenance: tuple[Fact, ...]
     details: tuple[Table, ...]

@@ -31,6 +31,7 @@ def render(report: Report) -> str:
         ("retrievals", "Ranked retrievals"),
         ("map", "Map of the embeddings"),
         ("training", "Training"),
+        ("silhouettes", "Silhouettes and attention"),
         ("configuration", "Configuration"),
         ("provenance", "Provenance"),
     ]

@@ -32,6 +32,10 @@ from core.training.optimizer import learning_rate, make_optimizer, set_rate
 from core.training.signals import stop_on_signal
 
 STARVED_SHARE = 0.3
+# Numbers of the log that tell of the machine; the others tell of the training.
+MACHINE_NUMBERS = frozenset(
+    {"iterations_per_second", "data_wait_share", "memory_gigabytes", "device_memory_gigabytes"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,15 +265,6 @@ class Runner:
 class _Meter:
     """Where time and memory go: waiting for data, computing, or writing logs and checkpoints."""
 
-    names = frozenset(
-        {
-            "iterations_per_second",
-            "data_wait_share",
-            "memory_gigabytes",
-            "device_memory_gigabytes",
-        }
-    )
-
     def __init__(self) -> None:
         self.steps, self._all_wait, self._all = 0, 0.0, 0.0
         self._wait, self._total, self._count = 0.0, 0.0, 0
@@ -309,5 +304,5 @@ class _Meter:
 
 
 def _brief(numbers: Mapping[str, float]) -> str:
-    shown = (name for name in numbers if name not in _Meter.names)
+    shown = (name for name in numbers if name not in MACHINE_NUMBERS)
     return " ".join(f"{name} {numbers[name]:.4g}" for name in shown)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -54,20 +54,30 @@ def write_contact_sheet(
     write_png(path, framed(stack(rows, gap=GAP)))
 
 
+def middle_views(loaded: LoadedModel, store: Store, index: int) -> dict[str, Picture]:
+    """What the model sees of a sequence's middle frame, by name, uint8 [256, 128, 3] each.
+
+    The frame, its true and its predicted silhouette, and the attention to the strongest word; a
+    model without text gives no last one.
+    """
+    seen = look(loaded, store, index, [store.sequences[index].frames // 2])
+    return {name: picture for name, picture, _ in _views(loaded, seen)}
+
+
 def _cells(loaded: LoadedModel, seen: Seen) -> list[Picture]:
+    return [_labelled(name, picture, scale) for name, picture, scale in _views(loaded, seen)]
+
+
+def _views(loaded: LoadedModel, seen: Seen) -> Iterator[tuple[str, Picture, Scale | None]]:
     mask = smooth(seen.model.silhouettes[0], _SIZE)
-    true = seen.silhouettes[0] & seen.valid[0]
-    cells = [
-        _labelled("frame", seen.rgb[0]),
-        _labelled("true silhouette", grey(true)),
-        _labelled("predicted", grey(mask)),
-    ]
+    yield "frame", seen.rgb[0], None
+    yield "true silhouette", grey(seen.silhouettes[0] & seen.valid[0]), None
+    yield "predicted", grey(mask), None
     looked = strongest_word(seen, words_of(loaded.config, seen)[0])
     if looked is not None:
         scale = Scale.over(looked, percent=True)
         drawn = outlined(heat(smooth(looked[0], _SIZE), scale), mask > 0.5)
-        cells.append(_labelled("strongest word", drawn, scale))
-    return cells
+        yield "strongest word", drawn, scale
 
 
 def _strips(embedding: NDArray[np.float32]) -> Picture:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import DataError, WeightsError
+from core.errors import WeightsError
 from core.files import write_text
 from core.manifests.published import load_published
 from core.manifests.schema import DatasetManifest
@@ -18,11 +17,12 @@ from core.metrics.results import EvaluationResult
 from core.progress import Progress
 from core.records import EmbeddingSet, SequenceKey
 from core.report import Report, render
-from core.report.content import ConditionProbes, Hit, Picture, Plane, Probe, Retrievals
+from core.report.content import ConditionProbes, Hit, Picture, Plane, Probe, Retrievals, Sight
 from core.report.thumbnails import jpeg_uri
 from core.storage.store import Store
 from core.tables.build import result_tables
 from core.training.engine import make_engine
+from core.workflows.contact_sheet import middle_views, silhouette_iou
 from core.workflows.evaluate import run_for, used_sequences
 from core.workflows.kept_embeddings import kept_or_new_embeddings
 from core.workflows.models import load_model, newest_weights
@@ -48,8 +48,8 @@ from core.workflows.score import score
 from core.workflows.stores import open_store
 from core.workspace import Workspace
 
-# Points of the map, and sequences whose silhouettes are predicted.
-MOST_POINTS, MOST_SILHOUETTES = 1500, 60
+# Points of the map; sequences whose silhouettes are measured, and shown.
+MOST_POINTS, MOST_SILHOUETTES, SIGHTS = 1500, 60, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +128,7 @@ def _content(
 ) -> Report:
     published = load_published(result.dataset)
     tables = result_tables(result, published, run.dataset)
+    silhouettes, sights = _seen(run, store, manifest, pictures, progress)
     return Report(
         run=run.name,
         dataset=manifest.title,
@@ -139,7 +140,8 @@ def _content(
         retrievals=_retrievals(embeddings, store, manifest, run, pictures),
         plane=_plane(embeddings),
         logs=logs(workspace, run),
-        silhouettes=_silhouettes(run, store, manifest, progress),
+        silhouettes=silhouettes,
+        sights=sights,
         settings=settings(run),
         provenance=provenance(run, header, store),
         details=provenance_tables(run, header, store),
@@ -201,21 +203,30 @@ def _plane(embeddings: EmbeddingSet) -> Plane:
     )
 
 
-def _silhouettes(run: Run, store: Store, manifest: DatasetManifest, progress: Progress) -> str:
-    """How near predicted silhouettes come to the true ones, in a sentence."""
-    from core.workflows.contact_sheet import silhouette_iou
-
-    chosen: Sequence[int] = spread(used_sequences(store, manifest), MOST_SILHOUETTES)
-    what = f"middle frames of {len(chosen)} test sequences, evenly spread"
+def _seen(
+    run: Run, store: Store, manifest: DatasetManifest, pictures: bool, progress: Progress
+) -> tuple[str, tuple[Sight, ...]]:
+    """How near predicted silhouettes come to the true ones, in a sentence, and some of them."""
+    used = used_sequences(store, manifest)
+    chosen = spread(used, MOST_SILHOUETTES)
     try:
         loaded = load_model(run, device=make_engine().device)
         iou = silhouette_iou(loaded, store, chosen, each=1)
-    except (WeightsError, DataError) as error:
-        progress.say(f"Silhouettes are not measured: {error}")
-        return f"Silhouettes were not measured: {error.what}."
+        views = {n: middle_views(loaded, store, n) for n in spread(used, SIGHTS if pictures else 0)}
+    except WeightsError as error:
+        progress.say(f"Silhouettes are not predicted: {error}")
+        return f"Silhouettes were not predicted: {error.what}.", ()
+    sights = tuple(
+        Sight(store.sequences[n].key, {name: jpeg_uri(rgb) for name, rgb in found.items()})
+        for n, found in views.items()
+    )
     if math.isnan(iou):
-        return "Silhouettes were not measured: no frame has a true one."
-    return f"Predicted silhouettes: mean intersection over union {iou:.3f} ({what})."
+        return "Silhouettes were not measured: no frame has a true one.", sights
+    return (
+        f"Predicted silhouettes: mean intersection over union {iou:.3f} (middle frames of "
+        f"{len(chosen)} test sequences, evenly spread).",
+        sights,
+    )
 
 
 def _keys(embeddings: EmbeddingSet) -> list[SequenceKey]:

@@ -16,13 +16,11 @@ from core.report.content import Fact, Log, Settings
 from core.storage.layout import LEFT_OUT_NAME, LeftOutFile, read_json
 from core.storage.store import Store
 from core.tables.build import Table
+from core.training.loop import MACHINE_NUMBERS
 from core.workflows.runs import Run
 from core.workflows.show_config import count_parts, diff_configs
 from core.workflows.stores import with_frames
 from core.workspace import Workspace
-
-# Of the log: how fast the machine was says nothing about the run.
-_NOT_SHOWN = ("step", "iterations_per_second", "data_wait_share")
 
 
 def summary(
@@ -78,7 +76,7 @@ def cautions(
 
 def logs(workspace: Workspace, run: Run) -> tuple[Log, ...]:
     """The numbers that warm-up and training wrote, as far as they are still there."""
-    warmup = workspace.warmups / str(run.facts.get("warmup", ""))
+    warmup = workspace.warmups / Path(str(run.facts.get("warmup", ""))).name
     return (
         Log("Warm-up of the decoder", _curves(warmup / "log.jsonl")),
         Log("Training", _curves(run.folder / "log.jsonl")),
@@ -93,11 +91,12 @@ def _curves(path: Path) -> dict[str, list[tuple[int, float]]]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             told = json.loads(line)
-            step = int(told["step"])
-        except (ValueError, KeyError, TypeError):
+            step = int(told.pop("step"))
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue
         for name, value in told.items():
-            if name not in _NOT_SHOWN and isinstance(value, int | float) and math.isfinite(value):
+            number = isinstance(value, int | float) and math.isfinite(value)
+            if number and name not in MACHINE_NUMBERS:
                 curves.setdefault(name, []).append((step, float(value)))
     return curves
 
@@ -106,7 +105,8 @@ def settings(run: Run) -> Settings:
     """The configuration: what differs from its preset, and the whole of it."""
     preset = str(run.facts["preset"])
     if preset not in preset_names():
-        return Settings(preset, None, dump_config(run.config))
+        note = f"This lmgait has no preset {preset}: nothing is compared with it."
+        return Settings(None, note, dump_config(run.config))
     base = with_frames(resolve_config(preset), load_manifest(run.dataset))
     rows = tuple(
         (key, _plain(theirs), _plain(ours))
@@ -115,7 +115,8 @@ def settings(run: Run) -> Settings:
     table = Table(
         f"Settings that differ from the preset {preset}", ("setting", "preset", "this run"), rows
     )
-    return Settings(preset, table if rows else None, dump_config(run.config))
+    same = f"All settings are those of the preset {preset}."
+    return Settings(table if rows else None, "" if rows else same, dump_config(run.config))
 
 
 def _plain(value: object) -> str:

@@ -18,6 +18,7 @@ from core.report.content import (
     Probe,
     Retrievals,
     Settings,
+    Sight,
 )
 from core.report.thumbnails import jpeg_uri
 from core.tables.build import Table, result_tables
@@ -88,6 +89,8 @@ def report(word: str = "", pictures: bool = True) -> Report:
             Log(f"{word}Training", {f"{word}loss": [(n, 5 / n) for n in range(1, 400)],
                                     "lr": [(1, 0.1), (2, 0.001)], "flat": [(3, 0.0)]}),
         ),
-        silhouettes=f"{word}silhouettes", settings=Settings(f"{word}tiny", table, f"{word}yaml: 1"),
+        silhouettes=f"{word}silhouettes",
+        sights=(Sight(keys[2], {f"{word}frame": shown[2].uri}),) if pictures else (),
+        settings=Settings(table, f"{word}note", f"{word}yaml: 1"),
         provenance=(Fact(f"{word}from", f"{word}there"),), details=(table,),
     )  # fmt: skip

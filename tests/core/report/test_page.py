@@ -96,7 +96,7 @@ def test_every_section_is_linked(page):
     links = {e.attributes["href"][1:]: e.text for e in page.all("a")[1:]}
     assert links == headings
     assert list(links) == ["summary", "scores", "cmc", "views", "retrievals", "map", "training",
-                           "configuration", "provenance"]  # fmt: skip
+                           "silhouettes", "configuration", "provenance"]  # fmt: skip
 
 
 def test_right_and_wrong_have_a_sign_and_a_word(page):

@@ -139,7 +139,8 @@ def test_a_store_that_was_prepared_again_is_told(workspace):
 
 def test_a_run_that_has_lost_its_logs_and_has_settings_of_its_own(workspace):
     (workspace.runs / "first" / "log.jsonl").write_text(
-        '{"step": 1, "loss": NaN, "lr": 0.1}\n{"step": 2, "loss": 4.5, "lr": 0.1}\nhalf a li'
+        '{"step": 1, "loss": NaN, "lr": 0.1}\n[1]\n'
+        '{"step": 2, "loss": 4.5, "lr": 0.1, "memory_gigabytes": 3}\nhalf a li'
     )
     shutil.rmtree(workspace.warmups)
     page = Page(write(workspace, pictures=False).path.read_text("utf-8"))
@@ -147,6 +148,7 @@ def test_a_run_that_has_lost_its_logs_and_has_settings_of_its_own(workspace):
     assert not page.all("img")
     figures = {e.attributes["id"] for e in page.all("figure")}
     assert {"log-1-0-figure", "log-1-1-figure"} <= figures
+    assert "log-1-2-figure" not in figures
     assert "There is no log of it." in page.all("main")[0].text
     changes = next(e for e in page.all("table") if "differ from the preset" in e.text)
     assert "train.iterations" in changes.text
@@ -169,7 +171,9 @@ def test_facts_of_a_run_are_escaped(workspace):
     facts.write_text(json.dumps({**told, "version": "<script>1</script>", "preset": "<b>"}))
     page = Page(write(workspace).path.read_text("utf-8"))
     check(page)
-    assert "lmgait <script>1</script>" in page.all("main")[0].text
+    words = page.all("main")[0].text
+    assert "lmgait <script>1</script>" in words
+    assert "This lmgait has no preset <b>: nothing is compared with it." in words
 
 
 def test_another_dataset_has_a_file_of_its_own(workspace):
