@@ -49,7 +49,7 @@ from core.workflows.stores import open_store
 from core.workspace import Workspace
 
 # Points of the map; sequences whose silhouettes are measured, and shown.
-MOST_POINTS, MOST_SILHOUETTES, SIGHTS = 1500, 60, 4
+MOST_POINTS, MOST_SILHOUETTES, SIGHTS = 1500, 60, 6
 
 
 @dataclass(frozen=True, slots=True)
