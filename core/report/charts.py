@@ -103,28 +103,29 @@ def interval_chart(key: str, title: str, rows: Sequence[Measured], x_name: str) 
     bottom = TOP + ROW * len(rows)
     parts = _bottom_axis(across, bottom, x_name)
     for place, row in enumerate(rows):
-        y = TOP + ROW * (place + 0.5)
-        style = "strong" if row.strong else None
-        parts.append(text(NAMES_WIDTH - 8, y + 4, short(row.name, 12), "end", style))
-        if row.interval is not None:
-            low, high = (across.at(min(end, across.high)) for end in row.interval)
-            parts.append(tag("line", x1=low, x2=high, y1=y, y2=y, class_="whisker"))
-        if row.chance is not None:
-            x = across.at(row.chance)
-            parts.append(tag("line", x1=x, x2=x, y1=y - 7, y2=y + 7, class_="chance"))
-        parts.append(tag("circle", cx=across.at(row.value), cy=y, r=4.5, class_="dot s0"))
-        parts.append(text(WIDTH - 2, y + 4, f"{row.value:.1f}", "end", style))
-    said = [
-        f"{row.name} {row.value:.1f}"
-        + (
-            f", 95 % interval {row.interval[0]:.1f} to {row.interval[1]:.1f}"
-            if row.interval
-            else ""
-        )
-        + (f", chance {row.chance:.1f}" if row.chance is not None else "")
-        for row in rows
-    ]
-    return Drawing(key, title, "; ".join(said) + ".", height).around(parts)
+        parts += _measured(row, across, TOP + ROW * (place + 0.5))
+    said = "; ".join(_in_words(row) for row in rows)
+    return Drawing(key, title, f"{said}.", height).around(parts)
+
+
+def _measured(row: Measured, across: Axis, y: float) -> list[Markup]:
+    style = "strong" if row.strong else None
+    parts = [text(NAMES_WIDTH - 8, y + 4, short(row.name, 12), "end", style)]
+    if row.interval is not None:
+        low, high = (across.at(min(end, across.high)) for end in row.interval)
+        parts.append(tag("line", x1=low, x2=high, y1=y, y2=y, class_="whisker"))
+    if row.chance is not None:
+        x = across.at(row.chance)
+        parts.append(tag("line", x1=x, x2=x, y1=y - 7, y2=y + 7, class_="chance"))
+    dot = tag("circle", cx=across.at(row.value), cy=y, r=4.5, class_="dot s0")
+    return [*parts, dot, text(WIDTH - 2, y + 4, f"{row.value:.1f}", "end", style)]
+
+
+def _in_words(row: Measured) -> str:
+    said = f"{row.name} {row.value:.1f}"
+    if row.interval is not None:
+        said += f", 95 % interval {row.interval[0]:.1f} to {row.interval[1]:.1f}"
+    return said if row.chance is None else f"{said}, chance {row.chance:.1f}"
 
 
 def heat_map(

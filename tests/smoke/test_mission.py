@@ -93,3 +93,11 @@ def test_a_store_is_inspected_and_verified(home: Path) -> None:
     lmgait(home, "verify", "casiab")
     lmgait(home, "inspect", "casiab")
     assert "casiab" in lmgait(home, "datasets").stdout
+
+
+def test_a_run_becomes_one_page(home: Path) -> None:
+    done = lmgait(home, "report", "--dataset", "casiab", "--bootstrap", "20", "--out", "r.html")
+    assert "r.html" in done.stdout
+    page = (home / "r.html").read_text("utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert "casiab-tiny-" in page

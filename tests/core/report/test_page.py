@@ -1,11 +1,13 @@
 """The page: whole, in order, harmless, and the same each time."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
 from core.report import render
+from core.tables.build import result_tables
 from tests.fakes.html import Page
 from tests.fakes.reports import HOSTILE, report
 
@@ -136,3 +138,21 @@ def test_a_report_without_pictures_has_none():
     assert not bare.all("img")
     assert len(bare.of_class("is-wrong")) == 5
     assert "licence" not in bare.all("footer")[0].text
+
+
+def test_a_report_of_nothing_found_is_a_page_all_the_same():
+    full = report()
+    none = replace(
+        full.result.protocols["whole"].conditions["CL"], searches=0, without_match=3, probes=3
+    )
+    protocols = {
+        name: replace(one, conditions={"CL": none}, mean=none.values, mean_chance=None,
+                      mean_intervals={})
+        for name, one in full.result.protocols.items()
+    }  # fmt: skip
+    result = replace(full.result, protocols=protocols)
+    tables = tuple(result_tables(result))
+    page = Page(render(replace(full, result=result, tables=tables, logs=(), details=())))
+    check(page)
+    assert "views" not in {e.attributes.get("id") for e in page.all("h2")}
+    assert "No condition has a probe with a match." in page.all("main")[0].text
