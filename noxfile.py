@@ -75,4 +75,7 @@ def browser(session: nox.Session) -> None:
     the browser where it is not `/usr/bin/chromium`, `LMGAIT_REPORT` a report to look at beside the
     tests' own, `LMGAIT_SHOTS` a folder for screenshots.
     """
+    if not os.environ.get("LMGAIT_AXE"):
+        session.error("LMGAIT_AXE has to name axe-core's axe.min.js; see this session's docstring.")
+    session.run(PYTHON, "-c", "import playwright")
     session.run(PYTHON, "-m", "pytest", "tests/browser", *session.posargs)

@@ -32,7 +32,7 @@ def demo(
         f"Predicted silhouettes: mean IoU {done.iou:.3f}\n"
         f"Contact sheet: {done.sheet}\n"
         f"Took {done.seconds / 60:.1f} minutes; all of it is in {done.folder}\n"
-        f"Next: lmgait evaluate --per-view --workspace {done.folder}",
+        f"Next: lmgait report --workspace {done.folder}",
         markup=False,
         soft_wrap=True,
     )

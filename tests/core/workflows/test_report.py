@@ -69,8 +69,13 @@ def test_the_report_stands_in_the_run_s_folder_and_is_whole(workspace):
     assert "The encoders were drawn from a seed" in words
     # The test part of CASIA-B has 50 subjects, ten types and eleven views.
     assert "16 of 5,500 sequences and 2 of 50 subjects were found" in words
-    frame = {picture.attributes["src"] for picture in page.all("img")}
-    assert 4 <= len(frame) <= len(TEST) * len(KINDS) * 2
+    probes = [e for probe in page.of_class("probe") for e in probe.inside if e.name == "img"]
+    shown = {picture.attributes["src"] for picture in probes}
+    assert 4 <= len(shown) <= len(TEST) * len(KINDS) * 2
+    sights = [e for sight in page.of_class("sights") for e in sight.inside if e.name == "img"]
+    assert [e.attributes["alt"].split(" of ")[0] for e in sights] == 6 * [
+        "frame", "true silhouette", "predicted", "text attention"
+    ]  # fmt: skip
 
 
 def test_the_numbers_are_those_of_evaluate(workspace):
