@@ -7,16 +7,23 @@ from typing import Annotated
 
 import typer
 
+from lmgait_cli.completion import prepared, runs
 from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.options import QuietOption, WorkspaceOption
+from lmgait_cli.estimates import show_estimate
+from lmgait_cli.options import DryRunOption, JsonOption, QuietOption, WorkspaceOption
+from lmgait_cli.results import write_json
 
 
 def report(
     run_name: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="Which run; else the newest.")
+        str | None,
+        typer.Argument(metavar="RUN", help="Which run; else the newest.", autocompletion=runs),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option("--dataset", help="Whose store to test on; else the run's own.")
+        str | None,
+        typer.Option(
+            "--dataset", help="Whose store to test on; else the run's own.", autocompletion=prepared
+        ),
     ] = None,
     path: Annotated[
         Path | None, typer.Option("--out", help="The file; else report.html in the run's folder.")
@@ -27,7 +34,9 @@ def report(
     no_pictures: Annotated[
         bool, typer.Option("--no-pictures", help="No frames of the store: they show people.")
     ] = False,
+    dry_run: DryRunOption = False,
     workspace: WorkspaceOption = None,
+    json_file: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Write one HTML file on a run: scores, curves, retrievals, settings, where all comes from.
@@ -37,14 +46,23 @@ def report(
 
     Example: lmgait report --bootstrap 200 --out report.html
     """
+    from core.workflows.estimate_report import estimate_report
     from core.workflows.report import report_run
     from core.workspace import Workspace
 
+    place, progress = Workspace.find(workspace), ConsoleProgress(quiet)
+    if dry_run:
+        told = estimate_report(place, run_name=run_name, dataset=dataset, progress=progress)
+        show_estimate(told, json_file, quiet)
+        return
     done = report_run(
-        Workspace.find(workspace), path, run_name=run_name, dataset=dataset, bootstrap=bootstrap,
-        pictures=not no_pictures, progress=ConsoleProgress(quiet),
+        place, path, run_name=run_name, dataset=dataset, bootstrap=bootstrap,
+        pictures=not no_pictures, progress=progress,
     )  # fmt: skip
     out.print(
         f"{done.path}: {done.bytes / 2**20:.1f} MiB, run {done.run.name} on {done.result.title}",
         markup=False, soft_wrap=True,
     )  # fmt: skip
+    content = {"file": str(done.path), "bytes": done.bytes, "run": done.run.name,
+               "result": done.result.to_json()}  # fmt: skip
+    write_json(json_file, content, quiet)

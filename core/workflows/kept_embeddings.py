@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from core.errors import DataError
 from core.manifests.schema import DatasetManifest
 from core.progress import Progress
@@ -34,8 +32,8 @@ def kept_or_new_embeddings(
         CheckpointError, WeightsError, OutputError: see their texts.
     """
     path = embeddings_path(run, manifest)
-    found = _kept(path, progress) if path.is_file() else None
-    if found is not None and _belongs(found, run, step, store, manifest):
+    found = kept_embeddings(run, step, store, manifest, progress)
+    if found is not None:
         progress.say(f"Embeddings from {path}")
         return found
     made = embed_run(run, store, manifest, progress)
@@ -44,18 +42,20 @@ def kept_or_new_embeddings(
     return made
 
 
-def _kept(path: Path, progress: Progress) -> EmbeddingSet | None:
-    try:
-        return read_embeddings(path)
-    except DataError as error:
-        progress.say(f"Computed anew: {error}")
+def kept_embeddings(
+    run: Run, step: int, store: Store, manifest: DatasetManifest, progress: Progress
+) -> EmbeddingSet | None:
+    """What is in the run's folder, if it is of this checkpoint, store and sequences; else None."""
+    path = embeddings_path(run, manifest)
+    if not path.is_file():
         return None
-
-
-def _belongs(
-    found: EmbeddingSet, run: Run, step: int, store: Store, manifest: DatasetManifest
-) -> bool:
+    try:
+        found = read_embeddings(path)
+    except DataError as error:
+        progress.say(f"Not used: {error}")
+        return None
+    if found.source != one_line(source_line(run, step, store)):
+        return None
     keys = [store.sequences[index].key for index in used_sequences(store, manifest)]
-    return found.source == one_line(source_line(run, step, store)) and keys == list(
-        zip(found.labels, found.types, found.views, strict=True)
-    )
+    named = list(zip(found.labels, found.types, found.views, strict=True))
+    return found if keys == named else None

@@ -107,6 +107,10 @@ def test_embedding_and_scoring(place):
         (stage,) = estimated(place, *words).values()
         assert (stage["name"], stage["amount"]) == ("Embedding", 8)
         assert stage["bytes"] == 8 * 8 * 4 * 4
+    stages = estimated(place, "report")
+    assert [(stage["name"], stage["amount"]) for stage in stages.values()] == [
+        ("Embedding", 8), ("Silhouettes", 8)
+    ]  # fmt: skip
     (stage,) = estimated(place, "embed", "e.npz", "--all").values()
     assert stage["amount"] == 20
     refused = run("evaluate", "--embeddings", "e.npz", "--dataset", "casiab", "--dry-run")
@@ -158,6 +162,7 @@ def test_what_is_printed_is_told_to_programs_too(place):
         (("datasets",), "datasets", None),
         (("verify", "casiab"), "faults", []),
         (("config", "diff", "paper", "tiny"), "a", "paper"),
+        (("report", "--bootstrap", "5", "--out", "r.html"), "run", "first"),
         (("visualize", "first", "075/nm-05/090", "--out", "a.png"), "of", None),
     ):
         done = run(*words, "--json", "told.json", "--quiet")

@@ -106,7 +106,7 @@ def test_every_verb_writes_json_and_can_be_quiet(verb, command):
 
 
 LONG = {"ablate", "cache-features", "cross-eval", "embed", "evaluate", "prepare",
-        "pretrain-decoder", "synthesize", "train"}  # fmt: skip
+        "pretrain-decoder", "report", "synthesize", "train"}  # fmt: skip
 
 
 def test_every_long_verb_can_say_what_it_would_take():

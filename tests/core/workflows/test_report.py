@@ -11,6 +11,7 @@ from core.metrics.results import EvaluationResult
 from core.progress import SilentProgress
 from core.storage.embeddings import read_embeddings, write_embeddings
 from core.storage.store import Store
+from core.workflows.estimate_report import estimate_report
 from core.workflows.evaluate import Scoring, evaluate_run
 from core.workflows.report import report_run
 from core.workflows.runs import find_run
@@ -74,7 +75,7 @@ def test_the_report_stands_in_the_run_s_folder_and_is_whole(workspace):
     assert 4 <= len(shown) <= len(TEST) * len(KINDS) * 2
     sights = [e for sight in page.of_class("sights") for e in sight.inside if e.name == "img"]
     assert [e.attributes["alt"].split(" of ")[0] for e in sights] == 6 * [
-        "frame", "true silhouette", "predicted", "text attention"
+        "frame", "true silhouette", "predicted", "strongest word"
     ]  # fmt: skip
 
 
@@ -192,3 +193,13 @@ def test_another_dataset_has_a_file_of_its_own(workspace):
     assert find_run(workspace.runs, name=None, dataset=None).name == "first"
     kept = (workspace.runs / "first" / "embeddings").iterdir()
     assert [path.name for path in kept] == ["casiab_star.npz"]
+
+
+def test_an_estimate_leaves_out_embeddings_that_are_kept(workspace):
+    def stages():
+        told = estimate_report(workspace, run_name=None, dataset=None, progress=SilentProgress())
+        return [(stage.name, stage.amount) for stage in told.stages]
+
+    assert stages() == [("Embedding", 16), ("Silhouettes", 16)]
+    write(workspace)
+    assert stages() == [("Silhouettes", 16)]

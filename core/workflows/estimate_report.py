@@ -1,0 +1,50 @@
+"""`lmgait report --dry-run`: what a report would take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from core.progress import Progress
+from core.storage.store import Store
+from core.training.engine import make_engine
+from core.training.rehearsal import Pace, measure
+from core.workflows.contact_sheet import silhouette_iou
+from core.workflows.estimate import Estimate, Stage, embedding_stage, finished, sample
+from core.workflows.evaluate import run_for, used_sequences
+from core.workflows.kept_embeddings import kept_embeddings
+from core.workflows.models import LoadedModel, load_model
+from core.workflows.report import MOST_SILHOUETTES
+from core.workflows.stores import open_store
+from core.workspace import Workspace
+
+
+def estimate_report(
+    workspace: Workspace, *, run_name: str | None, dataset: str | None, progress: Progress
+) -> Estimate:
+    """What :func:`core.workflows.report.report_run` would take; kept embeddings take nothing.
+
+    Raises:
+        UsageError, StoreError, CheckpointError, WeightsError: as a report does.
+    """
+    run = run_for(workspace, run_name, dataset)
+    store, manifest = open_store(workspace, dataset or run.dataset)
+    loaded = load_model(run, device=make_engine().device)
+    progress.say(f"Run {run.name}, sequences of {manifest.title}.")
+    indices = used_sequences(store, manifest)
+    stages = [_silhouettes(loaded, store, indices)]
+    if kept_embeddings(run, int(loaded.header["step"]), store, manifest, progress) is None:
+        stages.insert(0, embedding_stage(loaded, store, indices))
+    return finished(stages, workspace.root, ("Scoring and drawing are not in it.",))
+
+
+def _silhouettes(loaded: LoadedModel, store: Store, indices: Sequence[int]) -> Stage:
+    count = min(MOST_SILHOUETTES, len(indices))
+
+    def steps() -> Iterator[float]:
+        for index in sample(indices):
+            silhouette_iou(loaded, store, [index], each=1)
+            yield 1
+
+    pace = measure(steps()) if indices else Pace(0.0, 0)
+    basis = f"silhouettes of {pace.steps} frames"
+    return Stage("Silhouettes", count, "frames", count * pace.seconds, 0, basis)
