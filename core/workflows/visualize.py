@@ -141,7 +141,7 @@ def _left_out(config: Config) -> list[str]:
     notes = []
     model = config.model
     if model.fusion == "off":
-        notes.append("This model has no text: no attention to words, nothing without text.")
+        notes.append("This model has no text: no attention to words, no second view.")
     elif model.fusion != "attend_add":
         notes.append(f"This model's fusion, `{model.fusion}`, takes the text as a whole: the "
                      "attention to words is what the default fusion would have.")  # fmt: skip
