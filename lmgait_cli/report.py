@@ -7,16 +7,24 @@ from typing import Annotated
 
 import typer
 
+from lmgait_cli.completion import prepared, runs
 from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.options import QuietOption, WorkspaceOption
+from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
+from lmgait_cli.results import write_json
 
 
 def report(
     run_name: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="Which run; else the newest.")
+        str | None,
+        typer.Argument(metavar="RUN", help="Which run; else the newest.", autocompletion=runs),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option("--dataset", help="Whose store to test on; else the run's own.")
+        str | None,
+        typer.Option(
+            "--dataset",
+            help="Whose store to test on; else the run's own.",
+            autocompletion=prepared,
+        ),
     ] = None,
     path: Annotated[
         Path | None, typer.Option("--out", help="The file; else report.html in the run's folder.")
@@ -28,6 +36,7 @@ def report(
         bool, typer.Option("--no-pictures", help="No frames of the store: they show people.")
     ] = False,
     workspace: WorkspaceOption = None,
+    json_file: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Write one HTML file on a run: scores, curves, retrievals, settings, where all comes from.
@@ -48,3 +57,6 @@ def report(
         f"{done.path}: {done.bytes / 2**20:.1f} MiB, run {done.run.name} on {done.result.title}",
         markup=False, soft_wrap=True,
     )  # fmt: skip
+    content = {"file": str(done.path), "bytes": done.bytes, "run": done.run.name,
+               "result": done.result.to_json()}  # fmt: skip
+    write_json(json_file, content, quiet)
