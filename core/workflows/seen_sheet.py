@@ -28,7 +28,7 @@ from core.pictures.sheet import (
 from core.workflows.look import Maps, Seen, View
 
 FEWEST_COLUMNS, MOST_WORDS = 5, 48
-_WORD_GAP, _NO_CELL = 6, 232
+_WORD_GAP, _NO_CELL = 4, 232
 _WHITE_LINE = "White line: the predicted silhouette."
 _TEXTLESS = (
     "Without text: the same weights, and the fusion is given no text. The model was not trained "
@@ -51,7 +51,7 @@ class Style:
         return heat(smooth(values, self.size), scale)
 
 
-SHEET, FILM, SMALL_FILM = Style((160, 80)), Style((236, 118)), Style((192, 96), (110, 55), True)
+SHEET, FILM, SMALL_FILM = Style((160, 80)), Style((236, 118)), Style((196, 98), (116, 58), True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def draw_film(
 ) -> Iterator[Picture]:
     """One picture a frame, all of one size: the parts side by side, the words below."""
     strips = [one for pair in _pairs(seen, words, told, style, heads=False) for one in pair]
-    whole = max(len(strips), 2 * FEWEST_COLUMNS - 1) * (style.size[1] + GAP) - GAP
+    whole = max(len(strips), FEWEST_COLUMNS) * (style.size[1] + GAP) - GAP
     captioned = _aligned(strips)
     for at, number in enumerate(seen.numbers):
         parts = [captioned(at), *_word_part(seen, words, at, whole, style)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from core.config import Config
-from core.errors import UsageError
+from core.errors import CheckpointError, UsageError
 from core.models.backbones.prompts import Word
 from core.pictures.files import check_ending, moves, write_film, write_png
 from core.progress import Progress
@@ -92,6 +92,12 @@ def visualize(
     chosen = spread(info.frames, most)
     progress.say(f"Run {run.name}, {len(chosen)} of {info.frames} frames of {info.key}.")
     seen = look(loaded, store, index, chosen)
+    if not np.isfinite(seen.model.first_layer).all():
+        raise CheckpointError(
+            "What the model computes is not finite: there is nothing to draw",
+            where=run.folder,
+            next_step="Use another run; this one's training has diverged.",
+        )
     words, notes = words_of(loaded.config, seen)
     told = Told(
         title=f"{manifest.title} {info.key}, {info.frames} frames, as {run.name} sees it "
@@ -141,7 +147,7 @@ def _left_out(config: Config) -> list[str]:
     notes = []
     model = config.model
     if model.fusion == "off":
-        notes.append("This model has no text: no attention to words, nothing without text.")
+        notes.append("This model has no text: no attention to words, no second view.")
     elif model.fusion != "attend_add":
         notes.append(f"This model's fusion, `{model.fusion}`, takes the text as a whole: the "
                      "attention to words is what the default fusion would have.")  # fmt: skip

@@ -161,6 +161,7 @@ def test_what_is_printed_is_told_to_programs_too(place):
         (("embed", "e.h5"), "sequences", 8),
         (("datasets",), "datasets", None),
         (("verify", "casiab"), "faults", []),
+        (("report", "--no-pictures", "--bootstrap", "0", "--out", "r.html"), "run", "first"),
         (("config", "diff", "paper", "tiny"), "a", "paper"),
         (("report", "--bootstrap", "5", "--out", "r.html"), "run", "first"),
         (("visualize", "first", "075/nm-05/090", "--out", "a.png"), "of", None),

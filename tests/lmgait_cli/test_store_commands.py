@@ -50,8 +50,9 @@ def test_the_verbs_on_one_store(tmp_path, workspace):
     assert "archives" in run("datasets").output
     shard = workspace / "stores" / "ccpg" / "shard-00000.h5"
     shard.write_bytes(shard.read_bytes()[:-10])
-    broken = run("verify", "ccpg")
+    broken = run("verify", "ccpg", "--json", tmp_path / "v.json")
     assert broken.exit_code == EXIT_DATA
+    assert "shard-00000.h5" in json.loads((tmp_path / "v.json").read_text())["faults"][0]
     assert "shard-00000.h5: its bytes have changed" in broken.output
 
 

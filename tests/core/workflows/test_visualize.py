@@ -9,14 +9,16 @@ import torch
 from PIL import Image
 
 from core.data.dataset import to_tensor
-from core.errors import UsageError
+from core.errors import CheckpointError, UsageError
 from core.models.backbones.prompts import prompt_words
 from core.progress import SilentProgress
 from core.storage.store import Store
+from core.training.checkpoint import load_tensors, save_tensors
 from core.workflows.cache_text import cache_text
 from core.workflows.contact_sheet import silhouette_iou, write_contact_sheet
 from core.workflows.look import look, words_of
 from core.workflows.models import LoadedModel, load_model
+from core.workflows.pictures import word_attention
 from core.workflows.runs import find_run
 from core.workflows.seen_sheet import Told, draw_film, draw_sheet, strongest_word
 from core.workflows.train import train
@@ -149,6 +151,31 @@ def test_the_strongest_word_is_no_begin_and_no_end(store):
     looked = strongest_word(seen, words)
     assert looked.max() == np.float32(0.4)
     assert np.argwhere(looked).tolist() == [[0, 2, 1]]
+
+
+def test_tensorboard_s_attention_is_of_words_in_every_sentence(store, tmp_path):
+    path = tmp_path / "own.txt"
+    path.write_text("Legs move.\nArms swing.")
+    model = lively(text={"prompt": str(path)})
+    specials = [0, 4, 5, 9]  # begin and end of both sentences
+    weights = torch.rand(2, 32, 10)
+    weights[..., specials] += 5
+    model.attention_maps = lambda patches: weights
+    looked = word_attention(model, torch.zeros(2, 32, 1))
+    plain = weights[..., [n for n in range(10) if n not in specials]].amax(-1).unflatten(1, (8, 4))
+    low, high = plain.amin((1, 2), keepdim=True), plain.amax((1, 2), keepdim=True)
+    torch.testing.assert_close(looked, (plain - low) / (high - low))
+
+
+def test_a_model_that_has_diverged_is_told(workspace, tmp_path, monkeypatch):
+    shutil.copytree(workspace.root, tmp_path / "ws")
+    copy = Workspace(tmp_path / "ws")
+    newest = find_run(copy.runs, name="mute", dataset=None).checkpoints().newest()
+    found = load_tensors(newest / "model.safetensors")
+    broken = found.tensors | {"gait.stem.weight": found.tensors["gait.stem.weight"] * np.nan}
+    save_tensors(newest / "model.safetensors", broken, found.header)
+    with pytest.raises(CheckpointError, match="not finite"):
+        drawn(copy, "mute")
 
 
 def test_a_prompt_that_is_gone_gives_numbers(store, tmp_path):
