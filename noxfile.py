@@ -3,7 +3,6 @@
 Sessions run in the environment that nox itself was installed into: nothing is installed twice.
 """
 
-import os
 import sys
 
 import nox

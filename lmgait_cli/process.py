@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn, TextIO
 
 from core.errors import EXIT_INTERRUPTED, EXIT_OUTPUT
 
@@ -36,7 +36,7 @@ class _Patient(io.FileIO):
         super().__init__(number, "w", closefd=False)
         self._whatever = whatever
 
-    def write(self, data: bytes, /) -> int:  # type: ignore[override]
+    def write(self, data: Any, /) -> int:  # noqa: ANN401 - whatever has bytes
         """Write, or say that it is written where nobody reads."""
         try:
             return super().write(data)
@@ -107,7 +107,7 @@ def _open_closed() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
-def _stream(before: io.TextIOBase | None, number: int, *, whatever: bool) -> io.TextIOWrapper:
+def _stream(before: TextIO | None, number: int, *, whatever: bool) -> io.TextIOWrapper:
     encoding = getattr(before, "encoding", None) or "utf-8"
     raw = _Patient(number, whatever=whatever)
     # Names of files may hold bytes that no encoding has.
