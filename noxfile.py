@@ -3,7 +3,6 @@
 Sessions run in the environment that nox itself was installed into: nothing is installed twice.
 """
 
-import os
 import sys
 
 import nox
@@ -47,11 +46,16 @@ def smoke(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Kill training and warm-up at random moments, ten times each (`LMGAIT_KILLS`), and compare."""
-    kills = os.environ.get("LMGAIT_KILLS", "10")
+    """Break the command line on purpose in every way that tests/faults knows; some minutes."""
     session.run(
-        PYTHON, "-m", "pytest", "tests/faults", *session.posargs, env={"LMGAIT_KILLS": kills}
+        PYTHON, "-m", "pytest", "tests/faults", *session.posargs, env={**ONE, "LMGAIT_FAULTS": "1"}
     )
+
+
+@nox.session
+def kills(session: nox.Session) -> None:
+    """Kill every long verb at random moments and compare; `nox -s kills -- --kills 200`."""
+    session.run(PYTHON, "-m", "tests.faults.campaign", *session.posargs, env=ONE)
 
 
 @nox.session

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,38 +14,118 @@ from pathlib import Path
 from core.errors import LmgaitError, OutputError
 
 PARTIAL_SUFFIX = ".partial"
+# File systems take names of 255 bytes; a hidden name adds a dot, a number and an ending.
+_LONGEST_NAME = 200
+# How HDF5, safetensors and others tell the system's error: in words.
+_ERROR_NUMBER = re.compile(r"(?:[Ee]rrno[ =]+|os error )(\d+)")
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENODEV, errno.EIO})
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, *, parents: bool = True) -> Iterator[Path]:
     """Yield a hidden path beside ``path`` to write to; rename it into place if the block succeeds.
 
     The temporary file is flushed to disk before the rename and removed if the block fails, so
-    ``path`` holds either its former content or the whole new one, whenever the process dies.
+    ``path`` holds either its former content or the whole new one, whenever the process dies. What
+    a dead process has left of the same file is removed.
+
+    Args:
+        path: The file.
+        parents: Make its folder; else the folder has to be there, still.
 
     Raises:
-        OutputError: the folder cannot be written to, or the disk is full.
+        OutputError: the folder cannot be written to or has gone, or the disk is full.
     """
     path = Path(path)
     # The process number keeps two writers of one path apart; a dead writer's rest is recognisable.
-    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+    partial = hidden(path, f".{os.getpid()}{PARTIAL_SUFFIX}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if parents:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_rests_of(path)
         yield partial
         with partial.open("rb") as handle:
             os.fsync(handle.fileno())
         partial.replace(path)
         sync_folder(path.parent)
-    except OSError as error:
+    except LmgaitError:
+        raise
+    except Exception as error:
+        if not isinstance(error, OSError) and _error_number(error) is None:
+            raise
         raise output_error(error, path) from error
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, whole or not at all (raises as :func:`whole_file`)."""
-    with whole_file(path) as partial:
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Let the system's errors out of the block as :class:`OutputError` on ``path``."""
+    try:
+        yield
+    except OSError as error:
+        raise output_error(error, path) from error
+
+
+def hidden(path: Path, ending: str) -> Path:
+    """A hidden name beside ``path``, of a length that file systems take."""
+    name = path.name
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()
+    return path.with_name(f".{name}{ending}")
+
+
+def remove_rests(folder: Path) -> None:
+    """Remove what dead processes have left in ``folder``; the caller holds its lock."""
+    if folder.is_dir():
+        for entry in folder.iterdir():
+            if entry.name.startswith(".") and entry.name.endswith(PARTIAL_SUFFIX):
+                remove(entry)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder in such a way that no half of it is ever seen.
+
+    A folder is hidden under another name first; what a kill leaves of it goes with
+    :func:`remove_rests`.
+    """
+    if path.is_symlink() or not path.is_dir():
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        return
+    if not path.name.endswith(PARTIAL_SUFFIX):
+        path = path.rename(hidden(path, f".{os.getpid()}.old{PARTIAL_SUFFIX}"))
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove_rests_of(path: Path) -> None:
+    start = hidden(path, ".").name
+    for name in os.listdir(path.parent):  # noqa: PTH208 - names alone are much faster
+        if name.startswith(start) and name.endswith(PARTIAL_SUFFIX):
+            number = name.removeprefix(start).removesuffix(PARTIAL_SUFFIX)
+            if number.isdecimal() and not _lives(int(number)):
+                with suppress(OSError):
+                    path.with_name(name).unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    if os.name == "nt":
+        return False  # Windows does not remove a file that somebody has open
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def write_text(path: Path, text: str, *, parents: bool = True) -> None:
+    """Write ``text`` as UTF-8, whole or not at all (arguments and errors as :func:`whole_file`)."""
+    with whole_file(path, parents=parents) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
@@ -57,18 +140,33 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def output_error(error: OSError, path: Path) -> LmgaitError:
+def output_error(error: Exception, path: Path) -> LmgaitError:
     """Say in words why ``path`` could not be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    number = _error_number(error)
+    if number in _NO_SPACE:
         return OutputError(
             "No space left on the disk",
             where=path,
             next_step="Free some space and run the same command again: it goes on from here.",
         )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if number in _NO_PERMISSION:
         return OutputError(
             "No permission to write",
             where=path,
             next_step="Choose another place, for example with --workspace.",
         )
-    return OutputError(f"Cannot write: {error.strerror or error}", where=path)
+    if number in _GONE:
+        return OutputError(
+            f"The place to write to has gone ({os.strerror(number)})",
+            where=path,
+            next_step="See that its disk and folder are there and run the same command again.",
+        )
+    told = error if number is None else os.strerror(number)
+    return OutputError(f"Cannot write: {told}", where=path)
+
+
+def _error_number(error: Exception) -> int | None:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    found = _ERROR_NUMBER.search(str(error))
+    return None if found is None else int(found[1])

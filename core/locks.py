@@ -11,31 +11,32 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from core.errors import OutputError
-from core.files import output_error
+from core.files import hidden, output_error
 
 
 @contextmanager
-def writing(output: Path, *, what: str, inside: bool = False) -> Iterator[None]:
+def writing(output: Path, *, what: str, inside: bool = False, wait: float = 0.0) -> Iterator[None]:
     """Hold ``output`` for writing while the block runs.
 
     The lock is the operating system's: it ends with the process that holds it, however that ends.
 
     Args:
-        output: The folder that is written.
+        output: The folder (or file) that is written.
         what: Its word in messages, such as ``store``.
         inside: Put the lock into the folder, which exists; else beside it, for a folder that comes
             and goes.
+        wait: Seconds to wait for another process that holds it.
 
     Raises:
         OutputError: another process holds it (the message says which), or the place is not
             writable.
     """
-    base = output / ".writing" if inside else output.with_name(f".{output.name}")
-    owner = base.with_name(f"{base.name}.owner")
+    base = output / "writing" if inside else output
+    owner = hidden(base, ".owner")
     try:
         base.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(base.with_name(f"{base.name}.lock"))
-        lock.acquire(timeout=0)
+        lock = FileLock(hidden(base, ".lock"))
+        lock.acquire(timeout=wait, poll_interval=0.02)
     except Timeout:
         raise OutputError(
             f"Another process is writing this {what} ({_owner(owner)})",

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import click
 import typer
 
-from core.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, LmgaitError, OutputError
+from core.errors import (
+    EXIT_INTERNAL,
+    EXIT_INTERRUPTED,
+    Interrupted,
+    LmgaitError,
+    OutputError,
+)
+from core.files import output_error
 from lmgait_cli.console import complain
+from lmgait_cli.process import stopped_by
 
 DEBUG_VARIABLE = "LMGAIT_DEBUG"
 
@@ -32,32 +40,39 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except (typer.Exit, typer.Abort, click.ClickException):
             raise
-        except LmgaitError as error:
+        except Interrupted as error:
             _leave(error, error.exit_code)
-        except KeyboardInterrupt as error:
-            _leave(error, EXIT_INTERRUPTED)
-        except BrokenPipeError:
-            # The reader of our output has left (`| head`): nobody to tell, nothing to say.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from None
-        except Exception as error:
-            _leave(error, EXIT_INTERNAL)
+        except (KeyboardInterrupt, Exception) as error:
+            if isinstance(error, KeyboardInterrupt) or stopped_by() is not None:
+                # Whatever a signal has torn apart on its way is no fault.
+                _leave(_interrupted(), EXIT_INTERRUPTED)
+            _leave(error, error.exit_code if isinstance(error, LmgaitError) else EXIT_INTERNAL)
         raise AssertionError("unreachable")
 
     return guarded
 
 
+def _interrupted() -> Interrupted:
+    name = stopped_by()
+    return Interrupted(
+        "Interrupted" if name in (None, "SIGINT") else f"Stopped by {name}",
+        next_step="Run the same command again: it goes on from here.",
+    )
+
+
 def _leave(error: BaseException, code: int) -> None:
     if os.environ.get(DEBUG_VARIABLE):
         raise error
+    if isinstance(error, OSError):
+        name = error.filename if isinstance(error.filename, str) else None
+        error = (
+            output_error(error, Path(name))
+            if name
+            else OutputError(f"Cannot write: {error.strerror or error}")
+        )
+        code = error.exit_code
     if isinstance(error, LmgaitError):
         complain(error.what, error.where, error.next_step)
-    elif isinstance(error, KeyboardInterrupt):
-        complain("Interrupted", None, "Run the same command again: it goes on from here.")
-    elif isinstance(error, OSError):
-        shown = OutputError(str(error))
-        complain(shown.what, None, None)
-        code = OutputError.exit_code
     else:
         complain(
             f"Internal error: {type(error).__name__}: {error}",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import sys
 from collections.abc import Callable
 from typing import Annotated
 
@@ -26,6 +24,7 @@ from lmgait_cli.inspect import inspect
 from lmgait_cli.merge import merge
 from lmgait_cli.prepare import prepare
 from lmgait_cli.pretrain_decoder import pretrain_decoder
+from lmgait_cli.process import leave, prepare_process
 from lmgait_cli.report import report
 from lmgait_cli.synthesize import synthesize
 from lmgait_cli.train import train
@@ -88,8 +87,10 @@ def run() -> None:
     # Large pages for torch's tensors on Linux: a step on a CPU spends a tenth of its time on small
     # ones. Torch reads this at its first allocation, so it is set before any import of it.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # Where the locale lacks a sign, its number is printed: that must not end the work.
-            stream.reconfigure(errors="backslashreplace")
-    app()
+    prepare_process()
+    try:
+        app()
+    except SystemExit as end:
+        leave(end.code if isinstance(end.code, int) else int(end.code is not None))
+    except OSError as error:
+        leave(0, error)  # help that cannot be printed

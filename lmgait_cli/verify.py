@@ -38,8 +38,8 @@ def verify(
         raise StoreError(
             f"The store has {len(result.faults)} fault{'s' * (len(result.faults) > 1)}",
             where=result.store,
-            next_step="Delete the files of the shards named above and store.json, then run the "
-            "same `lmgait prepare` again.",
+            next_step="Delete the files named above and run the same `lmgait prepare` again: it "
+            "makes them anew.",
         )
     out.print(
         f"{result.store}: sound ({result.shards} shards, {result.bytes / 2**20:,.1f} MiB, "

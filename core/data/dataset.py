@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset, Sampler
 
 from core.data.clips import consecutive_frames, spread_frames
+from core.data.loading import read_ahead
 from core.data.sampler import ClipRequest
 from core.errors import DataError
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
@@ -168,26 +169,14 @@ def load_batches(
     pin: bool,
 ) -> Iterator[ClipBatch]:
     """Read batches in order, ahead of their use by ``workers`` processes (0: in this one)."""
-    loader = DataLoader(
+    yield from read_ahead(
         dataset,
+        workers=workers,
+        join=collate,
         batch_sampler=_Requests(batches),
-        collate_fn=collate,
-        num_workers=workers,
         pin_memory=pin,
         prefetch_factor=4 if workers else None,
-        # Spawned workers start clean: HDF5 and OpenCV do not survive a fork.
-        multiprocessing_context="spawn" if workers else None,
-        worker_init_fn=_quiet_worker if workers else None,
-        # The loader seeds its workers, which draw nothing, from a generator of its own: the global
-        # one stays where a checkpoint left it.
-        generator=torch.Generator(),
     )
-    yield from loader
-
-
-def _quiet_worker(_: int) -> None:
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
 
 
 def reduced_size(wanted: tuple[int, int]) -> tuple[int, int]:

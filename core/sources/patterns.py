@@ -68,6 +68,8 @@ def match_segment(
     Returns:
         ``known`` with the fields of this segment added, or None where the name does not fit.
     """
+    if not _utf8(name):
+        return None
     found = _compiled(segment_regex(segment, form, known, last=last)).fullmatch(name)
     return None if found is None else {**known, **found.groupdict()}
 
@@ -113,6 +115,11 @@ def _descend(
         yield from _descend(os.path.join(folder, name), segments[1:], stream, form, fields, tries)
 
 
+def _utf8(name: str) -> bool:
+    """Whether a name can be part of a key, and be written down."""
+    return name.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in name)
+
+
 def listed(folder: str, *, files: bool) -> list[str]:
     """Sorted names of a folder's files (or folders) without litter; [] if it is unreadable."""
     try:
@@ -142,7 +149,7 @@ def frame_names(folder: str, expression: str) -> tuple[dict[str, str], list[str]
     foreign: list[str] = []
     for name in listed(folder, files=True):
         found = pattern.fullmatch(name)
-        if found is None or found["frame"] in frames:
+        if found is None or found["frame"] in frames or not _utf8(name):
             foreign.append(name)
         else:
             frames[found["frame"]] = name

@@ -12,6 +12,7 @@ What is done about each fault:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from itertools import zip_longest
 
@@ -34,6 +35,7 @@ from core.video.geometry import (
     person_box,
     whole,
 )
+from core.video.images import source_gone
 
 BATCH = 32
 MAX_FRAMES = 20_000
@@ -65,6 +67,9 @@ def read_sequence(raw: RawSequence, form: Form, report: SequenceReport) -> Itera
 
     Yields:
         Batches of at most 32 frames; nothing for a sequence of fewer than two usable frames.
+
+    Raises:
+        DataError: a part of it has gone since it was listed.
     """
     batch = _Batch()
     yielded = False
@@ -80,6 +85,14 @@ def read_sequence(raw: RawSequence, form: Form, report: SequenceReport) -> Itera
     elif not yielded and not report.left_out:
         reason = Reason.ONE_FRAME if batch.count else Reason.NO_FRAMES
         report.add(reason, Effect.SEQUENCE_LEFT_OUT, batch.count)
+    _check_still_there(raw)
+
+
+def _check_still_there(raw: RawSequence) -> None:
+    """A source that goes away must not read as one full of damaged files."""
+    for stream in (raw.rgb, raw.silhouettes, raw.ratios):
+        if stream is not None and not os.path.lexists(stream.path):
+            raise source_gone(stream.path)
 
 
 def _joined(
@@ -87,6 +100,8 @@ def _joined(
 ) -> Iterator[tuple[Image | FrameFault, Image | FrameFault | None, float | None]]:
     try:
         rgb = open_stream(raw.rgb, grey=False, first=form.first_frame)
+        if raw.rgb.media == "frames" and len(rgb.stems) < raw.weight:
+            raise source_gone(raw.rgb.path)
         if len(rgb.stems) > MAX_FRAMES:
             raise FrameFault(Reason.TOO_LONG, raw.rgb.path)
         ratios = _ratios(raw, form, len(rgb.stems), report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def scan(source: Path, found: FoundForm) -> tuple[list[RawSequence], list[LeftOu
                 None if mask is None else mask.stream,
                 None if ratio is None else ratio.stream,
                 _weight(rgb[key], mask),
-                hashlib.sha256("\n".join(part.digest for part in parts).encode()).hexdigest(),
+                _hash(part.digest for part in parts),
             )
         )
     return sequences, left_out
@@ -150,9 +151,14 @@ def _place(
         where = (_relative(source, path),)
         left_out.append(LeftOut(str(key), Reason.NO_FRAMES, Effect.SEQUENCE_LEFT_OUT, 0, where))
         return None
-    names_digest = hashlib.sha256("\n".join(sorted(frames.values())).encode()).hexdigest()
+    names_digest = _hash(sorted(frames.values()))
     stream = RawStream(path, media, expression)
     return _Place(stream, len(frames), f"{_relative(source, path)} {names_digest}")
+
+
+def _hash(lines: Iterable[str]) -> str:
+    # Names of folders may hold bytes that are no UTF-8.
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _relative(source: Path, path: str) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from core.errors import StoreError
-from core.files import PARTIAL_SUFFIX, output_error
+from core.files import output_error, remove, remove_rests
 from core.storage.codecs import FRAME_BYTES
 from core.storage.layout import (
     INDEX_NAME,
@@ -45,19 +44,17 @@ def begin(folder: Path, plan: Plan, *, replace: bool) -> bool:
         replace: Delete what is there, unless it is the same work not yet complete.
 
     Returns:
-        True where the same work is complete already.
+        True where the same work is complete already, and all its shards are there.
 
     Raises:
         StoreError: the folder holds other work and ``replace`` was not given.
         OutputError: the folder cannot be written to.
     """
     try:
-        if folder.exists():
-            for rest in folder.glob(f".*{PARTIAL_SUFFIX}"):
-                rest.unlink()
+        remove_rests(folder)
         if folder.exists() and any(folder.iterdir()):
             found = _plan_of(folder, replace)
-            complete = (folder / STORE_NAME).is_file()
+            complete = _all_there(folder, plan)
             same = found is not None and found.same_work(plan)
             if not replace and not same:
                 raise _other_work(folder, found or plan, plan)
@@ -68,20 +65,28 @@ def begin(folder: Path, plan: Plan, *, replace: bool) -> bool:
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / PLAN_NAME).is_file():
             write_json(folder / PLAN_NAME, plan)
+        # Files were deleted to be made anew: until then the store is not complete.
+        (folder / STORE_NAME).unlink(missing_ok=True)
     except OSError as error:
         raise output_error(error, folder) from error
     return False
 
 
 def _delete(folder: Path) -> None:
-    # The mark of completeness first: whatever happens in between, nothing half reads as whole.
+    # The mark of completeness first, and last the plan: a folder without is taken for something
+    # else than a store, and never deleted. The folder itself may be a link or a disk, and stays.
     (folder / STORE_NAME).unlink(missing_ok=True)
-    shutil.rmtree(folder)
+    for entry in folder.iterdir():
+        if entry.name != PLAN_NAME:
+            remove(entry)
+    (folder / PLAN_NAME).unlink()
 
 
 def _plan_of(folder: Path, replace: bool) -> Plan | None:
     """The plan in a folder that is not empty; None where it is damaged and may be replaced."""
     path = folder / PLAN_NAME
+    if not path.is_file() and (folder / STORE_NAME).is_file():
+        return read_json(folder / STORE_NAME, StoreFile, REPLACE).plan
     if not path.is_file():
         # Never ours to delete, whatever was asked for.
         raise StoreError(
@@ -104,6 +109,16 @@ def _other_work(folder: Path, found: Plan, plan: Plan) -> StoreError:
             what = f"another {name} ({old}, not {new})"
             break
     return StoreError(f"The store here was made from {what}", where=folder, next_step=REPLACE)
+
+
+def _all_there(folder: Path, plan: Plan) -> bool:
+    names = (STORE_NAME, PLAN_NAME, INDEX_NAME, LEFT_OUT_NAME)
+    return all((folder / name).is_file() for name in names) and not missing_shards(folder, plan)
+
+
+def missing_shards(folder: Path, plan: Plan) -> list[int]:
+    """Numbers of the plan's shards that are not there, whole."""
+    return [number for number in plan.shard_numbers() if shard_done(folder, number) is None]
 
 
 def shard_done(folder: Path, number: int) -> ShardFile | None:

@@ -217,7 +217,7 @@ def write_part(path: Path, chunks: Iterable[Mapping[str, Features]], width: int)
         OutputError: it cannot be written.
     """
     with (
-        whole_file(path) as partial,
+        whole_file(path, parents=False) as partial,
         h5py.File(partial, "w", libver=HDF5_FORMAT, rdcc_nbytes=0) as file,
     ):
         for chunk in chunks:

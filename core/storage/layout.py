@@ -225,7 +225,8 @@ def shard_report_name(number: int) -> str:
 
 def write_json(path: Path, content: _File) -> None:
     """Write one of the files above, whole or not at all."""
-    write_text(path, content.model_dump_json(indent=1) + "\n")
+    # A store that has been taken away is not begun again in the middle.
+    write_text(path, content.model_dump_json(indent=1) + "\n", parents=False)
 
 
 def read_json(path: Path, model: type[Model], next_step: str) -> Model:

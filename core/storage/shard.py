@@ -30,7 +30,8 @@ from core.storage.layout import CodecName, Entry, Fidelity
 
 # The file format of HDF5 1.10 has checksums on its own structures, and is the same in later ones.
 HDF5_FORMAT = ("v110", "v110")
-REPAIR = "Delete this shard's two files and run the same `lmgait prepare` again to make it anew."
+AGAIN = "Run the same `lmgait prepare` again: it makes this shard anew."
+REPAIR = "Delete this file. " + AGAIN
 
 
 class ShardWriter:
@@ -192,7 +193,7 @@ class ShardReader:
         try:
             yield
         except FileNotFoundError as error:
-            raise StoreError("A shard is missing", where=self._path, next_step=REPAIR) from error
+            raise StoreError("A shard is missing", where=self._path, next_step=AGAIN) from error
         except (OSError, RuntimeError, KeyError, ValueError, TypeError, DamageError) as error:
             # HDF5 tells damage in all of these, depending on where it stumbles.
             place = "" if sequence is None else f" in sequence {sequence}"

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,20 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from core.errors import CheckpointError
-from core.files import output_error, sync_folder, whole_file
+from core.files import (
+    PARTIAL_SUFFIX,
+    hidden,
+    output_error,
+    remove,
+    remove_rests,
+    sync_folder,
+    whole_file,
+)
 
 FORMAT = 1
 _HEADER = "lmgait"
 _NAME = re.compile(r"step-(\d{6,})$")
+WEIGHTS, STATE = "model.safetensors", "training.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +50,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str,
     """Write one safetensors file with a JSON header (raises ``OutputError``)."""
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     text = json.dumps({"format": FORMAT, **header}, sort_keys=True)
-    with whole_file(path) as partial:
+    with whole_file(path, parents=False) as partial:
         save_file(plain, partial, metadata={_HEADER: text})
 
 
@@ -50,10 +60,18 @@ def load_tensors(path: Path) -> TensorFile:
     Raises:
         CheckpointError: missing, damaged, foreign, or of a newer format.
     """
+    with _opened(path) as (file, header):
+        return TensorFile({name: file.get_tensor(name) for name in file.keys()}, header)  # noqa: SIM118
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """A file and its header; that it has its whole length is seen on opening it."""
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get(_HEADER, "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            _check_header(header, path)
+            yield file, header
     except FileNotFoundError:
         raise CheckpointError("No such file of weights", where=path) from None
     except (SafetensorError, OSError, ValueError) as error:
@@ -62,6 +80,9 @@ def load_tensors(path: Path) -> TensorFile:
             where=path,
             next_step="Use an earlier checkpoint, or train again.",
         ) from None
+
+
+def _check_header(header: object, path: Path) -> None:
     if not isinstance(header, dict):
         raise CheckpointError("The file was not written by lmgait", where=path)
     if header.get("format") != FORMAT:
@@ -70,7 +91,6 @@ def load_tensors(path: Path) -> TensorFile:
             where=path,
             next_step="Read it with the lmgait that wrote it, named in its header.",
         )
-    return TensorFile(tensors, header)
 
 
 def load_strictly(
@@ -137,6 +157,20 @@ class CheckpointFolder:
         steps = self.steps()
         return self.path(steps[-1]) if steps else None
 
+    def newest_whole(self) -> Path | None:
+        """Folder of the newest checkpoint of which nothing is missing."""
+        return next((self.path(s) for s in reversed(self.steps()) if self.whole(s)), None)
+
+    def whole(self, step: int) -> bool:
+        """Whether the files of a step are there, in their whole length."""
+        try:
+            for name in (WEIGHTS, STATE):
+                with _opened(self.path(step) / name):
+                    pass
+        except CheckpointError:
+            return False
+        return True
+
     def save(
         self,
         step: int,
@@ -147,21 +181,24 @@ class CheckpointFolder:
     ) -> Path:
         """Write a checkpoint whole, then remove the ones that are too old (``OutputError``)."""
         final = self.path(step)
-        partial = final.with_name(f".{final.name}.partial")
+        partial = hidden(final, PARTIAL_SUFFIX)
         try:
-            shutil.rmtree(partial, ignore_errors=True)
-            save_tensors(partial / "model.safetensors", model, model_header)
-            save_tensors(partial / "training.safetensors", training, training_header)
+            # Not the run's own folder: where it has been taken away, there is no run to save.
+            self.folder.mkdir(exist_ok=True)
+            remove_rests(self.folder)
+            partial.mkdir()
+            save_tensors(partial / WEIGHTS, model, model_header)
+            save_tensors(partial / STATE, training, training_header)
             if final.exists():
-                shutil.rmtree(final)
+                remove(final)
             partial.rename(final)
             sync_folder(self.folder)
+            for old in self.steps()[: -self.keep]:
+                remove(self.path(old))
         except OSError as error:
             raise output_error(error, final) from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        for old in self.steps()[: -self.keep]:
-            shutil.rmtree(self.path(old), ignore_errors=True)
         return final
 
 

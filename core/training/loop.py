@@ -16,10 +16,13 @@ from torch import Tensor, nn
 
 from core.config.schema import OptimizerConfig
 from core.data.dataset import ClipBatch
+from core.data.loading import workers_explained
 from core.errors import Interrupted, TrainingError
 from core.progress import Progress
 from core.records import Losses
 from core.training.checkpoint import (
+    STATE,
+    WEIGHTS,
     CheckpointFolder,
     load_strictly,
     load_tensors,
@@ -83,15 +86,16 @@ def run_job(
     Raises:
         TrainingError: a loss that is not finite (a state is saved, the batch's sequences named).
         Interrupted: a signal came (a state is saved).
-        OutputError: a checkpoint cannot be written.
+        OutputError: a checkpoint cannot be written, or a process that reads data was killed.
     """
     runner = Runner(job, engine)
-    start = runner.resume()
+    start = runner.resume(progress)
     if start:
         progress.say(f"{job.name}: goes on at iteration {start} of {job.config.iterations}.")
     watchers = list(observers(start)) if engine.is_main_process else []
     try:
         with (
+            workers_explained(),
             stop_on_signal() as stop,
             progress.task(job.name, job.config.iterations - start, "it") as task,
         ):
@@ -243,16 +247,25 @@ class Runner:
         self.engine.wait_for_everyone()
         return str(target.path(done))
 
-    def resume(self) -> int:
-        """Load the newest checkpoint, if there is one; returns the steps already done."""
+    def resume(self, progress: Progress) -> int:
+        """Load the newest checkpoint, if there is one; returns the steps already done.
+
+        Raises:
+            CheckpointError: there are checkpoints, and none is whole.
+        """
         newest = self.job.checkpoints.newest()
         if newest is None:
             torch.manual_seed(self.job.seed)
             return 0
+        whole = self.job.checkpoints.newest_whole()
+        if whole is not None and whole != newest:
+            # The same steps give the same weights: nothing is lost but time.
+            progress.say(f"{newest} is damaged; {self.job.name} goes on from {whole.name}.")
+            newest = whole
         module = self.engine.unwrap_model(self.module)
-        weights = load_tensors(newest / "model.safetensors")
+        weights = load_tensors(newest / WEIGHTS)
         load_strictly(module, weights.tensors, optional=self.job.optional, where=newest)
-        training = load_tensors(newest / "training.safetensors")
+        training = load_tensors(newest / STATE)
         restore_optimizer(module, self.optimizer, training.tensors)
         torch.set_rng_state(training.tensors["random.torch"])
         if "random.cuda" in training.tensors and torch.cuda.is_available():

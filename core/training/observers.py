@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from torch import Tensor
+
+from core.files import output_errors, write_text
 
 
 class Observer(Protocol):
@@ -31,7 +34,6 @@ class JsonLines:
     """
 
     def __init__(self, path: Path, start: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         kept = []
         if path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
@@ -40,20 +42,22 @@ class JsonLines:
                         kept.append(line + "\n")
                 except (ValueError, KeyError):
                     continue  # the half line of a killed process
-        path.write_text("".join(kept), encoding="utf-8")
-        self._file = path.open("a", encoding="utf-8")
+        write_text(path, "".join(kept), parents=False)
+        self._path, self._file = path, path.open("a", encoding="utf-8")
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line."""
-        self._file.write(json.dumps({"step": step, **values}) + "\n")
-        self._file.flush()
+        with output_errors(self._path):
+            self._file.write(json.dumps({"step": step, **values}) + "\n")
+            self._file.flush()
 
     def images(self, step: int, pictures: Mapping[str, Tensor]) -> None:
         """Numbers only."""
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with suppress(OSError):  # what a full disk kept in the buffer; it has been told
+            self._file.close()
 
 
 class TensorBoard:
@@ -62,18 +66,24 @@ class TensorBoard:
     def __init__(self, folder: Path, start: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=start + 1 if start else None)
+        self._folder = folder
+        with output_errors(folder):
+            folder.mkdir(exist_ok=True)
+            self._writer = SummaryWriter(str(folder), purge_step=start + 1 if start else None)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Write each number under its own name."""
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, step)
+        with output_errors(self._folder):
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, step)
 
     def images(self, step: int, pictures: Mapping[str, Tensor]) -> None:
         """Write each picture under its own name."""
-        for name, picture in pictures.items():
-            self._writer.add_image(name, picture, step)
+        with output_errors(self._folder):
+            for name, picture in pictures.items():
+                self._writer.add_image(name, picture, step)
 
     def close(self) -> None:
         """Flush."""
-        self._writer.close()
+        with suppress(OSError):  # pictures to look at: no reason to hide another error
+            self._writer.close()

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# SIGUSR1 is what schedulers commonly send ahead of a pre-emption.
-_WANTED = ("SIGINT", "SIGTERM", "SIGUSR1")
+# SIGHUP: the terminal was closed. SIGUSR1: what schedulers commonly send ahead of a pre-emption.
+_WANTED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
 
 
 class StopRequest:
@@ -24,7 +24,9 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
-    """Collect the first SIGINT, SIGTERM or SIGUSR1 while the block runs.
+    """Collect the first SIGINT, SIGTERM, SIGHUP or SIGUSR1 while the block runs.
+
+    What this process was started to ignore (`nohup`, a shell's `&`) it ignores still.
 
     Outside the main thread (a notebook's worker) signals cannot be caught, and none are.
     """
@@ -39,7 +41,8 @@ def stop_on_signal() -> Iterator[StopRequest]:
             raise KeyboardInterrupt
         request.name = signal.Signals(number).name
 
-    numbers = [getattr(signal, name) for name in _WANTED if hasattr(signal, name)]
+    known = [getattr(signal, name) for name in _WANTED if hasattr(signal, name)]
+    numbers = [number for number in known if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, note) for number in numbers}
     try:
         yield request

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import DataError
 from core.video.faults import FrameFault, Reason
 
 # An 8K frame has 33 million pixels. A file that declares more is a bomb or no person's crop.
@@ -28,15 +30,27 @@ def read_bytes(path: str | Path) -> bytes:
 
     Raises:
         FrameFault: the file cannot be read, or is larger than :data:`MAX_FILE_BYTES`.
+        DataError: it has gone since it was listed.
     """
     try:
         with open(path, "rb", buffering=0) as handle:  # noqa: PTH123 - the hot path of preparation
             content = handle.read(MAX_FILE_BYTES + 1)
     except OSError as error:
+        if not os.path.lexists(path):
+            raise source_gone(path) from error
         raise FrameFault(Reason.UNREADABLE, str(path)) from error
     if len(content) > MAX_FILE_BYTES:
         raise FrameFault(Reason.TOO_LARGE, str(path))
     return content
+
+
+def source_gone(path: str | Path) -> DataError:
+    """Not a damaged file, which can be left out, but one that was there a moment ago."""
+    return DataError(
+        "A file of the source has gone while it was read",
+        where=path,
+        next_step="Bring it back and run the same command again: it goes on from here.",
+    )
 
 
 def declared_size(content: bytes) -> tuple[int, int]:

@@ -155,7 +155,7 @@ def _trained(
     progress: Progress,
 ) -> Run:
     """The finished run of exactly this configuration on this store, trained where need be."""
-    runs = list_runs(workspace.runs)
+    runs = list_runs(workspace.runs, progress)
     same = [
         run for run in runs if run.config == config and run.facts.get("store") == store.fingerprint
     ]

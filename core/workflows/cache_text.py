@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from core.locks import writing
 from core.progress import Progress
 from core.training.checkpoint import save_tensors
 from core.workflows.models import TEXT_CACHE, load_model
@@ -34,19 +35,20 @@ def cache_text(
         CheckpointError, WeightsError: the model cannot be loaded.
         OutputError: the cache cannot be written.
     """
-    run = find_run(workspace.runs, name=run_name, dataset=dataset)
-    loaded = load_model(run, device=torch.device("cpu"), use_cache=False)
-    with torch.no_grad():
-        text = loaded.model.text_features()
-    if text is None:
-        progress.say(f"Run {run.name} has no text branch: nothing to cache.")
-        return CacheResult(run, None, 0, 0)
+    run = find_run(workspace.runs, name=run_name, dataset=dataset, progress=progress)
     path = run.folder / TEXT_CACHE
-    header = {
-        "kind": "text cache",
-        "prompt": loaded.config.model.text.prompt,
-        "step": loaded.header["step"],
-        "text_fingerprint": loaded.header["text_fingerprint"],
-    }
-    save_tensors(path, {"text": text}, header)
+    with writing(path, what="text cache"):
+        loaded = load_model(run, device=torch.device("cpu"), use_cache=False)
+        with torch.no_grad():
+            text = loaded.model.text_features()
+        if text is None:
+            progress.say(f"Run {run.name} has no text branch: nothing to cache.")
+            return CacheResult(run, None, 0, 0)
+        header = {
+            "kind": "text cache",
+            "prompt": loaded.config.model.text.prompt,
+            "step": loaded.header["step"],
+            "text_fingerprint": loaded.header["text_fingerprint"],
+        }
+        save_tensors(path, {"text": text}, header)
     return CacheResult(run, path, *text.shape)

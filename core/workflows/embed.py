@@ -10,10 +10,11 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from core.config import Config
 from core.data.dataset import reduced_size, to_tensor
+from core.data.loading import read_ahead, workers_explained
 from core.progress import Progress
 from core.records import EmbeddingSet
 from core.storage.store import Store
@@ -73,7 +74,7 @@ def embed_sequences(
     """
     mine = list(indices)[engine.process_index :: engine.num_processes]
     found: list[tuple[int, np.ndarray]] = []
-    with progress.task("Embedding", len(mine), "sequences") as task:
+    with workers_explained(), progress.task("Embedding", len(mine), "sequences") as task:
         for index, chunks in _by_sequence(loaded, store, mine):
             with torch.inference_mode(), engine.autocast():
                 embedding = loaded.model.embed(chunk.to(loaded.device) for chunk in chunks)
@@ -108,11 +109,4 @@ def sequence_chunks(
         store, indices, config.evaluate.frames_per_chunk, (image.height, image.width)
     )
     workers = min(config.data.workers, len(data))
-    yield from DataLoader(
-        data,
-        batch_size=None,
-        shuffle=False,
-        num_workers=workers,
-        multiprocessing_context="spawn" if workers else None,
-        generator=torch.Generator(),
-    )
+    yield from read_ahead(data, workers=workers, batch_size=None, shuffle=False)

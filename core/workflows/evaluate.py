@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from accelerate import Accelerator
+
 from core.errors import DataError
+from core.locks import writing
 from core.manifests.load import load_manifest
 from core.manifests.schema import DatasetManifest
 from core.metrics.results import EvaluationResult
@@ -14,7 +17,7 @@ from core.progress import Progress
 from core.records import EmbeddingSet
 from core.storage.embeddings import check_ending, read_embeddings, write_embeddings
 from core.storage.store import Store
-from core.training.engine import make_engine
+from core.training.engine import decide, held, make_engine
 from core.workflows.embed import embed_sequences
 from core.workflows.models import load_model
 from core.workflows.runs import Run, find_run, list_runs
@@ -68,13 +71,12 @@ def evaluate_run(
         UsageError: no such run, dataset or protocol.
         StoreError, DataError, CheckpointError, WeightsError: see their texts.
     """
-    run = find_run(workspace.runs, name=run_name, dataset=train_dataset)
+    run = find_run(workspace.runs, name=run_name, dataset=train_dataset, progress=progress)
     store, manifest = open_store(workspace, test_dataset or run.dataset)
     rules, names = chosen_protocols(scoring.probe_gallery, manifest)
     progress.say(f"Run {run.name} (trained on {run.dataset}), tested on {manifest.title}.")
-    embeddings = embed_run(run, store, rules, progress)
     path = embeddings_path(run, manifest)
-    write_embeddings(path, embeddings)
+    embeddings = embed_and_write(path, run, store, rules, progress)
     progress.say(f"Embeddings in {path}")
     metric = scoring.metric or run.config.evaluate.distance
     return Evaluation(_score(embeddings, rules, names, metric, scoring, progress), run, path)
@@ -117,11 +119,32 @@ def embed_to_file(
         StoreError, DataError, CheckpointError, WeightsError, OutputError: see their texts.
     """
     check_ending(path)
-    run = run_for(workspace, run_name, dataset)
+    run = run_for(workspace, run_name, dataset, progress)
     store, manifest = open_store(workspace, dataset or run.dataset)
     progress.say(f"Run {run.name} (trained on {run.dataset}), sequences of {manifest.title}.")
-    found = embed_run(run, store, manifest, progress, everyone=everyone)
-    write_embeddings(path, found)
+    return embed_and_write(path, run, store, manifest, progress, everyone=everyone)
+
+
+def embed_and_write(
+    path: Path,
+    run: Run,
+    store: Store,
+    manifest: DatasetManifest,
+    progress: Progress,
+    *,
+    everyone: bool = False,
+) -> EmbeddingSet:
+    """Embed as :func:`embed_run` does, and write ``path`` from the main process.
+
+    ``path`` is held from before the work to the end of it.
+
+    Raises:
+        OutputError: it cannot be written, or another process is writing it.
+    """
+    engine = make_engine()
+    with held(engine, lambda: writing(path, what="file of embeddings")):
+        found = embed_run(run, store, manifest, progress, everyone=everyone, engine=engine)
+        decide(engine, lambda: write_embeddings(path, found))
     return found
 
 
@@ -132,6 +155,7 @@ def embed_run(
     progress: Progress,
     *,
     everyone: bool = False,
+    engine: Accelerator | None = None,
 ) -> EmbeddingSet:
     """Embed the sequences of the test (or all) subjects that ``manifest``'s protocols use.
 
@@ -139,7 +163,7 @@ def embed_run(
         DataError: the store holds none of them.
         CheckpointError, WeightsError: the model cannot be loaded.
     """
-    engine = make_engine()
+    engine = engine or make_engine()
     loaded = load_model(run, device=engine.device)
     if not loaded.cached and loaded.config.model.fusion != "off":
         progress.say("The text branch runs live; `lmgait cache-text` spares it.")
@@ -154,14 +178,18 @@ def embed_run(
     return embed_sequences(loaded, store, indices, engine, progress, source=source)
 
 
-def run_for(workspace: Workspace, name: str | None, dataset: str | None) -> Run:
+def run_for(
+    workspace: Workspace, name: str | None, dataset: str | None, progress: Progress | None = None
+) -> Run:
     """The run called ``name``; None takes the newest of ``dataset``, else the newest of all.
 
     Raises:
         UsageError: there is none.
     """
-    trained = [run for run in list_runs(workspace.runs) if run.dataset == dataset]
-    return find_run(workspace.runs, name=name, dataset=dataset if trained else None)
+    trained = any(run.dataset == dataset for run in list_runs(workspace.runs))
+    return find_run(
+        workspace.runs, name=name, dataset=dataset if trained else None, progress=progress
+    )
 
 
 def embeddings_path(run: Run, manifest: DatasetManifest) -> Path:

@@ -20,6 +20,7 @@ from torch.export import ExportedProgram
 from core.data.dataset import reduced_size
 from core.errors import LmgaitError, UsageError
 from core.files import whole_file
+from core.locks import writing
 from core.models.inference import InferenceGraph, PixelType, trace
 from core.progress import Progress
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
@@ -83,9 +84,16 @@ def export_run(
         CheckpointError, WeightsError, ConfigError: the model cannot be loaded or exported.
         OutputError: the file cannot be written.
     """
-    run = find_run(workspace.runs, name=run_name, dataset=dataset)
+    run = find_run(workspace.runs, name=run_name, dataset=dataset, progress=progress)
     target = path or run.folder / f"{run.name}{ENDINGS[format]}"
     check_target(target, format)
+    with writing(target, what="model file"):
+        return _export(run, target, format, pixels, progress)
+
+
+def _export(
+    run: Run, target: Path, format: Format, pixels: PixelType, progress: Progress
+) -> ExportResult:
     loaded = load_model(run, device=torch.device("cpu"))
     size = (loaded.config.model.image.height, loaded.config.model.image.width)
     graph = InferenceGraph(loaded.model, reduced_size(size))

@@ -16,7 +16,9 @@ import torch
 from accelerate import Accelerator
 
 from core.config import Config
+from core.data.loading import workers_explained
 from core.errors import OutputError
+from core.files import output_errors, remove_rests
 from core.locks import writing
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
@@ -142,12 +144,13 @@ def make_features(
             where=plan.path,
             next_step="Free some space, or train without them (--set data.features=off).",
         )
-    decide(engine, lambda: plan.path.mkdir(parents=True, exist_ok=True))
+    decide(engine, lambda: _make_folder(plan.path))
     with held(engine, lambda: writing(plan.path, what="feature store", inside=True)):
+        decide(engine, lambda: remove_rests(plan.path))
         mine = numbers[engine.process_index :: engine.num_processes]
         total = sum(frames for number in mine for _, frames in plan.info.parts[number])
         image.to(engine.device)
-        with progress.task("Features", total, "frames") as task:
+        with workers_explained(), progress.task("Features", total, "frames") as task:
             for number in mine:
                 part = plan.info.parts[number]
                 chunks = _encode(store, [i for i, _ in part], image, config, engine)
@@ -164,6 +167,11 @@ def make_features(
         engine.wait_for_everyone()
         decide(engine, lambda: write_info(plan.path, plan.info))
     return FeatureStore.open(plan.path)
+
+
+def _make_folder(path: Path) -> None:
+    with output_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
 
 
 def _encode(

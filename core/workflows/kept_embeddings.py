@@ -6,9 +6,9 @@ from core.errors import DataError
 from core.manifests.schema import DatasetManifest
 from core.progress import Progress
 from core.records import EmbeddingSet
-from core.storage.embeddings import one_line, read_embeddings, write_embeddings
+from core.storage.embeddings import one_line, read_embeddings
 from core.storage.store import Store
-from core.workflows.evaluate import embed_run, embeddings_path, source_line, used_sequences
+from core.workflows.evaluate import embed_and_write, embeddings_path, source_line, used_sequences
 from core.workflows.runs import Run
 
 
@@ -36,8 +36,7 @@ def kept_or_new_embeddings(
     if found is not None:
         progress.say(f"Embeddings from {path}")
         return found
-    made = embed_run(run, store, manifest, progress)
-    write_embeddings(path, made)
+    made = embed_and_write(path, run, store, manifest, progress)
     progress.say(f"Embeddings in {path}")
     return made
 

@@ -28,6 +28,7 @@ from core.storage.layout import (
     write_json,
 )
 from core.storage.shard import file_hash
+from core.workflows.stores import make_newest
 from core.workspace import Workspace
 
 PART_STEP = "Prepare that part again, or bring its folder here."
@@ -74,7 +75,9 @@ def merge(
                     _bring(folder, target, number)
                     task.advance()
         listing = read_json(folders[0] / LEFT_OUT_NAME, LeftOutFile, PART_STEP).listing
-        return target, finish(target, whole, listing)
+        info = finish(target, whole, listing)
+        make_newest(target)
+        return target, info
 
 
 def _find_parts(workspace: Workspace, name: str) -> list[Path]:

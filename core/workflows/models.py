@@ -19,7 +19,7 @@ from core.models.weights import (
     absent_prefixes,
     module_fingerprint,
 )
-from core.training.checkpoint import TensorFile, load_strictly, load_tensors
+from core.training.checkpoint import WEIGHTS, TensorFile, load_strictly, load_tensors
 from core.workflows.runs import Run
 
 TEXT_CACHE = "text.safetensors"
@@ -83,7 +83,19 @@ def newest_weights(run: Run) -> tuple[Path, TensorFile]:
             where=run.folder,
             next_step="Train it on: the same `lmgait train` command continues it.",
         )
-    return newest, load_tensors(newest / "model.safetensors")
+    try:
+        return newest, load_tensors(newest / WEIGHTS)
+    except CheckpointError as error:
+        whole = run.checkpoints().newest_whole()
+        if whole is None:
+            raise
+        # Never another model than the one asked for, in silence.
+        raise CheckpointError(
+            error.what,
+            where=error.where,
+            next_step=f"Run the same `lmgait train` again: it goes on from {whole.name} "
+            "and makes this one anew.",
+        ) from error
 
 
 def load_cache(path: Path, header: dict[str, Any]) -> TensorFile:

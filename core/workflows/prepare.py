@@ -20,7 +20,7 @@ from core.manifests.load import load_manifest
 from core.progress import Progress, SilentProgress
 from core.sources.finding import FoundForm, find_form
 from core.sources.sequences import RawSequence, scan
-from core.storage.build import begin, finish, shard_done
+from core.storage.build import begin, finish, missing_shards
 from core.storage.layout import (
     LEFT_OUT_NAME,
     SHARD_FRAMES,
@@ -34,6 +34,7 @@ from core.storage.layout import (
 )
 from core.version import __version__
 from core.workflows.shards import ShardJob, findings, make_shards
+from core.workflows.stores import make_newest
 from core.workspace import Workspace
 
 
@@ -129,11 +130,13 @@ def prepare(
         if already:
             info = read_json(folder / STORE_NAME, StoreFile, "Prepare it again with --replace.")
             return _result(folder, info, found, _summary(folder), sequences, [], begun, already)
-        todo = [job for job in jobs if shard_done(folder, job.number) is None]
+        missing = set(missing_shards(folder, plan))
+        todo = [job for job in jobs if job.number in missing]
         if len(todo) < len(jobs):
             progress.say(f"Going on: {len(jobs) - len(todo)} of {len(jobs)} shards are there.")
         make_shards(todo, workers_for(workers, len(todo)), progress)
         info = finish(folder, plan, findings(beside))
+        make_newest(folder)
     if info.sequences == 0 and part is None:
         raise DataError(
             "No sequence of the source can be used", where=folder / LEFT_OUT_NAME,

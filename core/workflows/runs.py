@@ -7,8 +7,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +16,17 @@ from typing import Any
 
 from core.config import Config, check_config, dump_config
 from core.config.resolve import read_yaml
-from core.errors import CheckpointError, UsageError
-from core.files import output_error, write_text
+from core.errors import CheckpointError, LmgaitError, UsageError
+from core.files import (
+    PARTIAL_SUFFIX,
+    hidden,
+    output_error,
+    output_errors,
+    remove_rests,
+    write_text,
+)
 from core.locks import writing
+from core.progress import Progress
 from core.training.checkpoint import CheckpointFolder
 from core.version import __version__
 
@@ -55,32 +63,41 @@ class Run:
 
     def done(self, iterations: int) -> bool:
         """Whether it reached its last iteration."""
-        return iterations in self.checkpoints().steps()
+        kept = self.checkpoints()
+        return iterations in kept.steps() and kept.whole(iterations)
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the run for writing (``OutputError`` where another process does)."""
         return writing(self.folder, what="run", inside=True)
 
 
-def list_runs(root: Path) -> list[Run]:
-    """All runs below ``root``, the oldest first."""
-    if not root.is_dir():
-        return []
-    found = [
-        _read(entry)
-        for entry in root.iterdir()
-        if entry.is_dir() and not entry.name.startswith(".") and (entry / "run.json").is_file()
-    ]
-    return sorted(found, key=lambda run: (str(run.facts["created"]), run.facts["number"]))
+def list_runs(root: Path, progress: Progress | None = None) -> list[Run]:
+    """The runs below ``root`` that can be read, the oldest first; the others are told of.
+
+    Their numbers say which is older: a clock may have been set back.
+    """
+    found = []
+    for folder in _folders(root):
+        try:
+            found.append(_read(folder))
+        except LmgaitError as error:
+            if progress is not None:
+                progress.say(f"The run {folder.name} is left out: {error}")
+    return sorted(found, key=lambda run: (run.facts["number"], str(run.facts["created"])))
 
 
-def find_run(root: Path, *, name: str | None, dataset: str | None) -> Run:
-    """The run called ``name``, else the newest of ``dataset`` (or of all).
+def find_run(
+    root: Path, *, name: str | None, dataset: str | None, progress: Progress | None = None
+) -> Run:
+    """The run called ``name``, else the newest of ``dataset`` (or of all) that can be read.
 
     Raises:
         UsageError: there is none.
+        CheckpointError, ConfigError: the description of the run called ``name`` is damaged.
     """
-    runs = list_runs(root)
+    if name is not None and (damaged := root / name) in _folders(root):
+        return _read(damaged)
+    runs = list_runs(root, progress)
     if name is not None:
         chosen = [run for run in runs if run.name == name]
         known = ", ".join(run.name for run in runs) or "none yet"
@@ -106,19 +123,27 @@ def create_run(
 ) -> Run:
     """Make a new run folder with its configuration, whole or not at all.
 
+    The caller holds :func:`adding_runs`.
+
     Raises:
         UsageError: the name is taken or no plain folder name.
         OutputError: the folder cannot be written.
     """
-    numbers = [run.facts["number"] for run in list_runs(root)]
-    number = max(numbers, default=0) + 1
-    folder = root / (name or f"{dataset}-{preset}-{number:03d}")
-    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-        raise UsageError(
-            f"`{name}` cannot name a run", next_step="Use letters, digits, dots and dashes."
-        )
+    number = max((run.facts["number"] for run in list_runs(root)), default=0) + 1
+    if name is None:
+        # What cannot be read, or is no run, keeps its name.
+        while (root / (label := f"{dataset}-{preset}-{number:03d}")).exists():
+            number += 1
+    else:
+        label = name
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+            raise UsageError(
+                f"`{name}` cannot name a run", next_step="Use letters, digits, dots and dashes."
+            )
+    folder = root / label
     if folder.exists():
         raise UsageError(f"The run `{folder.name}` exists already", next_step="Choose another.")
+    settings = dump_config(config)
     told = {
         "format": FORMAT,
         "version": __version__,
@@ -126,12 +151,13 @@ def create_run(
         "preset": preset,
         "number": number,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "config": digest(settings),
         **facts,
     }
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    partial = hidden(folder, f".{os.getpid()}{PARTIAL_SUFFIX}")
     try:
         partial.mkdir(parents=True)
-        write_text(partial / "config.yaml", dump_config(config))
+        write_text(partial / "config.yaml", settings)
         write_text(partial / "run.json", json.dumps(told, indent=2, sort_keys=True) + "\n")
         partial.rename(folder)
     except OSError as error:
@@ -147,11 +173,36 @@ def digest(value: Any) -> str:  # noqa: ANN401 - any plain value
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+@contextmanager
+def adding_runs(root: Path) -> Iterator[None]:
+    """Hold ``root`` while a run is looked for and made: no two processes make the same one.
+
+    Raises:
+        OutputError: another process holds it for long, or the place is not writable.
+    """
+    with output_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
+    with writing(root, what="folder of runs", inside=True, wait=10.0):
+        remove_rests(root)
+        yield
+
+
+def _folders(root: Path) -> list[Path]:
+    """Folders of runs, damaged ones too."""
+    if not root.is_dir():
+        return []
+    return [
+        entry
+        for entry in root.iterdir()
+        if entry.is_dir() and not entry.name.startswith(".") and (entry / "run.json").is_file()
+    ]
+
+
 def _read(folder: Path) -> Run:
     try:
         facts = json.loads((folder / "run.json").read_text("utf-8"))
         wrong = facts["format"] != FORMAT
-        facts["created"], facts["number"], facts["dataset"]
+        facts["created"], facts["number"] + 1, facts["dataset"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"The run's description is damaged: {error!r}",
@@ -164,5 +215,13 @@ def _read(folder: Path) -> Run:
             where=folder,
             next_step=f"Use lmgait {facts.get('version', 'of another version')} for it.",
         )
-    tree = read_yaml(folder / "config.yaml")
-    return Run(folder, check_config(tree, where=str(folder / "config.yaml")), facts)
+    where = folder / "config.yaml"
+    tree = read_yaml(where)
+    # Half a file of settings would be read as the whole of others: what lacks has a default.
+    if digest(where.read_text("utf-8")) != facts.get("config", digest(where.read_text("utf-8"))):
+        raise CheckpointError(
+            "The run's settings are not those that it was made with",
+            where=where,
+            next_step="Move this run's folder out of the workspace.",
+        )
+    return Run(folder, check_config(tree, where=str(where)), facts)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import wait as wait_for_sentinel
+from itertools import islice
 from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING
 import cv2
 
 from core.errors import OutputError
-from core.files import PARTIAL_SUFFIX, output_error, whole_file
+from core.files import remove_rests, whole_file
 from core.manifests.forms import Form
 from core.progress import Progress, Task
 from core.records import SequenceFrames
@@ -35,6 +34,7 @@ from core.storage.layout import (
 )
 from core.storage.shard import ShardWriter, file_hash
 from core.video.faults import LeftOut
+from core.workers import serve_parent, undisturbed
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
@@ -79,22 +79,18 @@ def make_shard(job: ShardJob, count: Callable[[int], None]) -> int:
     cv2.setNumThreads(1)
     path = job.folder / shard_name(job.number)
     lines: list[Finding] = []
-    with whole_file(path) as partial:
-        try:
-            with ShardWriter(partial, job.codec) as writer:
-                for raw in job.sequences:
-                    report = SequenceReport(raw.key, job.source)
-                    batches = _counted(read_sequence(raw, job.form, report), count)
-                    writer.add(raw.key, batches)
-                    lines += findings(report.lines())
-            found = ShardFile(
-                number=job.number, sha256=file_hash(partial), bytes=partial.stat().st_size,
-                frames=writer.frames, valid=writer.valid, fidelity=writer.fidelity(),
-                sequences=writer.entries, left_out=tuple(lines),
-            )  # fmt: skip
-        except RuntimeError as error:
-            # h5py tells a failed write that was put off as a RuntimeError.
-            raise output_error(OSError(str(error)), path) from error
+    with whole_file(path, parents=False) as partial:
+        with ShardWriter(partial, job.codec) as writer:
+            for raw in job.sequences:
+                report = SequenceReport(raw.key, job.source)
+                batches = _counted(read_sequence(raw, job.form, report), count)
+                writer.add(raw.key, batches)
+                lines += findings(report.lines())
+        found = ShardFile(
+            number=job.number, sha256=file_hash(partial), bytes=partial.stat().st_size,
+            frames=writer.frames, valid=writer.valid, fidelity=writer.fidelity(),
+            sequences=writer.entries, left_out=tuple(lines),
+        )  # fmt: skip
     write_json(job.folder / shard_report_name(job.number), found)
     return job.number
 
@@ -107,10 +103,15 @@ def findings(lines: Iterable[LeftOut]) -> tuple[Finding, ...]:
             reason=str(line.reason),
             effect=str(line.effect),
             frames=line.frames,
-            files=line.files,
+            files=tuple(_writable(name) for name in line.files),
         )
         for line in lines
     )
+
+
+def _writable(name: str) -> str:
+    """A file's name with its bytes that are no UTF-8 as escapes."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _counted(
@@ -148,8 +149,9 @@ def _in_processes(jobs: Sequence[ShardJob], workers: int, task: Task) -> None:
     running: set[Future[int]] = set()
     try:
         while True:
-            while len(running) < 2 * workers and (job := next(waiting, None)) is not None:
-                running.add(pool.submit(_work, job))
+            with undisturbed():  # the first call starts all the processes
+                for job in islice(waiting, 2 * workers - len(running)):
+                    running.add(pool.submit(_work, job))
             if not running:
                 return
             done, running = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
@@ -164,14 +166,14 @@ def _in_processes(jobs: Sequence[ShardJob], workers: int, task: Task) -> None:
     finally:
         _stop(pool)
         _count(counts, task)
-        for rest in jobs[0].folder.glob(f".shard-*{PARTIAL_SUFFIX}"):
-            rest.unlink(missing_ok=True)
+        with suppress(OSError):
+            remove_rests(jobs[0].folder)
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:
     # Workers own nothing but partial files.
     for process in list((pool._processes or {}).values()):
-        process.terminate()
+        process.kill()
     pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -190,19 +192,9 @@ def _start_worker(counts: Queue[int]) -> None:
     global _counts
     _counts = counts
     counts.cancel_join_thread()
-    # Ctrl-C reaches the whole group: the parent alone decides what happens.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    serve_parent()
     # Image libraries write of damaged files to stderr on their own: the report says it better.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    # A worker waits for jobs on a pipe that it holds itself, so it would outlive a killed parent.
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait_for_sentinel([parent.sentinel])
-        os._exit(1)
 
 
 def _work(job: ShardJob) -> int:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+from pathlib import Path
+
 from core.config import Config
 from core.errors import UsageError
 from core.manifests.load import load_manifest
 from core.manifests.schema import DatasetManifest
+from core.storage.layout import STORE_NAME
 from core.storage.store import Store
 from core.workspace import Workspace
 
@@ -25,10 +30,7 @@ def open_store(workspace: Workspace, dataset: str | None) -> tuple[Store, Datase
 
 def newest_dataset(workspace: Workspace) -> str:
     """The dataset whose store was prepared last."""
-    folder = workspace.root / "stores"
-    found = sorted(
-        (entry for entry in folder.glob("*/store.json")), key=lambda path: path.stat().st_mtime_ns
-    )
+    found = sorted(_marks(workspace.root / "stores"), key=lambda path: path.stat().st_mtime_ns)
     if not found:
         raise UsageError(
             "There is no prepared dataset in the workspace",
@@ -36,6 +38,24 @@ def newest_dataset(workspace: Workspace) -> str:
             next_step="Prepare one first: lmgait prepare ccpg /data/CCPG",
         )
     return found[-1].parent.name
+
+
+def make_newest(store: Path) -> None:
+    """See that ``store`` counts as prepared last, even where the clock was set back meanwhile."""
+    mark = store / STORE_NAME
+    others = [path.stat().st_mtime_ns for path in _marks(store.parent) if path != mark]
+    latest = max(others, default=0)
+    if mark.stat().st_mtime_ns <= latest:
+        with suppress(OSError):
+            os.utime(mark, ns=(latest + 1000, latest + 1000))
+
+
+def _marks(folder: Path) -> list[Path]:
+    """The complete stores in ``folder``, parts of one left out."""
+    names = (
+        path for path in folder.glob(f"*/{STORE_NAME}") if not path.parent.name.startswith(".")
+    )
+    return [path for path in names if ".part-" not in path.parent.name]
 
 
 def with_frames(config: Config, manifest: DatasetManifest) -> Config:

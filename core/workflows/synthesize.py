@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shutil
-import signal
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -25,6 +23,7 @@ from core.records import SequenceKey
 from core.version import __version__
 from core.walkers.datasets import DEFAULT_TYPES, DEFAULT_VIEWS, TYPES, VIEWS, check_dataset, choose
 from core.walkers.write import PARTIAL, write_sequence
+from core.workers import serve_parent, undisturbed
 
 RECORD = "synthetic.json"
 _MIN_FRAMES = 2
@@ -196,22 +195,6 @@ def _render_all(
     return rendered
 
 
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Let processes that start in this block inherit that they ignore Ctrl-C.
-
-    It reaches every process of a terminal; the parent alone stops the work.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def _results(
     dataset: str, out: Path, keys: Sequence[SequenceKey], frames: int, seed: int, workers: int
 ) -> Iterator[bool]:
@@ -221,12 +204,12 @@ def _results(
         return
     # A fresh interpreter for each worker: nothing that the caller has loaded can be in its way.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=serve_parent) as pool:
         todo = iter(keys)
         running: set[Future[bool]] = set()
         try:
             while True:
-                with _interrupts_ignored():  # the first call starts all the processes
+                with undisturbed():  # the first call starts all the processes
                     for key in islice(todo, 4 * workers - len(running)):
                         running.add(pool.submit(write_sequence, dataset, out, key, frames, seed))
                 if not running:
@@ -241,5 +224,10 @@ def _results(
                 next_step="Run the same command again with fewer --workers: it goes on from here.",
             ) from error
         except BaseException:
+            # Workers own nothing but hidden folders.
+            for process in list((pool._processes or {}).values()):
+                process.kill()
             pool.shutdown(wait=True, cancel_futures=True)
+            for left in out.glob(f"{PARTIAL}*"):
+                shutil.rmtree(left, ignore_errors=True)
             raise

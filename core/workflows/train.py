@@ -25,7 +25,7 @@ from core.training.engine import decide, held, make_engine
 from core.training.loop import run_job
 from core.training.observers import JsonLines, Observer, TensorBoard
 from core.workflows.features import make_features, plan_features
-from core.workflows.runs import Run, create_run, digest, list_runs
+from core.workflows.runs import Run, adding_runs, create_run, digest, list_runs
 from core.workflows.stores import open_store, with_frames
 from core.workflows.training_job import training_job
 from core.workflows.warmup import find_warmup, pretrain_decoder
@@ -77,7 +77,7 @@ def train(
     engine = make_engine(config.train)
 
     def choose() -> Run | None:
-        run = None if fresh else _of_same_settings(workspace, key, name)
+        run = None if fresh else _of_same_settings(workspace, key, name, progress)
         if run is not None:
             return run
         if must_resume:
@@ -106,18 +106,22 @@ def train(
         "warmup": warmup.name,
         "source": store.describe(),
     }
-    if run is None:
-        run = decide(
-            engine,
-            lambda: create_run(
+
+    def begin() -> Run:
+        with adding_runs(workspace.runs):
+            # Another process may have begun it during our warm-up: then that one holds it.
+            begun = None if fresh else _of_same_settings(workspace, key, name)
+            return begun or create_run(
                 workspace.runs,
                 name=name,
                 dataset=manifest.name,
                 preset=preset,
                 config=config,
                 facts=facts,
-            ),
-        )
+            )
+
+    if run is None:
+        run = decide(engine, begin)
     progress.say(
         f"Run {run.name}: {manifest.title}, preset {preset}, warm-up {warmup.name}; "
         f"output in {run.folder}"
@@ -217,9 +221,11 @@ def _deciding(config: Config) -> dict[str, Any]:
     )
 
 
-def _of_same_settings(workspace: Workspace, key: str, name: str | None) -> Run | None:
+def _of_same_settings(
+    workspace: Workspace, key: str, name: str | None, progress: Progress | None = None
+) -> Run | None:
     """The newest run with these settings (and this name)."""
-    same = [run for run in list_runs(workspace.runs) if run.facts.get("key") == key]
+    same = [run for run in list_runs(workspace.runs, progress) if run.facts.get("key") == key]
     if name is not None:
         same = [run for run in same if run.name == name]
     return same[-1] if same else None

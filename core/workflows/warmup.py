@@ -31,7 +31,7 @@ from core.training.loop import Job, run_job
 from core.training.observers import JsonLines, Observer, TensorBoard
 from core.workflows.features import make_features, plan_features
 from core.workflows.pictures import few, picture_rows
-from core.workflows.runs import Run, create_run, digest, list_runs
+from core.workflows.runs import Run, adding_runs, create_run, digest, list_runs
 from core.workflows.stores import open_store
 from core.workspace import Workspace
 
@@ -95,19 +95,21 @@ def pretrain_decoder(
     key = warmup_key(config, store)
 
     def choose() -> Run:
-        same = [run for run in list_runs(workspace.warmups) if run.facts.get("key") == key]
-        return (
-            same[-1]
-            if same
-            else create_run(
-                workspace.warmups,
-                name=None,
-                dataset=manifest.name,
-                preset=preset,
-                config=config,
-                facts={"key": key, "store": store.fingerprint},
+        with adding_runs(workspace.warmups):
+            runs = list_runs(workspace.warmups, progress)
+            same = [run for run in runs if run.facts.get("key") == key]
+            return (
+                same[-1]
+                if same
+                else create_run(
+                    workspace.warmups,
+                    name=None,
+                    dataset=manifest.name,
+                    preset=preset,
+                    config=config,
+                    facts={"key": key, "store": store.fingerprint},
+                )
             )
-        )
 
     run = decide(engine, choose)
     if run.done(config.warmup.iterations):

@@ -1,43 +1,190 @@
-"""The real command line in processes of its own, to be killed."""
+"""The real command line in processes of its own, to be watched and killed."""
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
+import pytest
 import yaml
 
+from tests.faults.prestarted import Prestarted, Stem
+
 ROOT = Path(__file__).parents[2]
+SABOTEUR = Path(__file__).parent / "saboteur"
+# Small shards, so that there are many; all else is what the console script does.
+SMALL_SHARDS = "import core.workflows.prepare as m; m.SHARD_FRAMES = 30; "
 ENTRY = "from lmgait_cli.main import run; run()"
+PATIENCE = 120.0
+Process: TypeAlias = "subprocess.Popen[bytes] | Prestarted"
 
 
-def start(*arguments: str, log: Path | None = None, **environment: str) -> subprocess.Popen[bytes]:
-    """Start ``lmgait ARGUMENTS`` in a session of its own; its output goes to ``log``."""
-    told = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
-    with (log or Path(os.devnull)).open("ab") as out:
+def seldom(*cases: object) -> list[Any]:
+    """Cases of a test that an ordinary run has no time for (`nox -s faults` has)."""
+    return [
+        pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.faults)
+        for case in cases
+    ]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: its exit code (a signal's number below zero) and all it printed."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def told(self) -> str:
+        """Everything printed, on one line."""
+        return " ".join((self.stdout + self.stderr).split())
+
+
+def python(arguments: Sequence[str], small_shards: bool = False) -> list[str]:
+    """The words of ``lmgait ARGUMENTS``."""
+    return [sys.executable, "-c", (SMALL_SHARDS if small_shards else "") + ENTRY, *arguments]
+
+
+def environment(sabotage: bool = False, **more: str) -> dict[str, str]:
+    """What a command is started with."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("LMGAIT", "FAULT"))}
+    path = f"{SABOTEUR}{os.pathsep}{ROOT}" if sabotage else str(ROOT)
+    return {**kept, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **more}
+
+
+def start(
+    arguments: Sequence[str],
+    log: Path,
+    *,
+    sabotage: bool = False,
+    small_shards: bool = False,
+    anew: bool = False,
+    **more: str,
+) -> Process:
+    """Start ``lmgait ARGUMENTS`` in a session of its own; all that it prints goes to ``log``.
+
+    Args:
+        arguments: Its arguments.
+        log: Where it prints to.
+        sabotage: With the saboteur; ``more`` tells it what to do.
+        small_shards: Cut stores into many shards.
+        anew: With a Python of its own; else forked from one that has imported everything.
+        more: More of its environment.
+    """
+    told = environment(sabotage, **more)
+    if not anew:
+        return stem().start(
+            [str(word) for word in arguments], environment=told, out=str(log), err=str(log),
+            shards=30 if small_shards else 0,
+        )  # fmt: skip
+    with log.open("ab") as out:
         return subprocess.Popen(
-            [sys.executable, "-c", ENTRY, *arguments],
-            env=told, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
+            python(arguments, small_shards), env=told, stdin=subprocess.DEVNULL, stdout=out,
+            stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
 
-def finish(*arguments: str, log: Path) -> None:
+@functools.cache
+def stem() -> Stem:
+    """The one process that commands are forked from."""
+    return Stem(environment())
+
+
+def run(*arguments: str | Path, **more: str) -> Ended:
+    """Run ``lmgait ARGUMENTS`` to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = (Path(folder, name) for name in ("out", "err"))
+        process = stem().start(
+            [str(word) for word in arguments], environment=environment(**more), out=str(out),
+            err=str(err), shards=0,
+        )  # fmt: skip
+        code = process.wait(timeout=PATIENCE)
+        return Ended(code, *(path.read_text(errors="replace") for path in (out, err)))
+
+
+def run_anew(*arguments: str | Path, **more: str) -> Ended:
+    """The same with a Python of its own, for all that is decided while it starts."""
+    done = subprocess.run(
+        python([str(word) for word in arguments]), env=environment(**more),
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    shown = (part.decode(errors="replace") for part in (done.stdout, done.stderr))
+    return Ended(done.returncode, *shown)
+
+
+def finish(*arguments: str | Path, **more: str) -> Ended:
     """Run ``lmgait ARGUMENTS`` to its end, which must be a good one."""
-    code = start(*arguments, log=log).wait(timeout=600)
-    assert code == 0, log.read_text(errors="replace")[-2000:]
+    done = run(*arguments, **more)
+    assert done.code == 0, done.told[-2000:]
+    return done
 
 
-def kill(process: subprocess.Popen[bytes], number: int = signal.SIGKILL) -> None:
-    """Kill the whole session; workers too, as a power cut would."""
-    os.killpg(process.pid, number)
-    process.wait(timeout=60)
+def send(process: Process, number: int, *, everyone: bool = True) -> None:
+    """Send a signal to the whole session, or to its first process alone."""
+    with suppress(ProcessLookupError):
+        (os.killpg if everyone else os.kill)(process.pid, number)
 
 
-def settings(path: Path, tree: dict[str, object]) -> Sequence[str]:
+def alive(session: int) -> list[int]:
+    """Processes of a session that still run."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            if int(fields[3]) == session and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def catches(process: int, number: int) -> bool:
+    """Whether a process has a handler of its own for a signal."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith("SigCgt:"):
+            return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    return False
+
+
+def all_gone(session: int, seconds: float = 20.0) -> bool:
+    """Whether a session's processes have ended, or do so soon."""
+    deadline = time.monotonic() + seconds
+    while alive(session):
+        if time.monotonic() > deadline:
+            send_all(session)
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def send_all(session: int) -> None:
+    """Kill what is left of a session."""
+    for process in alive(session):
+        os.kill(process, signal.SIGKILL)
+
+
+def wait_for(condition, process: Process, seconds: float = PATIENCE) -> None:
+    """Wait until ``condition()`` is true; the process must not have ended before."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, f"ended with {process.returncode}"
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.002)
+
+
+def settings(path: Path, tree: dict[str, object]) -> list[str]:
     """Arguments that lay ``tree`` over the preset."""
     path.write_text(yaml.safe_dump(tree), encoding="utf-8")
-    return "--config", str(path)
+    return ["--config", str(path)]

@@ -3,13 +3,14 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 import core.storage.build as build
 from core.errors import OutputError, StoreError
 from core.locks import writing
-from core.storage.build import begin, finish, shard_done, summarise
+from core.storage.build import begin, finish, missing_shards, shard_done, summarise
 from core.storage.layout import Finding, shard_name, shard_report_name
 from core.storage.store import Store
 from tests.fakes.stores import KEYS, frames, plan, write_shard, write_store
@@ -97,6 +98,39 @@ def test_a_shard_counts_only_with_its_description_and_size(tmp_path):
     assert shard_done(folder, 0) is None
     (folder / shard_report_name(1)).write_text("{}")
     assert shard_done(folder, 1) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["plan.json", "index.json", "left-out.json", "shard-00001.h5", "shard-00001.json"]
+)
+def test_a_file_that_was_deleted_is_made_anew(tmp_path, name):
+    folder = tmp_path / "store"
+    write_store(folder)
+    (folder / name).unlink()
+    assert begin(folder, plan(), replace=False) is False
+    assert not (folder / "store.json").exists()
+    assert (folder / "plan.json").exists()
+    assert missing_shards(folder, plan()) == ([1] if "shard" in name else [])
+
+
+@pytest.mark.parametrize("calls", range(8))
+def test_a_deletion_that_is_killed_is_repeated(tmp_path, monkeypatch, calls):
+    folder = tmp_path / "store"
+    write_store(folder)
+    other = plan("jpeg")
+    real, left = Path.unlink, iter(range(calls))
+
+    def unlink(path, **how):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        real(path, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", unlink)
+        with pytest.raises(KeyboardInterrupt):
+            begin(folder, other, replace=True)
+    assert begin(folder, other, replace=True) is False
+    assert [path.name for path in folder.iterdir()] == ["plan.json"]
 
 
 def test_an_unfinished_store_cannot_be_finished(tmp_path):

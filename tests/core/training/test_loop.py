@@ -99,6 +99,7 @@ def job_in(folder, broken=None, **changes):
             value = value * math.nan
         return Losses(value, {"square": value})
 
+    folder.mkdir(parents=True, exist_ok=True)
     return Job(
         name="Training",
         module=module,

@@ -308,7 +308,18 @@ def test_what_is_not_prepared(workspace, tmp_path):
         train(Workspace(tmp_path / "none"), None, small_config(), preset="x", progress=Watcher())
 
 
-def test_a_damaged_checkpoint_is_told(workspace, unfinished):
+def test_a_damaged_checkpoint_is_made_anew_from_the_one_before(undisturbed, workspace):
+    config, expected, _ = undisturbed
+    run = run_training(workspace, config).run
+    path = run.checkpoints().newest() / "training.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    told = Watcher()
+    assert run_training(workspace, config, told).iterations == 2
+    assert any("step-000006 is damaged; Training goes on from step-000004" in t for t in told.said)
+    assert same(state(run), state(expected))
+
+
+def test_the_only_checkpoint_damaged_is_told(workspace, unfinished):
     path = unfinished.checkpoints().newest() / "model.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match="damaged") as caught:
@@ -316,13 +327,34 @@ def test_a_damaged_checkpoint_is_told(workspace, unfinished):
     assert caught.value.where == str(path)
 
 
-def test_a_damaged_description_of_a_run_is_told(workspace, unfinished):
+def test_a_damaged_description_of_a_run_does_not_block_the_others(workspace, unfinished):
+    other = run_training(workspace, small_config(seed=2)).run
     for text in ("{", "[]", '{"format": 1}', '{"format": 9, "created": "", "number": 1, '
                  '"dataset": "casiab"}'):  # fmt: skip
         (unfinished.folder / "run.json").write_text(text)
         with pytest.raises(CheckpointError) as caught:
-            run_training(workspace)
+            find_run(workspace.runs, name=unfinished.name, dataset=None)
         assert str(unfinished.folder) in caught.value.where
+        assert [run.name for run in list_runs(workspace.runs)] == [other.name]
+    told = Watcher()
+    run = run_training(workspace, progress=told).run
+    assert run.name not in (other.name, unfinished.name)
+    assert sum(unfinished.name in text for text in told.said) == 1
+    assert unfinished.checkpoints().steps() == [2]
+
+
+def test_half_a_file_of_settings_is_not_read_as_others(workspace, unfinished):
+    path = unfinished.folder / "config.yaml"
+    path.write_text(path.read_text()[:40].rpartition("\n")[0])
+    with pytest.raises(CheckpointError, match="not those that it was made with"):
+        find_run(workspace.runs, name=unfinished.name, dataset=None)
+
+
+def test_the_newest_run_is_the_newest_even_where_the_clock_was_set_back(workspace, unfinished):
+    path = unfinished.folder / "run.json"
+    path.write_text(path.read_text().replace('"created": "20', '"created": "29'))
+    newer = run_training(workspace, small_config(seed=2)).run
+    assert find_run(workspace.runs, name=None, dataset=None).name == newer.name
 
 
 def test_the_same_settings_give_the_same_weights_at_another_place(undisturbed, workspace):

@@ -1,0 +1,127 @@
+"""What belongs to a process of its own: its streams, and the signals that end it.
+
+Progress that nobody can read any more, on a closed terminal or behind `| head`, ends no work; a
+result that cannot be printed on a full disk is an error.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Any, NoReturn, TextIO
+
+from core.errors import EXIT_INTERRUPTED, EXIT_OUTPUT
+
+_ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+_stopped_by: str | None = None
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked this process to end."""
+
+
+class _Patient(io.FileIO):
+    """A stream whose reader may leave at any time.
+
+    Args:
+        number: Its file descriptor.
+        whatever: Ignore every error, not only a reader that has left.
+    """
+
+    def __init__(self, number: int, *, whatever: bool) -> None:
+        super().__init__(number, "w", closefd=False)
+        self._whatever = whatever
+
+    def write(self, data: Any, /) -> int:  # noqa: ANN401 - whatever has bytes
+        """Write, or say that it is written where nobody reads."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return len(data)
+        except OSError:
+            if self._whatever:
+                return len(data)
+            raise
+
+
+def prepare_process() -> None:
+    """Make the streams patient, and let signals end this process in order."""
+    _open_closed()
+    sys.stdout = _stream(sys.stdout, 1, whatever=False)
+    sys.stderr = _stream(sys.stderr, 2, whatever=True)
+    for name in _ENDING:
+        # What this process was started to ignore (`nohup`, a shell's `&`) it ignores still.
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _end)
+    threading.excepthook = _told_elsewhere
+
+
+def _told_elsewhere(told: threading.ExceptHookArgs) -> None:
+    # A full disk that a thread meets the main thread meets too, and says it better.
+    if not isinstance(told.exc_value, OSError):
+        threading.__excepthook__(told)
+
+
+def stopped_by() -> str | None:
+    """Name of the signal that asked this process to end."""
+    return _stopped_by
+
+
+def leave(code: int, error: OSError | None = None) -> NoReturn:
+    """End the process, after the last results are out.
+
+    Args:
+        code: Its exit code, if all goes well.
+        error: What came in the way of printing already.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as late:
+        error = late
+    if stopped_by() is not None:
+        code = EXIT_INTERRUPTED  # also where the signal came before or after the verb's own work
+    if error is not None:
+        if code != EXIT_OUTPUT:  # else it is said already
+            sys.stderr.write(f"Error: The results cannot be printed: {error.strerror}\n")
+        code = code or EXIT_OUTPUT
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    for name in _ENDING:
+        # All is done: what comes now may end the process as it pleases.
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is _end:
+            signal.signal(number, signal.SIG_DFL)
+    sys.exit(code)
+
+
+def _open_closed() -> None:
+    # The next file to be opened would get the number, and be written into by whoever prints.
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _stream(before: TextIO | None, number: int, *, whatever: bool) -> io.TextIOWrapper:
+    encoding = getattr(before, "encoding", None) or "utf-8"
+    raw = _Patient(number, whatever=whatever)
+    # Names of files may hold bytes that no encoding has.
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), encoding, errors="backslashreplace",
+        line_buffering=whatever or raw.isatty(),
+    )  # fmt: skip
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    del frame
+    global _stopped_by
+    if _stopped_by is not None:
+        # Asked twice: at once. What is half written has a hidden name; workers end with us.
+        os._exit(EXIT_INTERRUPTED)
+    _stopped_by = signal.Signals(number).name
+    raise Stopped

@@ -1,0 +1,62 @@
+"""Loaded by Python itself in every process of a command that is to be killed at a certain call.
+
+``FAULT_CALL`` is ``NAME:NUMBER:WHEN:WHOM``: at the NUMBER-th call of ``os.NAME`` in a process,
+``before`` or ``after`` it, ``all`` processes of the session die, or this one ``alone``;
+``FAULT_SIGNALS`` names other signals than SIGKILL, sent one after the other.
+``FAULT_CLOCK`` sets the clock that ``datetime`` shows forward by so many seconds.
+``FAULT_COUNT`` is a folder: each process leaves there how often it made each call.
+"""
+
+import atexit
+import datetime
+import json
+import os
+import signal
+
+CALLS = ("replace", "rename", "fsync", "mkdir", "unlink", "rmdir", "link")
+counts = dict.fromkeys(CALLS, 0)
+
+
+def watch(name, number, when, whom):
+    real = getattr(os, name)
+
+    def die():
+        for word in os.environ.get("FAULT_SIGNALS", "SIGKILL").split():
+            if whom == "all":
+                os.killpg(0, getattr(signal, word))
+            else:
+                os.kill(os.getpid(), getattr(signal, word))
+
+    def called(*arguments, **named):
+        counts[name] += 1
+        if counts[name] == number and when == "before":
+            die()
+        result = real(*arguments, **named)
+        if counts[name] == number and when == "after":
+            die()
+        return result
+
+    setattr(os, name, called)
+
+
+def leave_counts(folder):
+    with open(os.path.join(folder, f"{os.getpid()}.json"), "w") as file:  # noqa: PTH118, PTH123
+        json.dump(counts, file)
+
+
+class Shifted(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        moved = datetime.timedelta(seconds=float(os.environ["FAULT_CLOCK"]))
+        return super().now(tz) + moved
+
+
+if "FAULT_CLOCK" in os.environ:
+    datetime.datetime = Shifted
+if "FAULT_CALL" in os.environ:
+    name, number, when, whom = os.environ["FAULT_CALL"].split(":")
+    watch(name, int(number), when, whom)
+elif "FAULT_COUNT" in os.environ:
+    for name in CALLS:
+        watch(name, 0, "", "")
+    atexit.register(leave_counts, os.environ["FAULT_COUNT"])

@@ -1,0 +1,88 @@
+"""Killed at any moment, the same command completes, and nothing is lost, half there or left over.
+
+Each verb at its renames, and some by signals; tests.faults.campaign has as many more as you like.
+"""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from core.errors import EXIT_OUTPUT
+from tests.faults.command import alive, all_gone, seldom, start, wait_for
+from tests.faults.trials import Moment, trial
+from tests.faults.worlds import BY_NAME
+
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc"),
+    pytest.mark.timeout(300),
+]
+AT_CALLS = [
+    ("synthesize", "replace:2:before:alone"),
+    ("prepare", "replace:2:before:all"),
+    ("prepare", "replace:2:after:alone"),
+    ("train", "rename:4:before:all"),
+    ("embed", "replace:1:before:all"),
+    *seldom(
+        ("synthesize", "replace:3:after:all"),
+        ("prepare", "fsync:1:before:all"),
+        ("prepare --replace", "unlink:4:before:all"),
+        ("prepare --replace", "unlink:14:after:all"),
+        ("merge", "link:3:after:all"),
+        ("pretrain-decoder", "rename:2:after:all"),
+        ("train", "unlink:5:after:all"),
+        ("train", "rmdir:1:before:all"),
+        ("cache-features", "replace:1:before:all"),
+        ("cache-text", "replace:1:before:all"),
+        ("evaluate", "replace:2:before:all"),
+    ),
+]
+BY_SIGNALS = [
+    ("prepare", Moment(seconds=1.1, number=signal.SIGTERM)),
+    *seldom(
+        ("synthesize", Moment(seconds=1.0, number=signal.SIGINT)),
+        ("train", Moment(seconds=1.5, number=signal.SIGTERM, everyone=False)),
+    ),
+]
+WITH_ITS_OWN_PYTHON = [
+    ("prepare", Moment("replace:1:after:all")),
+    *seldom(
+        ("train", Moment("replace:4:after:all")),
+        ("train", Moment(seconds=9, number=15)),
+        ("embed", Moment(seconds=6, number=2)),
+        ("evaluate", Moment(seconds=5, number=15)),
+    ),
+]
+
+
+@pytest.mark.parametrize(("verb", "call"), AT_CALLS)
+def test_a_kill_where_files_appear_and_go_loses_nothing(worlds, verb, call):
+    assert trial(worlds, BY_NAME[verb], Moment(call)) != "done"
+
+
+@pytest.mark.parametrize(("verb", "moment"), BY_SIGNALS, ids=str)
+def test_a_signal_at_any_time_loses_nothing(worlds, verb, moment):
+    trial(worlds, BY_NAME[verb], moment)
+
+
+@pytest.mark.parametrize(("verb", "moment"), WITH_ITS_OWN_PYTHON, ids=str)
+def test_a_kill_of_a_command_with_its_own_python(worlds, verb, moment):
+    trial(worlds, BY_NAME[verb], moment, anew=True)
+
+
+def test_a_process_that_reads_data_and_is_killed_is_told(world, tmp_path):
+    verb = BY_NAME["train"]
+    root, log = world(verb.world), tmp_path / "log"
+    process = start([*verb.words(root), "--set", "train.iterations=5000"], log)
+    wait_for(lambda: list(root.glob("ws/runs/*/checkpoints/step-*")), process)
+    (worker,) = [p for p in alive(process.pid) if b"spawn_main" in command_line(p)]
+    os.kill(worker, signal.SIGKILL)
+    assert process.wait(timeout=60) == EXIT_OUTPUT, log.read_text()
+    assert all_gone(process.pid)
+    assert "A process that reads data was killed" in log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+def command_line(process):
+    return Path(f"/proc/{process}/cmdline").read_bytes()
