@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from core.errors import LmgaitError, OutputError
 
@@ -21,6 +23,7 @@ _ERROR_NUMBER = re.compile(r"(?:[Ee]rrno[ =]+|os error )(\d+)")
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENODEV, errno.EIO})
+MAX_JSON_BYTES = 1 << 24
 
 
 @contextmanager
@@ -127,6 +130,33 @@ def write_text(path: Path, text: str, *, parents: bool = True) -> None:
     """Write ``text`` as UTF-8, whole or not at all (arguments and errors as :func:`whole_file`)."""
     with whole_file(path, parents=parents) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """Read a file of at most ``most`` bytes (raises ``OSError``, also where it is larger)."""
+    with path.open("rb") as handle:
+        content = handle.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EOVERFLOW, f"larger than {most:,} bytes", str(path))
+    return content
+
+
+def read_plain_json(path: Path, most: int = MAX_JSON_BYTES) -> Any:  # noqa: ANN401
+    """Read a JSON file of at most ``most`` bytes.
+
+    Raises:
+        OSError: it cannot be read, or is larger.
+        ValueError: it is no JSON in UTF-8, or nested too deeply.
+    """
+    return plain_json(read_bounded(path, most).decode("utf-8"))
+
+
+def plain_json(text: str) -> Any:  # noqa: ANN401
+    """Read a JSON text (raises ``ValueError``, also where it is nested too deeply)."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def sync_folder(folder: Path) -> None:

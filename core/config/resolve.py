@@ -12,12 +12,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from core.config.plain_yaml import plain_yaml
 from core.config.schema import Config
 from core.config.shipped import Tree, load_ablation, load_shipped
 from core.errors import ConfigError
-
-MAX_YAML_BYTES = 1 << 20
+from core.yamlfile import YamlFault, plain_yaml, read_plain_yaml
 
 
 def resolve_config(
@@ -61,15 +59,13 @@ def check_config(tree: Mapping[str, Any], *, where: str | None = None) -> Config
 def read_yaml(path: Path) -> Tree:
     """Read a mapping from a YAML file; objects, other roots and large files are refused."""
     try:
-        if path.stat().st_size > MAX_YAML_BYTES:
-            raise ConfigError("The file is too large for a configuration", where=path)
-        value = plain_yaml(path.read_text(encoding="utf-8"))
+        value = read_plain_yaml(path)
     except FileNotFoundError:
         raise ConfigError("No such file", where=path) from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"Not readable as YAML: {_first_line(error)}", where=path) from None
     except OSError as error:
         raise ConfigError(f"Cannot be read: {error.strerror}", where=path) from None
+    except YamlFault as fault:
+        raise ConfigError(f"Not readable as YAML: {fault}", where=path) from None
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -87,8 +83,8 @@ def parse_override(text: str) -> Tree:
         )
     try:
         leaf: Any = plain_yaml(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"Cannot read the value of `{text}`: {_first_line(error)}") from None
+    except YamlFault as fault:
+        raise ConfigError(f"Cannot read the value of `{text}`: {fault}") from None
     for part in reversed(parts):
         leaf = {part: leaf}
     return dict(leaf)
@@ -153,7 +149,3 @@ def _keys_at(root: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
 
 def _is_model(node: Any) -> bool:  # noqa: ANN401 - any annotation may stand here
     return isinstance(node, type) and issubclass(node, BaseModel)
-
-
-def _first_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

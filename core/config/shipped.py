@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from core.config.plain_yaml import plain_yaml
 from core.errors import UsageError
+from core.yamlfile import plain_yaml
 
 Tree = dict[str, Any]
 

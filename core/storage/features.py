@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import StoreError
-from core.files import whole_file, write_text
+from core.files import read_bounded, whole_file, write_text
 from core.storage.codecs import DamageError, create_dataset, dataset
 from core.storage.layout import MAX_JSON_BYTES, Sha256
 from core.storage.shard import HDF5_FORMAT
@@ -115,9 +115,7 @@ class FeatureStore:
         """
         where = path / INFO_NAME
         try:
-            if where.stat().st_size > MAX_JSON_BYTES:
-                raise StoreError("The file is too large", where=where, next_step=REPAIR)
-            info = FeaturesInfo.model_validate_json(where.read_bytes())
+            info = FeaturesInfo.model_validate_json(read_bounded(where, MAX_JSON_BYTES))
         except (OSError, ValidationError) as error:
             raise StoreError(
                 f"These features cannot be read: {error}", where=where, next_step=REPAIR

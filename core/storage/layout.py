@@ -22,7 +22,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import StoreError
-from core.files import write_text
+from core.files import read_bounded, write_text
 
 FORMAT = 1
 # Frames of a shard: the unit of work, of resuming and of splitting over machines (60 MB or so).
@@ -236,9 +236,7 @@ def read_json(path: Path, model: type[Model], next_step: str) -> Model:
         StoreError: it is missing, damaged, or of another format.
     """
     try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise StoreError("The file is too large", where=path, next_step=next_step)
-        content = path.read_bytes()
+        content = read_bounded(path, MAX_JSON_BYTES)
     except OSError as error:
         raise StoreError(
             f"Cannot read the store: {error.strerror or error}", where=path, next_step=next_step

@@ -26,6 +26,7 @@ from core.files import (
     PARTIAL_SUFFIX,
     hidden,
     output_error,
+    plain_json,
     remove,
     remove_rests,
     sync_folder,
@@ -69,7 +70,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
     """A file and its header; that it has its whole length is seen on opening it."""
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get(_HEADER, "null"))
+            header = plain_json((file.metadata() or {}).get(_HEADER, "null"))
             _check_header(header, path)
             yield file, header
     except FileNotFoundError:

@@ -15,7 +15,7 @@ from typing import Any
 
 from core.config import Config, flatten, load_ablation, resolve_config
 from core.errors import UsageError
-from core.files import write_text
+from core.files import read_plain_json, write_text
 from core.manifests.load import load_manifest
 from core.manifests.published import PublishedTable
 from core.manifests.schema import DatasetManifest
@@ -205,7 +205,7 @@ def _scored(
 
 def _read_back(path: Path, made_from: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = read_plain_json(path)
         return dict(found["result"]) if found["made_from"] == made_from else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # absent or damaged: it is only a copy

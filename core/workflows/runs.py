@@ -22,6 +22,7 @@ from core.files import (
     hidden,
     output_error,
     output_errors,
+    read_plain_json,
     remove_rests,
     write_text,
 )
@@ -200,7 +201,7 @@ def _folders(root: Path) -> list[Path]:
 
 def _read(folder: Path) -> Run:
     try:
-        facts = json.loads((folder / "run.json").read_text("utf-8"))
+        facts = read_plain_json(folder / "run.json")
         wrong = facts["format"] != FORMAT
         facts["created"], facts["number"] + 1, facts["dataset"]
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 from time import monotonic
 
 from core.errors import DataError, OutputError, UsageError
-from core.files import output_error, write_text
+from core.files import output_error, read_plain_json, write_text
 from core.locks import writing
 from core.manifests import load_manifest
 from core.progress import Progress, Task
@@ -151,7 +151,7 @@ def _claim(out: Path, dataset: str, frames: int, seed: int) -> None:
     path = out / RECORD
     try:
         if path.exists():
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = read_plain_json(path)
             if found != record:
                 other = ", ".join(k for k in record if found.get(k) != record[k])
                 raise DataError(

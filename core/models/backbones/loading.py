@@ -1,11 +1,11 @@
 """Encoders by `transformers`: from a seed, a local folder, or a hub id (cache first).
 
 Nothing reaches the network unless a hub id was asked for and its files are not in the cache.
+Weights are safetensors: pickled ones are refused unread, and no code that comes with them is run.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from transformers import (
 
 from core.config.schema import ImageEncoderConfig, TextEncoderConfig
 from core.errors import WeightsError
+from core.files import read_plain_json
 from core.models.backbones.sizes import (
     CLIP_END_OF_TEXT,
     CLIP_TEXT,
@@ -36,6 +37,8 @@ from core.models.backbones.sizes import (
 )
 
 SEED = "seed"
+WEIGHTS_FILE = "model.safetensors"
+_PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".msgpack", ".h5")
 # A checkpoint of another shape than its named size is caught before it meets a tensor.
 _COMPARED = (
     "hidden_size",
@@ -88,6 +91,7 @@ def _load(kind: Any, expected: Any, weights: str, seed: int, key: str) -> torch.
         return model.eval()
     folder = _local_folder(weights, key)
     _check_size(folder, expected, key)
+    _check_kind(folder)
     try:
         loaded, report = kind.from_pretrained(
             str(folder),
@@ -95,6 +99,7 @@ def _load(kind: Any, expected: Any, weights: str, seed: int, key: str) -> torch.
             dtype=torch.float32,
             local_files_only=True,
             use_safetensors=True,
+            trust_remote_code=False,
             output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
@@ -125,10 +130,12 @@ def _local_folder(weights: str, key: str) -> Path:
             where=weights,
             next_step=f"Set {key} to a folder with config.json and model.safetensors, or a hub id.",
         )
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    wanted = ["config.json", "model.safetensors"]
+    # Asking for weights is no leave to tell of this machine.
+    constants.HF_HUB_DISABLE_TELEMETRY = True
+    wanted = ["config.json", WEIGHTS_FILE]
     try:
         return Path(snapshot_download(weights, allow_patterns=wanted, local_files_only=True))
     except (LocalEntryNotFoundError, OSError, ValueError):
@@ -154,7 +161,7 @@ def _check_size(folder: Path, expected: Any, key: str) -> None:  # noqa: ANN401
     """Compare the folder's config.json with the named architecture."""
     path = folder / "config.json"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_plain_json(path)
         if not isinstance(found, dict):
             raise ValueError("expected keys and values")
     except FileNotFoundError:
@@ -181,3 +188,22 @@ def _check_size(folder: Path, expected: Any, key: str) -> None:  # noqa: ANN401
             where=path,
             next_step=f"Set {key.rsplit('.', 1)[0]}.architecture to the one of these weights.",
         )
+
+
+def _check_kind(folder: Path) -> None:
+    """Let nothing but one file of safetensors through."""
+    if (folder / WEIGHTS_FILE).is_file():
+        return
+    other = sorted(entry.name for entry in folder.iterdir() if entry.suffix in _PICKLED)
+    if other:
+        raise WeightsError(
+            f"The folder has no {WEIGHTS_FILE}; {other[0]} is not read: such a file can run code",
+            where=folder,
+            next_step="Take the weights as safetensors from where they come from, or convert them "
+            "on a machine that has nothing to lose, with `save_pretrained` of transformers.",
+        )
+    raise WeightsError(
+        f"The folder of weights has no {WEIGHTS_FILE}",
+        where=folder,
+        next_step=f"It needs config.json and {WEIGHTS_FILE} as transformers saves them.",
+    )

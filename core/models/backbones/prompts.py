@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
 from core.errors import ConfigError, WeightsError
 from core.models.backbones.sizes import CLIP_END_OF_TEXT, CLIP_TOKENS
+from core.yamlfile import plain_yaml
 
 CLIP_BEGIN_OF_TEXT = 49_406
 MAX_PROMPT_BYTES = 1 << 16
@@ -102,7 +102,7 @@ def _pieces(ids: list[int], prompt: str, weights: str) -> list[str]:
 def built_in_prompts() -> dict[str, dict[str, Any]]:
     """The shipped prompts by name, each with ``text`` and ``ids``."""
     text = resources.files("core.models.backbones").joinpath("prompts.yaml").read_text("utf-8")
-    return dict(yaml.safe_load(text))
+    return dict(plain_yaml(text))
 
 
 def _sentences(prompt: str) -> list[str]:
@@ -128,7 +128,8 @@ def _tokenize(sentence: str, weights: str) -> list[int]:
     if _has_tokenizer(folder):
         from transformers import CLIPTokenizer
 
-        return [int(i) for i in CLIPTokenizer.from_pretrained(folder)(sentence)["input_ids"]]
+        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        return [int(i) for i in tokenizer(sentence)["input_ids"]]
     inner = _package_tokenizer().encode(sentence)
     return [CLIP_BEGIN_OF_TEXT, *map(int, inner), CLIP_END_OF_TEXT]
 

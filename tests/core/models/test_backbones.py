@@ -255,8 +255,20 @@ def test_pickled_weights_are_not_read(checkpoints, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(model.config.to_dict()))
     torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
     config = ImageEncoderConfig(architecture="narrow", weights=str(tmp_path))
-    with pytest.raises(WeightsError):
+    with pytest.raises(WeightsError, match="pytorch_model.bin is not read") as caught:
         load_image_encoder(config)
+    assert "safetensors" in caught.value.next_step
+
+
+def test_code_beside_weights_is_not_run(checkpoints, tmp_path):
+    for source in (checkpoints / "narrow").iterdir():
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    settings = json.loads((tmp_path / "config.json").read_text())
+    settings["auto_map"] = {"AutoModel": "mine.Mine", "AutoConfig": "mine.Config"}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    (tmp_path / "mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    load_image_encoder(ImageEncoderConfig(architecture="narrow", weights=str(tmp_path)))
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_hub_id_without_a_network_says_how_to_get_it(monkeypatch):

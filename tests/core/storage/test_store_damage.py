@@ -245,5 +245,5 @@ def test_a_giant_description_is_not_read(broken, monkeypatch):
     import core.storage.layout as layout
 
     monkeypatch.setattr(layout, "MAX_JSON_BYTES", 10)
-    with pytest.raises(StoreError, match="too large"):
+    with pytest.raises(StoreError, match="larger than 10 bytes"):
         Store.open(broken)

@@ -1,0 +1,109 @@
+"""Plain YAML: bounded, no objects, no key given twice; the only home of PyYAML's loader."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+MAX_BYTES = 1 << 20
+# Aliases let a small file stand for an endless tree; a manifest has some thousand nodes.
+MAX_NODES = 200_000
+
+_BOOLEAN = "tag:yaml.org,2002:bool"
+
+
+class YamlFault(Exception):  # noqa: N818 - each caller makes it an error of its own
+    """Why a text is not plain YAML, in one line."""
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Builds no objects, refuses a key given twice, and has YAML 1.2's booleans.
+
+    YAML itself takes the last of two equal keys in silence. ``fusion: off`` names a fusion; where a
+    key takes a boolean, its schema reads the words `on`, `off`, `yes` and `no` as one.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own class attribute
+        first: [(tag, pattern) for tag, pattern in rules if tag != _BOOLEAN]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = (key_node.tag, str(key_node.value))
+            if key in seen and key_node.tag != "tag:yaml.org,2002:merge":
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key_node.value!r} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_PlainLoader.add_implicit_resolver(
+    _BOOLEAN, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+
+def plain_yaml(text: str) -> Any:  # noqa: ANN401 - any plain value
+    """Read a YAML text of plain values.
+
+    Raises:
+        YamlFault: it is larger than 1 MiB, not YAML, has tags that would build objects, a key
+            twice, or aliases that unfold to too much.
+    """
+    if len(text) > MAX_BYTES:
+        raise YamlFault(f"larger than {MAX_BYTES >> 20} MiB")
+    try:
+        content = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - derived from SafeLoader
+        size = _unfolded(content, {})
+    except yaml.YAMLError as error:
+        raise YamlFault(_one_line(error)) from error
+    except (ValueError, TypeError) as error:
+        raise YamlFault(str(error)) from error
+    except RecursionError as error:
+        raise YamlFault("nested too deeply, or an alias that holds itself") from error
+    if size > MAX_NODES:
+        raise YamlFault(f"its aliases unfold to more than {MAX_NODES:,} values")
+    return content
+
+
+def read_plain_yaml(path: Path) -> Any:  # noqa: ANN401
+    """Read a YAML file of plain values, in UTF-8, with or without a byte order mark.
+
+    Raises:
+        OSError: it cannot be read.
+        YamlFault: see :func:`plain_yaml`; or it is not UTF-8.
+    """
+    with path.open("rb") as handle:
+        data = handle.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise YamlFault(f"larger than {MAX_BYTES >> 20} MiB")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise YamlFault(f"not UTF-8: {error}") from error
+    return plain_yaml(text)
+
+
+def _unfolded(value: object, known: dict[int, int]) -> int:
+    """Count the values that ``value`` stands for, aliases unfolded, in linear time."""
+    if not isinstance(value, (dict, list)):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = 0  # a value inside itself: found below
+        parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_unfolded(part, known) for part in parts)
+    elif known[id(value)] == 0:
+        raise RecursionError
+    return known[id(value)]
+
+
+def _one_line(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+    return " ".join(f"{getattr(error, 'problem', None) or error}{place}".split())[:200]
