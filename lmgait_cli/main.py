@@ -20,6 +20,7 @@ from lmgait_cli.embed import embed
 from lmgait_cli.evaluate import evaluate
 from lmgait_cli.exits import DEBUG_VARIABLE, explained
 from lmgait_cli.export import export
+from lmgait_cli.forget import forget
 from lmgait_cli.inspect import inspect
 from lmgait_cli.merge import merge
 from lmgait_cli.prepare import prepare
@@ -74,6 +75,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     inspect,
     verify,
     merge,
+    forget,
     synthesize,
     demo,
 )

@@ -11,6 +11,8 @@ from core.errors import StoreError
 from core.files import output_error, remove, remove_rests
 from core.storage.codecs import FRAME_BYTES
 from core.storage.layout import (
+    FORGET_AGAIN,
+    FORGETTING_NAME,
     INDEX_NAME,
     LEFT_OUT_NAME,
     PLAN_NAME,
@@ -93,6 +95,8 @@ def _plan_of(folder: Path, replace: bool) -> Plan | None:
             "The folder holds something else than a store", where=folder,
             next_step="Choose another --workspace.",
         )  # fmt: skip
+    if (folder / FORGETTING_NAME).is_file() and not replace:
+        raise StoreError("A subject is being forgotten here", where=folder, next_step=FORGET_AGAIN)
     try:
         return read_json(path, Plan, REPLACE)
     except StoreError:
@@ -102,6 +106,12 @@ def _plan_of(folder: Path, replace: bool) -> Plan | None:
 
 
 def _other_work(folder: Path, found: Plan, plan: Plan) -> StoreError:
+    if found.reduced:
+        return StoreError(
+            "Subjects were forgotten here, and the source may still hold them", where=folder,
+            next_step="Train and test on the store as it is; or take them out of the source and "
+            "add --replace.",
+        )  # fmt: skip
     what = "another source or a changed one"
     for name in ("dataset", "form", "codec", "part"):
         old, new = getattr(found, name), getattr(plan, name)

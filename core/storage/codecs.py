@@ -17,6 +17,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -59,6 +60,13 @@ class Codec(Protocol):
 
     def read(self, start: int, out: Block) -> None:
         """Fill ``out`` uint8 [n, 256, 128, 3] with frames from ``start`` of the file opened."""
+
+    def stored(self, start: int, end: int) -> list[Block]:
+        """Frames of the file opened as they lie in it, one block a frame."""
+        ...
+
+    def append_stored(self, file: h5py.File, frames: Sequence[Block], start: int) -> None:
+        """Add frames that :meth:`stored` of the same codec gave: nothing is packed anew."""
 
     def fidelity(self) -> Fidelity:
         """How near the frames appended so far come to the true ones."""
@@ -141,6 +149,14 @@ class Lossless:
         """Read frame by frame."""
         self._rgb.read_direct(out, np.s_[start : start + len(out)])
 
+    def stored(self, start: int, end: int) -> list[Block]:
+        """Blocks uint8 [256, 128, 3], pixels or differences."""
+        return list(self._rgb[start:end])
+
+    def append_stored(self, file: h5py.File, frames: Sequence[Block], start: int) -> None:
+        """Add blocks."""
+        Lossless.append(self, file, np.stack(frames), start)
+
     def fidelity(self) -> Fidelity:
         """Nothing is lost, so nothing is measured."""
         return Fidelity()
@@ -187,13 +203,17 @@ class Jpeg:
     def append(self, file: h5py.File, rgb: Block, start: int) -> None:
         """Compress and add frames, measuring every 16th."""
         files = [self._compressed(frame, start + i) for i, frame in enumerate(rgb)]
+        self.append_stored(file, files, start)
+
+    def append_stored(self, file: h5py.File, frames: Sequence[Block], start: int) -> None:
+        """Add JPEG files."""
         offsets, blob = file["offsets"], file["rgb"]
         begin = int(offsets[start])
-        ends = begin + np.cumsum([len(content) for content in files])
-        offsets.resize(start + len(rgb) + 1, axis=0)
+        ends = begin + np.cumsum([len(content) for content in frames])
+        offsets.resize(start + len(frames) + 1, axis=0)
         offsets[start + 1 :] = ends
         blob.resize(int(ends[-1]), axis=0)
-        blob[begin:] = np.concatenate(files)
+        blob[begin:] = np.concatenate(frames)
 
     def _compressed(self, frame: Block, number: int) -> Block:
         bgr = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
@@ -216,15 +236,18 @@ class Jpeg:
 
     def read(self, start: int, out: Block) -> None:
         """Read the files of the frames at once and decode them."""
-        offsets = self._offsets[start : start + len(out) + 1]
-        base = int(offsets[0])
-        blob = self._rgb[base : int(offsets[-1])]
-        for place, (begin, end) in enumerate(pairwise(offsets)):
-            content = blob[int(begin) - base : int(end) - base]
+        for place, content in enumerate(self.stored(start, start + len(out))):
             frame = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB)
             if frame is None or frame.shape != FRAME_SHAPE:
                 raise DamageError(f"frame {start + place} is no JPEG of 256 x 128")
             out[place] = frame
+
+    def stored(self, start: int, end: int) -> list[Block]:
+        """The JPEG file of each frame."""
+        offsets = self._offsets[start : end + 1]
+        base = int(offsets[0])
+        blob = self._rgb[base : int(offsets[-1])]
+        return [blob[int(a) - base : int(b) - base] for a, b in pairwise(offsets)]
 
     def fidelity(self) -> Fidelity:
         """The error measured so far."""

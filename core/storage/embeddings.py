@@ -30,6 +30,7 @@ SOURCE = "source"
 MAX_BYTES = 1 << 30
 MAX_RATIO = 8
 HDF5_ENDINGS = (".h5", ".hdf5")
+ENDINGS = (".npz", *HDF5_ENDINGS)
 
 
 def read_embeddings(path: Path) -> EmbeddingSet:
@@ -53,7 +54,7 @@ def read_embeddings(path: Path) -> EmbeddingSet:
 
 def check_ending(path: Path) -> None:
     """Refuse a path that no format of embeddings ends in (raises ``UsageError``)."""
-    if path.suffix.lower() not in (".npz", *HDF5_ENDINGS):
+    if path.suffix.lower() not in ENDINGS:
         raise _unknown_ending(path)
 
 

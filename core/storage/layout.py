@@ -9,6 +9,7 @@
         index.json          all sequences
         left-out.json       what was left out and why
         store.json          written last: a store without it is not complete
+        forgetting.json     only while a subject is taken out, see core.storage.forget
 
 Every file has a ``format`` number. All content follows from the source and the settings alone (no
 times, no machine), so that the same preparation gives the same bytes.
@@ -32,6 +33,10 @@ MAX_JSON_BYTES = 256 * 2**20
 
 PLAN_NAME, INDEX_NAME = "plan.json", "index.json"
 STORE_NAME, LEFT_OUT_NAME = "store.json", "left-out.json"
+FORGETTING_NAME = "forgetting.json"
+FORGET_AGAIN = "Run the same `lmgait forget` again: it goes on where it stopped."
+# How the source's hash begins where subjects were taken out: it is no source's any more.
+_REDUCED = "0" * 16
 
 CodecName = Literal["lossless", "compact", "jpeg"]
 
@@ -62,7 +67,8 @@ class Plan(_File):
         codec: How RGB is stored.
         height: Pixels of a stored frame.
         width: Pixels of a stored frame.
-        source: Hash of the names of everything that the source holds.
+        source: Hash of the names of everything that the source holds; its first 16 digits are zero
+            where subjects were taken out since, so that no preparation goes on with the store.
         shards: Number of shards of the whole dataset.
         part: ``[i, n]`` where this folder holds the shards i - 1, i - 1 + n, ... only.
         tool: Version of lmgait.
@@ -84,6 +90,15 @@ class Plan(_File):
     def same_work(self, other: Plan) -> bool:
         """Whether two plans give the same store (the versions of lmgait may differ)."""
         return self.model_copy(update={"tool": other.tool}) == other
+
+    @property
+    def reduced(self) -> bool:
+        """Whether subjects were taken out of the store."""
+        return self.source.startswith(_REDUCED)
+
+    def without_source(self) -> Plan:
+        """The plan of the store once subjects are taken out."""
+        return self.model_copy(update={"source": _REDUCED + self.source[len(_REDUCED) :]})
 
     def shard_numbers(self) -> range:
         """Numbers of the shards that belong into this folder."""
@@ -208,6 +223,13 @@ class LeftOutFile(_File):
     summary: tuple[ReasonCount, ...]
     listing: tuple[Finding, ...]
     findings: tuple[Finding, ...]
+
+
+class ForgettingFile(_File):
+    """The subject that is being taken out of a store."""
+
+    format: Literal[1] = 1
+    subject: Name
 
 
 Model = TypeVar("Model", bound=_File)

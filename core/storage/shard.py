@@ -21,6 +21,7 @@ from core.storage.codecs import (
     FRAME_SHAPE,
     MASK_BYTES,
     MASK_CHUNK,
+    Block,
     DamageError,
     codec,
     create_dataset,
@@ -32,6 +33,8 @@ from core.storage.layout import CodecName, Entry, Fidelity
 HDF5_FORMAT = ("v110", "v110")
 AGAIN = "Run the same `lmgait prepare` again: it makes this shard anew."
 REPAIR = "Delete this file. " + AGAIN
+# As many frames at a time as preparation writes: HDF5 then lays them out alike, byte for byte.
+COPIED = 32
 
 
 class ShardWriter:
@@ -85,11 +88,31 @@ class ShardWriter:
             self._frames += len(batch.valid)
         frames = self._frames - start
         if frames:
-            subject, kind, view = key
-            self._entries.append(
-                Entry(subject=subject, type=kind, view=view, start=start, frames=frames)
-            )
+            self._enter(key, start)
         return frames
+
+    def copy(self, source: ShardReader, entry: Entry) -> None:
+        """Take over a sequence of a shard of the same codec, its frames as they are stored.
+
+        Raises:
+            StoreError: the source is damaged.
+        """
+        key, start = SequenceKey(entry.subject, entry.type, entry.view), self._frames
+        for first in range(entry.start, entry.start + entry.frames, COPIED):
+            end = min(first + COPIED, entry.start + entry.frames)
+            frames, masks, valid = source.stored(first, end, key)
+            self._codec.append_stored(self._file, frames, self._frames)
+            self._masks.append(masks)
+            self._flags.append(valid)
+            self._frames += end - first
+        self._enter(key, start)
+
+    def _enter(self, key: SequenceKey, start: int) -> None:
+        subject, kind, view = key
+        frames = self._frames - start
+        self._entries.append(
+            Entry(subject=subject, type=kind, view=view, start=start, frames=frames)
+        )
 
     def _write_masks(self) -> None:
         # At 4 KB a frame they fit into memory, and written at once no chunk is packed twice.
@@ -144,6 +167,11 @@ class ShardReader:
             self._file.close()
             raise
 
+    @property
+    def valid(self) -> int:
+        """Frames with a usable silhouette."""
+        return int(self._valid.sum())
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -187,6 +215,17 @@ class ShardReader:
         shape = (total, FRAME_HEIGHT, FRAME_WIDTH)
         valid = np.concatenate([self._valid[first:end] for first, end in runs] or [self._valid[:0]])
         return masks.reshape(shape), valid
+
+    def stored(
+        self, first: int, end: int, sequence: SequenceKey
+    ) -> tuple[list[Block], Block, NDArray[np.bool_]]:
+        """A run of frames as they lie in the file: RGB blocks, packed silhouettes, flags.
+
+        Raises:
+            StoreError: the content is damaged.
+        """
+        with self._explained(sequence):
+            return self._codec.stored(first, end), self._masks[first:end], self._valid[first:end]
 
     @contextmanager
     def _explained(self, sequence: SequenceKey | None) -> Iterator[None]:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from core.errors import StoreError
 from core.records import SequenceFrames, SequenceInfo, SequenceKey
 from core.storage.layout import (
+    FORGET_AGAIN,
+    FORGETTING_NAME,
     INDEX_NAME,
     PLAN_NAME,
     STORE_NAME,
@@ -95,8 +97,9 @@ class Store:
         info, plan = self.info, self.info.plan
         cut = "person crops" if plan.framing == "crop" else "scenes cut by the silhouette's box"
         loss = "" if info.psnr is None else f" at {info.psnr:.1f} dB"
+        less = " less forgotten subjects" if plan.reduced else ""
         return (
-            f"{plan.dataset}: {plan.label}; {cut}, fitted to {plan.height}x{plan.width}; "
+            f"{plan.dataset}: {plan.label}{less}; {cut}, fitted to {plan.height}x{plan.width}; "
             f"{plan.codec}{loss}; {info.sequences:,} sequences, {info.frames:,} frames; "
             f"lmgait {plan.tool}; {self.fingerprint[:12]}"
         )
@@ -205,6 +208,8 @@ def _runs(wanted: Sequence[int]) -> list[tuple[int, int]]:
 
 def _not_there(path: Path) -> StoreError:
     command = f"lmgait prepare {path.name} FOLDER"
+    if (path / FORGETTING_NAME).is_file():
+        return StoreError("A subject is being forgotten here", where=path, next_step=FORGET_AGAIN)
     if (path / PLAN_NAME).is_file():
         return StoreError(
             "The store is not complete", where=path,

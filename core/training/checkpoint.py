@@ -59,10 +59,16 @@ def load_tensors(path: Path) -> TensorFile:
     """Read one safetensors file written by :func:`save_tensors`.
 
     Raises:
-        CheckpointError: missing, damaged, foreign, or of a newer format.
+        CheckpointError: missing, damaged, foreign, or of another format.
     """
     with _opened(path) as (file, header):
         return TensorFile({name: file.get_tensor(name) for name in file.keys()}, header)  # noqa: SIM118
+
+
+def load_header(path: Path) -> dict[str, Any]:
+    """Read what such a file says of itself, and no tensor (raises as :func:`load_tensors`)."""
+    with _opened(path) as (_, header):
+        return header
 
 
 @contextmanager

@@ -240,6 +240,7 @@ def warmup_job(
         "kind": "warm-up",
         "dataset": manifest.name,
         "store": store.fingerprint,
+        "labels": list(data.subjects),
         "config": config.model_dump(mode="json"),
     }
     return Job(

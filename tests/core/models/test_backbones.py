@@ -255,7 +255,7 @@ def test_pickled_weights_are_not_read(checkpoints, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(model.config.to_dict()))
     torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
     config = ImageEncoderConfig(architecture="narrow", weights=str(tmp_path))
-    with pytest.raises(WeightsError, match="pytorch_model.bin is not read") as caught:
+    with pytest.raises(WeightsError, match=r"pytorch_model\.bin is not read") as caught:
         load_image_encoder(config)
     assert "safetensors" in caught.value.next_step
 

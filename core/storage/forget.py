@@ -1,0 +1,231 @@
+"""A subject taken out of a store's folder, whatever is half done in it.
+
+The order makes a kill harmless: ``forgetting.json`` names the subject and ``store.json`` goes
+first, so that nothing opens the store; then each shard is replaced, its description after it; then
+:func:`core.storage.build.finish` makes the store complete again, and ``forgetting.json`` goes. A
+second run finds what is left to do in the files themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import StoreError
+from core.files import PARTIAL_SUFFIX, output_error, sync_folder, whole_file
+from core.storage.build import finish, shard_done
+from core.storage.layout import (
+    FORGETTING_NAME,
+    INDEX_NAME,
+    LEFT_OUT_NAME,
+    PLAN_NAME,
+    STORE_NAME,
+    CodecName,
+    Entry,
+    Finding,
+    ForgettingFile,
+    LeftOutFile,
+    Plan,
+    ShardFile,
+    read_json,
+    shard_name,
+    shard_report_name,
+    write_json,
+)
+from core.storage.shard import ShardReader, ShardWriter, file_hash
+
+ANEW = "Prepare the store anew with --replace, from a source without the subject."
+
+
+@dataclass(frozen=True, slots=True)
+class HeldInStore:
+    """What a store's folder holds of a subject.
+
+    Attributes:
+        folder: The folder.
+        pending: Whether taking the subject out was begun.
+        sequences: Sequences of the subject.
+        frames: Their frames.
+        shards: Shards with such sequences.
+        findings: Lines of the report of what was left out.
+        subjects: All subjects of the folder.
+    """
+
+    folder: Path
+    pending: bool
+    sequences: int
+    frames: int
+    shards: int
+    findings: int
+    subjects: frozenset[str]
+
+    def __bool__(self) -> bool:
+        return self.pending or bool(self.sequences or self.findings)
+
+
+def held_in_store(folder: Path, subject: str) -> HeldInStore:
+    """Look for a subject in a store's folder, complete or not; nothing is changed.
+
+    Raises:
+        StoreError: a file of the folder is damaged, or of another format.
+    """
+    reports = [read_json(path, ShardFile, ANEW) for path in sorted(folder.glob("shard-*.json"))]
+    whole = [entry for report in reports for entry in report.sequences]
+    entries = [entry for entry in whole if entry.subject == subject]
+    findings = [line for report in reports for line in report.left_out]
+    if (folder / LEFT_OUT_NAME).is_file():
+        findings += read_json(folder / LEFT_OUT_NAME, LeftOutFile, ANEW).listing
+    return HeldInStore(
+        folder=folder,
+        pending=_pending(folder) == subject,
+        sequences=len(entries),
+        frames=sum(entry.frames for entry in entries),
+        shards=sum(any(e.subject == subject for e in report.sequences) for report in reports),
+        findings=sum(_subject_of(line) == subject for line in findings),
+        subjects=frozenset(entry.subject for entry in whole),
+    )
+
+
+def close_store(folder: Path, subject: str) -> None:
+    """Begin to take a subject out: from here on nothing opens the store until it is done.
+
+    Raises:
+        StoreError: the plan is damaged, or another subject is being taken out.
+        OutputError: the folder cannot be written.
+    """
+    plan = read_json(folder / PLAN_NAME, Plan, ANEW)
+    other = _pending(folder)
+    if other not in (None, subject):
+        raise StoreError(
+            f"Forgetting {other} was stopped here", where=folder,
+            next_step=f"First finish it: lmgait forget {folder} {other}",
+        )  # fmt: skip
+    write_json(folder / FORGETTING_NAME, ForgettingFile(subject=subject))
+    _remove(folder / STORE_NAME)
+    write_json(folder / PLAN_NAME, plan.without_source())
+
+
+def purge_store(folder: Path, subject: str, count: Callable[[], None]) -> bool:
+    """Take out a subject; the caller holds the folder's lock, and has called :func:`close_store`.
+
+    Args:
+        folder: The folder.
+        subject: The subject.
+        count: Told of each shard that is done.
+
+    Returns:
+        Whether the store is complete again; not, where its preparation had not been finished.
+
+    Raises:
+        StoreError: a shard with the subject is damaged, or a description.
+        OutputError: the folder cannot be written; a second run goes on from here.
+    """
+    plan = read_json(folder / PLAN_NAME, Plan, ANEW)
+    for rest in folder.glob(f".*{PARTIAL_SUFFIX}"):
+        _remove(rest)
+    for number in plan.shard_numbers():
+        try:
+            _purge_shard(folder, number, plan.codec, subject)
+        except StoreError as error:
+            raise StoreError(error.what, where=error.where, next_step=ANEW) from error
+        count()
+    complete = _finish(folder, plan, subject)
+    _remove(folder / FORGETTING_NAME)
+    return complete
+
+
+def _purge_shard(folder: Path, number: int, codec: CodecName, subject: str) -> None:
+    report, shard = folder / shard_report_name(number), folder / shard_name(number)
+    if not (report.is_file() and shard.is_file()):
+        # Half a shard of a killed preparation: whose frames are in it, nothing says.
+        _remove(report)
+        _remove(shard)
+        return
+    old = read_json(report, ShardFile, ANEW)
+    lines = tuple(_others(old.left_out, subject))
+    kept = _moved_up(entry for entry in old.sequences if entry.subject != subject)
+    if len(kept) == len(old.sequences):
+        if len(lines) < len(old.left_out):
+            write_json(report, old.model_copy(update={"left_out": lines}))
+        return
+    frames = sum(entry.frames for entry in kept)
+    valid = _rewrite(shard, old, kept, codec, subject)
+    new = ShardFile(
+        number=number, sha256=file_hash(shard), bytes=shard.stat().st_size, frames=frames,
+        valid=valid, fidelity=old.fidelity, sequences=kept, left_out=lines,
+    )  # fmt: skip
+    write_json(report, new)
+
+
+def _rewrite(
+    path: Path, old: ShardFile, kept: tuple[Entry, ...], codec: CodecName, subject: str
+) -> int:
+    """Replace a shard by one without the subject; returns its frames with silhouette."""
+    try:
+        source = ShardReader(path, codec, old.frames)
+    except StoreError:
+        # A run before this one was killed after the shard and before its description.
+        return _valid_of(path, codec, sum(entry.frames for entry in kept))
+    try:
+        with whole_file(path) as partial:
+            try:
+                with ShardWriter(partial, codec) as writer:
+                    for entry in old.sequences:
+                        if entry.subject != subject:
+                            writer.copy(source, entry)
+            except RuntimeError as error:
+                # h5py tells a failed write that was put off as a RuntimeError.
+                raise output_error(OSError(str(error)), path) from error
+            assert writer.entries == kept
+    finally:
+        source.close()
+    return writer.valid
+
+
+def _valid_of(path: Path, codec: CodecName, frames: int) -> int:
+    reader = ShardReader(path, codec, frames)
+    reader.close()
+    return reader.valid
+
+
+def _finish(folder: Path, plan: Plan, subject: str) -> bool:
+    known = (folder / LEFT_OUT_NAME).is_file()
+    if known:
+        found = read_json(folder / LEFT_OUT_NAME, LeftOutFile, ANEW)
+        listing = tuple(_others(found.listing, subject))
+        if all(shard_done(folder, number) is not None for number in plan.shard_numbers()):
+            finish(folder, plan, listing)
+            return True
+        _remove(folder / LEFT_OUT_NAME)
+    _remove(folder / INDEX_NAME)
+    return False
+
+
+def _moved_up(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    moved, start = [], 0
+    for entry in entries:
+        moved.append(entry.model_copy(update={"start": start}))
+        start += entry.frames
+    return tuple(moved)
+
+
+def _others(lines: Iterable[Finding], subject: str) -> Iterable[Finding]:
+    return (line for line in lines if _subject_of(line) != subject)
+
+
+def _subject_of(line: Finding) -> str:
+    return line.sequence.split("/", 1)[0]
+
+
+def _pending(folder: Path) -> str | None:
+    path = folder / FORGETTING_NAME
+    return read_json(path, ForgettingFile, ANEW).subject if path.is_file() else None
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise output_error(error, path) from error

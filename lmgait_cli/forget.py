@@ -1,0 +1,104 @@
+"""`lmgait forget`: a subject out of the workspace."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lmgait_cli.console import ConsoleProgress, out
+from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
+
+if TYPE_CHECKING:
+    from core.workflows.forget import Forgotten
+
+
+def forget(
+    store: Annotated[str, typer.Argument(help="A dataset's name, or a store's folder.")],
+    subject: Annotated[str, typer.Argument(help="The subject's id.")],
+    with_runs: Annotated[
+        bool,
+        typer.Option("--with-runs", help="Also delete models that have learnt from the subject."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and stop.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    workspace: WorkspaceOption = None,
+    json_file: JsonOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Delete a subject from a store and from all that the workspace made of it.
+
+    Frames and silhouettes, stored features, embeddings, pictures of runs on this dataset, and names
+    in logs. Models that have learnt from the subject are listed, and stay without --with-runs. Raw
+    data, files elsewhere and backups are not reached. Run it again after a stop and it goes on.
+
+    Example: lmgait forget ccpg 000 --dry-run
+    """
+    from core.errors import UsageError
+    from core.workflows.forget import forget as run
+    from core.workflows.forget import look
+    from core.workspace import Workspace
+
+    place = Workspace.find(workspace)
+    if dry_run or not yes:
+        found = look(store, subject, place, with_runs=with_runs)
+        if not quiet or not dry_run:
+            _show(found, "would be" if dry_run else "will be")
+    if not dry_run:
+        if not yes and not _at_a_terminal():
+            raise UsageError(
+                "Nothing was deleted: there is no terminal to ask at", next_step="Add --yes."
+            )
+        if not yes:
+            typer.confirm("Delete all this? It cannot be undone.", abort=True)
+        found = run(store, subject, place, with_runs=with_runs, progress=ConsoleProgress(quiet))
+        _show(found, "was")
+    if json_file is not None:
+        from core.files import write_text
+
+        write_text(json_file, json.dumps(_plain(found, dry_run), indent=2) + "\n")
+
+
+def _at_a_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
+def _show(found: Forgotten, verb: str) -> None:
+    def tell(text: str) -> None:
+        out.print(text, markup=False, soft_wrap=True)
+
+    tell(
+        f"{found.sequences:,} sequences ({found.frames:,} frames) of subject {found.subject} of "
+        f"{found.dataset} {verb} deleted."
+    )
+    for held in found.stores:
+        tell(f"  {held.folder}: {held.shards} shards, {held.findings} lines of left-out.json")
+    for (folder, what), count in Counter((t.path.parent, t.what) for t in found.traces).items():
+        names = [t.path.name for t in found.traces if (t.path.parent, t.what) == (folder, what)]
+        tell(f"  {folder}: {what}: {names[0]}{f' and {count - 1} more' if count > 1 else ''}")
+    if found.models:
+        tell(
+            "These models have learnt from the subject, and nothing takes that out of their "
+            "weights; --with-runs deletes them:"
+        )
+        for folder in found.models:
+            tell(f"  {folder}")
+    tell("Not reached: raw data, files outside of the workspace, backups.")
+
+
+def _plain(found: Forgotten, dry_run: bool) -> dict[str, object]:
+    return {
+        "subject": found.subject,
+        "dataset": found.dataset,
+        "dry_run": dry_run,
+        "sequences": found.sequences,
+        "frames": found.frames,
+        "stores": [str(held.folder) for held in found.stores],
+        "traces": [{"path": str(trace.path), "what": trace.what} for trace in found.traces],
+        "models_left": [str(folder) for folder in found.models],
+    }
