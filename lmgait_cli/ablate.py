@@ -89,6 +89,7 @@ def ablate(
     print_tables(tables)
     write_tables(tables, out_files or [], quiet)
     content = {
+        "format": 1,
         "preset": preset,
         "settings": settings or [],
         "seeds": seeds,

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from core.errors import ManifestError, UsageError
 from core.manifests.checks import dataset_faults, nearest
 from core.manifests.faults import fault_lines
-from core.manifests.schema import DatasetManifest, Protocol, Structure
+from core.manifests.schema import FORMAT_VERSION, DatasetManifest, Protocol, Structure
 from core.manifests.yamlfile import read_yaml
 
 PACKAGE = "data_manifests"
@@ -56,6 +56,7 @@ def parse_manifest(content: dict[str, Any], where: str | Path | None = None) -> 
     Raises:
         ManifestError: ``what`` has every fault as a line ``key: problem``.
     """
+    check_format(content, where)
     try:
         return DatasetManifest.model_validate(content)
     except ValidationError as error:
@@ -67,6 +68,18 @@ def parse_manifest(content: dict[str, Any], where: str | Path | None = None) -> 
             where=where,
             next_step="Correct each key; data_manifests/ has complete examples.",
         ) from error
+
+
+def check_format(content: dict[str, Any], where: str | Path | None) -> None:
+    """Refuse a file of another format before its keys are looked at (``ManifestError``)."""
+    found = content.get("format")
+    if isinstance(found, int) and found != FORMAT_VERSION:
+        raise ManifestError(
+            f"The manifest has format {found}, this lmgait reads {FORMAT_VERSION}",
+            where=where,
+            next_step=f"Write it in format {FORMAT_VERSION}, as data_manifests/ has examples of, "
+            "or use the lmgait that it was written for.",
+        )
 
 
 def _cross_faults(content: dict[str, Any]) -> list[str]:

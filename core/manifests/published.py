@@ -9,7 +9,7 @@ from pydantic import Field, StrictStr, ValidationError, model_validator
 
 from core.errors import ManifestError
 from core.manifests.faults import fault_lines
-from core.manifests.load import NOT_A_DATASET, PACKAGE
+from core.manifests.load import NOT_A_DATASET, PACKAGE, check_format
 from core.manifests.schema import Metric, Name, Part
 from core.manifests.yamlfile import read_yaml
 
@@ -81,6 +81,7 @@ def load_ablations() -> tuple[PublishedTable, ...]:
 def _read() -> _File:
     with as_file(files(PACKAGE) / f"{NOT_A_DATASET}.yaml") as path:
         content = read_yaml(path)
+        check_format(content, path)
         try:
             return _File.model_validate(content)
         except ValidationError as error:

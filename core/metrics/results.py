@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+# Of the JSON of a whole result.
+FORMAT = 1
 VALUES = ("rank1", "rank5", "mAP", "mINP")
 
 Values = Mapping[str, float | None]
@@ -196,6 +198,7 @@ class EvaluationResult:
     def to_json(self) -> dict[str, Any]:
         """Return plain values for ``json.dumps``."""
         return {
+            "format": FORMAT,
             "dataset": self.dataset,
             "metric": self.metric,
             "rerank": self.rerank,

@@ -1,7 +1,8 @@
 """Embeddings as a file: NPZ or HDF5, from any model.
 
 Members: ``embeddings`` float32 [n, C, P] (or [n, D]), and ``labels``, ``types``, ``views``, n
-strings each; optionally ``source``, one string on where they come from.
+strings each; optionally ``source``, one string on where they come from, and ``lmgait_format``, a
+number: 1, as in files written here. Files of other models need not have it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from core.records import EmbeddingSet
 
 Array: TypeAlias = NDArray[np.generic]
 NAMES = ("labels", "types", "views")
-SOURCE = "source"
+SOURCE, FORMAT_NAME = "source", "lmgait_format"
+FORMAT = 1
+MEMBERS = ("embeddings", *NAMES, SOURCE, FORMAT_NAME)
 # What a header may declare: always a gigabyte (8,000 sequences of 4,096 numbers are 131 MB), and
 # beyond it only what a file of its size can hold, as numbers hardly compress.
 MAX_BYTES = 1 << 30
@@ -71,6 +74,7 @@ def write_embeddings(path: Path, embeddings: EmbeddingSet) -> None:
     for name in NAMES:
         members[name] = np.array(getattr(embeddings, name), dtype=np.str_)
     members[SOURCE] = np.array(embeddings.source)
+    members[FORMAT_NAME] = np.array(FORMAT)
     _checked(members, path)
     check_ending(path)
     with whole_file(path) as partial:
@@ -89,7 +93,7 @@ def write_embeddings(path: Path, embeddings: EmbeddingSet) -> None:
 def _read_npz(path: Path) -> dict[str, Array]:
     try:
         with zipfile.ZipFile(path) as archive:
-            known = {f"{name}.npy": name for name in ("embeddings", *NAMES, SOURCE)}
+            known = {f"{name}.npy": name for name in MEMBERS}
             members = [info for info in archive.infolist() if info.filename in known]
             if len({info.filename for info in members}) < len(members):
                 raise DataError("A member is in the file twice", where=path)
@@ -132,7 +136,7 @@ def _read_hdf5(path: Path) -> dict[str, Array]:
     found: dict[str, Array] = {}
     try:
         with h5py.File(path, "r") as file:
-            for name in ("embeddings", *NAMES, SOURCE):
+            for name in MEMBERS:
                 # External links and storage could name any file of this machine.
                 if name not in file or not isinstance(file.get(name, getlink=True), h5py.HardLink):
                     continue
@@ -170,6 +174,13 @@ def _check_size(name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic], 
 
 
 def _checked(members: dict[str, Array], path: Path) -> EmbeddingSet:
+    found = members.get(FORMAT_NAME)
+    if found is not None and not (found.size == 1 and found.item() == FORMAT):
+        raise DataError(
+            f"The embeddings have format {found.tolist()}, this lmgait reads {FORMAT}", where=path,
+            next_step="Write them anew with this lmgait's `lmgait embed`, or read them with the "
+            "one that wrote them.",
+        )  # fmt: skip
     missing = [name for name in ("embeddings", *NAMES) if name not in members]
     if missing:
         raise DataError(

@@ -25,15 +25,14 @@ from typing import Annotated, Any, Literal, cast
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import StoreError
-from core.files import read_bounded, whole_file, write_text
+from core.files import whole_file, write_text
 from core.storage.codecs import DamageError, create_dataset, dataset
-from core.storage.layout import MAX_JSON_BYTES, Sha256
+from core.storage.layout import Sha256, read_json
 from core.storage.shard import HDF5_FORMAT
 
-FORMAT = 1
 INFO_NAME = "features.json"
 PART_BYTES = 128 * 2**20
 MAX_OPEN_FILES = 16
@@ -114,12 +113,7 @@ class FeatureStore:
             StoreError: missing, not complete, damaged, or of another format.
         """
         where = path / INFO_NAME
-        try:
-            info = FeaturesInfo.model_validate_json(read_bounded(where, MAX_JSON_BYTES))
-        except (OSError, ValidationError) as error:
-            raise StoreError(
-                f"These features cannot be read: {error}", where=where, next_step=REPAIR
-            ) from error
+        info = read_json(where, FeaturesInfo, REPAIR)
         return cls(path, info)
 
     def __contains__(self, index: int) -> bool:

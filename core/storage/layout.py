@@ -232,7 +232,7 @@ class ForgettingFile(_File):
     subject: Name
 
 
-Model = TypeVar("Model", bound=_File)
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def shard_name(number: int) -> str:
@@ -261,16 +261,16 @@ def read_json(path: Path, model: type[Model], next_step: str) -> Model:
         content = read_bounded(path, MAX_JSON_BYTES)
     except OSError as error:
         raise StoreError(
-            f"Cannot read the store: {error.strerror or error}", where=path, next_step=next_step
+            f"Cannot read the file: {error.strerror or error}", where=path, next_step=next_step
         ) from error
     try:
         return model.model_validate_json(content)
     except ValidationError as error:
-        _refuse_other_format(content, path)
+        _refuse_other_format(content, path, next_step)
         fault = error.errors()[0]
         key = ".".join(str(part) for part in fault["loc"]) or "its JSON"
         raise StoreError(
-            f"The store's file is damaged: {key}: {fault['msg']}", where=path, next_step=next_step
+            f"The file is damaged: {key}: {fault['msg']}", where=path, next_step=next_step
         ) from error
 
 
@@ -278,7 +278,7 @@ class _AnyFile(BaseModel):
     format: int
 
 
-def _refuse_other_format(content: bytes, path: Path) -> None:
+def _refuse_other_format(content: bytes, path: Path, next_step: str) -> None:
     try:
         found = _AnyFile.model_validate_json(content).format
     except ValidationError:
@@ -286,7 +286,7 @@ def _refuse_other_format(content: bytes, path: Path) -> None:
     if found != FORMAT:
         age = "newer" if found > FORMAT else "older"
         raise StoreError(
-            f"The store has the {age} format {found}; this lmgait reads format {FORMAT}",
+            f"The file has the {age} format {found}; this lmgait reads format {FORMAT}",
             where=path,
-            next_step="Prepare it again with --replace, or use the lmgait that made it.",
+            next_step=f"{next_step.rstrip('.')}; or use the lmgait that made it.",
         )

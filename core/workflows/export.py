@@ -32,6 +32,8 @@ from core.workspace import Workspace
 Format = Literal["onnx", "torch"]
 ENDINGS: Mapping[Format, str] = {"onnx": ".onnx", "torch": ".pt2"}
 METADATA = "lmgait.json"
+# Of the metadata and of what goes in and comes out; as text, as all metadata is.
+FORMAT = "1"
 OPSET = 23  # has attention as one operator, which ONNX Runtime computes faster than its parts
 TOLERANCE = 1e-4
 
@@ -129,6 +131,7 @@ def describe(run: Run, loaded: LoadedModel, pixels: PixelType) -> dict[str, str]
         for part in (image.mean, image.std)
     )
     return {
+        "format": FORMAT,
         "lmgait": __version__,
         "run": run.name,
         "dataset": run.dataset,

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from core.config import Config, check_config
-from core.errors import CheckpointError
+from core.errors import CheckpointError, ConfigError
 from core.models.build import build_lmgait
 from core.models.lmgait import LMGait
 from core.models.weights import (
@@ -20,6 +20,7 @@ from core.models.weights import (
     module_fingerprint,
 )
 from core.training.checkpoint import WEIGHTS, TensorFile, load_strictly, load_tensors
+from core.version import __version__
 from core.workflows.runs import Run
 
 TEXT_CACHE = "text.safetensors"
@@ -55,7 +56,7 @@ def load_model(run: Run, *, device: torch.device, use_cache: bool = True) -> Loa
         WeightsError: frozen weights missing, or not the ones it was trained with.
     """
     checkpoint, weights = newest_weights(run)
-    config = check_config(weights.header["config"], where=str(checkpoint))
+    config = _config_of(weights.header, checkpoint)
     path = run.folder / TEXT_CACHE
     cache = load_cache(path, weights.header) if use_cache and path.is_file() else None
     model = build_lmgait(config.model, classes=None, seed=config.seed, with_text=cache is None)
@@ -68,6 +69,18 @@ def load_model(run: Run, *, device: torch.device, use_cache: bool = True) -> Loa
         model.use_cached_text(cache.tensors["text"])
     model.eval().requires_grad_(False)
     return LoadedModel(model.to(device), config, weights.header, device, cache is not None)
+
+
+def _config_of(header: dict[str, Any], checkpoint: Path) -> Config:
+    try:
+        return check_config(header["config"], where=str(checkpoint))
+    except ConfigError as error:
+        raise CheckpointError(
+            f"The checkpoint's configuration is of lmgait {header.get('version')}, this is "
+            f"{__version__}:\n{error.what}",
+            where=checkpoint,
+            next_step="Use that lmgait for it, or train again.",
+        ) from None
 
 
 def newest_weights(run: Run) -> tuple[Path, TensorFile]:

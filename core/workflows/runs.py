@@ -16,7 +16,7 @@ from typing import Any
 
 from core.config import Config, check_config, dump_config
 from core.config.resolve import read_yaml
-from core.errors import CheckpointError, LmgaitError, UsageError
+from core.errors import CheckpointError, ConfigError, LmgaitError, UsageError
 from core.files import (
     PARTIAL_SUFFIX,
     hidden,
@@ -225,4 +225,19 @@ def _read(folder: Path) -> Run:
             where=where,
             next_step="Move this run's folder out of the workspace.",
         )
-    return Run(folder, check_config(tree, where=str(where)), facts)
+    return Run(folder, _checked_config(tree, where, facts), facts)
+
+
+def _checked_config(tree: Mapping[str, Any], path: Path, facts: Mapping[str, Any]) -> Config:
+    """The run's configuration; a key that is younger than the run has its default."""
+    try:
+        return check_config(tree, where=str(path))
+    except ConfigError as error:
+        if facts.get("version") == __version__:
+            raise
+        raise ConfigError(
+            f"The run's configuration is of lmgait {facts.get('version')}, this is {__version__}:\n"
+            f"{error.what}",
+            where=path,
+            next_step="Use that lmgait for this run, or move its folder out of the workspace.",
+        ) from None

@@ -148,6 +148,14 @@ def _pictures(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trac
         yield Trace(workspace.root / SHEET, "picture, deleted", _deleting(workspace.root / SHEET))
 
 
+def _scores(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
+    """Scores that ablations keep: they count the subject, and are made again from the store."""
+    for run in run_folders(workspace):
+        path = run.path / "scores" / f"{dataset}.json"
+        if path.is_file():
+            yield Trace(path, "scores on the store as it was, deleted", _deleting(path))
+
+
 def _names(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
     """Lines of texts that name a sequence of the subject."""
     name = re.compile(rf"(?<![\w./-]){re.escape(subject)}/[^/\s]+/[^/\s]+")
@@ -169,7 +177,7 @@ def _rests(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
             yield Trace(path, "rest of a killed process, deleted", _deleting(path))
 
 
-FINDERS: tuple[Finder, ...] = (_features, _embeddings, _pictures, _names, _rests)
+FINDERS: tuple[Finder, ...] = (_features, _embeddings, _pictures, _scores, _names, _rests)
 
 
 def find_traces(workspace: Workspace, dataset: str, subject: str) -> list[Trace]:

@@ -107,8 +107,11 @@ def test_a_hub_id_in_the_cache_asks_nobody(home):
 
 def test_a_hub_id_that_is_not_there_is_the_one_thing_that_asks(home):
     """The guard works, and the end is a message with a way out."""
-    done = lmgait(home, "pretrain-decoder", "--dataset", "casiab", *SHORT,
-                  "--set", "model.image.weights=someone/absent", code=4, hub=home / "empty")  # fmt: skip
+    absent = ["--set", "model.image.weights=someone/absent"]
+    done = lmgait(
+        home, "pretrain-decoder", "--dataset", "casiab", *SHORT, *absent, code=4,
+        hub=home / "empty",
+    )  # fmt: skip
     assert "NETWORK" in done.stderr
     assert "cannot be fetched" in done.stderr
     assert "Traceback" not in done.stderr
