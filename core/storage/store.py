@@ -66,7 +66,7 @@ class Store:
         """
         path = Path(path)
         info_path = path / STORE_NAME
-        if not info_path.is_file():
+        if not info_path.is_file() or (path / FORGETTING_NAME).is_file():
             raise _not_there(path)
         step = "Prepare it again with --replace."
         info = read_json(info_path, StoreFile, step)
