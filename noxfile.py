@@ -59,6 +59,12 @@ def kills(session: nox.Session) -> None:
 
 
 @nox.session
+def mutation(session: nox.Session) -> None:
+    """Change core/metrics in every small way; each change of a number fails a test (10 minutes)."""
+    session.run(PYTHON, "-m", "tests.mutation", *session.posargs, env=ONE)
+
+
+@nox.session
 def gpu(session: nox.Session) -> None:
     """Tests that need a CUDA device."""
     session.run(PYTHON, "-m", "pytest", "-m", "gpu", *session.posargs)
