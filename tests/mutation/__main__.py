@@ -37,8 +37,8 @@ OPTIONS = ["-x", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:random
            "--hypothesis-seed=0"]  # fmt: skip
 
 
-def reached(module: str) -> dict[int, list[str]]:
-    """The tests that reach each line of a module, from one run under coverage."""
+def reached() -> dict[str, dict[int, list[str]]]:
+    """The tests that reach each line of each module, from one run under coverage."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         os.environ["COVERAGE_FILE"] = str(data)
@@ -51,10 +51,13 @@ def reached(module: str) -> dict[int, list[str]]:
         assert os.waitpid(child, 0)[1] == 0, "the tests fail without any mutant"
         found = coverage.CoverageData(str(data))
         found.read()
-        lines = found.contexts_by_lineno(str(HOME / f"{module}.py"))
+        lines = {path.stem: found.contexts_by_lineno(str(path)) for path in HOME.glob("[a-z]*.py")}
     return {
-        line: sorted({context.split("|")[0] for context in contexts if context})
-        for line, contexts in lines.items()
+        module: {
+            line: sorted({context.split("|")[0] for context in contexts if context})
+            for line, contexts in part.items()
+        }
+        for module, part in lines.items()
     }
 
 
@@ -90,7 +93,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    with open(os.devnull, "w") as nothing:
+    with Path(os.devnull).open("w") as nothing:
         os.dup2(nothing.fileno(), 1)
         os.dup2(nothing.fileno(), 2)
         yield
@@ -113,17 +116,16 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first mutant")
     parser.add_argument("--last", type=int, default=10**6, help="number after the last")
     chosen = parser.parse_args()
-    import hypothesis
     import numpy
     import pydantic
     import scipy.sparse
     import torch
 
-    del hypothesis, numpy, pydantic, scipy, torch  # loaded once, for all forks
-    known, left, used = accepted(), 0, set()
+    del numpy, pydantic, scipy, torch  # loaded once, for all forks
+    known, left, used, tests = accepted(), 0, set(), reached()
     for module in chosen.modules or sorted(p.stem for p in HOME.glob("[a-z]*.py")):
         begun, count = time.monotonic(), 0
-        lines = reached(module)
+        lines = tests[module]
         whole = sorted({test for tests in lines.values() for test in tests})
         every = list(mutants((HOME / f"{module}.py").read_text("utf-8")))
         for mutant in every[chosen.first : chosen.last]:

@@ -39,7 +39,7 @@ run()
 """
 SHORT = [
     "--set", "warmup.iterations=1", "--set", "warmup.batch=2", "--set", "train.iterations=1",
-    "--set", "data.identities=2", "--set", "data.sequences=1", "--set", "data.frames=2",
+    "--set", "data.identities=2", "--set", "data.sequences=2", "--set", "data.frames=2",
     "--set", "data.workers=0",
 ]  # fmt: skip
 
