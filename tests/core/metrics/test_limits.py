@@ -1,0 +1,149 @@
+"""Numbers at their limits: ties, closeness, ends of ranges, defaults."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from core.metrics.coverage import coverage
+from core.metrics.distance import StripDistances, distances
+from core.metrics.ranking import best_match_ranks, gallery_scores, ranked
+from core.metrics.rerank import Reranking, rerank_block
+from core.metrics.results import Coverage, EvaluationResult
+from core.metrics.search import Codes, search
+from core.metrics.tally import RANKS, interval, mean_of
+
+
+def tensor(*rows: list[float]) -> torch.Tensor:
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(("apart", "tied"), [(0.9e-10, True), (1.1e-10, False)])
+def test_a_tie_is_a_relative_difference_of_1e_10(apart, tied):
+    far = tensor([5 * (1 + apart), 5.0])
+    assert ranked(far).tolist() == [[0, 1] if tied else [1, 0]]
+    match = torch.tensor([[False, True]])
+    assert best_match_ranks(far, match).item() == int(tied)
+    assert gallery_scores(far, match, torch.zeros_like(match)).rank[0] == int(tied)
+    before = tensor([5.0, 5 * (1 + apart)])
+    assert best_match_ranks(before, match).item() == 1
+
+
+def test_a_tie_far_below_others_moves_nobody_else():
+    far = tensor([3.0, 1.0, 2.0, 1.0, 1.0])
+    assert ranked(far).tolist() == [[1, 3, 4, 2, 0]]
+    for place, rank in ((0, 4), (1, 0), (2, 3), (3, 1), (4, 2)):
+        match = torch.arange(5)[None] == place
+        assert best_match_ranks(far, match).item() == rank
+    # Some rows with ties, some without, in one block.
+    mixed = torch.cat([far, tensor([0.5, 0.4, 0.3, 0.2, 0.1]), far])
+    assert ranked(mixed).tolist() == [[1, 3, 4, 2, 0], [4, 3, 2, 1, 0], [1, 3, 4, 2, 0]]
+
+
+def test_entries_taken_out_are_no_tie():
+    far = tensor([torch.inf, 2.0, torch.inf, 1.0])
+    match = torch.tensor([[True, True, False, False]])
+    assert best_match_ranks(far, match).item() == 1
+    assert ranked(far).tolist() == [[3, 1, 0, 2]]
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_one_close_pair_among_far_ones_is_exact(metric):
+    rng = np.random.default_rng(5)
+    probe = (rng.standard_normal((40, 16, 2)) * 50 + 20).astype(np.float32)
+    gallery = (rng.standard_normal((30, 16, 2)) * 50 + 20).astype(np.float32)
+    gallery[7] = probe[3]
+    found = distances(probe, gallery, metric)
+    assert found[3, 7].item() == 0
+    assert int((found == 0).sum()) == 1
+
+
+def test_short_vectors_have_the_cosine_of_their_direction():
+    a = np.array([[0.01, 0.0], [0.0, 0.5]], np.float32)
+    np.testing.assert_allclose(distances(a, a[::-1].copy(), "cosine"), [[1, 0], [0, 1]])
+
+
+def test_distances_are_computed_where_it_is_said():
+    values = np.ones((3, 2, 2), np.float32)
+    assert StripDistances(values).device.type == "cpu"
+    assert StripDistances(values, device="meta").device.type == "meta"
+    assert StripDistances(values).width == 2
+
+
+def test_the_paper_s_constants_are_the_defaults_and_the_ends_are_allowed():
+    assert Reranking() == Reranking(k1=20, k2=6, weight=0.3)
+    assert Reranking(1, 1, 0.0).weight == 0
+    assert Reranking(1, 1, 1.0).weight == 1
+
+
+def test_a_weight_of_one_leaves_the_scaled_distances():
+    values = np.array([[0.0], [1.0], [3.0], [0.1]], np.float32)
+    probes, gallery = np.arange(2), np.arange(2, 4)
+    block = rerank_block(StripDistances(values), probes, gallery, Reranking(2, 2, 1.0))
+    np.testing.assert_allclose(
+        block(torch.arange(2)), [[1, 0.01 / 9], [1, 0.81 / 4]], rtol=1e-6
+    )  # fmt: skip
+    same = rerank_block(
+        StripDistances(np.ones((4, 2, 1), np.float32)), probes, gallery, Reranking(2, 2, 1.0)
+    )
+    assert same(torch.arange(2)).tolist() == [[0, 0], [0, 0]]
+
+
+def test_a_search_gives_pairs_and_the_whole_unless_told_not_to():
+    values = StripDistances(np.arange(6, dtype=np.float32)[:, None])
+    codes = Codes(np.array([0, 1, 0, 1, 0, 1]), np.array([0, 0, 1, 1, 2, 2]))
+    probes, gallery = np.array([0, 1]), np.array([2, 3, 4, 5])
+    columns = torch.from_numpy(gallery)
+
+    def block(rows):
+        return values.between(rows, columns)
+
+    found = search(block, codes, probes, gallery, 3)
+    assert found.whole is not None
+    assert found.rank[:, 1:].tolist() == [[0, 0], [1, 1]]
+    assert found.chance.tolist() == [[0, 0.5, 0.5], [0, 0.5, 0.5]]
+    alone = search(block, codes, probes, gallery, 3, pairs=False)
+    assert alone.rank.tolist() == [[0, 0, 0]] * 2
+    assert alone.chance.tolist() == [[0, 0, 0]] * 2
+    assert search(block, codes, probes, gallery, 3, whole=False).whole is None
+
+
+def test_coverage_by_hand():
+    keys = [("a", "x", "0"), ("a", "x", "0"), ("a", "y", "9"), ("z", "x", "0"), ("z", "y", "0")]
+    found = coverage(keys, ["a", "b"], ["x", "y"], ["0", "1"])
+    assert found.subjects == (2, 1)
+    assert found.sequences == (8, 1)
+    assert found.missing[:2] == ("a/x/1", "a/y/0")
+    assert (found.embeddings, found.left_out, found.unexpected_views) == (5, 2, ("9",))
+    opened = coverage(keys, ["a", "b"], ["x", "y"], ["0", "1"], open_types=True)
+    assert opened.sequences == (4, 1)
+    assert opened.missing == ("a/x/1", "a/y/0", "a/y/1")
+    grouped = coverage([("a", "x", "0_1")], ["a"], ["x"], ["0"], group=lambda view: view[0])
+    assert grouped.missing == ()
+
+
+def test_what_is_not_said_of_a_result_is_nothing():
+    seen = Coverage((1, 1), (1, 1), (), 1, 0, ())
+    assert seen.cells == (0, 0)
+    assert seen.complete
+    told = EvaluationResult("d", "D", "euclidean", False, seen, {}).to_json()
+    assert (told["format"], told["bootstrap"]) == (1, {"resamples": 0, "seed": 0})
+
+
+@pytest.mark.parametrize("short", ["subjects", "sequences", "cells"])
+def test_complete_means_all_three(short):
+    pairs = {name: (2, 1) if name == short else (2, 2) for name in
+             ("subjects", "sequences", "cells")}  # fmt: skip
+    seen = Coverage(pairs["subjects"], pairs["sequences"], (), 1, 0, (), pairs["cells"])
+    assert not seen.complete
+
+
+def test_means_and_intervals_by_hand():
+    assert RANKS == {"rank1": 1, "rank5": 5}
+    parts = [{"rank1": np.array([0.2, 0.4])}, {"rank1": np.array([0.4, np.nan])}]
+    mean = mean_of(parts)["rank1"]
+    assert mean[0] == pytest.approx(0.3)
+    assert np.isnan(mean[1])
+    found = interval(np.linspace(0, 1, 1001))
+    assert found == pytest.approx((2.5, 97.5))
