@@ -15,6 +15,8 @@ from core.manifests.load import load_manifest
 from core.progress import Progress, SilentProgress
 from core.storage.build import begin, finish, shard_done
 from core.storage.layout import (
+    FORGET_AGAIN,
+    FORGETTING_NAME,
     LEFT_OUT_NAME,
     PLAN_NAME,
     STORE_NAME,
@@ -99,6 +101,10 @@ def _check_parts(name: str, plans: dict[Path, Plan]) -> Plan:
     count = first.part[1] if first.part else 0
     numbers: set[int] = set()
     for folder, plan in plans.items():
+        if (folder / FORGETTING_NAME).is_file():
+            raise StoreError(
+                "A subject is being forgotten here", where=folder, next_step=FORGET_AGAIN
+            )
         if plan.dataset != name or plan.part is None or plan.part[0] in numbers:
             raise StoreError(f"This is no part of {name}, or one given twice", where=folder)
         same = plan.part[1] == count and plan.model_copy(update={"part": None}).same_work(whole)

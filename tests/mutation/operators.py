@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
@@ -20,6 +21,8 @@ NAMES = {
     "zeros_like": "ones_like", "sum": "mean", "mean": "sum", "any": "all", "all": "any",
     "sqrt_": "abs_", "square_": "abs_", "square": "abs", "inf": "nan", "tocsc": "tocsr",
 }  # fmt: skip
+
+Change = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,9 @@ def _names_a_type(node: ast.Assign) -> bool:
                                                       "Literal", "tuple")  # fmt: skip
 
 
-def _changes(node: ast.AST) -> list:  # type: ignore[type-arg]
+def _changes(node: Any) -> list[Change]:
     """The changes of one node, each a function that makes it in place."""
-    found = []
+    found: list[Change] = []
     if isinstance(node, ast.Compare):
         for at, operator in enumerate(node.ops):
             if type(operator) in SWAPS:
@@ -108,9 +111,9 @@ def _changes(node: ast.AST) -> list:  # type: ignore[type-arg]
         found.append(lambda: setattr(node, "attr", NAMES[node.attr]))
     elif isinstance(node, ast.Name) and node.id in ("min", "max", "any", "all"):
         found.append(lambda: setattr(node, "id", NAMES[node.id]))
-    elif isinstance(node, ast.If | ast.IfExp) and not isinstance(node.test, ast.Compare):
+    elif isinstance(node, ast.If | ast.IfExp) and not _changed_itself(node.test):
         found.append(lambda: setattr(node, "test", ast.UnaryOp(ast.Not(), node.test)))
-    elif isinstance(node, ast.comprehension) and node.ifs:
+    elif isinstance(node, ast.comprehension) and node.ifs and not _changed_itself(node.ifs[0]):
         found.append(lambda: node.ifs.__setitem__(0, ast.UnaryOp(ast.Not(), node.ifs[0])))
     if (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)) or isinstance(
         node, ast.AugAssign
@@ -119,7 +122,7 @@ def _changes(node: ast.AST) -> list:  # type: ignore[type-arg]
     return found
 
 
-def _constants(node: ast.Constant) -> list:  # type: ignore[type-arg]
+def _constants(node: ast.Constant) -> list[Change]:
     value = node.value
     if isinstance(value, bool):
         return [lambda: setattr(node, "value", not value)]
@@ -128,6 +131,11 @@ def _constants(node: ast.Constant) -> list:  # type: ignore[type-arg]
     if isinstance(value, float):
         return [lambda: setattr(node, "value", value * 2 if value else 1.0)]
     return []
+
+
+def _changed_itself(test: ast.expr) -> bool:
+    """Whether a condition's own change is its opposite already."""
+    return isinstance(test, ast.Compare | ast.UnaryOp)
 
 
 def _become(node: ast.AST, other: ast.AST) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from core.metrics.coverage import coverage
 from core.metrics.distance import StripDistances, distances
-from core.metrics.ranking import best_match_ranks, gallery_scores, ranked
+from core.metrics.ranking import NO_MATCH, GalleryScores, best_match_ranks, gallery_scores, ranked
 from core.metrics.rerank import Reranking, rerank_block
 from core.metrics.results import Coverage, EvaluationResult
 from core.metrics.search import Codes, search
-from core.metrics.tally import RANKS, interval, mean_of
+from core.metrics.summary import Counted, protocol_result, with_cells
+from core.metrics.tally import RANKS, GalleryTally, PairTally, interval, mean_of
 
 
 def tensor(*rows: list[float]) -> torch.Tensor:
@@ -147,3 +150,88 @@ def test_means_and_intervals_by_hand():
     assert np.isnan(mean[1])
     found = interval(np.linspace(0, 1, 1001))
     assert found == pytest.approx((2.5, 97.5))
+
+
+def test_a_rank_of_k_is_beyond_rank_k():
+    rank = np.array([[0, 1], [0, 5], [0, 4]])
+    tally = PairTally(
+        rank, np.zeros((3, 2)), np.array([0, 1, 2]), np.array([0, 0, 0]), np.ones(2, bool), 3
+    )
+    assert tally.matrix("rank1")[0].tolist() == [1, 0]
+    assert tally.matrix("rank5")[0].tolist() == [1, 2 / 3]
+    scores = GalleryScores(rank[:, 1], *(np.full(3, 0.5),) * 3)
+    values = GalleryTally(scores, np.array([0, 0, 1]), 2).values()
+    assert {name: value.tolist() for name, value in values.items()} == {
+        "rank1": [0], "rank5": [2 / 3], "mAP": [0.5], "mINP": [0.5], "chance": [0.5],
+    }  # fmt: skip
+
+
+def test_searches_are_counted_over_all_subjects_and_cells():
+    # Five probes of four subjects, three views, the last of them without a gallery.
+    rank = np.array([[0, 0, 9], [0, NO_MATCH, 9], [1, 1, 9], [NO_MATCH, 2, 9], [0, NO_MATCH, 9]])
+    subject, view = np.array([0, 1, 2, 3, 3]), np.array([0, 0, 1, 1, 2])
+    gallery = np.array([True, True, False])
+    tally = PairTally(rank, np.full((5, 3), 0.25), subject, view, gallery, 4)
+    assert tally.searches == 2 + 2 + 2
+    assert tally.unmatched == 3
+    assert tally.filled.tolist() == [[True, True, False]] * 3
+    assert tally.matrix("rank1")[:, :2].tolist() == [[1, 0.5], [0, 0], [1, 0]]
+    assert tally.values()["rank1"].tolist() == [(0.5 + 0 + 1 + 0) / 4]
+    assert tally.values()["chance"].tolist() == [0.25]
+
+
+def test_distances_of_small_embeddings_are_scaled_like_any():
+    values = np.random.default_rng(0).standard_normal((12, 3)).astype(np.float32)
+    probes, gallery = np.arange(4), np.arange(4, 12)
+    large, small = (
+        rerank_block(StripDistances(values * size), probes, gallery, Reranking(3, 2, 0.5))
+        for size in (1.0, 2.0**-10)
+    )
+    np.testing.assert_allclose(small(torch.arange(4)), large(torch.arange(4)), rtol=1e-9)
+
+
+def protocol(**changes):
+    told = {"title": "T", "counting": "view_pairs", "official": True, "averaged": ("A",),
+            "defined": ("rank1",)}  # fmt: skip
+    return SimpleNamespace(**{**told, **changes})
+
+
+def test_cells_beyond_the_known_views_are_extra():
+    rank = np.array([[0, 0, 0], [0, 0, 0], [0, 0, 0]])
+    tally = PairTally(
+        rank, np.zeros((3, 3)), np.arange(3), np.array([0, 2, 2]),
+        np.array([True, True, True]), 3,
+    )  # fmt: skip
+    views = ("a", "b", "x")
+    result = protocol_result(protocol(), {"A": Counted(tally, 3, 3)}, views, 2, None)
+    part = result.conditions["A"]
+    assert (part.cells.expected, part.cells.found) == (2, 1)
+    assert part.cells.empty == (("b", "a"),)
+    assert part.cells.extra == 3
+    assert set(part.matrices) == {"rank1"}
+    assert part.matrices["rank1"][0] == [100, 100, 100]
+    assert part.matrices["rank1"][1] == [None, None, None]
+    assert part.values == {"rank1": 100, "rank5": None, "mAP": None, "mINP": None}
+    assert result.mean == part.values
+    assert (part.intervals, result.mean_intervals) == ({}, {})
+    assert (part.searches, part.without_match, part.chance) == (4, 0, 0)
+    seen = Coverage((1, 1), (1, 1), (), 1, 0, ())
+    assert with_cells(seen, {"one": result, "two": result}).cells == (4, 2)
+
+
+def test_an_interval_that_nothing_was_drawn_for_is_left_out():
+    scores = GalleryScores(np.array([0, 3]), *(np.array([1.0, 0.5]),) * 3)
+    tally = GalleryTally(scores, np.array([0, 1]), 3)
+    rules = protocol(counting="gallery", defined=("rank1", "mAP"))
+    counted = {"A": Counted(tally, 2, 5)}
+    nobody = protocol_result(rules, counted, (), 0, np.array([[0.0, 0.0, 2.0]]))
+    assert nobody.conditions["A"].intervals == {}
+    assert nobody.mean_intervals == {}
+    weights = np.array([[2.0, 0, 0], [0, 2.0, 0]])
+    found = protocol_result(rules, counted, (), 0, weights).conditions["A"]
+    assert set(found.intervals) == {"rank1", "mAP"}
+    assert found.intervals["mAP"] == pytest.approx((51.25, 98.75))
+    assert found.values == {"rank1": 50, "rank5": None, "mAP": 75, "mINP": None}
+    assert found.cells is None
+    assert "cells" not in found.to_json()
+    assert found.to_json()["interval95"]["mAP"] == pytest.approx([51.25, 98.75])

@@ -49,7 +49,8 @@ def slow(values: np.ndarray, probes: int, k1: int, k2: int, weight: float) -> np
 
 
 @pytest.mark.parametrize(
-    ("k1", "k2", "weight"), [(20, 6, 0.3), (4, 3, 0.5), (5, 1, 0.0), (1, 1, 0.3), (99, 99, 0.2)]
+    ("k1", "k2", "weight"),
+    [(20, 6, 0.3), (4, 3, 0.5), (5, 1, 0.0), (1, 1, 0.3), (99, 99, 0.2), (2, 6, 0.3)],
 )
 @pytest.mark.parametrize("entries", [50, 1 << 22])
 def test_equals_the_slow_implementation(k1, k2, weight, entries, monkeypatch):

@@ -158,7 +158,11 @@ def test_parts_that_forgot_are_merged(sources, tmp_path, monkeypatch):
     monkeypatch.setattr(preparing, "SHARD_FRAMES", 2 * FRAMES)
     for number in (1, 2):
         folder = prepared(tmp_path / "a", sources[0], part=(number, 2))
-        assert forgotten(folder)
+        close_store(folder, GONE)
+        if number == 2:
+            with pytest.raises(StoreError, match="being forgotten"):
+                merge("ccpg", Workspace(tmp_path / "a"))
+        assert purge_store(folder, GONE, lambda: None)
     folder, info = merge("ccpg", Workspace(tmp_path / "a"))
     assert info.sequences == len(OTHERS)
     assert verify(folder, Workspace(tmp_path)).faults == ()
