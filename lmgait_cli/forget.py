@@ -47,8 +47,7 @@ def forget(
     place = Workspace.find(workspace)
     if dry_run or not yes:
         found = look(store, subject, place, with_runs=with_runs)
-        if not quiet or not dry_run:
-            _show(found, "would be" if dry_run else "will be")
+        _show(found, "would be" if dry_run else "will be")
     if not dry_run:
         if not yes and not _at_a_terminal():
             raise UsageError(
@@ -57,7 +56,10 @@ def forget(
         if not yes:
             typer.confirm("Delete all this? It cannot be undone.", abort=True)
         found = run(store, subject, place, with_runs=with_runs, progress=ConsoleProgress(quiet))
-        _show(found, "was")
+        if yes:
+            _show(found, "was")
+        else:
+            out.print("Done.")
     if json_file is not None:
         from core.files import write_text
 

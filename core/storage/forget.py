@@ -174,6 +174,7 @@ def _rewrite(
                     for entry in old.sequences:
                         if entry.subject != subject:
                             writer.copy(source, entry)
+                source.close()  # an open file cannot be replaced everywhere
             except RuntimeError as error:
                 # h5py tells a failed write that was put off as a RuntimeError.
                 raise output_error(OSError(str(error)), path) from error

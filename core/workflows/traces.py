@@ -177,7 +177,8 @@ def _rests(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
             yield Trace(path, "rest of a killed process, deleted", _deleting(path))
 
 
-FINDERS: tuple[Finder, ...] = (_features, _embeddings, _pictures, _scores, _names, _rests)
+# Embeddings last: they tell that a run has seen the dataset, to a second call after a kill.
+FINDERS: tuple[Finder, ...] = (_features, _pictures, _scores, _names, _rests, _embeddings)
 
 
 def find_traces(workspace: Workspace, dataset: str, subject: str) -> list[Trace]:
