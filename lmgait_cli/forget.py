@@ -57,7 +57,7 @@ def forget(
             typer.confirm("Delete all this? It cannot be undone.", abort=True)
         found = run(store, subject, place, with_runs=with_runs, progress=ConsoleProgress(quiet))
         if yes:
-            _show(found, "was")
+            _show(found, "were")
         else:
             out.print("Done.")
     if json_file is not None:

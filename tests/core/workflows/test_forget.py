@@ -208,7 +208,7 @@ def test_the_command_asks_and_tells(workspace, tmp_path):
     assert len(Store.open(workspace.store("casiab"))) == 20
     done = run(workspace.store("casiab"), LEARNT, "--yes", "--quiet", "--with-runs", *root)
     assert done.exit_code == 0, done.output
-    assert "was deleted" in done.output
+    assert "were deleted" in done.output
     assert naming(workspace, LEARNT) == []
     again = run("casiab", LEARNT, "--yes", *root)
     assert again.exit_code == 2
