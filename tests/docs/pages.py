@@ -122,7 +122,7 @@ def check(words: list[str]) -> None:
         assert words[0] in ("pip", "python3.11", "git", "mkdocs"), f"unknown command: {words}"
 
 
-def check_settings(given: dict[str, object]) -> None:
+def check_settings(given: dict[str, Any]) -> None:
     """Resolve the configuration that a verb's arguments describe."""
     from core.config import resolve_config
 

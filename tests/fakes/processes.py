@@ -64,7 +64,7 @@ def gradients(out: Path) -> None:
     engine.backward(batch_losses(module, slice(first, first + each)).total)
     if engine.is_main_process:
         found = {n: v.grad.numpy() for n, v in model.named_parameters() if v.grad is not None}
-        np.savez(out, **found)
+        np.savez(out, **found)  # type: ignore[arg-type]
 
 
 def embeddings(root: Path, out: Path) -> None:

@@ -114,6 +114,7 @@ def write_video(path: Path, frames: Iterable[Image], codec: str = "ffv1") -> Non
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", format="avi") as container:
         stream = container.add_stream(codec, rate=25)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height = 320, 240
         stream.pix_fmt = "bgr0" if codec == "ffv1" else "yuv420p"
         for image in frames:

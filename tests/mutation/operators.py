@@ -6,9 +6,10 @@ import ast
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-SWAPS: dict[type[ast.AST], type[ast.AST]] = {
+SWAPS: dict[type[ast.AST], type[Any]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
@@ -97,7 +98,7 @@ def _changes(node: Any) -> list[Change]:
     if isinstance(node, ast.Compare):
         for at, operator in enumerate(node.ops):
             if type(operator) in SWAPS:
-                found.append(lambda at=at: node.ops.__setitem__(at, SWAPS[type(node.ops[at])]()))
+                found.append(partial(_swap, node, at))
     elif isinstance(node, ast.BinOp | ast.AugAssign | ast.BoolOp):
         if type(node.op) in SWAPS:
             found.append(lambda: setattr(node, "op", SWAPS[type(node.op)]()))
@@ -120,6 +121,10 @@ def _changes(node: Any) -> list[Change]:
     ):
         found.append(lambda: _become(node, ast.Pass()))
     return found
+
+
+def _swap(node: ast.Compare, at: int) -> None:
+    node.ops[at] = SWAPS[type(node.ops[at])]()
 
 
 def _constants(node: ast.Constant) -> list[Change]:

@@ -214,7 +214,7 @@ def test_cells_beyond_the_known_views_are_extra():
     assert part.values == {"rank1": 100, "rank5": None, "mAP": None, "mINP": None}
     assert result.mean == part.values
     assert (part.intervals, result.mean_intervals) == ({}, {})
-    assert (part.searches, part.without_match, part.chance) == (4, 0, 0)
+    assert (part.searches, part.without_match, part.chance) == (6, 0, 0)
     seen = Coverage((1, 1), (1, 1), (), 1, 0, ())
     assert with_cells(seen, {"one": result, "two": result}).cells == (4, 2)
 
