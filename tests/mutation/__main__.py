@@ -1,24 +1,28 @@
 """Mutation testing of core/metrics: every small change of its code has to make a test fail.
 
-    python -m tests.mutation [MODULE ...] [--first I] [--last J]
+    python -m tests.mutation [MODULE ...] [--processes N] [--first I] [--last J]
 
-A mutant runs only the tests that reach its line, in a fork of one process that has all libraries
-loaded. Those that survive and change no number stand in `equivalent.txt` with the reason; any other
-survivor makes the exit code 1. (mutmut leaves out properties, constants and decorated functions,
-cosmic-ray starts a process for each mutant: an hour, most of it importing torch.)
+A mutant runs only the tests that reach its line, the quickest first, in a fork of one process that
+has all libraries loaded. Those that survive and change no number stand in `equivalent.txt` with the
+reason; any other survivor makes the exit code 1. (mutmut leaves out properties, constants and
+decorated functions; cosmic-ray starts a process for each mutant, which spends its time importing
+torch.)
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import importlib.abc
 import importlib.util
+import json
 import os
 import signal
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -34,36 +38,52 @@ HOME = ROOT / "core" / "metrics"
 TESTS = ("tests/core/metrics", "tests/core/workflows/test_score.py")
 EQUIVALENT = Path(__file__).parent / "equivalent.txt"
 SECONDS = 60
-OPTIONS = ["-x", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:randomly",
-           "--hypothesis-seed=0"]  # fmt: skip
+OPTIONS = ["-x", "-q", "--no-header", "-p", "no:cacheprovider", "--hypothesis-seed=0",
+           "-W", "ignore:Module already imported"]  # fmt: skip
+# Loaded once, for all forks; nothing of core that imports core.metrics.
+LOADED = ("numpy", "torch", "scipy.sparse", "pydantic", "h5py", "hypothesis", "yaml",
+          "core.manifests", "core.storage.embeddings", "core.progress")  # fmt: skip
+
+
+class _Clock:
+    """Keeps how long each test took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.seconds[report.nodeid] += report.duration
 
 
 def reached() -> dict[str, dict[int, list[str]]]:
-    """The tests that reach each line of each module, from one run under coverage."""
+    """The tests that reach each line of each module, the quickest first, from one run."""
     with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "data"
+        data, times = Path(folder) / "data", Path(folder) / "times.json"
         os.environ["COVERAGE_FILE"] = str(data)
         child = os.fork()
         if child == 0:
+            clock = _Clock()
             words = [*OPTIONS, f"--cov={HOME}", "--cov-context=test", "--cov-report=", *TESTS]
             with _silent():
-                code = int(pytest.main(words))
+                code = int(pytest.main(words, plugins=[clock]))
+            times.write_text(json.dumps(clock.seconds))
             os._exit(code)
         assert os.waitpid(child, 0)[1] == 0, "the tests fail without any mutant"
         found = coverage.CoverageData(str(data))
         found.read()
         lines = {path.stem: found.contexts_by_lineno(str(path)) for path in HOME.glob("[a-z]*.py")}
+        seconds = json.loads(times.read_text())
     return {
         module: {
-            line: sorted({context.split("|")[0] for context in contexts if context})
-            for line, contexts in part.items()
+            line: sorted({name.split("|")[0] for name in names if name}, key=seconds.__getitem__)
+            for line, names in part.items()
         }
         for module, part in lines.items()
     }
 
 
-def survives(module: str, mutant: Mutant, tests: Sequence[str]) -> bool:
-    """Run tests against a mutant in a process of its own."""
+def start(module: str, mutant: Mutant, tests: Sequence[str]) -> int:
+    """Begin to run tests against a mutant in a process of its own; returns its number."""
     child = os.fork()
     if child == 0:
         signal.alarm(SECONDS)  # an endless loop is noticed, too
@@ -71,10 +91,7 @@ def survives(module: str, mutant: Mutant, tests: Sequence[str]) -> bool:
         with _silent():
             code = int(pytest.main([*OPTIONS, *tests]))
         os._exit(code)
-    status = os.waitpid(child, 0)[1]
-    code = os.waitstatus_to_exitcode(status)
-    assert code in (0, 1, 2, -signal.SIGALRM) or code < 0, f"pytest ended with {code}"
-    return code == 0
+    return child
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -102,6 +119,25 @@ def _silent() -> Iterator[None]:
         yield
 
 
+def survivors(
+    module: str, every: Sequence[Mutant], lines: dict[int, list[str]], processes: int
+) -> Iterator[Mutant]:
+    """The mutants that no test notices."""
+    whole = list(dict.fromkeys(test for tests in lines.values() for test in tests))
+    running: dict[int, Mutant] = {}
+    waiting = list(reversed(every))
+    while waiting or running:
+        while waiting and len(running) < processes:
+            mutant = waiting.pop()
+            # A line that runs at import has no test of its own.
+            running[start(module, mutant, lines.get(mutant.line) or whole or TESTS)] = mutant
+        child, status = os.wait()
+        mutant, code = running.pop(child), os.waitstatus_to_exitcode(status)
+        assert code < 3, f"pytest ended with {code} for {mutant.what}"
+        if code == 0:
+            yield mutant
+
+
 def accepted() -> set[tuple[str, str]]:
     """(module, change) of the mutants that change no number."""
     found = set()
@@ -116,33 +152,26 @@ def main() -> int:
     """Run it."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("modules", nargs="*", help="modules of core/metrics; all by default")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--first", type=int, default=0, help="number of the first mutant")
     parser.add_argument("--last", type=int, default=10**6, help="number after the last")
     chosen = parser.parse_args()
-    import numpy
-    import pydantic
-    import scipy.sparse
-    import torch
-
-    del numpy, pydantic, scipy, torch  # loaded once, for all forks
+    for name in LOADED:
+        importlib.import_module(name)
+    assert not any(name.startswith("core.metrics") for name in sys.modules)
     known, left, used, tests = accepted(), 0, set(), reached()
     for module in chosen.modules or sorted(p.stem for p in HOME.glob("[a-z]*.py")):
-        begun, count = time.monotonic(), 0
-        lines = tests[module]
-        whole = sorted({test for tests in lines.values() for test in tests})
-        every = list(mutants((HOME / f"{module}.py").read_text("utf-8")))
-        for mutant in every[chosen.first : chosen.last]:
-            count += 1
-            # A line that runs at import has no test of its own.
-            if not survives(module, mutant, lines.get(mutant.line) or whole or TESTS):
-                continue
+        begun = time.monotonic()
+        whole = list(mutants((HOME / f"{module}.py").read_text("utf-8")))
+        every = whole[chosen.first : chosen.last]
+        for mutant in survivors(module, every, tests[module], chosen.processes):
             if (module, mutant.what) in known:
                 used.add((module, mutant.what))
                 continue
             left += 1
             print(f"SURVIVED {module}.py:{mutant.line}: {mutant.what}", flush=True)
-        print(f"{module}: {count} of {len(every)} mutants, "
-              f"{time.monotonic() - begun:.0f} s", flush=True)  # fmt: skip
+        spent = time.monotonic() - begun
+        print(f"{module}: {len(every)} of {len(whole)} mutants, {spent:.0f} s", flush=True)
     print(f"{left} survivors that change a number, {len(used)} equivalent")
     return 1 if left else 0
 
