@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +18,6 @@ from core.workspace import Workspace
 from tests.fakes import raw_datasets as raw
 from tests.fakes.stores import write_store
 
-ROOT = Path(__file__).parents[3]
 GONE = "004"
 KEYS = [(f"{i:03d}", kind, "01_0") for i in range(8) for kind in ("U0_D0", "U1_D1")]
 OTHERS = [key for key in KEYS if key[0] != GONE]
@@ -168,45 +165,49 @@ def test_parts_that_forgot_are_merged(sources, tmp_path, monkeypatch):
     assert verify(folder, Workspace(tmp_path)).faults == ()
 
 
-KILL = """
-import os, sys
-from pathlib import Path
-from core.storage.forget import close_store, held_in_store, purge_store
-folder, left = Path(sys.argv[1]), [int(sys.argv[2])]
-def dying(call):
-    def wrapper(*arguments, **named):
-        if left[0] == 0:
-            os._exit(9)
-        left[0] -= 1
-        return call(*arguments, **named)
-    return wrapper
-for name in ("replace", "unlink"):
-    setattr(os, name, dying(getattr(os, name)))
-Path.replace = lambda self, target: os.replace(self, target)
-Path.unlink = lambda self, missing_ok=False: (
-    os.unlink(self) if not missing_ok or self.exists() else None)
-if held_in_store(folder, "004"):
-    close_store(folder, "004")
-    purge_store(folder, "004", lambda: None)
-"""
+def forget_in_a_child(folder, moment):
+    """Forget in a process that dies before its ``moment``-th rename or deletion; its exit code."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    left = moment
+
+    def dying(call):
+        def wrapper(*arguments, **named):
+            nonlocal left
+            if left == 0:
+                os._exit(9)
+            left -= 1
+            return call(*arguments, **named)
+
+        return wrapper
+
+    try:
+        for name in ("replace", "unlink"):
+            setattr(os, name, dying(getattr(os, name)))
+        if held_in_store(folder, GONE):
+            close_store(folder, GONE)
+            purge_store(folder, GONE, lambda: None)
+    except BaseException:
+        os._exit(1)
+    os._exit(0)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process")
 def test_a_kill_at_any_rename_or_deletion_loses_nothing(sources, tmp_path, monkeypatch):
     monkeypatch.setattr(preparing, "SHARD_FRAMES", 3 * FRAMES)
     whole = prepared(tmp_path / "whole", sources[0])
     wanted = tmp_path / "wanted"
     shutil.copytree(whole, wanted)
     assert forgotten(wanted)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for moment in range(200):
         folder = tmp_path / f"at-{moment}"
         shutil.copytree(whole, folder)
-        call = [sys.executable, "-c", KILL, str(folder)]
-        code = subprocess.run([*call, str(moment)], env=environment, check=False).returncode
+        code = forget_in_a_child(folder, moment)
         _opens_only_if_consistent(folder)
         if code != 0:
             assert code == 9
-            assert subprocess.run([*call, "-1"], env=environment, check=False).returncode == 0
+            assert forget_in_a_child(folder, -1) == 0
         for path in sorted(wanted.iterdir()):
             assert path.read_bytes() == (folder / path.name).read_bytes(), (moment, path.name)
         assert len(list(folder.iterdir())) == len(list(wanted.iterdir()))
