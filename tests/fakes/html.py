@@ -29,7 +29,7 @@ class Page(HTMLParser):
         self.close()
         assert not self._open, [element.name for element in self._open]
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         assert len({key for key, _ in attrs}) == len(attrs), (tag, attrs)
         element = Element(tag, {key: value or "" for key, value in attrs})
         for outer in self._open:
@@ -38,12 +38,12 @@ class Page(HTMLParser):
         if tag not in VOID:
             self._open.append(element)
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
         assert self._open, f"</{tag}> closes nothing"
         assert self._open[-1].name == tag, (self._open[-1], tag)
         self._open.pop()
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         for outer in self._open:
             outer.text += data
 
