@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmgait_cli.completion import prepared
 from lmgait_cli.console import ConsoleProgress, out
 from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
+from lmgait_cli.results import write_json
 
 if TYPE_CHECKING:
     from core.workflows.forget import Forgotten
 
 
 def forget(
-    store: Annotated[str, typer.Argument(help="A dataset's name, or a store's folder.")],
+    store: Annotated[
+        str, typer.Argument(help="A dataset's name, or a store's folder.", autocompletion=prepared)
+    ],
     subject: Annotated[str, typer.Argument(help="The subject's id.")],
     with_runs: Annotated[
         bool,
@@ -60,10 +63,7 @@ def forget(
             _show(found, "were")
         else:
             out.print("Done.")
-    if json_file is not None:
-        from core.files import write_text
-
-        write_text(json_file, json.dumps(_plain(found, dry_run), indent=2) + "\n")
+    write_json(json_file, _plain(found, dry_run), quiet)
 
 
 def _at_a_terminal() -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import StoreError
-from core.files import PARTIAL_SUFFIX, output_error, sync_folder, whole_file
+from core.files import output_error, remove_rests, sync_folder, whole_file
 from core.storage.build import finish, shard_done
 from core.storage.layout import (
     FORGETTING_NAME,
@@ -122,8 +122,7 @@ def purge_store(folder: Path, subject: str, count: Callable[[], None]) -> bool:
         OutputError: the folder cannot be written; a second run goes on from here.
     """
     plan = read_json(folder / PLAN_NAME, Plan, ANEW)
-    for rest in folder.glob(f".*{PARTIAL_SUFFIX}"):
-        _remove(rest)
+    remove_rests(folder)
     for number in plan.shard_numbers():
         try:
             _purge_shard(folder, number, plan.codec, subject)

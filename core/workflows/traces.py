@@ -72,7 +72,7 @@ def run_folders(workspace: Workspace) -> list[RunFolder]:
     found = []
     for root in (workspace.runs, workspace.warmups):
         for folder in sorted(root.iterdir()) if root.is_dir() else ():
-            if folder.is_dir():
+            if folder.is_dir() and not folder.name.endswith(PARTIAL_SUFFIX):
                 try:
                     facts = read_plain_json(folder / "run.json")
                 except (OSError, ValueError):
@@ -171,9 +171,9 @@ def _names(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
 
 
 def _rests(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
-    """What killed processes left half written."""
-    for run in run_folders(workspace):
-        for path in sorted(run.path.rglob(f".*{PARTIAL_SUFFIX}")):
+    """What killed processes left half written or half deleted."""
+    for root in (workspace.runs, workspace.warmups, workspace.features):
+        for path in sorted(root.rglob(f".*{PARTIAL_SUFFIX}")):
             yield Trace(path, "rest of a killed process, deleted", _deleting(path))
 
 

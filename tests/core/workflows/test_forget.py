@@ -48,6 +48,7 @@ def used(tmp_path_factory):
     (run.folder / "contact-sheet.png").write_bytes(b"people")
     (run.folder / "notes.log").write_text(f"loss 3\nthe batch held {LEARNT}/nm-01/000\nloss 2\n")
     (run.folder / "checkpoints" / ".step-000004.partial").mkdir()
+    shutil.copytree(run.folder, run.folder.with_name(".former.99.old.partial"))
     return workspace
 
 
