@@ -3,6 +3,7 @@
 Sessions run in the environment that nox itself was installed into: nothing is installed twice.
 """
 
+import os
 import sys
 
 import nox
