@@ -163,7 +163,6 @@ def test_what_is_printed_is_told_to_programs_too(place):
         (("verify", "casiab"), "faults", []),
         (("report", "--no-pictures", "--bootstrap", "0", "--out", "r.html"), "run", "first"),
         (("config", "diff", "paper", "tiny"), "a", "paper"),
-        (("report", "--bootstrap", "5", "--out", "r.html"), "run", "first"),
         (("visualize", "first", "075/nm-05/090", "--out", "a.png"), "of", None),
     ):
         done = run(*words, "--json", "told.json", "--quiet")
