@@ -25,10 +25,11 @@ def undisturbed() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    # It unblocks signals where it is started, so it has to be there already.
-    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _numbers())
     try:
+        # Python's own helper of such processes inherits it too; starting it unblocks signals.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _numbers())
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -141,7 +141,8 @@ def make_shards(jobs: Sequence[ShardJob], workers: int, progress: Progress) -> N
 
 def _in_processes(jobs: Sequence[ShardJob], workers: int, task: Task) -> None:
     context = multiprocessing.get_context("spawn")
-    counts: Queue[int] = context.Queue()
+    with undisturbed():
+        counts: Queue[int] = context.Queue()
     pool = ProcessPoolExecutor(
         workers, mp_context=context, initializer=_start_worker, initargs=(counts,)
     )
