@@ -10,14 +10,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
+from multiprocessing.context import SpawnContext, SpawnProcess
+from typing import Any
 
 # What a terminal, a scheduler or a service manager sends to a whole group of processes at once.
 _SENT_TO_ALL = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
 
 
+def worker_context() -> SpawnContext:
+    """How workers are started: clean, for HDF5 and OpenCV do not survive a fork."""
+    return SpawnContext() if os.name == "nt" else _Context()
+
+
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Let processes that start in this block inherit that those signals wait.
+    """Let processes that start in this block inherit that those signals wait, for good.
 
     A signal to the whole group would end the workers while their parent still needs them to finish
     its step. This process gets its own signals after the block.
@@ -25,20 +32,22 @@ def undisturbed() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    # It unblocks signals where it is started, so it has to be there already.
-    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _numbers())
     try:
+        # Python's own helper of such processes inherits it too; starting it unblocks signals.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _numbers())
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def serve_parent() -> None:
-    """In a worker that was started :func:`undisturbed`: end with the parent, or by its SIGTERM."""
+    """In a worker: end with the parent, however that ends."""
+    if os.name == "nt":
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A worker may wait on a pipe that it holds itself, so it would outlive a killed parent.
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if hasattr(signal, "sigwaitinfo"):
-        threading.Thread(target=_end_by_parent, daemon=True).start()
 
 
 def _numbers() -> set[signal.Signals]:
@@ -46,14 +55,25 @@ def _numbers() -> set[signal.Signals]:
 
 
 def _end_with_parent() -> None:
-    # A worker may wait on a pipe that it holds itself, so it would outlive a killed parent.
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
 
 
-def _end_by_parent() -> None:
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
-        pass  # meant for the group: the parent decides
-    os._exit(1)
+class _Process(SpawnProcess):
+    """A worker that is ended by SIGKILL: SIGTERM waits in it, as it does where all get it."""
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: ANN401, N802 - of multiprocessing
+        from multiprocessing.popen_spawn_posix import Popen
+
+        class Started(Popen):
+            def terminate(self) -> None:
+                self.kill()
+
+        return Started(process_obj)
+
+
+class _Context(SpawnContext):
+    Process = _Process

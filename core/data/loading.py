@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from core.errors import LmgaitError, OutputError
-from core.workers import serve_parent, undisturbed
+from core.workers import serve_parent, undisturbed, worker_context
 
 
 class _Errors(Dataset[Any]):
@@ -62,8 +62,7 @@ def read_ahead(
     loader = DataLoader(
         _Errors(data),
         num_workers=workers,
-        # Spawned workers start clean: HDF5 and OpenCV do not survive a fork.
-        multiprocessing_context="spawn" if workers else None,
+        multiprocessing_context=worker_context() if workers else None,
         worker_init_fn=_begin if workers else None,
         # The loader seeds its workers, which draw nothing, from a generator of its own: the global
         # one stays where a checkpoint left it.

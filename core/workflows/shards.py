@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -34,7 +33,7 @@ from core.storage.layout import (
 )
 from core.storage.shard import ShardWriter, file_hash
 from core.video.faults import LeftOut
-from core.workers import serve_parent, undisturbed
+from core.workers import serve_parent, undisturbed, worker_context
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
@@ -140,8 +139,9 @@ def make_shards(jobs: Sequence[ShardJob], workers: int, progress: Progress) -> N
 
 
 def _in_processes(jobs: Sequence[ShardJob], workers: int, task: Task) -> None:
-    context = multiprocessing.get_context("spawn")
-    counts: Queue[int] = context.Queue()
+    context = worker_context()
+    with undisturbed():
+        counts: Queue[int] = context.Queue()
     pool = ProcessPoolExecutor(
         workers, mp_context=context, initializer=_start_worker, initargs=(counts,)
     )
@@ -173,7 +173,7 @@ def _in_processes(jobs: Sequence[ShardJob], workers: int, task: Task) -> None:
 def _stop(pool: ProcessPoolExecutor) -> None:
     # Workers own nothing but partial files.
     for process in list((pool._processes or {}).values()):
-        process.kill()
+        process.terminate()
     pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -23,7 +22,7 @@ from core.records import SequenceKey
 from core.version import __version__
 from core.walkers.datasets import DEFAULT_TYPES, DEFAULT_VIEWS, TYPES, VIEWS, check_dataset, choose
 from core.walkers.write import PARTIAL, write_sequence
-from core.workers import serve_parent, undisturbed
+from core.workers import serve_parent, undisturbed, worker_context
 
 RECORD = "synthetic.json"
 _MIN_FRAMES = 2
@@ -202,8 +201,7 @@ def _results(
         for key in keys:
             yield write_sequence(dataset, out, key, frames, seed)
         return
-    # A fresh interpreter for each worker: nothing that the caller has loaded can be in its way.
-    context = multiprocessing.get_context("spawn")
+    context = worker_context()
     with ProcessPoolExecutor(workers, context, initializer=serve_parent) as pool:
         todo = iter(keys)
         running: set[Future[bool]] = set()
@@ -226,7 +224,7 @@ def _results(
         except BaseException:
             # Workers own nothing but hidden folders.
             for process in list((pool._processes or {}).values()):
-                process.kill()
+                process.terminate()
             pool.shutdown(wait=True, cancel_futures=True)
             for left in out.glob(f"{PARTIAL}*"):
                 shutil.rmtree(left, ignore_errors=True)

@@ -12,6 +12,7 @@ import datetime
 import json
 import os
 import signal
+import subprocess
 
 CALLS = ("replace", "rename", "fsync", "mkdir", "unlink", "rmdir", "link")
 counts = dict.fromkeys(CALLS, 0)
@@ -21,11 +22,16 @@ def watch(name, number, when, whom):
     real = getattr(os, name)
 
     def die():
-        for word in os.environ.get("FAULT_SIGNALS", "SIGKILL").split():
-            if whom == "all":
-                os.killpg(0, getattr(signal, word))
-            else:
-                os.kill(os.getpid(), getattr(signal, word))
+        if whom == "all" and "FAULT_SIGNALS" in os.environ:
+            # From outside, as a terminal or a scheduler does.
+            for word in os.environ["FAULT_SIGNALS"].split():
+                subprocess.run(
+                    ["kill", f"-{word[3:]}", "--", f"-{os.getpgid(0)}"], start_new_session=True
+                )
+        elif whom == "all":
+            os.killpg(0, signal.SIGKILL)
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def called(*arguments, **named):
         counts[name] += 1
