@@ -1,0 +1,112 @@
+"""From distances to an answer: names by nearness, and how near strangers come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.metrics.distance import Metric, distances
+from core.recognition.gallery import Gallery
+from core.records import EmbeddingSet
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A person of the gallery, as near as their nearest walk.
+
+    Attributes:
+        name: Who.
+        distance: Between the embeddings.
+        share: Share of strangers that come at least this near to somebody of the gallery, in
+            (0, 1]; None without strangers.
+    """
+
+    name: str
+    distance: float
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Everybody of the gallery, the nearest first, and the one that it is taken for (or None)."""
+
+    candidates: tuple[Candidate, ...]
+    name: str | None
+
+
+class Recogniser:
+    """Compares walks with a gallery.
+
+    The share of strangers is counted view by view, and the largest counts: a stranger who is filmed
+    from the same side as the gallery's people comes nearer than one from elsewhere, and it is not
+    known from which side a video is.
+
+    Args:
+        gallery: Somebody at least.
+        strangers: Walks of people who are certainly not in it; None if there are none.
+        metric: The model's.
+        false_accepts: Largest share of strangers at which a name is taken.
+
+    Raises:
+        DataError: embeddings of the strangers have another shape.
+    """
+
+    def __init__(
+        self,
+        gallery: Gallery,
+        strangers: EmbeddingSet | None,
+        *,
+        metric: Metric,
+        false_accepts: float,
+    ) -> None:
+        self._gallery, self._metric, self._accepted = gallery, metric, false_accepts
+        self._groups: list[NDArray[np.float64]] = []
+        if strangers is not None and len(strangers):
+            nearest = self._distances(strangers.embeddings).min(axis=1)
+            views = np.array(strangers.views)
+            self._groups = [
+                np.sort(nearest[views == view]) for view in sorted(set(strangers.views))
+            ]
+
+    @property
+    def limit(self) -> float | None:
+        """The distance below which a name is taken; None without strangers."""
+        if not self._groups:
+            return None
+        every = np.concatenate(self._groups)
+        taken = [d for d in every if self.share(float(d)) <= self._accepted]
+        # Nearer than every stranger: taken only if that is rare enough by itself.
+        return float(max(taken)) if taken else float(every.min())
+
+    def share(self, distance: float) -> float:
+        """Share of strangers that come at least as near; never 0: nobody knows them all."""
+        counts = [
+            (1 + int(np.searchsorted(group, distance, side="right"))) / (1 + len(group))
+            for group in self._groups
+        ]
+        return max(counts)
+
+    def answer(self, walk: NDArray[np.float32]) -> Answer:
+        """Who walks, for an embedding float32 [C, P]."""
+        row = self._distances(walk[None])[0]
+        nearest: dict[str, float] = {}
+        for entry, distance in zip(self._gallery.entries, row.tolist(), strict=True):
+            nearest[entry.name] = min(distance, nearest.get(entry.name, np.inf))
+        ranked = sorted(nearest.items(), key=lambda item: item[1])
+        candidates = tuple(
+            Candidate(name, distance, self.share(distance) if self._groups else None)
+            for name, distance in ranked
+        )
+        return Answer(candidates, self._taken(candidates))
+
+    def _taken(self, candidates: Sequence[Candidate]) -> str | None:
+        first = candidates[0]
+        sure = first.share is not None and first.share <= self._accepted
+        return first.name if sure else None
+
+    def _distances(self, walks: NDArray[np.float32]) -> NDArray[np.float64]:
+        found = distances(walks, self._gallery.embeddings, self._metric)
+        return np.asarray(found.numpy(), np.float64)

@@ -1,0 +1,92 @@
+"""`lmgait identify`: who walks in a video."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lmgait_cli.console import ConsoleProgress, out, print_table
+from lmgait_cli.finding import BoxesOption, CropOption, DetectorOption, GalleryArgument
+from lmgait_cli.options import JsonOption, QuietOption, RunOption, WorkspaceOption
+
+if TYPE_CHECKING:
+    from core.workflows.identify import Identified
+
+SHOWN = 3
+UNKNOWN = "unknown"
+
+
+def identify(
+    gallery: GalleryArgument,
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="The video.")],
+    false_accepts: Annotated[
+        float,
+        typer.Option("--false-accepts", help="Share of strangers that may be taken for somebody."),
+    ] = 0.05,
+    crop: CropOption = False,
+    boxes: BoxesOption = None,
+    detector: DetectorOption = None,
+    video_out: Annotated[
+        Path | None, typer.Option("--video-out", help="Also write the video with boxes and names.")
+    ] = None,
+    run_name: RunOption = None,
+    workspace: WorkspaceOption = None,
+    json_file: JsonOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Find everybody who walks in a video and name those who are in the gallery.
+
+    Who is nobody of the gallery is `unknown`: how near strangers come is measured on test subjects
+    of the run's own dataset.
+
+    Example: lmgait identify people.safetensors door.mp4 --json door.json
+    """
+    from core.tracking.find import Finding
+    from core.workflows.identify import identify as run
+    from core.workspace import Workspace
+
+    progress = ConsoleProgress(quiet)
+    done = run(
+        Workspace.find(workspace), gallery, video, run_name=run_name,
+        finding=Finding(crop, boxes, detector), false_accepts=false_accepts, progress=progress,
+    )  # fmt: skip
+    _show(done)
+    if video_out is not None:
+        from core.workflows.show_walks import write_named_video
+
+        write_named_video(video_out, done, progress)
+    if json_file is not None:
+        from lmgait_cli.results import write_file
+
+        write_file(json_file, json.dumps(done.plain(), indent=2, ensure_ascii=False) + "\n")
+
+
+def _show(done: Identified) -> None:
+    rows = []
+    for walk, answer in zip(done.found.walks, done.answers, strict=True):
+        first, *others = answer.candidates[:SHOWN]
+        named = answer.name or (UNKNOWN if done.strangers else "?")
+        share = "-" if first.share is None else f"{first.share:.1%}"
+        begin, end = walk.seconds
+        rows.append([
+            str(walk.track.number), f"{begin:.1f}-{end:.1f}", named,
+            f"{first.name} {first.distance:.3f}", share,
+            ", ".join(f"{one.name} {one.distance:.3f}" for one in others),
+        ])  # fmt: skip
+    headers = ["track", "seconds", "who", "nearest", "strangers as near", "then"]
+    print_table(done.found.footage.path.name, headers, rows)
+    for left in done.left_out:
+        _tell(f"Left out: track {left.track.number}, {left.reason}")
+    if done.limit is None:
+        _tell("There are no strangers to compare with, so this cannot tell whether somebody is "
+              "in the gallery at all: the nearest is shown, nobody is named.")  # fmt: skip
+    else:
+        _tell(f"Named: nearer than {1 - done.false_accepts:.0%} of {done.strangers} walks of "
+              "strangers, from the side where they come nearest.")  # fmt: skip
+
+
+def _tell(text: str) -> None:
+    out.print(text, markup=False, style="dim", soft_wrap=True)
