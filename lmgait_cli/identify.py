@@ -46,8 +46,11 @@ def identify(
     """
     from core.tracking.find import Finding
     from core.workflows.identify import identify as run
+    from core.workflows.show_walks import check_video_name, write_named_video
     from core.workspace import Workspace
 
+    if video_out is not None:
+        check_video_name(video_out)
     progress = ConsoleProgress(quiet)
     done = run(
         Workspace.find(workspace), gallery, video, run_name=run_name,
@@ -55,8 +58,6 @@ def identify(
     )  # fmt: skip
     _show(done)
     if video_out is not None:
-        from core.workflows.show_walks import write_named_video
-
         write_named_video(video_out, done, progress)
     if json_file is not None:
         from lmgait_cli.results import write_file

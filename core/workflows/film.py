@@ -82,5 +82,5 @@ def _size(text: str) -> tuple[int, int]:
     size = (int(match[1]), int(match[2])) if match else (0, 0)
     if not all(SMALLEST <= length <= LARGEST for length in size):
         raise UsageError(f"{text!r} is no size", where="--size",
-                         next_step=f"Give {SMALLEST}x{SMALLEST} to {LARGEST}x{LARGEST}.")  # fmt: skip
+                         next_step=f"Give {SMALLEST} to {LARGEST}: 640x480.")  # fmt: skip
     return size

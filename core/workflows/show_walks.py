@@ -27,8 +27,7 @@ def write_named_video(path: Path, done: Identified, progress: Progress) -> None:
         UsageError: the file does not end in .mp4.
         OutputError: it cannot be written.
     """
-    if path.suffix.lower() != ".mp4":
-        raise UsageError("The video's file has to end in .mp4", where=path)
+    check_video_name(path)
     footage = done.found.footage
     drawn: dict[int, list[tuple[NDArray[np.float64], str, tuple[int, int, int]]]] = {}
     for walk, answer in zip(done.found.walks, done.answers, strict=True):
@@ -50,6 +49,12 @@ def write_named_video(path: Path, done: Identified, progress: Progress) -> None:
                 _draw(picture, box, label, colour)
             writer.add(picture)
             task.advance()
+
+
+def check_video_name(path: Path) -> None:
+    """Refuse an ending that is written by nobody (``UsageError``)."""
+    if path.suffix.lower() != ".mp4":
+        raise UsageError("The video's file has to end in .mp4", where=path)
 
 
 def _draw(
