@@ -81,7 +81,7 @@ def _show(done: Identified) -> None:
     print_table(done.found.footage.path.name, headers, rows)
     for left in done.left_out:
         _tell(f"Left out: track {left.track.number}, {left.reason}")
-    if done.limit is None:
+    if not done.strangers:
         _tell("There are no strangers to compare with, so this cannot tell whether somebody is "
               "in the gallery at all: the nearest is shown, nobody is named.")  # fmt: skip
     else:

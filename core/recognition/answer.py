@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.metrics.distance import Metric, distances
+from core.metrics.distance import TIE, Metric, distances
 from core.recognition.gallery import Gallery
 from core.records import EmbeddingSet
 
@@ -71,23 +71,13 @@ class Recogniser:
                 np.sort(nearest[views == view]) for view in sorted(set(strangers.views))
             ]
 
-    @property
-    def limit(self) -> float | None:
-        """The distance below which a name is taken; None without strangers."""
-        if not self._groups:
-            return None
-        every = np.concatenate(self._groups)
-        taken = [d for d in every if self.share(float(d)) <= self._accepted]
-        # Nearer than every stranger: taken only if that is rare enough by itself.
-        return float(max(taken)) if taken else float(every.min())
-
     def share(self, distance: float) -> float:
         """Share of strangers that come at least as near; never 0: nobody knows them all."""
-        counts = [
-            (1 + int(np.searchsorted(group, distance, side="right"))) / (1 + len(group))
-            for group in self._groups
-        ]
-        return max(counts)
+        nearer = [np.searchsorted(group, distance * (1 + TIE), "right") for group in self._groups]
+        return max(
+            (1 + int(count)) / (1 + len(group))
+            for count, group in zip(nearer, self._groups, strict=True)
+        )
 
     def answer(self, walk: NDArray[np.float32]) -> Answer:
         """Who walks, for an embedding float32 [C, P]."""

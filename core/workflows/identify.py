@@ -29,7 +29,6 @@ class Identified:
         run: Name of the run.
         strangers: How many walks of strangers the answers rest on; 0 for none.
         false_accepts: Largest share of them at which a name was taken.
-        limit: The distance that this share means here; None without strangers.
     """
 
     found: Walks
@@ -37,7 +36,6 @@ class Identified:
     run: str
     strangers: int
     false_accepts: float
-    limit: float | None
 
     @property
     def left_out(self) -> tuple[Unusable, ...]:
@@ -51,7 +49,6 @@ class Identified:
             "run": self.run,
             "strangers": self.strangers,
             "false_accepts": self.false_accepts,
-            "limit": self.limit,
             "walks": [
                 _plain(walk, answer)
                 for walk, answer in zip(self.found.walks, self.answers, strict=True)
@@ -108,7 +105,7 @@ def identify(
     )
     answers = tuple(recogniser.answer(walk.embedding) for walk in found.walks)
     count = 0 if strangers is None else len(strangers)
-    return Identified(found, answers, run.name, count, false_accepts, recogniser.limit)
+    return Identified(found, answers, run.name, count, false_accepts)
 
 
 def _plain(walk: Walk, answer: Answer) -> dict[str, object]:

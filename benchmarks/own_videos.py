@@ -1,0 +1,165 @@
+"""How often the right walker is named in films: `python -m benchmarks.own_videos WORKSPACE RUN`.
+
+Walkers whom the model never saw are filmed on two days (other clothes, place, light and walk). Ten
+of them are enrolled from one film each, the others are in no gallery; all are looked for in films of
+the other day, from the same side and from another one. The numbers are means over many draws of the
+ten. All goes the way of `lmgait enroll` and `lmgait identify`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.errors import DataError
+from core.metrics.distance import Metric
+from core.progress import SilentProgress
+from core.recognition.answer import Recogniser
+from core.recognition.gallery import Entry, Gallery, Maker, empty_gallery
+from core.records import EmbeddingSet
+from core.tracking.find import Finding
+from core.workflows.film import film
+from core.workflows.models import LoadedModel, load_model
+from core.workflows.runs import find_run
+from core.workflows.strangers import strangers_of
+from core.workflows.walks import maker_of, walks_in
+from core.workspace import Workspace
+
+PEOPLE = tuple(str(number) for number in range(100, 125))
+ENROLLED, DRAWS = 10, 200
+MONDAY, FRIDAY = "monday", "friday"
+FALSE_ACCEPTS = 0.05
+
+Embedding = NDArray[np.float32]
+Walks = Mapping[str, Embedding]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Percent of probes.
+
+    Attributes:
+        found: Films of both days in which somebody was found.
+        first: Of people in the gallery: the right name is the nearest.
+        named: The right name is given.
+        wrong: A wrong name is given.
+        taken: Of people who are not in it: a name is given.
+    """
+
+    found: float
+    first: float
+    named: float
+    wrong: float
+    taken: float
+
+
+class Films:
+    """Embeddings of single walkers' films, which are rendered where they are missing."""
+
+    def __init__(self, folder: Path, loaded: LoadedModel) -> None:
+        self._folder, self._loaded = folder, loaded
+        self._known: dict[tuple[str, int, str], Embedding | None] = {}
+
+    def walks(self, view: int, take: str) -> Walks:
+        """Walks of everybody who was found in a film of their own."""
+        found = {subject: self._walk(subject, view, take) for subject in PEOPLE}
+        return {subject: walk for subject, walk in found.items() if walk is not None}
+
+    def _walk(self, subject: str, view: int, take: str) -> Embedding | None:
+        """The longest walk of a film, or None where nobody was found."""
+        key = (subject, view, take)
+        if key not in self._known:
+            path = self._folder / f"{subject}-{view}-{take}.mp4"
+            if not path.is_file():
+                film(
+                    path, [subject], angle=view, kind="nm-01", take=take, size="640x480",
+                    crossing=False, seed=0, progress=SilentProgress(),
+                )  # fmt: skip
+            try:
+                found = walks_in(path, self._loaded, Finding(), SilentProgress()).walks
+                self._known[key] = max(found, key=lambda walk: len(walk.track)).embedding
+            except DataError:
+                self._known[key] = None
+        return self._known[key]
+
+
+def enrolled(walks: Walks, maker: Maker) -> Gallery:
+    """A gallery of these walkers, one walk each."""
+    entries = [
+        (Entry(name=name, video=name, digest=name, track=1, frames=1), embedding)
+        for name, embedding in walks.items()
+    ]
+    first = entries[0][1]
+    return empty_gallery(maker, (first.shape[0], first.shape[1])).with_walks(entries)
+
+
+def score(
+    monday: Walks, friday: Walks, maker: Maker, others: EmbeddingSet | None, metric: Metric
+) -> Scores:
+    """Enroll ten of Monday's walkers, again and again, and probe with all of Friday's."""
+    random, counts = np.random.default_rng(0), np.zeros(5)
+    for _ in range(DRAWS):
+        chosen = random.permutation(sorted(monday))[:ENROLLED].tolist()
+        gallery = enrolled({name: monday[name] for name in chosen}, maker)
+        judge = Recogniser(gallery, others, metric=metric, false_accepts=FALSE_ACCEPTS)
+        for name, walk in friday.items():
+            answer = judge.answer(walk)
+            if name not in chosen:
+                counts += (0, 0, 0, answer.name is not None, 1)
+                continue
+            first = answer.candidates[0].name == name
+            wrong = answer.name not in (None, name)
+            counts += (first, answer.name == name, wrong, 0, 0)
+    probes = DRAWS * len(friday) - counts[4]
+    return Scores(
+        found=50 * (len(monday) + len(friday)) / len(PEOPLE),
+        first=100 * counts[0] / probes,
+        named=100 * counts[1] / probes,
+        wrong=100 * counts[2] / probes,
+        taken=100 * counts[3] / max(counts[4], 1),
+    )
+
+
+def measure(
+    workspace: Workspace, run_name: str, folder: Path, views: Sequence[tuple[int, int]]
+) -> Iterator[tuple[int, int, Scores]]:
+    """Scores of each pair of a gallery's and a probe's view."""
+    run = find_run(workspace.runs, name=run_name, dataset=None)
+    loaded = load_model(run, device=torch.device("cpu"))
+    maker = maker_of(run, loaded)
+    others = strangers_of(workspace, run, loaded, maker, SilentProgress())
+    films = Films(folder, loaded)
+    for first, second in views:
+        days = films.walks(first, MONDAY), films.walks(second, FRIDAY)
+        yield first, second, score(*days, maker, others, loaded.config.evaluate.distance)
+
+
+def main() -> None:
+    """Print one line for each pair of views."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.own_videos", description=__doc__)
+    parser.add_argument("workspace", type=Path)
+    parser.add_argument("run")
+    parser.add_argument("--films", type=Path, default=Path("films"), help="where films are kept")
+    parser.add_argument("--views", default="90-90,54-54,0-0,90-54,54-90,90-0")
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    pairs = [(int(a), int(b)) for a, b in (pair.split("-") for pair in chosen.views.split(","))]
+    for first, second, got in measure(Workspace(chosen.workspace), chosen.run, chosen.films, pairs):
+        if chosen.json:
+            print(json.dumps({"gallery": first, "probe": second, **vars(got)}))
+            continue
+        print(
+            f"gallery {first}, probe {second}: nearest {got.first:.1f}, named {got.named:.1f}, "
+            f"named wrong {got.wrong:.1f}; strangers named {got.taken:.1f}; found {got.found:.0f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
