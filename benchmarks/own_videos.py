@@ -1,9 +1,9 @@
 """How often the right walker is named in films: `python -m benchmarks.own_videos WORKSPACE RUN`.
 
 Walkers whom the model never saw are filmed on two days (other clothes, place, light and walk). Ten
-of them are enrolled from one film each, the others are in no gallery; all are looked for in films of
-the other day, from the same side and from another one. The numbers are means over many draws of the
-ten. All goes the way of `lmgait enroll` and `lmgait identify`.
+of them are enrolled from one film each, the others are in no gallery; all are looked for in films
+of the other day, from the same side and from another one. The numbers are means over many draws of
+the ten. All goes the way of `lmgait enroll` and `lmgait identify`.
 """
 
 from __future__ import annotations

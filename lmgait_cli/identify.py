@@ -86,7 +86,8 @@ def _show(done: Identified) -> None:
               "in the gallery at all: the nearest is shown, nobody is named.")  # fmt: skip
     else:
         _tell(f"Named: nearer than {1 - done.false_accepts:.0%} of {done.strangers} walks of "
-              "strangers, from the side where they come nearest.")  # fmt: skip
+              f"strangers, from the side where they come nearest, at {done.scale:.0%} of their "
+              "distance: as far as the people of the gallery are apart.")  # fmt: skip
 
 
 def _tell(text: str) -> None:

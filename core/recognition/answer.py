@@ -44,11 +44,18 @@ class Recogniser:
     from the same side as the gallery's people comes nearer than one from elsewhere, and it is not
     known from which side a video is.
 
+    Strangers of a dataset are further from a user's people than those are from each other: another
+    camera, another place. So their distances are scaled to where the gallery's own people stand:
+    as their median is to the median of each walk's distance to the nearest walk of another name.
+
     Args:
         gallery: Somebody at least.
         strangers: Walks of people who are certainly not in it; None if there are none.
         metric: The model's.
         false_accepts: Largest share of strangers at which a name is taken.
+
+    Attributes:
+        scale: Of the strangers' distances, at most 1.
 
     Raises:
         DataError: embeddings of the strangers have another shape.
@@ -64,12 +71,25 @@ class Recogniser:
     ) -> None:
         self._gallery, self._metric, self._accepted = gallery, metric, false_accepts
         self._groups: list[NDArray[np.float64]] = []
+        self.scale = 1.0
         if strangers is not None and len(strangers):
             nearest = self._distances(strangers.embeddings).min(axis=1)
             views = np.array(strangers.views)
+            middles = [np.median(nearest[views == view]) for view in set(strangers.views)]
+            self.scale = self._scale(float(min(middles)))
+            nearest *= self.scale
             self._groups = [
                 np.sort(nearest[views == view]) for view in sorted(set(strangers.views))
             ]
+
+    def _scale(self, middle: float) -> float:
+        """At most 1: how far the gallery's people are from each other, over ``middle``."""
+        names = np.array([entry.name for entry in self._gallery.entries])
+        if len(set(names.tolist())) < 2 or middle <= 0:
+            return 1.0
+        apart = self._distances(self._gallery.embeddings)
+        apart[names[:, None] == names[None]] = np.inf
+        return min(1.0, float(np.median(apart.min(axis=1))) / middle)
 
     def share(self, distance: float) -> float:
         """Share of strangers that come at least as near; never 0: nobody knows them all."""

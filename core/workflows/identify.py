@@ -28,6 +28,7 @@ class Identified:
         answers: One for each walk.
         run: Name of the run.
         strangers: How many walks of strangers the answers rest on; 0 for none.
+        scale: By which their distances were scaled to the gallery's own people.
         false_accepts: Largest share of them at which a name was taken.
     """
 
@@ -35,6 +36,7 @@ class Identified:
     answers: tuple[Answer, ...]
     run: str
     strangers: int
+    scale: float
     false_accepts: float
 
     @property
@@ -48,6 +50,7 @@ class Identified:
             "video": str(self.found.footage.path),
             "run": self.run,
             "strangers": self.strangers,
+            "scale": self.scale,
             "false_accepts": self.false_accepts,
             "walks": [
                 _plain(walk, answer)
@@ -105,7 +108,7 @@ def identify(
     )
     answers = tuple(recogniser.answer(walk.embedding) for walk in found.walks)
     count = 0 if strangers is None else len(strangers)
-    return Identified(found, answers, run.name, count, false_accepts)
+    return Identified(found, answers, run.name, count, recogniser.scale, false_accepts)
 
 
 def _plain(walk: Walk, answer: Answer) -> dict[str, object]:

@@ -22,7 +22,7 @@ def at(distance):
     return row
 
 
-PEOPLE = gallery(walk("Anna"), walk("Anna", "b.mp4", value=9.0), walk("Bo", "c.mp4", value=5.0))
+PEOPLE = gallery(walk("Anna"), walk("Anna", "b.mp4", value=90.0), walk("Bo", "c.mp4", value=50.0))
 
 
 def recogniser(others, false_accepts=0.1, people=PEOPLE):
@@ -47,6 +47,17 @@ def test_the_side_from_which_strangers_come_nearest_counts():
     near, far = list(range(1, 20)), list(range(101, 201))
     judge = recogniser(strangers(near + far, ["a"] * 19 + ["b"] * 100))
     assert judge.answer(at(5.0)).candidates[0].share == pytest.approx(6 / 20)
+
+
+def test_people_who_are_near_each_other_bring_strangers_nearer():
+    alone = gallery(walk("Anna"))
+    two = gallery(walk("Anna"), walk("Bo", "c.mp4", value=-4.0 / 3**0.5))  # four apart
+    others = strangers([8.0] * 9 + [30.0] * 10)
+    assert recogniser(others, people=alone).answer(at(0.5)).name == "Anna"
+    judge = recogniser(others, people=two)
+    assert judge.scale < 1
+    assert judge.answer(at(0.5)).candidates[0].share == pytest.approx(1 / 20)
+    assert judge.answer(at(7.0)).candidates[0].share > 0.5
 
 
 def test_few_strangers_make_nobody_sure():
