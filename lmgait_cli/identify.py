@@ -15,7 +15,7 @@ from lmgait_cli.options import JsonOption, QuietOption, RunOption, WorkspaceOpti
 if TYPE_CHECKING:
     from core.workflows.identify import Identified
 
-SHOWN = 3
+SHOWN, TOLD = 3, 5  # candidates in a row, tracks that were left out
 UNKNOWN = "unknown"
 
 
@@ -79,8 +79,10 @@ def _show(done: Identified) -> None:
         ])  # fmt: skip
     headers = ["track", "seconds", "who", "nearest", "strangers as near", "then"]
     print_table(done.found.footage.path.name, headers, rows)
-    for left in done.left_out:
+    for left in done.left_out[:TOLD]:
         _tell(f"Left out: track {left.track.number}, {left.reason}")
+    if len(done.left_out) > TOLD:
+        _tell(f"Left out: {len(done.left_out) - TOLD} more (all of them with --json)")
     if not done.strangers:
         _tell("There are no strangers to compare with, so this cannot tell whether somebody is "
               "in the gallery at all: the nearest is shown, nobody is named.")  # fmt: skip

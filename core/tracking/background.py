@@ -41,11 +41,17 @@ class Background:
     """A scene without its people.
 
     Args:
-        frames: uint8 [H, W, 3] each, of one size, spread over the video; one at least.
+        frames: uint8 [H, W, 3] each, of one size, spread over the video.
+
+    Raises:
+        DataError: there are none.
     """
 
     def __init__(self, frames: Iterable[Image]) -> None:
-        samples = np.stack([_small(frame) for frame in frames])
+        small = [_small(frame) for frame in frames]
+        if not small:
+            raise DataError("No frame of the video can be decoded")
+        samples = np.stack(small)
         self._scene = np.empty(samples.shape[1:], np.uint8)
         self._limit = np.empty(samples.shape[1:3], np.uint8)
         for row in range(0, samples.shape[1], 32):  # in strips: medians copy what they are of

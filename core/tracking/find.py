@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from core.tracking.boxfile import read_boxes
 from core.tracking.detector import Detector
 from core.tracking.follow import Follower
 from core.tracking.tracks import Boxes, Track
-from core.video.decode import Video
 from core.video.faults import FrameFault, Reason
+from core.video.stream import VideoStream
 
 # Datasets have 25 to 30 frames a second; faster videos are thinned out to that.
 LEAST_STEP = 0.032
@@ -52,15 +52,11 @@ class Footage:
         path: The file.
         video: Opened.
         frames: Numbers of those frames, 31 a second at most.
-        times: Seconds at which all of its frames are shown.
-        size: (height, width) of the picture as it is shown.
     """
 
     path: Path
-    video: Video
+    video: VideoStream
     frames: list[int]
-    times: NDArray[np.float64]
-    size: tuple[int, int]
 
     @classmethod
     def open(cls, path: Path) -> Footage:
@@ -72,24 +68,23 @@ class Footage:
         if not path.is_file():
             raise DataError("There is no such video", where=path)
         try:
-            video = Video(path)
-            if not 2 <= len(video) <= MAX_FRAMES:
-                raise DataError(f"The video has {len(video)} frames, 2 to {MAX_FRAMES:,} are read",
-                                where=path)  # fmt: skip
-            times = video.times()
-            first = next(iter(video.frames([0])))
+            video = VideoStream(path)
         except FrameFault as fault:
             raise _unreadable(path, fault) from None
-        if isinstance(first, FrameFault):
-            raise _unreadable(path, first)
-        size = (int(first.shape[0]), int(first.shape[1]))
-        return cls(path, video, thin_out(times), times, size)
+        if not 2 <= len(video) <= MAX_FRAMES:
+            raise DataError(
+                f"The video has {len(video)} frames, 2 to {MAX_FRAMES:,} are read", where=path
+            )
+        return cls(path, video, thin_out(video.times))
 
-    def shown(self, wanted: list[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the picture as it is shown."""
+        return self.video.size
+
+    def shown(self, wanted: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Numbers and frames uint8 [H, W, 3]; frames that cannot be decoded are left out."""
-        for number, frame in zip(wanted, self.video.frames(wanted), strict=True):
-            if not isinstance(frame, FrameFault) and frame.shape[:2] == self.size:
-                yield number, frame
+        return self.video.frames(wanted)
 
 
 def thin_out(times: NDArray[np.float64]) -> list[int]:
@@ -135,7 +130,7 @@ def _people(footage: Footage, detector: Path | None) -> Iterator[tuple[int, Boxe
         return
     count = min(SAMPLES, len(footage.frames))
     places = np.linspace(0, len(footage.frames) - 1, count).round().astype(int)
-    samples = [frame for _, frame in footage.shown([footage.frames[place] for place in places])]
+    samples = (frame for _, frame in footage.shown([footage.frames[place] for place in places]))
     try:
         yield from Background(samples).people(frames)
     except DataError as error:

@@ -13,6 +13,8 @@ from core.tracking.tracks import Boxes, Track, area, iou, overlap
 LEAST_IOU = 0.3
 # Frames for which a person may be hidden; over them the way goes on as before.
 PATIENCE = 15
+# Tracks of fewer frames are flicker: nobody.
+FLICKER = 5
 # Frames from which speed is estimated.
 MEMORY = 10
 # Share of two persons' expected boxes inside one box that makes it a box of both.
@@ -64,8 +66,8 @@ class Follower:
         self._here += [_Person([frame], [box]) for box in boxes[free]]
 
     def tracks(self) -> list[Track]:
-        """All tracks in order of appearance, those of a single frame left out."""
-        people = [p for p in (*self._gone, *self._here) if len(p.frames) > 1]
+        """All tracks in order of appearance, without flicker."""
+        people = [p for p in (*self._gone, *self._here) if len(p.frames) >= FLICKER]
         people.sort(key=lambda person: (person.frames[0], float(person.boxes[0][0])))
         return [
             Track(number, np.array(person.frames, np.int64), np.stack(person.boxes))

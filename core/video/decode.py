@@ -43,14 +43,6 @@ class Video:
     def __len__(self) -> int:
         return self._count
 
-    def times(self) -> NDArray[np.float64]:
-        """When each frame is shown, in seconds, float64 [frames]; rates may vary."""
-        try:
-            shown = self._reader.get_frame_timestamp(np.arange(self._count))
-        except (decord.DECORDError, RuntimeError, IndexError) as error:
-            raise FrameFault(Reason.BROKEN_VIDEO, self._path) from error
-        return np.asarray(shown, np.float64).reshape(self._count, -1)[:, 0]
-
     def frames(self, wanted: Sequence[int]) -> Iterator[NDArray[np.uint8] | FrameFault]:
         """Decode the frames with these increasing numbers, counted from 0.
 

@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 
 from core.errors import OutputError
 
+# Without cpu-independent, x264 gives other bytes from run to run.
+ENCODERS = {
+    "libx264": {"preset": "veryfast", "crf": "20", "x264-params": "cpu-independent=1"},
+    "mpeg4": {"qmin": "2", "qmax": "4"},
+}
 _BITEXACT: int = int(av.container.Flags.bitexact.value)  # type: ignore[call-overload]
 
 
@@ -32,15 +37,13 @@ class VideoWriter:
 
     def __init__(self, path: Path, size: tuple[int, int], rate: float = 25.0) -> None:
         self._height, self._width = (length - length % 2 for length in size)
-        known = av.codec.codecs_available
-        codec = next((name for name in ("libx264", "mpeg4") if name in known), None)
+        codec = next((name for name in ENCODERS if name in av.codec.codecs_available), None)
         if codec is None:
             raise OutputError("This PyAV has no encoder for .mp4", where=path)
         self._container = av.open(str(path), "w", format="mp4")
         self._container.flags = int(self._container.flags) | _BITEXACT
-        options = {"threads": "1", "crf": "20", "preset": "veryfast"}
         self._stream = self._container.add_stream(
-            codec, rate=Fraction(rate).limit_denominator(1000), options=options
+            codec, rate=Fraction(rate).limit_denominator(1000), options=ENCODERS[codec]
         )
         self._stream.width, self._stream.height = self._width, self._height
         self._stream.pix_fmt = "yuv420p"

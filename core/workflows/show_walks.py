@@ -36,7 +36,7 @@ def write_named_video(path: Path, done: Identified, progress: Progress) -> None:
         colour = _UNKNOWN if answer.name is None else _NAMED
         for frame, box in zip(walk.track.frames.tolist(), walk.track.boxes, strict=True):
             drawn.setdefault(frame, []).append((box, label, colour))
-    shown = footage.times[footage.frames]
+    shown = footage.video.times[footage.frames]
     rate = (len(shown) - 1) / max(float(shown[-1] - shown[0]), 1e-3)
     with (
         whole_file(path) as partial,

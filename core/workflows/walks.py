@@ -103,7 +103,7 @@ def walks_in(
     with progress.task(f"Embedding {path.name}", sum(map(len, usable)), "frames") as task:
         for track in usable:
             embedding = embed_track(footage, track, loaded)
-            times = footage.times[track.frames[[0, -1]]]
+            times = footage.video.times[track.frames[[0, -1]]]
             walks.append(Walk(track, (float(times[0]), float(times[1])), embedding))
             task.advance(len(track))
     return Walks(footage, tuple(walks), tuple(left_out))
