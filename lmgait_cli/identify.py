@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from lmgait_cli.console import ConsoleProgress, out, print_table
 from lmgait_cli.finding import BoxesOption, CropOption, DetectorOption, GalleryArgument
@@ -59,6 +60,7 @@ def identify(
     _show(done)
     if video_out is not None:
         write_named_video(video_out, done, progress)
+        progress.say(f"Written: {video_out}")
     if json_file is not None:
         from lmgait_cli.results import write_file
 
@@ -78,18 +80,33 @@ def _show(done: Identified) -> None:
             ", ".join(f"{one.name} {one.distance:.3f}" for one in others),
         ])  # fmt: skip
     headers = ["track", "seconds", "who", "nearest", "strangers as near", "then"]
-    print_table(done.found.footage.path.name, headers, rows)
+    plain = [[escape(cell) for cell in row] for row in rows]  # a name may look like markup
+    print_table(escape(done.found.footage.path.name), headers, plain)
     for left in done.left_out[:TOLD]:
         _tell(f"Left out: track {left.track.number}, {left.reason}")
     if len(done.left_out) > TOLD:
         _tell(f"Left out: {len(done.left_out) - TOLD} more (all of them with --json)")
+    _tell(_meaning(done))
+
+
+def _meaning(done: Identified) -> str:
     if not done.strangers:
-        _tell("There are no strangers to compare with, so this cannot tell whether somebody is "
-              "in the gallery at all: the nearest is shown, nobody is named.")  # fmt: skip
-    else:
-        _tell(f"Named: nearer than {1 - done.false_accepts:.0%} of {done.strangers} walks of "
-              f"strangers, from the side where they come nearest, at {done.scale:.0%} of their "
-              "distance: as far as the people of the gallery are apart.")  # fmt: skip
+        return (
+            "There are no strangers to compare with, so this cannot tell whether somebody is in "
+            "the gallery at all: the nearest is shown, nobody is named."
+        )
+    told = (
+        f"Named: nearer than {1 - done.false_accepts:.0%} of {done.strangers} walks of strangers, "
+        "from the side where they come nearest"
+    )
+    if done.scale is None:
+        return (
+            f"{told}. Only one person is in the gallery: strangers who are filmed in your place "
+            "come nearer than these. Enroll more people, also some whom you do not look for."
+        )
+    if done.scale == 1:
+        return f"{told}."
+    return f"{told}, at {done.scale:.0%} of their distance: as near as the gallery's people are."
 
 
 def _tell(text: str) -> None:

@@ -55,7 +55,7 @@ class Recogniser:
         false_accepts: Largest share of strangers at which a name is taken.
 
     Attributes:
-        scale: Of the strangers' distances, at most 1.
+        scale: Of the strangers' distances, at most 1; None with one name, or without strangers.
 
     Raises:
         DataError: embeddings of the strangers have another shape.
@@ -71,22 +71,22 @@ class Recogniser:
     ) -> None:
         self._gallery, self._metric, self._accepted = gallery, metric, false_accepts
         self._groups: list[NDArray[np.float64]] = []
-        self.scale = 1.0
+        self.scale: float | None = None
         if strangers is not None and len(strangers):
             nearest = self._distances(strangers.embeddings).min(axis=1)
             views = np.array(strangers.views)
             middles = [np.median(nearest[views == view]) for view in set(strangers.views)]
             self.scale = self._scale(float(min(middles)))
-            nearest *= self.scale
+            nearest *= self.scale or 1.0
             self._groups = [
                 np.sort(nearest[views == view]) for view in sorted(set(strangers.views))
             ]
 
-    def _scale(self, middle: float) -> float:
+    def _scale(self, middle: float) -> float | None:
         """At most 1: how far the gallery's people are from each other, over ``middle``."""
         names = np.array([entry.name for entry in self._gallery.entries])
         if len(set(names.tolist())) < 2 or middle <= 0:
-            return 1.0
+            return None
         apart = self._distances(self._gallery.embeddings)
         apart[names[:, None] == names[None]] = np.inf
         return min(1.0, float(np.median(apart.min(axis=1))) / middle)

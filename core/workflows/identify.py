@@ -28,7 +28,7 @@ class Identified:
         answers: One for each walk.
         run: Name of the run.
         strangers: How many walks of strangers the answers rest on; 0 for none.
-        scale: By which their distances were scaled to the gallery's own people.
+        scale: By which their distances were scaled to the gallery's own people; None with one.
         false_accepts: Largest share of them at which a name was taken.
     """
 
@@ -36,7 +36,7 @@ class Identified:
     answers: tuple[Answer, ...]
     run: str
     strangers: int
-    scale: float
+    scale: float | None
     false_accepts: float
 
     @property

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.errors import DataError, LmgaitError, StoreError
+from core.errors import DataError, UsageError
 from core.manifests.schema import DatasetManifest
 from core.progress import Progress
 from core.recognition.gallery import Maker
@@ -15,6 +15,7 @@ from core.storage.embeddings import read_embeddings, write_embeddings
 from core.storage.store import Store
 from core.training.engine import make_engine
 from core.workflows.embed import embed_sequences
+from core.workflows.evaluate import embeddings_path, source_line
 from core.workflows.models import LoadedModel
 from core.workflows.runs import Run
 from core.workflows.stores import open_store
@@ -29,27 +30,34 @@ def strangers_of(
 ) -> EmbeddingSet | None:
     """Embeddings of test subjects of the run's dataset, who were never seen in training.
 
-    They are computed once and kept beside the run, bound to its checkpoint and to the store. Where
-    the store has no test subject, training subjects are taken and that is said; without a store
-    there are no strangers.
+    They are those of `lmgait evaluate` where it has scored this checkpoint on this store; else they
+    are computed once and kept beside the run, bound to both. Where the store has no test subject,
+    training subjects are taken and that is said; without a store there are no strangers.
 
     Raises:
-        StoreError: the store is damaged.
         OutputError: the embeddings cannot be kept.
     """
     try:
         store, manifest = open_store(workspace, run.dataset)
-    except (StoreError, LmgaitError) as error:
+    except (DataError, UsageError) as error:
         progress.say(f"No strangers to compare with: {error}")
         return None
-    indices, seen = _chosen(store, manifest)
-    whose = "training subjects, whom the model knows" if seen else "test subjects"
-    source = f"{whose} of {manifest.title}, {maker.fingerprint}, {store.fingerprint}, {MOST}"
-    path = run.folder / "embeddings" / f"strangers-{manifest.name}.npz"
-    found = _kept(path, source)
-    if found is None:
-        found = embed_sequences(loaded, store, indices, make_engine(), progress, source=source)
-        write_embeddings(path, found)
+    source = source_line(run, int(loaded.header["step"]), store)
+    scored = _kept(embeddings_path(run, manifest), source)
+    whose = "test subjects"
+    if scored is not None:
+        found = _some(scored, _spread(len(scored)))
+    else:
+        indices, seen = _chosen(store, manifest)
+        whose = "training subjects, whom the model knows," if seen else whose
+        path = embeddings_path(run, manifest).with_name(f"strangers-{manifest.name}.npz")
+        source = f"{whose} {MOST}; {maker.fingerprint}; {source}"
+        kept = _kept(path, source)
+        found = kept or embed_sequences(
+            loaded, store, indices, make_engine(), progress, source=source
+        )
+        if kept is None:
+            write_embeddings(path, found)
     people = len(set(found.labels))
     progress.say(f"Strangers: {len(found)} walks of {people} {whose} of {manifest.title}.")
     return found
@@ -61,9 +69,20 @@ def _chosen(store: Store, manifest: DatasetManifest) -> tuple[list[int], bool]:
     of_test = [n for n, info in enumerate(store.sequences) if info.key.subject in test]
     of_train = [n for n, info in enumerate(store.sequences) if info.key.subject in train]
     chosen = of_test or of_train
-    # A step that fits no number of views or types: each gets its share.
-    order = np.random.default_rng(0).permutation(len(chosen))[:MOST]
-    return sorted(chosen[place] for place in order.tolist()), not of_test
+    return [chosen[place] for place in _spread(len(chosen))], not of_test
+
+
+def _spread(count: int) -> list[int]:
+    """At most :data:`MOST` places, drawn so that every subject, type and view gets its share."""
+    return sorted(np.random.default_rng(0).permutation(count)[:MOST].tolist())
+
+
+def _some(whole: EmbeddingSet, places: list[int]) -> EmbeddingSet:
+    labels, types, views = (
+        tuple(column[place] for place in places)
+        for column in (whole.labels, whole.types, whole.views)
+    )
+    return EmbeddingSet(whole.embeddings[places], labels, types, views, whole.source)
 
 
 def _kept(path: Path, source: str) -> EmbeddingSet | None:

@@ -87,6 +87,19 @@ def test_strangers_are_embedded_once_for_each_checkpoint_and_store(world, people
     assert kept.stat().st_size > 100
 
 
+def test_embeddings_that_evaluate_has_made_serve_as_strangers(world, people, tmp_path):
+    scored = Workspace(tmp_path / "scored")
+    shutil.copytree(world.workspace.root, scored.root)
+    shutil.rmtree(scored.runs / "first" / "embeddings", ignore_errors=True)
+    evaluated = CliRunner().invoke(app, ["evaluate", "--workspace", str(scored.root)])
+    assert evaluated.exit_code == 0, evaluated.output
+    words = ["identify", str(people), str(world.root / "anna.mp4"), "--workspace", str(scored.root)]
+    assert "8 walks of 2 test subjects" in told(CliRunner().invoke(app, words))
+    assert [path.name for path in (scored.runs / "first" / "embeddings").iterdir()] == [
+        "casiab.npz"
+    ]
+
+
 def test_everybody_in_a_scene_is_answered_and_drawn(world, people):
     done = lmgait(world, "identify", "people.st", "both.mp4", "--json", "both.json",
                   "--video-out", "named.mp4", "--false-accepts", "0.25")  # fmt: skip
