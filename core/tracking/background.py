@@ -27,10 +27,14 @@ SAMPLES = 60
 MOMENTS = (2, 5, 8)
 # Grey levels by which a person differs at least; and times the scene's own unrest.
 LEAST_CONTRAST, UNREST = 14.0, 5.0
+# What is left of the light in a shadow at least, and how alike it is in red, green and blue.
+SHADOW_DARKEST, SHADOW_COLOUR = 0.5, 0.03
 # A person's parts are joined over gaps of this share of the picture's height, upwards and sideways.
 GAP_UP, GAP_ACROSS = 0.05, 0.012
 # Shares of the picture's height, and of the own box's area, that make a person.
 LEAST_HEIGHT, LEAST_FILLED = 0.08, 0.15
+# Shares of a part's pixels that are no shadow at least, and of its height that make a person.
+LEAST_LIT, MOSTLY = 0.25, 0.7
 # Width over height of somebody who walks, with what is carried.
 NARROWEST, WIDEST = 0.12, 1.3
 # Where more than this share of the picture changes in most frames, it is the camera that moves.
@@ -76,23 +80,26 @@ class Background:
         """
         seen = unsteady = 0
         for number, scale, small, around in _with_neighbours(frames):
-            mask = self._differs(small)
+            exposed = self._exposed(small)
+            mask = cv2.compare(_strongest(small, exposed), self._limit, cv2.CMP_GT)
+            lit = _without_shadows(mask, small, exposed)
             for before, after in around:
-                mask |= _moves(small, before, after)
+                moves = _moves(small, before, after)
+                mask |= moves
+                lit |= _without_shadows(moves, small, cv2.max(before, after))
             seen, unsteady = seen + 1, unsteady + int(mask.mean() > 255 * UNSTEADY)
-            yield number, person_boxes(np.asarray(cv2.medianBlur(mask, 3), np.uint8)) * scale
+            yield number, person_boxes(cv2.medianBlur(mask, 3), cv2.medianBlur(lit, 3)) * scale
         if unsteady > seen / 2:
             raise DataError(
                 "Most of the picture changes: the camera moves, or somebody fills all of it",
                 next_step="Use a camera that stands still, or give --boxes or --detector.",
             )
 
-    def _differs(self, small: Image) -> Image:
-        # Cameras change their exposure when somebody comes in: as much as most pixels did.
+    def _exposed(self, small: Image) -> Image:
+        """The empty scene as bright as a frame: cameras change exposure when somebody comes in."""
         few, scene = small[::8, ::8].astype(np.float32), self._scene[::8, ::8]
         gain = np.median(few / np.maximum(scene, 8), axis=(0, 1))
-        exposed = cv2.multiply(self._scene, (*map(float, gain), 0.0))
-        return np.asarray(cv2.compare(_strongest(small, exposed), self._limit, cv2.CMP_GT))
+        return np.asarray(cv2.multiply(self._scene, (*map(float, gain), 0.0)), np.uint8)
 
 
 def _median(samples: Image) -> Image:
@@ -110,6 +117,18 @@ def _moves(now: Image, before: Image, after: Image) -> Image:
     """What differs from before and from after: where somebody is now, not where they were."""
     change = cv2.min(_strongest(now, before), _strongest(now, after))
     return np.asarray(cv2.threshold(change, LEAST_CONTRAST, 255, cv2.THRESH_BINARY)[1])
+
+
+def _without_shadows(mask: Image, now: Image, scene: Image) -> Image:
+    """The mask without what is the scene in less light: darker, and alike in all colours."""
+    places = np.nonzero(mask)
+    lit = np.maximum(scene[places], 1).astype(np.float32)
+    share = now[places] / lit
+    low, high = share.min(axis=1), share.max(axis=1)
+    alike = high - low < SHADOW_COLOUR + 6.0 / np.maximum(lit.min(axis=1), 6)
+    left = np.zeros_like(mask)
+    left[places] = np.where((low > SHADOW_DARKEST) & (high < 1.0) & alike, 0, 255)
+    return left
 
 
 def _with_neighbours(
@@ -140,24 +159,42 @@ def _with_neighbours(
         place += 1
 
 
-def person_boxes(mask: Image) -> Boxes:
-    """Boxes of the parts of a mask uint8 [h, w] that have a person's shape: float64 [n, 4]."""
-    height = mask.shape[0]
+def person_boxes(mask: Image, lit: Image) -> Boxes:
+    """Boxes of the parts of a mask that have a person's shape.
+
+    Args:
+        mask: uint8 [h, w] of 0 and 255: all that differs.
+        lit: The same without what may be shadow; a person in dark clothes may have holes in it, so
+            it only says how far into a part the shadow reaches.
+
+    Returns:
+        float64 [n, 4].
+    """
+    found: list[tuple[float, float, float, float]] = []
+    for part in _parts(mask):
+        own = cv2.bitwise_and(lit, part)
+        if cv2.countNonZero(own) < LEAST_LIT * cv2.countNonZero(part):
+            own = part
+        tall = cv2.boundingRect(own)[3]
+        # Two people whose shadows touch are two where the shadows are left out.
+        people = [one for one in _parts(own) if cv2.boundingRect(one)[3] >= MOSTLY * tall]
+        for one in people or [own]:
+            x, y, wide, high = cv2.boundingRect(one)
+            filled = cv2.countNonZero(cv2.bitwise_and(mask, part)[y : y + high, x : x + wide])
+            shaped = high >= LEAST_HEIGHT * len(mask) and NARROWEST <= wide / high <= WIDEST
+            if shaped and filled >= LEAST_FILLED * wide * high:
+                found.append((x, y, x + wide, y + high))
+    return np.array(found, np.float64).reshape(-1, 4)
+
+
+def _parts(mask: Image) -> list[Image]:
+    """What belongs together in a mask, small gaps closed, as masks; nothing small."""
+    height = len(mask)
     kernel = np.ones((_odd(GAP_UP * height), _odd(GAP_ACROSS * height)), np.uint8)
     joined = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel)
     count, labels, parts, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
-    found = []
-    for part in range(1, count):
-        left, top, wide, tall = (int(value) for value in parts[part, :4])
-        if tall < LEAST_HEIGHT * height or not NARROWEST <= wide / tall <= WIDEST:
-            continue
-        inside = (slice(top, top + tall), slice(left, left + wide))
-        own = mask[inside] * (labels[inside] == part)
-        if cv2.countNonZero(own) < LEAST_FILLED * wide * tall:
-            continue
-        x, y, w, h = cv2.boundingRect(own)
-        found.append((left + x, top + y, left + x + w, top + y + h))
-    return np.array(found, np.float64).reshape(-1, 4)
+    tall = [n for n in range(1, count) if parts[n, cv2.CC_STAT_HEIGHT] >= LEAST_HEIGHT * height]
+    return [np.asarray(mask * (labels == n), np.uint8) for n in tall]
 
 
 def _small(frame: Image) -> Image:

@@ -42,9 +42,10 @@ class VideoWriter:
             raise OutputError("This PyAV has no encoder for .mp4", where=path)
         self._container = av.open(str(path), "w", format="mp4")
         self._container.flags = int(self._container.flags) | _BITEXACT
-        self._stream = self._container.add_stream(
-            codec, rate=Fraction(rate).limit_denominator(1000), options=ENCODERS[codec]
-        )
+        frequency = Fraction(rate).limit_denominator(1000)
+        stream = self._container.add_stream(codec, rate=frequency, options=ENCODERS[codec])
+        assert isinstance(stream, av.VideoStream), "both are encoders of video"
+        self._stream = stream
         self._stream.width, self._stream.height = self._width, self._height
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.thread_count = 1

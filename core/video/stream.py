@@ -100,9 +100,9 @@ class VideoStream:
             # Cut off in its middle: what came before is good.
 
 
-def _frames(packet: av.Packet) -> list[av.VideoFrame]:
+def _frames(packet: av.Packet[av.VideoStream]) -> list[av.VideoFrame]:
     try:
-        return [frame for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
+        return packet.decode()
     except av.InvalidDataError:
         return []
 

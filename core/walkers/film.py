@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +21,7 @@ from core.walkers.shot import FPS, draw_clothes, draw_light
 DATASET = "casiab"  # whose subjects, recording types and clothes the walkers have
 _LANE = 0.9  # metres between two people who walk side by side
 _EMPTY = 0.4  # seconds before the first and after the last is seen
+_NEAREST = 0.6  # metres before the camera within which no shadow is drawn
 _HEIGHT = 1.5  # metres of the camera over the ground
 
 
@@ -33,6 +35,8 @@ class Film:
         background: uint8 [H, W, 3].
         light: Exposure and noise.
         frames: How many, at 25 a second.
+        sun: Metres that a shadow reaches along x and y for each metre of height.
+        shade: Share of the light that is missing in a shadow.
     """
 
     walkers: tuple[SceneWalker, ...]
@@ -40,6 +44,8 @@ class Film:
     background: Image
     light: Light
     frames: int
+    sun: tuple[float, float]
+    shade: float
 
 
 def plan_film(
@@ -81,13 +87,34 @@ def plan_film(
     camera = _camera(angle + float(surroundings.normal(0, 1.0)), size)
     background = draw_background(surroundings, *size, camera.horizon())
     light = draw_light(surroundings, night=False)
-    return Film(tuple(walkers), camera, background, light, round((end + 2 * _EMPTY) * FPS))
+    reach, toward = surroundings.uniform(0.3, 1.0), surroundings.uniform(0, 2 * np.pi)
+    return Film(
+        tuple(walkers), camera, background, light, round((end + 2 * _EMPTY) * FPS),
+        sun=(float(reach * np.cos(toward)), float(reach * np.sin(toward))),
+        shade=float(surroundings.uniform(0.0, 0.5)),
+    )  # fmt: skip
 
 
 def render_film(film: Film) -> Iterator[tuple[Image, NDArray[np.bool_]]]:
     """RGB uint8 [H, W, 3] and what is visible of each walker, bool [K, H, W], frame by frame."""
     for frame in range(film.frames):
-        yield render_scene(film.walkers, film.camera, film.background, frame / FPS, film.light)
+        ground = _shaded(film, frame / FPS)
+        yield render_scene(film.walkers, film.camera, ground, frame / FPS, film.light)
+
+
+def _shaded(film: Film, time: float) -> Image:
+    """The background with the walkers' shadows on the ground."""
+    mask = np.zeros(film.background.shape[:2], np.uint8)
+    for walker in film.walkers:
+        balls = walker.figure(np.array([time])).balls.reshape(-1, 4)
+        feet = balls[:, :3] + balls[:, 2:3] * np.array([*film.sun, -1.0])
+        places, depth = film.camera.project(feet)
+        radii = balls[:, 3] * film.camera.focal / depth
+        for (x, y), radius, far in zip(places, radii, depth, strict=True):
+            if far > _NEAREST:
+                cv2.circle(mask, (round(x), round(y)), max(1, round(radius)), 255, -1)
+    soft = cv2.blur(mask, (9, 9)).astype(np.float32)[..., None] / 255
+    return np.asarray(film.background * (1 - film.shade * soft), np.uint8)
 
 
 def _place(

@@ -12,7 +12,8 @@ from core.files import whole_file
 from core.progress import Progress
 from core.video.encode import VideoWriter
 from core.walkers.datasets import TYPES, choose
-from core.walkers.film import DATASET, FPS, plan_film, render_film
+from core.walkers.film import DATASET, plan_film, render_film
+from core.walkers.shot import FPS
 
 MOST_PEOPLE = 12
 SMALLEST, LARGEST = 64, 4096
