@@ -9,7 +9,8 @@ import typer
 
 from lmgait_cli.console import ConsoleProgress, out
 from lmgait_cli.finding import BoxesOption, CropOption, DetectorOption, GalleryArgument
-from lmgait_cli.options import QuietOption, RunOption, WorkspaceOption
+from lmgait_cli.options import JsonOption, QuietOption, RunOption, WorkspaceOption
+from lmgait_cli.results import write_json
 
 
 def enroll(
@@ -24,6 +25,7 @@ def enroll(
     detector: DetectorOption = None,
     run_name: RunOption = None,
     workspace: WorkspaceOption = None,
+    json_file: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Find the person who walks in each video and add them to a gallery under a name.
@@ -41,6 +43,8 @@ def enroll(
         Workspace.find(workspace), gallery, name, videos, run_name=run_name,
         finding=Finding(crop, boxes, detector), track=track, progress=ConsoleProgress(quiet),
     )  # fmt: skip
+    added = [entry.model_dump(exclude={"digest"}) for entry in done.entries]
+    write_json(json_file, {"gallery": str(done.path), "walks": added}, quiet)
     for entry in done.entries:
         out.print(
             f"{entry.name}: track {entry.track} of {entry.video}, {entry.frames} frames",

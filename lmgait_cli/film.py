@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.options import QuietOption, SeedOption
+from lmgait_cli.options import JsonOption, QuietOption, SeedOption
+from lmgait_cli.results import write_json
 
 
 def film(
@@ -30,6 +31,7 @@ def film(
         bool, typer.Option("--crossing", help="Every second person walks the other way.")
     ] = False,
     seed: SeedOption = 0,
+    json_file: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Render walkers in a scene, before a standing camera, as a video.
@@ -45,6 +47,8 @@ def film(
         path, _names(subjects), angle=view, kind=kind, take=take, size=size, crossing=crossing,
         seed=seed, progress=ConsoleProgress(quiet),
     )  # fmt: skip
+    content = {"file": str(done.path), "frames": done.frames, "people": done.people}
+    write_json(json_file, content, quiet)
     out.print(
         f"{done.path}: {done.frames} frames, {done.people} walker{'s' * (done.people != 1)}\n"
         f"Next: lmgait identify GALLERY {done.path}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,7 @@ from rich.markup import escape
 from lmgait_cli.console import ConsoleProgress, out, print_table
 from lmgait_cli.finding import BoxesOption, CropOption, DetectorOption, GalleryArgument
 from lmgait_cli.options import JsonOption, QuietOption, RunOption, WorkspaceOption
+from lmgait_cli.results import write_json
 
 if TYPE_CHECKING:
     from core.workflows.identify import Identified
@@ -61,10 +61,7 @@ def identify(
     if video_out is not None:
         write_named_video(video_out, done, progress)
         progress.say(f"Written: {video_out}")
-    if json_file is not None:
-        from lmgait_cli.results import write_file
-
-        write_file(json_file, json.dumps(done.plain(), indent=2, ensure_ascii=False) + "\n")
+    write_json(json_file, done.plain(), quiet)
 
 
 def _show(done: Identified) -> None:

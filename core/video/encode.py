@@ -40,7 +40,7 @@ class VideoWriter:
         codec = next((name for name in ENCODERS if name in av.codec.codecs_available), None)
         if codec is None:
             raise OutputError("This PyAV has no encoder for .mp4", where=path)
-        self._container = av.open(str(path), "w", format="mp4")
+        self._container = av.open(str(path), "w", format="mp4", options={"movflags": "faststart"})
         self._container.flags = int(self._container.flags) | _BITEXACT
         frequency = Fraction(rate).limit_denominator(1000)
         stream = self._container.add_stream(codec, rate=frequency, options=ENCODERS[codec])
