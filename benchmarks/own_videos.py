@@ -1,9 +1,9 @@
 """How often the right walker is named in films: `python -m benchmarks.own_videos WORKSPACE RUN`.
 
-Walkers whom the model never saw are filmed on two days (other clothes, place, light and walk). Ten
+Walkers whom the model never saw are filmed on two days (other clothes, place, light and walk). Some
 of them are enrolled from one film each, the others are in no gallery; all are looked for in films
 of the other day, from the same side and from another one. The numbers are means over many draws of
-the ten. All goes the way of `lmgait enroll` and `lmgait identify`.
+who is enrolled. All goes the way of `lmgait enroll` and `lmgait identify`.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ from core.workflows.strangers import strangers_of
 from core.workflows.walks import maker_of, walks_in
 from core.workspace import Workspace
 
-PEOPLE = tuple(str(number) for number in range(100, 120))
-ENROLLED, DRAWS = 10, 200
+FIRST, PEOPLE, ENROLLED, DRAWS = 100, 20, 10, 200
 MONDAY, FRIDAY = "monday", "friday"
 FALSE_ACCEPTS = 0.05
 
@@ -68,17 +67,18 @@ class Films:
     for the next run with the same checkpoint.
     """
 
-    def __init__(self, folder: Path, loaded: LoadedModel, maker: Maker) -> None:
+    def __init__(self, folder: Path, loaded: LoadedModel, maker: Maker, people: int) -> None:
         self._folder, self._loaded, self._maker = folder, loaded, maker
+        self._people = [str(FIRST + number) for number in range(people)]
 
     def walks(self, view: int, take: str) -> Walks:
         """Walks of everybody who was found in a film of their own."""
-        path = self._folder / f"{view}-{take}.npz"
+        path = self._folder / f"{view}-{take}-{len(self._people)}.npz"
         if path.is_file():
             kept = read_embeddings(path)
             if kept.source == self._maker.fingerprint:
                 return dict(zip(kept.labels, kept.embeddings, strict=True))
-        found = {subject: self._walk(subject, view, take) for subject in PEOPLE}
+        found = {subject: self._walk(subject, view, take) for subject in self._people}
         walks = {subject: walk for subject, walk in found.items() if walk is not None}
         names, count = tuple(walks), len(walks)
         rows = np.stack(list(walks.values()))
@@ -113,12 +113,19 @@ def enrolled(walks: Walks, maker: Maker) -> Gallery:
 
 
 def score(
-    monday: Walks, friday: Walks, maker: Maker, others: EmbeddingSet | None, metric: Metric
+    monday: Walks,
+    friday: Walks,
+    maker: Maker,
+    others: EmbeddingSet | None,
+    metric: Metric,
+    *,
+    people: int,
+    enroll: int,
 ) -> Scores:
-    """Enroll ten of Monday's walkers, again and again, and probe with all of Friday's."""
+    """Enroll some of Monday's walkers, again and again, and probe with all of Friday's."""
     random, counts = np.random.default_rng(0), np.zeros(5)
     for _ in range(DRAWS):
-        chosen = random.permutation(sorted(monday))[:ENROLLED].tolist()
+        chosen = random.permutation(sorted(monday))[:enroll].tolist()
         gallery = enrolled({name: monday[name] for name in chosen}, maker)
         judge = Recogniser(gallery, others, metric=metric, false_accepts=FALSE_ACCEPTS)
         for name, walk in friday.items():
@@ -131,7 +138,7 @@ def score(
             counts += (first, answer.name == name, wrong, 0, 0)
     probes = DRAWS * len(friday) - counts[4]
     return Scores(
-        found=50 * (len(monday) + len(friday)) / len(PEOPLE),
+        found=50 * (len(monday) + len(friday)) / people,
         first=100 * counts[0] / probes,
         named=100 * counts[1] / probes,
         wrong=100 * counts[2] / probes,
@@ -140,17 +147,24 @@ def score(
 
 
 def measure(
-    workspace: Workspace, run_name: str, folder: Path, views: Sequence[tuple[int, int]]
+    workspace: Workspace,
+    run_name: str,
+    folder: Path,
+    views: Sequence[tuple[int, int]],
+    *,
+    people: int,
+    enroll: int,
 ) -> Iterator[tuple[int, int, Scores]]:
     """Scores of each pair of a gallery's and a probe's view."""
     run = find_run(workspace.runs, name=run_name, dataset=None)
     loaded = load_model(run, device=torch.device("cpu"))
     maker = maker_of(run, loaded)
     others = strangers_of(workspace, run, loaded, maker, SilentProgress())
-    films = Films(folder, loaded, maker)
+    films = Films(folder, loaded, maker, people)
     for first, second in views:
         days = films.walks(first, MONDAY), films.walks(second, FRIDAY)
-        yield first, second, score(*days, maker, others, loaded.config.evaluate.distance)
+        metric = loaded.config.evaluate.distance
+        yield first, second, score(*days, maker, others, metric, people=people, enroll=enroll)
 
 
 def main() -> None:
@@ -160,10 +174,16 @@ def main() -> None:
     parser.add_argument("run")
     parser.add_argument("--films", type=Path, default=Path("films"), help="where films are kept")
     parser.add_argument("--views", default="90-90,54-54,90-54,54-90,90-0")
+    parser.add_argument("--people", type=int, default=PEOPLE)
+    parser.add_argument("--enroll", type=int, default=ENROLLED)
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     pairs = [(int(a), int(b)) for a, b in (pair.split("-") for pair in chosen.views.split(","))]
-    for first, second, got in measure(Workspace(chosen.workspace), chosen.run, chosen.films, pairs):
+    scores = measure(
+        Workspace(chosen.workspace), chosen.run, chosen.films, pairs,
+        people=chosen.people, enroll=chosen.enroll,
+    )  # fmt: skip
+    for first, second, got in scores:
         if chosen.json:
             print(json.dumps({"gallery": first, "probe": second, **vars(got)}))
             continue
