@@ -22,6 +22,7 @@ from core.metrics.results import EvaluationResult
 from core.progress import Progress, SilentProgress
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, EmbeddingSet
 from core.storage.embeddings import read_embeddings
+from core.tracking.find import Finding
 from core.training.engine import make_engine
 from core.video.geometry import fit_rgb, whole
 from core.workflows.evaluate import embed_run
@@ -29,6 +30,7 @@ from core.workflows.models import LoadedModel, load_model
 from core.workflows.runs import Run, find_run
 from core.workflows.score import score as score_set
 from core.workflows.stores import open_store
+from core.workflows.walks import Walk, walks_in
 from core.workspace import Workspace
 
 AnyPath = str | PathLike[str]
@@ -69,6 +71,34 @@ class TrainedModel:
         with torch.inference_mode():
             found = self.loaded.model.embed(chunk.to(device) for chunk in chunks)
         return np.asarray(found.float().cpu().numpy(), np.float32)
+
+    def embed_video(
+        self,
+        path: AnyPath,
+        *,
+        crop: bool = False,
+        boxes: AnyPath | None = None,
+        detector: AnyPath | None = None,
+        progress: Progress | None = None,
+    ) -> tuple[Walk, ...]:
+        """Find, follow and embed everybody who walks in a video, as ``lmgait identify`` does.
+
+        Args:
+            path: The video; the camera stands still unless one of the next three is given.
+            crop: The picture is one person, head to feet.
+            boxes: File of boxes: frame, track, left, top, width, height a line.
+            detector: ONNX file of a person detector in YOLOX's form.
+            progress: Counts frames.
+
+        Returns:
+            Walks, each with ``embedding`` float32 [C, P], ``seconds`` and ``track``.
+
+        Raises:
+            DataError: no video, or nobody who can be used.
+        """
+        files = (None if one is None else Path(one) for one in (boxes, detector))
+        finding = Finding(crop, *files)
+        return walks_in(Path(path), self.loaded, finding, progress or SilentProgress()).walks
 
     def embed_dataset(
         self,

@@ -17,10 +17,13 @@ from lmgait_cli.cross_eval import cross_eval
 from lmgait_cli.datasets import datasets
 from lmgait_cli.demo import demo
 from lmgait_cli.embed import embed
+from lmgait_cli.enroll import enroll
 from lmgait_cli.evaluate import evaluate
 from lmgait_cli.exits import DEBUG_VARIABLE, explained
 from lmgait_cli.export import export
+from lmgait_cli.film import film
 from lmgait_cli.forget import forget
+from lmgait_cli.identify import identify
 from lmgait_cli.inspect import inspect
 from lmgait_cli.merge import merge
 from lmgait_cli.prepare import prepare
@@ -78,6 +81,9 @@ VERBS: tuple[Callable[..., None], ...] = (
     forget,
     synthesize,
     demo,
+    enroll,
+    identify,
+    film,
 )
 for verb in VERBS:
     app.command()(explained(verb))

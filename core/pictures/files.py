@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fractions import Fraction
 from pathlib import Path
 
-import av
-import numpy as np
 from PIL import Image
 
-from core.errors import OutputError, UsageError
+from core.errors import UsageError
 from core.files import whole_file
 from core.pictures.colours import Picture
+from core.video.encode import VideoWriter
 
 STILL, MOVING = (".png",), (".gif", ".mp4")
 FRAMES_A_SECOND = 10
 _GIF_COLOURS = 160  # a GIF's size follows them
-_BITEXACT: int = int(av.container.Flags.bitexact.value)  # type: ignore[call-overload]
 
 
 def check_ending(path: Path) -> None:
@@ -68,23 +65,9 @@ def _write_gif(path: Path, pictures: Iterable[Picture]) -> None:
 
 
 def _write_mp4(path: Path, pictures: Iterable[Picture]) -> None:
-    try:
-        av.codec.Codec("libx264", "w")
-    except av.codec.codec.UnknownCodecError:
-        raise OutputError(
-            "This build of PyAV has no H.264 encoder", where=path, next_step="Write a .gif."
-        ) from None
-    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
-        # One thread and no version strings: the same pictures give the same bytes.
-        container.flags = int(container.flags) | _BITEXACT
-        stream = container.add_stream(
-            "libx264", rate=Fraction(FRAMES_A_SECOND), options={"crf": "21", "threads": "1"}
-        )
-        stream.pix_fmt = "yuv420p"
-        stream.codec_context.thread_count = 1
-        for number, picture in enumerate(pictures):
-            if number == 0:
-                stream.height, stream.width = picture.shape[:2]
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+    rest = iter(pictures)
+    first = next(rest)
+    with VideoWriter(path, (first.shape[0], first.shape[1]), FRAMES_A_SECOND) as writer:
+        writer.add(first)
+        for picture in rest:
+            writer.add(picture)

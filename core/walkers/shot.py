@@ -62,7 +62,7 @@ def plan_shot(dataset: str, key: SequenceKey, frames: int, seed: int) -> Shot:
     walker = _draw_walker(dataset, key, seed, walk, outfit, frames)
     whole = dataset == "casiab"
     camera = _place_camera(VIEWS[dataset][key.view], walker, frames, whole, walk)
-    light = _draw_light(dress, look.night)
+    light = draw_light(dress, look.night)
     drawing = draw(walker.figure(np.arange(frames) / FPS), camera, light.side)
     if whole:
         x0, y0, x1, y1 = 0, 0, camera.width, camera.height
@@ -161,7 +161,8 @@ def _place_camera(
     return Camera.looking_at(position, np.array([0.0, 0.0, 0.9]), focal, *size)
 
 
-def _draw_light(rng: np.random.Generator, night: bool) -> Light:
+def draw_light(rng: np.random.Generator, night: bool) -> Light:
+    """Exposure, colour and noise of one sequence."""
     level = rng.uniform(0.16, 0.32) if night else rng.uniform(0.7, 1.15)
     gain = level * (1 + rng.normal(0, 0.05, size=3))
     return Light(

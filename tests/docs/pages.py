@@ -5,7 +5,7 @@ from what a reader types, and nothing else:
 
 - ``/data/CCPG`` and its like are folders of rendered walkers.
 - Verbs that train get the settings of ``SHORT`` after their own, so that they end in seconds;
-  ``synthesize`` gets ``FEW`` subjects and frames, ``ablate`` one seed.
+  ``synthesize`` gets ``FEW`` subjects and frames, ``ablate`` one seed, ``film`` small pictures.
 - A block below ``<!-- not run: REASON -->`` is not run; its arguments are checked all the same.
 """
 
@@ -30,7 +30,8 @@ SHORT = {
     "warmup.iterations": "2", "warmup.batch": "4", "train.iterations": "2", "data.identities": "3",
     "data.sequences": "2", "data.frames": "4", "data.workers": "0",
 }  # fmt: skip
-FEW = {"--train-subjects": "1", "--test-subjects": "1", "--frames": "4", "--seeds": "1"}
+FEW = {"--train-subjects": "1", "--test-subjects": "1", "--frames": "4", "--seeds": "1",
+       "--size": "320x240"}  # fmt: skip
 FOLDERS = {
     "/data/CCPG": "raw/ccpg", "/data/SUSTech1K": "raw/sustech1k", "/data/CASIA-B": "raw/casiab",
     "/data/lmgait": "other-workspace",

@@ -20,7 +20,12 @@ from tests.docs.pages import (
 )
 
 # What an example needs beside the folder of the pages, and examples that take minutes.
-FIRST = {"merge": "lmgait prepare ccpg /data/CCPG --workspace /data/lmgait --part 1/1"}
+FILM, ENROLL = "lmgait film anna.mp4", "lmgait enroll people.safetensors Anna anna.mp4"
+FIRST = {
+    "merge": ["lmgait prepare ccpg /data/CCPG --workspace /data/lmgait --part 1/1"],
+    "enroll": [FILM],
+    "identify": [FILM, ENROLL, "lmgait film door.mp4 --take 2"],
+}
 LONG = ("lmgait demo",)
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
@@ -70,7 +75,7 @@ def test_commands_in_the_text_name_verbs_and_options_that_exist(page):
 def test_the_example_in_a_verb_s_help_runs(example, here):
     words = example.split()
     parse(words[: words.index(">")] if ">" in words else words)
-    if words[1] in FIRST:
-        run(FIRST[words[1]].split())
+    for line in FIRST.get(words[1], ()):
+        run(line.split())
     if example not in LONG:
         run(words)

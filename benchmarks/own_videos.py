@@ -1,0 +1,197 @@
+"""How often the right walker is named in films: `python -m benchmarks.own_videos WORKSPACE RUN`.
+
+Walkers whom the model never saw are filmed on two days (other clothes, place, light and walk). Some
+of them are enrolled from one film each, the others are in no gallery; all are looked for in films
+of the other day, from the same side and from another one. The numbers are means over many draws of
+who is enrolled. All goes the way of `lmgait enroll` and `lmgait identify`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.errors import DataError
+from core.metrics.distance import Metric
+from core.progress import SilentProgress
+from core.recognition.answer import Recogniser
+from core.recognition.gallery import Entry, Gallery, Maker, empty_gallery
+from core.records import EmbeddingSet
+from core.storage.embeddings import read_embeddings, write_embeddings
+from core.tracking.find import Finding
+from core.workflows.film import film
+from core.workflows.models import LoadedModel, load_model
+from core.workflows.runs import find_run
+from core.workflows.strangers import strangers_of
+from core.workflows.walks import maker_of, walks_in
+from core.workspace import Workspace
+
+FIRST, PEOPLE, ENROLLED, DRAWS = 100, 20, 10, 200
+MONDAY, FRIDAY = "monday", "friday"
+FALSE_ACCEPTS = 0.05
+
+Embedding = NDArray[np.float32]
+Walks = Mapping[str, Embedding]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Percent of probes.
+
+    Attributes:
+        found: Films of both days in which somebody was found.
+        first: Of people in the gallery: the right name is the nearest.
+        named: The right name is given.
+        wrong: A wrong name is given.
+        taken: Of people who are not in it: a name is given.
+    """
+
+    found: float
+    first: float
+    named: float
+    wrong: float
+    taken: float
+
+
+class Films:
+    """Embeddings of single walkers' films.
+
+    Films are rendered where they are missing; the embeddings of a day and view are kept beside them
+    for the next run with the same checkpoint.
+    """
+
+    def __init__(self, folder: Path, loaded: LoadedModel, maker: Maker, people: int) -> None:
+        self._folder, self._loaded, self._maker = folder, loaded, maker
+        self._people = [str(FIRST + number) for number in range(people)]
+
+    def walks(self, view: int, take: str) -> Walks:
+        """Walks of everybody who was found in a film of their own."""
+        path = self._folder / f"{view}-{take}-{len(self._people)}.npz"
+        if path.is_file():
+            kept = read_embeddings(path)
+            if kept.source == self._maker.fingerprint:
+                return dict(zip(kept.labels, kept.embeddings, strict=True))
+        found = {subject: self._walk(subject, view, take) for subject in self._people}
+        walks = {subject: walk for subject, walk in found.items() if walk is not None}
+        names, count = tuple(walks), len(walks)
+        rows = np.stack(list(walks.values()))
+        told = EmbeddingSet(
+            rows, names, (take,) * count, (str(view),) * count, self._maker.fingerprint
+        )
+        write_embeddings(path, told)
+        return walks
+
+    def _walk(self, subject: str, view: int, take: str) -> Embedding | None:
+        path = self._folder / f"{subject}-{view}-{take}.mp4"
+        if not path.is_file():
+            film(
+                path, [subject], angle=view, kind="nm-01", take=take, size="480x360",
+                crossing=False, seed=0, progress=SilentProgress(),
+            )  # fmt: skip
+        try:
+            found = walks_in(path, self._loaded, Finding(), SilentProgress()).walks
+        except DataError:
+            return None
+        return max(found, key=lambda walk: len(walk.track)).embedding
+
+
+def enrolled(walks: Walks, maker: Maker) -> Gallery:
+    """A gallery of these walkers, one walk each."""
+    entries = [
+        (Entry(name=name, video=name, digest=name, track=1, frames=1), embedding)
+        for name, embedding in walks.items()
+    ]
+    first = entries[0][1]
+    return empty_gallery(maker, (first.shape[0], first.shape[1])).with_walks(entries)
+
+
+def score(
+    monday: Walks,
+    friday: Walks,
+    maker: Maker,
+    others: EmbeddingSet | None,
+    metric: Metric,
+    *,
+    people: int,
+    enroll: int,
+) -> Scores:
+    """Enroll some of Monday's walkers, again and again, and probe with all of Friday's."""
+    random, counts = np.random.default_rng(0), np.zeros(5)
+    for _ in range(DRAWS):
+        chosen = random.permutation(sorted(monday))[:enroll].tolist()
+        gallery = enrolled({name: monday[name] for name in chosen}, maker)
+        judge = Recogniser(gallery, others, metric=metric, false_accepts=FALSE_ACCEPTS)
+        for name, walk in friday.items():
+            answer = judge.answer(walk)
+            if name not in chosen:
+                counts += (0, 0, 0, answer.name is not None, 1)
+                continue
+            first = answer.candidates[0].name == name
+            wrong = answer.name not in (None, name)
+            counts += (first, answer.name == name, wrong, 0, 0)
+    probes = DRAWS * len(friday) - counts[4]
+    return Scores(
+        found=50 * (len(monday) + len(friday)) / people,
+        first=100 * counts[0] / probes,
+        named=100 * counts[1] / probes,
+        wrong=100 * counts[2] / probes,
+        taken=100 * counts[3] / max(counts[4], 1),
+    )
+
+
+def measure(
+    workspace: Workspace,
+    run_name: str,
+    folder: Path,
+    views: Sequence[tuple[int, int]],
+    *,
+    people: int,
+    enroll: int,
+) -> Iterator[tuple[int, int, Scores]]:
+    """Scores of each pair of a gallery's and a probe's view."""
+    run = find_run(workspace.runs, name=run_name, dataset=None)
+    loaded = load_model(run, device=torch.device("cpu"))
+    maker = maker_of(run, loaded)
+    others = strangers_of(workspace, run, loaded, maker, SilentProgress())
+    films = Films(folder, loaded, maker, people)
+    for first, second in views:
+        days = films.walks(first, MONDAY), films.walks(second, FRIDAY)
+        metric = loaded.config.evaluate.distance
+        yield first, second, score(*days, maker, others, metric, people=people, enroll=enroll)
+
+
+def main() -> None:
+    """Print one line for each pair of views."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.own_videos", description=__doc__)
+    parser.add_argument("workspace", type=Path)
+    parser.add_argument("run")
+    parser.add_argument("--films", type=Path, default=Path("films"), help="where films are kept")
+    parser.add_argument("--views", default="90-90,54-54,90-54,54-90,90-0")
+    parser.add_argument("--people", type=int, default=PEOPLE)
+    parser.add_argument("--enroll", type=int, default=ENROLLED)
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    pairs = [(int(a), int(b)) for a, b in (pair.split("-") for pair in chosen.views.split(","))]
+    scores = measure(
+        Workspace(chosen.workspace), chosen.run, chosen.films, pairs,
+        people=chosen.people, enroll=chosen.enroll,
+    )  # fmt: skip
+    for first, second, got in scores:
+        if chosen.json:
+            print(json.dumps({"gallery": first, "probe": second, **vars(got)}))
+            continue
+        print(
+            f"gallery {first}, probe {second}: nearest {got.first:.1f}, named {got.named:.1f}, "
+            f"named wrong {got.wrong:.1f}; strangers named {got.taken:.1f}; found {got.found:.0f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

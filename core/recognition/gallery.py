@@ -1,0 +1,220 @@
+"""A gallery: walks of people with names, in one file.
+
+The file is safetensors with a JSON header. The header says which checkpoint made the embeddings,
+and who walks in which video; the only tensor is ``embeddings`` float32 [n, C, P]. There are no
+pictures in it, but embeddings of people are biometric data all the same.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.errors import CheckpointError, DataError, UsageError
+from core.locks import writing
+from core.training.checkpoint import load_tensors, save_tensors
+
+FORMAT = 1
+KIND = "gallery"
+MAX_NAME = 100
+_MAKE = "Make one with: lmgait enroll GALLERY NAME VIDEO"
+
+Text = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Maker(_Strict):
+    """The model that made embeddings: its run, dataset, iteration, and its checkpoint's SHA-256."""
+
+    run: Text
+    dataset: Text
+    step: int
+    fingerprint: Text
+
+    def __str__(self) -> str:
+        return f"{self.run}, iteration {self.step} ({self.fingerprint[:8]})"
+
+
+class Entry(_Strict):
+    """One walk: who, in which video (its file's name and SHA-256), which track, how many frames."""
+
+    name: Text
+    video: Text
+    digest: Text
+    track: int
+    frames: int
+
+
+class _Header(_Strict):
+    gallery: int
+    maker: Maker
+    entries: tuple[Entry, ...] = Field(strict=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """People with their walks; a new one for every change.
+
+    Attributes:
+        maker: What made the embeddings.
+        entries: n walks.
+        embeddings: float32 [n, C, P], a row for each.
+    """
+
+    maker: Maker
+    entries: tuple[Entry, ...]
+    embeddings: NDArray[np.float32]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everybody's name once, in the order of enrolment."""
+        return tuple(dict.fromkeys(entry.name for entry in self.entries))
+
+    def with_walks(self, walks: Sequence[tuple[Entry, NDArray[np.float32]]]) -> Gallery:
+        """Add walks float32 [C, P]; they replace what they repeat.
+
+        A walk is repeated by another of the same video with the same name, or with the same track
+        (it is then another name for the same person).
+        """
+        again = [any(_repeats(new, old) for new, _ in walks) for old in self.entries]
+        kept = [place for place, gone in enumerate(again) if not gone]
+        parts = [self.embeddings[kept], *(embedding[None] for _, embedding in walks)]
+        entries = (*(self.entries[place] for place in kept), *(entry for entry, _ in walks))
+        return Gallery(self.maker, entries, np.concatenate(parts).astype(np.float32))
+
+    def without(self, name: str) -> Gallery:
+        """The gallery without anything of ``name``."""
+        kept = [place for place, entry in enumerate(self.entries) if entry.name != name]
+        entries = tuple(self.entries[place] for place in kept)
+        return Gallery(self.maker, entries, self.embeddings[kept])
+
+
+def empty_gallery(maker: Maker, shape: tuple[int, int]) -> Gallery:
+    """A gallery of nobody, for embeddings [C, P] of this shape."""
+    return Gallery(maker, (), np.zeros((0, *shape), np.float32))
+
+
+def read_gallery(path: Path) -> Gallery:
+    """Read a gallery (nothing is unpickled).
+
+    Raises:
+        DataError: missing, damaged, of another format, or no gallery.
+    """
+    if not path.is_file():
+        raise DataError("There is no such gallery", where=path, next_step=_MAKE)
+    try:
+        file = load_tensors(path)
+    except CheckpointError as error:
+        raise DataError(
+            f"The gallery cannot be read: {error.what}", where=path,
+            next_step="Restore the file, or enroll everybody anew into another one.",
+        ) from None  # fmt: skip
+    header = {name: value for name, value in file.header.items() if name != "format"}
+    if header.pop("kind", None) != KIND:
+        raise DataError("This is no gallery", where=path, next_step=_MAKE)
+    if header.get("gallery") != FORMAT:
+        raise DataError(
+            f"The gallery has format {header.get('gallery')}, this lmgait reads {FORMAT}",
+            where=path, next_step="Use the lmgait that made it, or enroll everybody anew.",
+        )  # fmt: skip
+    try:
+        told = _Header.model_validate(header)
+        embeddings = file.tensors["embeddings"]
+        if embeddings.dtype != torch.float32 or embeddings.ndim != 3:
+            raise ValueError(f"embeddings are {embeddings.dtype} {list(embeddings.shape)}")
+        if len(embeddings) != len(told.entries) or not torch.isfinite(embeddings).all():
+            raise ValueError(f"{len(embeddings)} embeddings of {len(told.entries)} walks")
+    except (ValidationError, KeyError, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise DataError(
+            f"The gallery is damaged: {first}", where=path,
+            next_step="Restore the file, or enroll everybody anew into another one.",
+        ) from None  # fmt: skip
+    return Gallery(told.maker, told.entries, embeddings.numpy())
+
+
+def write_gallery(path: Path, gallery: Gallery) -> None:
+    """Write a gallery, whole or not at all (``OutputError``)."""
+    header = {
+        "kind": KIND,
+        "gallery": FORMAT,
+        "maker": gallery.maker.model_dump(),
+        "entries": [entry.model_dump() for entry in gallery.entries],
+    }
+    save_tensors(path, {"embeddings": torch.from_numpy(gallery.embeddings)}, header)
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """Hold a gallery for a change (``OutputError`` where another process does)."""
+    with writing(path, what="gallery"):
+        yield
+
+
+def remove(path: Path, name: str) -> int:
+    """Forget everything of ``name``; a gallery of nobody else is deleted.
+
+    Returns:
+        How many walks were removed.
+
+    Raises:
+        DataError: no gallery, or nobody of this name in it.
+        OutputError: it cannot be written, or another process writes it.
+    """
+    name = checked_name(name)
+    with changing(path):
+        gallery = read_gallery(path)
+        rest = gallery.without(name)
+        removed = len(gallery.entries) - len(rest.entries)
+        if not removed:
+            known = ", ".join(gallery.names) or "nobody"
+            raise DataError(f"Nobody is called {name!r} in this gallery", where=path,
+                            next_step=f"It has {known}.")  # fmt: skip
+        if rest.entries:
+            write_gallery(path, rest)
+        else:
+            path.unlink()
+    return removed
+
+
+def checked_name(name: str) -> str:
+    """A person's name as it is stored: one spelling of each letter, no blanks around.
+
+    Raises:
+        UsageError: empty, too long, or with signs that no terminal can show.
+    """
+    plain = unicodedata.normalize("NFC", name).strip()
+    if not plain or len(plain) > MAX_NAME or not plain.isprintable():
+        raise UsageError(
+            f"{name[:MAX_NAME]!r} cannot be a name",
+            where="NAME",
+            next_step=f"Use 1 to {MAX_NAME} printable characters.",
+        )
+    return plain
+
+
+def check_maker(gallery: Gallery, maker: Maker, path: Path) -> None:
+    """Refuse a gallery of another model: its distances would mean nothing (``DataError``)."""
+    if gallery.maker.fingerprint == maker.fingerprint:
+        return
+    raise DataError(
+        f"The gallery was made by another model: {gallery.maker}; this is {maker}",
+        where=path,
+        next_step=f"Use --run {gallery.maker.run}, or enroll everybody anew into another file.",
+    )
+
+
+def _repeats(new: Entry, old: Entry) -> bool:
+    return new.digest == old.digest and (new.name == old.name or new.track == old.track)

@@ -1,0 +1,148 @@
+"""One person's way through a video, and which of them can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Boxes = NDArray[np.float64]  # [n, 4]: left, top, right, bottom in pixels, ends out
+
+# About one cycle of walking at 25 frames a second.
+MIN_FRAMES = 25
+# Persons of CASIA-B fill 130 rows; the model sees 256. Below this there are no legs to tell apart.
+MIN_HEIGHT = 48.0
+# How far a walker gets at least, in heights of the own box: sideways, up or down, or by growing.
+MIN_WAY = 0.25
+# Boxes within this many pixels of the picture's edge show a part of somebody.
+EDGE = 2.0
+# A box that shares more than this of its area with somebody else's shows two people.
+CROWDED = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One person, followed.
+
+    Attributes:
+        number: From 1, in order of appearance.
+        frames: int64 [n], numbers of the video's frames, rising.
+        boxes: float64 [n, 4], where the person is in each.
+    """
+
+    number: int
+    frames: NDArray[np.int64]
+    boxes: Boxes
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def only(self, kept: NDArray[np.bool_]) -> Track:
+        """The same track with these of its frames."""
+        return replace(self, frames=self.frames[kept], boxes=self.boxes[kept])
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A track that is left out, and why, in words."""
+
+    track: Track
+    reason: str
+
+
+def sort_out(
+    tracks: Sequence[Track], size: tuple[int, int], *, moving: bool = True
+) -> tuple[list[Track], list[Unusable]]:
+    """Keep the frames that show one whole person, and the tracks with enough of them.
+
+    Args:
+        tracks: All tracks of a video.
+        size: (height, width) of its picture.
+        moving: Whether those who stand still are left out.
+
+    Returns:
+        Tracks to use, and tracks to leave out.
+    """
+    usable, left_out = [], []
+    for track in tracks:
+        whole = ~_touches_edge(track.boxes, size)
+        alone = ~_crowded(track, tracks)
+        found = track.only(whole & alone)
+        reason = _fault(track, found, whole, alone, moving)
+        if reason is None:
+            usable.append(found)
+        else:
+            left_out.append(Unusable(track, reason))
+    return usable, left_out
+
+
+def _fault(
+    track: Track, found: Track, whole: NDArray[np.bool_], alone: NDArray[np.bool_], moving: bool
+) -> str | None:
+    if len(found) < MIN_FRAMES:
+        cut, crowded = int((~whole).sum()), int((whole & ~alone).sum())
+        why = [f"{cut} more are cut by the picture's edge"] if cut else []
+        why += [f"{crowded} more show somebody else too"] if crowded else []
+        return f"too short: {len(found)} usable frames, {MIN_FRAMES} are needed" + "".join(
+            f"; {part}" for part in why
+        )
+    heights = found.boxes[:, 3] - found.boxes[:, 1]
+    tall = float(np.median(heights))
+    if tall < MIN_HEIGHT:
+        return f"too small: {tall:.0f} pixels high, {MIN_HEIGHT:.0f} are needed"
+    if moving and way(found) < MIN_WAY:
+        return "stands still"
+    return None
+
+
+def way(track: Track) -> float:
+    """How far a person gets, in heights of the own box: how far it moves, or grows.
+
+    Single boxes that are wrong do not count: the ends are those of the middle 90 % of the frames.
+    """
+    left, top, right, bottom = track.boxes.T
+    tall = bottom - top
+    traces = ((left + right) / 2, (top + bottom) / 2, tall)
+    spans = (float(np.subtract(*np.percentile(trace, (95, 5)))) for trace in traces)
+    return max(spans) / max(float(np.median(tall)), 1.0)
+
+
+def _touches_edge(boxes: Boxes, size: tuple[int, int]) -> NDArray[np.bool_]:
+    height, width = size
+    left, top, right, bottom = boxes.T
+    return np.asarray(
+        (left < EDGE) | (top < EDGE) | (right > width - EDGE) | (bottom > height - EDGE)
+    )
+
+
+def _crowded(track: Track, tracks: Sequence[Track]) -> NDArray[np.bool_]:
+    crowded = np.zeros(len(track), np.bool_)
+    for other in tracks:
+        if other.number == track.number:
+            continue
+        _, mine, theirs = np.intersect1d(track.frames, other.frames, return_indices=True)
+        shared = overlap(track.boxes[mine], other.boxes[theirs])
+        crowded[mine] |= shared > CROWDED * area(track.boxes[mine])
+    return crowded
+
+
+def area(boxes: Boxes) -> NDArray[np.float64]:
+    """Areas [..., 4] -> [...]; nothing for boxes that are turned inside out."""
+    size = np.clip(boxes[..., 2:] - boxes[..., :2], 0, None)
+    return np.asarray(size[..., 0] * size[..., 1])
+
+
+def overlap(first: Boxes, second: Boxes) -> NDArray[np.float64]:
+    """Area that boxes [..., 4] share with boxes [..., 4]."""
+    low = np.maximum(first[..., :2], second[..., :2])
+    high = np.minimum(first[..., 2:], second[..., 2:])
+    return area(np.concatenate([low, high], axis=-1))
+
+
+def iou(first: Boxes, second: Boxes) -> NDArray[np.float64]:
+    """Intersection over union of every box [n, 4] with every box [m, 4]: float64 [n, m]."""
+    shared = overlap(first[:, None], second[None])
+    union = area(first)[:, None] + area(second)[None] - shared
+    return np.asarray(shared / np.maximum(union, 1e-9))

@@ -1,0 +1,143 @@
+"""`lmgait enroll`: put a person's walks into a gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DataError, UsageError
+from core.progress import Progress
+from core.recognition.gallery import (
+    Entry,
+    Gallery,
+    Maker,
+    changing,
+    check_maker,
+    checked_name,
+    empty_gallery,
+    read_gallery,
+    write_gallery,
+)
+from core.storage.shard import file_hash
+from core.tracking.find import Finding
+from core.training.engine import make_engine
+from core.workflows.models import load_model
+from core.workflows.runs import find_run
+from core.workflows.walks import Walks, maker_of, walks_in
+from core.workspace import Workspace
+
+New = list[tuple[Entry, NDArray[np.float32]]]
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollResult:
+    """What was enrolled.
+
+    Attributes:
+        path: The gallery.
+        name: Whose walks.
+        entries: The walks that were added.
+        gallery: The gallery as it is now.
+    """
+
+    path: Path
+    name: str
+    entries: tuple[Entry, ...]
+    gallery: Gallery
+
+
+def enroll(
+    workspace: Workspace,
+    path: Path,
+    name: str,
+    videos: Sequence[Path],
+    *,
+    run_name: str | None,
+    finding: Finding,
+    track: int | None,
+    progress: Progress,
+) -> EnrollResult:
+    """Add a person's walks to a gallery, which is made where there is none.
+
+    Where several people are in a picture at once, ``track`` has to say who is meant; tracks one
+    after the other are taken for the same person. A video that was enrolled under this name before
+    is replaced.
+
+    Args:
+        workspace: Where runs live.
+        path: The gallery.
+        name: The person's.
+        videos: One at least.
+        run_name: Which run; None takes the newest.
+        finding: How persons are found; a file of boxes goes with a single video.
+        track: Which person, by number.
+        progress: Counts frames.
+
+    Raises:
+        UsageError: a name that is none, no such run, or options that exclude each other.
+        DataError: a video or gallery that cannot be used, nobody found, or several people.
+        CheckpointError, WeightsError, OutputError: see their texts.
+    """
+    name = checked_name(name)
+    if len(videos) > 1 and (finding.boxes is not None or track is not None):
+        raise UsageError("--boxes and --track belong to one video", where="VIDEO",
+                         next_step="Enroll the videos one by one.")  # fmt: skip
+    run = find_run(workspace.runs, name=run_name, dataset=None, progress=progress)
+    loaded = load_model(run, device=make_engine().device)
+    maker = maker_of(run, loaded)
+    progress.say(f"Run {run.name} (trained on {run.dataset}).")
+    if path.exists():  # told before the work, not after it
+        check_maker(read_gallery(path), maker, path)
+    new: New = []
+    for video in videos:
+        found = walks_in(video, loaded, finding, progress, wanted=track)
+        _check_alone(found, progress, name)
+        new += _entries(found, name)
+    return EnrollResult(path, name, tuple(entry for entry, _ in new), _add(path, maker, new))
+
+
+def _check_alone(found: Walks, progress: Progress, name: str) -> None:
+    """Refuse several people at once; tell of several tracks one after the other."""
+    for out in found.left_out:
+        progress.say(f"Left out of {found.footage.path.name}: track {out.track.number}, "
+                     f"{out.reason}.")  # fmt: skip
+    order = sorted(found.walks, key=lambda walk: walk.seconds)
+    listed = "; ".join(str(walk) for walk in found.walks)
+    if any(second.seconds[0] < first.seconds[1] for first, second in pairwise(order)):
+        raise DataError(
+            f"{len(order)} people walk in this video: {listed}", where=found.footage.path,
+            next_step="Say which one with --track.",
+        )  # fmt: skip
+    if len(order) > 1:
+        progress.say(f"Taken for {name}, as they come one after the other: {listed}.")
+
+
+def _entries(found: Walks, name: str) -> New:
+    path = found.footage.path
+    digest = file_hash(path)
+    return [
+        (
+            Entry(name=name, video=path.name, digest=digest, track=walk.track.number,
+                  frames=len(walk.track)),
+            walk.embedding,
+        )
+        for walk in found.walks
+    ]  # fmt: skip
+
+
+def _add(path: Path, maker: Maker, new: New) -> Gallery:
+    with changing(path):
+        if path.exists():
+            gallery = read_gallery(path)
+            check_maker(gallery, maker, path)
+        else:
+            first = new[0][1]
+            gallery = empty_gallery(maker, (first.shape[0], first.shape[1]))
+        gallery = gallery.with_walks(new)
+        write_gallery(path, gallery)
+    return gallery

@@ -1,0 +1,60 @@
+"""`lmgait film`: a video of walkers, to try things on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lmgait_cli.console import ConsoleProgress, out
+from lmgait_cli.options import JsonOption, QuietOption, SeedOption
+from lmgait_cli.results import write_json
+
+
+def film(
+    path: Annotated[Path, typer.Argument(metavar="OUT", help="The video, ending in .mp4.")],
+    subjects: Annotated[
+        str, typer.Option("--subjects", help="Who walks: ids of CASIA-B's layout, with commas.")
+    ] = "100",
+    view: Annotated[
+        float, typer.Option("--view", help="0 towards the camera, 90 past it, 180 away from it.")
+    ] = 90.0,
+    kind: Annotated[
+        str, typer.Option("--type", help="Recording type: nm-01, bg-01 (bag), cl-01 (coat), ...")
+    ] = "nm-01",
+    take: Annotated[
+        str, typer.Option("--take", help="Any word; another one is another day and place.")
+    ] = "1",
+    size: Annotated[str, typer.Option("--size", help="Width x height in pixels.")] = "640x480",
+    crossing: Annotated[
+        bool, typer.Option("--crossing", help="Every second person walks the other way.")
+    ] = False,
+    seed: SeedOption = 0,
+    json_file: JsonOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Render walkers in a scene, before a standing camera, as a video.
+
+    A walker is the same person in every film and in `lmgait synthesize casiab` of the same seed;
+    clothes, surroundings, light and the walk itself change with the take.
+
+    Example: lmgait film anna.mp4 --subjects 101 --take monday
+    """
+    from core.workflows.film import film as run
+
+    done = run(
+        path, _names(subjects), angle=view, kind=kind, take=take, size=size, crossing=crossing,
+        seed=seed, progress=ConsoleProgress(quiet),
+    )  # fmt: skip
+    content = {"file": str(done.path), "frames": done.frames, "people": done.people}
+    write_json(json_file, content, quiet)
+    out.print(
+        f"{done.path}: {done.frames} frames, {done.people} walker{'s' * (done.people != 1)}\n"
+        f"Next: lmgait identify GALLERY {done.path}",
+        markup=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
