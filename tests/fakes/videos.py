@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -28,7 +29,7 @@ class Filmed:
     boxes: NDArray[np.float64]
 
 
-def write_film(path: Path, subjects: Sequence[str] = ("100",), **options: object) -> Filmed:
+def write_film(path: Path, subjects: Sequence[str] = ("100",), **options: Any) -> Filmed:
     """Render a film as .mp4 and note the truth."""
     settings = {"angle": 90.0, "kind": "nm-01", "take": "a", "size": SMALL, "seed": 0} | options
     film = plan_film(subjects, **settings)
@@ -69,6 +70,7 @@ def write_stream(
     """Frames as a video with a clock of 600 ticks a second (25 frames a second by default)."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25, options=options or {})
+        assert isinstance(stream, av.VideoStream)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = stream.time_base = Fraction(1, 600)
