@@ -31,7 +31,8 @@ class Filmed:
 
 def write_film(path: Path, subjects: Sequence[str] = ("100",), **options: Any) -> Filmed:
     """Render a film as .mp4 and note the truth."""
-    settings = {"angle": 90.0, "kind": "nm-01", "take": "a", "size": SMALL, "seed": 0} | options
+    settings: dict[str, Any] = {"angle": 90.0, "kind": "nm-01", "take": "a", "size": SMALL}
+    settings = settings | {"seed": 0} | options
     film = plan_film(subjects, **settings)
     size, boxes = (film.camera.height, film.camera.width), []
     with VideoWriter(path, size) as writer:
