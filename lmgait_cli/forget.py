@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,12 +17,18 @@ from lmgait_cli.results import write_json
 if TYPE_CHECKING:
     from core.workflows.forget import Forgotten
 
+GALLERY = ".safetensors"
+
 
 def forget(
     store: Annotated[
-        str, typer.Argument(help="A dataset's name, or a store's folder.", autocompletion=prepared)
+        str,
+        typer.Argument(
+            help="A dataset's name, a store's folder, or a gallery of `lmgait enroll`.",
+            autocompletion=prepared,
+        ),
     ],
-    subject: Annotated[str, typer.Argument(help="The subject's id.")],
+    subject: Annotated[str, typer.Argument(help="The subject's id, or the name in a gallery.")],
     with_runs: Annotated[
         bool,
         typer.Option("--with-runs", help="Also delete models that have learnt from the subject."),
@@ -39,31 +46,56 @@ def forget(
     Frames and silhouettes, stored features, embeddings, pictures of runs on this dataset, and names
     in logs. Models that have learnt from the subject are listed, and stay without --with-runs. Raw
     data, files elsewhere and backups are not reached. Run it again after a stop and it goes on.
+    With a gallery's file, the walks enrolled under a name are deleted from it.
 
     Example: lmgait forget ccpg 000 --dry-run
     """
-    from core.errors import UsageError
     from core.workflows.forget import forget as run
     from core.workflows.forget import look
     from core.workspace import Workspace
 
+    if Path(store).is_file() or Path(store).suffix == GALLERY:
+        _from_gallery(Path(store), subject, dry_run, yes, json_file, quiet)
+        return
     place = Workspace.find(workspace)
     if dry_run or not yes:
         found = look(store, subject, place, with_runs=with_runs)
         _show(found, "would be" if dry_run else "will be")
     if not dry_run:
-        if not yes and not _at_a_terminal():
-            raise UsageError(
-                "Nothing was deleted: there is no terminal to ask at", next_step="Add --yes."
-            )
         if not yes:
-            typer.confirm("Delete all this? It cannot be undone.", abort=True)
+            _ask()
         found = run(store, subject, place, with_runs=with_runs, progress=ConsoleProgress(quiet))
         if yes:
             _show(found, "were")
         else:
             out.print("Done.")
     write_json(json_file, _plain(found, dry_run), quiet)
+
+
+def _from_gallery(
+    gallery: Path, name: str, dry_run: bool, yes: bool, json_file: Path | None, quiet: bool
+) -> None:
+    from core.workflows.forget import enrolled, forget_enrolled
+
+    count, verb = enrolled(gallery, name), "would be" if dry_run else "were"
+    if not dry_run:
+        if count and not yes:
+            out.print(f"{count} walks of {name} will be deleted from {gallery}.", markup=False)
+            _ask()
+        count = forget_enrolled(gallery, name)
+    out.print(f"{count} walks of {name} {verb} deleted from {gallery}.", markup=False)
+    plain = {"name": name, "gallery": str(gallery), "dry_run": dry_run, "walks": count}
+    write_json(json_file, plain, quiet)
+
+
+def _ask() -> None:
+    from core.errors import UsageError
+
+    if not _at_a_terminal():
+        raise UsageError(
+            "Nothing was deleted: there is no terminal to ask at", next_step="Add --yes."
+        )
+    typer.confirm("Delete all this? It cannot be undone.", abort=True)
 
 
 def _at_a_terminal() -> bool:

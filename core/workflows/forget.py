@@ -16,6 +16,7 @@ from core.errors import UsageError
 from core.locks import writing
 from core.manifests.checks import nearest
 from core.progress import Progress
+from core.recognition.gallery import read_gallery, remove
 from core.storage.forget import ANEW, HeldInStore, close_store, held_in_store, purge_store
 from core.storage.layout import PLAN_NAME, Plan, read_json
 from core.storage.store import locate_store
@@ -121,6 +122,26 @@ def forget(
         for held in ordered:
             _purge(held, subject, progress)
     return found
+
+
+def enrolled(gallery: Path, name: str) -> int:
+    """How many walks of a person a gallery of `lmgait enroll` holds.
+
+    Raises:
+        DataError: it is no gallery.
+    """
+    return sum(entry.name == name.strip() for entry in read_gallery(gallery).entries)
+
+
+def forget_enrolled(gallery: Path, name: str) -> int:
+    """Delete a person from a gallery of `lmgait enroll`; returns how many walks there were.
+
+    Raises:
+        UsageError: a name that is none.
+        DataError: it is no gallery, or holds nobody of this name.
+        OutputError: it cannot be written, or another process writes it.
+    """
+    return remove(gallery, name)
 
 
 def _purge(held: HeldInStore, subject: str, progress: Progress) -> None:

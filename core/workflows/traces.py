@@ -131,13 +131,17 @@ def _embeddings(workspace: Workspace, dataset: str, subject: str) -> Iterator[Tr
 
 
 def _pictures(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
-    """All pictures of runs that saw the dataset: which people they show, nothing says."""
+    """All pictures of runs that saw the dataset: which people they show, nothing says.
+
+    Of other runs, those that were drawn of this dataset, by their names.
+    """
+    named = (f"{dataset}-", f"report-{dataset}.")
     for run in run_folders(workspace):
         tested = any((run.path / "embeddings" / f"{dataset}{end}").is_file() for end in ENDINGS)
-        if not (run.of(dataset) or tested):
-            continue
+        saw = run.of(dataset) or tested
         for path in sorted(run.path.rglob("*")):
-            if path.suffix.lower() in PICTURES and path.is_file():
+            shown = path.suffix.lower() in PICTURES and path.is_file()
+            if shown and (saw or path.name.startswith(named)):
                 yield Trace(path, "picture, deleted", _deleting(path))
             elif path.name.startswith("events.out.tfevents") and run.of(dataset):
                 yield Trace(

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from core.errors import OutputError, StoreError, UsageError
 from core.locks import writing
 from core.progress import SilentProgress
+from core.recognition.gallery import Entry, Maker, empty_gallery, read_gallery, write_gallery
 from core.records import EmbeddingSet
 from core.storage.embeddings import read_embeddings, write_embeddings
 from core.storage.store import Store
@@ -226,3 +227,38 @@ def test_a_terminal_is_asked(workspace, monkeypatch):
     assert len(Store.open(workspace.store("casiab"))) == 20
     assert CliRunner().invoke(app, words, input="y\n").exit_code == 0
     assert len(Store.open(workspace.store("casiab"))) == 16
+
+
+def test_pictures_of_the_dataset_go_from_runs_on_another(workspace):
+    other = workspace.runs / "other"
+    (other / "pictures").mkdir(parents=True)
+    (other / "run.json").write_text(json.dumps({"dataset": "ccpg"}))
+    names = ["pictures/casiab-076-nm-01-000.png", "report-casiab.html"]
+    for name in [*names, "pictures/100-U0_D0-01.png", "report.html"]:
+        (other / name).write_bytes(b"people")
+    forget("casiab", TESTED, workspace, progress=SILENT)
+    left = {path.name for path in other.rglob("*") if path.is_file()}
+    assert left == {"100-U0_D0-01.png", "report.html", "run.json"}
+
+
+def test_a_name_goes_from_a_gallery(tmp_path):
+    path = tmp_path / "people.safetensors"
+    maker = Maker(run="first", dataset="casiab", step=6, fingerprint="ab" * 32)
+    walks = [
+        (Entry(name=name, video=f"{name}.mp4", digest=name, track=1, frames=30),
+         np.zeros((3, 2), np.float32))
+        for name in ("Anna", "Bo")
+    ]  # fmt: skip
+    write_gallery(path, empty_gallery(maker, (3, 2)).with_walks(walks))
+
+    def run(*words):
+        return CliRunner().invoke(app, ["forget", str(path), *words])
+
+    assert "1 walks of Anna would be deleted" in run("Anna", "--dry-run").output
+    refused = run("Anna")
+    assert refused.exit_code == 2
+    assert read_gallery(path).names == ("Anna", "Bo")
+    done = run("Anna", "--yes", "--json", str(tmp_path / "done.json"))
+    assert (done.exit_code, read_gallery(path).names) == (0, ("Bo",))
+    assert json.loads((tmp_path / "done.json").read_text())["walks"] == 1
+    assert run("Anna", "--yes").exit_code == 3
