@@ -133,7 +133,7 @@ def test_ones_own_manifest_from_a_file(tmp_path: Path):
 FAULTS = [
     ([("titel", "x")], "titel: unknown key (did you mean 'title'?)"),
     ([("title", None)], "title: is missing"),
-    ([("format", 2)], "format: input should be 1"),
+    ([("format", "1")], "format: input should be 1"),
     ([("frames", "20")], "frames: has to be a whole number"),
     ([("frames", 0)], "frames: input should be greater than 0"),
     ([("name", "../../x")], "name: '../../x' has a path separator, a colon or leading dots"),
