@@ -178,6 +178,12 @@ class CheckpointFolder:
             return False
         return True
 
+    def prune(self) -> None:
+        """Remove the checkpoints that are too old, and what a dead process has left."""
+        remove_rests(self.folder)
+        for old in self.steps()[: -self.keep]:
+            remove(self.path(old))
+
     def save(
         self,
         step: int,
@@ -200,8 +206,7 @@ class CheckpointFolder:
                 remove(final)
             partial.rename(final)
             sync_folder(self.folder)
-            for old in self.steps()[: -self.keep]:
-                remove(self.path(old))
+            self.prune()
         except OSError as error:
             raise output_error(error, final) from error
         finally:

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 from core.config import Config, check_config, dump_config
 from core.config.resolve import read_yaml
-from core.errors import CheckpointError, ConfigError, LmgaitError, UsageError
+from core.errors import CheckpointError, ConfigError, LmgaitError, OutputError, UsageError
 from core.files import (
     PARTIAL_SUFFIX,
     hidden,
@@ -66,6 +66,11 @@ class Run:
         """Whether it reached its last iteration."""
         kept = self.checkpoints()
         return iterations in kept.steps() and kept.whole(iterations)
+
+    def tidy(self, keep: int) -> None:
+        """Do what a process that was killed right after its last checkpoint has left undone."""
+        with suppress(OutputError, OSError), self.locked():
+            self.checkpoints(keep).prune()
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the run for writing (``OutputError`` where another process does)."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from time import monotonic
 
 from core.errors import DataError, OutputError, UsageError
-from core.files import output_error, read_plain_json, write_text
+from core.files import PARTIAL_SUFFIX, output_error, read_plain_json, write_text
 from core.locks import writing
 from core.manifests import load_manifest
 from core.progress import Progress, Task
@@ -158,7 +158,7 @@ def _claim(out: Path, dataset: str, frames: int, seed: int) -> None:
                     next_step="Choose another folder, or delete this one.",
                 )  # fmt: skip
             return
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if out.exists() and (not out.is_dir() or any(map(_foreign, out.iterdir()))):
             raise DataError(
                 "The folder is not empty and holds no walkers of ours", where=out,
                 next_step="Choose a new or empty folder.",
@@ -171,6 +171,11 @@ def _claim(out: Path, dataset: str, frames: int, seed: int) -> None:
         ) from error  # fmt: skip
     except OSError as error:
         raise output_error(error, out) from error
+
+
+def _foreign(path: Path) -> bool:
+    """Whether something else than a killed run of ours has put it here."""
+    return not (path.name[0] == "." and path.name.endswith((PARTIAL_SUFFIX, ".lock", ".owner")))
 
 
 @contextmanager

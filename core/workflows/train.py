@@ -91,6 +91,8 @@ def train(
 
     run = decide(engine, choose)
     if run is not None and run.done(config.train.iterations):
+        finished = run
+        decide(engine, lambda: finished.tidy(config.train.keep))
         progress.say(f"Run {run.name} has these settings and is complete.")
         return TrainResult(run, 0)
     warmup = decide(engine, lambda: find_warmup(workspace, config, store))

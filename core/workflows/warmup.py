@@ -113,6 +113,7 @@ def pretrain_decoder(
 
     run = decide(engine, choose)
     if run.done(config.warmup.iterations):
+        decide(engine, lambda: run.tidy(config.warmup.keep))
         progress.say(f"Warm-up {run.name} is complete.")
         return WarmupResult(run, 0)
     progress.say(f"Warm-up {run.name} on {manifest.title} ({store.path}); output in {run.folder}")

@@ -20,6 +20,7 @@ pytestmark = [
 ]
 AT_CALLS = [
     ("synthesize", "replace:2:before:alone"),
+    ("synthesize", "fsync:1:before:alone"),
     ("prepare", "replace:2:before:all"),
     ("prepare", "replace:2:after:alone"),
     ("train", "rename:4:before:all"),
@@ -31,6 +32,7 @@ AT_CALLS = [
         ("prepare --replace", "unlink:14:after:all"),
         ("merge", "link:3:after:all"),
         ("pretrain-decoder", "rename:2:after:all"),
+        ("pretrain-decoder", "rename:7:before:all"),
         ("train", "unlink:5:after:all"),
         ("train", "rmdir:1:before:all"),
         ("cache-features", "replace:1:before:all"),
