@@ -66,6 +66,15 @@ def mutation(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Mutated files into every reader, ten minutes (`LMGAIT_FUZZ_SECONDS`); keeps its findings."""
+    seconds = os.environ.get("LMGAIT_FUZZ_SECONDS", "600")
+    seed = os.environ.get("LMGAIT_FUZZ_SEED", "1")
+    told = {"LMGAIT_FUZZ_SECONDS": seconds, "LMGAIT_FUZZ_SEED": seed, **ONE}
+    session.run(PYTHON, "-m", "pytest", "tests/fuzz", *session.posargs, env=told)
+
+
+@nox.session
 def gpu(session: nox.Session) -> None:
     """Tests that need a CUDA device."""
     session.run(PYTHON, "-m", "pytest", "-m", "gpu", *session.posargs)

@@ -87,7 +87,7 @@ def _interleaved(ways: dict[str, Way], rounds: int) -> dict[str, float]:
 
 def _store(source: Path, base: Path, codec: CodecName) -> Store:
     workspace = Workspace(base / codec)
-    return Store.open(prepare("ccpg", source, workspace, codec=codec, workers=1).store)
+    return Store.open(prepare("ccpg", source, workspace, codec=codec, workers=0).store)
 
 
 def _pickled(store: Store, index: int, base: Path) -> tuple[Path, Path]:

@@ -1,12 +1,16 @@
 """Errors a user can act on: what happened, where, and what to do next.
 
 Every error that leaves ``core`` on purpose derives from :class:`LmgaitError`. Its class decides the
-process's exit code; its fields make the one message that the command line prints. Anything else
-that escapes is a defect and ends in the exit code of an internal error.
+process's exit code; its fields make the one message that the command line prints. What the system
+raises (no memory, no disk, no permission) becomes one of them in :func:`translated`; anything else
+that escapes is a defect and ends in the exit code of an internal error. ``docs/errors.md`` has the
+whole tree.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 EXIT_USAGE = 2
@@ -14,6 +18,7 @@ EXIT_DATA = 3
 EXIT_WEIGHTS = 4
 EXIT_OUTPUT = 5
 EXIT_TRAINING = 6
+EXIT_RESOURCE = 7
 EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
 
@@ -99,7 +104,83 @@ class TrainingError(LmgaitError):
     exit_code = EXIT_TRAINING
 
 
+class ResourceError(LmgaitError):
+    """The machine has too little: memory, open files, processes."""
+
+    exit_code = EXIT_RESOURCE
+
+
 class Interrupted(LmgaitError):  # noqa: N818 - not a fault: the user asked for it
     """Work stopped by a signal after it was saved."""
 
     exit_code = EXIT_INTERRUPTED
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
+_FORBIDDEN = (errno.EACCES, errno.EPERM)
+_NO_MEMORY = ("DefaultCPUAllocator", "CUDA out of memory", "Insufficient memory", "bad_alloc")
+
+
+def translated(error: BaseException) -> LmgaitError | None:
+    """The error that tells of ``error`` in words; None for a defect of lmgait.
+
+    Most rooms tell their own errors where they know more; this is for what passes all of them.
+    """
+    if isinstance(error, LmgaitError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted("Interrupted", next_step="Run the same command again: it goes on.")
+    if isinstance(error, OSError):
+        return system_error(error)
+    if isinstance(error, MemoryError) or _tells_of_memory(error):
+        return ResourceError(
+            "The memory is not enough",
+            next_step="Close other programs, or ask for less: smaller batches, fewer --workers.",
+        )
+    if isinstance(error, UnicodeDecodeError):
+        return DataError(f"A text is not UTF-8: {error}", next_step="Save it as UTF-8.")
+    return None
+
+
+def system_error(error: OSError, path: str | Path | None = None) -> LmgaitError:
+    """What the system refused, in words: no room, no permission, no file.
+
+    Args:
+        error: As the system raised it.
+        path: What was read or written; without it the error's own file.
+    """
+    where = path if path is not None else error.filename
+    reason = error.strerror or str(error) or type(error).__name__
+    if error.errno in _FULL:
+        return OutputError(
+            "No space left on the disk", where=where,
+            next_step="Free some space and run the same command again: it goes on from here.",
+        )  # fmt: skip
+    if error.errno in _SCARCE:
+        return ResourceError(
+            f"The machine has too little: {reason}", where=where,
+            next_step="Use fewer --workers, or raise the limits of this shell (ulimit).",
+        )  # fmt: skip
+    if error.errno == errno.EROFS or (error.errno in _FORBIDDEN and not _is_unreadable(where)):
+        return OutputError(
+            "No permission to write", where=where,
+            next_step="Choose another place, for example with --workspace.",
+        )  # fmt: skip
+    return DataError(
+        f"Cannot read: {reason}", where=where,
+        next_step="Check that the file is there, is whole, and may be read.",
+    )  # fmt: skip
+
+
+def _is_unreadable(where: object) -> bool:
+    if not isinstance(where, str | bytes | os.PathLike):
+        return False
+    return os.path.exists(where) and not os.access(where, os.R_OK)  # noqa: PTH110 - may be bytes
+
+
+def _tells_of_memory(error: BaseException) -> bool:
+    # Known by name, as their libraries are heavy and may not be loaded: torch, OpenCV.
+    return type(error).__name__ == "OutOfMemoryError" or (
+        isinstance(error, Exception) and any(word in str(error)[:500] for word in _NO_MEMORY)
+    )

@@ -13,15 +13,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from core.errors import LmgaitError, OutputError
+from core.errors import DataError, LmgaitError, OutputError, system_error
 
 PARTIAL_SUFFIX = ".partial"
 # File systems take names of 255 bytes; a hidden name adds a dot, a number and an ending.
 _LONGEST_NAME = 200
 # How HDF5, safetensors and others tell the system's error: in words.
 _ERROR_NUMBER = re.compile(r"(?:[Ee]rrno[ =]+|os error )(\d+)")
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENODEV, errno.EIO})
 MAX_JSON_BYTES = 1 << 24
 
@@ -173,26 +171,22 @@ def sync_folder(folder: Path) -> None:
 def output_error(error: Exception, path: Path) -> LmgaitError:
     """Say in words why ``path`` could not be written."""
     number = _error_number(error)
-    if number in _NO_SPACE:
-        return OutputError(
-            "No space left on the disk",
-            where=path,
-            next_step="Free some space and run the same command again: it goes on from here.",
-        )
-    if number in _NO_PERMISSION:
-        return OutputError(
-            "No permission to write",
-            where=path,
-            next_step="Choose another place, for example with --workspace.",
-        )
     if number in _GONE:
         return OutputError(
             f"The place to write to has gone ({os.strerror(number)})",
             where=path,
             next_step="See that its disk and folder are there and run the same command again.",
         )
-    told = error if number is None else os.strerror(number)
-    return OutputError(f"Cannot write: {told}", where=path)
+    if number is not None:
+        told = system_error(OSError(number, os.strerror(number)), path)
+        if not isinstance(told, DataError):
+            return told
+    reason = error if number is None else os.strerror(number)
+    return OutputError(
+        f"Cannot write: {reason}",
+        where=path,
+        next_step="Check the folder, or choose another place.",
+    )
 
 
 def _error_number(error: Exception) -> int | None:

@@ -217,7 +217,9 @@ def fit_frames(
     """
     out = np.zeros((len(frames), FRAME_HEIGHT, FRAME_WIDTH, 3), np.uint8)
     if not len(frames):
-        raise DataError("A walk without frames has no embedding")
+        raise DataError(
+            "A walk without frames has no embedding", next_step="Give at least one frame."
+        )
     for number, frame in enumerate(frames):
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
             raise DataError(

@@ -13,7 +13,7 @@ MAX_BYTES = 1 << 20
 # Aliases let a small file stand for an endless tree; a manifest has some thousand nodes.
 MAX_NODES = 200_000
 
-_BOOLEAN = "tag:yaml.org,2002:bool"
+_BOOLEAN, _MERGE = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:merge"
 
 
 class YamlFault(Exception):  # noqa: N818 - each caller makes it an error of its own
@@ -27,6 +27,7 @@ class _PlainLoader(yaml.SafeLoader):
     key takes a boolean, its schema reads the words `on`, `off`, `yes` and `no` as one.
     """
 
+    _merged = 0
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own class attribute
         first: [(tag, pattern) for tag, pattern in rules if tag != _BOOLEAN]
         for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
@@ -36,12 +37,22 @@ class _PlainLoader(yaml.SafeLoader):
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = (key_node.tag, str(key_node.value))
-            if key in seen and key_node.tag != "tag:yaml.org,2002:merge":
+            if key in seen and key_node.tag != _MERGE:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"key {key_node.value!r} is given twice", key_node.start_mark
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        merges = any(key_node.tag == _MERGE for key_node, _ in node.value)
+        super().flatten_mapping(node)
+        # Merges of merges multiply while they are read, before what they give can be counted.
+        self._merged += len(node.value) if merges else 0
+        if self._merged > MAX_NODES:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"merge keys unfold to more than {MAX_NODES:,} values", node.start_mark
+            )
 
 
 _PlainLoader.add_implicit_resolver(
@@ -63,8 +74,8 @@ def plain_yaml(text: str) -> Any:  # noqa: ANN401 - any plain value
         size = _unfolded(content, {})
     except yaml.YAMLError as error:
         raise YamlFault(_one_line(error)) from error
-    except (ValueError, TypeError) as error:
-        raise YamlFault(str(error)) from error
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
+        raise YamlFault(str(error)[:200]) from error
     except RecursionError as error:
         raise YamlFault("nested too deeply, or an alias that holds itself") from error
     if size > MAX_NODES:

@@ -32,7 +32,10 @@ MetricOption = Annotated[
 ]
 RerankOption = Annotated[bool, typer.Option("--rerank", help="k-reciprocal re-ranking.")]
 BootstrapOption = Annotated[
-    int, typer.Option("--bootstrap", help="Resamples of subjects for 95 % intervals.", min=0)
+    int,
+    typer.Option(
+        "--bootstrap", help="Resamples of subjects for 95 % intervals.", min=0, max=100_000
+    ),
 ]
 CompareOption = Annotated[bool, typer.Option("--compare", help="Published results beside ours.")]
 
@@ -78,10 +81,15 @@ def evaluate(
         return
     if embeddings is not None:
         if dry_run:
-            raise UsageError("--dry-run is for a run: there is nothing to embed in a file")
+            raise UsageError(
+                "--dry-run is for a run: there is nothing to embed in a file",
+                next_step="Leave --dry-run out.",
+            )
         if dataset is None or run_name is not None:
             raise UsageError(
-                "A file of embeddings needs --dataset and no --run", where="--embeddings"
+                "A file of embeddings needs --dataset and no --run",
+                where="--embeddings",
+                next_step="Add --dataset NAME, and leave --run out.",
             )
         done = evaluate_file(embeddings, dataset, scoring=scoring, progress=progress)
     else:

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
-from pathlib import Path
-from typing import ParamSpec, TypeVar
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, TypeVar
 
-import click
 import typer
+from typer.core import TyperGroup
 
-from core.errors import (
-    EXIT_INTERNAL,
-    EXIT_INTERRUPTED,
-    Interrupted,
-    LmgaitError,
-    OutputError,
-)
-from core.files import output_error
+from core.errors import EXIT_INTERNAL, EXIT_USAGE, Interrupted, LmgaitError, translated
 from lmgait_cli.console import complain
 from lmgait_cli.process import stopped_by
 
@@ -27,56 +21,85 @@ DEBUG_VARIABLE = "LMGAIT_DEBUG"
 P = ParamSpec("P")
 R = TypeVar("R")
 
+# What the parser of the command line raises. Typer names only its own subclasses of it.
+_UsageFault: type[Any] = typer.BadParameter.__mro__[1]
+
 
 def explained(command: Callable[P, R]) -> Callable[P, R]:
     """Wrap a verb so that whatever goes wrong ends in a message and an exit code, no traceback.
 
-    With ``lmgait --debug`` (or ``LMGAIT_DEBUG=1``) the traceback is shown.
+    With ``lmgait --debug`` (or ``LMGAIT_DEBUG=1``) the traceback stands above the message.
     """
 
     @functools.wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except (typer.Exit, typer.Abort, click.ClickException):
+        except (typer.Exit, typer.Abort, _UsageFault):
             raise
-        except Interrupted as error:
-            _leave(error, error.exit_code)
-        except (KeyboardInterrupt, Exception) as error:
-            if isinstance(error, KeyboardInterrupt) or stopped_by() is not None:
-                # Whatever a signal has torn apart on its way is no fault.
-                _leave(_interrupted(), EXIT_INTERRUPTED)
-            _leave(error, error.exit_code if isinstance(error, LmgaitError) else EXIT_INTERNAL)
-        raise AssertionError("unreachable")
+        except (Exception, KeyboardInterrupt) as error:
+            raise typer.Exit(_told(error)) from None
 
     return guarded
 
 
-def _interrupted() -> Interrupted:
-    name = stopped_by()
+class ExplainedGroup(TyperGroup):
+    """The whole command: a mistake in its arguments looks like any other error."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,  # noqa: ANN401 - Typer's own signature
+    ) -> Any:  # noqa: ANN401
+        """Run the command and leave the process (only return, if not ``standalone_mode``)."""
+        given = (args, prog_name, complete_var, False, windows_expand_args)
+        if not standalone_mode:
+            return super().main(*given, **extra)
+        try:
+            code = super().main(*given, **extra)
+        except _UsageFault as fault:
+            code = _usage_told(fault)
+        except (Exception, KeyboardInterrupt) as error:
+            code = _told(error)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _told(error: BaseException) -> int:
+    if os.environ.get(DEBUG_VARIABLE, "0") not in ("", "0"):
+        traceback.print_exception(error)
+    known = _known(error)
+    if known is not None:
+        complain(known.what, known.where, known.next_step)
+        return known.exit_code
+    complain(
+        f"Internal error: {type(error).__name__}: {str(error)[:500]}",
+        None,
+        "This is a defect of lmgait. Run it again as `lmgait --debug …` and report the output.",
+    )
+    return EXIT_INTERNAL
+
+
+def _known(error: BaseException) -> LmgaitError | None:
+    """The error in words; whatever a signal has torn apart on its way is no fault."""
+    signalled = stopped_by()
+    if isinstance(error, Interrupted) or (
+        signalled is None and not isinstance(error, KeyboardInterrupt)
+    ):
+        return translated(error)
     return Interrupted(
-        "Interrupted" if name in (None, "SIGINT") else f"Stopped by {name}",
+        "Interrupted" if signalled in (None, "SIGINT") else f"Stopped by {signalled}",
         next_step="Run the same command again: it goes on from here.",
     )
 
 
-def _leave(error: BaseException, code: int) -> None:
-    if os.environ.get(DEBUG_VARIABLE):
-        raise error
-    if isinstance(error, OSError):
-        name = error.filename if isinstance(error.filename, str) else None
-        error = (
-            output_error(error, Path(name))
-            if name
-            else OutputError(f"Cannot write: {error.strerror or error}")
-        )
-        code = error.exit_code
-    if isinstance(error, LmgaitError):
-        complain(error.what, error.where, error.next_step)
-    else:
-        complain(
-            f"Internal error: {type(error).__name__}: {error}",
-            None,
-            "This is a defect of lmgait. Run it again as `lmgait --debug …` and report the output.",
-        )
-    raise typer.Exit(code) from None
+def _usage_told(fault: Any) -> int:  # noqa: ANN401 - a class that Typer does not name
+    message = fault.format_message().strip()
+    # Without any argument the help is printed already, and is all there is to say.
+    if type(fault).__name__ != "NoArgsIsHelpError":
+        command = "lmgait" if fault.ctx is None else fault.ctx.command_path
+        complain(message.removesuffix("."), None, f"See `{command} --help`.")
+    return EXIT_USAGE

@@ -19,7 +19,7 @@ from lmgait_cli.demo import demo
 from lmgait_cli.embed import embed
 from lmgait_cli.enroll import enroll
 from lmgait_cli.evaluate import evaluate
-from lmgait_cli.exits import DEBUG_VARIABLE, explained
+from lmgait_cli.exits import DEBUG_VARIABLE, ExplainedGroup, explained
 from lmgait_cli.export import export
 from lmgait_cli.film import film
 from lmgait_cli.forget import forget
@@ -37,6 +37,7 @@ from lmgait_cli.visualize import visualize
 
 app = typer.Typer(
     name="lmgait",
+    cls=ExplainedGroup,
     help="Recognise people by how they walk, from RGB video (LMGait).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -97,7 +98,7 @@ def run() -> None:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     prepare_process()
     try:
-        app()
+        app(prog_name="lmgait")
     except SystemExit as end:
         leave(end.code if isinstance(end.code, int) else int(end.code is not None))
     except OSError as error:

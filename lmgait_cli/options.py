@@ -26,7 +26,7 @@ DryRunOption = Annotated[
         "--dry-run", help="Only say what it would take in time and disk, from a few real steps."
     ),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of everything random.", min=0)]
 PresetOption = Annotated[
     str,
     typer.Option(

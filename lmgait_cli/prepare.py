@@ -33,7 +33,8 @@ def prepare(
         ),
     ] = "lossless",
     workers: Annotated[
-        int | None, typer.Option("--workers", help="Processes; else one a core.", min=1)
+        int | None,
+        typer.Option("--workers", help="Processes; else one a core. 0: read in this one.", min=0),
     ] = None,
     part: Annotated[
         str | None,
@@ -81,7 +82,11 @@ def _part(text: str | None) -> tuple[int, int] | None:
     if not (slash and number.strip().isdecimal() and count.strip().isdecimal()):
         from core.errors import UsageError
 
-        raise UsageError(f"{text!r} is not like 3/16", where="--part")
+        raise UsageError(
+            f"{text!r} is not like 3/16",
+            where="--part",
+            next_step="Write it as 3/16: the third of 16 parts.",
+        )
     return int(number), int(count)
 
 

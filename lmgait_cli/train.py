@@ -54,7 +54,9 @@ def train(
     from core.workspace import Workspace
 
     if resume and fresh:
-        raise UsageError("--resume and --fresh exclude each other")
+        raise UsageError(
+            "--resume and --fresh exclude each other", next_step="Leave one of them out."
+        )
     resolved = resolve_config(preset, ablation=ablation, file=config, overrides=settings or ())
     if dry_run:
         from core.workflows.estimate_training import estimate_training

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -15,7 +14,12 @@ from pydantic import BaseModel, ValidationError
 from core.config.schema import Config
 from core.config.shipped import Tree, load_ablation, load_shipped
 from core.errors import ConfigError
+from core.nearest import did_you_mean, few_lines
 from core.yamlfile import YamlFault, plain_yaml, read_plain_yaml
+
+MAX_SHOWN = 100
+MAX_PARTS = 10
+_KEYS = "See `lmgait config show` for all keys and their values."
 
 
 def resolve_config(
@@ -52,24 +56,28 @@ def check_config(tree: Mapping[str, Any], *, where: str | None = None) -> Config
         raise ConfigError(
             explain(error, Config),
             where=where,
-            next_step="See `lmgait config show` for all keys and their values.",
+            next_step=_KEYS,
         ) from None
 
 
 def read_yaml(path: Path) -> Tree:
-    """Read a mapping from a YAML file; objects, other roots and large files are refused."""
+    """Read a mapping from a YAML file (raises ``ConfigError``; see :mod:`core.plain_yaml`)."""
     try:
         value = read_plain_yaml(path)
     except FileNotFoundError:
-        raise ConfigError("No such file", where=path) from None
+        raise ConfigError("No such file", where=path, next_step="Check the path.") from None
     except OSError as error:
-        raise ConfigError(f"Cannot be read: {error.strerror}", where=path) from None
+        raise ConfigError(
+            f"Cannot be read: {error.strerror}", where=path, next_step="Check the path."
+        ) from None
     except YamlFault as fault:
-        raise ConfigError(f"Not readable as YAML: {fault}", where=path) from None
+        raise ConfigError(f"Not readable as YAML: {fault}", where=path, next_step=_KEYS) from None
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ConfigError("Expected keys and values at the top of the file", where=path)
+        raise ConfigError(
+            "Expected keys and values at the top of the file", where=path, next_step=_KEYS
+        )
     return value
 
 
@@ -77,14 +85,18 @@ def parse_override(text: str) -> Tree:
     """Turn ``train.iterations=40`` into a tree; the value is read as YAML."""
     key, equals, value = text.partition("=")
     parts = key.strip().split(".")
-    if not equals or not all(parts):
+    shown = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+    if not equals or not all(parts) or len(parts) > MAX_PARTS:
         raise ConfigError(
-            f"Cannot read the override `{text}`", next_step="Write it as --set key.path=value."
+            f"Cannot read the override `{shown}`", next_step="Write it as --set key.path=value."
         )
     try:
         leaf: Any = plain_yaml(value)
-    except YamlFault as fault:
-        raise ConfigError(f"Cannot read the value of `{text}`: {fault}") from None
+    except YamlFault as error:
+        raise ConfigError(
+            f"Cannot read the value of `{shown}`: {error}",
+            next_step="Values are YAML: quote what has signs in it, as 'key=\"a: b\"'.",
+        ) from None
     for part in reversed(parts):
         leaf = {part: leaf}
     return dict(leaf)
@@ -103,16 +115,15 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
 def explain(error: ValidationError, root: type[BaseModel]) -> str:
     """One short line for each fault: the key, what is wrong, the nearest known key."""
     lines = []
-    for fault in error.errors():
+    # Not the input: it may be large, and may hold itself.
+    for fault in error.errors(include_input=False, include_url=False):
         key = ".".join(str(part) for part in fault["loc"])
         message = str(fault["msg"]).removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(
-                str(fault["loc"][-1]), _keys_at(root, fault["loc"][:-1]), n=1, cutoff=0.5
-            )
-            message = "unknown key" + (f"; did you mean `{near[0]}`?" if near else "")
+            known = _keys_at(root, fault["loc"][:-1])
+            message = "unknown key" + did_you_mean(str(fault["loc"][-1]), known)
         lines.append(f"{key}: {message}" if key else message)
-    return "\n".join(lines)
+    return "\n".join(few_lines(lines))
 
 
 def dump_config(config: Config) -> str:

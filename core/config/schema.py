@@ -10,7 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Positive = Annotated[int, Field(gt=0)]
+# Limits are far beyond use; without them a slip of a few zeros asks for terabytes.
+Positive = Annotated[int, Field(gt=0, le=10**9)]
+Width = Annotated[int, Field(gt=0, le=65_536)]
+Pixels = Annotated[int, Field(gt=0, le=8_192)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 
@@ -31,9 +35,9 @@ class ImageEncoderConfig(Node):
     family: Literal["dinov2", "clip"] = "dinov2"
     architecture: str = "small"
     weights: str = "facebook/dinov2-small"
-    seed: int = 0
-    height: Positive = 448
-    width: Positive = 224
+    seed: Seed = 0
+    height: Pixels = 448
+    width: Pixels = 224
     layers: tuple[Positive, ...] = (3, 6, 9, 12)
     chunk: Positive = 16
     """Frames that pass the encoder together; bounds memory and changes no result."""
@@ -46,21 +50,21 @@ class TextEncoderConfig(Node):
 
     architecture: str = "vit-b-32"
     weights: str = "openai/clip-vit-base-patch32"
-    seed: int = 0
+    seed: Seed = 0
     positions: Literal["learned", "sinusoidal"] = "learned"
     prompt: str = "designed"
     """``designed``, ``wrong``, ``random``, or a text file with one sentence a line."""
     mam: Literal["after", "inside", "off"] = "after"
-    rank: Positive = 64
+    rank: Width = 64
 
 
 class RepresentationConfig(Node):
     """Decoder branch and ResNet branch."""
 
-    decoder_width: Positive = 64
+    decoder_width: Width = 64
     supervise: bool = True
-    hidden: Positive = 32
-    channels: Annotated[int, Field(ge=2)] = 16
+    hidden: Width = 32
+    channels: Annotated[int, Field(ge=2, le=65_536)] = 16
     activation: Literal["softmax", "sigmoid"] = "softmax"
     upsample: Literal[1, 2, 4] = 2
 
@@ -85,14 +89,14 @@ class TemporalConfig(Node):
 class GaitConfig(Node):
     """GaitBase head (Fan et al., OpenGait)."""
 
-    channels: Annotated[tuple[Positive, ...], Field(min_length=4, max_length=4)] = (
+    channels: Annotated[tuple[Width, ...], Field(min_length=4, max_length=4)] = (
         64,
         128,
         256,
         512,
     )
-    strips: Positive = 16
-    embedding: Positive = 256
+    strips: Width = 16
+    embedding: Width = 256
 
 
 class ModelConfig(Node):
@@ -125,10 +129,10 @@ class DataConfig(Node):
 
     frames: Positive | None = None
     """Frames of a training clip; null takes the dataset's own (30 for CCPG, 24 else)."""
-    identities: Annotated[int, Field(ge=2)] = 6
-    sequences: Annotated[int, Field(ge=2)] = 8
+    identities: Annotated[int, Field(ge=2, le=100_000)] = 6
+    sequences: Annotated[int, Field(ge=2, le=100_000)] = 8
     flip: Probability = 0.5
-    workers: Annotated[int, Field(ge=0)] = 2
+    workers: Annotated[int, Field(ge=0, le=1024)] = 2
     features: Literal["off", "float32", "float16"] = "off"
     """Train on stored features of the frozen image encoder; made first where they are missing."""
 
@@ -143,7 +147,7 @@ class OptimizerConfig(Node):
     weight_decay: NonNegative = 5e-4
     milestones: tuple[Positive, ...] = ()
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
-    ramp: Annotated[int, Field(ge=0)] = 0
+    ramp: Annotated[int, Field(ge=0, le=10**9)] = 0
     """Iterations over which the rate rises linearly from a tenth; 0 in the paper."""
     clip_norm: NonNegative = 0.0
     """Largest gradient norm; 0 leaves gradients alone."""
@@ -194,7 +198,7 @@ class EvaluateConfig(Node):
 class Config(Node):
     """Everything that decides a result."""
 
-    seed: int = 0
+    seed: Seed = 0
     model: ModelConfig = ModelConfig()
     losses: LossConfig = LossConfig()
     data: DataConfig = DataConfig()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from importlib import resources
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from core.errors import UsageError
+from core.nearest import known_names
 from core.yamlfile import plain_yaml
 
 Tree = dict[str, Any]
@@ -80,11 +80,7 @@ def load_shipped(kind: str, name: str) -> Tree:
     """
     names = _names(kind)
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"Did you mean `{near[0]}`? " if near else ""
-        raise UsageError(
-            f"There is no {kind[:-1]} `{name}`", next_step=f"{hint}Known: {', '.join(names)}."
-        )
+        raise UsageError(f"There is no {kind[:-1]} `{name}`", next_step=known_names(name, names))
     text = resources.files("core.config").joinpath(kind, f"{name}.yaml").read_text("utf-8")
     return dict(plain_yaml(text) or {})
 

@@ -6,9 +6,10 @@ A line starts with the key it is about, relative to the section that was given, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from core.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from core.manifests.schema import Condition, Protocol, Structure, TypeRule
@@ -31,12 +32,6 @@ def safe_name(value: str) -> str:
     if not value.isprintable():
         raise ValueError(f"{value!r} has characters that cannot be printed")
     return value
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return `` (did you mean 'x'?)``, or nothing where no known word is near."""
-    close = get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def subject_faults(train: Sequence[str], test: Sequence[str]) -> list[str]:
@@ -70,7 +65,7 @@ def dataset_faults(structure: Structure, protocols: Mapping[str, Protocol]) -> l
         for condition, rules in protocol.conditions.items():
             faults += _rule_faults(f"{place}.conditions.{condition}", rules, structure)
         faults += [
-            f"{place}.mean_over: no condition {wanted!r}{nearest(wanted, protocol.conditions)}"
+            f"{place}.mean_over: no condition {wanted!r}{did_you_mean(wanted, protocol.conditions)}"
             for wanted in protocol.mean_over
             if wanted not in protocol.conditions
         ]
@@ -91,7 +86,7 @@ def _rule_faults(place: str, rules: Condition, structure: Structure) -> list[str
         if not structure.open_types:
             faults += [
                 f"{place}.{side}: no type {name!r} in structure.types"
-                f"{nearest(name, structure.types)}"
+                f"{did_you_mean(name, structure.types)}"
                 for name in rule.names
                 if name not in structure.types
             ]

@@ -9,7 +9,7 @@ from typing import Annotated, TypeGuard, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from core.manifests.checks import nearest
+from core.nearest import did_you_mean
 
 _WORDS = {
     "missing": "is missing",
@@ -25,7 +25,7 @@ _WORDS = {
 def fault_lines(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """Return every fault as ``key: problem``, in the order of the file's keys."""
     lines: list[str] = []
-    for detail in error.errors():
+    for detail in error.errors(include_input=False, include_url=False):
         lines += _lines(detail, model)
     return lines
 
@@ -41,7 +41,7 @@ def _lines(detail: ErrorDetails, model: type[BaseModel]) -> list[str]:
         return [f"{place}: {found[0]}"]
     if kind == "extra_forbidden":
         known = _fields(model, detail["loc"][:-1])
-        return [f"{place}: unknown key{nearest(str(detail['loc'][-1]), known)}"]
+        return [f"{place}: unknown key{did_you_mean(str(detail['loc'][-1]), known)}"]
     return [f"{place}: {_WORDS.get(kind) or _sentence(detail['msg'])}"]
 
 

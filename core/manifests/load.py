@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from core.errors import ManifestError, UsageError
-from core.manifests.checks import dataset_faults, nearest
+from core.manifests.checks import dataset_faults
 from core.manifests.faults import fault_lines
 from core.manifests.schema import FORMAT_VERSION, DatasetManifest, Protocol, Structure
 from core.manifests.yamlfile import read_yaml
+from core.nearest import few_lines, known_names
 
 PACKAGE = "data_manifests"
 NOT_A_DATASET = "published"
@@ -43,8 +44,8 @@ def load_manifest(name_or_path: str | Path) -> DatasetManifest:
     names = manifest_names()
     if given not in names:
         raise UsageError(
-            f"No dataset {given!r}{nearest(given.lower(), names)}",
-            next_step=f"Known are {', '.join(names)}; or give the path of your own manifest.yaml.",
+            f"There is no dataset `{given}`",
+            next_step=f"{known_names(given, names)} Or give the path of your own manifest.yaml.",
         )
     with as_file(files(PACKAGE) / f"{given}.yaml") as path:
         return parse_manifest(read_yaml(path), path)
@@ -64,7 +65,7 @@ def parse_manifest(content: dict[str, Any], where: str | Path | None = None) -> 
         lines += [line for line in _cross_faults(content) if line not in lines]
         count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
         raise ManifestError(
-            "\n".join([f"The manifest has {count}:", *lines]),
+            "\n".join([f"The manifest has {count}:", *few_lines(lines)]),
             where=where,
             next_step="Correct each key; data_manifests/ has complete examples.",
         ) from error

@@ -85,4 +85,8 @@ def _read() -> _File:
         try:
             return _File.model_validate(content)
         except ValidationError as error:
-            raise ManifestError("\n".join(fault_lines(error, _File)), where=path) from error
+            raise ManifestError(
+                "\n".join(fault_lines(error, _File)),
+                where=path,
+                next_step="Install lmgait again: this file came with it.",
+            ) from error

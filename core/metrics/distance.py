@@ -133,7 +133,8 @@ def distances(
     if first.shape[1:] != second.shape[1:]:
         raise DataError(
             f"Probes are {list(first.shape[1:])} each, the gallery's embeddings "
-            f"{list(second.shape[1:])}"
+            f"{list(second.shape[1:])}",
+            next_step="Compare embeddings of one model.",
         )
     both = StripDistances(torch.cat([first, second]), metric)
     rows = torch.arange(len(first))
@@ -144,9 +145,15 @@ def _strips(embeddings: Tensor, device: torch.device | str | None) -> Tensor:
     if embeddings.ndim == 2:
         embeddings = embeddings[:, :, None]
     if embeddings.ndim != 3 or 0 in embeddings.shape[1:]:
-        raise DataError(f"Embeddings have to be [n, C, P] or [n, D], not {list(embeddings.shape)}")
+        raise DataError(
+            f"Embeddings have to be [n, C, P] or [n, D], not {list(embeddings.shape)}",
+            next_step="Give one array of n embeddings.",
+        )
     if not bool(torch.isfinite(embeddings).all()):
-        raise DataError("Embeddings have to be finite; some are NaN or infinite")
+        raise DataError(
+            "Embeddings have to be finite; some are NaN or infinite",
+            next_step="Leave those sequences out, or embed them again.",
+        )
     return embeddings.detach().to(device or embeddings.device).permute(2, 0, 1).contiguous()
 
 

@@ -97,6 +97,7 @@ def build_lmgait(
         raise ConfigError(
             f"{gait.strips} strips do not divide the {rows} rows of the gait features",
             where="model.gait.strips",
+            next_step="Set model.gait.strips to a divisor.",
         )
     with seeded(seed):
         decoder = build_decoder(config, image)

@@ -82,9 +82,16 @@ def _sized(content: Any, path: str) -> list[NDArray[np.uint8]]:
     return frames
 
 
+def _check_total(frames: list[Any], path: str) -> None:
+    """Refuse a list whose frames, the same one many times perhaps, are too much together."""
+    if sum(frame.nbytes for frame in frames if isinstance(frame, np.ndarray)) > MAX_BYTES:
+        raise FrameFault(Reason.TOO_LARGE, path)
+
+
 def _bytes_of(content: Any, path: str) -> Any:
     """Values 0 to 255: truth values and fractions of one are scaled up."""
     if isinstance(content, list):
+        _check_total(content, path)
         return [
             _bytes_of(frame, path) if isinstance(frame, np.ndarray) else frame for frame in content
         ]
@@ -118,8 +125,11 @@ def true_ratios(content: Any, order: str | None, path: str) -> tuple[NDArray[np.
         FrameFault: another shape, or values that are no ratios.
     """
     try:
-        values = np.asarray(content, np.float64)
-    except (ValueError, TypeError) as error:
+        values = np.asarray(content)
+        if values.dtype.kind not in "biuf" or values.nbytes > MAX_BYTES:
+            raise FrameFault(Reason.BAD_RATIO, path)
+        values = values.astype(np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
         raise FrameFault(Reason.BAD_RATIO, path) from error
     wanted = 2 if order == "height,width" else 1
     if values.ndim != wanted or (wanted == 2 and values.shape[1] != 2) or not values.size:

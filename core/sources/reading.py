@@ -2,7 +2,7 @@
 
 What is done about each fault:
 
-- a frame whose RGB cannot be read is left out;
+- a frame whose RGB cannot be read, or is black or white all over, is left out;
 - where frames are crops already, a frame without a usable silhouette is kept and marked as not
   valid, for a model needs no silhouette to look at it; in whole scenes the silhouette's box is the
   crop, so the frame is left out;
@@ -32,6 +32,7 @@ from core.video.geometry import (
     as_mask,
     fit_rgb,
     fit_silhouette,
+    is_blank,
     person_box,
     whole,
 )
@@ -174,6 +175,11 @@ def _fit(
             return False
         usable, box = None, whole(rgb.shape)
     fit_rgb(rgb, box, batch.rgb[place], ratio)
+    if is_blank(batch.rgb[place]):
+        # Nothing is seen on it; and a hole in a store reads as such a frame.
+        report.add(Reason.BLANK, Effect.FRAMES_LEFT_OUT, 1)
+        batch.rgb[place] = 0
+        return False
     if usable is not None:
         mask_box = box if scene else whole(usable.shape)
         fit_silhouette(usable, mask_box, batch.silhouettes[place], ratio)

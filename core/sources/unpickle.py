@@ -13,6 +13,7 @@ import io
 import pickle
 import pickletools
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,18 @@ class _RefusedError(Exception):
     pass
 
 
+class _Budget:
+    """What one file may still unpack to; a value that is fetched again and again counts again."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+
+    def spend(self, amount: int) -> None:
+        self._room -= amount
+        if self._room < 0:
+            raise _RefusedError("unpacks to too much")
+
+
 class _Type:
     """Stands for ``numpy.dtype``: numbers and truth values only."""
 
@@ -59,19 +72,21 @@ class _Type:
 class _Array:
     """Stands for an ``ndarray`` until its state is known and checked."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: _Budget) -> None:
         self.array: NDArray[Any] | None = None
+        self._budget = budget
 
     def __setstate__(self, state: Any) -> None:
         if not isinstance(state, tuple) or len(state) != 5:
             raise _RefusedError("array state")
         _, shape, kind, fortran, content = state
-        self.array = _build(content, kind, shape, "F" if fortran is True else "C")
+        order = "F" if fortran is True else "C"
+        self.array = _build(self._budget, content, kind, shape, order)
 
 
-def _build(content: Any, kind: Any, shape: Any, order: Any) -> NDArray[Any]:
+def _build(budget: _Budget, content: Any, kind: Any, shape: Any, order: Any) -> NDArray[Any]:
     if isinstance(content, str):  # written by Python 2
-        content = content.encode("latin1")
+        content = _encode(budget, content)
     if not isinstance(content, bytes | bytearray) or not isinstance(kind, _Type):
         raise _RefusedError("array content")
     if not isinstance(shape, tuple) or len(shape) > MAX_AXES or order not in ("C", "F"):
@@ -93,23 +108,24 @@ class _Nothing:
         raise _RefusedError("call of ndarray")
 
 
-def _reconstruct(*_: Any) -> _Array:
-    return _Array()
+def _reconstruct(budget: _Budget, *_: Any) -> _Array:
+    return _Array(budget)
 
 
-def _from_buffer(content: Any, kind: Any, shape: Any, order: Any) -> _Array:
-    made = _Array()
-    made.array = _build(content, kind, shape, order)
+def _from_buffer(budget: _Budget, content: Any, kind: Any, shape: Any, order: Any) -> _Array:
+    made = _Array(budget)
+    made.array = _build(budget, content, kind, shape, order)
     return made
 
 
-def _scalar(kind: Any, content: Any) -> Any:
-    return _build(content, kind, (), "C").item()
+def _scalar(budget: _Budget, kind: Any, content: Any) -> Any:
+    return _build(budget, content, kind, (), "C").item()
 
 
-def _encode(text: Any, encoding: Any = "latin1") -> bytes:
+def _encode(budget: _Budget, text: Any, encoding: Any = "latin1") -> bytes:
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise _RefusedError("encode")
+    budget.spend(len(text))
     return text.encode("latin1")
 
 
@@ -122,18 +138,25 @@ def _no_bytes(*arguments: Any) -> bytes:
 _NAMES: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): _Nothing,
     ("numpy", "dtype"): _Type,
-    ("_codecs", "encode"): _encode,
     ("builtins", "bytes"): _no_bytes,
     ("__builtin__", "bytes"): _no_bytes,
 }
+# These make something of what the file holds, and count it.
+_COUNTED: dict[tuple[str, str], Any] = {("_codecs", "encode"): _encode}
 for _home in ("numpy.core", "numpy._core"):
-    _NAMES[(f"{_home}.multiarray", "_reconstruct")] = _reconstruct
-    _NAMES[(f"{_home}.multiarray", "scalar")] = _scalar
-    _NAMES[(f"{_home}.numeric", "_frombuffer")] = _from_buffer
+    _COUNTED[(f"{_home}.multiarray", "_reconstruct")] = _reconstruct
+    _COUNTED[(f"{_home}.multiarray", "scalar")] = _scalar
+    _COUNTED[(f"{_home}.numeric", "_frombuffer")] = _from_buffer
 
 
 class _Reader(pickle.Unpickler):
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content), encoding="latin1")
+        self._budget = _Budget(MAX_BYTES)
+
     def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _COUNTED:
+            return partial(_COUNTED[(module, name)], self._budget)
         try:
             return _NAMES[(module, name)]
         except KeyError:
@@ -149,7 +172,8 @@ def _check_instructions(content: bytes) -> None:
             raise _RefusedError(f"{code.name} {argument}")
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
+def _plain(value: Any, budget: _Budget, depth: int = 0) -> Any:
+    budget.spend(1)
     if isinstance(value, _Array):
         if value.array is None:
             raise _RefusedError("array without content")
@@ -157,7 +181,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, list | tuple):
         if depth > 3:
             raise _RefusedError("nested lists")
-        return [_plain(item, depth + 1) for item in value]
+        return [_plain(item, budget, depth + 1) for item in value]
     if isinstance(value, bool | int | float):
         return value
     raise _RefusedError(type(value).__name__)
@@ -184,9 +208,11 @@ def read_pickle(path: str | Path) -> Any:
         raise FrameFault(Reason.UNREADABLE, str(path)) from error
     try:
         _check_instructions(content)
-        return _plain(_Reader(io.BytesIO(content), encoding="latin1").load())
+        return _plain(_Reader(content).load(), _Budget(MAX_INSTRUCTIONS))
     except _RefusedError as error:
         raise FrameFault(Reason.HOSTILE_PICKLE, str(path)) from error
+    except MemoryError:
+        raise
     except Exception as error:
         # A broken pickle can end in nearly any exception of the unpickler's; none is ours to fix.
         raise FrameFault(Reason.BROKEN_ARRAY, str(path)) from error

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
 from core.storage.layout import CodecName, Fidelity
+from core.video.geometry import is_blank
 
 FRAME_SHAPE = (FRAME_HEIGHT, FRAME_WIDTH, 3)
 FRAME_BYTES = FRAME_HEIGHT * FRAME_WIDTH * 3
@@ -148,6 +149,13 @@ class Lossless:
     def read(self, start: int, out: Block) -> None:
         """Read frame by frame."""
         self._rgb.read_direct(out, np.s_[start : start + len(out)])
+        if self.prediction:
+            return
+        for number, frame in enumerate(out, start):
+            # Zeros have the checksum zero, and ones have ones: a hole in the file is no damage to
+            # HDF5. Preparation writes no such frame.
+            if is_blank(frame):
+                raise DamageError(f"frame {number} is a hole in the file")
 
     def stored(self, start: int, end: int) -> list[Block]:
         """Blocks uint8 [256, 128, 3], pixels or differences."""

@@ -7,31 +7,20 @@ number: 1, as in files written here. Files of other models need not have it.
 
 from __future__ import annotations
 
-import math
-import zipfile
-import zlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TypeAlias
 
 import h5py
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from core.errors import DataError, UsageError
 from core.files import whole_file
 from core.records import EmbeddingSet
+from core.storage.foreign_hdf5 import read_hdf5
+from core.storage.members import FORMAT_NAME, NAMES, SAVE_FLOATS, SAVE_STRINGS, SOURCE, Array
+from core.storage.npz import read_npz
 
-Array: TypeAlias = NDArray[np.generic]
-NAMES = ("labels", "types", "views")
-SOURCE, FORMAT_NAME = "source", "lmgait_format"
 FORMAT = 1
-MEMBERS = ("embeddings", *NAMES, SOURCE, FORMAT_NAME)
-# What a header may declare: always a gigabyte (8,000 sequences of 4,096 numbers are 131 MB), and
-# beyond it only what a file of its size can hold, as numbers hardly compress.
-MAX_BYTES = 1 << 30
-MAX_RATIO = 8
 HDF5_ENDINGS = (".h5", ".hdf5")
 ENDINGS = (".npz", *HDF5_ENDINGS)
 
@@ -39,7 +28,8 @@ ENDINGS = (".npz", *HDF5_ENDINGS)
 def read_embeddings(path: Path) -> EmbeddingSet:
     """Read embeddings from ``.npz`` or ``.h5``; [n, D] becomes [n, D, 1].
 
-    Nothing is unpickled, and declared sizes are checked before memory is reserved.
+    Nothing is unpickled, and declared sizes are checked before memory is reserved. HDF5 is read in
+    a process of its own (see :mod:`core.storage.foreign_hdf5`).
 
     Raises:
         UsageError: another ending.
@@ -47,7 +37,7 @@ def read_embeddings(path: Path) -> EmbeddingSet:
             shape than it should, disagreeing counts, or a value that is not finite.
     """
     path = Path(path)
-    reader = {".npz": _read_npz, ".h5": _read_hdf5, ".hdf5": _read_hdf5}.get(path.suffix.lower())
+    reader = {".npz": read_npz, ".h5": read_hdf5, ".hdf5": read_hdf5}.get(path.suffix.lower())
     if reader is None:
         raise _unknown_ending(path)
     if not path.is_file():
@@ -90,89 +80,6 @@ def write_embeddings(path: Path, embeddings: EmbeddingSet) -> None:
                         file.create_dataset(name, data=value)
 
 
-def _read_npz(path: Path) -> dict[str, Array]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            known = {f"{name}.npy": name for name in MEMBERS}
-            members = [info for info in archive.infolist() if info.filename in known]
-            if len({info.filename for info in members}) < len(members):
-                raise DataError("A member is in the file twice", where=path)
-            found: dict[str, Array] = {}
-            for info in members:
-                with archive.open(info) as handle:
-                    found[known[info.filename]] = _read_array(handle, info.file_size, path, info)
-            return found
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
-        raise _damaged(path, error) from error
-    except RuntimeError as error:  # an encrypted member
-        raise _damaged(path, error) from error
-
-
-def _read_array(handle: IO[bytes], size: int, path: Path, info: zipfile.ZipInfo) -> Array:
-    name = info.filename.removesuffix(".npy")
-    try:
-        version = npy.read_magic(handle)
-        read: Callable[..., tuple[tuple[int, ...], bool, np.dtype[np.generic]]]
-        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
-        shape, _, dtype = read(handle)
-    except (ValueError, KeyError) as error:
-        raise _damaged(path, error) from error
-    if dtype.hasobject:
-        raise DataError(
-            f"{name} holds Python objects", where=path,
-            next_step=_SAVE_STRINGS if name != "embeddings" else _SAVE_FLOATS,
-        )  # fmt: skip
-    _check_size(name, shape, dtype, path)
-    if math.prod(shape) * dtype.itemsize > size - handle.tell():
-        raise _damaged(path, f"{name} is shorter than its header says")
-    with zipfile.ZipFile(path) as archive, archive.open(info) as again:
-        try:
-            return np.asarray(npy.read_array(again, allow_pickle=False))
-        except ValueError as error:
-            raise _damaged(path, error) from error
-
-
-def _read_hdf5(path: Path) -> dict[str, Array]:
-    found: dict[str, Array] = {}
-    try:
-        with h5py.File(path, "r") as file:
-            for name in MEMBERS:
-                # External links and storage could name any file of this machine.
-                if name not in file or not isinstance(file.get(name, getlink=True), h5py.HardLink):
-                    continue
-                member = file[name]
-                if not isinstance(member, h5py.Dataset) or member.external or member.is_virtual:
-                    raise DataError(f"{name} is not a plain dataset", where=path)
-                found[name] = _read_dataset(name, member, path)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise _damaged(path, error) from error
-    return found
-
-
-def _read_dataset(name: str, member: h5py.Dataset, path: Path) -> Array:
-    if member.shape is None:
-        raise DataError(f"{name} is empty", where=path)
-    _check_size(name, member.shape, member.dtype, path)
-    if h5py.check_string_dtype(member.dtype) is None:
-        if member.dtype.hasobject:
-            raise DataError(f"{name} holds objects", where=path, next_step=_SAVE_STRINGS)
-        return np.asarray(member[()])
-    try:
-        return np.array(member.asstr("utf-8")[()], dtype=np.str_)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{name} are not UTF-8", where=path) from error
-
-
-_SAVE_STRINGS = "Save the names with np.array(names, dtype=str)."
-_SAVE_FLOATS = "Save one array of shape [n, C, P] with dtype float32."
-
-
-def _check_size(name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic], path: Path) -> None:
-    limit = max(MAX_BYTES, MAX_RATIO * path.stat().st_size)
-    if math.prod(shape) * max(1, dtype.itemsize) > limit:
-        raise DataError(f"{name} declares {list(shape)}, more than is read", where=path)
-
-
 def _checked(members: dict[str, Array], path: Path) -> EmbeddingSet:
     found = members.get(FORMAT_NAME)
     if found is not None and not (found.size == 1 and found.item() == FORMAT):
@@ -205,11 +112,13 @@ def _checked(members: dict[str, Array], path: Path) -> EmbeddingSet:
 def _embeddings(values: Array, path: Path) -> NDArray[np.float32]:
     if values.dtype != np.float32:
         raise DataError(
-            f"embeddings have dtype {values.dtype}, not float32", where=path, next_step=_SAVE_FLOATS
+            f"embeddings have dtype {values.dtype}, not float32", where=path, next_step=SAVE_FLOATS
         )
     if values.ndim not in (2, 3) or 0 in values.shape:
         raise DataError(
-            f"embeddings have shape {list(values.shape)}, not [n, C, P] or [n, D]", where=path
+            f"embeddings have shape {list(values.shape)}, not [n, C, P] or [n, D]",
+            where=path,
+            next_step=SAVE_FLOATS,
         )
     floats = np.ascontiguousarray(values, dtype=np.float32)
     bad = ~np.isfinite(floats).reshape(len(floats), -1).all(1)
@@ -217,6 +126,7 @@ def _embeddings(values: Array, path: Path) -> NDArray[np.float32]:
         raise DataError(
             f"{int(bad.sum())} embeddings have NaN or infinite values, the first at index "
             f"{int(bad.argmax())}", where=path,
+            next_step="Leave those sequences out, or embed them again.",
         )  # fmt: skip
     return floats if floats.ndim == 3 else floats[:, :, None]
 
@@ -226,11 +136,11 @@ def _strings(name: str, values: Array, path: Path) -> tuple[str, ...]:
         try:
             values = np.char.decode(values.astype(np.bytes_), "utf-8")
         except UnicodeDecodeError as error:
-            raise DataError(f"{name} are not UTF-8", where=path) from error
+            raise DataError(f"{name} are not UTF-8", where=path, next_step=SAVE_STRINGS) from error
     if values.dtype.kind != "U" or values.ndim != 1:
         raise DataError(
             f"{name} have dtype {values.dtype} and shape {list(values.shape)}, not n strings",
-            where=path, next_step=_SAVE_STRINGS,
+            where=path, next_step=SAVE_STRINGS,
         )  # fmt: skip
     return tuple(values.tolist())
 
@@ -246,9 +156,7 @@ def _source(source: Array) -> str:
 
 def _unknown_ending(path: Path) -> UsageError:
     return UsageError(
-        f"Embeddings end in .npz or .h5, not {path.suffix or 'without an ending'!r}", where=path
+        f"Embeddings end in .npz or .h5, not {path.suffix or 'without an ending'!r}",
+        where=path,
+        next_step="Name the file so, and save it in that format.",
     )
-
-
-def _damaged(path: Path, reason: object) -> DataError:
-    return DataError(f"The file is damaged or of another kind: {reason}", where=path)

@@ -68,7 +68,10 @@ def view_table(result: EvaluationResult, protocol: str, condition: str, metric: 
     found = result.protocols.get(protocol)
     part = found.conditions.get(condition) if found else None
     if found is None or part is None or metric not in part.matrices:
-        raise UsageError(f"No matrix of {metric} for {condition} under protocol {protocol}")
+        raise UsageError(
+            f"No matrix of {metric} for {condition} under protocol {protocol}",
+            next_step="Name a condition and a metric that the protocol has per view.",
+        )
     rows = [
         (view, *(_number(value) for value in row))
         for view, row in zip(part.views, part.matrices[metric], strict=True)

@@ -54,7 +54,10 @@ class Background:
     def __init__(self, frames: Iterable[Image]) -> None:
         small = [_small(frame) for frame in frames]
         if not small:
-            raise DataError("No frame of the video can be decoded")
+            raise DataError(
+                "No frame of the video can be decoded",
+                next_step="Play the video elsewhere to see whether it is whole.",
+            )
         samples = np.stack(small)
         self._scene = np.empty(samples.shape[1:], np.uint8)
         self._limit = np.empty(samples.shape[1:3], np.uint8)

@@ -59,7 +59,11 @@ def read_boxes(path: Path, frames: int) -> list[Track]:
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"The file is larger than {MAX_BYTES >> 20} MiB", where=path)
+            raise DataError(
+                f"The file is larger than {MAX_BYTES >> 20} MiB",
+                where=path,
+                next_step="Write one line a frame, as `lmgait embed-video` does.",
+            )
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise DataError("No such file of boxes", where=path, next_step=_FORM) from None

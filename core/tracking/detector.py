@@ -44,7 +44,7 @@ class Detector:
                 next_step="Install it with: pip install 'lmgait[export]'",
             )
         if not path.is_file():
-            raise DataError("No such detector", where=path)
+            raise DataError("No such detector", where=path, next_step="Check the path.")
         self._path, self._session = path, _session(path)
         inputs = self._session.get_inputs()
         shape = inputs[0].shape

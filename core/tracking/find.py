@@ -41,7 +41,10 @@ class Finding:
 
     def __post_init__(self) -> None:
         if sum((self.crop, self.boxes is not None, self.detector is not None)) > 1:
-            raise UsageError("Only one of --crop, --boxes and --detector can be given")
+            raise UsageError(
+                "Only one of --crop, --boxes and --detector can be given",
+                next_step="Leave the others out.",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +69,16 @@ class Footage:
             DataError: there is none, it is broken, or larger or longer than the limits.
         """
         if not path.is_file():
-            raise DataError("There is no such video", where=path)
+            raise DataError("There is no such video", where=path, next_step="Check the path.")
         try:
             video = VideoStream(path)
         except FrameFault as fault:
             raise _unreadable(path, fault) from None
         if not 2 <= len(video) <= MAX_FRAMES:
             raise DataError(
-                f"The video has {len(video)} frames, 2 to {MAX_FRAMES:,} are read", where=path
+                f"The video has {len(video)} frames, 2 to {MAX_FRAMES:,} are read",
+                where=path,
+                next_step="Cut the part out that shows the walk.",
             )
         return cls(path, video, thin_out(video.times))
 

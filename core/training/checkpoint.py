@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -38,13 +38,33 @@ _HEADER = "lmgait"
 _NAME = re.compile(r"step-(\d{6,})$")
 WEIGHTS, STATE = "model.safetensors", "training.safetensors"
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class TensorFile:
-    """Tensors with their JSON header."""
+    """Tensors with their JSON header, and the file that they were read from."""
 
     tensors: dict[str, Tensor]
     header: dict[str, Any]
+    path: Path
+
+    def told(self, key: str, kind: type[T]) -> T:
+        """What the header tells of ``key``.
+
+        Raises:
+            CheckpointError: nothing, or something of another kind.
+        """
+        value = self.header.get(key)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise _damaged(self.path, f"its header has no {key}")
+        return value
+
+    def tensor(self, name: str) -> Tensor:
+        """A tensor by name (raises ``CheckpointError`` where there is none)."""
+        if name not in self.tensors:
+            raise _damaged(self.path, f"it has no tensor {name}")
+        return self.tensors[name]
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
@@ -62,7 +82,8 @@ def load_tensors(path: Path) -> TensorFile:
         CheckpointError: missing, damaged, foreign, or of another format.
     """
     with _opened(path) as (file, header):
-        return TensorFile({name: file.get_tensor(name) for name in file.keys()}, header)  # noqa: SIM118
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return TensorFile(tensors, header, path)
 
 
 def load_header(path: Path) -> dict[str, Any]:
@@ -80,24 +101,36 @@ def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
             _check_header(header, path)
             yield file, header
     except FileNotFoundError:
-        raise CheckpointError("No such file of weights", where=path) from None
-    except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(
-            f"The file is damaged: {error}",
+            "No such file of weights",
             where=path,
             next_step="Use an earlier checkpoint, or train again.",
         ) from None
+    except (SafetensorError, OSError, ValueError, RecursionError, RuntimeError) as error:
+        raise _damaged(path, error) from None
 
 
 def _check_header(header: object, path: Path) -> None:
     if not isinstance(header, dict):
-        raise CheckpointError("The file was not written by lmgait", where=path)
+        raise CheckpointError(
+            "The file was not written by lmgait",
+            where=path,
+            next_step="Give weights that `lmgait train` wrote.",
+        )
     if header.get("format") != FORMAT:
         raise CheckpointError(
             f"The file has format {header.get('format')}, this lmgait reads {FORMAT}",
             where=path,
             next_step="Read it with the lmgait that wrote it, named in its header.",
         )
+
+
+def _damaged(path: Path, reason: object) -> CheckpointError:
+    return CheckpointError(
+        f"The file is damaged: {str(reason)[:300]}",
+        where=path,
+        next_step="Use an earlier checkpoint, or train again.",
+    )
 
 
 def load_strictly(
@@ -122,6 +155,12 @@ def load_strictly(
         f"{n} is {tuple(tensors[n].shape)}, not {tuple(own[n].shape)}"
         for n in shared
         if tensors[n].shape != own[n].shape
+    ]
+    shapes += [
+        f"{n} is {tensors[n].dtype}, not {own[n].dtype}"
+        for n in shared
+        if tensors[n].is_floating_point() != own[n].is_floating_point()
+        or tensors[n].is_complex() != own[n].is_complex()
     ]
     faults = [
         f"{len(names)} tensors {verb}: {', '.join(names[:4])}{' …' if len(names) > 4 else ''}"
@@ -225,15 +264,21 @@ def optimizer_tensors(module: nn.Module, optimizer: Optimizer) -> dict[str, Tens
 
 
 def restore_optimizer(
-    module: nn.Module, optimizer: Optimizer, tensors: Mapping[str, Tensor]
+    module: nn.Module, optimizer: Optimizer, tensors: Mapping[str, Tensor], where: Path
 ) -> None:
-    """Put back what :func:`optimizer_tensors` took."""
+    """Put back what :func:`optimizer_tensors` took.
+
+    Raises:
+        CheckpointError: it belongs to another model.
+    """
     parameters = dict(module.named_parameters())
     for key, value in tensors.items():
         if not key.startswith("optimizer."):
             continue
-        _, state, name = key.split(".", 2)
-        parameter = parameters[name]
+        _, state, name = (*key.split(".", 2), "")[:3]
+        parameter = parameters.get(name)
+        if parameter is None or value.shape not in (parameter.shape, ()):
+            raise _damaged(where, f"{key} belongs to no parameter of this model")
         # AdamW counts its steps in a tensor on the CPU, wherever the parameter is.
         device = value.device if state == "step" else parameter.device
         optimizer.state[parameter][state] = value.to(device).clone()

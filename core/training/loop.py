@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from core.config.schema import OptimizerConfig
 from core.data.dataset import ClipBatch
 from core.data.loading import workers_explained
-from core.errors import Interrupted, TrainingError
+from core.errors import CheckpointError, Interrupted, TrainingError
 from core.progress import Progress
 from core.records import Losses
 from core.training.checkpoint import (
@@ -266,13 +266,20 @@ class Runner:
         weights = load_tensors(newest / WEIGHTS)
         load_strictly(module, weights.tensors, optional=self.job.optional, where=newest)
         training = load_tensors(newest / STATE)
-        restore_optimizer(module, self.optimizer, training.tensors)
-        torch.set_rng_state(training.tensors["random.torch"])
-        if "random.cuda" in training.tensors and torch.cuda.is_available():
-            torch.cuda.set_rng_state(training.tensors["random.cuda"])
-        if training.header.get("scaler") and self.engine.scaler:
-            self.engine.scaler.load_state_dict(training.header["scaler"])
-        return int(training.header["step"])
+        restore_optimizer(module, self.optimizer, training.tensors, training.path)
+        try:
+            torch.set_rng_state(training.tensor("random.torch"))
+            if "random.cuda" in training.tensors and torch.cuda.is_available():
+                torch.cuda.set_rng_state(training.tensors["random.cuda"])
+            if training.header.get("scaler") and self.engine.scaler:
+                self.engine.scaler.load_state_dict(training.header["scaler"])
+        except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
+            raise CheckpointError(
+                f"The state of the training is damaged: {error}",
+                where=training.path,
+                next_step="Delete this checkpoint's folder: an earlier one is taken then.",
+            ) from None
+        return training.told("step", int)
 
 
 class _Meter:

@@ -36,11 +36,11 @@ class JsonLines:
     def __init__(self, path: Path, start: int) -> None:
         kept = []
         if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
                 try:
                     if json.loads(line)["step"] <= start:
                         kept.append(line + "\n")
-                except (ValueError, KeyError):
+                except (ValueError, KeyError, TypeError, RecursionError):
                     continue  # the half line of a killed process
         write_text(path, "".join(kept), parents=False)
         self._path, self._file = path, path.open("a", encoding="utf-8")

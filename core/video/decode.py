@@ -78,7 +78,7 @@ def declared_video_size(path: str | Path) -> tuple[int, int]:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
             height, width = int(stream.height), int(stream.width)
-    except (av.FFmpegError, OSError, IndexError, ValueError) as error:
+    except (av.FFmpegError, OSError, IndexError, ValueError, AttributeError) as error:
         raise FrameFault(Reason.BROKEN_VIDEO, str(path)) from error
     if height < 1 or width < 1:
         raise FrameFault(Reason.BROKEN_VIDEO, str(path))

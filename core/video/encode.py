@@ -39,7 +39,11 @@ class VideoWriter:
         self._height, self._width = (length - length % 2 for length in size)
         codec = next((name for name in ENCODERS if name in av.codec.codecs_available), None)
         if codec is None:
-            raise OutputError("This PyAV has no encoder for .mp4", where=path)
+            raise OutputError(
+                "This PyAV has no encoder for .mp4",
+                where=path,
+                next_step="Install PyAV from its own wheels.",
+            )
         self._container = av.open(str(path), "w", format="mp4", options={"movflags": "faststart"})
         self._container.flags = int(self._container.flags) | _BITEXACT
         frequency = Fraction(rate).limit_denominator(1000)

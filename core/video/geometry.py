@@ -55,6 +55,14 @@ def whole(shape: tuple[int, ...]) -> Box:
     return Box(0, shape[0], 0, shape[1])
 
 
+def is_blank(frame: NDArray[np.uint8]) -> bool:
+    """Whether a frame uint8 [H, W, 3] is black or white all over."""
+    first = frame[0, 0, 0]
+    if first not in (0, 255) or (frame[::32, ::16] != first).any():
+        return False
+    return bool((frame == first).all())
+
+
 def person_box(mask: NDArray[np.uint8]) -> Box:
     """Find the person in a whole scene.
 

@@ -6,12 +6,12 @@ a side, 180 the walker goes away from it; SUSTech1K goes on to 315.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.errors import UsageError
+from core.nearest import known_names
 
 DATASETS = ("ccpg", "sustech1k", "casiab")
 
@@ -126,15 +126,7 @@ def choose(
         return tuple(known)
     for name in wanted:
         if name not in known:
-            near = difflib.get_close_matches(
-                name.lower(), [k.lower() for k in known], n=1, cutoff=0.4
-            )
-            meant = [k for k in known if near and k.lower() == near[0]]
-            raise UsageError(
-                f"There is no {what} '{name}'",
-                next_step=(f"Did you mean '{meant[0]}'? " if meant else "")
-                + f"Known: {', '.join(known)}.",
-            )
+            raise UsageError(f"There is no {what} `{name}`", next_step=known_names(name, known))
     if not wanted:
         raise UsageError(f"No {what} is named", next_step=f"Known: {', '.join(known)}.")
     return tuple(dict.fromkeys(wanted))

@@ -167,7 +167,7 @@ def estimate_preparation(rehearsal: PrepareResult, workers: int | None) -> Estim
 
         pace = measure(steps())
     size = sum(shard.bytes for shard in found) / max(1, sum(shard.frames for shard in found))
-    processes = workers_for(workers, len(left)) if left else 1
+    processes = max(1, workers_for(workers, len(left)))
     stage = Stage(
         "Preparing", frames, "frames", frames * pace.seconds / processes, round(frames * size),
         f"{pace.steps} sequences, made by one process; {processes} share the work",

@@ -19,6 +19,7 @@ from core.storage.embeddings import check_ending, read_embeddings, write_embeddi
 from core.storage.store import Store
 from core.training.engine import decide, held, make_engine
 from core.workflows.embed import embed_sequences
+from core.workflows.left_out import Reason, beside, unused_in_tests, write_left_out
 from core.workflows.models import load_model
 from core.workflows.runs import Run, find_run, list_runs
 from core.workflows.score import score
@@ -106,6 +107,8 @@ def embed_to_file(
 ) -> EmbeddingSet:
     """Embed a dataset's sequences with a run's model and write them to ``path`` (.npz or .h5).
 
+    What is not embedded is listed in ``<path>.left-out.json``.
+
     Args:
         workspace: Where stores and runs live.
         path: The file.
@@ -136,15 +139,18 @@ def embed_and_write(
 ) -> EmbeddingSet:
     """Embed as :func:`embed_run` does, and write ``path`` from the main process.
 
-    ``path`` is held from before the work to the end of it.
+    ``path`` is held from before the work to the end of it. What is not embedded is listed in
+    ``<path>.left-out.json``.
 
     Raises:
         OutputError: it cannot be written, or another process is writing it.
     """
     engine = make_engine()
+    unused: Reason = (lambda key: None) if everyone else unused_in_tests(manifest)
     with held(engine, lambda: writing(path, what="file of embeddings")):
         found = embed_run(run, store, manifest, progress, everyone=everyone, engine=engine)
         decide(engine, lambda: write_embeddings(path, found))
+        decide(engine, lambda: write_left_out(beside(path), store, unused))
     return found
 
 
@@ -204,18 +210,11 @@ def source_line(run: Run, step: int, store: Store) -> str:
 
 def used_sequences(store: Store, manifest: DatasetManifest, *, everyone: bool = False) -> list[int]:
     """Numbers of the sequences that a protocol uses as probe or gallery, test subjects only."""
-    test = set(manifest.subjects.test)
-    rules = [
-        rule
-        for protocol in manifest.protocols.values()
-        for condition in protocol.conditions.values()
-        for rule in (condition.probe, condition.gallery)
-    ]
+    unused = unused_in_tests(manifest)
     return [
         number
         for number, info in enumerate(store.sequences)
-        if everyone
-        or (info.key.subject in test and any(rule.takes(info.key.type) for rule in rules))
+        if everyone or unused(info.key) is None
     ]
 
 

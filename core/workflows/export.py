@@ -36,6 +36,7 @@ METADATA = "lmgait.json"
 FORMAT = "1"
 OPSET = 23  # has attention as one operator, which ONNX Runtime computes faster than its parts
 TOLERANCE = 1e-4
+_REPORT = "This is a defect of lmgait: report it, with the versions of torch and onnx."
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,11 @@ def _export(
 def check_target(path: Path, format: Format) -> None:
     """Refuse what cannot work before any work is done (``UsageError``)."""
     if path.suffix != ENDINGS[format]:
-        raise UsageError(f"A file of the format {format} ends in {ENDINGS[format]}", where=path)
+        raise UsageError(
+            f"A file of the format {format} ends in {ENDINGS[format]}",
+            where=path,
+            next_step="Change the ending, or --format.",
+        )
     if format == "onnx" and not (_installed("onnx") and _installed("onnxscript")):
         raise UsageError(
             "Exporting to ONNX needs the packages onnx and onnxscript",
@@ -164,7 +169,7 @@ def write_onnx(program: ExportedProgram, path: Path, metadata: Mapping[str, str]
         verbose=False,
     )
     if made is None:
-        raise LmgaitError("PyTorch gave no ONNX model")
+        raise LmgaitError("PyTorch gave no ONNX model", next_step=_REPORT)
     made.model.metadata_props.update(metadata)
     made.save(str(path), external_data=False)
 
@@ -197,7 +202,9 @@ def compare(
         wanted = graph.reference(torch.from_numpy(frames[0])).numpy()
     difference = float(np.abs(found[0] - wanted).max())
     if not difference <= TOLERANCE:
-        raise LmgaitError(f"The exported model differs from PyTorch by {difference:.2g}")
+        raise LmgaitError(
+            f"The exported model differs from PyTorch by {difference:.2g}", next_step=_REPORT
+        )
     return difference
 
 

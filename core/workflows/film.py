@@ -58,7 +58,9 @@ def film(
         OutputError: the file cannot be written.
     """
     if path.suffix.lower() != ".mp4":
-        raise UsageError("The video's file has to end in .mp4", where=path)
+        raise UsageError(
+            "The video's file has to end in .mp4", where=path, next_step="Change the ending."
+        )
     if not 1 <= len(subjects) <= MOST_PEOPLE:
         raise UsageError(f"{len(subjects)} people in one film", where="--subjects",
                          next_step=f"Name 1 to {MOST_PEOPLE}.")  # fmt: skip

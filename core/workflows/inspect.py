@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.errors import LmgaitError
+from core.errors import StoreError
 from core.manifests.load import load_manifest
 from core.manifests.schema import DatasetManifest
 from core.pictures.colours import Picture, grey
@@ -170,7 +170,11 @@ def _write_sheet(store: Store, path: Path) -> None:
     """Rows of sequences, as different in subject and type as there are: frames and silhouettes."""
     rows = [_sheet_row(store, index) for index in _sheet_sequences(store)]
     if not rows:
-        raise LmgaitError("The store is empty", where=store.path)
+        raise StoreError(
+            "The store is empty",
+            where=store.path,
+            next_step="Prepare the dataset again with --replace.",
+        )
     write_png(path, framed(stack(rows, gap=GAP)))
 
 

@@ -106,7 +106,11 @@ def _check_parts(name: str, plans: dict[Path, Plan]) -> Plan:
                 "A subject is being forgotten here", where=folder, next_step=FORGET_AGAIN
             )
         if plan.dataset != name or plan.part is None or plan.part[0] in numbers:
-            raise StoreError(f"This is no part of {name}, or one given twice", where=folder)
+            raise StoreError(
+                f"This is no part of {name}, or one given twice",
+                where=folder,
+                next_step="Name each part of it once.",
+            )
         same = plan.part[1] == count and plan.model_copy(update={"part": None}).same_work(whole)
         if not same:
             raise StoreError(

@@ -56,7 +56,10 @@ def load_model(run: Run, *, device: torch.device, use_cache: bool = True) -> Loa
         WeightsError: frozen weights missing, or not the ones it was trained with.
     """
     checkpoint, weights = newest_weights(run)
-    config = _config_of(weights.header, checkpoint)
+    config = config_of(weights)
+    for key in ("text_fingerprint", "image_fingerprint"):
+        weights.told(key, str)
+    weights.told("step", int)
     path = run.folder / TEXT_CACHE
     cache = load_cache(path, weights.header) if use_cache and path.is_file() else None
     model = build_lmgait(config.model, classes=None, seed=config.seed, with_text=cache is None)
@@ -66,19 +69,20 @@ def load_model(run: Run, *, device: torch.device, use_cache: bool = True) -> Loa
     load_strictly(model, weights.tensors, optional=optional, where=checkpoint)
     _check_frozen(model, weights.header, checkpoint)
     if cache is not None:
-        model.use_cached_text(cache.tensors["text"])
+        model.use_cached_text(_fitting_text(cache, model))
     model.eval().requires_grad_(False)
     return LoadedModel(model.to(device), config, weights.header, device, cache is not None)
 
 
-def _config_of(header: dict[str, Any], checkpoint: Path) -> Config:
+def config_of(weights: TensorFile) -> Config:
+    """The configuration in a checkpoint's header (raises ``CheckpointError``)."""
     try:
-        return check_config(header["config"], where=str(checkpoint))
+        return check_config(weights.told("config", dict))
     except ConfigError as error:
         raise CheckpointError(
-            f"The checkpoint's configuration is of lmgait {header.get('version')}, this is "
+            f"The checkpoint's configuration is of lmgait {weights.header.get('version')}, this is "
             f"{__version__}:\n{error.what}",
-            where=checkpoint,
+            where=weights.path,
             next_step="Use that lmgait for it, or train again.",
         ) from None
 
@@ -119,8 +123,10 @@ def load_cache(path: Path, header: dict[str, Any]) -> TensorFile:
     """
     cache = load_tensors(path)
     if cache.header.get("kind") != "text cache" or "text" not in cache.tensors:
-        raise CheckpointError("This is no text cache", where=path)
-    if cache.header["text_fingerprint"] != header["text_fingerprint"]:
+        raise CheckpointError(
+            "This is no text cache", where=path, next_step="Compute it anew: lmgait cache-text"
+        )
+    if cache.told("text_fingerprint", str) != header["text_fingerprint"]:
         raise CheckpointError(
             f"The text cache is of another state of the text branch (iteration "
             f"{cache.header.get('step')}, the checkpoint is of {header['step']})",
@@ -128,6 +134,20 @@ def load_cache(path: Path, header: dict[str, Any]) -> TensorFile:
             next_step="Compute it anew: lmgait cache-text",
         )
     return cache
+
+
+def _fitting_text(cache: TensorFile, model: LMGait) -> torch.Tensor:
+    text = cache.tensor("text")
+    channels = model.image.channels
+    shaped = text.ndim == 2 and len(text) > 0 and text.shape[1] == channels
+    if not shaped or not text.is_floating_point() or not text.isfinite().all():
+        raise CheckpointError(
+            f"The text cache is no finite float [tokens, {channels}] but {text.dtype} "
+            f"{list(text.shape)}",
+            where=cache.path,
+            next_step="Compute it anew: lmgait cache-text",
+        )
+    return text
 
 
 def _check_frozen(model: LMGait, header: dict[str, Any], checkpoint: Path) -> None:

@@ -88,7 +88,8 @@ def prepare(
         source: Folder that holds it as it was delivered.
         workspace: Where the store goes.
         codec: ``lossless``, ``compact`` (exact too) or ``jpeg``.
-        workers: Worker processes; one for each usable core by default.
+        workers: Worker processes; one for each usable core by default. 0 reads in this process,
+            which a file that crashes a library then ends.
         part: ``(i, n)``: only the i-th of n parts, to be joined by :func:`core.workflows.merge`.
         form: Name of the form, where the source could be read in several.
         replace: Delete a store that was made from something else.
@@ -114,7 +115,11 @@ def prepare(
         sequences, beside = scan(source, found)
         task.advance(len(sequences))
     if not sequences:
-        raise DataError("No sequence can be used", where=source)
+        raise DataError(
+            "No sequence can be used",
+            where=source,
+            next_step="Look at the folder: every sequence in it lacks its frames.",
+        )
     shards = plan_shards(sequences)
     plan = _plan(manifest.name, found, codec, sequences, len(shards), part)
     folder = part_folder(workspace, manifest.name, part)
@@ -193,10 +198,15 @@ def usable_cores() -> int:
 
 
 def workers_for(wanted: int | None, jobs: int) -> int:
-    """Processes that make ``jobs`` shards: as many as wanted (None: one a core), none idle."""
-    if wanted is not None and wanted < 1:
-        raise UsageError("At least one worker is needed", where="--workers")
-    return max(1, min(usable_cores() if wanted is None else wanted, jobs))
+    """Processes that make ``jobs`` shards: as many as wanted (None: one a core), none idle.
+
+    0 is this process alone.
+    """
+    if wanted is not None and wanted < 0:
+        raise UsageError(
+            f"There are no {wanted} workers", where="--workers", next_step="Give 1 or more."
+        )
+    return min(usable_cores() if wanted is None else wanted, jobs)
 
 
 def _summary(folder: Path) -> tuple[ReasonCount, ...]:

@@ -208,10 +208,12 @@ def _read(folder: Path) -> Run:
     try:
         facts = read_plain_json(folder / "run.json")
         wrong = facts["format"] != FORMAT
-        facts["created"], facts["number"] + 1, facts["dataset"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        kinds = (("created", str), ("number", int), ("dataset", str))
+        if fault := [key for key, kind in kinds if not isinstance(facts[key], kind)]:
+            raise ValueError(f"{fault[0]} is {str(facts[fault[0]])[:50]!r}")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(
-            f"The run's description is damaged: {error!r}",
+            f"The run's description is damaged: {str(error)[:300] or type(error).__name__}",
             where=folder / "run.json",
             next_step="Move this run's folder out of the workspace.",
         ) from None
@@ -221,28 +223,25 @@ def _read(folder: Path) -> Run:
             where=folder,
             next_step=f"Use lmgait {facts.get('version', 'of another version')} for it.",
         )
-    where = folder / "config.yaml"
-    tree = read_yaml(where)
-    # Half a file of settings would be read as the whole of others: what lacks has a default.
-    if digest(where.read_text("utf-8")) != facts.get("config", digest(where.read_text("utf-8"))):
-        raise CheckpointError(
-            "The run's settings are not those that it was made with",
-            where=where,
-            next_step="Move this run's folder out of the workspace.",
-        )
-    return Run(folder, _checked_config(tree, where, facts), facts)
+    return Run(folder, _config(folder / "config.yaml", facts), facts)
 
 
-def _checked_config(tree: Mapping[str, Any], path: Path, facts: Mapping[str, Any]) -> Config:
-    """The run's configuration; a key that is younger than the run has its default."""
+def _config(path: Path, facts: Mapping[str, Any]) -> Config:
     try:
-        return check_config(tree, where=str(path))
+        config = check_config(read_yaml(path))
     except ConfigError as error:
-        if facts.get("version") == __version__:
-            raise
-        raise ConfigError(
+        raise CheckpointError(
             f"The run's configuration is of lmgait {facts.get('version')}, this is {__version__}:\n"
             f"{error.what}",
             where=path,
             next_step="Use that lmgait for this run, or move its folder out of the workspace.",
         ) from None
+    # Half a file of settings would be read as the whole of others: what lacks has a default.
+    found = digest(path.read_text("utf-8"))
+    if found != facts.get("config", found):
+        raise CheckpointError(
+            "The run's settings are not those that it was made with",
+            where=path,
+            next_step="Move this run's folder out of the workspace.",
+        )
+    return config

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 from core.errors import DataError, UsageError
-from core.manifests.checks import nearest
 from core.manifests.schema import Condition, DatasetManifest, Protocol, TypeRule
 from core.metrics.coverage import coverage
 from core.metrics.distance import Metric, StripDistances
@@ -20,10 +19,12 @@ from core.metrics.results import EvaluationResult
 from core.metrics.search import Block, Codes, SearchScores, search
 from core.metrics.summary import Counted, protocol_result, with_cells
 from core.metrics.tally import GalleryTally, PairTally, resamples
+from core.nearest import known_names
 from core.progress import Progress, SilentProgress
 from core.records import EmbeddingSet
 
 Indices = NDArray[np.int64]
+MAX_RESAMPLES = 100_000
 
 
 def score(
@@ -56,12 +57,16 @@ def score(
         device: where distances are computed; default the processor.
 
     Raises:
-        UsageError: an unknown metric or protocol, or a negative ``bootstrap``.
+        UsageError: an unknown metric or protocol, or numbers out of range.
         DataError: malformed embeddings, or none of them of a test subject.
     """
     wanted = _chosen(manifest, protocols)
-    if bootstrap < 0:
-        raise UsageError("The number of resamples is negative", where="--bootstrap")
+    if not 0 <= bootstrap <= MAX_RESAMPLES or seed < 0:
+        raise UsageError(
+            f"There are no {bootstrap} resamples with the seed {seed}",
+            where="bootstrap, seed",
+            next_step=f"Give 0 to {MAX_RESAMPLES:,} resamples, and a seed of 0 or more.",
+        )
     seen = coverage(
         zip(embeddings.labels, embeddings.types, embeddings.views, strict=True),
         manifest.subjects.test,
@@ -101,8 +106,8 @@ def _chosen(manifest: DatasetManifest, names: Sequence[str] | None) -> dict[str,
     for name in names or ():
         if name not in manifest.protocols:
             raise UsageError(
-                f"{manifest.title} has no protocol {name!r}{nearest(name, manifest.protocols)}",
-                next_step=f"It has {', '.join(manifest.protocols)}.",
+                f"{manifest.title} has no protocol `{name}`",
+                next_step=known_names(name, manifest.protocols),
             )
     return {name: manifest.protocols[name] for name in (names or manifest.protocols)}
 
@@ -205,7 +210,8 @@ class TestSequences:
             return self.distances.between(rows, columns)
 
         chosen: Block = block
-        if self.rerank:
+        # Without either side there is nothing to rank, nor a neighbour.
+        if self.rerank and len(probes) and len(gallery):
             with self.progress.task(f"Re-rank {title}", None, "rows") as task:
                 chosen = rerank_block(self.distances, probes, gallery, self.rerank, task.advance)
         with self.progress.task(f"Search {title}", len(probes), "probes") as task:

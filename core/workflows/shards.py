@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING
@@ -16,13 +18,14 @@ from typing import TYPE_CHECKING
 import cv2
 
 from core.errors import OutputError
-from core.files import remove_rests, whole_file
+from core.files import PARTIAL_SUFFIX, remove_rests, whole_file
 from core.manifests.forms import Form
 from core.progress import Progress, Task
 from core.records import SequenceFrames
 from core.sources.reading import read_sequence
 from core.sources.report import SequenceReport
 from core.sources.sequences import RawSequence
+from core.storage.build import shard_done
 from core.storage.layout import (
     CodecName,
     Finding,
@@ -32,13 +35,19 @@ from core.storage.layout import (
     write_json,
 )
 from core.storage.shard import ShardWriter, file_hash
-from core.video.faults import LeftOut
+from core.video.faults import Effect, LeftOut, Reason
 from core.workers import serve_parent, undisturbed, worker_context
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
 
 POLL_SECONDS = 0.2
+# A process that ends so stumbled over what it read; killed otherwise, it may have been too large.
+CRASHES = frozenset(
+    getattr(signal, name)
+    for name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
+    if hasattr(signal, name)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,7 @@ class ShardJob:
         form: Form of the source.
         codec: Codec of the store.
         sequences: What goes into it.
+        crashed: Positions of sequences that ended a process that read them: left out.
     """
 
     number: int
@@ -60,14 +70,18 @@ class ShardJob:
     form: Form
     codec: CodecName
     sequences: tuple[RawSequence, ...]
+    crashed: frozenset[int] = frozenset()
 
 
-def make_shard(job: ShardJob, count: Callable[[int], None]) -> int:
+def make_shard(
+    job: ShardJob, count: Callable[[int], None], begins: Callable[[int], object] = lambda _: None
+) -> int:
     """Make one shard and, once it is whole, its description.
 
     Args:
         job: What to make.
         count: Told of frames as they are done.
+        begins: Told the position of each sequence before it is read.
 
     Returns:
         The shard's number.
@@ -80,10 +94,14 @@ def make_shard(job: ShardJob, count: Callable[[int], None]) -> int:
     lines: list[Finding] = []
     with whole_file(path, parents=False) as partial:
         with ShardWriter(partial, job.codec) as writer:
-            for raw in job.sequences:
+            for position, raw in enumerate(job.sequences):
                 report = SequenceReport(raw.key, job.source)
-                batches = _counted(read_sequence(raw, job.form, report), count)
-                writer.add(raw.key, batches)
+                if position in job.crashed:
+                    report.add(Reason.CRASHED, Effect.SEQUENCE_LEFT_OUT, 0, raw.rgb.path)
+                else:
+                    begins(position)
+                    batches = _counted(read_sequence(raw, job.form, report), count)
+                    writer.add(raw.key, batches)
                 lines += findings(report.lines())
         found = ShardFile(
             number=job.number, sha256=file_hash(partial), bytes=partial.stat().st_size,
@@ -122,7 +140,11 @@ def _counted(
 
 
 def make_shards(jobs: Sequence[ShardJob], workers: int, progress: Progress) -> None:
-    """Make shards in worker processes (or in this one, if one is enough).
+    """Make shards in worker processes (in this one, if there are to be none).
+
+    A file may crash the library that reads it, and so the worker. The shards that were under way
+    are then made one after the other, each in a process of its own, without the sequences that
+    crash it; the report says so.
 
     Raises:
         OutputError: a shard cannot be written, or a worker was killed.
@@ -131,7 +153,7 @@ def make_shards(jobs: Sequence[ShardJob], workers: int, progress: Progress) -> N
         return
     frames = sum(raw.weight for job in jobs for raw in job.sequences)
     with progress.task("Preparing", frames, "frames") as task:
-        if workers == 1:
+        if workers == 0:
             for job in jobs:
                 make_shard(job, task.advance)
             return
@@ -139,35 +161,102 @@ def make_shards(jobs: Sequence[ShardJob], workers: int, progress: Progress) -> N
 
 
 def _in_processes(jobs: Sequence[ShardJob], workers: int, task: Task) -> None:
-    context = worker_context()
     with undisturbed():
-        counts: Queue[int] = context.Queue()
-    pool = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(counts,)
-    )
-    waiting = iter(jobs)
-    running: set[Future[int]] = set()
+        counts: Queue[int] = worker_context().Queue()
+    waiting = deque(jobs)
     try:
-        while True:
-            with undisturbed():  # the first call starts all the processes
-                for job in islice(waiting, 2 * workers - len(running)):
-                    running.add(pool.submit(_work, job))
-            if not running:
-                return
-            done, running = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-            _count(counts, task)
-            for future in done:
-                future.result()
-    except BrokenProcessPool as error:
-        raise OutputError(
-            "A worker process was killed, perhaps for want of memory",
-            next_step="Run the same command again, with fewer --workers.",
-        ) from error
+        while waiting:
+            for job in _until_broken(waiting, workers, counts, task):
+                _alone(job, counts, task)
     finally:
-        _stop(pool)
         _count(counts, task)
         with suppress(OSError):
             remove_rests(jobs[0].folder)
+
+
+def _until_broken(
+    waiting: deque[ShardJob], workers: int, counts: Queue[int], task: Task
+) -> list[ShardJob]:
+    """Make shards until all are made, or a worker crashes: then those that were under way."""
+    pool = _pool(workers, counts)
+    processes: list[BaseProcess] = []
+    running: dict[Future[int], ShardJob] = {}
+    try:
+        while True:
+            with undisturbed():  # the first call starts all the processes
+                while len(running) < 2 * workers and waiting:
+                    future = pool.submit(_work, waiting[0])
+                    running[future] = waiting.popleft()
+                    processes = list((pool._processes or {}).values())
+            if not running:
+                return []
+            done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+            _count(counts, task)
+            for future in done:
+                future.result()
+                del running[future]
+    except BrokenProcessPool:
+        _stop(pool)  # else a thread of the pool asks for the same exit codes
+        if not any(map(_crashed, processes)):
+            raise _killed(None) from None
+        return [job for job in running.values() if shard_done(job.folder, job.number) is None]
+    finally:
+        _stop(pool)
+
+
+def _alone(job: ShardJob, counts: Queue[int], task: Task) -> None:
+    while True:
+        pool = _pool(1, counts)
+        try:
+            with undisturbed():
+                future = pool.submit(_work, job)
+            (process,) = (pool._processes or {}).values()
+            while not wait([future], timeout=POLL_SECONDS).done:
+                _count(counts, task)
+            future.result()
+            return
+        except BrokenProcessPool:
+            pass
+        finally:
+            _stop(pool)
+        position, crashed = _read_note(job), _crashed(process)
+        if position is None or not crashed:
+            raise _killed(None if position is None else job.sequences[position].rgb.path)
+        job = replace(job, crashed=job.crashed | {position})
+
+
+def _crashed(process: BaseProcess) -> bool:
+    process.join()
+    return -(process.exitcode or 0) in CRASHES
+
+
+def _killed(where: str | None) -> OutputError:
+    return OutputError(
+        "A worker process was killed, perhaps for want of memory",
+        where=where,
+        next_step="Run the same command again, with fewer --workers.",
+    )
+
+
+def _pool(workers: int, counts: Queue[int]) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        workers,
+        mp_context=worker_context(),
+        initializer=_start_worker,
+        initargs=(counts,),
+    )
+
+
+def _note(job: ShardJob) -> Path:
+    """Where a worker notes which sequence it is about to read."""
+    return job.folder / f".{shard_name(job.number)}.reading{PARTIAL_SUFFIX}"
+
+
+def _read_note(job: ShardJob) -> int | None:
+    try:
+        return int(_note(job).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:
@@ -199,4 +288,7 @@ def _start_worker(counts: Queue[int]) -> None:
 
 def _work(job: ShardJob) -> int:
     assert _counts is not None
-    return make_shard(job, _counts.put)
+    note = _note(job)
+    number = make_shard(job, _counts.put, lambda position: note.write_text(str(position), "utf-8"))
+    note.unlink(missing_ok=True)
+    return number

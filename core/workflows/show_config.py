@@ -204,5 +204,9 @@ def _run_config(workspace: Workspace, name: str, overrides: Sequence[str]) -> Co
             ),
         )
     if overrides:
-        raise UsageError(f"`{name}` is a run: its settings are fixed", where="--set")
+        raise UsageError(
+            f"`{name}` is a run: its settings are fixed",
+            where="--set",
+            next_step="Leave --set out.",
+        )
     return known[name]

@@ -54,7 +54,9 @@ def write_named_video(path: Path, done: Identified, progress: Progress) -> None:
 def check_video_name(path: Path) -> None:
     """Refuse an ending that is written by nobody (``UsageError``)."""
     if path.suffix.lower() != ".mp4":
-        raise UsageError("The video's file has to end in .mp4", where=path)
+        raise UsageError(
+            "The video's file has to end in .mp4", where=path, next_step="Change the ending."
+        )
 
 
 def _draw(

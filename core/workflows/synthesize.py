@@ -19,6 +19,7 @@ from core.locks import writing
 from core.manifests import load_manifest
 from core.progress import Progress, Task
 from core.records import SequenceKey
+from core.storage.layout import MAX_SEQUENCE_FRAMES
 from core.version import __version__
 from core.walkers.datasets import DEFAULT_TYPES, DEFAULT_VIEWS, TYPES, VIEWS, check_dataset, choose
 from core.walkers.write import PARTIAL, write_sequence
@@ -133,11 +134,17 @@ def _first(dataset: str, part: str, subjects: tuple[str, ...], count: int) -> tu
 
 
 def _check_numbers(frames: int, workers: int, seed: int) -> None:
-    for name, value, least in (
-        ("--frames", frames, _MIN_FRAMES), ("--workers", workers, 1), ("--seed", seed, 0),
-    ):  # fmt: skip
-        if value < least:
-            raise UsageError(f"{name} must be at least {least}, not {value}", where=name)
+    for name, value, least, most in (
+        ("--frames", frames, _MIN_FRAMES, MAX_SEQUENCE_FRAMES),
+        ("--workers", workers, 1, 1024),
+        ("--seed", seed, 0, 2**63 - 1),
+    ):
+        if not least <= value <= most:
+            raise UsageError(
+                f"{name} must be at least {least} and at most {most}, not {value}",
+                where=name,
+                next_step=f"Give {least} to {most}.",
+            )
 
 
 def _claim(out: Path, dataset: str, frames: int, seed: int) -> None:
@@ -152,7 +159,8 @@ def _claim(out: Path, dataset: str, frames: int, seed: int) -> None:
         if path.exists():
             found = read_plain_json(path)
             if found != record:
-                other = ", ".join(k for k in record if found.get(k) != record[k])
+                known = found if isinstance(found, dict) else {}
+                other = ", ".join(k for k in record if known.get(k) != record[k])
                 raise DataError(
                     f"The folder holds other walkers (different: {other})", where=path,
                     next_step="Choose another folder, or delete this one.",

@@ -13,22 +13,18 @@ from core.data.dataset import TrainingSequences
 from core.errors import TrainingError, UsageError
 from core.manifests.schema import DatasetManifest
 from core.models.build import build_lmgait
-from core.models.lmgait import LMGait
-from core.models.weights import (
-    IMAGE_PREFIX,
-)
 from core.progress import Progress
 from core.storage.features import FeatureStore
 from core.storage.store import Store
-from core.training.checkpoint import load_strictly, load_tensors
 from core.training.engine import decide, held, make_engine
 from core.training.loop import run_job
 from core.training.observers import JsonLines, Observer, TensorBoard
 from core.workflows.features import make_features, plan_features
+from core.workflows.left_out import unused_in_training, write_once
 from core.workflows.runs import Run, adding_runs, create_run, digest, list_runs
 from core.workflows.stores import open_store, with_frames
 from core.workflows.training_job import training_job
-from core.workflows.warmup import find_warmup, pretrain_decoder
+from core.workflows.warmup import find_warmup, load_warmup, pretrain_decoder
 from core.workspace import Workspace
 
 
@@ -175,6 +171,8 @@ def _run(
         plan = plan_features(workspace, store, manifest, config, model.image)
         features = make_features(plan, store, model.image, config, engine, progress)
         data = training_sequences(store, manifest, config, features)
+    if engine.is_main_process:
+        write_once(run.folder, store, unused_in_training(manifest))
 
     def observers(start: int) -> Sequence[Observer]:
         return [
@@ -185,24 +183,6 @@ def _run(
     checkpoints = run.checkpoints(config.train.keep)
     job = training_job(model, data, manifest, config, engine, checkpoints)
     return run_job(job, engine, observers, progress)
-
-
-def load_warmup(model: LMGait, warmup: Run) -> None:
-    """Start ``model`` from a warm-up's decoder (and image encoder, where it trained one).
-
-    Raises:
-        CheckpointError: the warm-up is damaged or does not fit.
-    """
-    newest = warmup.checkpoints().newest()
-    assert newest is not None, "a finished warm-up has a checkpoint"
-    found = load_tensors(newest / "model.safetensors")
-    prefixes = ("decoder.", IMAGE_PREFIX)
-    others = tuple({n.split(".")[0] + "." for n in model.state_dict()} - {"decoder.", "image."})
-    absent = any(n.startswith(IMAGE_PREFIX) for n in found.tensors)
-    assert all(n.startswith(prefixes) for n in found.tensors)
-    load_strictly(
-        model, found.tensors, optional=others if absent else (*others, IMAGE_PREFIX), where=newest
-    )
 
 
 def training_key(config: Config, store: Store) -> str:

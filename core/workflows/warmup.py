@@ -13,23 +13,26 @@ from torch import Tensor, nn
 from core.config import Config
 from core.data.dataset import ClipBatch, TrainingSequences, load_batches
 from core.data.sampler import share_of, spread_batches
+from core.errors import CheckpointError
 from core.losses.everyone import weight_of
 from core.losses.silhouette import silhouette_loss
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
 from core.models.build import build_decoder, build_image_encoder, seeded
 from core.models.freezing import thaw
+from core.models.lmgait import LMGait
 from core.models.representation import DecoderBranch
 from core.models.weights import IMAGE_PREFIX
 from core.progress import Progress
 from core.records import Losses
 from core.storage.features import FeatureStore
 from core.storage.store import Store
-from core.training.checkpoint import CheckpointFolder
+from core.training.checkpoint import CheckpointFolder, load_strictly, load_tensors
 from core.training.engine import decide, held, make_engine
 from core.training.loop import Job, run_job
 from core.training.observers import JsonLines, Observer, TensorBoard
 from core.workflows.features import make_features, plan_features
+from core.workflows.left_out import unused_in_training, write_once
 from core.workflows.pictures import few, picture_rows
 from core.workflows.runs import Run, adding_runs, create_run, digest, list_runs
 from core.workflows.stores import open_store
@@ -151,6 +154,29 @@ def find_warmup(workspace: Workspace, config: Config, store: Store) -> Run | Non
     return done[-1] if done else None
 
 
+def load_warmup(model: LMGait, warmup: Run) -> None:
+    """Start ``model`` from a warm-up's decoder (and image encoder, where it trained one).
+
+    Raises:
+        CheckpointError: the warm-up is damaged or does not fit.
+    """
+    newest = warmup.checkpoints().newest()
+    assert newest is not None, "a finished warm-up has a checkpoint"
+    found = load_tensors(newest / "model.safetensors")
+    prefixes = ("decoder.", IMAGE_PREFIX)
+    others = tuple({n.split(".")[0] + "." for n in model.state_dict()} - {"decoder.", "image."})
+    absent = any(n.startswith(IMAGE_PREFIX) for n in found.tensors)
+    if foreign := [n for n in found.tensors if not n.startswith(prefixes)]:
+        raise CheckpointError(
+            f"The warm-up holds what is no part of it: {', '.join(foreign[:4])}",
+            where=found.path,
+            next_step="Delete this warm-up's folder: it is made anew.",
+        )
+    load_strictly(
+        model, found.tensors, optional=others if absent else (*others, IMAGE_PREFIX), where=newest
+    )
+
+
 def _run(
     workspace: Workspace,
     run: Run,
@@ -160,6 +186,8 @@ def _run(
     engine: Accelerator,
     progress: Progress,
 ) -> int:
+    if engine.is_main_process:
+        write_once(run.folder, store, unused_in_training(manifest))
     model = build_warmup(config)
     features = None
     if config.data.features != "off" and not model.train_encoder:

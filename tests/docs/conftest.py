@@ -30,7 +30,7 @@ def reader(tmp_path_factory):
             dataset, home / "raw" / dataset, train_subjects=3, test_subjects=2, types=types,
             views=views, frames=4, seed=0, workers=os.cpu_count() or 1, progress=silent,
         )  # fmt: skip
-        prepare(dataset, home / "raw" / dataset, workspace, workers=1, progress=silent)
+        prepare(dataset, home / "raw" / dataset, workspace, workers=0, progress=silent)
     config = resolve_config("tiny", overrides=[f"{key}={value}" for key, value in SHORT.items()])
     train(workspace, "ccpg", config, preset="tiny", progress=silent)
     return home

@@ -15,6 +15,7 @@ from core.errors import (
     EXIT_INTERNAL,
     EXIT_INTERRUPTED,
     EXIT_OUTPUT,
+    EXIT_RESOURCE,
     EXIT_TRAINING,
     EXIT_USAGE,
     EXIT_WEIGHTS,
@@ -25,6 +26,7 @@ from core.errors import (
     LmgaitError,
     ManifestError,
     OutputError,
+    ResourceError,
     StoreError,
     TrainingError,
     UsageError,
@@ -184,6 +186,7 @@ def app_of(error):
         (CheckpointError, EXIT_WEIGHTS),
         (OutputError, EXIT_OUTPUT),
         (TrainingError, EXIT_TRAINING),
+        (ResourceError, EXIT_RESOURCE),
         (Interrupted, EXIT_INTERRUPTED),
         (LmgaitError, EXIT_INTERNAL),
     ],
@@ -199,6 +202,15 @@ def test_each_error_has_its_exit_code(error, code):
     [
         (KeyboardInterrupt(), EXIT_INTERRUPTED, "Run the same command again"),
         (OSError(28, "No space left on device"), EXIT_OUTPUT, "No space left"),
+        (PermissionError(13, "Permission denied", "/no/such"), EXIT_OUTPUT, "/no/such"),
+        (OSError(24, "Too many open files"), EXIT_RESOURCE, "Too many open files"),
+        (FileNotFoundError(2, "No such file", "/no/such"), EXIT_DATA, "(/no/such)"),
+        (IsADirectoryError(21, "Is a directory", "/no"), EXIT_DATA, "Is a directory (/no)"),
+        (OSError("odd"), EXIT_DATA, "odd"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid"), EXIT_DATA, "not UTF-8"),
+        (MemoryError(), EXIT_RESOURCE, "memory is not enough"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate"), EXIT_RESOURCE, "memory"),
+        (RecursionError("too deep"), EXIT_INTERNAL, "RecursionError"),
         (RuntimeError("odd"), EXIT_INTERNAL, "Internal error: RuntimeError: odd"),
         (KeyError("x"), EXIT_INTERNAL, "lmgait --debug"),
     ],
@@ -212,8 +224,20 @@ def test_whatever_else_happens_is_no_traceback(error, code, told):
 
 def test_debug_shows_the_traceback(monkeypatch):
     monkeypatch.setenv(DEBUG_VARIABLE, "1")
-    failed = app_of(DataError("broke"))
-    assert isinstance(failed.exception, DataError)
+    failed = app_of(DataError("broke", next_step="Mend it."))
+    assert failed.exit_code == EXIT_DATA
+    assert "Traceback (most recent call last)" in failed.stderr
+    assert failed.stderr.endswith("Error: broke\nNext: Mend it.\n")
+    monkeypatch.setenv(DEBUG_VARIABLE, "0")
+    assert "Traceback" not in app_of(DataError("broke")).stderr
+
+
+def test_debug_shows_the_traceback_of_a_verb_and_keeps_its_exit_code():
+    code = "from lmgait_cli.main import run; run()"
+    failed = python(code, "--debug", "prepare", "ccpgg", "x")
+    assert failed.returncode == EXIT_USAGE
+    assert "Traceback" in failed.stderr
+    assert "Error: There is no dataset `ccpgg`" in failed.stderr
 
 
 def test_errors_survive_the_way_back_from_a_worker():

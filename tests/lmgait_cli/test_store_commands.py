@@ -32,7 +32,7 @@ def run(*arguments):
 def test_the_verbs_on_one_store(tmp_path, workspace):
     source = raw.write_ccpg(tmp_path / "raw")
     (source / "CCPG_G_SIL/000/U0_D0/01_0/00002.png").unlink()
-    done = run("prepare", "ccpg", source, "--workers", 1, "--quiet", "--json", tmp_path / "p.json")
+    done = run("prepare", "ccpg", source, "--workers", 0, "--quiet", "--json", tmp_path / "p.json")
     assert done.exit_code == 0, done.output
     assert "3 sequences, 18 frames (17 with silhouette)" in done.output
     assert "no silhouette" in done.output
@@ -73,7 +73,7 @@ def test_a_rehearsal_says_what_it_found(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("prepare", "ccpgg", "raw"), EXIT_USAGE, "did you mean 'ccpg'"),
+        (("prepare", "ccpgg", "raw"), EXIT_USAGE, "Did you mean `ccpg`"),
         (("prepare", "ccpg", "gone"), EXIT_DATA, "No such folder"),
         (("prepare", "ccpg", "empty"), EXIT_DATA, "empty"),
         (("prepare", "ccpg", "empty", "--part", "3"), EXIT_USAGE, "3/16"),

@@ -50,11 +50,13 @@ class ImageEncoder(Frozen):
             raise ConfigError(
                 f"{height}x{width} is no multiple of the patch size {self.patch}",
                 where="model.image.height, model.image.width",
+                next_step=f"Use multiples of {self.patch}.",
             )
         if not layers or max(layers) > settings.num_hidden_layers:
             raise ConfigError(
                 f"Blocks are numbered 1 to {settings.num_hidden_layers}; got {list(layers)}",
                 where="model.image.layers",
+                next_step="Name blocks that the encoder has.",
             )
         self.layers = tuple(layers)
         self.height, self.width, self.chunk = height, width, chunk
@@ -133,7 +135,9 @@ class ImageEncoder(Frozen):
         encoder = cast(Any, self.encoder)
         if self._clip:
             raise ConfigError(
-                "Padding can be left out with DINOv2 only", where="model.image.skip_padding"
+                "Padding can be left out with DINOv2 only",
+                where="model.image.skip_padding",
+                next_step="Set it to false, or model.image.family to dinov2.",
             )
         parts = encoder.embeddings
         tokens = parts.patch_embeddings(pixels)

@@ -171,7 +171,9 @@ def _check_size(folder: Path, expected: Any, key: str) -> None:  # noqa: ANN401
             next_step="It needs config.json and model.safetensors as transformers saves them.",
         ) from None
     except (OSError, ValueError) as error:
-        raise WeightsError(f"Not readable: {error}", where=path) from None
+        raise WeightsError(
+            f"Not readable: {error}", where=path, next_step="Copy the folder of weights here again."
+        ) from None
     # A whole CLIP model keeps the towers' settings one level down.
     tower = {"clip_text_model": "text_config", "clip_vision_model": "vision_config"}
     found = found.get(tower.get(expected.model_type, ""), found)

@@ -47,7 +47,9 @@ def prompt_tokens(prompt: str, weights: str) -> tuple[Tensor, Tensor]:
     for number, row in enumerate(rows, start=1):
         if len(row) > CLIP_TOKENS:
             raise ConfigError(
-                f"Sentence {number} has {len(row)} tokens; CLIP takes {CLIP_TOKENS}", where=prompt
+                f"Sentence {number} has {len(row)} tokens; CLIP takes {CLIP_TOKENS}",
+                where=prompt,
+                next_step="Shorten the sentence.",
             )
     length = max(map(len, rows))
     ids = torch.tensor([row + [CLIP_END_OF_TEXT] * (length - len(row)) for row in rows])
@@ -109,7 +111,11 @@ def _sentences(prompt: str) -> list[str]:
     path = Path(prompt)
     try:
         if path.stat().st_size > MAX_PROMPT_BYTES:
-            raise ConfigError("The file of prompts is too large", where=path)
+            raise ConfigError(
+                "The file of prompts is too large",
+                where=path,
+                next_step="Write one sentence a line, a few lines.",
+            )
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         raise ConfigError(
@@ -119,7 +125,9 @@ def _sentences(prompt: str) -> list[str]:
         ) from None
     found = [line.strip() for line in lines if line.strip()]
     if not found:
-        raise ConfigError("The file of prompts is empty", where=path)
+        raise ConfigError(
+            "The file of prompts is empty", where=path, next_step="Write one sentence a line."
+        )
     return found
 
 

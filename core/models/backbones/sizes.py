@@ -6,11 +6,11 @@ DINOv2: Oquab et al. 2023 (registers: Darcet et al. 2023). CLIP ViT-B/32: Radfor
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Any
 
 from core.errors import ConfigError
+from core.nearest import known_names
 
 # CLIP's tokenizer: 49,152 merges and bytes, begin and end of text.
 CLIP_VOCABULARY = 49_408
@@ -82,8 +82,6 @@ def size_of(table: dict[str, EncoderSize], name: str, key: str) -> EncoderSize:
     """
     if name in table:
         return table[name]
-    near = difflib.get_close_matches(name, table, n=1)
-    hint = f"Did you mean `{near[0]}`? " if near else ""
     raise ConfigError(
-        f"Unknown architecture `{name}`", where=key, next_step=f"{hint}Known: {', '.join(table)}."
+        f"Unknown architecture `{name}`", where=key, next_step=known_names(name, table)
     )

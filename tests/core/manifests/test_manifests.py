@@ -113,10 +113,10 @@ def test_rules_of_all_kinds():
 
 
 def test_an_unknown_name_gets_the_nearest_and_the_list():
-    with pytest.raises(UsageError, match="did you mean 'ccpg'") as caught:
+    with pytest.raises(UsageError, match="Did you mean `ccpg`") as caught:
         load_manifest("CCPGG")
     assert "casiab, casiab_star, ccpg, sustech1k" in caught.value.next_step
-    with pytest.raises(UsageError, match=r"No dataset '\.\./ccpg'"):
+    with pytest.raises(UsageError, match=r"no dataset `\.\./ccpg`"):
         load_manifest("../ccpg")
 
 
@@ -131,7 +131,7 @@ def test_ones_own_manifest_from_a_file(tmp_path: Path):
 
 
 FAULTS = [
-    ([("titel", "x")], "titel: unknown key (did you mean 'title'?)"),
+    ([("titel", "x")], "titel: unknown key; did you mean `title`?"),
     ([("title", None)], "title: is missing"),
     ([("format", "1")], "format: input should be 1"),
     ([("frames", "20")], "frames: has to be a whole number"),
@@ -148,22 +148,22 @@ FAULTS = [
     ([("subjects.train", ["a" * 101])], "subjects.train.0: is longer than 100 characters"),
     ([("subjects.train", [])], "subjects.train: "),
     ([("subjects.train", "a")], "subjects.train: has to be a list"),
-    ([("subjects.training", ["a"])], "subjects.training: unknown key (did you mean 'train'?)"),
+    ([("subjects.training", ["a"])], "subjects.training: unknown key; did you mean `train`?"),
     ([("subjects", ["a"])], "subjects: has to be a mapping of keys"),
-    ([("structure.view", ["x"])], "structure.view: unknown key (did you mean 'views'?)"),
+    ([("structure.view", ["x"])], "structure.view: unknown key; did you mean `views`?"),
     ([("structure.types", ["slow", "fast", "fast"])], "structure.types: 'fast' given twice"),
     ([("structure.view_until", "f")], "structure.views: 'left' holds 'f': give the part before it"),
     ([("protocols", {})], "protocols: "),
     ([("protocols", [])], "protocols: has to be a mapping of names"),
     ([("protocols.single.counting", "pairs")], "protocols.single.counting: input should be"),
-    ([("protocols.single.countng", "x")], "protocols.single.countng: unknown key (did you mean"),
-    ([("protocols.single.mean_over", ["Al"])], "protocols.single.mean_over: no condition 'Al' ("),
+    ([("protocols.single.countng", "x")], "protocols.single.countng: unknown key; did you mean"),
+    ([("protocols.single.mean_over", ["Al"])], "protocols.single.mean_over: no condition 'Al'; d"),
     (
         [("protocols.single.metrics", ["mAP"])],
         "protocols.single.metrics: mAP is not defined for counting view_pairs",
     ),
     ([("protocols.single.conditions.All.probe", "fsat")], "protocols.single.conditions.All.probe: "
-     "no type 'fsat' in structure.types (did you mean 'fast'?)"),
+     "no type 'fsat' in structure.types; did you mean `fast`?"),
     (
         [("protocols.single.conditions.All.probe", {"contains": ["zz"]})],
         "protocols.single.conditions.All.probe: takes none of structure.types",
@@ -174,14 +174,14 @@ FAULTS = [
     ),
     (
         [("protocols.single.conditions.All.probe", {"contain": ["fa"]})],
-        "protocols.single.conditions.All.probe.contain: unknown key (did you mean 'contains'?)",
+        "protocols.single.conditions.All.probe.contain: unknown key; did you mean `contains`?",
     ),
     ([("protocols.single.conditions.All.galery", "x")],
-     "protocols.single.conditions.All.galery: unknown key (did you mean 'gallery'?)"),
+     "protocols.single.conditions.All.galery: unknown key; did you mean `gallery`?"),
     ([("forms", "x")], "forms: has to be a list"),
-    ([("forms", [{"nam": "x"}])], "forms.0.nam: unknown key (did you mean 'name'?)"),
-    ([("forms", [{"rgb": {"pth": "x"}}])], "forms.0.rgb.pth: unknown key (did you mean 'path'?)"),
-    ([("forms", [{"silhouettes": {"folder": []}}])], "forms.0.silhouettes.folder: unknown key (d"),
+    ([("forms", [{"nam": "x"}])], "forms.0.nam: unknown key; did you mean `name`?"),
+    ([("forms", [{"rgb": {"pth": "x"}}])], "forms.0.rgb.pth: unknown key; did you mean `path`?"),
+    ([("forms", [{"silhouettes": {"folder": []}}])], "forms.0.silhouettes.folder: unknown key; d"),
 ]  # fmt: skip
 
 
@@ -252,7 +252,7 @@ def test_yaml_that_is_not_plain_is_refused(tmp_path: Path, text, words):
 
 
 def test_files_that_cannot_be_read(tmp_path: Path):
-    with pytest.raises(ManifestError, match="Cannot read the file"):
+    with pytest.raises(ManifestError, match="No such file"):
         load_manifest(tmp_path / "none.yaml")
     with pytest.raises(ManifestError, match="Cannot read the file"):
         load_manifest(tmp_path)

@@ -52,6 +52,21 @@ def attempt(folder):
         return None, error.where or ""
 
 
+@pytest.mark.parametrize("filling", [0, 255])
+def test_a_hole_of_zeros_or_ones_is_no_frame(broken, filling):
+    path = broken / shard_name(0)
+    with h5py.File(path) as file:
+        chunk = file["rgb"].id.get_chunk_info(2)
+    content = bytearray(path.read_bytes())
+    hole = slice(chunk.byte_offset, chunk.byte_offset + chunk.size)
+    content[hole] = bytes([filling]) * chunk.size
+    path.write_bytes(bytes(content))
+    with h5py.File(path) as file:
+        assert (file["rgb"][2] == filling).all()  # to HDF5 it is sound
+    with pytest.raises(StoreError, match="hole in the file"):
+        read_all(broken)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 @pytest.mark.parametrize("codec", CODECS)

@@ -1,6 +1,7 @@
 """Checkpoints: whole or not at all, strict, and telling of themselves."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -178,7 +179,8 @@ def test_an_optimisers_state_comes_back(name):
     assert len(tensors) == {"sgd": 2, "adamw": 6}[name]
     other.load_state_dict(one.state_dict())
     second = make_optimizer(other, config)
-    restore_optimizer(other, second, {**tensors, "random.torch": torch.zeros(1)})
+    state = {**tensors, "random.torch": torch.zeros(1)}
+    restore_optimizer(other, second, state, Path("x"))
     for _ in range(3):
         train(one, first)
         train(other, second)

@@ -1,5 +1,7 @@
 import json
+import os
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ import core.workflows.shards as shards
 from core.errors import DataError, OutputError, StoreError, UsageError
 from core.files import PARTIAL_SUFFIX
 from core.progress import SilentProgress
+from core.sources.reading import read_sequence
+from core.storage.build import SEQUENCE_LEFT_OUT as LEFT_OUT
 from core.storage.store import Store
 from core.workflows.merge import merge
 from core.workflows.prepare import prepare
@@ -25,7 +29,7 @@ class Told(SilentProgress):
 
 
 def made(dataset, source, tmp_path, name="ws", **options):
-    options.setdefault("workers", 1)
+    options.setdefault("workers", 0)
     result = prepare(dataset, source, Workspace(tmp_path / name), **options)
     return Store.open(result.store), result
 
@@ -352,7 +356,7 @@ def test_wrong_names_and_folders_give_one_clear_line(tmp_path):
         with pytest.raises(UsageError, match="part"):
             prepare("ccpg", source, workspace, part=part)
     with pytest.raises(UsageError, match="worker"):
-        prepare("ccpg", source, workspace, workers=0)
+        prepare("ccpg", source, workspace, workers=-1)
 
 
 def test_a_complete_store_is_left_as_it_is(tmp_path):
@@ -391,7 +395,7 @@ def small_shards(monkeypatch):
 @pytest.mark.usefixtures("small_shards")
 def test_worker_processes_make_the_same_bytes(tmp_path):
     source = raw.write_ccpg(tmp_path / "raw")
-    one, _ = made("ccpg", source, tmp_path, "a", workers=1)
+    one, _ = made("ccpg", source, tmp_path, "a", workers=0)
     two, _ = made("ccpg", source, tmp_path, "b", workers=2)
     same_bytes(one.path, two.path)
 
@@ -431,7 +435,7 @@ def test_parts_merge_into_the_same_bytes(tmp_path):
     with pytest.raises(UsageError, match="no parts"):
         merge("ccpg", workspace)
     for number in (2, 1):
-        prepare("ccpg", source, workspace, part=(number, 2), workers=1)
+        prepare("ccpg", source, workspace, part=(number, 2), workers=0)
         if number == 2:
             with pytest.raises(StoreError, match="Missing of 2 parts: 1"):
                 merge("ccpg", workspace)
@@ -452,7 +456,7 @@ def test_damaged_and_foreign_parts_are_refused(tmp_path):
     source = raw.write_ccpg(tmp_path / "raw")
     workspace = Workspace(tmp_path / "ws")
     parts = [
-        prepare("ccpg", source, workspace, part=(number, 2), workers=1).store for number in (1, 2)
+        prepare("ccpg", source, workspace, part=(number, 2), workers=0).store for number in (1, 2)
     ]
     shard = parts[0] / "shard-00000.h5"
     content = shard.read_bytes()
@@ -464,7 +468,7 @@ def test_damaged_and_foreign_parts_are_refused(tmp_path):
         merge("ccpg", workspace)
     shard.write_bytes(content)
     raw.write_ccpg(source, [("007", "U0_D0", "01_0")])
-    other = prepare("ccpg", source, Workspace(tmp_path / "x"), part=(2, 2), workers=1).store
+    other = prepare("ccpg", source, Workspace(tmp_path / "x"), part=(2, 2), workers=0).store
     with pytest.raises(StoreError, match="something else"):
         merge("ccpg", workspace, [parts[0], other])
 
@@ -483,9 +487,35 @@ def test_a_killed_worker_is_told_and_leaves_no_shard(tmp_path, monkeypatch):
 
 
 def _die(job):
-    import os
-
     os._exit(9)
+
+
+@pytest.mark.usefixtures("small_shards")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_sequence_that_crashes_its_reader_is_left_out_and_the_rest_goes_on(
+    tmp_path, monkeypatch, workers
+):
+    source = raw.write_ccpg(tmp_path / "raw")
+    with monkeypatch.context() as patched:
+        patched.setattr(shards, "_work", _crash)
+        store, result = made("ccpg", source, tmp_path, workers=workers)
+    assert [info.key.subject for info in store.sequences] == ["000", "000"]
+    (line,) = result.left_out
+    assert (line.reason, line.effect, line.sequences) == ("its reader crashed", LEFT_OUT, 1)
+    (finding,) = json.loads(result.report.read_text())["findings"]
+    assert finding["sequence"] == "100/U0_D0/01_0"
+    assert "100/U0_D0/01_0" in finding["files"][0]
+    assert not list(store.path.glob(f".shard*{PARTIAL_SUFFIX}"))
+
+
+def _crash(job):
+    def read(raw, form, report):
+        if raw.key.subject == "100":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        yield from read_sequence(raw, form, report)
+
+    shards.read_sequence = read
+    return shards._work(job)
 
 
 def test_a_full_disk_is_told_and_can_be_gone_on_from(tmp_path, monkeypatch):

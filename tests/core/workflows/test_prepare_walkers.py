@@ -28,7 +28,7 @@ def walkers(dataset: str, out: Path, types: list[str], view: str) -> Path:
 
 
 def made(dataset: str, source: Path, root: Path) -> tuple[Store, str]:
-    result = prepare(dataset, source, Workspace(root), workers=1)
+    result = prepare(dataset, source, Workspace(root), workers=0)
     return Store.open(result.store), result.form
 
 

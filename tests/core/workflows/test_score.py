@@ -302,7 +302,7 @@ def test_reranking_is_per_condition_and_improves_clustered_embeddings():
     ("options", "words"),
     [
         ({"metric": "euclid"}, "No metric 'euclid'"),
-        ({"protocols": ["gaits"]}, "did you mean 'gait'"),
+        ({"protocols": ["gaits"]}, "Did you mean `gait`"),
         ({"bootstrap": -1}, "negative"),
     ],
 )
@@ -310,3 +310,9 @@ def test_wrong_options_are_refused(options, words):
     keys = structure("ccpg", 2, 2)
     with pytest.raises(UsageError, match=words):
         score(embedding_set(np.zeros((len(keys), 1, 1)), keys), load_manifest("ccpg"), **options)
+
+
+def test_reranking_a_condition_that_has_no_sequences_is_no_fault():
+    keys = [(load_manifest("ccpg").subjects.test[0], "U0_D0", "01_0")]
+    found = score(embedding_set(np.ones((1, 2, 1)), keys), load_manifest("ccpg"), rerank=True)
+    assert set(found.protocols["gait"].conditions["CL"].values.values()) == {None}

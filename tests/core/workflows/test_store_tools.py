@@ -13,8 +13,8 @@ from tests.fakes import raw_datasets as raw
 def workspace(tmp_path_factory):
     base = tmp_path_factory.mktemp("tools")
     workspace = Workspace(base / "ws")
-    prepare("casiab", raw.write_casiab(base / "raw"), workspace, workers=1)
-    prepare("ccpg", raw.write_ccpg(base / "ccpg"), workspace, workers=1)
+    prepare("casiab", raw.write_casiab(base / "raw"), workspace, workers=0)
+    prepare("ccpg", raw.write_ccpg(base / "ccpg"), workspace, workers=0)
     return workspace
 
 

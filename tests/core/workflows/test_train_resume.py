@@ -24,8 +24,8 @@ from core.storage.store import Store
 from core.training.checkpoint import load_tensors
 from core.version import __version__
 from core.workflows.runs import find_run, list_runs
-from core.workflows.train import load_warmup, train
-from core.workflows.warmup import find_warmup, pretrain_decoder
+from core.workflows.train import train
+from core.workflows.warmup import find_warmup, load_warmup, pretrain_decoder
 from core.workspace import Workspace
 from tests.fakes.models import small_config
 from tests.fakes.training import TRAIN, write_training_store

@@ -1,0 +1,39 @@
+"""The nearest known word, and how messages offer it: the same words in every room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+CUTOFF = 0.5
+# Comparing takes time by the product of the lengths; no name of ours is longer.
+MAX_WORD = 100
+MAX_LINES = 20
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is most like ``word`` (upper and lower case alike), if any is near."""
+    by_lower = {name.lower(): name for name in known}
+    close = get_close_matches(word[:MAX_WORD].lower(), list(by_lower), n=1, cutoff=CUTOFF)
+    return by_lower[close[0]] if close else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``; did you mean `x`?`` to end a line with, or nothing where no known word is near."""
+    near = nearest(word, known)
+    return "" if near is None else f"; did you mean `{near}`?"
+
+
+def known_names(word: str, known: Iterable[str]) -> str:
+    """A next step: ``Did you mean `x`? Known: w, x, y.``."""
+    names = list(known)
+    near = nearest(word, names)
+    meant = "" if near is None else f"Did you mean `{near}`? "
+    return f"{meant}Known: {', '.join(names) or 'none yet'}."
+
+
+def few_lines(lines: list[str]) -> list[str]:
+    """At most twenty lines, the last of which then counts the others."""
+    if len(lines) <= MAX_LINES:
+        return lines
+    return [*lines[: MAX_LINES - 1], f"... and {len(lines) - MAX_LINES + 1} more"]

@@ -1,0 +1,75 @@
+import ast
+import errno
+from pathlib import Path
+
+import pytest
+
+from core import errors
+from core.errors import DataError, LmgaitError, OutputError, ResourceError, system_error
+from core.nearest import did_you_mean, few_lines, known_names, nearest
+
+ROOT = Path(__file__).parents[2]
+KINDS = {
+    name: kind
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, LmgaitError)
+}
+
+
+def raised():
+    """All places that make an error: where, and the call."""
+    for path in sorted([*(ROOT / "core").rglob("*.py"), *(ROOT / "lmgait_cli").rglob("*.py")]):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in KINDS:
+                yield f"{path.relative_to(ROOT)}:{node.lineno}", node
+
+
+def test_every_error_says_what_to_do_next():
+    calls = list(raised())
+    assert len(calls) > 100
+    without = [where for where, call in calls if "next_step" not in {k.arg for k in call.keywords}]
+    assert not without
+
+
+def test_the_documented_tree_is_the_real_one():
+    page = (ROOT / "docs" / "errors.md").read_text("utf-8")
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for name, kind in KINDS.items():
+        assert f"| `{name}` |" in page, name
+        assert f"| {kind.exit_code} | `{name}` |" in page, name
+        assert f"| {kind.exit_code} |" in readme
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (errno.ENOSPC, OutputError),
+        (errno.EROFS, OutputError),
+        (errno.EACCES, OutputError),
+        (errno.EMFILE, ResourceError),
+        (errno.ENOMEM, ResourceError),
+        (errno.ENOENT, DataError),
+        (errno.EISDIR, DataError),
+        (errno.EIO, DataError),
+    ],
+)
+def test_what_the_system_refuses_is_told_by_its_kind(number, kind):
+    found = system_error(OSError(number, "words", "/some/file"))
+    assert type(found) is kind
+    assert found.where == "/some/file"
+    assert found.next_step
+
+
+def test_the_nearest_word_is_offered_in_the_same_words_everywhere():
+    assert nearest("CCPGG", ["ccpg", "casiab"]) == "ccpg"
+    assert nearest("xyz", ["ccpg", "casiab"]) is None
+    assert nearest("x" * 100_000, ["x" * 90]) == "x" * 90
+    assert did_you_mean("fsat", ["fast", "slow"]) == "; did you mean `fast`?"
+    assert did_you_mean("xyz", ["fast"]) == ""
+    assert known_names("fsat", ["fast", "slow"]) == "Did you mean `fast`? Known: fast, slow."
+    assert known_names("fast", []) == "Known: none yet."
+
+
+def test_many_lines_become_few():
+    assert few_lines(["a"] * 20) == ["a"] * 20
+    assert few_lines([str(n) for n in range(100)])[-2:] == ["18", "... and 81 more"]

@@ -1,0 +1,434 @@
+"""Readers of files that come from elsewhere, and good files to begin with."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.errors import LmgaitError
+from core.video.faults import FrameFault
+
+Read = Callable[[Path], str | None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader to fuzz.
+
+    Attributes:
+        name: Its name.
+        ending: Of its files.
+        form: Which changes know its format (see ``formats.MUTATORS``).
+        seeds: Makes good files in a folder and gives their content.
+        reader: Makes the function that reads one file; it returns what is wrong in words, or None.
+        lost: Outcomes that the product survives, as it reads in a process that may be lost.
+    """
+
+    name: str
+    ending: str
+    form: str
+    seeds: Callable[[Path], list[bytes]]
+    reader: Callable[[Path], Read]
+    lost: tuple[str, ...] = ()
+
+    def allowed(self) -> tuple[str, ...]:
+        """Outcomes that are no findings."""
+        return ("read", "refused", *self.lost)
+
+    def refusals(self) -> tuple[type[Exception], ...]:
+        """What a reader may raise."""
+        return (LmgaitError, FrameFault)
+
+
+def pickle_seeds(folder: Path) -> list[bytes]:
+    """Frames, lists of frames, ratios; all protocols."""
+    rgb = np.arange(2 * 6 * 4 * 3, dtype=np.uint8).reshape(2, 6, 4, 3)
+    contents: list[Any] = [
+        rgb, list(rgb), [frame[..., 0] for frame in rgb], [0.5, np.float64(0.4)],
+        np.full((3, 2), 64), np.asfortranarray(rgb / 255), rgb[..., 0] > 9,
+    ]  # fmt: skip
+    return [pickle.dumps(content, protocol=p) for content in contents for p in (0, 2, 4, 5)]
+
+
+def read_arrays(folder: Path) -> Read:
+    """As ``prepare`` reads array files: frames, silhouettes or ratios."""
+    from core.sources.arrays import read_array, rgb_frames, silhouette_frames, true_ratios
+
+    def read(path: Path) -> str | None:
+        content = read_array(path)
+        refused = []
+        for use in (
+            lambda: rgb_frames(content, str(path)),
+            lambda: silhouette_frames(content, str(path)),
+            lambda: true_ratios(content, None, str(path)),
+            lambda: true_ratios(content, "height,width", str(path)),
+        ):
+            try:
+                found: Any = use()
+                for frame in found if isinstance(found, list) else ():
+                    assert np.ascontiguousarray(frame).dtype == np.uint8
+            except FrameFault as fault:
+                refused.append(fault)
+        return None
+
+    return read
+
+
+def npy_seeds(folder: Path) -> list[bytes]:
+    """The same as .npy."""
+    rgb = np.arange(2 * 6 * 4 * 3, dtype=np.uint8).reshape(2, 6, 4, 3)
+    contents = (rgb, np.asfortranarray(rgb), rgb[..., 0] / 255, np.array([0.4, 0.5]), rgb > 9)
+    found = []
+    for content in contents:
+        file = io.BytesIO()
+        np.save(file, content)
+        found.append(file.getvalue())
+    return found
+
+
+def npz_seeds(folder: Path) -> list[bytes]:
+    """Embeddings, packed or not, with names as text or bytes."""
+    from core.records import EmbeddingSet
+    from core.storage.embeddings import write_embeddings
+
+    values = np.random.default_rng(0).normal(size=(3, 4, 2)).astype("f4")
+    names = {name: np.array(["a", "bb", "c"]) for name in ("labels", "types", "views")}
+    coded = {name: np.char.encode(value) for name, value in names.items()}
+    np.savez_compressed(folder / "1.npz", embeddings=values[..., 0], **names)
+    np.savez(folder / "2.npz", embeddings=values, **coded)
+    plain = ("a", "bb", "c")
+    write_embeddings(folder / "3.npz", EmbeddingSet(values, plain, plain, plain, "from here"))
+    return [(folder / f"{n}.npz").read_bytes() for n in (1, 2, 3)]
+
+
+def h5_seeds(folder: Path) -> list[bytes]:
+    """Embeddings as HDF5: ours, of fixed strings, packed, and in the newer file format."""
+    import h5py
+
+    from core.records import EmbeddingSet
+    from core.storage.embeddings import write_embeddings
+
+    values = np.random.default_rng(0).normal(size=(3, 4, 2)).astype("f4")
+    plain = ("a", "bb", "c")
+    write_embeddings(folder / "1.h5", EmbeddingSet(values, plain, plain, plain, "from here"))
+    for number, libver in ((2, "earliest"), (3, "v110")):
+        with h5py.File(folder / f"{number}.h5", "w", libver=libver) as file:
+            file.create_dataset("embeddings", data=values, chunks=(1, 4, 2), compression="gzip")
+            for name in ("labels", "types", "views"):
+                file.create_dataset(name, data=np.array([b"a", b"bb", b"c"]))
+    return [(folder / f"{n}.h5").read_bytes() for n in (1, 2, 3)]
+
+
+def read_embeddings_file(folder: Path) -> Read:
+    """As ``lmgait evaluate --embeddings`` reads."""
+    from core.storage.embeddings import read_embeddings
+
+    def read(path: Path) -> str | None:
+        found = read_embeddings(path)
+        if found.embeddings.dtype != np.float32 or found.embeddings.ndim != 3:
+            return "not float32 [n, C, P]"
+        if not np.isfinite(found.embeddings).all():
+            return "not finite"
+        count = {len(found), len(found.embeddings), len(found.types), len(found.views)}
+        return None if len(count) == 1 else "other counts"
+
+    return read
+
+
+def read_hdf5_inside(folder: Path) -> Read:
+    """What the child process does that reads them."""
+    from core.storage.foreign_hdf5 import members_of
+
+    def read(path: Path) -> str | None:
+        found = members_of(path)
+        objects = [name for name, value in found.items() if value.dtype.hasobject]
+        return f"{objects} are objects" if objects else None
+
+    return read
+
+
+def shard_seeds(codec: str) -> Callable[[Path], list[bytes]]:
+    """A shard of a store of fakes."""
+
+    def seeds(folder: Path) -> list[bytes]:
+        from tests.fakes.stores import KEYS, frames, write_shard
+
+        write_shard(folder, 0, sorted(KEYS)[:2], [frames(2, 0), frames(1, 1)], codec)  # type: ignore[arg-type]
+        return [(folder / "shard-00000.h5").read_bytes()]
+
+    return seeds
+
+
+def read_shard(codec: str, *, forged: bool = False) -> Callable[[Path], Read]:
+    """As a store reads; what is read has to be what was written."""
+
+    def reader(folder: Path) -> Read:
+        """Frames other than those written are wrong, unless their checksums were forged."""
+        from core.records import SequenceKey
+        from core.storage.shard import ShardReader
+
+        key = SequenceKey("a", "b", "c")
+
+        def digest(path: Path) -> str:
+            opened = ShardReader(path, codec, 3)  # type: ignore[arg-type]
+            try:
+                found = opened.read([(0, 3)], key)
+                parts = (found.rgb, found.silhouettes, found.valid)
+                return hashlib.sha256(b"".join(p.tobytes() for p in parts)).hexdigest()
+            finally:
+                opened.close()
+
+        good = folder / "good.h5"
+        good.write_bytes(shard_seeds(codec)(folder)[0])
+        expected = digest(good)
+        if forged:
+            return lambda path: None if digest(path) else ""
+        return lambda path: None if digest(path) == expected else "other frames than written"
+
+    return reader
+
+
+def feature_seeds(folder: Path) -> list[bytes]:
+    """One part of stored features."""
+    from core.storage.features import write_part
+
+    values = np.random.default_rng(0).normal(size=(3, 8)).astype("f4")
+    write_part(folder / "part.h5", [{"plain": values, "mirrored": -values}], 8)
+    return [(folder / "part.h5").read_bytes()]
+
+
+def read_features(folder: Path) -> Read:
+    """As training reads them."""
+    from core.storage.features import FeaturesInfo, FeatureStore, part_name
+
+    info = FeaturesInfo(
+        dtype="float32", dataset="x", store="0" * 64, encoder="x", tokens=2, channels=4,
+        mirrored=True, parts=(((0, 2), (1, 1)),),
+    )  # fmt: skip
+    values = np.random.default_rng(0).normal(size=(3, 8)).astype("f4").reshape(3, 2, 4)
+
+    def read(path: Path) -> str | None:
+        path.replace(folder / part_name(0))
+        store = FeatureStore(folder, info)
+        try:
+            for sign, mirrored in ((1, False), (-1, True)):
+                found = [
+                    store.read(0, [0, 1], mirrored=mirrored),
+                    store.read(1, [0], mirrored=mirrored),
+                ]
+                if not np.array_equal(np.concatenate(found), sign * values):
+                    return "other features than written"
+        finally:
+            store.close()
+        return None
+
+    return read
+
+
+def tensor_seeds(folder: Path) -> list[bytes]:
+    """A checkpoint of two layers, and its training state."""
+    import torch
+
+    from core.training.checkpoint import save_tensors
+
+    config = {"seed": 0, "train": {"iterations": 2, "milestones": []}}
+    header = {"config": config, "step": 2, "text_fingerprint": "a", "image_fingerprint": "b"}
+    tensors = {"weight": torch.ones(2, 3), "bias": torch.zeros(2)}
+    save_tensors(folder / "1.safetensors", tensors, header)
+    state = {f"optimizer.momentum_buffer.{name}": value for name, value in tensors.items()}
+    save_tensors(folder / "2.safetensors", state, {"step": 2, "scaler": None})
+    return [(folder / f"{n}.safetensors").read_bytes() for n in (1, 2)]
+
+
+def read_checkpoint(folder: Path) -> Read:
+    """As a model, and as a training state is loaded."""
+    import torch
+
+    from core.training.checkpoint import load_strictly, load_tensors, restore_optimizer
+    from core.workflows.models import config_of
+
+    def read(path: Path) -> str | None:
+        found = load_tensors(path)
+        for key, kind in (("step", int), ("text_fingerprint", str)):
+            _may_refuse(lambda key=key, kind=kind: found.told(key, kind))
+        _may_refuse(lambda: config_of(found))
+        module = torch.nn.Linear(3, 2)
+        optimizer = torch.optim.SGD(module.parameters(), momentum=0.9)
+        _may_refuse(lambda: load_strictly(module, found.tensors, optional=(), where=path))
+        _may_refuse(lambda: restore_optimizer(module, optimizer, found.tensors, path))
+        return None
+
+    return read
+
+
+def _may_refuse(call: Callable[[], object]) -> None:
+    try:
+        call()
+    except LmgaitError:
+        return
+
+
+def image_seeds(folder: Path) -> list[bytes]:
+    """PNG of all kinds and JPEG, small."""
+    import cv2
+
+    random = np.random.default_rng(0)
+    rgb = random.integers(0, 256, (24, 16, 3), dtype=np.uint8)
+    images = (rgb, rgb[..., 0], random.integers(0, 256, (9, 7, 4), dtype=np.uint8),
+              random.integers(0, 65_536, (5, 5, 3), dtype=np.uint16))  # fmt: skip
+    found = [cv2.imencode(".png", image)[1].tobytes() for image in images]
+    found.append(cv2.imencode(".png", rgb[..., 0], (cv2.IMWRITE_PNG_BILEVEL, 1))[1].tobytes())
+    for option in ((), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 1)):
+        found.append(cv2.imencode(".jpg", rgb, option)[1].tobytes())
+    return [*found, cv2.imencode(".jpg", rgb[..., 0])[1].tobytes()]
+
+
+def read_frames(folder: Path) -> Read:
+    """As ``prepare`` reads images."""
+    from core.video.images import looks_like_silhouette, read_image
+
+    def read(path: Path) -> str | None:
+        first = read_image(path, grey=False)
+        grey = read_image(path, grey=True)
+        looks_like_silhouette(path)
+        if first.ndim != 3 or first.shape[2] != 3 or grey.shape != first.shape[:2]:
+            return f"shapes {first.shape} and {grey.shape}"
+        return None
+
+    return read
+
+
+def video_seeds(folder: Path) -> list[bytes]:
+    """Three frames in some containers and codecs."""
+    import av
+
+    found = []
+    kinds = (("avi", "ffv1", "bgr0"), ("avi", "mpeg4", "yuv420p"), ("mp4", "mpeg4", "yuv420p"),
+             ("matroska", "mjpeg", "yuvj420p"), ("avi", "mjpeg", "yuvj420p"))  # fmt: skip
+    for number, (container, codec, pixels) in enumerate(kinds):
+        path = folder / f"{number}.video"
+        with av.open(str(path), "w", format=container) as file:
+            stream = file.add_stream(codec, rate=25)
+            stream.width, stream.height, stream.pix_fmt = 32, 48, pixels
+            for frame in range(3):
+                image = np.full((48, 32, 3), 60 * frame, np.uint8)
+                image[10:30, 4 + 4 * frame : 20] = 200
+                file.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            file.mux(stream.encode())
+        found.append(path.read_bytes())
+    return found
+
+
+def read_video(folder: Path) -> Read:
+    """As ``prepare`` reads videos; of those that declare many frames the first hundred."""
+    from core.video.decode import Video
+
+    def read(path: Path) -> str | None:
+        video = Video(path)
+        for frame in video.frames(range(min(len(video), 100))):
+            if not isinstance(frame, FrameFault) and (frame.ndim != 3 or frame.shape[2] != 3):
+                return f"a frame of shape {frame.shape}"
+        return None
+
+    return read
+
+
+def store_seeds(folder: Path) -> list[bytes]:
+    """The three files of a store that are read on opening, in one."""
+    from tests.fakes.stores import write_store
+
+    write_store(folder / "store", lengths=(2,) * 8)
+    names = ("store.json", "index.json", "plan.json", "shard-00000.json", "left-out.json")
+    return [json.dumps({n: json.loads((folder / "store" / n).read_text()) for n in names}).encode()]
+
+
+def read_store(folder: Path) -> Read:
+    """As every verb opens a store; the index's hash is made right, as a forger would."""
+    from core.errors import StoreError
+    from core.storage.layout import LeftOutFile, Plan, ShardFile, read_json
+    from core.storage.store import Store
+
+    kinds = {"plan.json": Plan, "shard-00000.json": ShardFile, "left-out.json": LeftOutFile}
+
+    def read(path: Path) -> str | None:
+        try:
+            content = json.loads(path.read_bytes())
+        except (ValueError, RecursionError):
+            content = {}
+        for name, part in content.items() if isinstance(content, dict) else ():
+            if name in ("store.json", "index.json", *kinds):
+                (folder / name).write_text(json.dumps(part))
+        index = folder / "index.json"
+        if isinstance(content, dict) and isinstance(content.get("store.json"), dict):
+            told = {**content["store.json"]}
+            if "index" in told and index.is_file():
+                told["index"] = hashlib.sha256(index.read_bytes()).hexdigest()
+            (folder / "store.json").write_text(json.dumps(told))
+        for name, kind in kinds.items():
+            _may_refuse(lambda name=name, kind=kind: read_json(folder / name, kind, "Mend it."))
+        opened = Store.open(folder)
+        try:
+            for at in range(min(len(opened), 3)):
+                opened.read(at, [0])
+        except StoreError:
+            return None  # there is no shard
+        finally:
+            opened.close()
+        return "frames without a shard"
+
+    return read
+
+
+def run_seeds(folder: Path) -> list[bytes]:
+    """A run's description."""
+    told = {"format": 1, "version": "0.1", "dataset": "ccpg", "preset": "tiny", "number": 1,
+            "created": "2026-01-01T00:00:00+00:00", "key": "x", "store": "y"}  # fmt: skip
+    return [json.dumps(told).encode()]
+
+
+def read_run(folder: Path) -> Read:
+    """As every verb lists runs."""
+    from core.config import dump_config, resolve_config
+    from core.workflows.runs import find_run, list_runs
+
+    run = folder / "runs" / "one"
+    run.mkdir(parents=True)
+    (run / "config.yaml").write_text(dump_config(resolve_config("tiny")))
+
+    def read(path: Path) -> str | None:
+        path.replace(run / "run.json")
+        list_runs(run.parent)
+        found = find_run(run.parent, name=None, dataset=None)
+        assert isinstance(found.dataset, str)
+        return None
+
+    return read
+
+
+_ALL = (
+    Target("pickle", ".pkl", "pickle", pickle_seeds, read_arrays),
+    Target("npy", ".npy", "npy", npy_seeds, read_arrays),
+    Target("npz", ".npz", "zip", npz_seeds, read_embeddings_file),
+    Target("h5", ".h5", "hdf5", h5_seeds, read_embeddings_file),
+    Target("h5-inside", ".h5", "hdf5", h5_seeds, read_hdf5_inside,
+           ("crashed", "hung", "memory")),
+    *(Target(f"shard-{codec}", ".h5", "", shard_seeds(codec), read_shard(codec))
+      for codec in ("lossless", "compact", "jpeg")),
+    *(Target(f"forged-{codec}", ".h5", "hdf5", shard_seeds(codec), read_shard(codec, forged=True))
+      for codec in ("compact", "jpeg")),
+    Target("features", ".h5", "", feature_seeds, read_features),
+    Target("checkpoint", ".safetensors", "tensors", tensor_seeds, read_checkpoint),
+    Target("image", ".png", "image", image_seeds, read_frames),
+    Target("video", ".avi", "video", video_seeds, read_video, ("crashed", "memory")),
+    Target("store", ".txt", "json", store_seeds, read_store),
+    Target("run", ".txt", "json", run_seeds, read_run),
+)  # fmt: skip
+TARGETS = {target.name: target for target in _ALL}
