@@ -14,7 +14,7 @@ from pathlib import Path
 
 from core.errors import UsageError
 from core.locks import writing
-from core.manifests.checks import nearest
+from core.nearest import did_you_mean
 from core.progress import Progress
 from core.recognition.gallery import read_gallery, remove
 from core.storage.forget import ANEW, HeldInStore, close_store, held_in_store, purge_store
@@ -177,6 +177,6 @@ def _refuse_unknown(subject: str, stores: tuple[HeldInStore, ...], where: Path) 
     known = sorted({name for held in stores for name in held.subjects})
     shown = ", ".join(known[:10]) + (f" and {len(known) - 10} more" if len(known) > 10 else "")
     raise UsageError(
-        f"There is nothing of the subject `{subject}` here{nearest(subject, known)}: it never was, "
+        f"There is nothing of the subject `{subject}` here{did_you_mean(subject, known)}: it never was, "
         "or is forgotten already", where=where, next_step=f"Subjects here: {shown or 'none'}.",
     )  # fmt: skip
