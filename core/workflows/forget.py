@@ -177,6 +177,6 @@ def _refuse_unknown(subject: str, stores: tuple[HeldInStore, ...], where: Path) 
     known = sorted({name for held in stores for name in held.subjects})
     shown = ", ".join(known[:10]) + (f" and {len(known) - 10} more" if len(known) > 10 else "")
     raise UsageError(
-        f"There is nothing of the subject `{subject}` here{did_you_mean(subject, known)}: it never was, "
-        "or is forgotten already", where=where, next_step=f"Subjects here: {shown or 'none'}.",
+        f"There is nothing of the subject `{subject}` here{did_you_mean(subject, known)}: it never "
+        "was, or is forgotten already", where=where, next_step=f"Subjects here: {shown or 'none'}.",
     )  # fmt: skip
