@@ -62,7 +62,7 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
             raise DataError(
                 f"The file is larger than {MAX_BYTES >> 20} MiB",
                 where=path,
-                next_step="Write one line a frame, as `lmgait embed-video` does.",
+                next_step="Write frame,track,left,top,width,height a line, one for each box.",
             )
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
