@@ -25,6 +25,9 @@ R = TypeVar("R")
 _UsageFault: type[Any] = typer.BadParameter.__mro__[1]
 
 
+_anything_told = False
+
+
 def explained(command: Callable[P, R]) -> Callable[P, R]:
     """Wrap a verb so that whatever goes wrong ends in a message and an exit code, no traceback.
 
@@ -38,7 +41,7 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
         except (typer.Exit, typer.Abort, _UsageFault):
             raise
         except (Exception, KeyboardInterrupt) as error:
-            raise typer.Exit(_told(error)) from None
+            raise typer.Exit(told(error)) from None
 
     return guarded
 
@@ -64,11 +67,19 @@ class ExplainedGroup(TyperGroup):
         except _UsageFault as fault:
             code = _usage_told(fault)
         except (Exception, KeyboardInterrupt) as error:
-            code = _told(error)
+            code = told(error)
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _told(error: BaseException) -> int:
+def anything_told() -> bool:
+    """Whether an error was printed."""
+    return _anything_told
+
+
+def told(error: BaseException) -> int:
+    """Print an error in words; returns its exit code."""
+    global _anything_told
+    _anything_told = True
     if os.environ.get(DEBUG_VARIABLE, "0") not in ("", "0"):
         traceback.print_exception(error)
     known = _known(error)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from core.errors import EXIT_INTERRUPTED
 from core.version import __version__
 from lmgait_cli.ablate import ablate
 from lmgait_cli.cache_features import cache_features
@@ -19,7 +20,7 @@ from lmgait_cli.demo import demo
 from lmgait_cli.embed import embed
 from lmgait_cli.enroll import enroll
 from lmgait_cli.evaluate import evaluate
-from lmgait_cli.exits import DEBUG_VARIABLE, ExplainedGroup, explained
+from lmgait_cli.exits import DEBUG_VARIABLE, ExplainedGroup, anything_told, explained, told
 from lmgait_cli.export import export
 from lmgait_cli.film import film
 from lmgait_cli.forget import forget
@@ -28,7 +29,7 @@ from lmgait_cli.inspect import inspect
 from lmgait_cli.merge import merge
 from lmgait_cli.prepare import prepare
 from lmgait_cli.pretrain_decoder import pretrain_decoder
-from lmgait_cli.process import leave, prepare_process
+from lmgait_cli.process import leave, prepare_process, stopped_by
 from lmgait_cli.report import report
 from lmgait_cli.synthesize import synthesize
 from lmgait_cli.train import train
@@ -100,6 +101,12 @@ def run() -> None:
     try:
         app(prog_name="lmgait")
     except SystemExit as end:
-        leave(end.code if isinstance(end.code, int) else int(end.code is not None))
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if stopped_by() is not None and not anything_told():
+            told(KeyboardInterrupt())  # the signal came while arguments were read
+        leave(code)
+    except KeyboardInterrupt:
+        told(KeyboardInterrupt())
+        leave(EXIT_INTERRUPTED)
     except OSError as error:
         leave(0, error)  # help that cannot be printed
