@@ -66,6 +66,8 @@ class ExplainedGroup(TyperGroup):
             code = super().main(*given, **extra)
         except _UsageFault as fault:
             code = _usage_told(fault)
+        except typer.Abort:
+            code = told(Interrupted("Not confirmed", next_step="Nothing was changed."))
         except (Exception, KeyboardInterrupt) as error:
             code = told(error)
         sys.exit(code if isinstance(code, int) else 0)

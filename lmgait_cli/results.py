@@ -91,6 +91,8 @@ def write_json(path: Path | None, content: Mapping[str, Any], quiet: bool) -> No
     """Write a result as JSON where a file is asked for."""
     if path is not None:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        # Names of files may hold bytes that are no UTF-8: JSON has an escape for them.
+        text = text.encode("utf-8", "backslashreplace").decode()
         write_file(path, text + "\n", quiet)
 
 

@@ -40,6 +40,10 @@ BLOB_CHUNK = 64 * 1024
 JPEG_QUALITY = 90
 MEASURE_EVERY = 16
 
+# Numbers that end the settings of bit-shuffling (bytes an element, block, LZ4) and of LZ4 (block).
+# Others come from no writer here, and make the libraries divide by zero or reserve at will.
+PACKING = {32008: (1, 0, 2), 32004: (0,)}
+
 Block = NDArray[np.uint8]
 
 
@@ -114,7 +118,19 @@ def dataset(file: h5py.File, name: str, dtype: str, chunks: tuple[int, ...], len
     # Chunks that were never written read as zeros: a file may declare far more than it holds.
     if found.id.get_num_chunks() != -(-length // chunks[0]):
         raise DamageError(f"`{name}` lacks chunks")
+    _check_filters(found, name)
     return found
+
+
+def _check_filters(found: h5py.Dataset, name: str) -> None:
+    made = found.id.get_create_plist()
+    filters = dict(made.get_filter(at)[::2][:2] for at in range(made.get_nfilters()))
+    if filters.pop(h5py.h5z.FILTER_FLETCHER32, None) is None:
+        raise DamageError(f"`{name}` has no checksums")
+    for code, settings in filters.items():
+        wanted = PACKING.get(code)
+        if wanted is None or tuple(settings)[-len(wanted) :] != wanted:
+            raise DamageError(f"`{name}` is packed in an unknown way ({code}: {settings})")
 
 
 class Lossless:

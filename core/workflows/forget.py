@@ -14,7 +14,7 @@ from pathlib import Path
 
 from core.errors import UsageError
 from core.locks import writing
-from core.nearest import did_you_mean
+from core.nearest import nearest
 from core.progress import Progress
 from core.recognition.gallery import read_gallery, remove
 from core.storage.forget import ANEW, HeldInStore, close_store, held_in_store, purge_store
@@ -176,7 +176,9 @@ def _home(folder: Path, workspace: Workspace) -> Workspace:
 def _refuse_unknown(subject: str, stores: tuple[HeldInStore, ...], where: Path) -> None:
     known = sorted({name for held in stores for name in held.subjects})
     shown = ", ".join(known[:10]) + (f" and {len(known) - 10} more" if len(known) > 10 else "")
+    near = nearest(subject, known)
+    meant = "" if near is None else f"Did you mean `{near}`? "
     raise UsageError(
-        f"There is nothing of the subject `{subject}` here{did_you_mean(subject, known)}: it never "
-        "was, or is forgotten already", where=where, next_step=f"Subjects here: {shown or 'none'}.",
+        f"There is nothing of the subject `{subject}` here: it never was, or is forgotten already",
+        where=where, next_step=f"{meant}Subjects here: {shown or 'none'}.",
     )  # fmt: skip

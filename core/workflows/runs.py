@@ -227,15 +227,7 @@ def _read(folder: Path) -> Run:
 
 
 def _config(path: Path, facts: Mapping[str, Any]) -> Config:
-    try:
-        config = check_config(read_yaml(path))
-    except ConfigError as error:
-        raise CheckpointError(
-            f"The run's configuration is of lmgait {facts.get('version')}, this is {__version__}:\n"
-            f"{error.what}",
-            where=path,
-            next_step="Use that lmgait for this run, or move its folder out of the workspace.",
-        ) from None
+    tree = read_yaml(path)
     # Half a file of settings would be read as the whole of others: what lacks has a default.
     found = digest(path.read_text("utf-8"))
     if found != facts.get("config", found):
@@ -244,4 +236,12 @@ def _config(path: Path, facts: Mapping[str, Any]) -> Config:
             where=path,
             next_step="Move this run's folder out of the workspace.",
         )
-    return config
+    try:
+        return check_config(tree)
+    except ConfigError as error:
+        raise CheckpointError(
+            f"The run's configuration is of lmgait {facts.get('version')}, this is {__version__}:\n"
+            f"{error.what}",
+            where=path,
+            next_step="Use that lmgait for this run, or move its folder out of the workspace.",
+        ) from None

@@ -10,16 +10,19 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from core.errors import DataError, LmgaitError
+from core.errors import DataError, LmgaitError, StoreError
 from core.files import PARTIAL_SUFFIX, output_error, read_plain_json, write_text
 from core.records import EmbeddingSet
+from core.storage.build import summarise
 from core.storage.embeddings import ENDINGS, read_embeddings, write_embeddings
 from core.storage.features import INFO_NAME
+from core.storage.layout import LEFT_OUT_NAME, LeftOutFile, read_json, write_json
 from core.training.checkpoint import load_header
 from core.workspace import Workspace
 
@@ -174,6 +177,24 @@ def _names(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
                 yield Trace(path, f"{count} lines, taken out", _rewriting(path, "".join(kept)))
 
 
+def _left_out(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
+    """Reports on what was left out of trainings and embeddings name its sequences."""
+    folders = [run.path for run in run_folders(workspace) if run.of(dataset)]
+    others = [run.path / "embeddings" for run in run_folders(workspace) if not run.of(dataset)]
+    paths = [path for folder in (*folders, *others) for path in folder.rglob(f"*{LEFT_OUT_NAME}")]
+    for path in sorted([*paths, *workspace.root.glob(f"*{LEFT_OUT_NAME}")]):
+        try:
+            found = read_json(path, LeftOutFile, "")
+        except StoreError:
+            yield Trace(path, "report of what was left out, damaged, deleted", _deleting(path))
+            continue
+        kept = tuple(f for f in found.findings if not f.sequence.startswith(f"{subject}/"))
+        if len(kept) < len(found.findings):
+            count = len(found.findings) - len(kept)
+            rest = LeftOutFile(summary=summarise(kept), listing=found.listing, findings=kept)
+            yield Trace(path, f"{count} lines, taken out", partial(write_json, path, rest))
+
+
 def _rests(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
     """What killed processes left half written or half deleted."""
     for root in (workspace.runs, workspace.warmups, workspace.features):
@@ -182,7 +203,15 @@ def _rests(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
 
 
 # Embeddings last: they tell that a run has seen the dataset, to a second call after a kill.
-FINDERS: tuple[Finder, ...] = (_features, _pictures, _scores, _names, _rests, _embeddings)
+FINDERS: tuple[Finder, ...] = (
+    _features,
+    _pictures,
+    _scores,
+    _names,
+    _left_out,
+    _rests,
+    _embeddings,
+)
 
 
 def find_traces(workspace: Workspace, dataset: str, subject: str) -> list[Trace]:

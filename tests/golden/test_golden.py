@@ -13,7 +13,7 @@ import yaml
 
 import core.manifests.published as published
 from core.config import resolve_config
-from core.errors import CheckpointError, ConfigError, DataError, LmgaitError, StoreError
+from core.errors import CheckpointError, DataError, LmgaitError, StoreError
 from core.manifests.load import load_manifest
 from core.models.build import build_lmgait
 from core.storage.embeddings import read_embeddings
@@ -246,7 +246,7 @@ def test_a_run_with_a_key_that_is_gone_says_which_and_what_to_do(copy):
     path, facts = copy / "run" / "config.yaml", copy / "run" / "run.json"
     path.write_text(path.read_text() + "former: 1\n")
     facts.write_text(json.dumps({**json.loads(facts.read_text()), "version": "0.0.9"}))
-    with pytest.raises(ConfigError, match=r"is of lmgait 0\.0\.9") as caught:
+    with pytest.raises(CheckpointError, match=r"is of lmgait 0\.0\.9") as caught:
         find_run(copy, name="run", dataset=None)
     assert "former: unknown key" in caught.value.what
     assert "Use that lmgait" in caught.value.next_step

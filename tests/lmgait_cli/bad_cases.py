@@ -351,7 +351,7 @@ STORES = {
         "prepare ccpg raw/ccpg", "something else than a store",
         bad.write("ws/stores/ccpg/mine.txt", "x"),
     ),
-    "parts that are no parts": data("merge casiab empty", "Cannot read the store"),
+    "parts that are no parts": data("merge casiab empty", "Cannot read the file"),
     "a whole store as a part": data(f"merge casiab {STORE}", "no part of casiab"),
     "manifest that is not there": data(
         "inspect casiab --manifest gone.yaml --no-sheet", "No such file"

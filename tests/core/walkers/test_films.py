@@ -63,7 +63,7 @@ def test_film_writes_h264_and_says_what_is_next(tmp_path):
     [
         (["a.avi"], "end in .mp4"),
         (["a.mp4", "--subjects", ","], "0 people in one film"),
-        (["a.mp4", "--type", "nm-1"], "Did you mean 'nm-01'"),
+        (["a.mp4", "--type", "nm-1"], "Did you mean `nm-01`"),
         (["a.mp4", "--size", "640"], "is no size"),
         (["a.mp4", "--size", "9999x20"], "is no size"),
     ],

@@ -112,7 +112,7 @@ def test_the_file_tells_what_it_is_and_holds_no_text_encoder(exported):
     assert sum(sizes) < vocabulary
     assert done.difference <= 1e-4
     assert done.bytes == done.path.stat().st_size
-    assert [p.name for p in done.path.parent.iterdir() if p.name.startswith(".first")] == []
+    assert [p.name for p in done.path.parent.iterdir() if p.name.endswith(".partial")] == []
 
 
 def test_a_torch_program_of_float_frames(exported, tmp_path):

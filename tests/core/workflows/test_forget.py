@@ -216,14 +216,15 @@ def test_the_command_asks_and_tells(workspace, tmp_path):
     assert again.exit_code == 2
     assert "forgotten already" in again.output
     assert run("ccgp", "1", "--yes", *root).output.count("Known stores: casiab") == 1
-    assert "did you mean '075'" in run("casiab", "0755", "--yes", *root).output
+    assert "Did you mean `075`?" in run("casiab", "0755", "--yes", *root).output
 
 
 def test_a_terminal_is_asked(workspace, monkeypatch):
     monkeypatch.setattr("lmgait_cli.forget._at_a_terminal", lambda: True)
     words = ["forget", "casiab", TESTED, "--workspace", str(workspace.root)]
     refused = CliRunner().invoke(app, words, input="n\n")
-    assert refused.exit_code == 1
+    assert refused.exit_code == 130
+    assert "Not confirmed" in refused.output
     assert len(Store.open(workspace.store("casiab"))) == 20
     assert CliRunner().invoke(app, words, input="y\n").exit_code == 0
     assert len(Store.open(workspace.store("casiab"))) == 16
