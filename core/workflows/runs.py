@@ -227,16 +227,16 @@ def _read(folder: Path) -> Run:
 
 
 def _config(path: Path, facts: Mapping[str, Any]) -> Config:
-    tree = read_yaml(path)
-    # Half a file of settings would be read as the whole of others: what lacks has a default.
-    found = digest(path.read_text("utf-8"))
-    if found != facts.get("config", found):
-        raise CheckpointError(
-            "The run's settings are not those that it was made with",
-            where=path,
-            next_step="Move this run's folder out of the workspace.",
-        )
     try:
+        tree = read_yaml(path)
+        # Half a file of settings would be read as the whole of others: what lacks has a default.
+        found = digest(path.read_text("utf-8"))
+        if found != facts.get("config", found):
+            raise CheckpointError(
+                "The run's settings are not those that it was made with",
+                where=path,
+                next_step="Move this run's folder out of the workspace.",
+            )
         return check_config(tree)
     except ConfigError as error:
         raise CheckpointError(
