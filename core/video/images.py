@@ -63,7 +63,7 @@ def declared_size(content: bytes) -> tuple[int, int]:
         FrameFault: not a JPEG or PNG, or cut off before its end.
     """
     if content.startswith(_PNG_SIGNATURE):
-        if len(content) < 24 or _PNG_END not in content[-_TAIL:]:
+        if len(content) < 24 or _PNG_END not in content[-_TAIL:] or not _png_chunks_fit(content):
             raise FrameFault(Reason.TRUNCATED)
         width, height = struct.unpack(">II", content[16:24])
         return height, width
@@ -72,6 +72,17 @@ def declared_size(content: bytes) -> tuple[int, int]:
             raise FrameFault(Reason.TRUNCATED)
         return _jpeg_size(content)
     raise FrameFault(Reason.NOT_AN_IMAGE if content else Reason.TRUNCATED)
+
+
+def _png_chunks_fit(content: bytes) -> bool:
+    """Whether all parts lie inside the file: decoders reserve whatever a part declares."""
+    position = len(_PNG_SIGNATURE)
+    while position + 8 <= len(content):
+        length, kind = struct.unpack(">I4s", content[position : position + 8])
+        position += 12 + length
+        if kind == b"IEND":
+            return position <= len(content)
+    return False
 
 
 def _jpeg_size(content: bytes) -> tuple[int, int]:

@@ -90,6 +90,15 @@ def test_damaged_png_content_is_no_image():
         decode_image(bytes(content), grey=False)
 
 
+def test_a_part_that_declares_more_than_the_file_holds_is_refused_unread():
+    content = encoded(".png", person(40, 20, 0)[0])
+    at = content.index(b"IDAT") - 4
+    bomb = content[:at] + struct.pack(">I", 0x7FFFFFF0) + content[at + 4 :]
+    with pytest.raises(FrameFault) as caught:
+        decode_image(bomb, grey=False)
+    assert caught.value.reason is Reason.TRUNCATED
+
+
 def test_a_file_that_has_gone_ends_the_reading(tmp_path):
     with pytest.raises(DataError, match="has gone"):
         read_image(tmp_path / "gone.png", grey=True)
