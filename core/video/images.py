@@ -79,7 +79,7 @@ def _png_chunks_fit(content: bytes) -> bool:
     position = len(_PNG_SIGNATURE)
     while position + 8 <= len(content):
         length, kind = struct.unpack(">I4s", content[position : position + 8])
-        position += 12 + length
+        position += 12 + int(length)
         if kind == b"IEND":
             return position <= len(content)
     return False
