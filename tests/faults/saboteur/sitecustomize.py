@@ -3,12 +3,10 @@
 ``FAULT_CALL`` is ``NAME:NUMBER:WHEN:WHOM``: at the NUMBER-th call of ``os.NAME`` in a process,
 ``before`` or ``after`` it, ``all`` processes of the session die, or this one ``alone``;
 ``FAULT_SIGNALS`` names other signals than SIGKILL, sent one after the other.
-``FAULT_CLOCK`` sets the clock that ``datetime`` shows forward by so many seconds.
 ``FAULT_COUNT`` is a folder: each process leaves there how often it made each call.
 """
 
 import atexit
-import datetime
 import json
 import os
 import signal
@@ -50,15 +48,6 @@ def leave_counts(folder):
         json.dump(counts, file)
 
 
-class Shifted(datetime.datetime):
-    @classmethod
-    def now(cls, tz=None):
-        moved = datetime.timedelta(seconds=float(os.environ["FAULT_CLOCK"]))
-        return super().now(tz) + moved
-
-
-if "FAULT_CLOCK" in os.environ:
-    datetime.datetime = Shifted
 if "FAULT_CALL" in os.environ:
     name, number, when, whom = os.environ["FAULT_CALL"].split(":")
     watch(name, int(number), when, whom)
