@@ -30,6 +30,7 @@ from core.training.checkpoint import (
     restore_optimizer,
 )
 from core.training.engine import anywhere
+from core.training.memory import give_back_free_memory
 from core.training.observers import Observer
 from core.training.optimizer import learning_rate, make_optimizer, set_rate
 from core.training.signals import stop_on_signal
@@ -112,6 +113,7 @@ def run_job(
                 stopped = anywhere(engine, bool(stop))
                 if done % job.config.log_every == 0 or done == job.config.iterations:
                     numbers = runner.finite() | meter.take()
+                    give_back_free_memory()  # after a look at how much it was
                     task.detail(_brief(numbers))
                     for watcher in watchers:
                         watcher.scalars(done, numbers)
