@@ -13,9 +13,14 @@ MAX_LINES = 20
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that is most like ``word`` (upper and lower case alike), if any is near."""
+    return next(iter(nearest_few(word, known, 1)), None)
+
+
+def nearest_few(word: str, known: Iterable[str], most: int) -> list[str]:
+    """At most ``most`` known words that are like ``word``, the most alike first."""
     by_lower = {name.lower(): name for name in known}
-    close = get_close_matches(word[:MAX_WORD].lower(), list(by_lower), n=1, cutoff=CUTOFF)
-    return by_lower[close[0]] if close else None
+    close = get_close_matches(word[:MAX_WORD].lower(), list(by_lower), n=most, cutoff=CUTOFF)
+    return [by_lower[name] for name in close]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

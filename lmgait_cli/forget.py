@@ -72,18 +72,25 @@ def forget(
     write_json(json_file, _plain(found, dry_run), quiet)
 
 
+def _walks(count: int, name: str) -> str:
+    return f"{count} walk{'s' * (count != 1)} of {name}"
+
+
 def _from_gallery(
     gallery: Path, name: str, dry_run: bool, yes: bool, json_file: Path | None, quiet: bool
 ) -> None:
     from core.workflows.forget import enrolled, forget_enrolled
 
-    count, verb = enrolled(gallery, name), "would be" if dry_run else "were"
+    count = enrolled(gallery, name)
     if not dry_run:
         if count and not yes:
-            out.print(f"{count} walks of {name} will be deleted from {gallery}.", markup=False)
+            words = f"{_walks(count, name)} will be deleted from {gallery}."
+            out.print(words, markup=False, soft_wrap=True)
             _ask()
         count = forget_enrolled(gallery, name)
-    out.print(f"{count} walks of {name} {verb} deleted from {gallery}.", markup=False)
+    verb = "would be" if dry_run else "was" if count == 1 else "were"
+    words = f"{_walks(count, name)} {verb} deleted from {gallery}."
+    out.print(words, markup=False, soft_wrap=True)
     plain = {"name": name, "gallery": str(gallery), "dry_run": dry_run, "walks": count}
     write_json(json_file, plain, quiet)
 

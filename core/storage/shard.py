@@ -10,13 +10,13 @@ from types import TracebackType
 from typing import Any
 
 import h5py
-import hdf5plugin
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import StoreError
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceFrames, SequenceKey
 from core.storage.codecs import (
+    DEFLATE,
     FLAG_CHUNK,
     FRAME_SHAPE,
     MASK_BYTES,
@@ -49,9 +49,7 @@ class ShardWriter:
         self._file: Any = h5py.File(path, "w", libver=HDF5_FORMAT, rdcc_nbytes=0)
         self._codec = codec(name)
         self._codec.create(self._file)
-        create_dataset(
-            self._file, "silhouettes", (MASK_BYTES,), MASK_CHUNK, dtype="u1", **hdf5plugin.LZ4()
-        )
+        create_dataset(self._file, "silhouettes", (MASK_BYTES,), MASK_CHUNK, dtype="u1", **DEFLATE)
         create_dataset(self._file, "valid", (), FLAG_CHUNK, dtype="u1")
         self._entries: list[Entry] = []
         self._frames, self.valid = 0, 0

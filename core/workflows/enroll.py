@@ -66,7 +66,7 @@ def enroll(
 
     Where several people are in a picture at once, ``track`` has to say who is meant; tracks one
     after the other are taken for the same person. A video that was enrolled under this name before
-    is replaced.
+    is replaced; a track that was somebody else's before is this person's now, and that is said.
 
     Args:
         workspace: Where runs live.
@@ -98,7 +98,12 @@ def enroll(
         found = walks_in(video, loaded, finding, progress, wanted=track)
         _check_alone(found, progress, name)
         new += _entries(found, name)
-    return EnrollResult(path, name, tuple(entry for entry, _ in new), _add(path, maker, new))
+    gallery, taken = _add(path, maker, new)
+    for entry in taken:
+        progress.say(
+            f"Track {entry.track} of {entry.video} was {entry.name}'s; it is {name}'s now."
+        )
+    return EnrollResult(path, name, tuple(entry for entry, _ in new), gallery)
 
 
 def _check_alone(found: Walks, progress: Progress, name: str) -> None:
@@ -130,14 +135,17 @@ def _entries(found: Walks, name: str) -> New:
     ]  # fmt: skip
 
 
-def _add(path: Path, maker: Maker, new: New) -> Gallery:
+def _add(path: Path, maker: Maker, new: New) -> tuple[Gallery, list[Entry]]:
+    """The gallery with the new walks, and the entries of other names that they replaced."""
     with changing(path):
         if path.exists():
-            gallery = read_gallery(path)
-            check_maker(gallery, maker, path)
+            before = read_gallery(path)
+            check_maker(before, maker, path)
         else:
             first = new[0][1]
-            gallery = empty_gallery(maker, (first.shape[0], first.shape[1]))
-        gallery = gallery.with_walks(new)
-        write_gallery(path, gallery)
-    return gallery
+            before = empty_gallery(maker, (first.shape[0], first.shape[1]))
+        after = before.with_walks(new)
+        write_gallery(path, after)
+    name = new[0][0].name
+    taken = [e for e in before.entries if e.name != name and e not in after.entries]
+    return after, taken

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from core.config import Config
 from core.errors import CheckpointError, UsageError
 from core.models.backbones.prompts import Word
+from core.nearest import nearest_few
 from core.pictures.files import check_ending, moves, write_film, write_png
 from core.progress import Progress
 from core.records import SequenceKey
@@ -125,7 +125,7 @@ def find_sequence(store: Store, name: str) -> int:
     known = {str(info.key): number for number, info in enumerate(store.sequences)}
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    near = nearest_few(name, known, 3)
     example = ", ".join(near or list(known)[:1])
     raise UsageError(
         f"The store has no sequence `{name}`",

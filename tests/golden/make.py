@@ -83,6 +83,7 @@ def stores(home: Path) -> None:
 def features(home: Path) -> None:
     """Features of three frames of two sequences, with mirror images."""
     folder, parts = home / "features", cut_parts([(0, 2), (3, 1)], 100)
+    folder.mkdir(parents=True)
     info = FeaturesInfo(dtype="float32", dataset="casiab", store=STORE, encoder="abc", tokens=2,
                         channels=3, mirrored=True, parts=parts)  # fmt: skip
     values = np.arange(18, dtype=np.float32).reshape(3, 6)
@@ -100,6 +101,7 @@ def run(home: Path) -> None:
     write_text(folder / "run.json", json.dumps(facts, indent=2, sort_keys=True) + "\n")
     write_text(folder / "config.yaml", dump_config(config))
     checkpoint = folder / "checkpoints" / "step-000006"
+    checkpoint.mkdir(parents=True)
     header = {"kind": "lmgait", "version": "0.1.0", "config": config.model_dump(mode="json"),
               "dataset": "casiab", "store": STORE, "labels": ["001", "002"], "step": 6,
               "text_fingerprint": "def", "image_fingerprint": "ghi",

@@ -142,6 +142,14 @@ def test_the_same_video_again_replaces(world, people):
     assert sorted(after.entries, key=str) == sorted(before.entries, key=str)
 
 
+def test_a_walk_that_gets_another_name_is_told(world, people, tmp_path):
+    gallery = tmp_path / "moved.st"
+    shutil.copy(people, gallery)
+    done = lmgait(world, "enroll", str(gallery), "Cleo", "anna.mp4")
+    assert "of anna.mp4 was Anna's; it is Cleo's now" in told(done)
+    assert "Anna" not in read_gallery(gallery).names
+
+
 def test_another_model_s_gallery_is_refused_before_any_work(world, people):
     for verb, words in (("identify", ["anna.mp4"]), ("enroll", ["Anna", "anna.mp4"])):
         done = lmgait(world, verb, "people.st", *words, "--run", "other")
