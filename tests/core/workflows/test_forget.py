@@ -255,7 +255,7 @@ def test_a_name_goes_from_a_gallery(tmp_path):
     def run(*words):
         return CliRunner().invoke(app, ["forget", str(path), *words])
 
-    assert "1 walks of Anna would be deleted" in run("Anna", "--dry-run").output
+    assert "1 walk of Anna would be deleted" in run("Anna", "--dry-run").output
     refused = run("Anna")
     assert refused.exit_code == 2
     assert read_gallery(path).names == ("Anna", "Bo")
