@@ -118,8 +118,8 @@ def train(
                 facts=facts,
             )
 
-    if run is None:
-        run = decide(engine, begin)
+    # A run that exists passes, too: whoever was killed while it was made may have left something.
+    run = decide(engine, begin)
     progress.say(
         f"Run {run.name}: {manifest.title}, preset {preset}, warm-up {warmup.name}; "
         f"output in {run.folder}"

@@ -34,6 +34,7 @@ AT_CALLS = [
         ("pretrain-decoder", "rename:2:after:all"),
         ("pretrain-decoder", "rename:7:before:all"),
         ("train", "unlink:5:after:all"),
+        ("train", "rename:1:after:alone"),
         ("train", "rmdir:1:before:all"),
         ("cache-features", "replace:1:before:all"),
         ("cache-text", "replace:1:before:all"),
