@@ -182,10 +182,12 @@ class CheckpointFolder:
     Args:
         folder: Holds the ``step-…`` folders.
         keep: How many to keep.
+        every: Steps between two of them. One in between (a signal stopped the work there) goes when
+            there is a newer one, so that those that stay are those of a work never stopped.
     """
 
-    def __init__(self, folder: Path, keep: int) -> None:
-        self.folder, self.keep = folder, keep
+    def __init__(self, folder: Path, keep: int, every: int = 1) -> None:
+        self.folder, self.keep, self.every = folder, keep, every
 
     def steps(self) -> list[int]:
         """Steps of the whole checkpoints, rising."""
@@ -220,7 +222,9 @@ class CheckpointFolder:
     def prune(self) -> None:
         """Remove the checkpoints that are too old, and what a dead process has left."""
         remove_rests(self.folder)
-        for old in self.steps()[: -self.keep]:
+        steps = self.steps()
+        due = [step for step in steps[:-1] if step % self.every == 0] + steps[-1:]
+        for old in sorted(set(steps) - set(due[-self.keep :])):
             remove(self.path(old))
 
     def save(

@@ -16,6 +16,7 @@ from typing import Any
 
 from core.config import Config, check_config, dump_config
 from core.config.resolve import read_yaml
+from core.config.schema import OptimizerConfig
 from core.errors import CheckpointError, ConfigError, LmgaitError, OutputError, UsageError
 from core.files import (
     PARTIAL_SUFFIX,
@@ -58,19 +59,22 @@ class Run:
         """The dataset it was trained on."""
         return str(self.facts["dataset"])
 
-    def checkpoints(self, keep: int = 1) -> CheckpointFolder:
-        """Its checkpoints."""
-        return CheckpointFolder(self.folder / "checkpoints", keep)
+    def checkpoints(self, settings: OptimizerConfig | None = None) -> CheckpointFolder:
+        """Its checkpoints; ``settings`` say which to keep, for whoever writes."""
+        folder = self.folder / "checkpoints"
+        if settings is None:
+            return CheckpointFolder(folder, keep=1)
+        return CheckpointFolder(folder, settings.keep, settings.checkpoint_every)
 
     def done(self, iterations: int) -> bool:
         """Whether it reached its last iteration."""
         kept = self.checkpoints()
         return iterations in kept.steps() and kept.whole(iterations)
 
-    def tidy(self, keep: int) -> None:
+    def tidy(self, settings: OptimizerConfig) -> None:
         """Do what a process that was killed right after its last checkpoint has left undone."""
         with suppress(OutputError, OSError), self.locked():
-            self.checkpoints(keep).prune()
+            self.checkpoints(settings).prune()
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the run for writing (``OutputError`` where another process does)."""

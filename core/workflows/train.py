@@ -88,7 +88,7 @@ def train(
     run = decide(engine, choose)
     if run is not None and run.done(config.train.iterations):
         finished = run
-        decide(engine, lambda: finished.tidy(config.train.keep))
+        decide(engine, lambda: finished.tidy(config.train))
         progress.say(f"Run {run.name} has these settings and is complete.")
         return TrainResult(run, 0)
     warmup = decide(engine, lambda: find_warmup(workspace, config, store))
@@ -180,7 +180,7 @@ def _run(
             TensorBoard(run.folder / "tensorboard", start),
         ]
 
-    checkpoints = run.checkpoints(config.train.keep)
+    checkpoints = run.checkpoints(config.train)
     job = training_job(model, data, manifest, config, engine, checkpoints)
     return run_job(job, engine, observers, progress)
 

@@ -116,7 +116,7 @@ def pretrain_decoder(
 
     run = decide(engine, choose)
     if run.done(config.warmup.iterations):
-        decide(engine, lambda: run.tidy(config.warmup.keep))
+        decide(engine, lambda: run.tidy(config.warmup))
         progress.say(f"Warm-up {run.name} is complete.")
         return WarmupResult(run, 0)
     progress.say(f"Warm-up {run.name} on {manifest.title} ({store.path}); output in {run.folder}")
@@ -200,7 +200,7 @@ def _run(
             TensorBoard(run.folder / "tensorboard", start),
         ]
 
-    checkpoints = run.checkpoints(config.warmup.keep)
+    checkpoints = run.checkpoints(config.warmup)
     job = warmup_job(model, store, manifest, config, engine, checkpoints, features)
     return run_job(job, engine, observers, progress)
 

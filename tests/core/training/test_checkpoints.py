@@ -116,6 +116,18 @@ def test_the_newest_is_found_and_only_the_newest_few_stay(tmp_path):
     assert folder.steps() == [15, 1_000_000]
 
 
+def test_checkpoints_of_stops_leave_the_regular_ones_in_place(tmp_path):
+    folder = CheckpointFolder(tmp_path / "checkpoints", keep=2, every=3)
+    kept = {}
+    for step in (3, 6, 7, 8, 9, 10, 11):
+        save(folder, step)
+        kept[step] = folder.steps()
+    assert kept[7] == [6, 7]
+    assert kept[8] == [6, 8]
+    assert kept[9] == [6, 9]
+    assert kept[11] == [9, 11]
+
+
 @pytest.mark.parametrize("stage", ["model", "training", "rename"])
 def test_a_checkpoint_is_whole_or_not_there(tmp_path, monkeypatch, stage):
     folder = CheckpointFolder(tmp_path / "checkpoints", keep=1)
