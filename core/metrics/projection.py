@@ -30,8 +30,8 @@ def principal_plane(values: NDArray[np.floating]) -> tuple[Floats, tuple[float, 
     # The smaller of the two products has the same leading values; the largest stand last.
     found, vectors = eigh(product, subset_by_index=[len(product) - count, len(product) - 1])
     for axis in range(count if total > 0 else 0):
-        value, vector = max(0.0, float(found[-1 - axis])), vectors[:, -1 - axis]
+        value, vector = max(0.0, float(found[~axis])), vectors[:, ~axis]  # from the end
         line = vector * np.sqrt(value) if wide else rows @ vector
-        points[:, axis] = line * (np.sign(line[np.abs(line).argmax()]) or 1.0)
+        points[:, axis] = line * np.sign(line[np.abs(line).argmax()])
         kept[axis] = value / total
     return points, (kept[0], kept[1])

@@ -104,13 +104,13 @@ class _Scaled:
 def _neighbours(scaled: _Scaled, count: int, advance: Callable[[int], None] | None) -> Ints:
     """Return int64 [n, min(count, n)]: nearest members of each, itself first."""
     n = len(scaled.members)
-    kept = np.zeros((n, min(count, n)), dtype=np.int64)
+    kept = np.empty((n, min(count, n)), dtype=np.int64)
 
     def nearest(rows: slice) -> Ints:
         index = torch.arange(rows.start, rows.stop)
         block = scaled.rows(index)
         # Whoever has the same embedding is as near as one is to oneself: oneself comes first.
-        block[torch.arange(len(index)), index] = -1.0
+        block[torch.arange(len(index)), index] = -torch.inf
         found: Ints = ranked(block)[:, : kept.shape[1]].cpu().numpy()
         return found
 
@@ -148,7 +148,7 @@ def _codes(
 
 
 def _expanded(neighbours: Ints, k1: int) -> sparse.csr_array:
-    """Return the sets R* (eq. 5) as ones in a sparse [n, n].
+    """Return the sets R* (eq. 5) as the entries of a sparse [n, n], whatever their values.
 
     R(p, k) are the mutual neighbours of p. R(q, k/2) joins R* for each q in R(p, k) whose set lies
     to two thirds in R(p, k).
@@ -162,9 +162,7 @@ def _expanded(neighbours: Ints, k1: int) -> sparse.csr_array:
     enough = 3 * joins.data >= 2 * sizes[joins.coords[1]]
     row, column = (axis[enough] for axis in joins.coords)
     joining = sparse.csr_array((np.ones(len(row)), (row, column)), shape=mutual.shape)
-    expanded = sparse.csr_array(mutual + joining @ half_mutual)
-    expanded.data[:] = 1.0
-    return expanded
+    return sparse.csr_array(mutual + joining @ half_mutual)
 
 
 def _indicator(neighbours: Ints, count: int) -> sparse.csr_array:

@@ -66,8 +66,8 @@ def search(
         device: where ``block`` computes.
         advance: told the number of probes that were just searched.
     """
-    rank = np.zeros((len(probes), views), dtype=np.int64)
-    chance = np.zeros((len(probes), views))
+    rank = np.empty((len(probes), views), dtype=np.int64)
+    chance = np.empty((len(probes), views))
     scores: list[GalleryScores] = []
     one = _OneSearch(block, codes, probes, gallery, views, pairs, whole)
     for rows, found in each_block(one, len(probes), len(gallery), device):

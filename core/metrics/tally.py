@@ -62,7 +62,7 @@ class PairTally:
         self._sums = {
             name: _summed(shape, place, (rank < k) & searched) for name, k in RANKS.items()
         }
-        self._sums["chance"] = _summed(shape, place, np.where(searched, chance, 0.0))
+        self._sums["chance"] = _summed(shape, place, chance)
         self._unmatched = _summed(shape, place, (rank == NO_MATCH) & searched)
         self._other = ~np.eye(views, dtype=bool)
         self.cmc = pair_cmc(rank, view, gallery_views)
@@ -70,7 +70,7 @@ class PairTally:
     @property
     def filled(self) -> NDArray[np.bool_]:
         """Return bool [V, V]: cells that hold at least one search."""
-        return np.asarray(self.trials.sum(0) > 0)
+        return np.asarray(self.trials.any(0))
 
     @property
     def searches(self) -> int:

@@ -3,10 +3,11 @@
     python -m tests.mutation [MODULE ...] [--processes N] [--first I] [--last J]
 
 A mutant runs only the tests that reach its line, the quickest first, in a fork of one process that
-has all libraries loaded. Those that survive and change no number stand in `equivalent.txt` with the
-reason; any other survivor makes the exit code 1. (mutmut leaves out properties, constants and
-decorated functions; cosmic-ray starts a process for each mutant, which spends its time importing
-torch.)
+has all libraries loaded; a line that runs at import, such as a constant's, has all of them. Those
+that survive and change no number stand in `equivalent.txt` with the reason; any other makes the
+exit code 1. What stands there and does not survive is told. (mutmut leaves out properties,
+constants and decorated functions; cosmic-ray starts a process for each mutant, which spends its
+time importing torch.)
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -55,8 +56,8 @@ class _Clock:
         self.seconds[report.nodeid] += report.duration
 
 
-def reached() -> dict[str, dict[int, list[str]]]:
-    """The tests that reach each line of each module, the quickest first, from one run."""
+def reached() -> tuple[dict[str, dict[int, list[str]]], list[str]]:
+    """The tests that reach each line of each module, and all tests; the quickest first."""
     with tempfile.TemporaryDirectory() as folder:
         data, times = Path(folder) / "data", Path(folder) / "times.json"
         os.environ["COVERAGE_FILE"] = str(data)
@@ -73,13 +74,14 @@ def reached() -> dict[str, dict[int, list[str]]]:
         found.read()
         lines = {path.stem: found.contexts_by_lineno(str(path)) for path in HOME.glob("[a-z]*.py")}
         seconds = json.loads(times.read_text())
-    return {
+    by_line = {
         module: {
             line: sorted({name.split("|")[0] for name in names if name}, key=seconds.__getitem__)
             for line, names in part.items()
         }
         for module, part in lines.items()
     }
+    return by_line, sorted(seconds, key=seconds.__getitem__)
 
 
 def start(module: str, mutant: Mutant, tests: Sequence[str]) -> int:
@@ -119,33 +121,60 @@ def _silent() -> Iterator[None]:
         yield
 
 
-def survivors(
-    module: str, every: Sequence[Mutant], lines: dict[int, list[str]], processes: int
-) -> Iterator[Mutant]:
-    """The mutants that no test notices."""
-    whole = list(dict.fromkeys(test for tests in lines.values() for test in tests))
+def outcomes(
+    module: str,
+    every: Sequence[Mutant],
+    lines: dict[int, list[str]],
+    tests: Sequence[str],
+    processes: int,
+) -> Iterator[tuple[Mutant, int]]:
+    """The mutants with what their tests ended with: 0 if none of them noticed."""
     running: dict[int, Mutant] = {}
     waiting = list(reversed(every))
     while waiting or running:
         while waiting and len(running) < processes:
             mutant = waiting.pop()
-            # A line that runs at import has no test of its own.
-            running[start(module, mutant, lines.get(mutant.line) or whole or TESTS)] = mutant
+            # A line that runs at import has no test of its own; others may have read its constant.
+            running[start(module, mutant, lines.get(mutant.line) or tests)] = mutant
         child, status = os.wait()
         mutant, code = running.pop(child), os.waitstatus_to_exitcode(status)
         assert code < 3, f"pytest ended with {code} for {mutant.what}"
-        if code == 0:
-            yield mutant
+        yield mutant, code
 
 
-def accepted() -> set[tuple[str, str]]:
-    """(module, change) of the mutants that change no number."""
-    found = set()
-    for line in EQUIVALENT.read_text("utf-8").splitlines():
-        if line and not line.startswith(("#", " ")):
+def accepted() -> dict[str, set[str]]:
+    """By module, the changes that change no number."""
+    found: dict[str, set[str]] = defaultdict(set)
+    waiting = ""
+    for line in [*EQUIVALENT.read_text("utf-8").splitlines(), ""]:
+        if line.startswith(" "):
+            waiting = ""
+        elif line and not line.startswith("#"):
             module, change = line.split(": ", 1)
-            found.add((module, change))
+            assert (HOME / f"{module}.py").exists(), f"no such module: {line}"
+            assert change not in found[module], f"listed twice: {line}"
+            found[module].add(change)
+            waiting = line
+        else:
+            assert not waiting, f"no reason: {waiting}"
     return found
+
+
+def entry(mutant: Mutant, listed: set[str]) -> str | None:
+    """The line of the list that a mutant falls under: its own, or its statement's with a star."""
+    before = mutant.what.split("  =>  ")[0]
+    return next((text for text in (mutant.what, f"{before}  =>  *") if text in listed), None)
+
+
+def stale(every: Sequence[Mutant], survived: Sequence[Mutant], listed: set[str]) -> Iterator[str]:
+    """Lines of a module's list that do not say what is, each with what is wrong."""
+    left = {entry(mutant, listed) for mutant in survived}
+    noticed = Counter(mutant.what for mutant in every) - Counter(m.what for m in survived)
+    for text in sorted(listed):
+        if text not in left:
+            yield f"{text}: no such mutant survives"
+        elif noticed[text]:
+            yield f"{text}: the same change elsewhere is noticed, and would be excused, too"
 
 
 def main() -> int:
@@ -159,20 +188,29 @@ def main() -> int:
     for name in LOADED:
         importlib.import_module(name)
     assert not any(name.startswith("core.metrics") for name in sys.modules)
-    known, left, used, tests = accepted(), 0, set(), reached()
+    known, left, excused = accepted(), 0, 0
+    lines, tests = reached()
     for module in chosen.modules or sorted(p.stem for p in HOME.glob("[a-z]*.py")):
         begun = time.monotonic()
         whole = list(mutants((HOME / f"{module}.py").read_text("utf-8")))
         every = whole[chosen.first : chosen.last]
-        for mutant in survivors(module, every, tests[module], chosen.processes):
-            if (module, mutant.what) in known:
-                used.add((module, mutant.what))
-                continue
-            left += 1
-            print(f"SURVIVED {module}.py:{mutant.line}: {mutant.what}", flush=True)
+        survived, late = [], 0
+        for mutant, code in outcomes(module, every, lines[module], tests, chosen.processes):
+            late += code == -signal.SIGALRM
+            if code == 0:
+                survived.append(mutant)
+                if not entry(mutant, known[module]):
+                    left += 1
+                    print(f"SURVIVED {module}.py:{mutant.line}: {mutant.what}", flush=True)
+        if len(every) == len(whole):
+            for text in stale(every, survived, known[module]):
+                print(f"STALE {EQUIVALENT.name}: {module}: {text}")
+        same = sum(bool(entry(mutant, known[module])) for mutant in survived)
+        excused += same
         spent = time.monotonic() - begun
-        print(f"{module}: {len(every)} of {len(whole)} mutants, {spent:.0f} s", flush=True)
-    print(f"{left} survivors that change a number, {len(used)} equivalent")
+        print(f"{module}: {len(every)} of {len(whole)} mutants, {len(survived)} survive, {same} of "
+              f"them equivalent; {late} took too long; {spent:.0f} s", flush=True)  # fmt: skip
+    print(f"{left} survivors that change a number, {excused} equivalent")
     return 1 if left else 0
 
 

@@ -107,3 +107,4 @@ def test_without_anything_to_count_there_is_no_curve():
 
 def test_curves_go_to_rank_20():
     assert DEPTH == 20
+    assert gallery_cmc(np.array([0])).tolist() == [1] * 20

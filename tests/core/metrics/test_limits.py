@@ -8,11 +8,21 @@ import numpy as np
 import pytest
 import torch
 
+from core.errors import DataError
+from core.metrics import distance as distance_module
 from core.metrics.coverage import coverage
 from core.metrics.distance import StripDistances, distances
-from core.metrics.ranking import NO_MATCH, GalleryScores, best_match_ranks, gallery_scores, ranked
+from core.metrics.ranking import (
+    NO_MATCH,
+    GalleryScores,
+    average_precision,
+    best_match_ranks,
+    gallery_scores,
+    rank_k,
+    ranked,
+)
 from core.metrics.rerank import Reranking, rerank_block
-from core.metrics.results import Coverage, EvaluationResult
+from core.metrics.results import CellCoverage, Coverage, EvaluationResult
 from core.metrics.search import Codes, search
 from core.metrics.summary import Counted, protocol_result, with_cells
 from core.metrics.tally import RANKS, GalleryTally, PairTally, interval, mean_of
@@ -33,6 +43,14 @@ def test_a_tie_is_a_relative_difference_of_1e_10(apart, tied):
     assert best_match_ranks(before, match).item() == 1
 
 
+def test_a_difference_of_just_1e_10_is_a_tie():
+    far = tensor([1e10, 1e10 - 1])
+    assert ranked(far).tolist() == [[0, 1]]
+    for place in (0, 1):
+        match = torch.arange(2)[None] == place
+        assert best_match_ranks(far, match).item() == place
+
+
 def test_a_tie_far_below_others_moves_nobody_else():
     far = tensor([3.0, 1.0, 2.0, 1.0, 1.0])
     assert ranked(far).tolist() == [[1, 3, 4, 2, 0]]
@@ -49,6 +67,102 @@ def test_entries_taken_out_are_no_tie():
     match = torch.tensor([[True, True, False, False]])
     assert best_match_ranks(far, match).item() == 1
     assert ranked(far).tolist() == [[3, 1, 0, 2]]
+
+
+def test_many_entries_taken_out_keep_their_order_behind_all_others():
+    far = torch.full((1, 1000), torch.inf)
+    far[0, 500] = 1.0
+    order = [500, *(place for place in range(1000) if place != 500)]
+    assert ranked(far).tolist() == [order]
+
+
+def test_single_metrics_leave_nothing_out():
+    far, match = tensor([1, 2]), torch.tensor([[False, True]])
+    assert average_precision(far, match).tolist() == [0.5]
+    assert [rank_k(far, match, k) for k in (1, 2)] == [0, 1]
+
+
+def test_a_near_pair_in_a_wide_set_keeps_its_digits():
+    rng = np.random.default_rng(7)
+    values = rng.standard_normal((20, 16)) * 1e4
+    near = values[:1].copy()
+    near[0, 3] += 2.0**-7
+    found = distances(near, values)[0, 0].item()
+    assert found == pytest.approx(near[0, 3] - values[0, 3], rel=1e-12)
+
+
+def nothing_is_close(*told):
+    raise AssertionError("a difference was taken where nothing is close")
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_the_origin_makes_nothing_close(offset, monkeypatch):
+    monkeypatch.setattr(StripDistances, "_correct", nothing_is_close)
+    values = np.random.default_rng(8).standard_normal((60, 32, 2)) + offset
+    assert distances(values[:20], values[20:]).min() > 1
+
+
+def test_a_far_probe_makes_no_other_one_close(monkeypatch):
+    monkeypatch.setattr(StripDistances, "_correct", nothing_is_close)
+    probe = np.array([[1e4, 0.0], [-1e4, 0.0], [0.0, 1.0]])
+    gallery = np.array([[0.0, -1.0], [0.0, 0.0]])
+    far = np.hypot(1e4, 1)
+    assert distances(probe, gallery).numpy() == pytest.approx(
+        np.array([[far, 1e4], [far, 1e4], [2, 1]]), rel=1e-10
+    )
+
+
+@pytest.mark.parametrize(
+    ("entries", "held", "pieces"),
+    [
+        (21, 10**6, [7, 7, 6]),
+        (10**6, 40, [5, 5, 5, 5]),
+        (10**6, 47, [5, 5, 5, 5]),
+        (10**6, 48, [6, 6, 6, 2]),
+        (1, 10**6, [1] * 20),
+        (10**6, 1, [1] * 20),
+    ],
+)
+def test_a_gallery_is_taken_in_pieces_of_bounded_size(entries, held, pieces, monkeypatch):
+    monkeypatch.setattr(distance_module, "_TILE_ROWS", 3)
+    monkeypatch.setattr(distance_module, "_TILE_ENTRIES", entries)
+    monkeypatch.setattr(distance_module, "_HELD", held)
+    whole, told = StripDistances._add_strip, []
+
+    def add_strip(self, total, left, right, middle):
+        told.append(len(right))
+        whole(self, total, left, right, middle)
+
+    monkeypatch.setattr(StripDistances, "_add_strip", add_strip)
+    values = np.random.default_rng(9).standard_normal((25, 6))
+    distances(values[:5], values[5:])
+    assert told == pieces
+
+
+@pytest.mark.parametrize(("held", "pieces"), [(100, [4] * 5), (119, [4] * 5), (1, [1] * 20)])
+def test_differences_are_taken_in_pieces_of_bounded_size(held, pieces, monkeypatch):
+    whole, told = distance_module._unit, []
+
+    def unit(rows):
+        told.append(len(rows))
+        return whole(rows)
+
+    values = torch.from_numpy(np.random.default_rng(10).standard_normal((9, 6)))
+    close = StripDistances(values, "cosine")
+    squared = torch.zeros(4, 5, dtype=torch.float64)
+    monkeypatch.setattr(distance_module, "_unit", unit)
+    monkeypatch.setattr(distance_module, "_HELD", held)
+    close._correct(squared, values[:4], values[4:], torch.full((4, 5), 2.0))
+    assert told[::2] == told[1::2] == pieces
+    np.testing.assert_allclose(squared / 2, distances(values[:4], values[4:], "cosine"))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_a_single_value_that_is_not_finite_is_refused(wrong):
+    values = np.zeros((3, 2, 2), np.float32)
+    values[1, 0, 1] = wrong
+    with pytest.raises(DataError, match="finite"):
+        StripDistances(values)
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
@@ -132,6 +246,18 @@ def test_what_is_not_said_of_a_result_is_nothing():
     assert seen.complete
     told = EvaluationResult("d", "D", "euclidean", False, seen, {}).to_json()
     assert (told["format"], told["bootstrap"]) == (1, {"resamples": 0, "seed": 0})
+    assert CellCoverage(2, 1, (("a", "b"),)).to_json() == {
+        "expected": 2, "found": 1, "empty": [["a", "b"]], "extra": 0,
+    }  # fmt: skip
+
+
+def test_coverage_tells_what_was_expected_and_what_was_found():
+    told = Coverage((9, 8), (7, 6), ("a/x/0",), 5, 4, ("1",), (3, 2)).to_json()
+    assert told == {
+        "subjects": {"expected": 9, "found": 8}, "sequences": {"expected": 7, "found": 6},
+        "cells": {"expected": 3, "found": 2}, "embeddings": 5, "left_out": 4,
+        "unexpected_views": ["1"], "missing": ["a/x/0"],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("short", ["subjects", "sequences", "cells"])
