@@ -57,7 +57,12 @@ def look(request, browser, files):
     page.on("request", lambda one: asked.append(one.url))
     page.on("console", lambda one: complaints.append(one.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+
+    def dismiss(dialog):
+        complaints.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
 
     def open_at(width, scheme="light"):
         page.set_viewport_size({"width": width, "height": 800})
@@ -79,6 +84,7 @@ def look(request, browser, files):
 def test_axe_finds_nothing_serious(look, scheme, width):
     page = look(width, scheme)
     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    assert AXE is not None
     page.add_script_tag(content=Path(AXE).read_text(encoding="utf-8"))
     result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     grave = [

@@ -42,6 +42,7 @@ def parent(tmp_path):
         [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": str(Path.cwd())}, start_new_session=True,
     )  # fmt: skip
+    assert process.stdout is not None
     yield process, int(process.stdout.readline())
     process.kill()
     process.communicate()

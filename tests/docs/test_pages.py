@@ -42,7 +42,7 @@ def examples(command, path=()):
 
 @pytest.mark.parametrize("page", NAMES)
 def test_every_block_of_a_page_runs_in_order(page, here):
-    variables = {}
+    variables: dict[str, object] = {}
     for block in blocks((ROOT / page).read_text("utf-8")):
         assert block.kind in SHELL + PYTHON + DATA, f"line {block.line}: {block.kind}"
         if block.kind in ("yaml", "json"):

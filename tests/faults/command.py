@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +106,7 @@ def run(*arguments: str | Path, **more: str) -> Ended:
     with tempfile.TemporaryDirectory() as folder:
         out, err = (Path(folder, name) for name in ("out", "err"))
         process = stem().start(
-            [str(word) for word in arguments], environment=environment(**more), out=str(out),
+            [str(word) for word in arguments], environment=environment(False, **more), out=str(out),
             err=str(err), shards=0,
         )  # fmt: skip
         code = process.wait(timeout=PATIENCE)
@@ -116,7 +116,7 @@ def run(*arguments: str | Path, **more: str) -> Ended:
 def run_anew(*arguments: str | Path, **more: str) -> Ended:
     """The same with a Python of its own, for all that is decided while it starts."""
     done = subprocess.run(
-        python([str(word) for word in arguments]), env=environment(**more),
+        python([str(word) for word in arguments]), env=environment(False, **more),
         stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     shown = (part.decode(errors="replace") for part in (done.stdout, done.stderr))
@@ -175,7 +175,7 @@ def send_all(session: int) -> None:
         os.kill(process, signal.SIGKILL)
 
 
-def wait_for(condition, process: Process, seconds: float = PATIENCE) -> None:
+def wait_for(condition: Callable[[], object], process: Process, seconds: float = PATIENCE) -> None:
     """Wait until ``condition()`` is true; the process must not have ended before."""
     deadline = time.monotonic() + seconds
     while not condition():

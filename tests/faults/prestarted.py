@@ -110,7 +110,8 @@ def _become(request: dict[str, Any]) -> None:
     if request["shards"]:
         import core.workflows.prepare as module
 
-        module.SHARD_FRAMES = request["shards"]
+        # The name that `prepare` reads is its own.
+        module.SHARD_FRAMES = request["shards"]  # type: ignore[attr-defined]
     from lmgait_cli.console import err, out
     from lmgait_cli.main import run
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from core.config import Config, resolve_config
 from core.config.resolve import merge
@@ -49,11 +50,8 @@ def parts(root: Path) -> None:
 
 
 def _prepare(root: Path, part: tuple[int, int] | None) -> None:
-    before, module.SHARD_FRAMES = module.SHARD_FRAMES, 30
-    try:
+    with patch.object(module, "SHARD_FRAMES", 30):
         module.prepare("ccpg", root / "raw", Workspace(root / "ws"), part=part)
-    finally:
-        module.SHARD_FRAMES = before
 
 
 def prepared(root: Path) -> None:

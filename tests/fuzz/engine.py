@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.fuzz.mutate import mutated
-from tests.fuzz.targets import TARGETS, Target
+from tests.fuzz.targets import TARGETS, Read, Target
 
 CPU_SECONDS = 10.0
 WALL_SECONDS = 120.0
@@ -149,11 +149,11 @@ def _serve(pipe: Connection, name: str) -> None:
             pipe.send(_outcome(target, read, path))
 
 
-def _outcome(target: Target, read: object, path: Path) -> tuple[str, str]:
+def _outcome(target: Target, read: Read, path: Path) -> tuple[str, str]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
     try:
-        told = read(path)  # type: ignore[operator]
+        told = read(path)
         kind, detail = ("read", "") if told is None else ("wrong", str(told))
     except target.refusals() as error:
         kind, detail = "refused", type(error).__name__

@@ -36,13 +36,13 @@ def shuffled(pieces: list[Piece], others: Sequence[Piece], random: Random) -> li
         pieces = list(pieces)
         pieces[at], pieces[to] = pieces[to], pieces[at]
         return pieces
-    foreign = others[random.integers(len(others))] if others else pieces[to]
+    foreign = others[int(random.integers(len(others)))] if others else pieces[to]
     return [*pieces[:at], foreign, *pieces[at:]]
 
 
 def _by_pieces(cut: Callable[[bytes], list[Piece]]) -> Callable[..., bytes]:
     def change(content: bytes, seeds: Sequence[bytes], random: Random) -> bytes:
-        others = cut(seeds[random.integers(len(seeds))])
+        others = cut(seeds[int(random.integers(len(seeds)))])
         return b"".join(shuffled(cut(content), others, random))
 
     return change
@@ -54,7 +54,7 @@ def opcodes(content: bytes) -> list[Piece]:
         places = [place for _, _, place in pickletools.genops(content)]
     except Exception:  # pickletools raises nearly anything
         return [content]
-    return [content[a:b] for a, b in zip(places, [*places[1:], len(content)], strict=True)]  # type: ignore[misc]
+    return [content[a:b] for a, b in zip(places, [*places[1:], len(content)], strict=True)]
 
 
 def opcode_argument(content: bytes, seeds: Sequence[bytes], random: Random) -> bytes:
@@ -121,7 +121,8 @@ def zip_field(content: bytes, seeds: Sequence[bytes], random: Random) -> bytes:
     at = marks[random.integers(len(marks))] + 4 + 2 * int(random.integers(21))
     value = _SIZES[random.integers(len(_SIZES))]
     size = (2, 4)[random.integers(2)]
-    return content[:at] + (value % 256**size).to_bytes(size, "little") + content[at + size :]
+    limit: int = 256**size
+    return content[:at] + (value % limit).to_bytes(size, "little") + content[at + size :]
 
 
 def zip_members(content: bytes, seeds: Sequence[bytes], random: Random) -> bytes:

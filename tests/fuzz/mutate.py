@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -18,12 +18,12 @@ NUMBERS = (0, 1, 2, 7, 8, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 2**31 - 1, 2
 
 def mutated(form: str, seeds: Sequence[bytes], random: Random) -> bytes:
     """One of ``seeds`` with one to four changes."""
-    content = seeds[random.integers(len(seeds))]
+    content = seeds[int(random.integers(len(seeds)))]
     known = formats.MUTATORS.get(form, ())
     for _ in range(1 + int(random.integers(4))):
         blind = not known or random.random() < 0.4
         choices: Sequence[Mutator] = BLIND if blind else known
-        content = choices[random.integers(len(choices))](content, seeds, random)
+        content = choices[int(random.integers(len(choices)))](content, seeds, random)
     return content
 
 
@@ -55,12 +55,12 @@ def number(content: bytes, seeds: Sequence[bytes], random: Random) -> bytes:
     size = (1, 2, 4, 8)[random.integers(4)]
     if len(content) < size:
         return content
-    value = NUMBERS[random.integers(len(NUMBERS))] % 256**size
+    value: int = NUMBERS[random.integers(len(NUMBERS))] % 256**size
     at = int(random.integers(len(content) - size + 1))
     if random.random() < 0.5:
         at = min(at, int(random.integers(256)))
-    order = "little" if random.random() < 0.5 else "big"
-    return content[:at] + value.to_bytes(size, order) + content[at + size :]  # type: ignore[arg-type]
+    order: Literal["little", "big"] = "little" if random.random() < 0.5 else "big"
+    return content[:at] + value.to_bytes(size, order) + content[at + size :]
 
 
 def move(content: bytes, seeds: Sequence[bytes], random: Random) -> bytes:
@@ -76,7 +76,7 @@ def move(content: bytes, seeds: Sequence[bytes], random: Random) -> bytes:
 
 def splice(content: bytes, seeds: Sequence[bytes], random: Random) -> bytes:
     """The beginning of one file, the end of another."""
-    other = seeds[random.integers(len(seeds))]
+    other = seeds[int(random.integers(len(seeds)))]
     at = int(random.integers(len(content) + 1))
     return content[:at] + other[int(random.integers(len(other) + 1)) :]
 

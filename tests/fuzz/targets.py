@@ -8,6 +8,7 @@ import json
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +103,8 @@ def npz_seeds(folder: Path) -> list[bytes]:
     values = np.random.default_rng(0).normal(size=(3, 4, 2)).astype("f4")
     names = {name: np.array(["a", "bb", "c"]) for name in ("labels", "types", "views")}
     coded = {name: np.char.encode(value) for name, value in names.items()}
-    np.savez_compressed(folder / "1.npz", embeddings=values[..., 0], **names)
-    np.savez(folder / "2.npz", embeddings=values, **coded)
+    np.savez_compressed(folder / "1.npz", embeddings=values[..., 0], **names)  # type: ignore[arg-type]
+    np.savez(folder / "2.npz", embeddings=values, **coded)  # type: ignore[arg-type]
     plain = ("a", "bb", "c")
     write_embeddings(folder / "3.npz", EmbeddingSet(values, plain, plain, plain, "from here"))
     return [(folder / f"{n}.npz").read_bytes() for n in (1, 2, 3)]
@@ -258,7 +259,7 @@ def read_checkpoint(folder: Path) -> Read:
     def read(path: Path) -> str | None:
         found = load_tensors(path)
         for key, kind in (("step", int), ("text_fingerprint", str)):
-            _may_refuse(lambda key=key, kind=kind: found.told(key, kind))
+            _may_refuse(partial(found.told, key, kind))
         _may_refuse(lambda: config_of(found))
         module = torch.nn.Linear(3, 2)
         optimizer = torch.optim.SGD(module.parameters(), momentum=0.9)
@@ -317,6 +318,7 @@ def video_seeds(folder: Path) -> list[bytes]:
         path = folder / f"{number}.video"
         with av.open(str(path), "w", format=container) as file:
             stream = file.add_stream(codec, rate=25)
+            assert isinstance(stream, av.VideoStream)
             stream.width, stream.height, stream.pix_fmt = 32, 48, pixels
             for frame in range(3):
                 image = np.full((48, 32, 3), 60 * frame, np.uint8)
@@ -352,11 +354,15 @@ def store_seeds(folder: Path) -> list[bytes]:
 
 def read_store(folder: Path) -> Read:
     """As every verb opens a store; the index's hash is made right, as a forger would."""
+    from pydantic import BaseModel
+
     from core.errors import StoreError
     from core.storage.layout import LeftOutFile, Plan, ShardFile, read_json
     from core.storage.store import Store
 
-    kinds = {"plan.json": Plan, "shard-00000.json": ShardFile, "left-out.json": LeftOutFile}
+    kinds: dict[str, type[BaseModel]] = {
+        "plan.json": Plan, "shard-00000.json": ShardFile, "left-out.json": LeftOutFile,
+    }  # fmt: skip
 
     def read(path: Path) -> str | None:
         try:
@@ -373,7 +379,7 @@ def read_store(folder: Path) -> Read:
                 told["index"] = hashlib.sha256(index.read_bytes()).hexdigest()
             (folder / "store.json").write_text(json.dumps(told))
         for name, kind in kinds.items():
-            _may_refuse(lambda name=name, kind=kind: read_json(folder / name, kind, "Mend it."))
+            _may_refuse(partial(read_json, folder / name, kind, "Mend it."))
         opened = Store.open(folder)
         try:
             for at in range(min(len(opened), 3)):

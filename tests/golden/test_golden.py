@@ -208,7 +208,7 @@ def test_another_format_is_refused_with_the_way_out(copy, name, number):
     change(copy / name, number)
     with pytest.raises(LmgaitError, match=f"format {number}") as caught:
         read(copy)
-    assert any(way in caught.value.next_step for way in WAYS_OUT), caught.value.next_step
+    assert any(way in (caught.value.next_step or "") for way in WAYS_OUT), caught.value.next_step
     assert caught.value.where is not None
 
 
@@ -249,7 +249,7 @@ def test_a_run_with_a_key_that_is_gone_says_which_and_what_to_do(copy):
     with pytest.raises(CheckpointError, match=r"is of lmgait 0\.0\.9") as caught:
         find_run(copy, name="run", dataset=None)
     assert "former: unknown key" in caught.value.what
-    assert "Use that lmgait" in caught.value.next_step
+    assert "Use that lmgait" in (caught.value.next_step or "")
 
 
 def test_a_checkpoint_with_a_key_that_is_gone_says_so(copy, monkeypatch):
@@ -259,4 +259,4 @@ def test_a_checkpoint_with_a_key_that_is_gone_says_so(copy, monkeypatch):
     monkeypatch.setattr("core.workflows.models.newest_weights", lambda run: (path, weights))
     with pytest.raises(CheckpointError, match="former: unknown key") as caught:
         load_model(run, device=CPU)
-    assert "train again" in caught.value.next_step
+    assert "train again" in (caught.value.next_step or "")

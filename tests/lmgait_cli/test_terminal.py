@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 from typer.main import get_command
 
 import lmgait_cli.console as console
@@ -134,7 +135,7 @@ def told(monkeypatch, width=80, terminal=True, term="xterm", **environment):
 def test_the_count_stays_in_sight_however_narrow_the_terminal(monkeypatch, width):
     shown = told(monkeypatch, width=width)
     last = [line for line in shown.split("\r") if "Trai" in line or "T" in line][-1]
-    plain = console.Text.from_ansi(last).plain
+    plain = Text.from_ansi(last).plain
     assert len(plain.splitlines()[0]) <= width
     assert ("30/30" in plain) == (width >= 20)
     assert "Training [x]" in plain or width < 60

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 CLIPS, FRAMES = 4, 3
 
 # What each ablation may change: keys of the configuration at the preset `tiny`, with their values.
-SETTINGS = {
+SETTINGS: dict[str, dict[str, object]] = {
     "full": {},
     "no-text-no-mtcm": {"model.fusion": "off", "model.temporal.kind": "off"},
     "no-text-3dcnn": {"model.fusion": "off", "model.temporal.kind": "cnn3d"},

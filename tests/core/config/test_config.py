@@ -1,5 +1,6 @@
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -198,7 +199,7 @@ def test_flatten_names_every_leaf():
     leaves = flatten(resolve_config("tiny"))
     assert leaves["model.image.architecture"] == "tiny"
     assert leaves["train.milestones"] == [270]
-    again: dict = {}
+    again: dict[str, Any] = {}
     for key, value in leaves.items():
         tree = value
         for part in reversed(key.split(".")):

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -15,8 +17,10 @@ def store(tmp_path_factory):
 
 
 def sequences(store, **changes):
-    given = {"frames": 4, "frame_size": (64, 32), "silhouette_size": (16, 8), "flip": 0.5}
-    return TrainingSequences(store, TRAIN, **(given | changes))
+    make = partial(
+        TrainingSequences, frames=4, frame_size=(64, 32), silhouette_size=(16, 8), flip=0.5
+    )
+    return make(store, TRAIN, **changes)
 
 
 def test_only_training_subjects_with_classes_in_order(store):
@@ -57,6 +61,7 @@ def test_a_clip_holds_the_stores_frames_in_time_order(store):
 
 def test_sizes_types_and_the_silhouettes_share(store):
     batch = collate([sequences(store)[ClipRequest(i, 0.0, 0.1)] for i in range(3)])
+    assert batch.frames is not None
     assert batch.frames.shape == (12, 3, 64, 32)
     assert batch.silhouettes.shape == (12, 16, 8)
     assert batch.frames.dtype == batch.silhouettes.dtype == torch.uint8
@@ -70,8 +75,10 @@ def test_flips_mirror_frames_and_silhouettes_of_chosen_clips_alone(store):
     data = sequences(store)
     batch = collate([data[ClipRequest(0, 0.0, 0.4)], data[ClipRequest(2, 0.0, 0.6)]])
     assert batch.flips.tolist() == [True, False]
+    assert batch.frames is not None
     batch.frames[:4, :, :, 0] = 7  # mark the left edge
     flipped = batch.mirrored()
+    assert flipped.frames is not None
     assert torch.equal(flipped.frames[:4], batch.frames[:4].flip(-1))
     assert (flipped.frames[:4, :, :, -1] == 7).all()
     assert torch.equal(flipped.silhouettes[:4], batch.silhouettes[:4].flip(-1))

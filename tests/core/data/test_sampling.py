@@ -68,7 +68,7 @@ def test_sequences_of_an_identity_are_used_fairly():
     for labels, _, k, seed in label_sets(40):
         count = len(set(labels))
         sampler = IdentityBatches(labels, count, k, seed)
-        used = Counter()
+        used: Counter[int] = Counter()
         for step in range(30):
             used.update(request.sequence for request in sampler.batch(step))
             for label in set(labels):

@@ -15,7 +15,7 @@ def test_blocks_come_in_order_with_their_results(device, monkeypatch):
     monkeypatch.setattr(blocks, "BLOCK_ENTRIES", 20)
     found = list(each_block(lambda rows: rows.stop - rows.start, 9, 10, torch.device(device)))
     assert [(rows.start, size) for rows, size in found] == [(0, 2), (2, 2), (4, 2), (6, 2), (8, 1)]
-    assert list(each_block(len, 0, 10, torch.device(device))) == []
+    assert list(each_block(lambda rows: rows.stop, 0, 10, torch.device(device))) == []
 
 
 def test_each_worker_computes_alone_and_the_callers_threads_stay(monkeypatch):

@@ -28,7 +28,7 @@ def loop_over_cells(keys, far, probes, gallery, depth):
             for k in range(1, depth + 1):
                 right = 0
                 for i in some:
-                    first = sorted(among, key=lambda j, i=i: far[i, j])[:k]
+                    first = sorted(among, key=lambda j: far[i, j])[:k]
                     right += any(keys[j][0] == keys[i][0] for j in first)
                 curve.append(right / len(some))
             curves.append(curve)
@@ -40,7 +40,7 @@ def loop_over_probes(keys, far, probes, gallery, depth):
     firsts = []
     for i in probes:
         among = [j for j in gallery if keys[j][0] != keys[i][0] or keys[j][2] != keys[i][2]]
-        order = sorted(among, key=lambda j, i=i: far[i, j])
+        order = sorted(among, key=lambda j: far[i, j])
         places = [at for at, j in enumerate(order, 1) if keys[j][0] == keys[i][0]]
         firsts += places[:1]
     return [sum(first <= k for first in firsts) / len(firsts) for k in range(1, depth + 1)]
@@ -60,8 +60,8 @@ def test_both_curves_equal_plain_loops(seed, subjects, left_out):
     ] + [("075", "nm-01", "036"), ("075", "nm-05", "054")]
     keys += [("075", "nm-02", "036")]
     values = rng.normal(size=(len(keys), 4, 2)).astype(np.float32)
-    columns = zip(*keys, strict=True)
-    result = score(EmbeddingSet(values, *(tuple(column) for column in columns)), manifest)
+    labels, types, places = (tuple(column) for column in zip(*keys, strict=True))
+    result = score(EmbeddingSet(values, labels, types, places), manifest)
     far = np.sqrt(((values[:, None].astype(float) - values[None]) ** 2).sum(2)).mean(2)
 
     def of(*kinds):
@@ -95,9 +95,9 @@ def test_without_anything_to_count_there_is_no_curve():
     assert np.isnan(pair_cmc(none, none[:, 0], np.array([True, True]))).all()
     assert np.isnan(gallery_cmc(np.array([NO_MATCH]))).all()
     keys = [("075", "nm-01", "000"), ("076", "nm-05", "000")]
-    columns = (tuple(column) for column in zip(*keys, strict=True))
-    result = score(EmbeddingSet(np.eye(2, dtype=np.float32)[:, :, None], *columns),
-                   load_manifest("casiab"))  # fmt: skip
+    labels, types, views = (tuple(column) for column in zip(*keys, strict=True))
+    given_set = EmbeddingSet(np.eye(2, dtype=np.float32)[:, :, None], labels, types, views)
+    result = score(given_set, load_manifest("casiab"))
     empty = result.protocols["single_view"].conditions["CL"]
     assert empty.cmc == ()
     assert "cmc" not in empty.to_json()

@@ -26,10 +26,10 @@ from core.metrics.tally import GalleryTally, PairTally, interval, resamples
 def direct(a: np.ndarray, b: np.ndarray, metric: str) -> np.ndarray:
     a, b = a.astype(np.float64), b.astype(np.float64)
     if metric == "euclidean":
-        return np.sqrt(((a[:, None] - b[None]) ** 2).sum(2)).mean(2)
+        return np.asarray(np.sqrt(((a[:, None] - b[None]) ** 2).sum(2)).mean(2))
     a = a / np.linalg.norm(a, axis=1, keepdims=True)
     b = b / np.linalg.norm(b, axis=1, keepdims=True)
-    return 1 - (a[:, None] * b[None]).sum(2).mean(2)
+    return np.asarray(1 - (a[:, None] * b[None]).sum(2).mean(2))
 
 
 def tensor(*rows: list[float]) -> torch.Tensor:
@@ -182,7 +182,7 @@ def test_ranks_equal_a_sort_of_pairs(seed, columns, levels):
     scores = gallery_scores(noisy, torch.from_numpy(match), torch.from_numpy(excluded))
     best = best_match_ranks(noisy, torch.from_numpy(match))
     for row in range(6):
-        order = sorted(range(columns), key=lambda j, row=row: (far[row, j], j))
+        order = sorted(range(columns), key=lambda j: (far[row, j], j))
         hits = [match[row, j] for j in order]
         assert best[row] == (hits.index(True) if any(hits) else NO_MATCH)
         hits = [match[row, j] for j in order if not excluded[row, j]]
@@ -201,7 +201,7 @@ def test_blocks_of_a_search_do_not_change_it(entries, monkeypatch):
     values = StripDistances(np.round(rng.standard_normal((60, 3, 2)), 1).astype(np.float32))
     codes = Codes(rng.integers(0, 5, 60), rng.integers(0, 4, 60))
     probes, gallery = np.arange(25), np.arange(25, 60)
-    told = []
+    told: list[int] = []
 
     def run():
         columns = torch.from_numpy(gallery)
@@ -220,6 +220,7 @@ def test_blocks_of_a_search_do_not_change_it(entries, monkeypatch):
         np.testing.assert_array_equal(getattr(whole.whole, name), getattr(parts.whole, name))
     empty = np.arange(0)
     nothing = search(lambda _: torch.zeros(0, 35), codes, empty, gallery, 4)
+    assert nothing.whole is not None
     assert len(nothing.whole.rank) == 0
 
 

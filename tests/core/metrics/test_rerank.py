@@ -19,7 +19,7 @@ def slow(values: np.ndarray, probes: int, k1: int, k2: int, weight: float) -> np
 
     orders = []
     for i in range(n):
-        orders.append(sorted(range(n), key=lambda j, i=i: (j != i, round(far[i, j], 9), j)))
+        orders.append(sorted(range(n), key=lambda j: (j != i, round(far[i, j], 9), j)))
 
     def nearest(i: int, k: int) -> list[int]:
         return orders[i][:k]

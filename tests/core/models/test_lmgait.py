@@ -8,6 +8,7 @@ from core.losses.silhouette import silhouette_loss
 from core.losses.total import total_loss
 from core.models.build import build_lmgait
 from core.models.freezing import Frozen, count_parameters, trainable
+from core.models.motion_awareness import MotionAwareness
 from core.models.representation import foreground
 from core.models.weights import TextFingerprint, absent_prefixes, kept_tensors, module_fingerprint
 from tests.fakes.models import moving_frames, small_config, small_model
@@ -65,6 +66,7 @@ def test_frozen_means_frozen():
         assert not any(module.training for module in part.modules())
         assert not any(value.requires_grad for value in part.parameters())
     assert model.temporal.training
+    assert model.text is not None
     assert model.text.mam.training
     before = [module_fingerprint(part) for part in frozen]
     learned = {name: value.detach().clone() for name, value in trainable(model)}
@@ -88,6 +90,7 @@ def test_only_the_named_parts_train():
     model = small_model()
     parts = {name.split(".")[0] for name, _ in trainable(model)}
     assert parts == {"text", "decoder", "resnet", "temporal", "gait", "neck"}
+    assert model.text is not None
     text = {name for name, _ in trainable(model.text)}
     assert {name.split(".")[0] for name in text} == {"mam", "project"}
     learned, kept = count_parameters(model)
@@ -139,6 +142,7 @@ def test_each_loss_alone_goes_down(name):
     }
     model = small_model(fusion="attend_add")
     with torch.no_grad():  # away from the flat start, where smoothness and diversity are near zero
+        assert model.resnet.expand.bias is not None
         model.resnet.expand.bias += torch.tensor([2.0, 0.0, 0.0, -1.0])
         model.resnet.expand.weight.normal_(generator=torch.Generator().manual_seed(0))
     history = overfit(model, steps=20, config=LossConfig(**{name: 1.0}, **others))
@@ -158,7 +162,8 @@ def test_every_trained_parameter_has_a_gradient_from_the_first_steps():
 def test_the_mask_takes_no_gradient_from_recognition():
     model = small_model().train()
     only = LossConfig(silhouette=0.0)
-    losses_of(model, *batch(), only).total.backward()
+    frames, silhouettes = batch()
+    losses_of(model, frames, silhouettes, only).total.backward()
     assert all(v.grad is None or not v.grad.any() for v in model.decoder.parameters())
 
 
@@ -184,11 +189,13 @@ def test_channel_1_becomes_the_foreground():
 @torch.no_grad()
 def test_what_the_decoder_calls_background_reaches_no_embedding():
     model = small_model().eval()
-    model.decoder.predict.bias[:4] += 200  # the background's logit at each of a patch's four pixels
+    bias = model.decoder.predict.bias
+    assert bias is not None
+    bias[:4] += 200  # the background's logit at each of a patch's four pixels
     one, other = model.embed([moving_frames(5, seed=1)]), model.embed([moving_frames(5, seed=2)])
     assert one.isfinite().all()
     assert torch.equal(one, other)
-    model.decoder.predict.bias[:4] -= 200
+    bias[:4] -= 200
     different = model.embed([moving_frames(5, seed=1)]), model.embed([moving_frames(5, seed=2)])
     assert not torch.allclose(*different, atol=1e-4)
 
@@ -254,10 +261,13 @@ def test_a_sequence_without_frames_is_refused(trained):
 @torch.no_grad()
 def test_a_cached_text_equals_the_live_one_and_builds_no_text_encoder(fusion, monkeypatch):
     live = small_model(classes=None, fusion=fusion).eval()
+    assert live.text is not None
     for adapter in live.text.mam:
+        assert isinstance(adapter, MotionAwareness)
         adapter.up.weight.normal_()
     frames = moving_frames(6, seed=5)
     text, expected = live.text_features(), live.embed([frames])
+    assert text is not None
 
     def never(_config):
         raise AssertionError("the text encoder was built")
@@ -313,7 +323,10 @@ def test_the_texts_fingerprint_follows_all_that_decides_it():
     before = fingerprint.now()
     model.decoder.reduce.weight.add_(1)
     assert fingerprint.now() == before
-    model.text.mam[0].up.weight[0, 0] += 1e-3
+    assert model.text is not None
+    adapter = model.text.mam[0]
+    assert isinstance(adapter, MotionAwareness)
+    adapter.up.weight[0, 0] += 1e-3
     adapted = fingerprint.now()
     model.text.project.weight[0, 0] += 1e-3
     seen = {before, adapted, fingerprint.now()}

@@ -61,6 +61,7 @@ def test_own_sentences_reach_the_model(tmp_path, tokenizer):
     text = small_model(text={"prompt": str(path)}).text_features()
     config = small_config(model={"text": {"prompt": str(path)}}).model
     kept = build_text_encoder(config, 96)[2]
+    assert text is not None
     assert text.shape == (int(kept.sum()), 96)
 
 

@@ -6,6 +6,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from core.errors import OutputError, UsageError
 from core.pictures.files import check_ending, moves, write_film, write_png
@@ -47,6 +48,7 @@ def test_a_film_of_one_frame_and_a_gif_that_goes_round(tmp_path):
     assert len(opened(tmp_path / "a.mp4")) == 1
     write_film(tmp_path / "a.gif", frames(3))
     with Image.open(tmp_path / "a.gif") as found:
+        assert isinstance(found, GifImageFile)
         assert found.n_frames == 3
         assert found.info["loop"] == 0
         assert found.info["duration"] == 100

@@ -96,7 +96,7 @@ def test_intervals_dots_and_chance_stand_at_their_values():
 
 
 def test_a_matrix_has_every_cell_and_says_its_extremes():
-    values = [[99.6, 10.0, None], [20.0, 90.0, 30.0], [5.0, 40.0, 80.0]]
+    values: list[list[float | None]] = [[99.6, 10.0, None], [20.0, 90.0, 30.0], [5.0, 40.0, 80.0]]
     page = Page(heat_map("k", "T", ["000", "090", "180"], values, 100.0))
     numbers = [e.text for e in page.all("text") if "style" in e.attributes]
     assert numbers == ["100", "10", "20", "90", "30", "5", "40", "80"]
@@ -144,8 +144,10 @@ def test_a_training_s_numbers_are_said_and_listed():
     figures = training_figures(Log("T", {"loss": [(n, 10 / n) for n in range(1, 42)]}), 0)
     said = Page(figures[0].chart).all("desc")[0].text
     assert said == "10 at iteration 1, 0.2439 at iteration 41; lowest 0.2439, highest 10."
-    assert figures[0].numbers.rows[1] == ("4", "2.5")
-    assert len(figures[0].numbers.rows) <= 20
+    numbers = figures[0].numbers
+    assert numbers is not None
+    assert numbers.rows[1] == ("4", "2.5")
+    assert len(numbers.rows) <= 20
 
 
 def test_words_and_values_are_escaped():

@@ -26,6 +26,7 @@ def test_views_without_a_number_are_left_out_of_the_map_and_stay_in_the_table():
     numbers = [e.text for e in Page(figure.chart).all("text") if "style" in e.attributes]
     assert numbers == ["50", "30"]
     assert figure.note == "In percent; darkest at 50. Views without any number: 1, left out."
+    assert figure.numbers is not None
     assert figure.numbers.headers == ("probe", "000", "018", "036")
     assert len(figure.numbers.rows) == 3
 
@@ -47,9 +48,11 @@ def test_every_protocol_has_its_intervals_and_curves():
     rows = [e.text for e in Page(intervals[0].chart).all("text")][-4:]
     assert rows == ["NM", "62.5", "Mean", "62.5"]
     # CL has no probe: no curve, no column.
-    assert curves[1].numbers.headers == ("rank k", "NM (%)")
-    assert curves[1].numbers.rows[0] == ("1", "50.0")
-    assert curves[1].numbers.rows[19] == ("20", "97.5")
+    numbers = curves[1].numbers
+    assert numbers is not None
+    assert numbers.headers == ("rank k", "NM (%)")
+    assert numbers.rows[0] == ("1", "50.0")
+    assert numbers.rows[19] == ("20", "97.5")
     assert "NM 50.0 % at rank 1, 97.5 % at rank 20." in curves[1].chart
 
 
@@ -64,6 +67,7 @@ def test_subjects_of_the_map_are_evenly_spread_and_listed():
     subjects = sorted({key.subject for key in plane.keys})
     assert len(subjects) == 12
     assert [name for _, name in figure.legend] == [subjects[int((n + 0.5) * 1.5)] for n in range(8)]
+    assert figure.numbers is not None
     assert [row[:2] for row in figure.numbers.rows] == [(name, "4") for _, name in figure.legend]
     mine = [at for key, at in zip(plane.keys, plane.points, strict=True) if key.subject == "000"]
     assert figure.numbers.rows[0][2] == f"{sum(x for x, _ in mine) / 4:.2f}"

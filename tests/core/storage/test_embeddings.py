@@ -4,6 +4,7 @@ import io
 import pickle
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -27,7 +28,7 @@ CORPUS = Path(__file__).parents[2] / "fuzz" / "corpus"
 
 
 def members(**changes: object) -> dict[str, np.ndarray]:
-    values = {
+    values: dict[str, Any] = {
         "embeddings": SAMPLE.embeddings, "labels": np.array(SAMPLE.labels),
         "types": np.array(SAMPLE.types), "views": np.array(SAMPLE.views),
     }  # fmt: skip
@@ -37,7 +38,7 @@ def members(**changes: object) -> dict[str, np.ndarray]:
 
 def save(path: Path, values: dict[str, np.ndarray]) -> Path:
     if path.suffix == ".npz":
-        np.savez(path, **values)
+        np.savez(path, **values)  # type: ignore[arg-type]
         return path
     with h5py.File(path, "w") as file:
         for name, value in values.items():
@@ -86,7 +87,7 @@ def test_fixed_width_bytes_and_fortran_order_are_fine(tmp_path):
 
 def test_compressed_npz_is_read(tmp_path):
     path = tmp_path / "e.npz"
-    np.savez_compressed(path, **members())
+    np.savez_compressed(path, **members())  # type: ignore[arg-type]
     assert read_embeddings(path).labels == SAMPLE.labels
 
 
@@ -125,7 +126,8 @@ class Bomb:
 def test_object_arrays_are_refused_and_never_unpickled(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "e.npz"
-    np.savez(path, **members(labels=np.array([Bomb(), "a", "b", "c"], dtype=object)))
+    values = members(labels=np.array([Bomb(), "a", "b", "c"], dtype=object))
+    np.savez(path, **values)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="labels holds Python objects"):
         read_embeddings(path)
     path.write_bytes(pickle.dumps(Bomb()))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import core.storage.build as build
 from core.errors import OutputError, StoreError
 from core.locks import writing
 from core.storage.build import begin, finish, missing_shards, shard_done, summarise
@@ -170,7 +169,7 @@ def test_unwritable_folder_is_an_output_error(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise OSError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(build.Path, "mkdir", refuse)
+    monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(OutputError, match="permission"):
         begin(tmp_path / "store", plan(), replace=False)
 
@@ -190,8 +189,8 @@ def test_a_second_writer_is_told_who_holds_the_store(tmp_path):
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(store)], stdout=subprocess.PIPE, text=True
     )
+    assert holder.stdout is not None
     try:
-        assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         expected = pytest.raises(OutputError, match=f"process {holder.pid} on ")
         with expected, writing(store, what="store"):

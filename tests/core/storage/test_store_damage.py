@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import StoreError
-from core.storage.layout import shard_name
+from core.storage.layout import CodecName, shard_name
 from core.storage.store import Store
 from core.workflows.verify import verify
 from core.workspace import Workspace
 from tests.fakes.stores import write_store
 
-CODECS = ("lossless", "compact", "jpeg")
+CODECS: tuple[CodecName, ...] = ("lossless", "compact", "jpeg")
 
 
 @pytest.fixture(scope="module")

@@ -114,7 +114,7 @@ def test_a_closed_store_does_not_open_and_is_not_prepared_on(sources, tmp_path):
     assert purge_store(folder, GONE, lambda: None)
     with pytest.raises(StoreError, match="may still hold them") as caught:
         prepared(tmp_path, sources[0])
-    assert "--replace" in caught.value.next_step
+    assert "--replace" in (caught.value.next_step or "")
     assert len(Store.open(folder)) == len(OTHERS)
 
 
@@ -146,7 +146,7 @@ def test_a_damaged_shard_says_the_way_out(sources, tmp_path):
     close_store(folder, GONE)
     with pytest.raises(StoreError, match="damaged") as caught:
         purge_store(folder, GONE, lambda: None)
-    assert "--replace" in caught.value.next_step
+    assert "--replace" in (caught.value.next_step or "")
     with pytest.raises(StoreError, match="being forgotten"):
         Store.open(folder)
 

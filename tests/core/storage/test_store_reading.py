@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 import pickle
 from concurrent.futures import ProcessPoolExecutor
 
@@ -10,11 +11,12 @@ from hypothesis import strategies as st
 import core.storage.store as store_module
 from core.errors import StoreError
 from core.storage.codecs import FRAME_BYTES
+from core.storage.layout import CodecName
 from core.storage.store import Store, locate_store
 from core.workspace import Workspace
 from tests.fakes.stores import KEYS, write_store
 
-CODECS = ("lossless", "compact", "jpeg")
+CODECS: tuple[CodecName, ...] = ("lossless", "compact", "jpeg")
 
 
 @pytest.fixture(scope="module")
@@ -86,11 +88,12 @@ def test_a_clip_reads_its_own_frames_only(stores, monkeypatch):
     reader = store._reader(store._places[2][0])
     asked = []
     read = reader._codec.read
-    monkeypatch.setattr(
-        reader._codec,
-        "read",
-        lambda start, out: (asked.append((start, len(out))), read(start, out)),
-    )
+
+    def watched(start, out):
+        asked.append((start, len(out)))
+        return read(start, out)
+
+    monkeypatch.setattr(reader._codec, "read", watched)
     store.read(2, slice(10, 14))
     start = store._places[2][1]
     assert asked == [(start + 10, 4)]
@@ -121,7 +124,7 @@ def test_handles_that_came_through_a_fork_are_not_used(stores, monkeypatch):
     store, made = stores["lossless"]
     store.read(0)
     before = store._reader(0)
-    monkeypatch.setattr(store_module.os, "getpid", lambda: -5)
+    monkeypatch.setattr(os, "getpid", lambda: -5)
     same(store.read(0), made[0])
     assert store._reader(0) is not before
 

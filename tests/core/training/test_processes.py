@@ -85,6 +85,12 @@ def test_seven_sequences_have_the_same_embeddings_from_1_2_and_3_processes(train
     assert all(np.array_equal(one, found[0]) for one in found)
 
 
+def weights(run):
+    newest = run.checkpoints().newest()
+    assert newest is not None
+    return load_tensors(newest / "model.safetensors")
+
+
 @pytest.mark.slow
 def test_two_processes_train_and_one_goes_on(trained, tmp_path):
     """Each process has its own batch statistics, so the weights differ from one process's."""
@@ -93,9 +99,7 @@ def test_two_processes_train_and_one_goes_on(trained, tmp_path):
     launch(2, "training", workspace.root, tmp_path / "none")
     run = find_run(workspace.runs, name=None, dataset=None)
     assert run.checkpoints().steps()[-1] == 4
-    two, one = (
-        load_tensors(r.checkpoints().newest() / "model.safetensors") for r in (run, trained[1])
-    )
+    two, one = (weights(each) for each in (run, trained[1]))
     assert two.tensors.keys() == one.tensors.keys()
     assert all(
         value.isfinite().all() for value in two.tensors.values() if value.is_floating_point()

@@ -38,6 +38,12 @@ def contents(folder: Path) -> dict[str, bytes]:
     }  # fmt: skip
 
 
+def picture(path, flags=cv2.IMREAD_UNCHANGED):
+    found = cv2.imread(str(path), flags)
+    assert found is not None, path
+    return found
+
+
 def test_ccpg_layout(tmp_path):
     result = run("ccpg", tmp_path)
     assert (result.sequences, result.rendered, result.frames) == (2, 2, 8)
@@ -50,8 +56,8 @@ def test_ccpg_layout(tmp_path):
     assert set(contents(tmp_path)) == expected
     for stem in stems:
         name = f"000/U0_D0_BG/03_0/{stem}"
-        rgb = cv2.imread(str(tmp_path / "CCPG_D_MASK_FACE_SHOE" / f"{name}.jpg"))
-        silhouette = cv2.imread(str(tmp_path / "CCPG_G_SIL" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+        rgb = picture(tmp_path / "CCPG_D_MASK_FACE_SHOE" / f"{name}.jpg", cv2.IMREAD_COLOR)
+        silhouette = picture(tmp_path / "CCPG_G_SIL" / f"{name}.png")
         assert silhouette.ndim == 2
         assert rgb.shape[:2] == silhouette.shape
 
@@ -59,7 +65,7 @@ def test_ccpg_layout(tmp_path):
 def test_sustech1k_layout(tmp_path):
     run("sustech1k", tmp_path, test_subjects=0)
     folder = tmp_path / "0000" / "01-ub" / "090-near"
-    stems = {kind: [] for kind in ("RGB_raw", "Sils_raw", "Sils_aligned")}
+    stems: dict[str, list[str]] = {kind: [] for kind in ("RGB_raw", "Sils_raw", "Sils_aligned")}
     assert {path.name for path in folder.iterdir()} == set(stems)
     for kind in stems:
         stems[kind] = sorted(path.stem for path in (folder / kind).iterdir())
@@ -67,9 +73,9 @@ def test_sustech1k_layout(tmp_path):
     times = np.array([float(stem) for stem in stems["RGB_raw"]])
     np.testing.assert_allclose(np.diff(times), 0.04, atol=1e-5)
     for stem in stems["RGB_raw"]:
-        rgb = cv2.imread(str(folder / "RGB_raw" / f"{stem}.jpg"))
-        raw = cv2.imread(str(folder / "Sils_raw" / f"{stem}.png"), cv2.IMREAD_UNCHANGED)
-        aligned = cv2.imread(str(folder / "Sils_aligned" / f"{stem}.png"), cv2.IMREAD_UNCHANGED)
+        rgb = picture(folder / "RGB_raw" / f"{stem}.jpg", cv2.IMREAD_COLOR)
+        raw = picture(folder / "Sils_raw" / f"{stem}.png")
+        aligned = picture(folder / "Sils_aligned" / f"{stem}.png")
         assert rgb.shape[:2] == raw.shape
         assert aligned.shape == (64, 64)
         assert aligned.any(axis=1).all()
@@ -85,10 +91,7 @@ def test_casiab_layout(tmp_path):
         assert video.streams.video[0].average_rate == 25
         frames = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
     assert np.shape(frames) == (4, 240, 320, 3)
-    masks = [
-        cv2.imread(str(tmp_path / "silhouettes/001/nm-05/054" / f"{stem}.png"), -1) > 0
-        for stem in stems
-    ]
+    masks = [picture(tmp_path / "silhouettes/001/nm-05/054" / f"{stem}.png") > 0 for stem in stems]
     assert np.shape(masks) == (4, 240, 320)
     # The scene stands still: what differs from frame to frame lies on somebody's silhouette.
     moved = np.abs(frames[3].astype(int) - frames[0]).max(axis=2) > 60

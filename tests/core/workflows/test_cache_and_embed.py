@@ -97,7 +97,7 @@ def test_a_cache_of_an_earlier_state_is_refused(workspace):
     go(Watcher())
     with pytest.raises(CheckpointError, match="iteration 3, the checkpoint is of 6") as caught:
         load_model(run_of(workspace, "other"), device=CPU)
-    assert "cache-text" in caught.value.next_step
+    assert "cache-text" in (caught.value.next_step or "")
     cache(workspace, "other")
     assert load_model(run_of(workspace, "other"), device=CPU).cached
 
@@ -197,7 +197,9 @@ def test_evaluating_a_run_scores_its_own_embeddings(workspace):
         workspace, run_name=None, train_dataset="casiab", test_dataset=None,
         scoring=Scoring(), progress=SilentProgress(),
     )  # fmt: skip
+    assert found.run is not None
     assert found.run.name == "first"
+    assert found.embeddings is not None
     assert found.embeddings.is_file()
     assert found.result.protocols
 

@@ -2,12 +2,13 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
 from core.errors import OutputError
 from core.progress import SilentProgress
-from core.storage.features import FeatureStore
+from core.storage.features import FeatureStore, write_part
 from core.workflows import features as features_module
 from core.workflows.cache_features import cache_features
 from core.workflows.train import train
@@ -87,19 +88,19 @@ def test_a_dry_run_writes_nothing(workspace):
 def test_a_stopped_making_goes_on(workspace, monkeypatch):
     monkeypatch.setattr("core.storage.features.PART_BYTES", 1)  # a part for each sequence
     config = small_config()
-    real, made = features_module.write_part, []
+    made: list[Path] = []
 
     def twice(path, *rest):
         if len(made) == 2:
             raise KeyboardInterrupt
         made.append(path)
-        real(path, *rest)
+        write_part(path, *rest)
 
     monkeypatch.setattr(features_module, "write_part", twice)
     with pytest.raises(KeyboardInterrupt):
         cache_features(workspace, "casiab", config, preset="tiny", progress=SilentProgress())
     kept = {path: path.stat().st_mtime_ns for path in made}
-    monkeypatch.setattr(features_module, "write_part", real)
+    monkeypatch.setattr(features_module, "write_part", write_part)
     plan = cache_features(
         workspace, "casiab", config, preset="tiny", progress=SilentProgress()
     ).plan
@@ -109,7 +110,7 @@ def test_a_stopped_making_goes_on(workspace, monkeypatch):
 
 def test_too_small_a_disk_is_told_before_any_work(workspace, monkeypatch):
     usage = type("Usage", (), {"free": 10})
-    monkeypatch.setattr(features_module.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     with pytest.raises(OutputError, match=r"need .* GB, and 0\.0 GB are free"):
         cache_features(
             workspace, "casiab", small_config(), preset="tiny", progress=SilentProgress()

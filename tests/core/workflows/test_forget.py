@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from core.workflows import forget as module
 from core.workflows.evaluate import Scoring, embed_to_file, evaluate_run
 from core.workflows.forget import forget, look
 from core.workflows.runs import list_runs
-from core.workflows.traces import learnt
+from core.workflows.traces import Trace, find_traces, learnt
 from core.workflows.train import train
 from core.workspace import Workspace
 from lmgait_cli.main import app
@@ -164,7 +165,6 @@ class Crash(Exception):  # noqa: N818
 @pytest.mark.parametrize("place", range(4))
 def test_a_crash_between_the_places_is_completed_by_the_same_call(workspace, monkeypatch, place):
     count = 0
-    whole = module.find_traces
 
     def crashing(*arguments):
         def remove(trace):
@@ -175,8 +175,8 @@ def test_a_crash_between_the_places_is_completed_by_the_same_call(workspace, mon
             trace.remove()
 
         return [
-            module.Trace(trace.path, trace.what, lambda trace=trace: remove(trace))
-            for trace in whole(*arguments)
+            Trace(trace.path, trace.what, partial(remove, trace))
+            for trace in find_traces(*arguments)
         ]
 
     monkeypatch.setattr(module, "find_traces", crashing)

@@ -404,7 +404,8 @@ def test_worker_processes_make_the_same_bytes(tmp_path):
 def test_work_goes_on_where_it_stopped(tmp_path, monkeypatch):
     source = raw.write_ccpg(tmp_path / "raw")
     whole, _ = made("ccpg", source, tmp_path, "a")
-    made_numbers, make = [], shards.make_shard
+    made_numbers: list[int] = []
+    make = shards.make_shard
 
     def stop_at_the_second(job, count):
         if len(made_numbers) == 1:
@@ -514,7 +515,8 @@ def _crash(job):
             os.kill(os.getpid(), signal.SIGSEGV)
         yield from read_sequence(raw, form, report)
 
-    shards.read_sequence = read
+    # This process is a worker of its own, which ends with the test.
+    shards.read_sequence = read  # type: ignore[attr-defined]
     return shards._work(job)
 
 

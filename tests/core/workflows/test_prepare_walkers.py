@@ -45,7 +45,8 @@ def assert_equal(one: Store, other: Store, count: int) -> None:
 
 def square(path: Path, flags: int) -> np.ndarray:
     image = cv2.imread(str(path), flags)
-    return cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA)
+    assert image is not None
+    return np.asarray(cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA))
 
 
 def test_sustech1k_raw_and_pickles(tmp_path):
@@ -83,6 +84,7 @@ def test_casiab_videos_and_images(tmp_path):
         video = Video(path)
         frames = list(video.frames(range(len(video))))
         for number, frame in enumerate(frames, 1):
+            assert isinstance(frame, np.ndarray)
             write_image(images / "frames" / path.stem / f"{number:03d}.png", frame)
     one, one_form = made("casiab", videos, tmp_path / "a")
     other, form = made("casiab", images, tmp_path / "b")

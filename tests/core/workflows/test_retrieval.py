@@ -22,8 +22,8 @@ def embeddings(noise, subjects=6, kinds=("nm-01", "nm-02", "bg-01", "cl-02")):
     ]
     middle = {subject: rng.normal(size=(4, 2)) for subject, _, _ in keys}
     values = np.stack([middle[s] + noise * rng.normal(size=(4, 2)) for s, _, _ in keys])
-    columns = (tuple(column) for column in zip(*keys, strict=True))
-    return keys, EmbeddingSet(values.astype(np.float32), *columns)
+    labels, types, views = (tuple(column) for column in zip(*keys, strict=True))
+    return keys, EmbeddingSet(values.astype(np.float32), labels, types, views)
 
 
 def test_lists_equal_plain_loops_and_shares_those_of_the_table():

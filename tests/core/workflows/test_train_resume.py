@@ -334,7 +334,7 @@ def test_a_damaged_description_of_a_run_does_not_block_the_others(workspace, unf
         (unfinished.folder / "run.json").write_text(text)
         with pytest.raises(CheckpointError) as caught:
             find_run(workspace.runs, name=unfinished.name, dataset=None)
-        assert str(unfinished.folder) in caught.value.where
+        assert str(unfinished.folder) in (caught.value.where or "")
         assert [run.name for run in list_runs(workspace.runs)] == [other.name]
     told = Watcher()
     run = run_training(workspace, progress=told).run

@@ -77,6 +77,7 @@ def test_frames_are_seen_as_in_the_whole_sequence(store, numbers, chunk):
     assert seen.numbers == tuple(numbers)
     whole = store.read(index)
     for view, text in ((seen.model, one.model.text_features()), (seen.textless, None)):
+        assert view is not None
         expected = plainly(one.model, whole, text)
         for found, wanted in zip(
             (view.silhouettes, view.motion, view.first_layer), expected, strict=True
@@ -84,7 +85,9 @@ def test_frames_are_seen_as_in_the_whole_sequence(store, numbers, chunk):
             np.testing.assert_allclose(found, wanted[numbers].numpy(), rtol=1e-4, atol=1e-5)
     assert (seen.rgb == whole.rgb[numbers]).all()
     assert (seen.valid == whole.valid[numbers]).all()
+    assert seen.attention is not None
     np.testing.assert_allclose(seen.attention.sum(1), 1, rtol=1e-5)
+    assert seen.textless is not None
     assert np.abs(seen.model.first_layer - seen.textless.first_layer).max() > 1e-4
 
 
@@ -145,10 +148,12 @@ def test_the_strongest_word_is_no_begin_and_no_end(store):
     one = loaded()
     seen = look(one, store, 0, [0])
     words, _ = words_of(one.config, seen)
+    assert seen.attention is not None
     seen.attention[:] = 0.0
     seen.attention[:, 0] = 0.6
     seen.attention[:, 5, 2, 1] = 0.4
     looked = strongest_word(seen, words)
+    assert looked is not None
     assert looked.max() == np.float32(0.4)
     assert np.argwhere(looked).tolist() == [[0, 2, 1]]
 
@@ -171,6 +176,7 @@ def test_a_model_that_has_diverged_is_told(workspace, tmp_path, monkeypatch):
     shutil.copytree(workspace.root, tmp_path / "ws")
     copy = Workspace(tmp_path / "ws")
     newest = find_run(copy.runs, name="mute", dataset=None).checkpoints().newest()
+    assert newest is not None
     found = load_tensors(newest / "model.safetensors")
     broken = found.tensors | {"gait.stem.weight": found.tensors["gait.stem.weight"] * np.nan}
     save_tensors(newest / "model.safetensors", broken, found.header)
@@ -188,6 +194,7 @@ def test_a_prompt_that_is_gone_gives_numbers(store, tmp_path):
         path.unlink() if change is None else path.write_text(change)
         words, notes = words_of(one.config, seen)
         assert words[0].text == "token 1"
+        assert seen.attention is not None
         assert len(words) == seen.attention.shape[1]
         assert "own.txt" in notes[0]
 
@@ -206,7 +213,7 @@ def test_a_misspelt_sequence_gets_the_nearest_names(store):
     assert find_sequence(store, "001/cl-01/090") == 1
     with pytest.raises(UsageError, match="001/nm-01/090") as failed:
         find_sequence(store, "1/nm-1/90")
-    assert "Nearest" in failed.value.next_step
+    assert "Nearest" in (failed.value.next_step or "")
     with pytest.raises(UsageError, match="Names are like: 001/cl-01/000"):
         find_sequence(store, "zzzzzzzzzzzzz")
 

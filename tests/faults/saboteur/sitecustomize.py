@@ -16,10 +16,10 @@ CALLS = ("replace", "rename", "fsync", "mkdir", "unlink", "rmdir", "link")
 counts = dict.fromkeys(CALLS, 0)
 
 
-def watch(name, number, when, whom):
+def watch(name: str, number: int, when: str, whom: str) -> None:
     real = getattr(os, name)
 
-    def die():
+    def die() -> None:
         if whom == "all" and "FAULT_SIGNALS" in os.environ:
             # From outside, as a terminal or a scheduler does.
             for word in os.environ["FAULT_SIGNALS"].split():
@@ -31,7 +31,7 @@ def watch(name, number, when, whom):
         else:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def called(*arguments, **named):
+    def called(*arguments: object, **named: object) -> object:
         counts[name] += 1
         if counts[name] == number and when == "before":
             die()
@@ -43,7 +43,7 @@ def watch(name, number, when, whom):
     setattr(os, name, called)
 
 
-def leave_counts(folder):
+def leave_counts(folder: str) -> None:
     with open(os.path.join(folder, f"{os.getpid()}.json"), "w") as file:  # noqa: PTH118, PTH123
         json.dump(counts, file)
 
