@@ -61,7 +61,7 @@ def kills(session: nox.Session) -> None:
 
 @nox.session
 def mutation(session: nox.Session) -> None:
-    """Change core/metrics in every small way; each change of a number fails a test (10 minutes)."""
+    """Change core/metrics in every small way; each change of a number fails a test (20 minutes)."""
     session.run(PYTHON, "-m", "tests.mutation", *session.posargs, env=ONE)
 
 
