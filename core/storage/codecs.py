@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
+from core.storage.chunks import DamageError, check_chunks, read_packed
 from core.storage.layout import CodecName, Fidelity
 from core.video.geometry import is_blank
 
@@ -44,10 +45,6 @@ MEASURE_EVERY = 16
 DEFLATE: dict[str, Any] = {"compression": "gzip", "compression_opts": 1}
 
 Block = NDArray[np.uint8]
-
-
-class DamageError(Exception):
-    """Content that cannot be what a writer here wrote."""
 
 
 class Codec(Protocol):
@@ -99,8 +96,18 @@ def create_dataset(
     )
 
 
-def dataset(file: h5py.File, name: str, dtype: str, chunks: tuple[int, ...], length: int) -> Any:  # noqa: ANN401
+def dataset(
+    file: h5py.File,
+    name: str,
+    dtype: str,
+    chunks: tuple[int, ...],
+    length: int,
+    *,
+    packed: bool = False,
+) -> Any:  # noqa: ANN401 - h5py has no types
     """A dataset of the declared type, chunks and length, and stored in this very file.
+
+    One that is ``packed`` is read by :func:`core.storage.chunks.read_packed`.
 
     Raises:
         DamageError: it is missing or anything else.
@@ -114,21 +121,8 @@ def dataset(file: h5py.File, name: str, dtype: str, chunks: tuple[int, ...], len
     shape = (length, *chunks[1:])
     if found.dtype != np.dtype(dtype) or found.shape != shape or found.chunks != chunks:
         raise DamageError(f"`{name}` declares {found.dtype} {found.shape} instead of {shape}")
-    # Chunks that were never written read as zeros: a file may declare far more than it holds.
-    if found.id.get_num_chunks() != -(-length // chunks[0]):
-        raise DamageError(f"`{name}` lacks chunks")
-    _check_filters(found, name)
+    check_chunks(found, name, packed=packed)
     return found
-
-
-def _check_filters(found: h5py.Dataset, name: str) -> None:
-    made = found.id.get_create_plist()
-    filters = {made.get_filter(at)[0] for at in range(made.get_nfilters())}
-    if h5py.h5z.FILTER_FLETCHER32 not in filters:
-        raise DamageError(f"`{name}` has no checksums")
-    filters -= {h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_DEFLATE}
-    if filters:
-        raise DamageError(f"`{name}` is packed in an unknown way ({', '.join(map(str, filters))})")
 
 
 class Lossless:
@@ -151,7 +145,8 @@ class Lossless:
 
     def open(self, file: h5py.File, frames: int) -> None:
         """Compare shape, type, chunks and prediction."""
-        self._rgb = dataset(file, "rgb", "u1", (1, *FRAME_SHAPE), frames)
+        packed = bool(self._packing())
+        self._rgb = dataset(file, "rgb", "u1", (1, *FRAME_SHAPE), frames, packed=packed)
         if "prediction" not in self._rgb.attrs:
             raise DamageError("`rgb` has no prediction")
         mark = self._rgb.attrs.get_id("prediction")
@@ -163,8 +158,6 @@ class Lossless:
     def read(self, start: int, out: Block) -> None:
         """Read frame by frame."""
         self._rgb.read_direct(out, np.s_[start : start + len(out)])
-        if self.prediction:
-            return
         for number, frame in enumerate(out, start):
             # Zeros have the checksum zero, and ones have ones: a hole in the file is no damage to
             # HDF5. Preparation writes no such frame.
@@ -172,7 +165,7 @@ class Lossless:
                 raise DamageError(f"frame {number} is a hole in the file")
 
     def stored(self, start: int, end: int) -> list[Block]:
-        """Blocks uint8 [256, 128, 3], pixels or differences."""
+        """Blocks uint8 [256, 128, 3]."""
         return list(self._rgb[start:end])
 
     def append_stored(self, file: h5py.File, frames: Sequence[Block], start: int) -> None:
@@ -200,10 +193,15 @@ class Compact(Lossless):
 
     def read(self, start: int, out: Block) -> None:
         """Read and undo the differences."""
-        super().read(start, out)
+        for row in range(len(out)):
+            out[row] = read_packed(self._rgb, start + row, start + row + 1)[0]
         # Row by row: three times the speed of accumulate, which goes along columns.
         for row in range(1, FRAME_HEIGHT):
             out[:, row] += out[:, row - 1]
+
+    def stored(self, start: int, end: int) -> list[Block]:
+        """Blocks of differences uint8 [256, 128, 3]."""
+        return list(read_packed(self._rgb, start, end))
 
     def _packing(self) -> dict[str, Any]:
         return DEFLATE

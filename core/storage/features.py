@@ -29,7 +29,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import StoreError
 from core.files import whole_file, write_text
-from core.storage.codecs import DamageError, create_dataset, dataset
+from core.storage.chunks import DamageError
+from core.storage.codecs import create_dataset, dataset
 from core.storage.layout import Sha256, read_json
 from core.storage.shard import HDF5_FORMAT
 

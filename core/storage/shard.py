@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from core.errors import StoreError
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceFrames, SequenceKey
+from core.storage.chunks import DamageError, read_packed
 from core.storage.codecs import (
     DEFLATE,
     FLAG_CHUNK,
@@ -22,7 +23,6 @@ from core.storage.codecs import (
     MASK_BYTES,
     MASK_CHUNK,
     Block,
-    DamageError,
     codec,
     create_dataset,
     dataset,
@@ -157,7 +157,7 @@ class ShardReader:
             with self._explained(None):
                 self._codec.open(self._file, frames)
                 self._masks: Any = dataset(
-                    self._file, "silhouettes", "u1", (MASK_CHUNK, MASK_BYTES), frames
+                    self._file, "silhouettes", "u1", (MASK_CHUNK, MASK_BYTES), frames, packed=True
                 )
                 valid = dataset(self._file, "valid", "u1", (FLAG_CHUNK,), frames)
                 self._valid: NDArray[np.bool_] = valid[:].astype(np.bool_)
@@ -206,8 +206,7 @@ class ShardReader:
         place = 0
         with self._explained(sequence):
             for first, end in runs:
-                rows = np.s_[place : place + end - first]
-                self._masks.read_direct(packed, np.s_[first:end], rows)
+                packed[place : place + end - first] = read_packed(self._masks, first, end)
                 place += end - first
         masks = np.unpackbits(packed, axis=1).view(np.bool_)
         shape = (total, FRAME_HEIGHT, FRAME_WIDTH)
@@ -223,7 +222,8 @@ class ShardReader:
             StoreError: the content is damaged.
         """
         with self._explained(sequence):
-            return self._codec.stored(first, end), self._masks[first:end], self._valid[first:end]
+            masks = read_packed(self._masks, first, end)
+            return self._codec.stored(first, end), masks, self._valid[first:end]
 
     @contextmanager
     def _explained(self, sequence: SequenceKey | None) -> Iterator[None]:

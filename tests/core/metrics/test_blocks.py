@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -54,7 +55,7 @@ def test_threads_that_start_later_get_the_callers_number():
 def test_workers_are_no_more_than_anything_allows(threads, processors, rows, workers, monkeypatch):
     told = []
 
-    class Pool(blocks.ThreadPoolExecutor):
+    class Pool(ThreadPoolExecutor):
         def __init__(self, workers, **options):
             told.append(workers)
             super().__init__(1, **options)
