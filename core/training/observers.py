@@ -11,6 +11,7 @@ from typing import Protocol
 from torch import Tensor
 
 from core.files import output_errors, write_text
+from core.progress import Progress
 
 
 class Observer(Protocol):
@@ -87,3 +88,18 @@ class TensorBoard:
         """Flush."""
         with suppress(OSError):  # pictures to look at: no reason to hide another error
             self._writer.close()
+
+
+def observers_in(folder: Path, start: int, progress: Progress) -> list[Observer]:
+    """What watches a run: ``log.jsonl`` and ``tensorboard/`` in its folder, from step ``start``.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    log, board = JsonLines(folder / "log.jsonl", start), folder / "tensorboard"
+    try:
+        str(board).encode()
+    except UnicodeEncodeError:
+        progress.say("TensorBoard takes no folder whose name is not UTF-8: see log.jsonl instead.")
+        return [log]
+    return [log, TensorBoard(board, start)]

@@ -18,7 +18,7 @@ from core.storage.features import FeatureStore
 from core.storage.store import Store
 from core.training.engine import decide, held, make_engine
 from core.training.loop import run_job
-from core.training.observers import JsonLines, Observer, TensorBoard
+from core.training.observers import Observer, observers_in
 from core.workflows.features import make_features, plan_features
 from core.workflows.left_out import unused_in_training, write_once
 from core.workflows.runs import Run, adding_runs, create_run, digest, list_runs
@@ -175,10 +175,7 @@ def _run(
         write_once(run.folder, store, unused_in_training(manifest))
 
     def observers(start: int) -> Sequence[Observer]:
-        return [
-            JsonLines(run.folder / "log.jsonl", start),
-            TensorBoard(run.folder / "tensorboard", start),
-        ]
+        return observers_in(run.folder, start, progress)
 
     checkpoints = run.checkpoints(config.train)
     job = training_job(model, data, manifest, config, engine, checkpoints)

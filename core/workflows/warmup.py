@@ -30,7 +30,7 @@ from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder, load_strictly, load_tensors
 from core.training.engine import decide, held, make_engine
 from core.training.loop import Job, run_job
-from core.training.observers import JsonLines, Observer, TensorBoard
+from core.training.observers import Observer, observers_in
 from core.workflows.features import make_features, plan_features
 from core.workflows.left_out import unused_in_training, write_once
 from core.workflows.pictures import few, picture_rows
@@ -195,10 +195,7 @@ def _run(
         features = make_features(plan, store, model.image, config, engine, progress)
 
     def observers(start: int) -> Sequence[Observer]:
-        return [
-            JsonLines(run.folder / "log.jsonl", start),
-            TensorBoard(run.folder / "tensorboard", start),
-        ]
+        return observers_in(run.folder, start, progress)
 
     checkpoints = run.checkpoints(config.warmup)
     job = warmup_job(model, store, manifest, config, engine, checkpoints, features)

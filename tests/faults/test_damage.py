@@ -57,7 +57,7 @@ def test_training_on_a_damaged_shard_names_the_sequence(world, harm):
     assert ended.code == EXIT_DATA, ended.told
     assert "The shard is damaged" in ended.told
     assert "shard-00000.h5" in ended.told
-    assert "run the same `lmgait prepare` again" in ended.told
+    assert "Run the same `lmgait prepare` again" in ended.told
     assert harm is cut or "in sequence 0" in ended.told
     assert "Traceback" not in ended.told
 
@@ -65,7 +65,8 @@ def test_training_on_a_damaged_shard_names_the_sequence(world, harm):
 @pytest.mark.faults
 @pytest.mark.parametrize("name", ["model", "training"])
 def test_a_damaged_checkpoint_is_made_anew_from_the_one_before(world, worlds, name):
-    root = world(made.trained)
+    root = world(made.warmed)
+    finish(*BY_NAME["train"].words(root))
     (run_folder,) = (root / "ws" / "runs").glob("[!.]*")
     newest = sorted((run_folder / "checkpoints").glob("step-*"))[-1]
     cut(newest / f"{name}.safetensors", 0.6)

@@ -33,7 +33,7 @@ AT_CALLS = [
         ("merge", "link:3:after:all"),
         ("pretrain-decoder", "rename:2:after:all"),
         ("pretrain-decoder", "rename:7:before:all"),
-        ("train", "unlink:5:after:all"),
+        ("train", "unlink:3:after:all"),
         ("train", "rename:1:after:alone"),
         ("train", "rmdir:1:before:all"),
         ("cache-features", "replace:1:before:all"),

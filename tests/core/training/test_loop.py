@@ -21,7 +21,7 @@ from core.records import Losses
 from core.training.checkpoint import CheckpointFolder, load_tensors
 from core.training.engine import make_engine
 from core.training.loop import Job, run_job
-from core.training.observers import JsonLines, TensorBoard
+from core.training.observers import JsonLines, TensorBoard, observers_in
 from core.training.signals import stop_on_signal
 
 STEPS = 12
@@ -294,6 +294,20 @@ def test_tensorboard_holds_scalars_and_pictures(tmp_path):
     events.Reload()
     assert [event.step for event in events.Scalars("loss")] == [4, 8, 12]
     assert [event.step for event in events.Images("picture")] == [5, 10, 12]
+
+
+def test_a_folder_that_tensorboard_cannot_name_has_the_log_alone(tmp_path):
+    place = tmp_path / os.fsdecode(b"caf\xe9")
+    try:
+        place.mkdir()
+    except (OSError, UnicodeError) as error:
+        pytest.skip(f"no such name here: {error}")
+    told = Stop(0, crash)
+    job = job_in(tmp_path)
+    run(job, told, lambda start: observers_in(place, start, told))
+    assert len((place / "log.jsonl").read_text().splitlines()) == 3
+    assert [entry.name for entry in place.iterdir()] == ["log.jsonl"]
+    assert any("TensorBoard" in text for text in told.said)
 
 
 def test_looking_at_pictures_changes_nothing(tmp_path):
