@@ -93,10 +93,22 @@ def load_header(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
+def _nameable(path: Path) -> Iterator[Path]:
+    """The file under a name that is UTF-8, as safetensors takes no other."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        with path.open("rb") as handle:
+            yield Path(f"/dev/fd/{handle.fileno()}")
+        return
+    yield path
+
+
+@contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
     """A file and its header; that it has its whole length is seen on opening it."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with _nameable(path) as name, safe_open(name, framework="pt") as file:
             header = plain_json((file.metadata() or {}).get(_HEADER, "null"))
             _check_header(header, path)
             yield file, header

@@ -1,6 +1,7 @@
 """Checkpoints: whole or not at all, strict, and telling of themselves."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -230,3 +231,16 @@ def test_a_ramp_rises_linearly_from_a_tenth():
     optimizer = make_optimizer(module, config)
     set_rate(optimizer, 0.25)
     assert optimizer.param_groups[0]["lr"] == 0.25
+
+
+def test_a_folder_whose_name_is_not_utf_8(tmp_path):
+    place = tmp_path / os.fsdecode(b"caf\xe9")
+    try:
+        place.mkdir()
+    except (OSError, UnicodeError) as error:
+        pytest.skip(f"no such name here: {error}")
+    folder = CheckpointFolder(place / "checkpoints", keep=1)
+    save(folder, 5, value=2.0)
+    found = load_tensors(folder.newest() / "model.safetensors")
+    assert found.tensors["weight"].tolist() == [2.0, 2.0]
+    assert folder.newest_whole() == folder.newest()
