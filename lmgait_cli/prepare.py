@@ -28,7 +28,7 @@ def prepare(
         Literal["lossless", "compact", "jpeg"],
         typer.Option(
             "--codec",
-            help="lossless; compact: exact too, half the size, twice the time to read; "
+            help="lossless; compact: exact too, half the size, four times the time to read; "
             "jpeg: a tenth of the size, its error measured.",
         ),
     ] = "lossless",

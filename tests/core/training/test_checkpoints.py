@@ -241,6 +241,6 @@ def test_a_folder_whose_name_is_not_utf_8(tmp_path):
         pytest.skip(f"no such name here: {error}")
     folder = CheckpointFolder(place / "checkpoints", keep=1)
     save(folder, 5, value=2.0)
-    found = load_tensors(folder.newest() / "model.safetensors")
+    found = load_tensors(folder.path(5) / "model.safetensors")
     assert found.tensors["weight"].tolist() == [2.0, 2.0]
     assert folder.newest_whole() == folder.newest()
