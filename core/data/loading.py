@@ -80,7 +80,9 @@ def read_ahead(
 
 @contextmanager
 def workers_explained() -> Iterator[None]:
-    """Say in words that a worker was killed; torch tells of it wherever the block is just then.
+    """Say in words that a worker was killed; torch tells of it wherever the process is just then.
+
+    So this goes around whole pieces of work, their closing of files and locks included.
 
     Raises:
         OutputError: a worker was killed.

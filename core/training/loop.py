@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from core.config.schema import OptimizerConfig
 from core.data.dataset import ClipBatch
-from core.data.loading import workers_explained
 from core.errors import CheckpointError, Interrupted, TrainingError
 from core.progress import Progress
 from core.records import Losses
@@ -96,7 +95,6 @@ def run_job(
     watchers = list(observers(start)) if engine.is_main_process else []
     try:
         with (
-            workers_explained(),
             stop_on_signal() as stop,
             progress.task(job.name, job.config.iterations - start, "it") as task,
         ):

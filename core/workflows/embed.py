@@ -50,6 +50,7 @@ class SequenceChunks(Dataset[tuple[int, Tensor]]):
         return index, to_tensor(self._store.read(index, slice(begin, end)).rgb, self._size)
 
 
+@workers_explained()
 def embed_sequences(
     loaded: LoadedModel,
     store: Store,
@@ -74,7 +75,7 @@ def embed_sequences(
     """
     mine = list(indices)[engine.process_index :: engine.num_processes]
     found: list[tuple[int, np.ndarray]] = []
-    with workers_explained(), progress.task("Embedding", len(mine), "sequences") as task:
+    with progress.task("Embedding", len(mine), "sequences") as task:
         for index, chunks in _by_sequence(loaded, store, mine):
             with torch.inference_mode(), engine.autocast():
                 embedding = loaded.model.embed(chunk.to(loaded.device) for chunk in chunks)

@@ -118,6 +118,7 @@ def plan_features(
     return FeaturesPlan(path, info, shutil.disk_usage(there).free)
 
 
+@workers_explained()
 def make_features(
     plan: FeaturesPlan,
     store: Store,
@@ -150,7 +151,7 @@ def make_features(
         mine = numbers[engine.process_index :: engine.num_processes]
         total = sum(frames for number in mine for _, frames in plan.info.parts[number])
         image.to(engine.device)
-        with workers_explained(), progress.task("Features", total, "frames") as task:
+        with progress.task("Features", total, "frames") as task:
             for number in mine:
                 part = plan.info.parts[number]
                 chunks = _encode(store, [i for i, _ in part], image, config, engine)

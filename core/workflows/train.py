@@ -10,6 +10,7 @@ from accelerate import Accelerator
 
 from core.config import Config
 from core.data.dataset import TrainingSequences
+from core.data.loading import workers_explained
 from core.errors import TrainingError, UsageError
 from core.manifests.schema import DatasetManifest
 from core.models.build import build_lmgait
@@ -36,6 +37,7 @@ class TrainResult:
     iterations: int
 
 
+@workers_explained()
 def train(
     workspace: Workspace,
     dataset: str | None,

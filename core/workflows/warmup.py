@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from core.config import Config
 from core.data.dataset import ClipBatch, TrainingSequences, load_batches
+from core.data.loading import workers_explained
 from core.data.sampler import share_of, spread_batches
 from core.errors import CheckpointError
 from core.losses.everyone import weight_of
@@ -75,6 +76,7 @@ class WarmupModel(nn.Module):
         return cast(Tensor, self.decoder(patches))
 
 
+@workers_explained()
 def pretrain_decoder(
     workspace: Workspace,
     dataset: str | None,
