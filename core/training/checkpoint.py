@@ -194,8 +194,8 @@ class CheckpointFolder:
     Args:
         folder: Holds the ``step-…`` folders.
         keep: How many to keep.
-        every: Steps between two of them. One in between (a signal stopped the work there) goes when
-            there is a newer one, so that those that stay are those of a work never stopped.
+        every: Steps between two of them. One in between (a signal stopped the work there) goes
+            before those that are due, so that what stays in the end is that of a work never stopped.
     """
 
     def __init__(self, folder: Path, keep: int, every: int = 1) -> None:
@@ -235,8 +235,8 @@ class CheckpointFolder:
         """Remove the checkpoints that are too old, and what a dead process has left."""
         remove_rests(self.folder)
         steps = self.steps()
-        due = [step for step in steps[:-1] if step % self.every == 0] + steps[-1:]
-        for old in sorted(set(steps) - set(due[-self.keep :])):
+        rising = sorted(steps[:-1], key=lambda step: (step % self.every == 0, step)) + steps[-1:]
+        for old in sorted(rising[: -self.keep]):
             remove(self.path(old))
 
     def save(

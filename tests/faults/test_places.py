@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from core.errors import EXIT_DATA, EXIT_OUTPUT
+from tests.fakes.places import folder_called
 from tests.faults import worlds as made
 from tests.faults.command import all_gone, finish, run, run_anew, seldom, send, start, wait_for
 from tests.faults.disks import read_only
@@ -126,21 +127,11 @@ ODD = {
 }
 
 
-def odd_place(tmp_path, name):
-    """A folder with such a name; skipped where the system has no such names."""
-    place = tmp_path / os.fsdecode(ODD[name])
-    try:
-        place.mkdir(parents=True)
-    except (OSError, UnicodeError) as error:
-        pytest.skip(f"no such name here: {error}")
-    return place
-
-
 @pytest.mark.parametrize(
     "name", ["no UTF-8", *seldom(*(name for name in ODD if name != "no UTF-8"))]
 )
 def test_a_dataset_is_prepared_at_any_place(worlds, tmp_path, name):
-    root = worlds.copy(made.raw, odd_place(tmp_path, name) / "w")
+    root = worlds.copy(made.raw, folder_called(ODD[name], tmp_path) / "w")
     words = BY_NAME["prepare"].words(root)
     for locale in ({}, PLAIN_ASCII):
         ended = run_anew(*words, "--json", root / "out" / "result.json", **locale)
@@ -155,7 +146,7 @@ def test_a_dataset_is_prepared_at_any_place(worlds, tmp_path, name):
 @pytest.mark.faults
 @pytest.mark.parametrize("name", ODD)
 def test_the_whole_chain_works_at_any_place(worlds, tmp_path, name):
-    root = worlds.copy(made.stored, odd_place(tmp_path, name) / "w")
+    root = worlds.copy(made.stored, folder_called(ODD[name], tmp_path) / "w")
     for verb in ("pretrain-decoder", "train", "cache-text", "evaluate", "embed"):
         finish(*BY_NAME[verb].words(root))
         assert not difference(worlds.undisturbed(BY_NAME[verb]).files, contents(root)) or verb in (
@@ -166,7 +157,7 @@ def test_the_whole_chain_works_at_any_place(worlds, tmp_path, name):
 def test_names_of_raw_files_that_are_no_utf_8(world, tmp_path):
     root = world(made.raw)
     folder = next((root / "raw" / "CCPG_G_SIL").glob("*/*/*"))
-    odd_place(tmp_path, "no UTF-8")
+    folder_called(ODD["no UTF-8"], tmp_path)
     (folder / os.fsdecode(b"not\xff.png")).write_bytes(b"x")
     (folder.parent / os.fsdecode(b"09_\xff")).mkdir()
     finish(*BY_NAME["prepare"].words(root))

@@ -1,7 +1,6 @@
 """Checkpoints: whole or not at all, strict, and telling of themselves."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from core.training.checkpoint import (
     save_tensors,
 )
 from core.training.optimizer import learning_rate, make_optimizer, set_rate
+from tests.fakes.places import folder_called
 
 TENSORS = {"a.weight": torch.arange(6.0).view(2, 3), "a.count": torch.tensor(3)}
 
@@ -123,9 +123,12 @@ def test_the_newest_is_found_and_only_the_newest_few_stay(tmp_path):
 def test_checkpoints_of_stops_leave_the_regular_ones_in_place(tmp_path):
     folder = CheckpointFolder(tmp_path / "checkpoints", keep=2, every=3)
     kept = {}
-    for step in (3, 6, 7, 8, 9, 10, 11):
+    for step in (1, 2, 3, 6, 7, 8, 9, 10, 11):
         save(folder, step)
         kept[step] = folder.steps()
+    assert kept[2] == [1, 2]  # as many as are to be kept, whatever they are
+    assert kept[3] == [2, 3]
+    assert kept[6] == [3, 6]
     assert kept[7] == [6, 7]
     assert kept[8] == [6, 8]
     assert kept[9] == [6, 9]
@@ -234,11 +237,7 @@ def test_a_ramp_rises_linearly_from_a_tenth():
 
 
 def test_a_folder_whose_name_is_not_utf_8(tmp_path):
-    place = tmp_path / os.fsdecode(b"caf\xe9")
-    try:
-        place.mkdir()
-    except (OSError, UnicodeError) as error:
-        pytest.skip(f"no such name here: {error}")
+    place = folder_called(b"caf\xe9", tmp_path)
     folder = CheckpointFolder(place / "checkpoints", keep=1)
     save(folder, 5, value=2.0)
     found = load_tensors(folder.path(5) / "model.safetensors")

@@ -23,6 +23,7 @@ from core.training.engine import make_engine
 from core.training.loop import Job, run_job
 from core.training.observers import JsonLines, TensorBoard, observers_in
 from core.training.signals import stop_on_signal
+from tests.fakes.places import folder_called
 
 STEPS = 12
 
@@ -297,11 +298,7 @@ def test_tensorboard_holds_scalars_and_pictures(tmp_path):
 
 
 def test_a_folder_that_tensorboard_cannot_name_has_the_log_alone(tmp_path):
-    place = tmp_path / os.fsdecode(b"caf\xe9")
-    try:
-        place.mkdir()
-    except (OSError, UnicodeError) as error:
-        pytest.skip(f"no such name here: {error}")
+    place = folder_called(b"caf\xe9", tmp_path)
     told = Stop(0, crash)
     job = job_in(tmp_path)
     run(job, told, lambda start: observers_in(place, start, told))
