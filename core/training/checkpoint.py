@@ -195,7 +195,7 @@ class CheckpointFolder:
         folder: Holds the ``step-…`` folders.
         keep: How many to keep.
         every: Steps between two of them. One in between (a signal stopped the work there) goes
-            before those that are due, so that what stays in the end is that of a work never stopped.
+            before those that are due: what stays in the end is that of a work never stopped.
     """
 
     def __init__(self, folder: Path, keep: int, every: int = 1) -> None:
