@@ -58,6 +58,7 @@ def read_ahead(
 
     Raises:
         LmgaitError: as ``data`` raises it.
+        OutputError: a worker was killed while it handed something out.
     """
     loader = DataLoader(
         _Errors(data),
@@ -72,9 +73,21 @@ def read_ahead(
     )
     with undisturbed():
         items = iter(loader)
-    for item in items:
+    for item in _fetched(items) if workers else items:
         if isinstance(item, LmgaitError):
             raise item
+        yield item
+
+
+def _fetched(items: Iterator[Any]) -> Iterator[Any]:
+    # A worker hands tensors out through a socket; one that dies just then breaks it.
+    while True:
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        except (ConnectionError, EOFError, FileNotFoundError) as error:
+            raise _killed() from error
         yield item
 
 
@@ -92,10 +105,14 @@ def workers_explained() -> Iterator[None]:
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
-        raise OutputError(
-            "A process that reads data was killed, perhaps for want of memory",
-            next_step="Run the same command again, with fewer of them: --set data.workers=0.",
-        ) from error
+        raise _killed() from error
+
+
+def _killed() -> OutputError:
+    return OutputError(
+        "A process that reads data was killed, perhaps for want of memory",
+        next_step="Run the same command again, with fewer of them: --set data.workers=0.",
+    )
 
 
 def _begin(_: int) -> None:
