@@ -17,7 +17,7 @@ KEY_FIELDS = ("subject", "type", "view")
 FIELDS = (*KEY_FIELDS, "frame")
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
-VIDEO_ENDINGS = (".avi", ".mp4", ".mkv", ".mov", ".webm")
+VIDEO_ENDINGS = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v", ".ts", ".mts")
 ARRAY_ENDINGS = (".pkl", ".npy")
 
 Media = Literal["frames", "video", "arrays"]

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,20 +110,27 @@ def _joined(
         return
     masks = _masks(raw, form, report)
     matched = pair(rgb.stems, masks.stems if masks is not None else [])
-    for index in matched.lonely_silhouettes:
-        stem = masks.stems[index] if masks is not None else ""
-        report.add(Reason.NO_RGB, Effect.FRAMES_LEFT_OUT, 1, f"{raw.key} frame {stem}")
     scene = form.framing == "scene"
-    lonely = [index for index, mask in matched.pairs if mask is None]
-    for index in lonely:
-        effect = Effect.FRAMES_LEFT_OUT if scene else Effect.NOT_SUPERVISED
-        report.add(Reason.NO_SILHOUETTE, effect, 1, f"{raw.key} frame {rgb.stems[index]}")
     # Decoding a scene without its silhouette would be for nothing.
     pairs = [p for p in matched.pairs if p[1] is not None] if scene else matched.pairs
-    found = iter(()) if masks is None else masks.read([m for _, m in pairs if m is not None])
-    for (index, mask), image in zip_longest(pairs, rgb.read([index for index, _ in pairs])):
-        ratio = None if ratios is None else float(ratios[index])
-        yield image, None if mask is None else next(found), ratio
+    silhouettes = iter(()) if masks is None else masks.read([m for _, m in pairs if m is not None])
+    count = 0
+    for (index, mask), image in zip(pairs, rgb.read([index for index, _ in pairs]), strict=False):
+        count += 1
+        silhouette: Image | FrameFault | None = None
+        if mask is not None:
+            silhouette = next(silhouettes, FrameFault(Reason.NO_SILHOUETTE))
+        if isinstance(image, np.ndarray) and isinstance(silhouette, np.ndarray):
+            silhouette = rgb.fit_mask(silhouette, image.shape[:2])
+        yield image, silhouette, None if ratios is None else float(ratios[index])
+    # A video may end before its last number.
+    end = pairs[count][0] if count < len(pairs) else len(rgb.stems)
+    for index in [*matched.lonely_silhouettes, *(m for _, m in pairs[count:] if m is not None)]:
+        stem = masks.stems[index] if masks is not None else ""
+        report.add(Reason.NO_RGB, Effect.FRAMES_LEFT_OUT, 1, f"{raw.key} frame {stem}")
+    for index in (index for index, mask in matched.pairs if mask is None and index < end):
+        effect = Effect.FRAMES_LEFT_OUT if scene else Effect.NOT_SUPERVISED
+        report.add(Reason.NO_SILHOUETTE, effect, 1, f"{raw.key} frame {rgb.stems[index]}")
 
 
 def _ratios(

@@ -27,7 +27,19 @@ class FrameStream(Protocol):
     stems: Sequence[str]
 
     def read(self, wanted: Sequence[int]) -> Iterator[Image | FrameFault]:
-        """Give the frames with these indices into ``stems``, or what is wrong with each."""
+        """Give the frames with these indices into ``stems``, or what is wrong with each.
+
+        It ends early where the stream holds fewer frames than it has stems.
+        """
+        ...
+
+    def fit_mask(self, mask: Image, size: tuple[int, int]) -> Image:
+        """Bring a silhouette of a frame as it is stored to the frame as :meth:`read` gives it.
+
+        Args:
+            mask: uint8 [H, W].
+            size: (height, width) of the frame.
+        """
         ...
 
 
@@ -48,21 +60,29 @@ class ImageFolder:
             except FrameFault as fault:
                 yield fault
 
+    def fit_mask(self, mask: Image, size: tuple[int, int]) -> Image:
+        """Leave it as it is."""
+        return mask
+
 
 class VideoFile:
-    """A video, its frames numbered from ``first``."""
+    """A video, its frames numbered from ``first``; it may hold fewer than it has stems."""
 
     def __init__(self, raw: RawStream, *, grey: bool, first: int) -> None:
         self._video, self._grey = Video(raw.path), grey
         self.stems: Sequence[str] = [str(first + index) for index in range(len(self._video))]
 
     def read(self, wanted: Sequence[int]) -> Iterator[Image | FrameFault]:
-        """Decode in chunks; ``wanted`` has to increase."""
+        """Decode one frame after the other; fastest where ``wanted`` increases."""
         for frame in self._video.frames(wanted):
             if self._grey and not isinstance(frame, FrameFault):
                 yield np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
             else:
                 yield frame
+
+    def fit_mask(self, mask: Image, size: tuple[int, int]) -> Image:
+        """As :meth:`core.video.decode.Video.fit_mask`."""
+        return self._video.fit_mask(mask, size)
 
 
 class ArrayFile:
@@ -77,6 +97,10 @@ class ArrayFile:
         """Hand out the frames."""
         for index in wanted:
             yield np.ascontiguousarray(self._frames[index])
+
+    def fit_mask(self, mask: Image, size: tuple[int, int]) -> Image:
+        """Leave it as it is."""
+        return mask
 
 
 def open_stream(raw: RawStream, *, grey: bool, first: int) -> FrameStream:

@@ -112,6 +112,13 @@ def _other_work(folder: Path, found: Plan, plan: Plan) -> StoreError:
             next_step="Train and test on the store as it is; or take them out of the source and "
             "add --replace.",
         )  # fmt: skip
+    if found.model_copy(update={"reading": plan.reading}).same_work(plan):
+        return StoreError(
+            f"The store here was read by an earlier version (rules {found.reading}, now "
+            f"{plan.reading}), which may have taken other frames",
+            where=folder,
+            next_step="It can still be used. Add --replace to make it anew.",
+        )
     what = "another source or a changed one"
     for name in ("dataset", "form", "codec", "part"):
         old, new = getattr(found, name), getattr(plan, name)

@@ -29,6 +29,9 @@ FORMAT = 1
 # Frames of a shard: the unit of work, of resuming and of splitting over machines (60 MB or so).
 SHARD_FRAMES = 1024
 MAX_SEQUENCE_FRAMES = 20_000
+# Rises when the same files give other frames. 2: frames of videos by number without seeking, shown
+# upright with square pixels; silhouettes of other programs; orientation marks; order of names.
+READING = 2
 MAX_JSON_BYTES = 256 * 2**20
 
 PLAN_NAME, INDEX_NAME = "plan.json", "index.json"
@@ -72,6 +75,8 @@ class Plan(_File):
         shards: Number of shards of the whole dataset.
         part: ``[i, n]`` where this folder holds the shards i - 1, i - 1 + n, ... only.
         tool: Version of lmgait.
+        reading: Version of the rules by which files become frames (:data:`READING`); 1 in stores
+            that were made before it was recorded.
     """
 
     format: Literal[1] = 1
@@ -86,6 +91,8 @@ class Plan(_File):
     shards: Annotated[int, Field(ge=1, le=10**6)]
     part: tuple[int, int] | None = None
     tool: str
+    # Left out of files where it is 1, as it was before it was recorded.
+    reading: Annotated[int, Field(ge=1, exclude_if=lambda value: value == 1)] = 1
 
     def same_work(self, other: Plan) -> bool:
         """Whether two plans give the same store (the versions of lmgait may differ)."""

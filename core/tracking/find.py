@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.errors import DataError, UsageError
 from core.progress import Progress
@@ -15,14 +14,10 @@ from core.tracking.background import SAMPLES, Background
 from core.tracking.boxfile import read_boxes
 from core.tracking.detector import Detector
 from core.tracking.follow import Follower
+from core.tracking.footage import Footage, thin_out
 from core.tracking.tracks import Boxes, Track
-from core.video.faults import FrameFault, Reason
-from core.video.stream import VideoStream
 
-# Datasets have 25 to 30 frames a second; faster videos are thinned out to that.
-LEAST_STEP = 0.032
-# Two hours at 25 a second; tracks of more would not fit a terminal.
-MAX_FRAMES = 180_000
+__all__ = ["Finding", "Footage", "find_tracks", "thin_out"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,62 +40,6 @@ class Finding:
                 "Only one of --crop, --boxes and --detector can be given",
                 next_step="Leave the others out.",
             )
-
-
-@dataclass(frozen=True, slots=True)
-class Footage:
-    """A video with the frames of it that are looked at.
-
-    Attributes:
-        path: The file.
-        video: Opened.
-        frames: Numbers of those frames, 31 a second at most.
-    """
-
-    path: Path
-    video: VideoStream
-    frames: list[int]
-
-    @classmethod
-    def open(cls, path: Path) -> Footage:
-        """Open a video.
-
-        Raises:
-            DataError: there is none, it is broken, or larger or longer than the limits.
-        """
-        if not path.is_file():
-            raise DataError("There is no such video", where=path, next_step="Check the path.")
-        try:
-            video = VideoStream(path)
-        except FrameFault as fault:
-            raise _unreadable(path, fault) from None
-        if not 2 <= len(video) <= MAX_FRAMES:
-            raise DataError(
-                f"The video has {len(video)} frames, 2 to {MAX_FRAMES:,} are read",
-                where=path,
-                next_step="Cut the part out that shows the walk.",
-            )
-        return cls(path, video, thin_out(video.times))
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) of the picture as it is shown."""
-        return self.video.size
-
-    def shown(self, wanted: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """Numbers and frames uint8 [H, W, 3]; frames that cannot be decoded are left out."""
-        return self.video.frames(wanted)
-
-
-def thin_out(times: NDArray[np.float64]) -> list[int]:
-    """Numbers of frames that are :data:`LEAST_STEP` apart at least: of 60 a second every other."""
-    kept: list[int] = []
-    last = -np.inf
-    for number, time in enumerate(times.tolist()):
-        if time - last >= LEAST_STEP or time < last:  # clocks of broken files may go back
-            kept.append(number)
-            last = time
-    return kept if len(kept) > 1 else list(range(len(times)))
 
 
 def find_tracks(footage: Footage, finding: Finding, progress: Progress) -> list[Track]:
@@ -140,13 +79,3 @@ def _people(footage: Footage, detector: Path | None) -> Iterator[tuple[int, Boxe
         yield from Background(samples).people(frames)
     except DataError as error:
         raise DataError(error.what, where=footage.path, next_step=error.next_step) from None
-
-
-def _unreadable(path: Path, fault: FrameFault) -> DataError:
-    what = {
-        Reason.BROKEN_VIDEO: "This is no video, or a broken one",
-        Reason.TOO_LARGE: "The video's picture is larger than the limit",
-    }.get(fault.reason, str(fault.reason))
-    return DataError(
-        what, where=path, next_step="Any format that FFmpeg reads will do, such as .mp4."
-    )

@@ -1,87 +1,283 @@
-"""Videos to frames, a few at a time (decord does the decoding)."""
+"""Frames of a video by number: frame k is the k-th picture of a decode from the start.
+
+PyAV decodes on from the start and never jumps: what FFmpeg finds by seeking depends on codec,
+container and index, and with B-frames it is often another frame.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import av
-import decord
+import cv2
 import numpy as np
+from av.video.frame import PictureType
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from core.video.container import (
+    ERRORS,
+    may_be_shown_early,
+    numbered_packets,
+    open_video,
+    read_packets,
+)
 from core.video.faults import FrameFault, Reason
 from core.video.images import MAX_PIXELS
+from core.video.numbering import Numbering
 
-# What a video lacks is told in our report; FFmpeg's own words would only disturb the progress bar.
-decord.logging.set_level(decord.logging.QUIET)
+Image = NDArray[np.uint8]
+Size = tuple[int, int]  # (height, width)
 
-# Decoded frames in memory at once, whatever the video's size.
-CHUNK_BYTES = 24 * 2**20
-MAX_CHUNK = 64
+# Pixels that declare to be wider or narrower than this are a fault of the file.
+MAX_PIXEL_ASPECT = 8.0
+# Sizes whose aspect ratios agree within this share show the same picture, scaled.
+ASPECT_TOLERANCE = 0.02
+# No codec shows a picture later than this many others that were decoded after it.
+MOST_HELD = 16
+# Frames a second without any clock.
+USUAL_RATE = 25.0
+
+
+class Clock(NamedTuple):
+    """The pictures of a video.
+
+    Attributes:
+        times: float64 [n], seconds at which each is shown, rising.
+        sizes: (height, width) of each as it is shown; None where it cannot be decoded.
+    """
+
+    times: NDArray[np.float64]
+    sizes: list[Size | None]
 
 
 class Video:
-    """One video file, decoded in chunks.
+    """One video file, its pictures as a player shows them: upright, with square pixels.
 
     Args:
         path: The file.
 
     Raises:
-        FrameFault: no video, of more pixels a frame than the limit, or broken.
+        FrameFault: not a video, or pictures of more pixels than the limit.
     """
 
     def __init__(self, path: str | Path) -> None:
         self._path = str(path)
-        self.height, self.width = declared_video_size(path)
-        try:
-            self._reader = decord.VideoReader(self._path, ctx=decord.cpu(0), num_threads=1)
-            self._count = len(self._reader)
-        except (decord.DECORDError, RuntimeError, OSError) as error:
-            raise FrameFault(Reason.BROKEN_VIDEO, self._path) from error
+        self._packets = read_packets(path)
+        self._pixel_aspect = 1.0
+        # Shown size and quarter turns of the pictures so far, by the size they are coded in.
+        self._shown: dict[Size, tuple[Size, int]] = {}
 
     def __len__(self) -> int:
-        return self._count
+        """Numbers that pictures may have; where packets hold none, the last have no picture."""
+        return len(self._packets)
 
-    def frames(self, wanted: Sequence[int]) -> Iterator[NDArray[np.uint8] | FrameFault]:
-        """Decode the frames with these increasing numbers, counted from 0.
+    def frames(self, numbers: Sequence[int]) -> Iterator[Image | FrameFault]:
+        """Decode frames by their numbers, counted from 0; increasing numbers are fastest.
 
         Yields:
-            uint8 [H, W, 3] in RGB order, or the fault of a frame that cannot be decoded.
+            For each number uint8 [H, W, 3] in RGB order, or the fault of a picture that is lost or
+            damaged; pictures may differ in size. It ends at the first number without a picture.
         """
-        room = CHUNK_BYTES // max(1, self.height * self.width * 3)
-        step = int(np.clip(room, 1, MAX_CHUNK))
-        for start in range(0, len(wanted), step):
-            chunk = list(wanted[start : start + step])
-            block = self._decoded(chunk)
-            if block is not None:
-                yield from block
+        steps = [place for place, (a, b) in enumerate(pairwise(numbers), 1) if b <= a]
+        for start, end in pairwise([0, *steps, len(numbers)]):
+            done = yield from self._increasing(numbers[start:end])
+            if done < end - start:
+                return
+
+    def _increasing(self, numbers: Sequence[int]) -> Generator[Image | FrameFault, None, int]:
+        convert = VideoReformatter()
+        place = 0
+        if not numbers:
+            return 0
+        for number, picture in enumerate(self.pictures()):
+            if number != numbers[place]:
                 continue
-            for number in chunk:
-                one = self._decoded([number])
-                yield FrameFault(Reason.BROKEN_VIDEO, self._path) if one is None else one[0]
+            place += 1
+            yield self._picture(picture, convert)
+            if place == len(numbers):
+                break
+        return place
 
-    def _decoded(self, numbers: list[int]) -> NDArray[np.uint8] | None:
+    def pictures(self) -> Iterator[av.VideoFrame | None]:
+        """Decode all pictures in the order of being shown, unconverted.
+
+        Yields:
+            Picture k at place k; None where it is lost or damaged.
+        """
+        expected = 0
+        numbering = Numbering(self._packets)
+        for number, picture in self._usable(numbering):
+            yield from (None for _ in range(expected, number))
+            if number >= expected:
+                yield picture
+                expected = number + 1
+        yield from (None for _ in range(expected, numbering.count()))
+
+    def _usable(self, numbering: Numbering) -> Iterator[tuple[int, av.VideoFrame]]:
+        held: deque[tuple[int, int, av.VideoFrame]] = deque()
+        for number, source, frame in self._numbered(numbering):
+            held.append((number, source, frame))
+            # A picture may need a later one, whose damage shows once that is decoded.
+            while held and (numbering.is_known(held[0][1]) or len(held) > MOST_HELD):
+                number, source, frame = held.popleft()
+                if numbering.is_usable(source):
+                    yield number, frame
+        for number, source, frame in held:
+            if numbering.is_usable(source):
+                yield number, frame
+
+    def _numbered(self, numbering: Numbering) -> Iterator[tuple[int, int, av.VideoFrame]]:
+        with open_video(self._path, strict=self._packets.has_holes) as (container, stream):
+            self._pixel_aspect = _pixel_aspect(stream)
+            last = len(self._packets) - 1
+            for number, packet in numbered_packets(container, stream):
+                if number > last:
+                    return  # the file has grown since
+                for frame in _decoded(stream, packet, number, numbering):
+                    source = min(max(_packet_of(frame, number), 0), last)
+                    place = numbering.place(
+                        source,
+                        key=frame.key_frame or frame.pict_type == PictureType.I,
+                        corrupt=frame.is_corrupt,
+                        field=frame.interlaced_frame,
+                    )
+                    yield place, source, frame
+
+    def clock(self) -> Clock:
+        """When each picture is shown.
+
+        All is decoded for it, so that the pictures are counted and not what the container says.
+
+        Raises:
+            FrameFault: not one picture can be decoded.
+        """
+        packets = self._packets
+        known = packets.stamps if packets.timed else np.sort(packets.order)
+        stamps: list[float] = []
+        sizes: list[Size | None] = []
+        for number, picture in enumerate(self.pictures()):
+            sizes.append(None if picture is None else self._shown_size(picture))
+            source = min(number, len(known) - 1)
+            if packets.timed and picture is not None:
+                source = _packet_of(picture, source)
+            stamps.append(np.nan if packets.timed and picture is None else float(known[source]))
+        if not any(sizes):
+            raise FrameFault(Reason.BROKEN_VIDEO, self._path)
+        return Clock(_filled(np.array(stamps)), sizes)
+
+    def fit_mask(self, mask: Image, size: Size) -> Image:
+        """Bring a mask of a picture's coded geometry to the shown one.
+
+        Programs that ignore a video's turn or pixel aspect write masks of the coded size.
+
+        Args:
+            mask: uint8 [H, W] or [H, W, 3].
+            size: (height, width) of the picture as shown.
+
+        Returns:
+            The mask turned and scaled where only that makes it fit; else the same.
+        """
+        own = (int(mask.shape[0]), int(mask.shape[1]))
+        if own == size:
+            return mask
+        shown, turns = self._shown.get(own, (own, 0))
+        sizes = {shown for shown, _ in self._shown.values()}
+        if shown != size and not (own in sizes and size in sizes and same_aspect(own, size)):
+            return mask
+        turned = np.ascontiguousarray(np.rot90(mask, turns if shown == size else 0))
+        if turned.shape[:2] == size:
+            return turned
+        scaled = cv2.resize(turned, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
+        return np.asarray(scaled, np.uint8)
+
+    def _picture(
+        self, frame: av.VideoFrame | None, convert: VideoReformatter
+    ) -> Image | FrameFault:
+        if frame is None:
+            return FrameFault(Reason.DAMAGED_VIDEO, self._path)
+        shown = self._shown_size(frame)
+        if shown[0] * shown[1] > MAX_PIXELS:
+            return FrameFault(Reason.TOO_LARGE, self._path)
         try:
-            return np.asarray(self._reader.get_batch(numbers).asnumpy(), np.uint8)
-        except (decord.DECORDError, RuntimeError, IndexError):
-            return None
+            picture = convert.reformat(frame, format="rgb24").to_ndarray()
+        except ERRORS:
+            return FrameFault(Reason.DAMAGED_VIDEO, self._path)
+        turns = _turns(frame)
+        height, width = shown if turns % 2 == 0 else shown[::-1]
+        if picture.shape[:2] != (height, width):
+            picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+        self._shown[(frame.height, frame.width)] = (shown, turns)
+        return np.ascontiguousarray(np.rot90(picture, turns), np.uint8)
+
+    def _shown_size(self, frame: av.VideoFrame) -> Size:
+        size = frame.height, max(1, round(frame.width * self._pixel_aspect))
+        return size if _turns(frame) % 2 == 0 else size[::-1]
 
 
-def declared_video_size(path: str | Path) -> tuple[int, int]:
-    """(height, width) that a video declares.
+def _turns(frame: av.VideoFrame) -> int:
+    """Quarter turns counter-clockwise that bring a picture upright."""
+    return round(frame.rotation / 90) % 4
 
-    Raises:
-        FrameFault: no video stream, or of more pixels than :data:`MAX_PIXELS`.
-    """
+
+def _decoded(
+    stream: av.VideoStream,
+    packet: av.Packet[av.VideoStream],
+    number: int,
+    numbering: Numbering,
+) -> list[av.VideoFrame]:
+    context = stream.codec_context
+    if number >= 0:
+        # PyAV tells such notes apart by identity, and equal small numbers are one object.
+        packet.opaque = (number,)
+    elif not packet.size:
+        numbering.end(displaces=context.has_b_frames)
     try:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            height, width = int(stream.height), int(stream.width)
-    except (av.FFmpegError, OSError, IndexError, ValueError, AttributeError) as error:
-        raise FrameFault(Reason.BROKEN_VIDEO, str(path)) from error
-    if height < 1 or width < 1:
-        raise FrameFault(Reason.BROKEN_VIDEO, str(path))
-    if height * width > MAX_PIXELS:
-        raise FrameFault(Reason.TOO_LARGE, str(path))
-    return height, width
+        # Of a file that is cut off; in a transport stream it may only say that streams were joined.
+        if not packet.is_corrupt or stream.container.format.name == "mpegts":
+            return packet.decode()
+    except ERRORS:
+        pass
+    if number >= 0:
+        displaces = context.has_b_frames and may_be_shown_early(packet, context.name)
+        numbering.lose(number, displaces=displaces)
+    return []
+
+
+def _packet_of(frame: av.VideoFrame, otherwise: int) -> int:
+    """Number of the packet that a picture came from, where the decoder kept that note."""
+    note = frame.opaque
+    return int(note[0]) if isinstance(note, tuple) else otherwise
+
+
+def _pixel_aspect(stream: av.VideoStream) -> float:
+    """Width over height of a pixel."""
+    aspect = stream.sample_aspect_ratio
+    value = float(aspect) if aspect else 1.0
+    return value if 1 / MAX_PIXEL_ASPECT <= value <= MAX_PIXEL_ASPECT else 1.0
+
+
+def same_aspect(first: Size, second: Size) -> bool:
+    """Whether two sizes show the same picture, scaled."""
+    return abs(first[1] * second[0] / (first[0] * second[1]) - 1) <= ASPECT_TOLERANCE
+
+
+def _filled(stamps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Times with those of lost pictures set between their neighbours', at the usual step."""
+    places = np.arange(len(stamps), dtype=np.float64)
+    known = ~np.isnan(stamps)
+    if not known.any():
+        return places / USUAL_RATE
+    if known.all():
+        return np.sort(stamps)
+    steps = np.diff(stamps[known]) / np.diff(places[known])
+    step = float(np.median(steps)) if len(steps) else 1 / USUAL_RATE
+    first, last = np.flatnonzero(known)[[0, -1]]
+    filled = np.interp(places, places[known], stamps[known])
+    filled[:first] = stamps[first] - step * (first - places[:first])
+    filled[last:] = stamps[last] + step * (places[last:] - last)
+    return np.sort(filled)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import OutputError
+from core.video.container import url_of
 
 # Without cpu-independent, x264 gives other bytes from run to run.
 ENCODERS = {
@@ -44,7 +45,9 @@ class VideoWriter:
                 where=path,
                 next_step="Install PyAV from its own wheels.",
             )
-        self._container = av.open(str(path), "w", format="mp4", options={"movflags": "faststart"})
+        self._container = av.open(
+            url_of(path), "w", format="mp4", options={"movflags": "faststart"}
+        )
         self._container.flags = int(self._container.flags) | _BITEXACT
         frequency = Fraction(rate).limit_denominator(1000)
         stream = self._container.add_stream(codec, rate=frequency, options=ENCODERS[codec])

@@ -14,6 +14,7 @@ class Reason(StrEnum):
     NOT_AN_IMAGE = "not a JPEG or PNG image"
     TOO_LARGE = "larger than the limit"
     BROKEN_VIDEO = "broken video"
+    DAMAGED_VIDEO = "damaged part of a video"
     HOSTILE_PICKLE = "pickle with something else than arrays"
     BROKEN_ARRAY = "broken array file"
     ARRAY_SHAPE = "array of an unknown shape"

@@ -23,6 +23,7 @@ from core.sources.sequences import RawSequence, scan
 from core.storage.build import begin, finish, missing_shards
 from core.storage.layout import (
     LEFT_OUT_NAME,
+    READING,
     SHARD_FRAMES,
     STORE_NAME,
     CodecName,
@@ -187,6 +188,7 @@ def _plan(
     return Plan(
         dataset=dataset, form=found.form.name, label=found.form.label, framing=found.form.framing,
         codec=codec, source=digest.hexdigest(), shards=shards, part=part, tool=__version__,
+        reading=READING,
     )  # fmt: skip
 
 

@@ -92,6 +92,11 @@ def walks_in(
         UsageError: a detector's package is missing.
     """
     footage = Footage.open(path)
+    if footage.video.lost:
+        progress.say(
+            f"{path.name}: {len(footage.video.lost)} of {len(footage.video)} frames cannot be used "
+            "(damaged, or of another shape than the first): left out."
+        )
     usable, left_out = sort_out_found(footage, finding, progress)
     if wanted is not None:
         numbers = ", ".join(str(track.number) for track in usable)

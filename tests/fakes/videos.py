@@ -67,13 +67,19 @@ def write_stream(
     codec: str = "libx264",
     ticks: Sequence[int] | None = None,
     options: dict[str, str] | None = None,
+    aspect: str | None = None,
 ) -> Path:
-    """Frames as a video with a clock of 600 ticks a second (25 frames a second by default)."""
+    """Frames as a video with a clock of 600 ticks a second (25 frames a second by default).
+
+    ``aspect`` is the width of a pixel over its height.
+    """
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25, options=options or {})
         assert isinstance(stream, av.VideoStream)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = Fraction(aspect)
         stream.codec_context.time_base = stream.time_base = Fraction(1, 600)
         for number, frame in enumerate(frames):
             picture = av.VideoFrame.from_ndarray(frame, format="rgb24")

@@ -96,7 +96,7 @@ def test_help_lists_every_verb_and_needs_no_torch():
         "from lmgait_cli.main import run\n"
         "try:\n    run()\n"
         "except SystemExit as end:\n    assert not end.code, end.code\n"
-        "slow = {'torch', 'transformers', 'h5py', 'cv2', 'decord', 'av', 'scipy'}\n"
+        "slow = {'torch', 'transformers', 'h5py', 'cv2', 'av', 'scipy'}\n"
         "print('SLOW', sorted(slow & set(sys.modules)))\n"
     )
     done = python(code, "--help")

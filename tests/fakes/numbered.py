@@ -1,0 +1,102 @@
+"""Videos whose pictures show their own number, in codecs and containers as people have them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+COUNT = 40
+HEIGHT, WIDTH = 96, 160
+_BITS = 6
+_QUIET: dict[str, dict[str, str]] = {
+    "libx265": {"x265-params": "log-level=none", "preset": "ultrafast"},
+    "libx264": {"preset": "veryfast"},
+    "libvpx-vp9": {"cpu-used": "8", "deadline": "realtime"},
+    "libvpx": {"cpu-used": "8", "deadline": "realtime"},
+}
+
+
+def numbered(number: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> NDArray[np.uint8]:
+    """Picture uint8 [H, W, 3] with its number in six black or white bars, and something that moves.
+
+    It can be read where the picture was scaled.
+    """
+    height, width = size
+    frame = np.full((height, width, 3), 90, np.uint8)
+    frame[: height // 8] = np.linspace(0, 255, width, dtype=np.uint8)[None, :, None]
+    for bit in range(_BITS):
+        left, right = (width * (2 * bit + step) // (2 * _BITS) for step in (0.2, 1.8))
+        frame[height // 2 :, int(left) : int(right)] = 255 if number >> bit & 1 else 0
+    x = number * 3 * width // WIDTH % (width - width // 8)
+    frame[height // 4 : height // 2 - 4, x : x + width // 8] = (200, 40, 40)
+    return frame
+
+
+def number_of(frame: NDArray[np.uint8]) -> int:
+    """Read a picture's number."""
+    height, width = frame.shape[:2]
+    rows = frame[height * 5 // 8 : height * 7 // 8]
+    places = [int(width * (2 * bit + 1) / (2 * _BITS)) for bit in range(_BITS)]
+    return sum(int(rows[:, x - 2 : x + 3].mean() > 128) << bit for bit, x in enumerate(places))
+
+
+def write_numbered(
+    path: Path,
+    codec: str = "libx264",
+    *,
+    b_frames: int = 2,
+    group: int = 12,
+    count: int = COUNT,
+    rate: int = 25,
+    size: tuple[int, int] = (HEIGHT, WIDTH),
+    options: dict[str, str] | None = None,
+) -> Path:
+    """A video of :func:`numbered` pictures 0 to ``count`` - 1."""
+    with av.open(str(path), "w") as container:
+        settings = _QUIET.get(codec, {"qscale": "3"}) | (options or {})
+        stream = container.add_stream(codec, rate=rate, options=settings)
+        assert isinstance(stream, av.VideoStream)
+        stream.height, stream.width = size
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        if codec != "mjpeg":
+            stream.codec_context.gop_size = group
+            stream.codec_context.max_b_frames = b_frames
+        for number in range(count):
+            picture = av.VideoFrame.from_ndarray(numbered(number, size), format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    return path
+
+
+@cache
+def numbered_bytes(codec: str, ending: str, b_frames: int = 2, group: int = 12) -> bytes:
+    """The bytes of such a video, made once."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"made.{ending}"
+        return write_numbered(path, codec, b_frames=b_frames, group=group).read_bytes()
+
+
+def packet_places(path: Path) -> list[tuple[int, int]]:
+    """Where in the file each packet's content lies, in decode order: (position, size)."""
+    content = path.read_bytes()
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(container.streams.video[0])]
+    return [(content.index(packet), len(packet)) for packet in packets if packet]
+
+
+def without_packets(source: Path, target: Path, left_out: Collection[int]) -> Path:
+    """The same video without some of its packets, numbered in decode order."""
+    with av.open(str(source)) as before, av.open(str(target), "w") as after:
+        stream: Any = after.add_stream_from_template(before.streams.video[0])
+        for number, packet in enumerate(before.demux(before.streams.video[0])):
+            if packet.dts is not None and number not in left_out:
+                packet.stream = stream
+                after.mux(packet)
+    return target
