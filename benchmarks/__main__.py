@@ -6,7 +6,16 @@ import argparse
 import importlib
 import json
 
-NAMES = ("loader", "train-step", "inference", "evaluate", "prepare", "features", "export")
+NAMES = (
+    "loader",
+    "train-step",
+    "inference",
+    "evaluate",
+    "prepare",
+    "prepare-video",
+    "features",
+    "export",
+)
 
 
 def main() -> None:

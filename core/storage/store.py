@@ -20,6 +20,7 @@ from core.storage.layout import (
     FORGETTING_NAME,
     INDEX_NAME,
     PLAN_NAME,
+    READING,
     STORE_NAME,
     IndexFile,
     StoreFile,
@@ -98,10 +99,11 @@ class Store:
         cut = "person crops" if plan.framing == "crop" else "scenes cut by the silhouette's box"
         loss = "" if info.psnr is None else f" at {info.psnr:.1f} dB"
         less = " less forgotten subjects" if plan.reduced else ""
+        rules = f", reading rules {plan.reading}" if plan.reading != READING else ""
         return (
             f"{plan.dataset}: {plan.label}{less}; {cut}, fitted to {plan.height}x{plan.width}; "
             f"{plan.codec}{loss}; {info.sequences:,} sequences, {info.frames:,} frames; "
-            f"lmgait {plan.tool}; {self.fingerprint[:12]}"
+            f"lmgait {plan.tool}{rules}; {self.fingerprint[:12]}"
         )
 
     def read(self, index: int, frames: slice | Sequence[int] | None = None) -> SequenceFrames:
