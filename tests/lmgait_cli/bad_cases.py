@@ -446,6 +446,15 @@ WEIGHTS = {
         "another architecture", bad.write("w/config.json", '{"hidden_size": 5}'),
         f"{SMALL} --set model.image.weights=w",
     ),
+    "config.json of weights a pointer": weights(
+        "a pointer of Git LFS",
+        bad.write("w/config.json", "version https://git-lfs.github.com/spec/v1\nsize 9\n"),
+        f"{SMALL} --set model.image.weights=w",
+    ),
+    "settings of a tower null": weights(
+        "another architecture", bad.write("w/config.json", '{"text_config": null}'),
+        f"{SMALL} --set model.text.weights=w",
+    ),
     "weights that are not here": weights(
         "cannot be fetched", lambda home: None, f"{SMALL} --set model.image.weights=nobody/nothing"
     ),
