@@ -64,15 +64,24 @@ def find_form(dataset: str, source: Path, forms: Sequence[Form], name: str | Non
         )
     partial: list[str] = []
     found: list[FoundForm] = []
+    misfits: list[DataError] = []
     for form in wanted:
         streams = find_streams(source, form)
         if len(streams) == len(form.streams()):
-            found.append(_settle(source, form, streams))
+            try:
+                found.append(_settle(source, form, streams))
+            except DataError as error:
+                if form.rgb.media == "arrays":
+                    raise
+                # Half of the archives may lie beside what was packed of both.
+                misfits.append(error)
         elif streams:
             lacking = sorted(set(form.streams()) - set(streams))
             partial.append(f"{' and '.join(sorted(streams))} but no {' and '.join(lacking)}")
     if found:
         return max(found, key=lambda candidate: candidate.by_name)
+    if misfits:
+        raise misfits[0]
     raise _nothing_found(dataset, source, wanted, partial)
 
 

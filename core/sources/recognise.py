@@ -62,8 +62,8 @@ def _named(
         return _other_form(complete[0].form, source, dataset, name)
     if complete:
         return _other_dataset(error, source, complete)
-    asked = [form for form in forms if name in (None, form.name)]
-    if any(find_streams(source, form) for form in asked):
+    own = [form for form in forms if name in (None, form.name)]
+    if any(find_streams(source, form) for form in own):
         return error
     partial = [likeness for likeness in likenesses if likeness.streams]
     if partial:

@@ -346,6 +346,7 @@ STORES = {
     "plan of text": data(
         "prepare casiab raw/casiab", "damaged", bad.write(f"{STORE}/plan.json", "text")
     ),
+    "folder of another dataset": data("prepare casiab raw/ccpg", "it looks like ccpg"),
     "made from something else": data("prepare casiab raw/casiab", "--replace"),
     "folder of something else": data(
         "prepare ccpg raw/ccpg", "something else than a store",

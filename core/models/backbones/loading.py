@@ -127,7 +127,7 @@ def _read(
     kind: Any,  # noqa: ANN401
     config: Any,  # noqa: ANN401
     folder: Path,
-    renamed: dict[str, str] | None = None,
+    renames: dict[str, str] | None = None,
 ) -> tuple[torch.nn.Module, list[str], list[str]]:
     """The model, and the names of its tensors that the files lack or have in another shape."""
     verbosity = logging.get_verbosity()
@@ -144,7 +144,7 @@ def _read(
             trust_remote_code=False,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
-            key_mapping=renamed,
+            key_mapping=renames,
         )
     except MemoryError:
         raise
@@ -162,13 +162,13 @@ def _read(
 
 
 def _advice(shapes: dict[str, tuple[int, ...]], config: Any, key: str) -> str:  # noqa: ANN401
-    registered = any(name.endswith("register_tokens") for name in shapes)
-    fitting = _architectures(config, _registers(config) if registered else 0)
+    has_registers = any(name.endswith("register_tokens") for name in shapes)
+    fitting = _architectures(config, _registers(config) if has_registers else 0)
     advice = f"Name weights of the right architecture in {key}"
     if fitting:
         advice += f": those of `{fitting[0]}`"
-    named = f"; a name in the file is {min(shapes)}" if shapes else ""
-    return f"{advice}, with the names that transformers gives{named}."
+    example = f"; a name in the file is {min(shapes)}" if shapes else ""
+    return f"{advice}, with the names that transformers gives{example}."
 
 
 def _settings_of(folder: Path, expected: Any, key: str) -> Any:  # noqa: ANN401
@@ -196,9 +196,9 @@ def _settings_of(folder: Path, expected: Any, key: str) -> Any:  # noqa: ANN401
             where=path,
             next_step="Fetch config.json again where the weights come from.",
         )
-    merged = {name: value for part in parts if part for name, value in part.items()}
+    values = {name: value for part in parts if part for name, value in part.items()}
     try:
-        config = type(expected).from_dict(merged)
+        config = type(expected).from_dict(values)
     except Exception as error:
         # Its values can be of any kind, and end in nearly any exception of transformers.
         raise WeightsError(
@@ -206,7 +206,7 @@ def _settings_of(folder: Path, expected: Any, key: str) -> Any:  # noqa: ANN401
             where=path,
             next_step="Fetch config.json again where the weights come from.",
         ) from None
-    wrong = _differences(merged, config, expected)
+    wrong = _differences(values, config, expected)
     if wrong:
         fitting = _architectures(config, _registers(config))
         own = _architectures(expected, _registers(expected))
@@ -214,20 +214,20 @@ def _settings_of(folder: Path, expected: Any, key: str) -> Any:  # noqa: ANN401
     return config
 
 
-def _differences(found: dict[str, Any], config: Any, expected: Any) -> list[str]:  # noqa: ANN401
+def _differences(values: dict[str, Any], config: Any, expected: Any) -> list[str]:  # noqa: ANN401
     """Where the numbers of config.json, or their defaults, are not those of the architecture."""
     # Without registers there is no key for their number.
     return [
         f"{name} is {getattr(config, name)}, not {getattr(expected, name, 0)}"
         for name in _COMPARED
         if hasattr(config, name)
-        and (name in found or name != "num_register_tokens")
+        and (name in values or name != "num_register_tokens")
         and getattr(config, name) != getattr(expected, name, 0)
     ]
 
 
 def _of_another_kind(
-    told: str, path: Path, key: str, fitting: list[str] | None = None
+    difference: str, path: Path, key: str, fitting: list[str] | None = None
 ) -> WeightsError:
     section = key.rsplit(".", 1)[0]
     if fitting is None:
@@ -237,7 +237,7 @@ def _of_another_kind(
     else:
         advice = f"Set {section}.architecture to the one of these weights."
     return WeightsError(
-        f"The weights are of another architecture: {told}", where=path, next_step=advice
+        f"The weights are of another architecture: {difference}", where=path, next_step=advice
     )
 
 
@@ -251,8 +251,8 @@ def _architectures(config: Any, registers: int) -> list[str]:  # noqa: ANN401
     table = {"clip_text_model": CLIP_TEXT, "clip_vision_model": CLIP_VISION}.get(kind, DINOV2)
 
     def fits(size: EncoderSize) -> bool:
-        found = (config.hidden_size, config.num_hidden_layers, config.num_attention_heads)
-        same = found == (size.width, size.depth, size.heads) and size.registers == registers
+        numbers = (config.hidden_size, config.num_hidden_layers, config.num_attention_heads)
+        same = numbers == (size.width, size.depth, size.heads) and size.registers == registers
         return same and (table is CLIP_TEXT or config.patch_size == size.patch)
 
     return [name for name, size in table.items() if fits(size)]

@@ -115,14 +115,14 @@ def _weight_files(folder: Path) -> list[Path]:
     if pickled := [name for name in names if name.endswith(_PICKLED)]:
         raise refuse_pickled(pickled[0], folder)
     parts = [name for name in names if name.endswith(".safetensors")]
-    named = f", but {parts[0]}" if parts else ""
+    other = f", but {parts[0]}" if parts else ""
     advice = AS_SAVED
     if len(parts) == 1:
         advice = f"If these are the weights, call the file {WEIGHTS_FILE}."
     elif parts:
         advice = f"If these are its parts, add {INDEX_FILE}, which names them."
     raise WeightsError(
-        f"The folder of weights has no {WEIGHTS_FILE}{named}", where=folder, next_step=advice
+        f"The folder of weights has no {WEIGHTS_FILE}{other}", where=folder, next_step=advice
     )
 
 
@@ -229,10 +229,12 @@ def _cut(path: Path, size: int, whole: int = 0) -> WeightsError:
 
 def likely_prefix(names: Iterable[str], missing: Iterable[str]) -> str | None:
     """What stands before most of the missing tensors' names in a file; None where none is there."""
-    lacking = set(missing)
+    names_missing = set(missing)
     before: Counter[str] = Counter()
     for name in names:
         parts = name.split(".")
         ends = ((number, ".".join(parts[number:])) for number in range(1, len(parts)))
-        before.update(".".join(parts[:number]) + "." for number, end in ends if end in lacking)
+        before.update(
+            ".".join(parts[:number]) + "." for number, end in ends if end in names_missing
+        )
     return max(before, key=before.__getitem__) if before else None

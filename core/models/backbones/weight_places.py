@@ -70,14 +70,14 @@ def _from_hub(weights: str, key: str) -> Path:
         return here
     part = "" if here is None else ", or only a part of them,"
     try:
-        if forbidding := _forbidden(constants.ENV_VARS_TRUE_VALUES):
-            raise OSError(f"{forbidding} is set")
+        if variable := _forbidding(constants.ENV_VARS_TRUE_VALUES):
+            raise OSError(f"{variable} is set")
         return Path(snapshot_download(weights, allow_patterns=needed))
     except MemoryError:
         raise
     except Exception as error:
         # A network can end a download in nearly any exception of the libraries below.
-        cause = str(error) if forbidding else type(error).__name__
+        cause = str(error) if variable else type(error).__name__
         raise WeightsError(
             f"The weights of `{weights}` are not here{part} and cannot be fetched ({cause})",
             where=key,
@@ -89,7 +89,7 @@ def _from_hub(weights: str, key: str) -> Path:
         ) from None
 
 
-def _forbidden(true: set[str]) -> str:
+def _forbidding(true: set[str]) -> str:
     """The variable that forbids the hub, by the hub's own rule of what is true; "" without one."""
     for name in _OFFLINE:
         if value := os.environ.get(name):

@@ -182,6 +182,17 @@ def test_the_archives_are_preferred_to_what_was_packed_of_them(tmp_path, archive
     assert_equal(store, archives)
 
 
+@pytest.mark.parametrize("left", ["CCPG_G_SIL", "CCPG_D_MASK_FACE_SHOE"])
+def test_half_of_the_archives_does_not_hide_what_was_packed_of_both(tmp_path, archives, left):
+    raw.write_ccpg(tmp_path / "whole")
+    (tmp_path / "CCPG").mkdir()
+    (tmp_path / "whole" / left).rename(tmp_path / "CCPG" / left)
+    raw.write_ccpg_packed(tmp_path / "CCPG" / "packed")
+    store, result = made(tmp_path / "CCPG", tmp_path, "a")
+    assert result.form == "pickles"
+    assert_like(store, archives)
+
+
 def test_a_ratio_is_assumed_for_array_files_only():
     forms = {form.name: form for form in load_manifest("ccpg").forms}
     content = forms["archives"].model_dump() | {"assumed_ratio": 0.5}
