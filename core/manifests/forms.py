@@ -110,6 +110,8 @@ class Form(_Strict):
         silhouettes: The silhouettes; without them (crops only) no frame has a valid silhouette.
         ratios: One number or pair a frame where crops were squashed to a square.
         ratio_order: What ``ratios`` hold: width / height, or (height, width).
+        assumed_ratio: Width / height given to square frames that were squashed, where no ratios
+            say from what; each sequence of which it is assumed is told.
         shapes: How a field's names look: ``#`` is a digit, ``*`` anything, ``?`` one sign. Needed
             where one name holds several fields (``{subject}-{type}-{view}``).
         defaults: Value of a field that the paths do not hold.
@@ -123,6 +125,7 @@ class Form(_Strict):
     silhouettes: Stream | None = None
     ratios: Stream | None = None
     ratio_order: Literal["width/height", "height,width"] | None = None
+    assumed_ratio: Annotated[float, Field(ge=0.1, le=2)] | None = None
     shapes: dict[FieldName, Shape] = {}
     defaults: dict[Literal["type", "view"], PlainName] = {}
     first_frame: Annotated[int, Field(ge=0, le=1)] = 1
@@ -133,6 +136,8 @@ class Form(_Strict):
             raise ValueError("framing 'scene' needs silhouettes: their box is the crop")
         if (self.ratios is None) != (self.ratio_order is None):
             raise ValueError("ratios and ratio_order go together")
+        if self.assumed_ratio is not None and (self.ratios or self.rgb.media != "arrays"):
+            raise ValueError("assumed_ratio is for RGB array files without ratios")
         if self.ratios is not None and {self.ratios.media, self.rgb.media} != {"arrays"}:
             raise ValueError("ratios are array files beside RGB array files")
         for stream in self.streams().values():

@@ -6,10 +6,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 
 from core.errors import DataError, UsageError
 from core.manifests.forms import Form, Stream
+from core.sources.packed import check_packed
 from core.sources.patterns import frame_names, listed, segment_regex, walk
 from core.video.faults import FrameFault
 from core.video.images import looks_like_silhouette
@@ -62,15 +64,24 @@ def find_form(dataset: str, source: Path, forms: Sequence[Form], name: str | Non
         )
     partial: list[str] = []
     found: list[FoundForm] = []
+    misfits: list[DataError] = []
     for form in wanted:
-        streams = _find_streams(source, form)
+        streams = find_streams(source, form)
         if len(streams) == len(form.streams()):
-            found.append(_settle(source, form, streams))
+            try:
+                found.append(_settle(source, form, streams))
+            except DataError as error:
+                if form.rgb.media == "arrays":
+                    raise
+                # Half of the archives may lie beside what was packed of both.
+                misfits.append(error)
         elif streams:
             lacking = sorted(set(form.streams()) - set(streams))
             partial.append(f"{' and '.join(sorted(streams))} but no {' and '.join(lacking)}")
     if found:
         return max(found, key=lambda candidate: candidate.by_name)
+    if misfits:
+        raise misfits[0]
     raise _nothing_found(dataset, source, wanted, partial)
 
 
@@ -119,7 +130,8 @@ def _shown(stream: Stream) -> str:
     return f"{stream.folders[0]}/{stream.path}" if stream.folders else stream.path
 
 
-def _find_streams(source: Path, form: Form) -> dict[str, FoundStream]:
+def find_streams(source: Path, form: Form) -> dict[str, FoundStream]:
+    """The streams of a form whose patterns are met below ``source``, by name."""
     found = {}
     for name, stream in form.streams().items():
         roots = find_roots(str(source), stream, form)
@@ -167,6 +179,7 @@ def _settle(source: Path, form: Form, streams: dict[str, FoundStream]) -> FoundF
     rgb, masks = streams["rgb"], streams.get("silhouettes")
     images = masks is not None and {rgb.stream.media, masks.stream.media} == {"frames"}
     if masks is None or not images:
+        _check_arrays(source, form, streams)
         return FoundForm(form, streams, (), named)
     alike = os.path.splitext(rgb.stream.path)[0] == os.path.splitext(masks.stream.path)[0]
     places = [(root, rgb.stream) for root in rgb.roots]
@@ -177,6 +190,16 @@ def _settle(source: Path, form: Form, streams: dict[str, FoundStream]) -> FoundF
     else:
         settled = _checked(source, rgb, masks, looked)
     return FoundForm(form, {**streams, **settled[0]}, settled[1], named)
+
+
+def _check_arrays(source: Path, form: Form, streams: dict[str, FoundStream]) -> None:
+    def files(name: str) -> Iterator[str]:
+        stream = streams.get(name)
+        if stream is not None and stream.stream.media == "arrays":
+            samples = (_samples(root, stream.stream, form) for root in stream.roots)
+            yield from islice(chain.from_iterable(samples), SAMPLES)
+
+    check_packed(source, files("rgb"), files("silhouettes"))
 
 
 def _by_content(

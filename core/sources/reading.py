@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from core.manifests.forms import Form
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceFrames
 from core.sources.arrays import read_array, true_ratios
+from core.sources.packed import assumed_ratios
 from core.sources.pairing import pair
 from core.sources.report import SequenceReport
 from core.sources.sequences import RawSequence
@@ -137,7 +138,7 @@ def _ratios(
     raw: RawSequence, form: Form, count: int, report: SequenceReport
 ) -> NDArray[np.float64] | None:
     if form.ratios is None:
-        return None
+        return assumed_ratios(form.assumed_ratio, raw.rgb.path, count, report)
     if raw.ratios is None:
         raise FrameFault(Reason.RATIO_COUNT, raw.rgb.path)
     ratios, turned = true_ratios(read_array(raw.ratios.path), form.ratio_order, raw.ratios.path)

@@ -10,6 +10,7 @@ nothing of the standard library, can be reached from the file. Anything else is 
 from __future__ import annotations
 
 import io
+import math
 import pickle
 import pickletools
 import re
@@ -37,9 +38,14 @@ _ALLOWED_NAMES = """
 _ALLOWED = frozenset(_ALLOWED_NAMES.split())
 _MEMO = frozenset({"PUT", "BINPUT", "LONG_BINPUT", "GET", "BINGET", "LONG_BINGET"})
 _DTYPE = re.compile(r"[<>|=]?([?]|b1|[iu][1248]|f[248])")
+_OBJECTS = re.compile(r"[|]?O[48]?")
 
 
 class _RefusedError(Exception):
+    pass
+
+
+class _TooMuchError(_RefusedError):
     pass
 
 
@@ -52,16 +58,20 @@ class _Budget:
     def spend(self, amount: int) -> None:
         self._room -= amount
         if self._room < 0:
-            raise _RefusedError("unpacks to too much")
+            raise _TooMuchError("unpacks to too much")
 
 
 class _Type:
-    """Stands for ``numpy.dtype``: numbers and truth values only."""
+    """Stands for ``numpy.dtype``: numbers, truth values, and arrays as objects of an array."""
 
     def __init__(self, name: Any, *_: Any) -> None:
-        if not isinstance(name, str) or not _DTYPE.fullmatch(name):
+        if not isinstance(name, str):
+            raise _RefusedError("dtype")
+        self.objects = bool(_OBJECTS.fullmatch(name))
+        if not self.objects and not _DTYPE.fullmatch(name):
             raise _RefusedError(f"dtype {name!r}")
-        self.dtype: np.dtype[Any] = np.dtype(name)
+        # What the objects are is seen when they are there; NumPy makes none of them here.
+        self.dtype: np.dtype[Any] = np.dtype(np.uint8 if self.objects else name)
 
     def __setstate__(self, state: Any) -> None:
         if not isinstance(state, tuple) or len(state) < 2 or state[1] not in ("<", ">", "|", "="):
@@ -70,33 +80,46 @@ class _Type:
 
 
 class _Array:
-    """Stands for an ``ndarray`` until its state is known and checked."""
+    """Stands for an ``ndarray`` until its state is known and checked.
+
+    An array of objects keeps them in ``items``, row by row, with its shape in ``shape``.
+    """
 
     def __init__(self, budget: _Budget) -> None:
         self.array: NDArray[Any] | None = None
+        self.items: list[Any] | None = None
+        self.shape: tuple[int, ...] = ()
         self._budget = budget
 
     def __setstate__(self, state: Any) -> None:
         if not isinstance(state, tuple) or len(state) != 5:
             raise _RefusedError("array state")
         _, shape, kind, fortran, content = state
+        if isinstance(kind, _Type) and kind.objects:
+            # Objects are written row by row, whatever the order of the array in memory.
+            if not isinstance(content, list) or _size(shape) != len(content):
+                raise _RefusedError("array of objects")
+            self.items, self.shape = content, shape
+            return
         order = "F" if fortran is True else "C"
         self.array = _build(self._budget, content, kind, shape, order)
+
+
+def _size(shape: Any) -> int:
+    """Number of elements of an array of this shape."""
+    if not isinstance(shape, tuple) or len(shape) > MAX_AXES:
+        raise _RefusedError("array shape")
+    if not all(type(length) is int and 0 <= length <= MAX_BYTES for length in shape):
+        raise _RefusedError("array shape")
+    return math.prod(shape)
 
 
 def _build(budget: _Budget, content: Any, kind: Any, shape: Any, order: Any) -> NDArray[Any]:
     if isinstance(content, str):  # written by Python 2
         content = _encode(budget, content)
-    if not isinstance(content, bytes | bytearray) or not isinstance(kind, _Type):
+    if not isinstance(content, bytes | bytearray) or not isinstance(kind, _Type) or kind.objects:
         raise _RefusedError("array content")
-    if not isinstance(shape, tuple) or len(shape) > MAX_AXES or order not in ("C", "F"):
-        raise _RefusedError("array shape")
-    if not all(type(size) is int and 0 <= size <= MAX_BYTES for size in shape):
-        raise _RefusedError("array shape")
-    count = 1
-    for size in shape:
-        count *= size
-    if count * kind.dtype.itemsize != len(content):
+    if _size(shape) * kind.dtype.itemsize != len(content) or order not in ("C", "F"):
         raise _RefusedError("array shape")
     return np.frombuffer(content, kind.dtype).reshape(shape, order=order)
 
@@ -112,9 +135,19 @@ def _reconstruct(budget: _Budget, *_: Any) -> _Array:
     return _Array(budget)
 
 
-def _from_buffer(budget: _Budget, content: Any, kind: Any, shape: Any, order: Any) -> _Array:
+def _from_buffer(
+    budget: _Budget, content: Any, kind: Any, shape: Any, order: Any, axes: Any = None
+) -> _Array:
+    """Stands for ``_frombuffer``: since NumPy 2.3, order K says how axes lie in memory."""
     made = _Array(budget)
-    made.array = _build(budget, content, kind, shape, order)
+    if order != "K":
+        made.array = _build(budget, content, kind, shape, order)
+        return made
+    array = _build(budget, content, kind, shape, "C")
+    whole = isinstance(axes, tuple) and all(type(axis) is int for axis in axes)
+    if not whole or sorted(axes) != list(range(array.ndim)):
+        raise _RefusedError("order of axes")
+    made.array = array.transpose(axes)
     return made
 
 
@@ -165,8 +198,10 @@ class _Reader(pickle.Unpickler):
 
 def _check_instructions(content: bytes) -> None:
     for number, (code, argument, _) in enumerate(pickletools.genops(content)):
-        if code.name not in _ALLOWED or number > MAX_INSTRUCTIONS:
+        if code.name not in _ALLOWED:
             raise _RefusedError(code.name)
+        if number > MAX_INSTRUCTIONS:
+            raise _TooMuchError("instructions")
         # A huge memo number would make the loader allocate a table of that size.
         if code.name in _MEMO and not 0 <= int(argument or 0) <= MAX_INSTRUCTIONS:
             raise _RefusedError(f"{code.name} {argument}")
@@ -175,9 +210,7 @@ def _check_instructions(content: bytes) -> None:
 def _plain(value: Any, budget: _Budget, depth: int = 0) -> Any:
     budget.spend(1)
     if isinstance(value, _Array):
-        if value.array is None:
-            raise _RefusedError("array without content")
-        return value.array
+        return _plain_array(value, budget, depth)
     if isinstance(value, list | tuple):
         if depth > 3:
             raise _RefusedError("nested lists")
@@ -187,6 +220,23 @@ def _plain(value: Any, budget: _Budget, depth: int = 0) -> Any:
     raise _RefusedError(type(value).__name__)
 
 
+def _plain_array(value: _Array, budget: _Budget, depth: int) -> Any:
+    """The array itself; of objects a list, or of numbers as objects the array of numbers."""
+    if value.items is None:
+        if value.array is None:
+            raise _RefusedError("array without content")
+        return value.array
+    items = _plain(value.items, budget, depth)
+    if len(value.shape) == 1:
+        return items
+    if not all(isinstance(item, bool | int | float) for item in items):
+        raise _RefusedError("objects in several axes")
+    array = np.array(items)
+    if array.dtype.kind not in "biuf":
+        raise _RefusedError("numbers beyond 64 bit")
+    return array.reshape(value.shape)
+
+
 def read_pickle(path: str | Path) -> Any:
     """Read a pickle of arrays.
 
@@ -194,7 +244,8 @@ def read_pickle(path: str | Path) -> Any:
         path: The file, of at most 256 MiB.
 
     Returns:
-        An array, a number, or (nested) lists of them; tuples become lists.
+        An array, a number, or (nested) lists of them; tuples become lists, and so do arrays
+        whose elements are arrays (``dtype=object``: frames of different sizes).
 
     Raises:
         FrameFault: the file cannot be read, is too large, broken, or holds anything else. Nothing
@@ -209,6 +260,8 @@ def read_pickle(path: str | Path) -> Any:
     try:
         _check_instructions(content)
         return _plain(_Reader(content).load(), _Budget(MAX_INSTRUCTIONS))
+    except _TooMuchError as error:
+        raise FrameFault(Reason.TOO_LARGE, str(path)) from error
     except _RefusedError as error:
         raise FrameFault(Reason.HOSTILE_PICKLE, str(path)) from error
     except MemoryError:

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     TWICE = "found twice"
     FOREIGN_FILE = "file that fits no pattern"
     RATIO_TURNED = "ratios stored the other way round: turned"
+    RATIO_ASSUMED = "squashed frames without ratios: the form's own ratio assumed"
 
 
 class FrameFault(Exception):  # noqa: N818 - a finding to report, not an error of the program

@@ -18,7 +18,8 @@ from core.errors import DataError, UsageError
 from core.locks import writing
 from core.manifests.load import load_manifest
 from core.progress import Progress, SilentProgress
-from core.sources.finding import FoundForm, find_form
+from core.sources.finding import FoundForm
+from core.sources.recognise import find_or_name
 from core.sources.sequences import RawSequence, scan
 from core.storage.build import begin, finish, missing_shards
 from core.storage.layout import (
@@ -109,7 +110,7 @@ def prepare(
     source = Path(source).expanduser().absolute()
     _check_part(part)
     manifest = load_manifest(dataset)
-    found = find_form(manifest.name, source, manifest.forms, form)
+    found = find_or_name(manifest.name, source, manifest.forms, form)
     for note in found.notes:
         progress.say(note)
     with progress.task(f"Listing {manifest.name}", None, "sequences") as task:

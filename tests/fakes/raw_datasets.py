@@ -67,6 +67,40 @@ def write_ccpg(
     return root
 
 
+def write_ccpg_packed(
+    root: Path,
+    frames: int = 6,
+    size: tuple[int, int] = (200, 90),
+    *,
+    without: Sequence[str] = (),
+    channels_last: bool = False,
+    squashed: bool = True,
+) -> Path:
+    """The frames of :func:`write_ccpg` as pickles: squashed to squares, or padded to them."""
+    height, width = size
+    for seed, key in enumerate(CCPG_KEYS):
+        made = [person(*size, frame, seed) for frame in range(1, frames + 1)]
+        square = [(_square(rgb, squashed), _square(mask, squashed)) for rgb, mask in made]
+        rgb = np.stack([image for image, _ in square])
+        content = {
+            "rgbs": rgb if channels_last else np.ascontiguousarray(rgb.transpose(0, 3, 1, 2)),
+            "sils": np.stack([mask for _, mask in square]),
+            "ratios": np.full(frames, width / height),
+            "aligned-sils": np.zeros((frames, 64, 64), np.uint8),
+        }  # fmt: skip
+        for name in set(content) - set(without):
+            write_pickle(root / Path(*key) / f"{key[2]}-{name}.pkl", content[name])
+    return root
+
+
+def _square(image: Image, squashed: bool, side: int = 128) -> Image:
+    if not squashed:
+        height, width = image.shape[:2]
+        sides = [(0, 0), ((height - width) // 2,) * 2] + [(0, 0)] * (image.ndim - 2)
+        image = np.pad(image, sides)
+    return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def write_sustech_raw(root: Path, frames: int = 6, ending: str = ".png") -> Path:
     """SUSTech1K's raw folders with square frames of 64 pixels, named by timestamps."""
     for seed, key in enumerate(SUSTECH_KEYS):

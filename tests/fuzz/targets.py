@@ -50,10 +50,13 @@ class Target:
 
 
 def pickle_seeds(folder: Path) -> list[bytes]:
-    """Frames, lists of frames, ratios; all protocols."""
+    """Frames in several orders in memory, lists and arrays of frames, ratios; all protocols."""
     rgb = np.arange(2 * 6 * 4 * 3, dtype=np.uint8).reshape(2, 6, 4, 3)
+    packed = np.empty(len(rgb), object)
+    packed[:] = list(rgb)
     contents: list[Any] = [
-        rgb, list(rgb), [frame[..., 0] for frame in rgb], [0.5, np.float64(0.4)],
+        rgb, rgb.transpose(0, 3, 1, 2), packed, list(rgb), [frame[..., 0] for frame in rgb],
+        [0.5, np.float64(0.4)],
         np.full((3, 2), 64), np.asfortranarray(rgb / 255), rgb[..., 0] > 9,
     ]  # fmt: skip
     return [pickle.dumps(content, protocol=p) for content in contents for p in (0, 2, 4, 5)]

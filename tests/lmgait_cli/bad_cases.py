@@ -346,6 +346,7 @@ STORES = {
     "plan of text": data(
         "prepare casiab raw/casiab", "damaged", bad.write(f"{STORE}/plan.json", "text")
     ),
+    "folder of another dataset": data("prepare casiab raw/ccpg", "it looks like ccpg"),
     "made from something else": data("prepare casiab raw/casiab", "--replace"),
     "folder of something else": data(
         "prepare ccpg raw/ccpg", "something else than a store",
@@ -445,6 +446,15 @@ WEIGHTS = {
     "weights of another size": weights(
         "another architecture", bad.write("w/config.json", '{"hidden_size": 5}'),
         f"{SMALL} --set model.image.weights=w",
+    ),
+    "config.json of weights a pointer": weights(
+        "a pointer of Git LFS",
+        bad.write("w/config.json", "version https://git-lfs.github.com/spec/v1\nsize 9\n"),
+        f"{SMALL} --set model.image.weights=w",
+    ),
+    "settings of a tower null": weights(
+        "another architecture", bad.write("w/config.json", '{"text_config": null}'),
+        f"{SMALL} --set model.text.weights=w",
     ),
     "weights that are not here": weights(
         "cannot be fetched", lambda home: None, f"{SMALL} --set model.image.weights=nobody/nothing"

@@ -6,12 +6,12 @@ Weights are safetensors: pickled ones are refused unread, and no code that comes
 
 from __future__ import annotations
 
-import os
+import copy
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
@@ -22,10 +22,10 @@ from transformers import (
     Dinov2WithRegistersConfig,
     Dinov2WithRegistersModel,
 )
+from transformers.utils import logging
 
 from core.config.schema import ImageEncoderConfig, TextEncoderConfig
 from core.errors import WeightsError
-from core.files import read_plain_json
 from core.models.backbones.sizes import (
     CLIP_END_OF_TEXT,
     CLIP_TEXT,
@@ -33,12 +33,27 @@ from core.models.backbones.sizes import (
     CLIP_VISION,
     CLIP_VOCABULARY,
     DINOV2,
+    EncoderSize,
     size_of,
 )
+from core.models.backbones.weight_files import (
+    CONFIG_FILE,
+    likely_prefix,
+    read_settings,
+    tensor_shapes,
+)
+from core.models.backbones.weight_places import local_folder
 
 SEED = "seed"
-WEIGHTS_FILE = "model.safetensors"
-_PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".msgpack", ".h5")
+# Sections of a whole CLIP's settings, by the model of the tower.
+_TOWERS = {"clip_text_model": "text_config", "clip_vision_model": "vision_config"}
+# What config.json may name in place of the model itself; registers are told by their number.
+_ALIKE = {
+    "clip_text_model": ("clip_text_model", "clip"),
+    "clip_vision_model": ("clip_vision_model", "clip"),
+    "dinov2": ("dinov2", "dinov2_with_registers"),
+    "dinov2_with_registers": ("dinov2", "dinov2_with_registers"),
+}
 # A checkpoint of another shape than its named size is caught before it meets a tensor.
 _COMPARED = (
     "hidden_size",
@@ -89,123 +104,159 @@ def _load(kind: Any, expected: Any, weights: str, seed: int, key: str) -> torch.
             torch.manual_seed(seed)
             model: torch.nn.Module = kind(expected)
         return model.eval()
-    folder = _local_folder(weights, key)
-    _check_size(folder, expected, key)
-    _check_kind(folder)
+    folder = local_folder(weights, key)
+    config = _settings_of(folder, expected, key)
+    shapes = tensor_shapes(folder)
+    model, missing, unfit = _read(kind, config, folder)
+    if missing and (prefix := likely_prefix(shapes, missing)):
+        # As a training saves what it wraps: `module.`, `model.`, `backbone.` before every name.
+        again = _read(kind, config, folder, {f"^{re.escape(prefix)}": ""})
+        model, missing, unfit = min((model, missing, unfit), again, key=lambda read: len(read[1]))
+    if missing or unfit:
+        names = missing or unfit
+        what = f"lack {len(names)} tensors" if missing else f"have {len(names)} of another shape"
+        raise WeightsError(
+            f"The weights {what}, such as {', '.join(names[:3])}",
+            where=folder,
+            next_step=_advice(shapes, config, key),
+        )
+    return model.eval()
+
+
+def _read(
+    kind: Any,  # noqa: ANN401
+    config: Any,  # noqa: ANN401
+    folder: Path,
+    renames: dict[str, str] | None = None,
+) -> tuple[torch.nn.Module, list[str], list[str]]:
+    """The model, and the names of its tensors that the files lack or have in another shape."""
+    verbosity = logging.get_verbosity()
+    # Its table of tensors is read here, and told in an error where it matters.
+    logging.set_verbosity_error()
     try:
-        loaded, report = kind.from_pretrained(
+        model, report = kind.from_pretrained(
             str(folder),
+            config=copy.deepcopy(config),
             attn_implementation="sdpa",
             dtype=torch.float32,
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,
+            ignore_mismatched_sizes=True,
             output_loading_info=True,
+            key_mapping=renames,
         )
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:
+        # Files from elsewhere can end in nearly any exception of transformers.
         raise WeightsError(
-            f"Cannot load the encoder: {str(error).splitlines()[0]}",
+            f"Cannot load the encoder: {_first_line(error)}",
             where=folder,
             next_step="The folder needs config.json and model.safetensors as transformers saves.",
         ) from None
-    missing = sorted(report["missing_keys"])
-    if missing:
+    finally:
+        logging.set_verbosity(verbosity)
+    unfit = sorted(str(name) for name, *_ in report["mismatched_keys"])
+    return model, sorted(report["missing_keys"]), unfit
+
+
+def _advice(shapes: dict[str, tuple[int, ...]], config: Any, key: str) -> str:  # noqa: ANN401
+    has_registers = any(name.endswith("register_tokens") for name in shapes)
+    fitting = _architectures(config, _registers(config) if has_registers else 0)
+    advice = f"Name weights of the right architecture in {key}"
+    if fitting:
+        advice += f": those of `{fitting[0]}`"
+    example = f"; a name in the file is {min(shapes)}" if shapes else ""
+    return f"{advice}, with the names that transformers gives{example}."
+
+
+def _settings_of(folder: Path, expected: Any, key: str) -> Any:  # noqa: ANN401
+    """The configuration of the encoder that config.json describes, of the architecture named.
+
+    A whole CLIP keeps its towers' settings one level down. Where a tower has none there, or null,
+    the tower is transformers' default, which is that of ViT-B/32.
+    """
+    path = folder / CONFIG_FILE
+    settings = read_settings(folder)
+    model = settings.get("model_type") or expected.model_type
+    tower = _TOWERS.get(expected.model_type)
+    if model not in _ALIKE.get(expected.model_type, (expected.model_type,)):
+        raise _of_another_kind(f"{model}, not {expected.model_type}", path, key)
+    if "quantization_config" in settings:
         raise WeightsError(
-            f"The weights lack {len(missing)} tensors, such as {', '.join(missing[:3])}",
-            where=folder,
-            next_step=f"Name weights of the right architecture in {key}.",
+            "The weights are quantised", where=path, next_step="Name weights that are not."
         )
-    model = loaded
-    return model.eval()
-
-
-def _local_folder(weights: str, key: str) -> Path:
-    """The folder of ``weights``: itself, or the hub's snapshot (cache first, then download)."""
-    given = Path(weights).expanduser()
-    if given.is_dir():
-        return given
-    if weights.startswith((".", "/", "~")) or weights.count("/") != 1:
+    parts: list[Any] = [settings]
+    if tower is not None and (model == "clip" or tower in settings):
+        parts = [settings.get(tower), settings.get(f"{tower}_dict")]
+    if not all(isinstance(part, dict | None) for part in parts):
         raise WeightsError(
-            "There is no such folder of weights",
-            where=weights,
-            next_step=f"Set {key} to a folder with config.json and model.safetensors, or a hub id.",
-        )
-    from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    # Asking for weights is no leave to tell of this machine.
-    constants.HF_HUB_DISABLE_TELEMETRY = True
-    wanted = ["config.json", WEIGHTS_FILE]
-    try:
-        return Path(snapshot_download(weights, allow_patterns=wanted, local_files_only=True))
-    except (LocalEntryNotFoundError, OSError, ValueError):
-        pass
-    try:
-        if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
-            raise OSError("HF_HUB_OFFLINE is set")
-        return Path(snapshot_download(weights, allow_patterns=wanted))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        raise WeightsError(
-            f"The weights of `{weights}` are not here and cannot be fetched "
-            f"({type(error).__name__})",
-            where=key,
-            next_step=(
-                f"On a machine with a network run `hf download {weights} config.json "
-                f"model.safetensors --local-dir FOLDER`, copy FOLDER here, and add "
-                f"`--set {key}=FOLDER`; or use `--preset tiny`, which needs no weights."
-            ),
-        ) from None
-
-
-def _check_size(folder: Path, expected: Any, key: str) -> None:  # noqa: ANN401
-    """Compare the folder's config.json with the named architecture."""
-    path = folder / "config.json"
-    try:
-        found = read_plain_json(path)
-        if not isinstance(found, dict):
-            raise ValueError("expected keys and values")
-    except FileNotFoundError:
-        raise WeightsError(
-            "The folder of weights has no config.json",
-            where=folder,
-            next_step="It needs config.json and model.safetensors as transformers saves them.",
-        ) from None
-    except (OSError, ValueError) as error:
-        raise WeightsError(
-            f"Not readable: {error}", where=path, next_step="Copy the folder of weights here again."
-        ) from None
-    # A whole CLIP model keeps the towers' settings one level down.
-    tower = {"clip_text_model": "text_config", "clip_vision_model": "vision_config"}
-    found = found.get(tower.get(expected.model_type, ""), found)
-    # Without registers there is no key for their number.
-    wanted = {name: getattr(expected, name, 0) for name in _COMPARED}
-    wrong = [
-        f"{name} is {found[name]}, not {value}"
-        for name, value in wanted.items()
-        if name in found and found[name] != value
-    ]
-    if wrong:
-        raise WeightsError(
-            f"The weights are of another architecture: {'; '.join(wrong)}",
+            f"Not readable: {tower} has to be keys and values, or null",
             where=path,
-            next_step=f"Set {key.rsplit('.', 1)[0]}.architecture to the one of these weights.",
+            next_step="Fetch config.json again where the weights come from.",
         )
-
-
-def _check_kind(folder: Path) -> None:
-    """Let nothing but one file of safetensors through."""
-    if (folder / WEIGHTS_FILE).is_file():
-        return
-    other = sorted(entry.name for entry in folder.iterdir() if entry.suffix in _PICKLED)
-    if other:
+    values = {name: value for part in parts if part for name, value in part.items()}
+    try:
+        config = type(expected).from_dict(values)
+    except Exception as error:
+        # Its values can be of any kind, and end in nearly any exception of transformers.
         raise WeightsError(
-            f"The folder has no {WEIGHTS_FILE}; {other[0]} is not read: such a file can run code",
-            where=folder,
-            next_step="Take the weights as safetensors from where they come from, or convert them "
-            "on a machine that has nothing to lose, with `save_pretrained` of transformers.",
-        )
-    raise WeightsError(
-        f"The folder of weights has no {WEIGHTS_FILE}",
-        where=folder,
-        next_step=f"It needs config.json and {WEIGHTS_FILE} as transformers saves them.",
+            f"Not readable: {_first_line(error)}",
+            where=path,
+            next_step="Fetch config.json again where the weights come from.",
+        ) from None
+    wrong = _differences(values, config, expected)
+    if wrong:
+        fitting = _architectures(config, _registers(config))
+        own = _architectures(expected, _registers(expected))
+        raise _of_another_kind("; ".join(wrong), path, key, sorted({*fitting} - {*own}))
+    return config
+
+
+def _differences(values: dict[str, Any], config: Any, expected: Any) -> list[str]:  # noqa: ANN401
+    """Where the numbers of config.json, or their defaults, are not those of the architecture."""
+    # Without registers there is no key for their number.
+    return [
+        f"{name} is {getattr(config, name)}, not {getattr(expected, name, 0)}"
+        for name in _COMPARED
+        if hasattr(config, name)
+        and (name in values or name != "num_register_tokens")
+        and getattr(config, name) != getattr(expected, name, 0)
+    ]
+
+
+def _of_another_kind(
+    difference: str, path: Path, key: str, fitting: list[str] | None = None
+) -> WeightsError:
+    section = key.rsplit(".", 1)[0]
+    if fitting is None:
+        advice = f"Name weights of the right kind in {key}."
+    elif fitting:
+        advice = f"They are of `{fitting[0]}`: add `--set {section}.architecture={fitting[0]}`."
+    else:
+        advice = f"Set {section}.architecture to the one of these weights."
+    return WeightsError(
+        f"The weights are of another architecture: {difference}", where=path, next_step=advice
     )
+
+
+def _registers(config: Any) -> int:  # noqa: ANN401
+    return getattr(config, "num_register_tokens", 0)
+
+
+def _architectures(config: Any, registers: int) -> list[str]:  # noqa: ANN401
+    """Names of the architectures whose numbers a configuration has."""
+    kind = config.model_type
+    table = {"clip_text_model": CLIP_TEXT, "clip_vision_model": CLIP_VISION}.get(kind, DINOV2)
+
+    def fits(size: EncoderSize) -> bool:
+        numbers = (config.hidden_size, config.num_hidden_layers, config.num_attention_heads)
+        same = numbers == (size.width, size.depth, size.heads) and size.registers == registers
+        return same and (table is CLIP_TEXT or config.patch_size == size.patch)
+
+    return [name for name, size in table.items() if fits(size)]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

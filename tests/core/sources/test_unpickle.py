@@ -37,6 +37,124 @@ def test_every_array_of_every_protocol_comes_back(tmp_path_factory, array, proto
     np.testing.assert_array_equal(found, array)
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    KINDS.flatmap(
+        lambda kind: arrays.arrays(np.dtype(kind), arrays.array_shapes(min_dims=0, min_side=0))
+    ),
+    st.integers(0, 5),
+    st.data(),
+)
+def test_every_order_in_memory_comes_back_as_pickle_gives_it(
+    tmp_path_factory, array, protocol, data
+):
+    array = array.transpose(data.draw(st.permutations(range(array.ndim))))
+    if array.ndim and data.draw(st.booleans()):
+        array = array[:: data.draw(st.sampled_from([-1, 2]))]
+    array.flags.writeable = data.draw(st.booleans())
+    content = pickle.dumps(array, protocol=protocol)
+    found = read_pickle(written(tmp_path_factory.mktemp("pickle"), content))
+    expected = pickle.loads(content)
+    assert (found.dtype, found.shape) == (array.dtype, expected.shape)
+    np.testing.assert_array_equal(found, expected)
+
+
+def from_buffer(array, order, *axes, home="numpy._core"):
+    """A pickle of protocol 5, with the order of axes as NumPy 2.3 and later write it."""
+    arguments = (bytearray(array.tobytes()), array.dtype, array.shape, order, *axes)
+    # Without the protocol and the frame before the arguments, and the end after them.
+    body = pickle.dumps(arguments, protocol=5)[11:-1]
+    return b"\x80\x05c" + home.encode() + b".numeric\n_frombuffer\n" + body + b"R."
+
+
+def test_the_order_of_axes_is_followed(tmp_path):
+    frames = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    for axes in ((0, 2, 1), (1, 2, 0), (2, 0, 1)):
+        found = read_pickle(written(tmp_path, from_buffer(frames, "K", axes)))
+        np.testing.assert_array_equal(found, frames.transpose(axes))
+    for content in (
+        from_buffer(frames, "C"),
+        from_buffer(frames, "C", None),
+        from_buffer(frames, "C", home="numpy.core"),
+    ):
+        np.testing.assert_array_equal(read_pickle(written(tmp_path, content)), frames)
+
+
+@pytest.mark.parametrize(
+    "axes", [None, (), (0, 1), (0, 0, 1), (0, 1, 3), (0, 1, -1), (0, True, 2), [0, 1, 2], 7, "012"]
+)
+def test_an_order_of_axes_that_is_none_is_refused(tmp_path, axes):
+    content = from_buffer(np.zeros((2, 3, 4), np.uint8), "K", axes)
+    with pytest.raises(FrameFault) as caught:
+        read_pickle(written(tmp_path, content))
+    assert caught.value.reason is Reason.HOSTILE_PICKLE
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_arrays_of_arrays_become_lists(tmp_path, protocol):
+    sizes = [(4, 2, 3), (5, 3, 3), (4, 2, 3)]
+    frames = [np.full(size, number, np.uint8) for number, size in enumerate(sizes)]
+    packed = np.empty(len(frames), object)
+    packed[:] = frames
+    found = read_pickle(written(tmp_path, pickle.dumps(packed, protocol=protocol)))
+    assert isinstance(found, list)
+    for frame, expected in zip(found, frames, strict=True):
+        np.testing.assert_array_equal(frame, expected)
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 5])
+def test_numbers_as_objects_come_back(tmp_path, protocol):
+    ratios = np.array([0.5, 0.4], object)
+    assert read_pickle(written(tmp_path, pickle.dumps(ratios, protocol=protocol))) == [0.5, 0.4]
+    sizes = np.array([[64, 32], [80, 30], [70, 20]], object)
+    for given_order in (sizes, np.asfortranarray(sizes), sizes.T):
+        found = read_pickle(written(tmp_path, pickle.dumps(given_order, protocol=protocol)))
+        np.testing.assert_array_equal(found, given_order.astype(int))
+
+
+def nested_object_array():
+    inner = np.empty(1, object)
+    inner[0] = inner
+    return inner
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        np.array([None], object),
+        np.array(["text", 1], object),
+        np.array([{"a": 1}], object),
+        np.array([2**70, 1], object).reshape(2, 1),
+        nested_object_array(),
+        np.zeros(2, np.complex128),
+        np.zeros(2, [("a", "u1")]).view(np.recarray),
+        np.zeros(2).view(np.memmap),
+        np.ma.array([1, 2], mask=[False, True]),
+        np.zeros(2, [("a", "u1"), ("b", "f4")]),
+        np.array(["2020-01-01"], np.datetime64),
+    ],
+    ids=str,
+)
+def test_other_kinds_of_arrays_are_refused(tmp_path, content):
+    for protocol in (2, 5):
+        with pytest.raises(FrameFault) as caught:
+            read_pickle(written(tmp_path, pickle.dumps(content, protocol=protocol)))
+        assert caught.value.reason is Reason.HOSTILE_PICKLE
+
+
+def test_a_scalar_of_an_object_is_refused(tmp_path):
+    objects = b"cnumpy\ndtype\nX\x02\0\0\0O8\x85R"
+    scalar = b"\x80\x02cnumpy._core.multiarray\nscalar\n" + objects + b"K\x01\x86R."
+    with pytest.raises(FrameFault):
+        read_pickle(written(tmp_path, scalar))
+
+
+def test_a_file_of_too_many_parts_is_too_large(tmp_path):
+    with pytest.raises(FrameFault) as caught:
+        read_pickle(written(tmp_path, pickle.dumps([0] * 600_000)))
+    assert caught.value.reason is Reason.TOO_LARGE
+
+
 @pytest.mark.parametrize("protocol", range(6))
 def test_lists_tuples_and_numbers_come_back(tmp_path, protocol):
     content = [np.arange(6).reshape(2, 3), (1, 2.5, True), [np.float64(0.25), np.uint8(7)]]

@@ -1,0 +1,144 @@
+"""A folder given for the wrong dataset: the error names the right one, for all that are shipped."""
+
+import shutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from core.errors import DataError, UsageError
+from core.manifests.load import load_manifest, manifest_names
+from core.sources import recognise
+from core.sources.recognise import find_or_name
+from tests.fakes import raw_datasets as raw
+
+WRITERS: dict[tuple[str, str], Callable[[Path], Path]] = {
+    ("ccpg", "archives"): raw.write_ccpg,
+    ("ccpg", "pickles"): raw.write_ccpg_packed,
+    ("ccpg", "pickles-rgb"): lambda root: raw.write_ccpg_packed(root, without=["sils"]),
+    ("ccpg", "pickles-no-ratios"): lambda root: raw.write_ccpg_packed(root, without=["ratios"]),
+    ("sustech1k", "raw"): raw.write_sustech_raw,
+    ("sustech1k", "pickles"): raw.write_sustech_pickles,
+    ("sustech1k", "pickles-10hz"): lambda root: raw.write_sustech_pickles(root, sync_only=True),
+    ("casiab", "videos"): raw.write_casiab,
+    ("casiab", "images"): lambda root: raw.write_casiab(root, images=True),
+    ("casiab_star", "pickles"): raw.write_casiab_star,
+    ("casiab_star", "images"): lambda root: raw.write_casiab_star(root, images=True),
+}
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    """Each dataset in each of its forms, in a folder whose name needs quotes in a shell."""
+    root = tmp_path_factory.mktemp("sources")
+    for (dataset, form), write in WRITERS.items():
+        write(root / f"{dataset} {form}")
+    return root
+
+
+quick_manifest = cache(load_manifest)
+
+
+@pytest.fixture(autouse=True)
+def manifests_read_once(monkeypatch):
+    monkeypatch.setattr(recognise, "load_manifest", quick_manifest)
+
+
+def found(dataset, source, form=None):
+    return find_or_name(dataset, source, quick_manifest(dataset).forms, form)
+
+
+def test_every_form_that_is_shipped_is_tried_here():
+    shipped = {(name, form.name) for name in manifest_names() for form in load_manifest(name).forms}
+    assert shipped == set(WRITERS)
+
+
+@pytest.mark.parametrize("asked", manifest_names())
+@pytest.mark.parametrize(("dataset", "form"), WRITERS)
+def test_another_datasets_folder_names_that_dataset(sources, asked, dataset, form):
+    source = sources / f"{dataset} {form}"
+    if asked == dataset:
+        assert found(asked, source).form.name == form
+        return
+    with pytest.raises(DataError) as caught:
+        found(asked, source)
+    assert f"it looks like {dataset} ({found(dataset, source).form.label})" in caught.value.what
+    assert caught.value.next_step == f"Run `lmgait prepare {dataset} '{source}'`."
+
+
+@pytest.mark.parametrize(
+    ("dataset", "asked", "form"),
+    [
+        ("sustech1k", "raw", "pickles"),
+        ("sustech1k", "pickles", "raw"),
+        ("casiab", "images", "videos"),
+        ("casiab_star", "images", "pickles"),
+        ("ccpg", "archives", "pickles"),
+        ("ccpg", "pickles", "pickles-no-ratios"),
+    ],
+)
+def test_another_form_of_the_dataset_is_named(sources, dataset, asked, form):
+    with pytest.raises(DataError) as caught:
+        found(dataset, sources / f"{dataset} {form}", asked)
+    assert f"in the form `{asked}`, but in `{form}`" in caught.value.what
+    assert f"--form {form}`" in (caught.value.next_step or "")
+
+
+def test_a_form_of_another_dataset_is_named_where_a_form_was_asked_for(sources):
+    with pytest.raises(DataError, match="it looks like casiab_star"):
+        found("casiab", sources / "casiab_star pickles", "videos")
+
+
+def test_two_datasets_in_one_folder_are_both_named(sources, tmp_path):
+    for name in ("ccpg archives", "casiab videos"):
+        shutil.copytree(sources / name, tmp_path / name.split()[0])
+    with pytest.raises(DataError, match=r"it looks like casiab .* and like ccpg ") as caught:
+        found("sustech1k", tmp_path)
+    told = caught.value.next_step or ""
+    assert f"`lmgait prepare casiab {tmp_path}` or `lmgait prepare ccpg {tmp_path}`" in told
+
+
+@pytest.mark.parametrize(
+    ("asked", "part", "words"),
+    [
+        ("ccpg", "videos", "the rgb of casiab .*, without silhouettes"),
+        ("sustech1k", "GaitDatasetB-silh", "the silhouettes of casiab .*, without rgb"),
+    ],
+)
+def test_a_part_of_another_dataset_is_told(sources, asked, part, words):
+    with pytest.raises(DataError, match=words):
+        found(asked, sources / "casiab videos" / part)
+
+
+def test_a_part_of_the_dataset_itself_is_told_as_before(sources):
+    with pytest.raises(DataError) as caught:
+        found("casiab", sources / "casiab videos" / "videos")
+    assert caught.value.what == "The folder holds rgb but no silhouettes of casiab"
+    assert "unpack the missing one" in (caught.value.next_step or "")
+
+
+def test_what_is_of_no_dataset_is_shown(tmp_path):
+    raw.write_pickle(tmp_path / "pkl" / "001" / "nm-01" / "000" / "000.pkl", 0)
+    with pytest.raises(DataError) as caught:
+        found("casiab", tmp_path)
+    assert caught.value.what == "The folder holds no casiab data in a known layout"
+    told = caught.value.next_step or ""
+    assert "Expected below it: {subject}-{type}-{view}.avi" in told
+    assert "A file that is there: pkl/001/nm-01/000/000.pkl." in told
+
+
+@pytest.mark.parametrize("content", ["missing", "empty", "file"])
+def test_a_source_without_anything_is_told_as_before(tmp_path, content):
+    source = tmp_path / "source"
+    if content == "empty":
+        source.mkdir()
+    elif content == "file":
+        source.write_text("text")
+    with pytest.raises(DataError, match=r"No such folder|is empty|a file, not a folder"):
+        found("ccpg", source)
+
+
+def test_an_unknown_form_is_a_mistake_of_usage(sources):
+    with pytest.raises(UsageError, match="ccpg has no form 'video'"):
+        found("ccpg", sources / "casiab videos", "video")
