@@ -113,10 +113,11 @@ def order_key(stem: str, names: Names = Names()) -> Key:  # noqa: B008 - it neve
         return (0, number, ())
     if not stamp.tail and stamp.head == "-" and names.signed:
         return (0, -number if isinstance(number, int) else number.copy_negate(), ())
-    return (1, 0, (*_natural(stamp.head), (0, number, ""), *_natural(stamp.tail)))
+    return (1, 0, (*natural(stamp.head), (0, number, ""), *natural(stamp.tail)))
 
 
-def _natural(text: str) -> tuple[Part, ...]:
+def natural(text: str) -> tuple[Part, ...]:
+    """Text and numbers of a name in turn: a key for its natural order."""
     parts = _DIGITS.split(text)
     return tuple((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p)
 
