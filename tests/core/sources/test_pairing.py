@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.sources.pairing import order_key, pair, time_of
-from core.sources.stems import Reading, read_names
+from core.sources.pairing import pair
+from core.sources.stems import Reading, order_key, read_names, time_of
 
 
 def test_stems_pair_whatever_their_order():
