@@ -172,6 +172,8 @@ def _holds_other_pictures(stream: Stream, frames: Mapping[str, str]) -> bool:
     """
     endings = same_endings(os.path.splitext(stream.path)[1])
     own = {stem for stem, name in frames.items() if name.lower().endswith(endings)}
+    if len(own) in (0, len(frames)):
+        return False
     kinds = {_DIGITS.sub("0", stem) for stem in own}
     odd = [stem for stem in frames if stem not in own and _DIGITS.sub("0", stem) not in kinds]
     longer = sum(
