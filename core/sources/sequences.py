@@ -87,7 +87,8 @@ def scan(
     """
     entries = {name: _entries(found.form, stream) for name, stream in found.streams.items()}
     every = [entry for stream in entries.values() for entry in stream]
-    spelling = Spelling(known or KnownNames(), {entry.key for entry in every})
+    keys = [{entry.key for entry in stream} for stream in entries.values()]
+    spelling = Spelling(known or KnownNames(), keys)
     left_out = _by_number(source, every, spelling)
     foreign: set[str] = set()
     places: dict[str, dict[SequenceKey, _Place]] = {}

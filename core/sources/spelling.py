@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.records import SequenceKey
@@ -31,19 +31,21 @@ class Spelling:
     """From names in paths to names in the store.
 
     A name takes the split's spelling where both have the same composed form (NFC), or the same
-    text and numbers (``1`` and ``001``) and nothing else in the source or in the split has these;
-    else its own composed form.
+    text and numbers (``1`` and ``001``), and no other name of the split or of the same stream has
+    these; else its own composed form.
 
     Args:
         known: Names of the manifest.
-        keys: Everything that the source holds, as its paths spell it.
+        streams: Everything that each stream holds, as its paths spell it.
     """
 
-    def __init__(self, known: KnownNames, keys: Collection[SequenceKey]) -> None:
+    def __init__(self, known: KnownNames, streams: Iterable[Collection[SequenceKey]]) -> None:
         self._until = known.view_until
-        self._subjects = _spellings(known.subjects, {key.subject for key in keys})
-        self._types = _spellings(known.types, {key.type for key in keys})
-        self._views = _spellings(known.views, {self._group(key.view)[0] for key in keys})
+        streams = list(streams)
+        self._subjects = _spellings(known.subjects, [{k.subject for k in s} for s in streams])
+        self._types = _spellings(known.types, [{k.type for k in s} for s in streams])
+        groups = [{self._group(k.view)[0] for k in s} for s in streams]
+        self._views = _spellings(known.views, groups)
 
     def key(self, key: SequenceKey) -> SequenceKey:
         """The key in the store."""
@@ -69,18 +71,23 @@ class Spelling:
         return group, mark + rest
 
 
-def _spellings(known: Iterable[str], names: Collection[str]) -> Mapping[str, str]:
+def _spellings(known: Iterable[str], streams: Sequence[Collection[str]]) -> Mapping[str, str]:
     """The spelling of each name in the store."""
     known_by_form = {normal(name): name for name in reversed([*known])}
     known_by_number = _by_number(known_by_form)
-    names_by_number = _by_number({normal(name) for name in names})
+    ambiguous = {
+        number
+        for names in streams
+        for number, spelled in _by_number({normal(name) for name in names}).items()
+        if len(spelled) > 1
+    }
     spellings: dict[str, str] = {}
-    for name in names:
+    for name in {name for names in streams for name in names}:
         form = normal(name)
         same = known_by_number.get(natural(form), ())
         if form in known_by_form:
             spellings[name] = known_by_form[form]
-        elif len(same) == 1 and len(names_by_number[natural(form)]) == 1:
+        elif len(same) == 1 and natural(form) not in ambiguous:
             spellings[name] = known_by_form[same[0]]
         else:
             spellings[name] = form

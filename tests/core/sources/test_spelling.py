@@ -102,9 +102,21 @@ def test_one_number_written_in_two_ways_is_matched_and_told(tmp_path):
     assert len(listing) == 4  # two subjects, a type, a view
 
 
+def test_streams_that_write_a_number_differently_are_joined(tmp_path):
+    for frame in range(4):
+        image, mask = raw.person(100, 40, frame)
+        raw.write_image(tmp_path / "data" / "a" / "007/walk/front" / f"rgb_{frame}.jpg", image)
+        raw.write_image(tmp_path / "data" / "b" / "7/walk/front" / f"mask_{frame}.png", mask)
+    keys, result, listing = prepared(tmp_path, manifest(tmp_path / "m.yaml", "007", "b"))
+    assert keys == [("007", "walk", "front")]
+    assert result.info is not None
+    assert result.info.valid == 4
+    assert [line["files"] for line in listing] == [["b/7/walk/front"]]
+
+
 def spelled(known, *subjects):
     keys = [SequenceKey(subject, "t", "v") for subject in subjects]
-    spelling = Spelling(KnownNames(known, ("t",), ("v",)), keys)
+    spelling = Spelling(KnownNames(known, ("t",), ("v",)), [keys])
     return [spelling.key(key).subject for key in keys]
 
 
@@ -119,7 +131,7 @@ def test_numbers_are_matched_only_where_nothing_else_claims_them():
 
 def test_the_group_of_a_view_is_matched_and_its_rest_stays():
     key = SequenceKey("s", "t", "1_0")
-    spelling = Spelling(KnownNames(("s",), ("t",), ("01", "02"), "_"), [key])
+    spelling = Spelling(KnownNames(("s",), ("t",), ("01", "02"), "_"), [[key]])
     assert spelling.key(key) == ("s", "t", "01_0")
 
 
