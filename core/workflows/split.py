@@ -56,7 +56,7 @@ class Comparison:
     def warnings(self) -> list[str]:
         """What is probably not as it should be, in lines."""
         lines: list[str] = []
-        meant = "; ".join(f"is `{name}` `{hint}`?" for name, hint in self.hints.items())
+        meant = "; ".join(f"is `{name}` meant to be `{hint}`?" for name, hint in self.hints.items())
         hint = f" ({meant})" if meant else ""
         if self.nobody:
             split = some([*self.train.absent, *self.test.absent])
@@ -122,7 +122,7 @@ def compare(keys: Iterable[SequenceKey], manifest: DatasetManifest) -> Compariso
         train=_side(subjects.train, here),
         test=_side(subjects.test, here),
         in_no_split=beside,
-        hints=_hints(beside, official),
+        hints=_hints(beside, official, here),
         unknown_types=() if structure.open_types else tuple(sorted(types)),
         unknown_views=tuple(sorted(views)),
     )
@@ -133,12 +133,13 @@ def _side(subjects: Sequence[str], here: Collection[str]) -> Side:
     return Side(present, tuple(subject for subject in subjects if subject not in here))
 
 
-def _hints(beside: Sequence[str], official: Sequence[str]) -> dict[str, str]:
-    """The split's subject of the same number, else the one most alike, for a few subjects."""
+def _hints(beside: Sequence[str], official: Sequence[str], here: Collection[str]) -> dict[str, str]:
+    """For a few subjects the one of the split with their number, else an absent one like them."""
+    absent = [name for name in official if name not in here]
     by_number = {natural(name): name for name in reversed(official)}
     hints: dict[str, str] = {}
     for name in beside[:HINTS]:
-        hint = by_number.get(natural(name)) or nearest(name, official)
+        hint = by_number.get(natural(name)) or nearest(name, absent)
         if hint is not None:
             hints[name] = hint
     return hints

@@ -173,7 +173,7 @@ def test_subjects_of_no_split_and_absent_ones_are_compared_before_the_work(tmp_p
     assert (found.test.present, found.test.absent) == ((), ("b",))
     assert found.in_no_split == ("1", "c", "d")
     assert (found.unknown_types, found.unknown_views) == (("run",), ("back",))
-    assert found.hints["1"] == "001"
+    assert found.hints == {"1": "001"}
     assert found.counts() == (
         "Of the split: training subjects 2 of 3 (absent: x), test subjects 0 of 1 (absent: b)."
     )
