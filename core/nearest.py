@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 CUTOFF = 0.5
@@ -42,3 +42,9 @@ def few_lines(lines: list[str]) -> list[str]:
     if len(lines) <= MAX_LINES:
         return lines
     return [*lines[: MAX_LINES - 1], f"... and {len(lines) - MAX_LINES + 1} more"]
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """The first few names and how many more there are: ``a, b, c and 9 more``."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

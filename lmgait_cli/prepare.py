@@ -91,29 +91,34 @@ def _part(text: str | None) -> tuple[int, int] | None:
 
 
 def _show(result: PrepareResult) -> None:
+    def tell(text: str, style: str | None = None) -> None:
+        out.print(text, style=style, markup=False, soft_wrap=True)
+
     info = result.info
-    if info is None:
-        out.print(
-            f"Found the form `{result.form}`: {result.found_sequences:,} sequences, about "
-            f"{result.found_frames:,} frames. Nothing was written.",
-            markup=False, soft_wrap=True,
-        )  # fmt: skip
-        return
     if result.left_out:
         print_table(
             "Left out or noted", ["reason", "effect", "sequences", "frames"],
             [[r.reason, r.effect, f"{r.sequences:,}", f"{r.frames:,}"] for r in result.left_out],
         )  # fmt: skip
-        out.print(f"Line by line in {result.report}", markup=False, soft_wrap=True)
+        if info is not None:
+            tell(f"Line by line in {result.report}")
+    tell(result.comparison.counts())
+    for line in result.comparison.warnings():
+        tell(line, "bold yellow")
+    if info is None:
+        tell(
+            f"Found the form `{result.form}`: {result.found_sequences:,} sequences, about "
+            f"{result.found_frames:,} frames. Nothing was written."
+        )
+        return
     done = "Complete already, nothing to do" if result.already else _speed(result)
     loss = "" if info.psnr is None else f", PSNR {info.psnr:.1f} dB"
-    out.print(
+    tell(
         f"{result.store}: {info.sequences:,} sequences, {info.frames:,} frames "
         f"({info.valid:,} with silhouette), {info.bytes / 2**20:,.1f} MiB, "
         f"{info.bytes / max(1, info.raw_bytes):.0%} of raw ({info.plan.codec}{loss}), form "
-        f"`{info.plan.form}`. {done}.",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
+        f"`{info.plan.form}`. {done}."
+    )
 
 
 def _speed(result: PrepareResult) -> str:
@@ -128,6 +133,7 @@ def _plain(result: PrepareResult) -> dict[str, object]:
         "already": result.already,
         "seconds": result.seconds,
         "found_sequences": result.found_sequences,
+        "split": result.comparison.plain(),
         "info": None if result.info is None else result.info.model_dump(mode="json"),
         "left_out": [count.model_dump(mode="json") for count in result.left_out],
     }

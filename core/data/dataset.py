@@ -16,10 +16,10 @@ from torch.utils.data import Dataset, Sampler
 from core.data.clips import consecutive_frames, spread_frames
 from core.data.loading import read_ahead
 from core.data.sampler import ClipRequest
-from core.errors import DataError
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
 from core.storage.features import FeatureStore
 from core.storage.store import Store
+from core.storage.subjects import nobody
 
 FrameChoice = Callable[[int, int, float], NDArray[np.int64]]
 
@@ -105,11 +105,7 @@ class TrainingSequences(Dataset[ClipBatch]):
         self.indices = [i for i, info in enumerate(store.sequences) if info.key.subject in number]
         self.labels = [number[store.sequences[i].key.subject] for i in self.indices]
         if not self.indices:
-            raise DataError(
-                "The store holds no sequence of a training subject",
-                where=store.path,
-                next_step="Prepare the dataset's training subjects too.",
-            )
+            raise nobody(store, subjects, "training")
         self._frames, self._flip = frames, flip
         self._frame_size = reduced_size(frame_size)
         self._silhouette_size = silhouette_size

@@ -5,6 +5,7 @@ A line starts with the key it is about, relative to the section that was given, 
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -37,7 +38,8 @@ def safe_name(value: str) -> str:
 def subject_faults(train: Sequence[str], test: Sequence[str]) -> list[str]:
     """Find ids given twice, and ids on both sides of the split."""
     faults = _repeated("train", train) + _repeated("test", test)
-    both = sorted(set(train) & set(test))
+    tested = {_form(name) for name in test}
+    both = sorted({name for name in train if _form(name) in tested})
     if both:
         faults.append(f"test: {_some(both)} also in train; the split has to be disjoint")
     return faults
@@ -97,8 +99,13 @@ def _rule_faults(place: str, rules: Condition, structure: Structure) -> list[str
 
 
 def _repeated(key: str, names: Sequence[str]) -> list[str]:
-    twice = [name for name, count in Counter(names).items() if count > 1]
+    twice = [name for name, count in Counter(map(_form, names)).items() if count > 1]
     return [f"{key}: {_some(twice)} given twice"] if twice else []
+
+
+def _form(name: str) -> str:
+    """The name in composed form (NFC), in which two spellings of it are one."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _some(names: Sequence[str], most: int = 5) -> str:

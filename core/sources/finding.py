@@ -1,6 +1,6 @@
 """Which form a folder holds, and where below it each stream lies."""
 
-# ruff: noqa: PTH117, PTH118, PTH122 - plain strings: millions of names pass here
+# ruff: noqa: PTH117, PTH118 - plain strings: millions of names pass here
 from __future__ import annotations
 
 import os
@@ -12,7 +12,9 @@ from pathlib import Path
 from core.errors import DataError, UsageError
 from core.manifests.forms import Form, Stream
 from core.sources.packed import check_packed
-from core.sources.patterns import frame_names, listed, segment_regex, walk
+from core.sources.patterns import listed
+from core.sources.stems import normal
+from core.sources.walking import alike, exact, frames_in, walk
 from core.video.faults import FrameFault
 from core.video.images import looks_like_silhouette
 
@@ -26,10 +28,22 @@ SAMPLES = 6
 
 @dataclass(frozen=True, slots=True)
 class FoundStream:
-    """A stream and the folders that its pattern starts from."""
+    """A stream and the folders that its pattern starts from.
+
+    Attributes:
+        stream: The stream.
+        roots: The folders.
+        shared: Those of them where another stream lies beside it whose pattern differs in its
+            ending alone: there its own ending counts.
+    """
 
     stream: Stream
     roots: tuple[str, ...]
+    shared: tuple[str, ...] = ()
+
+    def at(self, root: str) -> Stream:
+        """The stream as it lies below one of its roots."""
+        return exact(self.stream) if root in self.shared else self.stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +180,8 @@ def _samples(root: str, stream: Stream, form: Form) -> Iterator[str]:
         if stream.media != "frames":
             yield place
             continue
-        expression = segment_regex(stream.segments[-1], form, fields, last=True)
-        frames, _ = frame_names(place, expression)
-        if frames:
-            names = sorted(frames.values())
+        names = sorted(frames_in(root, place, stream, form, fields).frames.values())
+        if names:
             yield os.path.join(place, names[len(names) // 2])
 
 
@@ -181,11 +193,13 @@ def _settle(source: Path, form: Form, streams: dict[str, FoundStream]) -> FoundF
     if masks is None or not images:
         _check_arrays(source, form, streams)
         return FoundForm(form, streams, (), named)
-    alike = os.path.splitext(rgb.stream.path)[0] == os.path.splitext(masks.stream.path)[0]
+    same = alike(rgb.stream, masks.stream)
+    if same and (beside := _beside(form, rgb, masks)):
+        return FoundForm(form, {**streams, **beside[0]}, beside[1], named)
     places = [(root, rgb.stream) for root in rgb.roots]
-    places += [(root, masks.stream) for root in masks.roots if not alike or root not in rgb.roots]
+    places += [(root, masks.stream) for root in masks.roots if not same or root not in rgb.roots]
     looked = {(root, stream.path): _looks_masked(root, stream, form) for root, stream in places}
-    if alike:
+    if same:
         settled = _by_content(source, form, places, looked, rgb.stream, masks.stream)
     else:
         settled = _checked(source, rgb, masks, looked)
@@ -200,6 +214,37 @@ def _check_arrays(source: Path, form: Form, streams: dict[str, FoundStream]) -> 
             yield from islice(chain.from_iterable(samples), SAMPLES)
 
     check_packed(source, files("rgb"), files("silhouettes"))
+
+
+def _beside(
+    form: Form, rgb: FoundStream, masks: FoundStream
+) -> tuple[dict[str, FoundStream], tuple[str, ...]] | None:
+    """Same pattern but for the ending, and both in the same folders: the ending decides.
+
+    None where no folder holds RGB with the one ending and silhouettes with the other.
+    """
+    ways: dict[str, bool] = {}
+    for root in rgb.roots:
+        first, second = exact(rgb.stream), exact(masks.stream)
+        if holds(root, first, form) and holds(root, second, form):
+            masked = _looks_masked(root, first, form)
+            if masked != _looks_masked(root, second, form):
+                ways[root] = masked
+    if not ways:
+        return None
+    shared = tuple(ways)
+    rest = [root for root in dict.fromkeys(rgb.roots + masks.roots) if root not in ways]
+    masked_rest = [root for root in rest if _looks_masked(root, rgb.stream, form)]
+    rgb_rest = [root for root in rest if root not in masked_rest]
+    notes: tuple[str, ...] = ()
+    if all(ways.values()):
+        rgb, masks = masks, rgb
+        notes = (_swap_note(rgb.stream.path, masks.stream.path),)
+    found = {
+        "rgb": FoundStream(rgb.stream, (*shared, *rgb_rest), shared),
+        "silhouettes": FoundStream(masks.stream, (*shared, *masked_rest), shared),
+    }
+    return found, notes
 
 
 def _by_content(
@@ -272,5 +317,5 @@ def _looks_masked(root: str, stream: Stream, form: Form) -> bool:
 
 
 def _is_named(source: Path, root: str, stream: Stream) -> bool:
-    parts = {part.casefold() for part in Path(root).relative_to(source.parent).parts}
-    return any(folder.casefold() in parts for folder in stream.folders)
+    parts = {normal(part).casefold() for part in Path(root).relative_to(source.parent).parts}
+    return any(normal(folder).casefold() in parts for folder in stream.folders)

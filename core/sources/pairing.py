@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Hashable, Sequence
+from itertools import pairwise
+from statistics import median
 from typing import NamedTuple
 
-import numpy as np
-
-_NUMBER = re.compile(r"\d+")
-# Timestamps are written as seconds since 1970 (ten digits) with the fraction straight behind them
-# or after a dot or underscore.
-_TIMESTAMP = re.compile(r"(\d{10})[._]?(\d*)")
-_NATURAL = re.compile(r"(\d+)")
+from core.sources.stems import Names, normal, order_key, read_names, time_of
 
 
 class Pairs(NamedTuple):
@@ -20,23 +16,6 @@ class Pairs(NamedTuple):
 
     pairs: list[tuple[int, int | None]]
     lonely_silhouettes: list[int]
-
-
-def time_of(stem: str) -> float | None:
-    """Seconds of a stem that is a timestamp, else None."""
-    found = _TIMESTAMP.fullmatch(stem)
-    return None if found is None else float(f"{found[1]}.{found[2] or 0}")
-
-
-def order_key(stem: str) -> tuple[int, float, tuple[tuple[int, int, str], ...]]:
-    """Sort key of stems: timestamps and numbers by value, other names in natural order."""
-    time = time_of(stem)
-    if time is not None:
-        return (0, time, ())
-    if _NUMBER.fullmatch(stem):
-        return (0, float(stem), ())
-    parts = _NATURAL.split(stem)
-    return (1, 0.0, tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in parts if p))
 
 
 def pair(rgb: Sequence[str], silhouettes: Sequence[str]) -> Pairs:
@@ -48,38 +27,67 @@ def pair(rgb: Sequence[str], silhouettes: Sequence[str]) -> Pairs:
         rgb: Stems of the RGB frames.
         silhouettes: Stems of the silhouettes.
     """
-    by_name = {_canonical(stem): index for index, stem in enumerate(silhouettes)}
-    order = sorted(range(len(rgb)), key=lambda index: order_key(rgb[index]))
+    rgb_names, mask_names = read_names(rgb, silhouettes)
+    keys = [order_key(stem, rgb_names) for stem in rgb]
+    order = sorted(range(len(rgb)), key=lambda index: (keys[index], rgb[index]))
     partner: dict[int, int] = {}
     used: set[int] = set()
-    for index in order:
-        match = by_name.get(_canonical(rgb[index]))
-        if match is not None and match not in used:
-            partner[index] = match
-            used.add(match)
-    _pair_by_time(rgb, silhouettes, partner, used)
+    _pair_equal(order, rgb, silhouettes, partner, used, normal, normal)
+    _pair_equal(
+        order, rgb, silhouettes, partner, used,
+        lambda stem: order_key(stem, rgb_names), lambda stem: order_key(stem, mask_names),
+    )  # fmt: skip
+    _pair_by_time(rgb, silhouettes, partner, used, rgb_names, mask_names)
     pairs: list[tuple[int, int | None]] = [(index, partner.get(index)) for index in order]
     return Pairs(pairs, [index for index in range(len(silhouettes)) if index not in used])
 
 
-def _canonical(stem: str) -> str:
-    return stem.lstrip("0") or "0" if _NUMBER.fullmatch(stem) else stem
+def _pair_equal(
+    order: Sequence[int],
+    rgb: Sequence[str],
+    silhouettes: Sequence[str],
+    partner: dict[int, int],
+    used: set[int],
+    of_rgb: Callable[[str], Hashable],
+    of_mask: Callable[[str], Hashable],
+) -> None:
+    """Pair what is left where the two functions give the same of two stems."""
+    if len(used) in (len(rgb), len(silhouettes)):
+        return
+    free = {of_mask(stem): i for i, stem in enumerate(silhouettes) if i not in used}
+    for index in order:
+        match = None if index in partner else free.get(of_rgb(rgb[index]))
+        if match is not None and match not in used:
+            partner[index] = match
+            used.add(match)
 
 
 def _pair_by_time(
-    rgb: Sequence[str], silhouettes: Sequence[str], partner: dict[int, int], used: set[int]
+    rgb: Sequence[str],
+    silhouettes: Sequence[str],
+    partner: dict[int, int],
+    used: set[int],
+    rgb_names: Names,
+    mask_names: Names,
 ) -> None:
-    times = {index: time_of(stem) for index, stem in enumerate(rgb)}
-    open_rgb = [(time, index) for index, time in times.items() if time is not None]
-    if len(open_rgb) < 2:
+    clock = sorted(
+        (time, index)
+        for index, stem in enumerate(rgb)
+        if (time := time_of(stem, rgb_names)) is not None
+    )
+    if len(clock) < 2 or len(used) == len(silhouettes):
         return
-    tolerance = float(np.median(np.diff(sorted(time for time, _ in open_rgb)))) / 2
+    steps = [late - early for (early, _), (late, _) in pairwise(clock)]
+    tolerance = median(steps) / 2
+    open_rgb = [(time, index) for time, index in clock if index not in partner]
+    times = [time for time, _ in open_rgb]
     candidates = [
         (abs(time - other), index, position)
         for position, stem in enumerate(silhouettes)
-        if position not in used and (other := time_of(stem)) is not None
-        for time, index in open_rgb
-        if index not in partner and abs(time - other) < tolerance
+        if position not in used and (other := time_of(stem, mask_names)) is not None
+        for time, index in open_rgb[
+            bisect_right(times, other - tolerance) : bisect_left(times, other + tolerance)
+        ]
     ]
     for _, index, position in sorted(candidates):
         if index not in partner and position not in used:

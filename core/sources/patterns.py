@@ -1,17 +1,19 @@
 """From a form's path patterns to folders and files on disk."""
 
-# ruff: noqa: PTH118, PTH122 - plain strings: millions of names pass here
+# ruff: noqa: PTH122 - plain strings: millions of names pass here
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from core.manifests.forms import IMAGE_ENDINGS, Form, Stream
+from core.manifests.forms import IMAGE_ENDINGS, Form
+from core.sources.stems import normal
 
 _TOKEN = re.compile(r"{(\w+)}|([*?#])|([^{*?#]+)")
 _WILD = {"*": "[^/]*", "?": "[^/]", "#": "[0-9]"}
+JPEG_ENDINGS = (".jpg", ".jpeg")
 _IGNORED = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 
 
@@ -20,39 +22,75 @@ def is_ignored(name: str) -> bool:
     return name.startswith(".") or name in _IGNORED
 
 
-def segment_regex(segment: str, form: Form, known: Mapping[str, str], *, last: bool) -> str:
-    """Make a regular expression of one segment of a pattern.
+def segment_regex(
+    segment: str,
+    form: Form,
+    known: Mapping[str, str],
+    *,
+    last: bool,
+    exact: bool = False,
+    prefix: str = "",
+) -> str:
+    """Make a regular expression of one segment of a pattern, for names in composed form (NFC).
 
     Args:
         segment: A folder's or file's part of the pattern.
         form: Where the shapes of the fields are.
         known: Fields with a value already; they match that value alone.
         last: Whether the segment is the file's name (an image ending matches any other).
+        exact: Whether an image ending matches itself only (``.jpg`` and ``.jpeg`` are one).
+        prefix: What the names of the groups begin with.
     """
-    ending = ""
-    stem = segment
-    if last:
-        stem, dot = os.path.splitext(segment)
-        images = "|".join(known_ending[1:] for known_ending in IMAGE_ENDINGS)
-        is_image = dot.lower() in IMAGE_ENDINGS
-        ending = rf"\.(?i:{images})" if is_image else f"(?i:{re.escape(dot)})"
+    stem, ending = _ending_regex(segment, exact) if last else (segment, "")
     parts: list[str] = []
     seen = dict(known)
     for field, wild, plain in _TOKEN.findall(stem):
         if not field:
-            parts.append(_WILD[wild] if wild in ("*", "?") else re.escape(wild or plain))
+            parts.append(_WILD[wild] if wild in ("*", "?") else re.escape(normal(wild or plain)))
         elif field in seen:
-            parts.append(re.escape(seen[field]) if field in known else f"(?P={field})")
+            value = re.escape(normal(seen[field]))
+            parts.append(value if field in known else f"(?P={prefix}{field})")
         else:
             seen[field] = ""
-            parts.append(f"(?P<{field}>{_shape_regex(form.shapes.get(field))})")
+            parts.append(f"(?P<{prefix}{field}>{_shape_regex(form.shapes.get(field))})")
     return "".join(parts) + ending
+
+
+def _ending_regex(segment: str, exact: bool) -> tuple[str, str]:
+    """The pattern of a file's name without its ending, and what its ending has to match."""
+    stem, dot = os.path.splitext(segment)
+    if dot.lower() not in IMAGE_ENDINGS:
+        return stem, f"(?i:{re.escape(dot)})"
+    endings = same_endings(dot) if exact else IMAGE_ENDINGS
+    return stem, rf"\.(?i:{'|'.join(ending[1:] for ending in endings)})"
+
+
+def same_endings(ending: str) -> tuple[str, ...]:
+    """The image endings that mean the same kind of file as this one."""
+    return JPEG_ENDINGS if ending.lower() in JPEG_ENDINGS else (ending.lower(),)
+
+
+def fixed_signs(segments: Sequence[str], fields: Mapping[str, str]) -> int:
+    """How many signs of a path a pattern fixes, its ending aside: how specific it is.
+
+    Args:
+        segments: The pattern.
+        fields: Values of its fields: a field that comes again is fixed by its first place.
+    """
+    count = 0
+    seen: set[str] = set()
+    for field, wild, plain in _TOKEN.findall(os.path.splitext("/".join(segments))[0]):
+        if field in seen:
+            count += len(fields.get(field, ""))
+        seen.add(field)
+        count += len(plain) + (wild == "#")
+    return count
 
 
 def _shape_regex(shape: str | None) -> str:
     if shape is None:
         return "[^/]+"
-    return "".join(_WILD.get(sign) or re.escape(sign) for sign in shape)
+    return "".join(_WILD.get(sign) or re.escape(sign) for sign in normal(shape))
 
 
 @lru_cache(maxsize=1024)
@@ -61,58 +99,25 @@ def _compiled(expression: str) -> re.Pattern[str]:
 
 
 def match_segment(
-    name: str, segment: str, form: Form, known: Mapping[str, str], *, last: bool
+    name: str,
+    segment: str,
+    form: Form,
+    known: Mapping[str, str],
+    *,
+    last: bool,
+    exact: bool = False,
 ) -> dict[str, str] | None:
-    """Match one name with one segment.
+    """Match one name with one segment, see :func:`segment_regex`.
 
     Returns:
-        ``known`` with the fields of this segment added, or None where the name does not fit.
+        ``known`` with the fields of this segment added (in composed form, NFC), or None where the
+        name does not fit.
     """
     if not _utf8(name):
         return None
-    found = _compiled(segment_regex(segment, form, known, last=last)).fullmatch(name)
-    return None if found is None else {**known, **found.groupdict()}
-
-
-def walk(
-    root: str, stream: Stream, form: Form, *, tries: int | None = None
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Find what matches a stream's pattern below ``root``, in sorted order.
-
-    Args:
-        root: The folder that the pattern starts from.
-        stream: The stream.
-        form: Its form.
-        tries: Look at so many names a level at most; all of them without it.
-
-    Yields:
-        For images the folder of a sequence's frames, else the file; and the fields found.
-    """
-    segments = stream.segments[:-1] if stream.media == "frames" else stream.segments
-    yield from _descend(root, segments, stream, form, {}, tries)
-
-
-def _descend(
-    folder: str,
-    segments: tuple[str, ...],
-    stream: Stream,
-    form: Form,
-    known: dict[str, str],
-    tries: int | None,
-) -> Iterator[tuple[str, dict[str, str]]]:
-    if not segments:
-        yield folder, known
-        return
-    wants_file = len(segments) == 1 and stream.media != "frames"
-    matched = 0
-    for name in listed(folder, files=wants_file):
-        fields = match_segment(name, segments[0], form, known, last=wants_file)
-        if fields is None:
-            continue
-        matched += 1
-        if tries is not None and matched > tries:
-            return
-        yield from _descend(os.path.join(folder, name), segments[1:], stream, form, fields, tries)
+    expression = segment_regex(segment, form, known, last=last, exact=exact)
+    match = _compiled(expression).fullmatch(normal(name))
+    return None if match is None else {**known, **match.groupdict()}
 
 
 def _utf8(name: str) -> bool:
@@ -148,9 +153,9 @@ def frame_names(folder: str, expression: str) -> tuple[dict[str, str], list[str]
     frames: dict[str, str] = {}
     foreign: list[str] = []
     for name in listed(folder, files=True):
-        found = pattern.fullmatch(name)
-        if found is None or found["frame"] in frames or not _utf8(name):
+        match = pattern.fullmatch(normal(name))
+        if match is None or match["frame"] in frames or not _utf8(name):
             foreign.append(name)
         else:
-            frames[found["frame"]] = name
+            frames[match["frame"]] = name
     return frames, foreign

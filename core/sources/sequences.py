@@ -1,18 +1,20 @@
 """The sequences of a source: keys and places, found by listing folders, nothing decoded."""
 
-# ruff: noqa: PTH116, PTH118 - plain strings: millions of names pass here
+# ruff: noqa: PTH116, PTH118, PTH206 - plain strings: millions of names pass here
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.manifests.forms import KEY_FIELDS, Form, Media
 from core.records import SequenceKey
 from core.sources.finding import FoundForm, FoundStream
-from core.sources.patterns import frame_names, segment_regex, walk
+from core.sources.spelling import KnownNames, Spelling
+from core.sources.walking import frames_in, walk
 from core.video.faults import Effect, LeftOut, Reason
 
 # Bytes a frame of array and video files take, roughly; shards are planned with it.
@@ -63,13 +65,37 @@ class _Place:
     digest: str
 
 
-def scan(source: Path, found: FoundForm) -> tuple[list[RawSequence], list[LeftOut]]:
-    """List all sequences below ``source``, sorted by key, and what belongs to none of them."""
-    left_out: list[LeftOut] = []
-    places = {
-        name: _scan_stream(source, found.form, stream, left_out)
-        for name, stream in found.streams.items()
-    }
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A path that a stream's pattern matches; ``key`` as the path spells it."""
+
+    root: str
+    path: str
+    fields: dict[str, str]
+    key: SequenceKey
+
+
+def scan(
+    source: Path, found: FoundForm, known: KnownNames | None = None
+) -> tuple[list[RawSequence], list[LeftOut]]:
+    """List all sequences below ``source``, sorted by key, and what belongs to none of them.
+
+    Args:
+        source: The folder given by the user.
+        found: Its form and streams.
+        known: Names of the manifest, which keys take their spelling from.
+    """
+    entries = {name: _entries(found.form, stream) for name, stream in found.streams.items()}
+    every = [entry for stream in entries.values() for entry in stream]
+    keys = [{entry.key for entry in stream} for stream in entries.values()]
+    spelling = Spelling(known or KnownNames(), keys)
+    left_out = _by_number(source, every, spelling)
+    foreign: set[str] = set()
+    places: dict[str, dict[SequenceKey, _Place]] = {}
+    for name, stream in found.streams.items():
+        beside = places.get("rgb", {})
+        listed = _nearest_first(entries[name], spelling, beside)
+        places[name] = _places(source, found.form, stream, listed, left_out, foreign)
     rgb = places["rgb"]
     masks, ratios = places.get("silhouettes", {}), places.get("ratios", {})
     left_out += [
@@ -105,34 +131,74 @@ def _weight(rgb: _Place, mask: _Place | None) -> int:
     return max(1, mask.frames if counted and mask is not None else rgb.frames)
 
 
-def _scan_stream(
-    source: Path, form: Form, found: FoundStream, left_out: list[LeftOut]
-) -> dict[SequenceKey, _Place]:
-    places: dict[SequenceKey, _Place] = {}
+def _entries(form: Form, found: FoundStream) -> list[_Entry]:
+    entries: list[_Entry] = []
     for root in found.roots:
-        for path, fields in walk(root, found.stream, form):
+        for path, fields in walk(root, found.at(root), form):
             named = {str(name): value for name, value in form.defaults.items()} | fields
             key = SequenceKey(*(named[field] for field in KEY_FIELDS))
-            if key in places:
-                left_out.append(
-                    LeftOut(str(key), Reason.TWICE, Effect.NOTED, 0, (_relative(source, path),))
-                )
-                continue
-            place = _place(source, path, fields, form, found, left_out, key)
-            if place is not None:
-                places[key] = place
+            entries.append(_Entry(root, path, fields, key))
+    return entries
+
+
+def _by_number(source: Path, entries: Iterable[_Entry], spelling: Spelling) -> list[LeftOut]:
+    """A note on each name that the store spells with another number of zeros."""
+    notes: dict[tuple[str, str], LeftOut] = {}
+    for entry in entries:
+        for name in spelling.by_number(entry.key):
+            key, file = str(spelling.key(entry.key)), _relative(source, entry.path)
+            line = LeftOut(key, Reason.BY_NUMBER, Effect.NOTED, 0, (file,))
+            notes.setdefault(name, line)
+    return list(notes.values())
+
+
+def _nearest_first(
+    entries: Sequence[_Entry], spelling: Spelling, beside: dict[SequenceKey, _Place]
+) -> list[tuple[SequenceKey, _Entry]]:
+    """The entries by key in the store: of several with one key first the nearest to its RGB."""
+    groups: dict[SequenceKey, list[_Entry]] = defaultdict(list)
+    for entry in entries:
+        groups[spelling.key(entry.key)].append(entry)
+    for key, group in groups.items():
+        if len(group) > 1 and key in beside:
+            near = set(beside[key].stream.path.split(os.sep))
+            group.sort(key=lambda entry: -len(near.intersection(entry.path.split(os.sep))))
+    queues = {key: deque(group) for key, group in groups.items()}
+    keys = [spelling.key(entry.key) for entry in entries]
+    return [(key, queues[key].popleft()) for key in keys]
+
+
+def _places(
+    source: Path,
+    form: Form,
+    found: FoundStream,
+    entries: Iterable[tuple[SequenceKey, _Entry]],
+    left_out: list[LeftOut],
+    foreign: set[str],
+) -> dict[SequenceKey, _Place]:
+    places: dict[SequenceKey, _Place] = {}
+    for key, entry in entries:
+        if key in places:
+            file = _relative(source, entry.path)
+            left_out.append(LeftOut(str(key), Reason.TWICE, Effect.NOTED, 0, (file,)))
+            continue
+        place = _place(source, entry, form, found, left_out, key, foreign)
+        if place is not None:
+            places[key] = place
     return places
 
 
 def _place(
     source: Path,
-    path: str,
-    fields: dict[str, str],
+    entry: _Entry,
     form: Form,
     found: FoundStream,
     left_out: list[LeftOut],
     key: SequenceKey,
+    foreign: set[str],
 ) -> _Place | None:
+    """Where one sequence has one stream; ``foreign`` are the folders whose odd files are noted."""
+    path = entry.path
     media = found.stream.media
     if media != "frames":
         try:
@@ -142,18 +208,20 @@ def _place(
         each = ARRAY_FRAME_BYTES if media == "arrays" else VIDEO_FRAME_BYTES
         digest = f"{_relative(source, path)} {size}"
         return _Place(RawStream(path, media), size // each, digest)
-    expression = segment_regex(found.stream.segments[-1], form, fields, last=True)
-    frames, foreign = frame_names(path, expression)
-    if foreign:
-        names = tuple(_relative(source, os.path.join(path, name)) for name in foreign[:3])
-        left_out.append(LeftOut(str(key), Reason.FOREIGN_FILE, Effect.NOTED, len(foreign), names))
-    if not frames:
-        where = (_relative(source, path),)
-        left_out.append(LeftOut(str(key), Reason.NO_FRAMES, Effect.SEQUENCE_LEFT_OUT, 0, where))
+    frames = frames_in(entry.root, path, found.at(entry.root), form, entry.fields)
+    if frames.foreign and path not in foreign:
+        foreign.add(path)
+        count = len(frames.foreign)
+        names = tuple(_relative(source, os.path.join(path, name)) for name in frames.foreign[:3])
+        left_out.append(LeftOut(str(key), Reason.FOREIGN_FILE, Effect.NOTED, count, names))
+    if not frames.frames:
+        if not frames.others:
+            where = (_relative(source, path),)
+            left_out.append(LeftOut(str(key), Reason.NO_FRAMES, Effect.SEQUENCE_LEFT_OUT, 0, where))
         return None
-    names_digest = _hash(sorted(frames.values()))
-    stream = RawStream(path, media, expression)
-    return _Place(stream, len(frames), f"{_relative(source, path)} {names_digest}")
+    names_digest = _hash(sorted(frames.frames.values()))
+    stream = RawStream(path, media, frames.expression)
+    return _Place(stream, len(frames.frames), f"{_relative(source, path)} {names_digest}")
 
 
 def _hash(lines: Iterable[str]) -> str:

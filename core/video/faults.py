@@ -30,6 +30,7 @@ class Reason(StrEnum):
     TOO_LONG = "more frames than the limit"
     CRASHED = "its reader crashed"
     TWICE = "found twice"
+    BY_NUMBER = "named as in the manifest: the same number, written differently"
     FOREIGN_FILE = "file that fits no pattern"
     RATIO_TURNED = "ratios stored the other way round: turned"
     RATIO_ASSUMED = "squashed frames without ratios: the form's own ratio assumed"

@@ -13,10 +13,12 @@ from core.locks import writing
 from core.manifests.load import load_manifest
 from core.manifests.schema import DatasetManifest
 from core.metrics.results import EvaluationResult
+from core.nearest import some
 from core.progress import Progress
 from core.records import EmbeddingSet
 from core.storage.embeddings import check_ending, read_embeddings, write_embeddings
 from core.storage.store import Store
+from core.storage.subjects import nobody
 from core.training.engine import decide, held, make_engine
 from core.workflows.embed import embed_sequences
 from core.workflows.left_out import Reason, beside, unused_in_tests, write_left_out
@@ -175,13 +177,23 @@ def embed_run(
         progress.say("The text branch runs live; `lmgait cache-text` spares it.")
     indices = used_sequences(store, manifest, everyone=everyone)
     if not indices:
-        raise DataError(
-            "The store holds no sequence of a test subject that a protocol uses",
-            where=store.path,
-            next_step="Prepare the dataset's test subjects too.",
-        )
+        raise _nothing_used(store, manifest)
     source = source_line(run, int(loaded.header["step"]), store)
     return embed_sequences(loaded, store, indices, engine, progress, source=source)
+
+
+def _nothing_used(store: Store, manifest: DatasetManifest) -> DataError:
+    """The error that there is nothing to embed, with its cause: the subjects or their types."""
+    test = set(manifest.subjects.test)
+    types = sorted({info.key.type for info in store.sequences if info.key.subject in test})
+    if not types:
+        return nobody(store, manifest.subjects.test, "test")
+    return DataError(
+        "The store holds no sequence of a test subject that a protocol uses: the types of theirs "
+        f"are {some(types)}",
+        where=store.path,
+        next_step="Correct the protocols' types in the manifest, or prepare the other types too.",
+    )
 
 
 def run_for(

@@ -11,6 +11,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from dataclasses import replace as changed
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -21,7 +22,7 @@ from core.progress import Progress, SilentProgress
 from core.sources.finding import FoundForm
 from core.sources.recognise import find_or_name
 from core.sources.sequences import RawSequence, scan
-from core.storage.build import begin, finish, missing_shards
+from core.storage.build import begin, finish, missing_shards, summarise
 from core.storage.layout import (
     LEFT_OUT_NAME,
     READING,
@@ -36,6 +37,7 @@ from core.storage.layout import (
 )
 from core.version import __version__
 from core.workflows.shards import ShardJob, findings, make_shards
+from core.workflows.split import Comparison, compare, known_names
 from core.workflows.stores import make_newest
 from core.workspace import Workspace
 
@@ -48,7 +50,8 @@ class PrepareResult:
         store: The store's folder.
         info: Facts on it; None for a rehearsal.
         form: The form of the source that was found.
-        left_out: What was left out, by reason.
+        comparison: The whole source beside the dataset's manifest.
+        left_out: What was left out, by reason; of a rehearsal, what is known from listing alone.
         report: The file that says it line by line.
         found_sequences: Sequences that the source holds.
         found_frames: Frames (estimated for videos and arrays) of the sequences not yet in the store
@@ -61,6 +64,7 @@ class PrepareResult:
     store: Path
     info: StoreFile | None
     form: str
+    comparison: Comparison
     left_out: tuple[ReasonCount, ...]
     report: Path
     found_sequences: int
@@ -114,7 +118,7 @@ def prepare(
     for note in found.notes:
         progress.say(note)
     with progress.task(f"Listing {manifest.name}", None, "sequences") as task:
-        sequences, beside = scan(source, found)
+        sequences, beside = scan(source, found, known_names(manifest))
         task.advance(len(sequences))
     if not sequences:
         raise DataError(
@@ -122,6 +126,10 @@ def prepare(
             where=source,
             next_step="Look at the folder: every sequence in it lacks its frames.",
         )
+    comparison = compare((sequence.key for sequence in sequences), manifest)
+    if not dry_run:  # it takes no time, and the summary follows at once
+        for line in comparison.warnings():
+            progress.say(line)
     shards = plan_shards(sequences)
     plan = _plan(manifest.name, found, codec, sequences, len(shards), part)
     folder = part_folder(workspace, manifest.name, part)
@@ -129,14 +137,15 @@ def prepare(
         ShardJob(number, folder, source, found.form, codec, tuple(shards[number]))
         for number in plan.shard_numbers()
     ]
+    result = partial(_result, folder, found, comparison, sequences, begun)
     if dry_run:
-        rehearsed = _result(folder, None, found, (), sequences, jobs, begun, already=False)
+        listing = summarise(findings(beside))
+        rehearsed = result(None, listing, jobs, already=False)
         return changed(rehearsed, jobs=tuple(jobs))
     with writing(folder, what="store"):
-        already = begin(folder, plan, replace=replace)
-        if already:
+        if begin(folder, plan, replace=replace):
             info = read_json(folder / STORE_NAME, StoreFile, "Prepare it again with --replace.")
-            return _result(folder, info, found, _summary(folder), sequences, [], begun, already)
+            return result(info, _summary(folder), [], already=True)
         missing = set(missing_shards(folder, plan))
         todo = [job for job in jobs if job.number in missing]
         if len(todo) < len(jobs):
@@ -149,7 +158,7 @@ def prepare(
             "No sequence of the source can be used", where=folder / LEFT_OUT_NAME,
             next_step="The file says why, sequence by sequence.",
         )  # fmt: skip
-    return _result(folder, info, found, _summary(folder), sequences, todo, begun, already)
+    return result(info, _summary(folder), todo, already=False)
 
 
 def plan_shards(sequences: list[RawSequence]) -> list[list[RawSequence]]:
@@ -217,11 +226,12 @@ def _summary(folder: Path) -> tuple[ReasonCount, ...]:
 
 
 def _result(
-    folder: Path, info: StoreFile | None, found: FoundForm, left_out: tuple[ReasonCount, ...],
-    sequences: list[RawSequence], jobs: list[ShardJob], begun: float, already: bool,
+    folder: Path, found: FoundForm, comparison: Comparison, sequences: list[RawSequence],
+    begun: float, info: StoreFile | None, left_out: tuple[ReasonCount, ...], jobs: list[ShardJob],
+    *, already: bool,
 ) -> PrepareResult:  # fmt: skip
     frames = sum(sequence.weight for job in jobs for sequence in job.sequences)
     return PrepareResult(
-        folder, info, found.form.name, left_out, folder / LEFT_OUT_NAME, len(sequences), frames,
-        monotonic() - begun, already,
+        folder, info, found.form.name, comparison, left_out, folder / LEFT_OUT_NAME,
+        len(sequences), frames, monotonic() - begun, already,
     )  # fmt: skip

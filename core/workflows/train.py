@@ -17,6 +17,7 @@ from core.models.build import build_lmgait
 from core.progress import Progress
 from core.storage.features import FeatureStore
 from core.storage.store import Store
+from core.storage.subjects import nobody
 from core.training.engine import decide, held, make_engine
 from core.training.loop import run_job
 from core.training.observers import Observer, observers_in
@@ -215,6 +216,8 @@ def _of_same_settings(
 def _check_identities(store: Store, manifest: DatasetManifest, config: Config) -> None:
     """Fail before the warm-up, not after it, where a batch cannot be filled."""
     present = {info.key.subject for info in store.sequences} & set(manifest.subjects.train)
+    if not present:
+        raise nobody(store, manifest.subjects.train, "training")
     if len(present) < config.data.identities:
         raise TrainingError(
             f"A batch of {config.data.identities} identities needs as many training subjects; "

@@ -10,11 +10,12 @@ from lmgait_cli.exits import explained
 from lmgait_cli.inspect import inspect
 from lmgait_cli.merge import merge
 from lmgait_cli.prepare import prepare
+from lmgait_cli.train import train
 from lmgait_cli.verify import verify
 from tests.fakes import raw_datasets as raw
 
 app = typer.Typer()
-for verb in (prepare, merge, inspect, verify, datasets):
+for verb in (prepare, merge, inspect, verify, datasets, train):
     app.command()(explained(verb))
 
 
@@ -68,6 +69,55 @@ def test_a_rehearsal_says_what_it_found(tmp_path):
     source = raw.write_casiab(tmp_path / "raw")
     shown = run("prepare", "casiab", source, "--dry-run", "--quiet")
     assert "`videos`: 2 sequences, about 12 frames" in shown.output
+
+
+OWN = """
+format: 1
+name: mine
+title: Mine
+frames: 4
+subjects: {train: ["005"], test: [bert, "100"]}
+structure: {types: [U0_D0, U1_D1], views: ["01", "02"], view_until: _}
+protocols:
+  plain: {title: plain, counting: gallery, conditions: {All: {probe: U0_D0, gallery: U0_D0}}}
+forms:
+  - name: archives
+    label: mine
+    framing: crop
+    rgb: {path: "{subject}/{type}/{view}/{frame}.jpg"}
+    silhouettes: {path: "{subject}/{type}/{view}/{frame}.png"}
+"""
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_the_source_is_compared_with_the_split(tmp_path, dry):
+    source = raw.write_ccpg(tmp_path / "raw")
+    (tmp_path / "mine.yaml").write_text(OWN)
+    done = run("prepare", "mine.yaml", source, "--workers", 0, "--json", "p.json", *dry)
+    assert done.exit_code == 0, done.output
+    shown = " ".join(done.stdout.split())
+    assert "training subjects 0 of 1 (absent: 005), test subjects 1 of 2 (absent: bert)" in shown
+    assert "In no split, and so neither trained on nor tested: 1 subject (000)" in shown
+    assert json.loads((tmp_path / "p.json").read_text())["split"] == {
+        "train": {"present": [], "absent": ["005"]},
+        "test": {"present": ["100"], "absent": ["bert"]},
+        "in_no_split": ["000"], "unknown_types": [], "unknown_views": [],
+    }  # fmt: skip
+    whole = run("prepare", "ccpg", source, "--workers", 0, "--quiet", *dry).stdout
+    assert "training subjects 1 of 100 (absent: 001, 002, 003 and 96 more)" in whole
+    assert "In no split" not in whole
+
+
+def test_a_store_of_nobody_of_the_split_is_told_by_prepare_and_by_train(tmp_path):
+    source = raw.write_ccpg(tmp_path / "raw")
+    (tmp_path / "mine.yaml").write_text(OWN.replace('"005"', "anna").replace(', "100"', ""))
+    done = run("prepare", "mine.yaml", source, "--workers", 0, "--quiet")
+    assert done.exit_code == 0
+    assert "WARNING: no subject of the source is in the split" in done.stdout
+    assert "holds 000, 100, the split anna, bert" in done.stdout
+    failed = run("train", "--dataset", "mine.yaml", "--preset", "tiny")
+    assert failed.exit_code == EXIT_DATA
+    assert "subjects are 000, 100, the split's training subjects anna" in failed.output
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,18 @@ def test_evaluating_a_run_scores_its_own_embeddings(workspace):
 def test_a_store_without_test_subjects_is_told(workspace):
     shutil.rmtree(workspace.store("casiab"))
     write_training_store(workspace.store("casiab"), subjects=("001", "002"))
-    with pytest.raises(DataError, match="no sequence of a test subject"):
+    cause = "no sequence of a test subject: its subjects are 001, 002, .* 075, 076, 077 and 47 more"
+    with pytest.raises(DataError, match=cause):
+        embed_run(
+            run_of(workspace), Store.open(workspace.store("casiab")), load_manifest("casiab"),
+            SilentProgress(),
+        )  # fmt: skip
+
+
+def test_a_store_with_types_that_no_protocol_uses_is_told(workspace):
+    shutil.rmtree(workspace.store("casiab"))
+    write_training_store(workspace.store("casiab"), types=("xx-01",))
+    with pytest.raises(DataError, match="that a protocol uses: the types of theirs are xx-01"):
         embed_run(
             run_of(workspace), Store.open(workspace.store("casiab")), load_manifest("casiab"),
             SilentProgress(),
