@@ -12,7 +12,8 @@ from core.errors import DataError, UsageError
 from core.manifests.forms import Form, Stream
 from core.sources.patterns import frame_names, listed, segment_regex, walk
 from core.video.faults import FrameFault
-from core.video.images import looks_like_silhouette
+from core.video.images import read_picture
+from core.video.looks import Look, look_at
 
 MAX_DEPTH = 4
 # Folders looked into while searching for roots: enough for archives in nested folders, little
@@ -171,7 +172,7 @@ def _settle(source: Path, form: Form, streams: dict[str, FoundStream]) -> FoundF
     alike = os.path.splitext(rgb.stream.path)[0] == os.path.splitext(masks.stream.path)[0]
     places = [(root, rgb.stream) for root in rgb.roots]
     places += [(root, masks.stream) for root in masks.roots if not alike or root not in rgb.roots]
-    looked = {(root, stream.path): _looks_masked(root, stream, form) for root, stream in places}
+    looked = {(root, stream.path): _look(root, stream, form) for root, stream in places}
     if alike:
         settled = _by_content(source, form, places, looked, rgb.stream, masks.stream)
     else:
@@ -183,13 +184,14 @@ def _by_content(
     source: Path,
     form: Form,
     places: list[tuple[str, Stream]],
-    looked: dict[tuple[str, str], bool],
+    looked: dict[tuple[str, str], Look],
     rgb: Stream,
     masks: Stream,
 ) -> tuple[dict[str, FoundStream], tuple[str, ...]]:
     """Same pattern for both: what a root's images show decides, and a name that differs is told."""
-    mask_roots = [root for root, stream in places if looked[(root, stream.path)]]
-    rgb_roots = [root for root, stream in places if not looked[(root, stream.path)]]
+    limit = _silhouettes_from([looked[(root, stream.path)] for root, stream in places])
+    mask_roots = [root for root, stream in places if looked[(root, stream.path)] >= limit]
+    rgb_roots = [root for root, stream in places if looked[(root, stream.path)] < limit]
     if not mask_roots or not rgb_roots:
         kind = "silhouettes" if mask_roots else "RGB frames"
         raise DataError(
@@ -211,12 +213,14 @@ def _by_content(
 
 
 def _checked(
-    source: Path, rgb: FoundStream, masks: FoundStream, looked: dict[tuple[str, str], bool]
+    source: Path, rgb: FoundStream, masks: FoundStream, looked: dict[tuple[str, str], Look]
 ) -> tuple[dict[str, FoundStream], tuple[str, ...]]:
     """Different patterns: the names decide unless both show the other's content."""
-    rgb_masked = all(looked[(root, rgb.stream.path)] for root in rgb.roots)
-    mask_coloured = not any(looked[(root, masks.stream.path)] for root in masks.roots)
-    if rgb_masked and mask_coloured:
+    frames = min(looked[(root, rgb.stream.path)] for root in rgb.roots)
+    shapes = max(looked[(root, masks.stream.path)] for root in masks.roots)
+    rgb_masked = frames >= Look.FLAT and frames >= shapes
+    mask_coloured = shapes is Look.PHOTO
+    if rgb_masked and shapes <= Look.CUTOUT:
         note = _swap_note(masks.stream.path, rgb.stream.path)
         return {"rgb": masks, "silhouettes": rgb}, (note,)
     if rgb_masked or mask_coloured:
@@ -236,16 +240,29 @@ def _swap_note(rgb: str, masks: str) -> str:
     )
 
 
-def _looks_masked(root: str, stream: Stream, form: Form) -> bool:
-    votes: list[bool] = []
+def _silhouettes_from(looks: Sequence[Look]) -> Look:
+    """The look from which on pictures are silhouettes, where some of them are RGB frames.
+
+    A cut-out is a frame beside silhouettes, and a silhouette beside frames; so is a drawing.
+    """
+    if min(looks) >= Look.FLAT:
+        return Look.SILHOUETTE
+    if max(looks) is Look.CUTOUT:
+        return Look.CUTOUT
+    return Look.FLAT
+
+
+def _look(root: str, stream: Stream, form: Form) -> Look:
+    """What most of a few images below ``root`` look like."""
+    votes: list[Look] = []
     for image in _samples(root, stream, form):
         try:
-            votes.append(looks_like_silhouette(image))
+            votes.append(look_at(read_picture(image, grey=True)))
         except FrameFault:
             continue
         if len(votes) == SAMPLES:
             break
-    return sum(votes) * 2 > len(votes)
+    return sorted(votes)[(len(votes) - 1) // 2] if votes else Look.PHOTO
 
 
 def _is_named(source: Path, root: str, stream: Stream) -> bool:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from core.manifests.forms import Form
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceFrames
 from core.sources.arrays import read_array, true_ratios
+from core.sources.matching import Matching, spread
 from core.sources.pairing import pair
 from core.sources.report import SequenceReport
 from core.sources.sequences import RawSequence
@@ -29,7 +30,6 @@ from core.sources.streams import FrameStream, open_stream
 from core.video.faults import Effect, FrameFault, Reason
 from core.video.geometry import (
     MIN_FOREGROUND,
-    as_mask,
     fit_rgb,
     fit_silhouette,
     is_blank,
@@ -37,11 +37,10 @@ from core.video.geometry import (
     whole,
 )
 from core.video.images import source_gone
+from core.video.pictures import Picture
 
 BATCH = 32
 MAX_FRAMES = 20_000
-# Silhouette and frame share their geometry when their aspect ratios agree within this share.
-ASPECT_TOLERANCE = 0.02
 
 Image = NDArray[np.uint8]
 
@@ -121,10 +120,37 @@ def _joined(
         report.add(Reason.NO_SILHOUETTE, effect, 1, f"{raw.key} frame {rgb.stems[index]}")
     # Decoding a scene without its silhouette would be for nothing.
     pairs = [p for p in matched.pairs if p[1] is not None] if scene else matched.pairs
-    found = iter(()) if masks is None else masks.read([m for _, m in pairs if m is not None])
+    matching = _matching(rgb, masks, pairs, scene, report)
+    silhouettes = _read(masks, [m for _, m in pairs if m is not None])
     for (index, mask), image in zip_longest(pairs, rgb.read([index for index, _ in pairs])):
         ratio = None if ratios is None else float(ratios[index])
-        yield image, None if mask is None else next(found), ratio
+        silhouette = None if mask is None else next(silhouettes)
+        if isinstance(image, FrameFault):
+            yield image, None, ratio
+            continue
+        where = f"{raw.key} frame {rgb.stems[index]}"
+        yield *matching.match(image, silhouette, where), ratio
+
+
+def _matching(
+    rgb: FrameStream,
+    masks: FrameStream | None,
+    pairs: list[tuple[int, int | None]],
+    scene: bool,
+    report: SequenceReport,
+) -> Matching:
+    both = [(index, mask) for index, mask in pairs if mask is not None]
+    some = [both[place] for place in spread(len(both))]
+    chosen = [mask for _, mask in some]
+
+    def samples() -> Iterator[tuple[Picture | FrameFault, Picture | FrameFault]]:
+        return zip(rgb.read([index for index, _ in some]), _read(masks, chosen), strict=True)
+
+    return Matching(_read(masks, chosen), samples, scene=scene, report=report)
+
+
+def _read(stream: FrameStream | None, indices: list[int]) -> Iterator[Picture | FrameFault]:
+    return iter(()) if stream is None else stream.read(indices)
 
 
 def _ratios(
@@ -166,7 +192,7 @@ def _fit(
         return False
     place = batch.count
     try:
-        usable = _usable_mask(mask, rgb, scene)
+        usable = _usable_mask(mask)
         box = person_box(usable) if scene and usable is not None else whole(rgb.shape)
     except FrameFault as fault:
         effect = Effect.FRAMES_LEFT_OUT if scene else Effect.NOT_SUPERVISED
@@ -187,17 +213,11 @@ def _fit(
     return True
 
 
-def _usable_mask(mask: Image | FrameFault | None, rgb: Image, scene: bool) -> Image | None:
+def _usable_mask(mask: Image | FrameFault | None) -> Image | None:
     if mask is None:
         return None
     if isinstance(mask, FrameFault):
         raise mask
-    (height, width), (rgb_height, rgb_width) = mask.shape[:2], rgb.shape[:2]
-    same = (height, width) == (rgb_height, rgb_width)
-    aspect = (width * rgb_height) / (height * rgb_width)
-    if not same and (scene or abs(aspect - 1) > ASPECT_TOLERANCE):
-        raise FrameFault(Reason.OTHER_SIZE)
-    usable = as_mask(mask)
-    if int(np.count_nonzero(usable)) < MIN_FOREGROUND:
+    if int(np.count_nonzero(mask)) < MIN_FOREGROUND:
         raise FrameFault(Reason.EMPTY_SILHOUETTE)
-    return usable
+    return mask

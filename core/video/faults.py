@@ -31,6 +31,11 @@ class Reason(StrEnum):
     TWICE = "found twice"
     FOREIGN_FILE = "file that fits no pattern"
     RATIO_TURNED = "ratios stored the other way round: turned"
+    INVERTED = "inverted silhouette: foreground and background exchanged"
+    MAYBE_INVERTED = "silhouette along most of its picture's edge: perhaps inverted"
+    TURNED = "turned as the EXIF mark says"
+    TURN_UNSURE = "turned by EXIF, though the silhouette's shape fits either way"
+    NOT_TURNED = "not turned as the EXIF mark says: the silhouette fits without"
 
 
 class FrameFault(Exception):  # noqa: N818 - a finding to report, not an error of the program
