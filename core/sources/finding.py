@@ -172,7 +172,11 @@ def _settle(source: Path, form: Form, streams: dict[str, FoundStream]) -> FoundF
     alike = os.path.splitext(rgb.stream.path)[0] == os.path.splitext(masks.stream.path)[0]
     places = [(root, rgb.stream) for root in rgb.roots]
     places += [(root, masks.stream) for root in masks.roots if not alike or root not in rgb.roots]
-    looked = {(root, stream.path): _look(root, stream, form) for root, stream in places}
+    looked = {}
+    for root, stream in places:
+        masked = _is_named(source, root, masks.stream) if alike else stream is masks.stream
+        named_so = Look.SILHOUETTE if masked else Look.PHOTO
+        looked[(root, stream.path)] = _look(root, stream, form, named_so)
     if alike:
         settled = _by_content(source, form, places, looked, rgb.stream, masks.stream)
     else:
@@ -192,6 +196,10 @@ def _by_content(
     limit = _silhouettes_from([looked[(root, stream.path)] for root, stream in places])
     mask_roots = [root for root, stream in places if looked[(root, stream.path)] >= limit]
     rgb_roots = [root for root, stream in places if looked[(root, stream.path)] < limit]
+    if not (mask_roots and rgb_roots) and Look.PHOTO < max(looked.values()) < Look.SILHOUETTE:
+        # All look like something between: their names say which are which, or nothing does.
+        mask_roots = [root for root, _ in places if _is_named(source, root, masks)]
+        rgb_roots = [root for root, _ in places if root not in mask_roots]
     if not mask_roots or not rgb_roots:
         kind = "silhouettes" if mask_roots else "RGB frames"
         raise DataError(
@@ -220,7 +228,7 @@ def _checked(
     shapes = max(looked[(root, masks.stream.path)] for root in masks.roots)
     rgb_masked = frames >= Look.FLAT and frames >= shapes
     mask_coloured = shapes is Look.PHOTO
-    if rgb_masked and shapes <= Look.CUTOUT:
+    if rgb_masked and shapes < Look.FLAT:
         note = _swap_note(masks.stream.path, rgb.stream.path)
         return {"rgb": masks, "silhouettes": rgb}, (note,)
     if rgb_masked or mask_coloured:
@@ -243,17 +251,15 @@ def _swap_note(rgb: str, masks: str) -> str:
 def _silhouettes_from(looks: Sequence[Look]) -> Look:
     """The look from which on pictures are silhouettes, where some of them are RGB frames.
 
-    A cut-out is a frame beside silhouettes, and a silhouette beside frames; so is a drawing.
+    A cut-out is a frame beside silhouettes, and a silhouette beside frames; so are others between.
     """
     if min(looks) >= Look.FLAT:
         return Look.SILHOUETTE
-    if max(looks) is Look.CUTOUT:
-        return Look.CUTOUT
-    return Look.FLAT
+    return min(Look.FLAT, max(Look.CUTOUT, *looks))
 
 
-def _look(root: str, stream: Stream, form: Form) -> Look:
-    """What most of a few images below ``root`` look like."""
+def _look(root: str, stream: Stream, form: Form, named_so: Look) -> Look:
+    """What most of a few images below ``root`` look like; as named where none can be read."""
     votes: list[Look] = []
     for image in _samples(root, stream, form):
         try:
@@ -262,7 +268,7 @@ def _look(root: str, stream: Stream, form: Form) -> Look:
             continue
         if len(votes) == SAMPLES:
             break
-    return sorted(votes)[(len(votes) - 1) // 2] if votes else Look.PHOTO
+    return sorted(votes)[(len(votes) - 1) // 2] if votes else named_so
 
 
 def _is_named(source: Path, root: str, stream: Stream) -> bool:

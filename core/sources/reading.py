@@ -13,7 +13,7 @@ What is done about each fault:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 
 import numpy as np
@@ -41,6 +41,8 @@ from core.video.pictures import Picture
 
 BATCH = 32
 MAX_FRAMES = 20_000
+# Silhouettes up to this size are decoded once, though looked at before the sequence is read.
+KNOWN_BYTES = 2**20
 
 Image = NDArray[np.uint8]
 
@@ -120,8 +122,15 @@ def _joined(
         report.add(Reason.NO_SILHOUETTE, effect, 1, f"{raw.key} frame {rgb.stems[index]}")
     # Decoding a scene without its silhouette would be for nothing.
     pairs = [p for p in matched.pairs if p[1] is not None] if scene else matched.pairs
-    matching = _matching(rgb, masks, pairs, scene, report)
-    silhouettes = _read(masks, [m for _, m in pairs if m is not None])
+    both = [(index, mask) for index, mask in pairs if mask is not None]
+    some = [both[place] for place in spread(len(both))]
+    samples = dict(zip((m for _, m in some), _read(masks, [m for _, m in some]), strict=False))
+
+    def sampled() -> Iterator[tuple[Picture | FrameFault, Picture | FrameFault]]:
+        return zip(rgb.read([i for i, _ in some]), _read(masks, [m for _, m in some]), strict=True)
+
+    matching = Matching(samples.values(), sampled, scene=scene, report=report)
+    silhouettes = _read(masks, [m for _, m in both], _small(samples))
     for (index, mask), image in zip_longest(pairs, rgb.read([index for index, _ in pairs])):
         ratio = None if ratios is None else float(ratios[index])
         silhouette = None if mask is None else next(silhouettes)
@@ -132,25 +141,24 @@ def _joined(
         yield *matching.match(image, silhouette, where), ratio
 
 
-def _matching(
-    rgb: FrameStream,
-    masks: FrameStream | None,
-    pairs: list[tuple[int, int | None]],
-    scene: bool,
-    report: SequenceReport,
-) -> Matching:
-    both = [(index, mask) for index, mask in pairs if mask is not None]
-    some = [both[place] for place in spread(len(both))]
-    chosen = [mask for _, mask in some]
-
-    def samples() -> Iterator[tuple[Picture | FrameFault, Picture | FrameFault]]:
-        return zip(rgb.read([index for index, _ in some]), _read(masks, chosen), strict=True)
-
-    return Matching(_read(masks, chosen), samples, scene=scene, report=report)
+def _read(
+    stream: FrameStream | None, indices: list[int], known: Mapping[int, Picture] | None = None
+) -> Iterator[Picture | FrameFault]:
+    """Read what is not known yet, in order."""
+    known = known or {}
+    if stream is not None:
+        rest = stream.read([index for index in indices if index not in known])
+        for index in indices:
+            yield known[index] if index in known else next(rest)
 
 
-def _read(stream: FrameStream | None, indices: list[int]) -> Iterator[Picture | FrameFault]:
-    return iter(()) if stream is None else stream.read(indices)
+def _small(pictures: dict[int, Picture | FrameFault]) -> dict[int, Picture]:
+    """Those that need not be decoded again."""
+    return {
+        index: picture
+        for index, picture in pictures.items()
+        if isinstance(picture, Picture) and picture.pixels.nbytes <= KNOWN_BYTES
+    }
 
 
 def _ratios(

@@ -14,11 +14,13 @@ JPEG_START = b"\xff\xd8"
 MAX_PARTS = 200_000
 
 _PNG_PALETTE = 3
+_PNG_END = b"\xaeB`\x82"
 _PNG_KIND = re.compile(rb"[A-Za-z]{4}")
 _EXIF = b"Exif\0\0"
 # The next marker: in coded data 0xFF stands before a zero or a restart mark, and fill bytes repeat.
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
-_TEM, _SOI, _EOI, _SOS, _APP1 = 0x01, 0xD8, 0xD9, 0xDA, 0xE1
+_SOI, _EOI, _SOS, _APP1 = 0xD8, 0xD9, 0xDA, 0xE1
+_ALONE = frozenset({0x01, _SOI, _EOI})
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # Between the scans of one image: tables, the number of lines, intervals, applications, comments.
 _BETWEEN_SCANS = frozenset({0xC4, 0xCC, _SOS, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)})
@@ -70,7 +72,7 @@ def _png(content: bytes) -> Header:
         if kind == b"eXIf":
             exif = content[start : start + length]
         elif kind == b"IEND":
-            if len(content) < 26:
+            if len(content) < 26 or content[position - 4 : position] != _PNG_END:
                 break
             width, height = struct.unpack_from(">II", content, 16)
             return Header(height, width, position, exif, palette=content[25] == _PNG_PALETTE)
@@ -81,27 +83,35 @@ def _jpeg(content: bytes) -> Header:
     size: tuple[int, int] | None = None
     exif, position, scanned = b"", 2, False
     for _ in range(MAX_PARTS):
-        match = _MARKER.search(content, position)
+        match = _MARKER.match(content, position) or _MARKER.search(content, position)
         if match is None:
-            raise FrameFault(Reason.TRUNCATED)
-        marker, position = content[match.end() - 1], match.end()
-        if marker == _EOI:
-            if size is None or not scanned:
+            break
+        start = match.end()
+        marker = content[start - 1]
+        if marker in _ALONE:
+            if marker == _EOI and size is not None and scanned:
+                return Header(*size, start, exif, lossy=True)
+            if scanned:
+                break
+            if marker == _EOI:
                 raise FrameFault(Reason.NOT_AN_IMAGE)
-            return Header(*size, position, exif, lossy=True)
-        if marker == _TEM and not scanned:
+            position = start
             continue
-        if marker == _SOI or (scanned and marker not in _BETWEEN_SCANS):
-            # The coded data stop here, and something else begins.
-            raise FrameFault(Reason.TRUNCATED)
-        start, position = position, position + int.from_bytes(content[position : position + 2])
+        position = start + int.from_bytes(content[start : start + 2])
         if position < start + 2 or position > len(content):
-            raise FrameFault(Reason.TRUNCATED)
-        if marker in _FRAME_HEADERS and size is None:
+            break
+        if marker == _APP1:
+            if not exif and content.startswith(_EXIF, start + 2):
+                exif = content[start + 2 : position]
+        elif marker == _SOS:
+            scanned = True
+        elif marker in _FRAME_HEADERS:
+            if scanned:
+                break
             if position < start + 7:
                 raise FrameFault(Reason.NOT_AN_IMAGE)
-            size = struct.unpack_from(">HH", content, start + 3)
-        elif marker == _APP1 and not exif and content.startswith(_EXIF, start + 2):
-            exif = content[start + 2 : position]
-        scanned = scanned or marker == _SOS
-    raise FrameFault(Reason.NOT_AN_IMAGE)
+            size = size or struct.unpack_from(">HH", content, start + 3)
+        elif scanned and marker not in _BETWEEN_SCANS:
+            break
+    # Cut off; or the coded data stop early, and something else follows.
+    raise FrameFault(Reason.TRUNCATED)

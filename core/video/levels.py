@@ -22,7 +22,7 @@ _LABEL_SHARE = 0.01
 _SHADOWS = [127, 255]
 # Compression changes flat parts by about so much.
 _SMEAR = 6
-_PEAK_SHARE = 0.03
+_PEAK_SHARE = 0.01
 _PEAK_WIDTH = 28
 _KERNEL = np.ones((3, 3), np.uint8)
 
@@ -41,10 +41,10 @@ def foreground_limit(planes: Sequence[Plane], *, lossy: bool) -> int:
         planes: uint8 [H, W] each, of one sequence: the distance from the background's value.
         lossy: Whether compression changed the values.
     """
+    if not any(cv2.countNonZero(cv2.inRange(plane, 1, 254)) for plane in planes):
+        return THRESHOLD
     counts = sum((histogram(plane) for plane in planes), np.zeros(256, np.int64))
     values = np.flatnonzero(counts[1:]) + 1
-    if not len(values):
-        return 0
     top = int(values[-1])
     if not lossy and len(values) <= _MANY:
         return _limit_of_labels(planes, values, top)

@@ -100,7 +100,7 @@ def mask_style(pictures: Sequence[Picture], *, scene: bool) -> MaskStyle:
     ]
     if len(styles) > 1:
         # A palette whose first entry has a colour: the background is what lies along the edge.
-        return min(styles, key=lambda style: np.mean([_edge(i, style).mean() for i in pixels]))
+        return min(styles, key=lambda style: np.mean([_edge(i, style) for i in pixels]))
     return _check_inversion(styles[0], pixels, lossy=lossy, scene=scene)
 
 
@@ -113,10 +113,13 @@ def _check_inversion(
     style: MaskStyle, images: Sequence[Pixels], *, lossy: bool, scene: bool
 ) -> MaskStyle:
     masks = [as_mask(_distance(image, style), style.limit) for image in images]
-    telling = [n for n, mask in enumerate(masks) if mask.any() and not mask.all()]
-    filled = [n for n in telling if edge_pixels(masks[n]).mean() > 255 * EDGE_SHARE]
-    if len(filled) <= VOTES * len(telling) or not filled:
+    filled = [n for n, mask in enumerate(masks) if _edge_share(mask) > EDGE_SHARE]
+    if not filled:
         return style
+    telling = [n for n, mask in enumerate(masks) if mask.any() and _varies(images[n])]
+    filled = [n for n in filled if n in telling]
+    if len(filled) <= VOTES * len(telling):
+        return style._replace(unclear=not telling)
     edges = np.concatenate(
         [edge_pixels(_channels(images[n], style))[edge_pixels(masks[n]) > 0] for n in filled]
     )
@@ -131,7 +134,7 @@ def _check_inversion(
 def _is_person(mask: NDArray[np.uint8], *, scene: bool) -> bool:
     """Whether a silhouette that was taken as inverted looks like one person in a free picture."""
     corners = mask[[0, 0, -1, -1], [0, -1, 0, -1]]
-    if int((corners == 0).sum()) < CORNERS or edge_pixels(mask).mean() >= 255 * EDGE_SHARE:
+    if int((corners == 0).sum()) < CORNERS or _edge_share(mask) >= EDGE_SHARE:
         return False
     _, _, parts, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     if len(parts) < 2:
@@ -143,8 +146,14 @@ def _is_person(mask: NDArray[np.uint8], *, scene: bool) -> bool:
     return height >= (MIN_BOX_HEIGHT if scene else PART_HEIGHT * mask.shape[0])
 
 
-def _edge(image: Pixels, style: MaskStyle) -> NDArray[np.uint8]:
-    return edge_pixels(as_mask(_distance(image, style), style.limit))
+def _edge(image: Pixels, style: MaskStyle) -> float:
+    return _edge_share(as_mask(_distance(image, style), style.limit))
+
+
+def _edge_share(mask: NDArray[np.uint8]) -> float:
+    """The share of the outermost pixels that is foreground."""
+    edge = edge_pixels(mask)
+    return np.count_nonzero(edge) / len(edge)
 
 
 def _kind(picture: Picture) -> tuple[int, bool]:
