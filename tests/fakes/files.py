@@ -59,7 +59,8 @@ def coloured(
     mask: Mask, person: tuple[int, int, int], ground: tuple[int, int, int] = (0, 0, 0)
 ) -> NDArray[np.uint8]:
     """RGB of two colours."""
-    return np.where((mask > 127)[..., None], np.uint8(person), np.uint8(ground)).astype(np.uint8)
+    colours = np.array([ground, person], np.uint8)
+    return colours[ones(mask)]
 
 
 def parts(mask: Mask, count: int, step: int = 1) -> Mask:

@@ -61,7 +61,7 @@ def test_photographs_with_a_palette_or_alpha_stay_photographs():
 
 
 def test_a_few_flat_colours_are_less_than_a_silhouette():
-    colours = np.zeros((60, 40, 3), np.uint8) + np.uint8([70, 90, 110])
+    colours = np.full((60, 40, 3), (70, 90, 110), np.uint8)
     colours[20:50, 10:30] = (200, 60, 30)
     colours[10:20, 15:25] = (90, 60, 30)
     assert look_at(Picture(colours)) is Look.FLAT
