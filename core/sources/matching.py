@@ -47,6 +47,7 @@ class Matching:
     Args:
         masks: Some of the silhouettes, to decide by.
         pairs: Gives some frames with their silhouettes; asked only where one has a mark.
+        name: Names the sequence in the report.
         scene: Whether frames are whole scenes, and a silhouette must have its frame's size.
         report: Told of what was turned or inverted.
     """
@@ -55,23 +56,24 @@ class Matching:
         self,
         masks: Iterable[Picture | FrameFault],
         pairs: Callable[[], Iterable[tuple[Picture | FrameFault, Picture | FrameFault]]],
+        name: str,
         *,
         scene: bool,
         report: SequenceReport,
     ) -> None:
         self._masks = MaskReader((m for m in masks if isinstance(m, Picture)), scene=scene)
-        self._pairs, self._scene, self._report = pairs, scene, report
+        self._pairs, self._scene, self._report, self._name = pairs, scene, report, name
         self._way: Turns | None = None
 
     def match(
-        self, rgb: Picture, mask: Picture | FrameFault | None, where: str
+        self, rgb: Picture, mask: Picture | FrameFault | None, stem: str
     ) -> tuple[Image, Image | FrameFault | None]:
         """Read one frame and its silhouette.
 
         Args:
             rgb: The frame.
             mask: Its silhouette, what is wrong with it, or None without one.
-            where: Names both in the report.
+            stem: Names both in the report.
 
         Returns:
             The frame uint8 [H, W, 3] and its silhouette uint8 [H, W] of 0 and 255, turned alike;
@@ -79,27 +81,27 @@ class Matching:
         """
         frame = np.asarray(rgb.pixels, np.uint8)
         if not isinstance(mask, Picture):
-            return self._alone(frame, rgb.mark, where), mask
+            return self._alone(frame, rgb.mark, stem), mask
         silhouette, style = self._masks.read(mask)
         if style.inverted:
-            self._report.add(Reason.INVERTED, Effect.NOTED, 1, where)
+            self._note(Reason.INVERTED, stem)
         elif style.unclear:
-            self._report.add(Reason.MAYBE_INVERTED, Effect.NOTED, 1, where)
+            self._note(Reason.MAYBE_INVERTED, stem)
         if rgb.mark != UPRIGHT or mask.mark != UPRIGHT:
-            return self._turned(frame, rgb.mark, silhouette, mask.mark, where)
+            return self._turned(frame, rgb.mark, silhouette, mask.mark, stem)
         if not self._fits(frame.shape, silhouette.shape):
             return frame, FrameFault(Reason.OTHER_SIZE)
         return frame, silhouette
 
-    def _alone(self, frame: Image, mark: int, where: str) -> Image:
+    def _alone(self, frame: Image, mark: int, stem: str) -> Image:
         if mark == UPRIGHT:
             return frame
         way = self._usual()
-        self._report.add(Reason.TURNED if way.rgb else Reason.NOT_TURNED, Effect.NOTED, 1, where)
+        self._note(Reason.TURNED if way.rgb else Reason.NOT_TURNED, stem)
         return turn(frame, mark) if way.rgb else frame
 
     def _turned(
-        self, frame: Image, mark: int, silhouette: Image, mask_mark: int, where: str
+        self, frame: Image, mark: int, silhouette: Image, mask_mark: int, stem: str
     ) -> tuple[Image, Image | FrameFault]:
         ways = self._ways(frame, mark, silhouette, mask_mark)
         usual = self._usual()
@@ -108,12 +110,15 @@ class Matching:
         reason = Reason.TURNED if followed else Reason.NOT_TURNED
         if followed and len(ways) > 1:
             reason = Reason.TURN_UNSURE
-        self._report.add(reason, Effect.NOTED, 1, where)
+        self._note(reason, stem)
         if way.rgb:
             frame = turn(frame, mark)
         if not ways:
             return frame, FrameFault(Reason.OTHER_SIZE)
         return frame, turn(silhouette, mask_mark) if way.mask else silhouette
+
+    def _note(self, reason: Reason, stem: str) -> None:
+        self._report.add(reason, Effect.NOTED, 1, f"{self._name} frame {stem}")
 
     def _usual(self) -> Turns:
         """What the sequence's samples say, decided when it is first needed."""

@@ -129,7 +129,7 @@ def _joined(
     def sampled() -> Iterator[tuple[Picture | FrameFault, Picture | FrameFault]]:
         return zip(rgb.read([i for i, _ in some]), _read(masks, [m for _, m in some]), strict=True)
 
-    matching = Matching(samples.values(), sampled, scene=scene, report=report)
+    matching = Matching(samples.values(), sampled, str(raw.key), scene=scene, report=report)
     silhouettes = _read(masks, [m for _, m in both], _small(samples))
     for (index, mask), image in zip_longest(pairs, rgb.read([index for index, _ in pairs])):
         ratio = None if ratios is None else float(ratios[index])
@@ -137,8 +137,7 @@ def _joined(
         if isinstance(image, FrameFault):
             yield image, None, ratio
             continue
-        where = f"{raw.key} frame {rgb.stems[index]}"
-        yield *matching.match(image, silhouette, where), ratio
+        yield *matching.match(image, silhouette, rgb.stems[index]), ratio
 
 
 def _read(

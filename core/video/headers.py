@@ -26,6 +26,10 @@ _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BETWEEN_SCANS = frozenset({0xC4, 0xCC, _SOS, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)})
 
 
+# Most of what stands before the scan, and says nothing here: tables, comments, other applications.
+_PLAIN = frozenset(bytes([0xFF, kind]) for kind in (0xC4, 0xDB, 0xDD, 0xE0, 0xE2, 0xED, 0xEE, 0xFE))
+
+
 class Header(NamedTuple):
     """What a file's structure says.
 
@@ -83,7 +87,10 @@ def _jpeg(content: bytes) -> Header:
     size: tuple[int, int] | None = None
     exif, position, scanned = b"", 2, False
     for _ in range(MAX_PARTS):
-        match = _MARKER.match(content, position) or _MARKER.search(content, position)
+        if not scanned and content[position : position + 2] in _PLAIN:
+            position += 2 + max(2, int.from_bytes(content[position + 2 : position + 4]))
+            continue
+        match = _MARKER.search(content, position)
         if match is None:
             break
         start = match.end()
