@@ -82,11 +82,12 @@ class Matching:
         frame = np.asarray(rgb.pixels, np.uint8)
         if not isinstance(mask, Picture):
             return self._alone(frame, rgb.mark, stem), mask
-        silhouette, style = self._masks.read(mask)
-        if style.inverted:
-            self._note(Reason.INVERTED, stem)
-        elif style.unclear:
-            self._note(Reason.MAYBE_INVERTED, stem)
+        try:
+            silhouette, oddity = self._masks.read(mask)
+        except FrameFault as fault:
+            return self._alone(frame, rgb.mark, stem), fault
+        if oddity is not None:
+            self._note(oddity, stem)
         if rgb.mark != UPRIGHT or mask.mark != UPRIGHT:
             return self._turned(frame, rgb.mark, silhouette, mask.mark, stem)
         if not self._fits(frame.shape, silhouette.shape):
@@ -132,7 +133,11 @@ class Matching:
         for rgb, mask in self._pairs():
             if isinstance(rgb, FrameFault) or isinstance(mask, FrameFault):
                 continue
-            frame, silhouette = np.asarray(rgb.pixels, np.uint8), self._masks.read(mask)[0]
+            frame = np.asarray(rgb.pixels, np.uint8)
+            try:
+                silhouette, _ = self._masks.read(mask)
+            except FrameFault:
+                continue
             ways = self._ways(frame, rgb.mark, silhouette, mask.mark)
             for way in ways:
                 fitting[way] += 1

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from core.video.faults import FrameFault, Reason
 from core.video.geometry import MIN_BOX_HEIGHT, MIN_FOREGROUND, as_mask
 from core.video.levels import foreground_limit
 from core.video.pictures import Picture, Pixels, alpha_varies, edge_pixels, thinned
@@ -37,7 +38,6 @@ class MaskStyle(NamedTuple):
         background: The background's value of each channel.
         limit: Highest distance from it that is background still.
         inverted: Whether the background has what is the foreground's value by custom.
-        unclear: Whether the foreground lies along the picture's edge, and may be inverted.
     """
 
     alpha: bool
@@ -45,7 +45,6 @@ class MaskStyle(NamedTuple):
     background: tuple[int, ...]
     limit: int
     inverted: bool = False
-    unclear: bool = False
 
 
 class MaskReader:
@@ -67,15 +66,24 @@ class MaskReader:
             if any(_varies(picture.pixels) for picture in pictures):
                 self._styles[kind] = mask_style(pictures, scene=scene)
 
-    def read(self, picture: Picture) -> tuple[NDArray[np.uint8], MaskStyle]:
-        """Give a silhouette uint8 [H, W] of 0 and 255, and how it was read."""
+    def read(self, picture: Picture) -> tuple[NDArray[np.uint8], Reason | None]:
+        """Give a silhouette uint8 [H, W] of 0 and 255, and what is odd about it.
+
+        Raises:
+            FrameFault: inverted, unlike the others of its sequence.
+        """
         kind = _kind(picture)
         style = self._styles.get(kind)
         if style is None:
             style = mask_style([picture], scene=self._scene)
             if _varies(picture.pixels):
                 self._styles[kind] = style
-        return as_mask(_distance(picture.pixels, style), style.limit), style
+        mask = as_mask(_distance(picture.pixels, style), style.limit)
+        if not _fills(mask):
+            return mask, Reason.INVERTED if style.inverted else None
+        if _is_person(np.asarray(255 - mask), scene=self._scene):
+            raise FrameFault(Reason.INVERTED_ALONE)
+        return mask, Reason.FILLED
 
 
 def mask_style(pictures: Sequence[Picture], *, scene: bool) -> MaskStyle:
@@ -100,7 +108,7 @@ def mask_style(pictures: Sequence[Picture], *, scene: bool) -> MaskStyle:
     ]
     if len(styles) > 1:
         # A palette whose first entry has a colour: the background is what lies along the edge.
-        return min(styles, key=lambda style: np.mean([_edge(i, style) for i in pixels]))
+        styles.sort(key=lambda style: np.mean([_edge(image, style) for image in pixels]))
     return _check_inversion(styles[0], pixels, lossy=lossy, scene=scene)
 
 
@@ -113,13 +121,10 @@ def _check_inversion(
     style: MaskStyle, images: Sequence[Pixels], *, lossy: bool, scene: bool
 ) -> MaskStyle:
     masks = [as_mask(_distance(image, style), style.limit) for image in images]
-    filled = [n for n, mask in enumerate(masks) if _edge_share(mask) > EDGE_SHARE]
+    filled = [n for n, mask in enumerate(masks) if _fills(mask) and _varies(images[n])]
     if not filled:
         return style
-    telling = [n for n, mask in enumerate(masks) if mask.any() and _varies(images[n])]
-    filled = [n for n in filled if n in telling]
-    if len(filled) <= VOTES * len(telling):
-        return style._replace(unclear=not telling)
+    telling = sum(mask.any() and _varies(images[n]) for n, mask in enumerate(masks))
     edges = np.concatenate(
         [edge_pixels(_channels(images[n], style))[edge_pixels(masks[n]) > 0] for n in filled]
     )
@@ -128,13 +133,19 @@ def _check_inversion(
     votes = sum(
         _is_person(as_mask(_distance(images[n], turned), turned.limit), scene=scene) for n in filled
     )
-    return turned if votes > VOTES * len(telling) else style._replace(unclear=True)
+    return turned if votes > VOTES * telling else style
+
+
+def _fills(mask: NDArray[np.uint8]) -> bool:
+    """Whether the foreground lies along the edge and in the corners."""
+    height, width = mask.shape
+    corners = np.count_nonzero(mask[:: max(1, height - 1), :: max(1, width - 1)])
+    return bool(corners >= CORNERS and _edge_share(mask) > EDGE_SHARE)
 
 
 def _is_person(mask: NDArray[np.uint8], *, scene: bool) -> bool:
     """Whether a silhouette that was taken as inverted looks like one person in a free picture."""
-    corners = mask[[0, 0, -1, -1], [0, -1, 0, -1]]
-    if int((corners == 0).sum()) < CORNERS or _edge_share(mask) >= EDGE_SHARE:
+    if not _fills(np.asarray(255 - mask)):
         return False
     _, _, parts, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     if len(parts) < 2:

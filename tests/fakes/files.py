@@ -152,5 +152,6 @@ INVERTED: dict[str, Writer] = {
     "red on white": lambda m: png(coloured(m, (255, 0, 0), (255, 255, 255))),
     "alpha": lambda m: png(alpha(photograph(m), 255 - m)),
     "VOC": lambda m: palette_png(1 - ones(m), _VOC),
+    "palette without black": lambda m: palette_png(1 - ones(m), [255, 0, 0, 0, 0, 255]),
     "parts on 255": lambda m: png(np.where(m > 127, parts(m, 6), np.uint8(255))),
 }

@@ -179,6 +179,15 @@ def test_inverted_silhouettes_are_turned_over_and_told(tmp_path, kind):
     assert told == {"inverted silhouette: foreground and background exchanged": 4}
 
 
+def test_inverted_silhouettes_among_others_are_left_out_and_told(tmp_path):
+    frames = [(files.png(rgb), files.png(mask)) for rgb, mask in MADE]
+    frames[1] = (frames[1][0], files.png(255 - MADE[1][1]))
+    batch, told = sequence(tmp_path / "one", frames)
+    np.testing.assert_array_equal(batch.rgb, upright(tmp_path / "upright", MADE).rgb)
+    assert batch.valid.tolist() == [True, False, True, True]
+    assert told == {"inverted silhouette, unlike others of its sequence": 1}
+
+
 def test_a_mask_around_the_whole_edge_is_told(tmp_path):
     full = files.png(np.full((120, 60), 255, np.uint8))
     batch, told = sequence(tmp_path, [(files.png(rgb), full) for rgb, _ in MADE])

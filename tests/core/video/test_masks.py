@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
+from core.video.faults import FrameFault, Reason
 from core.video.images import decode_picture
 from core.video.masks import MaskReader
 from core.video.pictures import Picture
@@ -14,8 +15,8 @@ SCENES = [scene(frame)[1] for frame in range(6)]
 
 def read(pictures, *, is_scene=False):
     reader = MaskReader(pictures[::2], scene=is_scene)
-    masks, styles = zip(*(reader.read(picture) for picture in pictures), strict=True)
-    return np.stack(masks), styles[0]
+    masks, oddities = zip(*(reader.read(picture) for picture in pictures), strict=True)
+    return np.stack(masks), set(oddities)
 
 
 def decoded(write, masks):
@@ -25,18 +26,17 @@ def decoded(write, masks):
 @pytest.mark.parametrize("masks", [CROPS, SCENES], ids=["crops", "scenes"])
 @pytest.mark.parametrize("kind", files.SILHOUETTES)
 def test_the_foreground_that_the_file_shows(kind, masks):
-    got, style = read(decoded(files.SILHOUETTES[kind], masks), is_scene=masks is SCENES)
+    got, oddities = read(decoded(files.SILHOUETTES[kind], masks), is_scene=masks is SCENES)
     np.testing.assert_array_equal(got, np.stack(masks))
-    assert not style.inverted
-    assert not style.unclear
+    assert oddities == {None}
 
 
 @pytest.mark.parametrize("masks", [CROPS, SCENES], ids=["crops", "scenes"])
 @pytest.mark.parametrize("kind", files.INVERTED)
 def test_inverted_silhouettes_are_recognised(kind, masks):
-    got, style = read(decoded(files.INVERTED[kind], masks), is_scene=masks is SCENES)
+    got, oddities = read(decoded(files.INVERTED[kind], masks), is_scene=masks is SCENES)
     np.testing.assert_array_equal(got, np.stack(masks))
-    assert style.inverted
+    assert oddities == {Reason.INVERTED}
 
 
 @pytest.mark.parametrize("value", [1, 7])
@@ -102,20 +102,28 @@ def test_the_sequence_decides_about_inversion_and_not_the_frame():
 
 
 @pytest.mark.parametrize(
-    ("gap", "unclear"),
-    [(np.s_[:, :30], False), (np.s_[:60, :], True), (np.s_[120:, 40:50], True)],
+    ("gap", "oddity"),
+    [(np.s_[:, :30], None), (np.s_[:60, :], None), (np.s_[120:, 40:50], Reason.FILLED)],
 )
-def test_somebody_who_fills_the_crop_is_not_inverted(gap, unclear):
+def test_somebody_who_fills_the_crop_is_not_inverted(gap, oddity):
     filled = np.full((200, 90), 255, np.uint8)
     filled[gap] = 0
-    got, style = read([Picture(filled)] * 4)
+    got, oddities = read([Picture(filled)] * 4)
     np.testing.assert_array_equal(got, np.stack([filled] * 4))
-    assert not style.inverted
-    assert style.unclear == unclear
+    assert oddities == {oddity}
 
 
 def test_a_crop_that_is_all_foreground_stays():
-    got, style = read([Picture(np.full((200, 90), 255, np.uint8))] * 4)
+    got, oddities = read([Picture(np.full((200, 90), 255, np.uint8))] * 4)
     assert got.all()
-    assert not style.inverted
-    assert style.unclear
+    assert oddities == {Reason.FILLED}
+
+
+@pytest.mark.parametrize("few_inverted", [True, False])
+def test_a_frame_inverted_unlike_its_sequence_is_refused(few_inverted):
+    usual = CROPS if few_inverted else [255 - mask for mask in CROPS]
+    reader = MaskReader([Picture(mask) for mask in usual[:5]], scene=False)
+    with pytest.raises(FrameFault) as caught:
+        reader.read(Picture(255 - usual[5]))
+    assert caught.value.reason is Reason.INVERTED_ALONE
+    reader.read(Picture(usual[5]))
