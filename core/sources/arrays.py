@@ -3,15 +3,19 @@
 # ruff: noqa: ANN401 - contents of unknown files
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.sources.mask_values import mask_values
 from core.sources.unpickle import MAX_BYTES, read_pickle
 from core.video.faults import FrameFault, Reason
 from core.video.images import MAX_PIXELS
+from core.video.looks import Look, look_at
+from core.video.pictures import Picture, Pixels
 
 # An upright walker's box is taller than wide, so a median beyond this was stored upside down.
 UPRIGHT_RATIO = 1.0
@@ -42,7 +46,7 @@ def rgb_frames(content: Any, path: str) -> list[NDArray[np.uint8]]:
         FrameFault: any other shape.
     """
     frames: list[NDArray[np.uint8]] = []
-    for frame in _sized(content, path):
+    for frame in _sized(content, path, _bytes_of):
         if frame.ndim != 3 or 3 not in (frame.shape[0], frame.shape[2]):
             raise FrameFault(Reason.ARRAY_SHAPE, path)
         # Channels last wins where both fit: three rows make no person.
@@ -50,30 +54,46 @@ def rgb_frames(content: Any, path: str) -> list[NDArray[np.uint8]]:
     return frames
 
 
-def silhouette_frames(content: Any, path: str) -> list[NDArray[np.uint8]]:
-    """Masks uint8 [H, W] out of [n, H, W], [n, 1, H, W], [n, H, W, 1] or a list of such.
+def silhouette_frames(content: Any, path: str) -> list[Pixels]:
+    """Masks as they are stored, out of [n, H, W], [n, 1, H, W], [n, H, W, 1] or a list of such.
+
+    With three or four channels, first or last, they are read as images of such channels are,
+    unless they look like photographs.
+
+    Returns:
+        uint8 or uint16 [H, W], [H, W, 3] or [H, W, 4] each.
 
     Raises:
         FrameFault: any other shape.
     """
-    masks: list[NDArray[np.uint8]] = []
-    for frame in _sized(content, path):
+    masks: list[Pixels] = []
+    for frame in _sized(content, path, _mask_values):
         mask = frame
-        if frame.ndim == 3 and 1 in (frame.shape[0], frame.shape[2]):
-            mask = frame[..., 0] if frame.shape[2] == 1 else frame[0]
-        if mask.ndim != 2:
+        if frame.ndim == 3:
+            mask = _channels_last(frame)
+        if mask.ndim == 3 and mask.shape[2] == 1:
+            mask = mask[..., 0]
+        if mask.ndim == 3 and mask.shape[2] not in (3, 4):
             raise FrameFault(Reason.ARRAY_SHAPE, path)
         masks.append(mask)
+    coloured = next((mask for mask in masks if mask.ndim == 3), None)
+    if coloured is not None and look_at(Picture(coloured)) is Look.PHOTO:
+        raise FrameFault(Reason.ARRAY_SHAPE, path)
     return masks
 
 
-def _sized(content: Any, path: str) -> list[NDArray[np.uint8]]:
+def _channels_last(frame: Pixels) -> Pixels:
+    last, first = frame.shape[2], frame.shape[0]
+    return frame.transpose(1, 2, 0) if last not in (1, 3, 4) and first in (1, 3, 4) else frame
+
+
+def _sized(content: Any, path: str, values: Callable[[Any, str], Any]) -> list[Any]:
     if isinstance(content, np.ndarray) and content.ndim not in (3, 4):
         raise FrameFault(Reason.ARRAY_SHAPE, path)
     if not isinstance(content, np.ndarray | list):
         raise FrameFault(Reason.ARRAY_SHAPE, path)
-    frames: list[NDArray[np.uint8]] = []
-    for frame in _bytes_of(content, path):
+    frames: list[Any] = []
+    for frame in values(content, path):
         if not isinstance(frame, np.ndarray) or frame.ndim not in (2, 3) or 0 in frame.shape:
             raise FrameFault(Reason.ARRAY_SHAPE, path)
         if frame.size > 3 * MAX_PIXELS:
@@ -95,18 +115,34 @@ def _bytes_of(content: Any, path: str) -> Any:
         return [
             _bytes_of(frame, path) if isinstance(frame, np.ndarray) else frame for frame in content
         ]
+    _check_values(content, path)
     if content.dtype == np.uint8:
         return content
-    if content.dtype.kind not in "biuf":
-        raise FrameFault(Reason.ARRAY_SHAPE, path)
-    if content.nbytes > MAX_BYTES:
-        raise FrameFault(Reason.TOO_LARGE, path)
     if content.dtype.kind == "b":
         return content.astype(np.uint8) * np.uint8(255)
-    if not np.isfinite(content).all():
-        raise FrameFault(Reason.BROKEN_ARRAY, path)
     scale = 255.0 if content.dtype.kind == "f" and content.size and content.max() <= 1 else 1.0
     return np.clip(np.rint(content * scale), 0, 255).astype(np.uint8)
+
+
+def _mask_values(content: Any, path: str) -> Any:
+    if isinstance(content, list):
+        _check_total(content, path)
+    frames = content if isinstance(content, list) else [content]
+    arrays = [frame for frame in frames if isinstance(frame, np.ndarray)]
+    for array in arrays:
+        _check_values(array, path)
+    converted = iter(mask_values(arrays))
+    frames = [next(converted) if isinstance(frame, np.ndarray) else frame for frame in frames]
+    return frames if isinstance(content, list) else frames[0]
+
+
+def _check_values(content: NDArray[Any], path: str) -> None:
+    if content.dtype.kind not in "biuf":
+        raise FrameFault(Reason.ARRAY_SHAPE, path)
+    if content.dtype != np.uint8 and content.nbytes > MAX_BYTES:
+        raise FrameFault(Reason.TOO_LARGE, path)
+    if content.dtype.kind == "f" and not np.isfinite(content).all():
+        raise FrameFault(Reason.BROKEN_ARRAY, path)
 
 
 def true_ratios(content: Any, order: str | None, path: str) -> tuple[NDArray[np.float64], bool]:

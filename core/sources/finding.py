@@ -1,59 +1,14 @@
 """Which form a folder holds, and where below it each stream lies."""
 
-# ruff: noqa: PTH117, PTH118 - plain strings: millions of names pass here
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import chain, islice
+from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import DataError, UsageError
-from core.manifests.forms import Form, Stream
-from core.sources.packed import check_packed
-from core.sources.patterns import listed
-from core.sources.stems import normal
-from core.sources.walking import alike, exact, frames_in, walk
-from core.video.faults import FrameFault
-from core.video.images import looks_like_silhouette
-
-MAX_DEPTH = 4
-# Folders looked into while searching for roots: enough for archives in nested folders, little
-# beside a dataset's own tens of thousands.
-MAX_FOLDERS = 3000
-TRIES = 4
-SAMPLES = 6
-
-
-@dataclass(frozen=True, slots=True)
-class FoundStream:
-    """A stream and the folders that its pattern starts from.
-
-    Attributes:
-        stream: The stream.
-        roots: The folders.
-        shared: Those of them where another stream lies beside it whose pattern differs in its
-            ending alone: there its own ending counts.
-    """
-
-    stream: Stream
-    roots: tuple[str, ...]
-    shared: tuple[str, ...] = ()
-
-    def at(self, root: str) -> Stream:
-        """The stream as it lies below one of its roots."""
-        return exact(self.stream) if root in self.shared else self.stream
-
-
-@dataclass(frozen=True, slots=True)
-class FoundForm:
-    """A form, where its streams are, and what the user should know about the finding."""
-
-    form: Form
-    streams: dict[str, FoundStream]
-    notes: tuple[str, ...] = ()
-    by_name: int = field(default=0, compare=False)
+from core.manifests.forms import Form
+from core.sources.roots import FoundForm, expected_place, find_streams
+from core.sources.settling import settle
 
 
 def find_form(dataset: str, source: Path, forms: Sequence[Form], name: str | None) -> FoundForm:
@@ -83,7 +38,7 @@ def find_form(dataset: str, source: Path, forms: Sequence[Form], name: str | Non
         streams = find_streams(source, form)
         if len(streams) == len(form.streams()):
             try:
-                found.append(_settle(source, form, streams))
+                found.append(settle(source, form, streams))
             except DataError as error:
                 if form.rgb.media == "arrays":
                     raise
@@ -124,7 +79,7 @@ def _nothing_found(
     dataset: str, source: Path, forms: Sequence[Form], partial: Sequence[str]
 ) -> DataError:
     layouts = "; ".join(
-        " + ".join(_shown(stream) for stream in form.streams().values()) for form in forms
+        " + ".join(expected_place(stream) for stream in form.streams().values()) for form in forms
     )
     if partial:
         return DataError(
@@ -138,184 +93,3 @@ def _nothing_found(
         where=source,
         next_step=f"Expected below it: {layouts}.",
     )
-
-
-def _shown(stream: Stream) -> str:
-    return f"{stream.folders[0]}/{stream.path}" if stream.folders else stream.path
-
-
-def find_streams(source: Path, form: Form) -> dict[str, FoundStream]:
-    """The streams of a form whose patterns are met below ``source``, by name."""
-    found = {}
-    for name, stream in form.streams().items():
-        roots = find_roots(str(source), stream, form)
-        if roots:
-            found[name] = FoundStream(stream, tuple(roots))
-    return found
-
-
-def find_roots(source: str, stream: Stream, form: Form) -> list[str]:
-    """Folders (``source`` itself or below) that a stream's pattern starts from, nearest first."""
-    level, roots, seen = [source], [], 0
-    for _ in range(MAX_DEPTH + 1):
-        below: list[str] = []
-        for folder in level:
-            if holds(folder, stream, form):
-                roots.append(folder)
-            elif seen < MAX_FOLDERS:
-                names = listed(folder, files=False)
-                seen += len(names)
-                below += [os.path.join(folder, name) for name in names]
-        level = below
-    return roots
-
-
-def holds(root: str, stream: Stream, form: Form) -> bool:
-    """Whether a few looks below ``root`` find the stream's pattern."""
-    return next(_samples(root, stream, form), None) is not None
-
-
-def _samples(root: str, stream: Stream, form: Form) -> Iterator[str]:
-    for place, fields in walk(root, stream, form, tries=TRIES):
-        if stream.media != "frames":
-            yield place
-            continue
-        names = sorted(frames_in(root, place, stream, form, fields).frames.values())
-        if names:
-            yield os.path.join(place, names[len(names) // 2])
-
-
-def _settle(source: Path, form: Form, streams: dict[str, FoundStream]) -> FoundForm:
-    """Decide which root holds which stream: by looking at images, with names as the expectation."""
-    named = sum(_is_named(source, root, s.stream) for s in streams.values() for root in s.roots)
-    rgb, masks = streams["rgb"], streams.get("silhouettes")
-    images = masks is not None and {rgb.stream.media, masks.stream.media} == {"frames"}
-    if masks is None or not images:
-        _check_arrays(source, form, streams)
-        return FoundForm(form, streams, (), named)
-    same = alike(rgb.stream, masks.stream)
-    if same and (beside := _beside(form, rgb, masks)):
-        return FoundForm(form, {**streams, **beside[0]}, beside[1], named)
-    places = [(root, rgb.stream) for root in rgb.roots]
-    places += [(root, masks.stream) for root in masks.roots if not same or root not in rgb.roots]
-    looked = {(root, stream.path): _looks_masked(root, stream, form) for root, stream in places}
-    if same:
-        settled = _by_content(source, form, places, looked, rgb.stream, masks.stream)
-    else:
-        settled = _checked(source, rgb, masks, looked)
-    return FoundForm(form, {**streams, **settled[0]}, settled[1], named)
-
-
-def _check_arrays(source: Path, form: Form, streams: dict[str, FoundStream]) -> None:
-    def files(name: str) -> Iterator[str]:
-        stream = streams.get(name)
-        if stream is not None and stream.stream.media == "arrays":
-            samples = (_samples(root, stream.stream, form) for root in stream.roots)
-            yield from islice(chain.from_iterable(samples), SAMPLES)
-
-    check_packed(source, files("rgb"), files("silhouettes"))
-
-
-def _beside(
-    form: Form, rgb: FoundStream, masks: FoundStream
-) -> tuple[dict[str, FoundStream], tuple[str, ...]] | None:
-    """Same pattern but for the ending, and both in the same folders: the ending decides.
-
-    None where no folder holds RGB with the one ending and silhouettes with the other.
-    """
-    ways: dict[str, bool] = {}
-    for root in rgb.roots:
-        first, second = exact(rgb.stream), exact(masks.stream)
-        if holds(root, first, form) and holds(root, second, form):
-            masked = _looks_masked(root, first, form)
-            if masked != _looks_masked(root, second, form):
-                ways[root] = masked
-    if not ways:
-        return None
-    shared = tuple(ways)
-    rest = [root for root in dict.fromkeys(rgb.roots + masks.roots) if root not in ways]
-    masked_rest = [root for root in rest if _looks_masked(root, rgb.stream, form)]
-    rgb_rest = [root for root in rest if root not in masked_rest]
-    notes: tuple[str, ...] = ()
-    if all(ways.values()):
-        rgb, masks = masks, rgb
-        notes = (_swap_note(rgb.stream.path, masks.stream.path),)
-    found = {
-        "rgb": FoundStream(rgb.stream, (*shared, *rgb_rest), shared),
-        "silhouettes": FoundStream(masks.stream, (*shared, *masked_rest), shared),
-    }
-    return found, notes
-
-
-def _by_content(
-    source: Path,
-    form: Form,
-    places: list[tuple[str, Stream]],
-    looked: dict[tuple[str, str], bool],
-    rgb: Stream,
-    masks: Stream,
-) -> tuple[dict[str, FoundStream], tuple[str, ...]]:
-    """Same pattern for both: what a root's images show decides, and a name that differs is told."""
-    mask_roots = [root for root, stream in places if looked[(root, stream.path)]]
-    rgb_roots = [root for root, stream in places if not looked[(root, stream.path)]]
-    if not mask_roots or not rgb_roots:
-        kind = "silhouettes" if mask_roots else "RGB frames"
-        raise DataError(
-            f"All images found are {kind}",
-            where=source,
-            next_step="Give the folder above both archives: "
-            + " + ".join(_shown(stream) for stream in form.streams().values())
-            + ".",
-        )
-    swapped = any(_is_named(source, root, masks) for root in rgb_roots) or any(
-        _is_named(source, root, rgb) for root in mask_roots
-    )
-    notes = (_swap_note(rgb_roots[0], mask_roots[0]),) if swapped else ()
-    found = {
-        "rgb": FoundStream(rgb, tuple(rgb_roots)),
-        "silhouettes": FoundStream(masks, tuple(mask_roots)),
-    }
-    return found, notes
-
-
-def _checked(
-    source: Path, rgb: FoundStream, masks: FoundStream, looked: dict[tuple[str, str], bool]
-) -> tuple[dict[str, FoundStream], tuple[str, ...]]:
-    """Different patterns: the names decide unless both show the other's content."""
-    rgb_masked = all(looked[(root, rgb.stream.path)] for root in rgb.roots)
-    mask_coloured = not any(looked[(root, masks.stream.path)] for root in masks.roots)
-    if rgb_masked and mask_coloured:
-        note = _swap_note(masks.stream.path, rgb.stream.path)
-        return {"rgb": masks, "silhouettes": rgb}, (note,)
-    if rgb_masked or mask_coloured:
-        kind = "silhouettes" if rgb_masked else "RGB frames"
-        raise DataError(
-            f"Both streams hold {kind}",
-            where=source,
-            next_step=f"Put RGB at {_shown(rgb.stream)}, silhouettes at {_shown(masks.stream)}.",
-        )
-    return {}, ()
-
-
-def _swap_note(rgb: str, masks: str) -> str:
-    return (
-        f"The folders look swapped: {Path(rgb).name if os.path.isabs(rgb) else rgb} holds RGB and "
-        f"{Path(masks).name if os.path.isabs(masks) else masks} silhouettes; used as such."
-    )
-
-
-def _looks_masked(root: str, stream: Stream, form: Form) -> bool:
-    votes: list[bool] = []
-    for image in _samples(root, stream, form):
-        try:
-            votes.append(looks_like_silhouette(image))
-        except FrameFault:
-            continue
-        if len(votes) == SAMPLES:
-            break
-    return sum(votes) * 2 > len(votes)
-
-
-def _is_named(source: Path, root: str, stream: Stream) -> bool:
-    parts = {normal(part).casefold() for part in Path(root).relative_to(source.parent).parts}
-    return any(normal(folder).casefold() in parts for folder in stream.folders)

@@ -13,7 +13,7 @@ What is done about each fault:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from core.manifests.forms import Form
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceFrames
 from core.sources.arrays import read_array, true_ratios
+from core.sources.matching import Matching, spread
 from core.sources.packed import assumed_ratios
 from core.sources.pairing import pair
 from core.sources.report import SequenceReport
@@ -29,7 +30,6 @@ from core.sources.streams import FrameStream, open_stream
 from core.video.faults import Effect, FrameFault, Reason
 from core.video.geometry import (
     MIN_FOREGROUND,
-    as_mask,
     fit_rgb,
     fit_silhouette,
     is_blank,
@@ -37,11 +37,12 @@ from core.video.geometry import (
     whole,
 )
 from core.video.images import source_gone
+from core.video.pictures import Picture
 
 BATCH = 32
 MAX_FRAMES = 20_000
-# Silhouette and frame share their geometry when their aspect ratios agree within this share.
-ASPECT_TOLERANCE = 0.02
+# Silhouettes up to this size are decoded once, though looked at before the sequence is read.
+KNOWN_BYTES = 2**20
 
 Image = NDArray[np.uint8]
 
@@ -114,16 +115,26 @@ def _joined(
     scene = form.framing == "scene"
     # Decoding a scene without its silhouette would be for nothing.
     pairs = [p for p in matched.pairs if p[1] is not None] if scene else matched.pairs
-    silhouettes = iter(()) if masks is None else masks.read([m for _, m in pairs if m is not None])
+    both = [(index, mask) for index, mask in pairs if mask is not None]
+    some = [both[place] for place in spread(len(both))]
+    samples = dict(zip((m for _, m in some), _read(masks, [m for _, m in some]), strict=True))
+
+    def sampled() -> Iterator[tuple[Picture | FrameFault, Picture | FrameFault]]:
+        return zip(rgb.read([i for i, _ in some]), _read(masks, [m for _, m in some]), strict=False)
+
+    matching = Matching(samples.values(), sampled, str(raw.key), scene=scene, report=report)
+    silhouettes = _read(masks, [m for _, m in both], _small(samples))
     count = 0
     for (index, mask), image in zip(pairs, rgb.read([index for index, _ in pairs]), strict=False):
         count += 1
-        silhouette: Image | FrameFault | None = None
-        if mask is not None:
-            silhouette = next(silhouettes, FrameFault(Reason.NO_SILHOUETTE))
-        if isinstance(image, np.ndarray) and isinstance(silhouette, np.ndarray):
-            silhouette = rgb.fit_mask(silhouette, image.shape[:2])
-        yield image, silhouette, None if ratios is None else float(ratios[index])
+        ratio = None if ratios is None else float(ratios[index])
+        silhouette = None if mask is None else next(silhouettes)
+        if isinstance(image, FrameFault):
+            yield image, None, ratio
+            continue
+        if isinstance(silhouette, Picture):
+            silhouette = rgb.fit_mask(silhouette, image.pixels.shape)
+        yield *matching.match(image, silhouette, rgb.stems[index]), ratio
     # A video may end before its last number.
     end = pairs[count][0] if count < len(pairs) else len(rgb.stems)
     for index in [*matched.lonely_silhouettes, *(m for _, m in pairs[count:] if m is not None)]:
@@ -132,6 +143,28 @@ def _joined(
     for index in (index for index, mask in matched.pairs if mask is None and index < end):
         effect = Effect.FRAMES_LEFT_OUT if scene else Effect.NOT_SUPERVISED
         report.add(Reason.NO_SILHOUETTE, effect, 1, f"{raw.key} frame {rgb.stems[index]}")
+
+
+def _read(
+    stream: FrameStream | None, indices: list[int], known: Mapping[int, Picture] | None = None
+) -> Iterator[Picture | FrameFault]:
+    """Read what is not known yet, in order; a video may end before its last number."""
+    known = known or {}
+    if stream is None:
+        return
+    rest = stream.read([index for index in indices if index not in known])
+    for index in indices:
+        missing = FrameFault(Reason.NO_SILHOUETTE)
+        yield known[index] if index in known else next(rest, missing)
+
+
+def _small(pictures: dict[int, Picture | FrameFault]) -> dict[int, Picture]:
+    """Those that need not be decoded again."""
+    return {
+        index: picture
+        for index, picture in pictures.items()
+        if isinstance(picture, Picture) and picture.pixels.nbytes <= KNOWN_BYTES
+    }
 
 
 def _ratios(
@@ -173,7 +206,7 @@ def _fit(
         return False
     place = batch.count
     try:
-        usable = _usable_mask(mask, rgb, scene)
+        usable = _usable_mask(mask)
         box = person_box(usable) if scene and usable is not None else whole(rgb.shape)
     except FrameFault as fault:
         effect = Effect.FRAMES_LEFT_OUT if scene else Effect.NOT_SUPERVISED
@@ -194,17 +227,11 @@ def _fit(
     return True
 
 
-def _usable_mask(mask: Image | FrameFault | None, rgb: Image, scene: bool) -> Image | None:
+def _usable_mask(mask: Image | FrameFault | None) -> Image | None:
     if mask is None:
         return None
     if isinstance(mask, FrameFault):
         raise mask
-    (height, width), (rgb_height, rgb_width) = mask.shape[:2], rgb.shape[:2]
-    same = (height, width) == (rgb_height, rgb_width)
-    aspect = (width * rgb_height) / (height * rgb_width)
-    if not same and (scene or abs(aspect - 1) > ASPECT_TOLERANCE):
-        raise FrameFault(Reason.OTHER_SIZE)
-    usable = as_mask(mask)
-    if int(np.count_nonzero(usable)) < MIN_FOREGROUND:
+    if int(np.count_nonzero(mask)) < MIN_FOREGROUND:
         raise FrameFault(Reason.EMPTY_SILHOUETTE)
-    return usable
+    return mask

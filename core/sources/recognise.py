@@ -12,8 +12,9 @@ from pathlib import Path
 from core.errors import DataError
 from core.manifests.forms import Form
 from core.manifests.load import load_manifest, manifest_names
-from core.sources.finding import FoundForm, find_form, find_streams
+from core.sources.finding import find_form
 from core.sources.patterns import listed
+from core.sources.roots import FoundForm, find_streams
 
 # So deep lies the first file of a dataset in nested folders.
 DEEPEST = 10

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.manifests.forms import KEY_FIELDS, Form, Media
 from core.records import SequenceKey
-from core.sources.finding import FoundForm, FoundStream
+from core.sources.roots import FoundForm, FoundStream
 from core.sources.spelling import KnownNames, Spelling
 from core.sources.walking import frames_in, walk
 from core.video.faults import Effect, LeftOut, Reason

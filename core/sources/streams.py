@@ -7,18 +7,15 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from core.sources.arrays import read_array, rgb_frames, silhouette_frames
 from core.sources.patterns import frame_names
 from core.sources.sequences import RawStream
 from core.video.decode import Video
 from core.video.faults import FrameFault
-from core.video.images import read_image
-
-Image = NDArray[np.uint8]
+from core.video.images import read_picture
+from core.video.pictures import Picture, Pixels
 
 
 class FrameStream(Protocol):
@@ -26,25 +23,25 @@ class FrameStream(Protocol):
 
     stems: Sequence[str]
 
-    def read(self, wanted: Sequence[int]) -> Iterator[Image | FrameFault]:
+    def read(self, wanted: Sequence[int]) -> Iterator[Picture | FrameFault]:
         """Give the frames with these indices into ``stems``, or what is wrong with each.
 
         It ends early where the stream holds fewer frames than it has stems.
         """
         ...
 
-    def fit_mask(self, mask: Image, size: tuple[int, int]) -> Image:
+    def fit_mask(self, mask: Picture, shape: tuple[int, ...]) -> Picture:
         """Bring a silhouette of a frame as it is stored to the frame as :meth:`read` gives it.
 
         Args:
-            mask: uint8 [H, W].
-            size: (height, width) of the frame.
+            mask: The silhouette.
+            shape: The frame's [H, W, ...].
         """
         ...
 
 
 class ImageFolder:
-    """A folder of images: uint8 [H, W, 3], or [H, W] when ``grey``."""
+    """A folder of images, decoded as silhouettes when ``grey``."""
 
     def __init__(self, raw: RawStream, *, grey: bool) -> None:
         frames, _ = frame_names(raw.path, raw.frame_regex)
@@ -52,15 +49,15 @@ class ImageFolder:
         self._names = list(frames.values())
         self._folder, self._grey = raw.path, grey
 
-    def read(self, wanted: Sequence[int]) -> Iterator[Image | FrameFault]:
+    def read(self, wanted: Sequence[int]) -> Iterator[Picture | FrameFault]:
         """Decode one image after the other."""
         for index in wanted:
             try:
-                yield read_image(os.path.join(self._folder, self._names[index]), grey=self._grey)
+                yield read_picture(os.path.join(self._folder, self._names[index]), grey=self._grey)
             except FrameFault as fault:
                 yield fault
 
-    def fit_mask(self, mask: Image, size: tuple[int, int]) -> Image:
+    def fit_mask(self, mask: Picture, shape: tuple[int, ...]) -> Picture:
         """Leave it as it is."""
         return mask
 
@@ -68,21 +65,18 @@ class ImageFolder:
 class VideoFile:
     """A video, its frames numbered from ``first``; it may hold fewer than it has stems."""
 
-    def __init__(self, raw: RawStream, *, grey: bool, first: int) -> None:
-        self._video, self._grey = Video(raw.path), grey
+    def __init__(self, raw: RawStream, *, first: int) -> None:
+        self._video = Video(raw.path)
         self.stems: Sequence[str] = [str(first + index) for index in range(len(self._video))]
 
-    def read(self, wanted: Sequence[int]) -> Iterator[Image | FrameFault]:
+    def read(self, wanted: Sequence[int]) -> Iterator[Picture | FrameFault]:
         """Decode one frame after the other; fastest where ``wanted`` increases."""
         for frame in self._video.frames(wanted):
-            if self._grey and not isinstance(frame, FrameFault):
-                yield np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
-            else:
-                yield frame
+            yield frame if isinstance(frame, FrameFault) else Picture(frame, lossy=True)
 
-    def fit_mask(self, mask: Image, size: tuple[int, int]) -> Image:
+    def fit_mask(self, mask: Picture, shape: tuple[int, ...]) -> Picture:
         """As :meth:`core.video.decode.Video.fit_mask`."""
-        return self._video.fit_mask(mask, size)
+        return mask._replace(pixels=self._video.fit_mask(mask.pixels, (shape[0], shape[1])))
 
 
 class ArrayFile:
@@ -90,15 +84,16 @@ class ArrayFile:
 
     def __init__(self, raw: RawStream, *, grey: bool, first: int) -> None:
         content: Any = read_array(raw.path)
-        self._frames = (silhouette_frames if grey else rgb_frames)(content, raw.path)
+        read = silhouette_frames if grey else rgb_frames
+        self._frames: Sequence[Pixels] = read(content, raw.path)
         self.stems: Sequence[str] = [str(first + index) for index in range(len(self._frames))]
 
-    def read(self, wanted: Sequence[int]) -> Iterator[Image | FrameFault]:
+    def read(self, wanted: Sequence[int]) -> Iterator[Picture | FrameFault]:
         """Hand out the frames."""
         for index in wanted:
-            yield np.ascontiguousarray(self._frames[index])
+            yield Picture(np.ascontiguousarray(self._frames[index]))  # type: ignore[arg-type]
 
-    def fit_mask(self, mask: Image, size: tuple[int, int]) -> Image:
+    def fit_mask(self, mask: Picture, shape: tuple[int, ...]) -> Picture:
         """Leave it as it is."""
         return mask
 
@@ -108,7 +103,7 @@ def open_stream(raw: RawStream, *, grey: bool, first: int) -> FrameStream:
 
     Args:
         raw: Where it is.
-        grey: One channel (silhouettes) instead of RGB.
+        grey: Silhouettes as they are stored, instead of RGB.
         first: Number of the first frame of videos and arrays.
 
     Raises:
@@ -117,5 +112,5 @@ def open_stream(raw: RawStream, *, grey: bool, first: int) -> FrameStream:
     if raw.media == "frames":
         return ImageFolder(raw, grey=grey)
     if raw.media == "video":
-        return VideoFile(raw, grey=grey, first=first)
+        return VideoFile(raw, first=first)
     return ArrayFile(raw, grey=grey, first=first)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import av
 import cv2
@@ -29,6 +29,7 @@ from core.video.container import (
 from core.video.faults import FrameFault, Reason
 from core.video.images import MAX_PIXELS
 from core.video.numbering import Numbering
+from core.video.pictures import Pixels
 
 Image = NDArray[np.uint8]
 Size = tuple[int, int]  # (height, width)
@@ -170,13 +171,13 @@ class Video:
             raise FrameFault(Reason.BROKEN_VIDEO, self._path)
         return Clock(_filled(np.array(stamps)), sizes)
 
-    def fit_mask(self, mask: Image, size: Size) -> Image:
+    def fit_mask(self, mask: Pixels, size: Size) -> Pixels:
         """Bring a mask of a picture's coded geometry to the shown one.
 
         Programs that ignore a video's turn or pixel aspect write masks of the coded size.
 
         Args:
-            mask: uint8 [H, W] or [H, W, 3].
+            mask: uint8 or uint16 [H, W, ...].
             size: (height, width) of the picture as shown.
 
         Returns:
@@ -189,11 +190,10 @@ class Video:
         sizes = {shown for shown, _ in self._shown.values()}
         if shown != size and not (own in sizes and size in sizes and same_aspect(own, size)):
             return mask
-        turned = np.ascontiguousarray(np.rot90(mask, turns if shown == size else 0))
-        if turned.shape[:2] == size:
-            return turned
-        scaled = cv2.resize(turned, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
-        return np.asarray(scaled, np.uint8)
+        fitted = np.ascontiguousarray(np.rot90(mask, turns if shown == size else 0))
+        if fitted.shape[:2] != size:
+            fitted = cv2.resize(fitted, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
+        return cast("Pixels", fitted)
 
     def _picture(
         self, frame: av.VideoFrame | None, convert: VideoReformatter

@@ -34,6 +34,12 @@ class Reason(StrEnum):
     FOREIGN_FILE = "file that fits no pattern"
     RATIO_TURNED = "ratios stored the other way round: turned"
     RATIO_ASSUMED = "squashed frames without ratios: the form's own ratio assumed"
+    INVERTED = "inverted silhouette: foreground and background exchanged"
+    INVERTED_ALONE = "inverted silhouette, unlike others of its sequence"
+    FILLED = "silhouette along most of its picture's edge: perhaps inverted"
+    TURNED = "turned as the EXIF mark says"
+    TURN_UNSURE = "turned by EXIF, though the silhouette's shape fits either way"
+    NOT_TURNED = "not turned as the EXIF mark says: the silhouette fits without"
 
 
 class FrameFault(Exception):  # noqa: N818 - a finding to report, not an error of the program

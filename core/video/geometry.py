@@ -37,16 +37,19 @@ class Box(NamedTuple):
     right: int
 
 
-def as_mask(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def as_mask(image: NDArray[np.uint8], limit: int | None = None) -> NDArray[np.uint8]:
     """Make a silhouette's foreground 255 and all else 0.
 
     Args:
-        image: uint8 [H, W] with 0/255 (grey edges allowed) or 0/1.
+        image: uint8 [H, W].
+        limit: The highest value that is background. Without it, the image is one of 0/255 (grey
+            edges allowed) or 0/1.
 
     Returns:
         uint8 [H, W] of 0 and 255.
     """
-    limit = THRESHOLD if image.size and image.max() > 1 else 0
+    if limit is None:
+        limit = THRESHOLD if image.size and image.max() > 1 else 0
     return np.asarray(cv2.threshold(image, limit, 255, cv2.THRESH_BINARY)[1], np.uint8)
 
 

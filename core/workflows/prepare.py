@@ -19,8 +19,8 @@ from core.errors import DataError, UsageError
 from core.locks import writing
 from core.manifests.load import load_manifest
 from core.progress import Progress, SilentProgress
-from core.sources.finding import FoundForm
 from core.sources.recognise import find_or_name
+from core.sources.roots import FoundForm
 from core.sources.sequences import RawSequence, scan
 from core.storage.build import begin, finish, missing_shards, summarise
 from core.storage.layout import (

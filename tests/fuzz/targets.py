@@ -65,13 +65,21 @@ def pickle_seeds(folder: Path) -> list[bytes]:
 def read_arrays(folder: Path) -> Read:
     """As ``prepare`` reads array files: frames, silhouettes or ratios."""
     from core.sources.arrays import read_array, rgb_frames, silhouette_frames, true_ratios
+    from core.video.masks import MaskReader
+    from core.video.pictures import Picture
+
+    def silhouettes(content: object, where: str) -> list[Any]:
+        masks: list[Any] = [np.ascontiguousarray(m) for m in silhouette_frames(content, where)]
+        pictures = [Picture(mask) for mask in masks]
+        reader = MaskReader(pictures[:5], scene=False)
+        return [reader.read(picture)[0] for picture in pictures]
 
     def read(path: Path) -> str | None:
         content = read_array(path)
         refused = []
         for use in (
             lambda: rgb_frames(content, str(path)),
-            lambda: silhouette_frames(content, str(path)),
+            lambda: silhouettes(content, str(path)),
             lambda: true_ratios(content, None, str(path)),
             lambda: true_ratios(content, "height,width", str(path)),
         ):
@@ -284,6 +292,8 @@ def image_seeds(folder: Path) -> list[bytes]:
     """PNG of all kinds and JPEG, small."""
     import cv2
 
+    from tests.fakes import files
+
     random = np.random.default_rng(0)
     rgb = random.integers(0, 256, (24, 16, 3), dtype=np.uint8)
     images = (rgb, rgb[..., 0], random.integers(0, 256, (9, 7, 4), dtype=np.uint8),
@@ -292,19 +302,28 @@ def image_seeds(folder: Path) -> list[bytes]:
     found.append(cv2.imencode(".png", rgb[..., 0], (cv2.IMWRITE_PNG_BILEVEL, 1))[1].tobytes())
     for option in ((), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 1)):
         found.append(cv2.imencode(".jpg", rgb, option)[1].tobytes())
-    return [*found, cv2.imencode(".jpg", rgb[..., 0])[1].tobytes()]
+    found.append(cv2.imencode(".jpg", rgb[..., 0])[1].tobytes())
+    mark, labels = files.exif(6), random.integers(0, 3, (24, 16), dtype=np.uint8)
+    found += [files.png(rgb, exif=mark), files.jpeg(rgb, exif=mark) + bytes(40)]
+    for options in ({}, {"transparency": 1}, {"bits": 2}):
+        found.append(files.palette_png(labels, [0, 0, 0, 200, 30, 0, 9, 9, 9], **options))
+    return [*found, files.png(rgb[..., :2], "LA"), files.png(labels.astype(np.uint16) * 300)]
 
 
 def read_frames(folder: Path) -> Read:
     """As ``prepare`` reads images."""
-    from core.video.images import looks_like_silhouette, read_image
+    from core.video.images import looks_like_silhouette, read_picture
+    from core.video.masks import MaskReader
+    from core.video.orientation import turn, turned_shape
 
     def read(path: Path) -> str | None:
-        first = read_image(path, grey=False)
-        grey = read_image(path, grey=True)
+        first = read_picture(path, grey=False)
+        grey = read_picture(path, grey=True)
         looks_like_silhouette(path)
-        if first.ndim != 3 or first.shape[2] != 3 or grey.shape != first.shape[:2]:
-            return f"shapes {first.shape} and {grey.shape}"
+        mask = turn(MaskReader([grey], scene=False).read(grey)[0], grey.mark)
+        shape = first.pixels.shape
+        if len(shape) != 3 or shape[2] != 3 or mask.shape != turned_shape(shape, first.mark):
+            return f"shapes {shape} and {mask.shape}"
         return None
 
     return read

@@ -1,8 +1,14 @@
+import pickle
+
 import numpy as np
 import pytest
 
 from core.sources.arrays import read_array, rgb_frames, silhouette_frames, true_ratios
 from core.video.faults import FrameFault, Reason
+from core.video.masks import MaskReader
+from core.video.pictures import Picture
+from tests.fakes import files
+from tests.fakes.raw_datasets import person
 
 RANDOM = np.random.default_rng(0)
 RGB = RANDOM.integers(0, 256, (4, 10, 6, 3), dtype=np.uint8)
@@ -44,9 +50,68 @@ def test_other_shapes_are_refused(content):
     assert caught.value.reason is Reason.ARRAY_SHAPE
 
 
-def test_silhouettes_with_colours_are_refused():
-    with pytest.raises(FrameFault):
-        silhouette_frames(RGB, "a")
+def test_photographs_are_no_silhouettes():
+    for content in (RGB, RGB.transpose(0, 3, 1, 2), list(RGB)):
+        with pytest.raises(FrameFault) as caught:
+            silhouette_frames(content, "a")
+        assert caught.value.reason is Reason.ARRAY_SHAPE
+
+
+PEOPLE = np.stack([person(80, 40, frame)[1] for frame in range(4)])
+ONES = (PEOPLE > 0).astype(np.uint8)
+COLOURS = ONES[..., None] * np.array([255, 0, 0], np.uint8)
+TYPES = {
+    "bytes": PEOPLE,
+    "truth": PEOPLE > 0,
+    "ones": ONES,
+    "sevens": ONES * 7,
+    "ones as integers": ONES.astype(np.int64),
+    "sevens as integers": ONES.astype(np.int32) * 7,
+    "signed bytes": PEOPLE.astype(np.int8),
+    "labels above a byte": ONES.astype(np.int32) * 100_000,
+    "fractions": PEOPLE / 255,
+    "half precision": ONES.astype(np.float16),
+    "sevens as fractions": ONES * 7.0,
+    "hundreds": ONES * 100.0,
+    "bytes as fractions": PEOPLE.astype(np.float32),
+    "overshoot": ONES * 1.06 - 0.03,
+    "below and above zero": ONES * 9.5 - 6.0,
+    "16 bit of 1": ONES.astype(np.uint16),
+    "16 bit of 255": PEOPLE.astype(np.uint16),
+    "16 bit of 65535": ONES.astype(np.uint16) * np.uint16(65535),
+    "parts": np.stack([files.parts(mask, 6) for mask in PEOPLE]),
+    "colours": COLOURS,
+    "colours first": COLOURS.transpose(0, 3, 1, 2),
+    "one channel": PEOPLE[..., None],
+    "grey thrice": np.repeat(PEOPLE[..., None], 3, axis=3),
+    "alpha": np.concatenate((COLOURS // 9, PEOPLE[..., None]), axis=3),
+}
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("saved", ["npy", "pkl", "list"])
+def test_masks_of_every_type_have_the_same_foreground(tmp_path, kind, saved):
+    path = tmp_path / f"a.{'npy' if saved == 'npy' else 'pkl'}"
+    if saved == "npy":
+        np.save(path, TYPES[kind])
+    else:
+        content = list(TYPES[kind]) if saved == "list" else TYPES[kind]
+        path.write_bytes(pickle.dumps(content))
+    frames = [Picture(mask) for mask in silhouette_frames(read_array(path), "a")]
+    reader = MaskReader(frames[:2], scene=False)
+    got = np.stack([reader.read(frame)[0] for frame in frames])
+    np.testing.assert_array_equal(got, PEOPLE)
+
+
+@pytest.mark.parametrize("top", [1.0, 255.0, 65_535])
+def test_soft_masks_are_cut_at_half_on_one_scale(top):
+    soft = np.linspace(0, top, 256).reshape(16, 16)
+    dark = soft * 0.3
+    content = [soft, dark] if top != 65_535 else [f.astype(np.uint16) for f in (soft, dark)]
+    frames = [Picture(mask) for mask in silhouette_frames(content, "a")]
+    reader = MaskReader(frames, scene=False)
+    assert abs(int((reader.read(frames[0])[0] > 0).sum()) - 128) <= 1
+    assert not reader.read(frames[1])[0].any()
 
 
 def test_not_a_number_is_broken():

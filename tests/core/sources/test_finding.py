@@ -1,15 +1,20 @@
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 import core.sources.finding as finding
 import core.sources.reading as reading
+from core.errors import DataError
 from core.manifests.forms import Form
+from core.manifests.load import load_manifest
 from core.records import SequenceKey
-from core.sources.finding import find_form, find_roots
+from core.sources.finding import find_form
 from core.sources.patterns import match_segment
 from core.sources.reading import read_sequence
 from core.sources.report import SequenceReport
+from core.sources.roots import find_roots
 from core.sources.sequences import scan
+from tests.fakes import files
 from tests.fakes import raw_datasets as raw
 
 
@@ -84,6 +89,76 @@ def test_patterns_that_make_no_sense_are_refused(path):
 def test_forms_that_contradict_themselves_are_refused(more):
     with pytest.raises(ValidationError):
         form("{subject}/{type}/{view}/{frame}.jpg", **more)
+
+
+def cut_out(image):
+    """Somebody on nothing: a frame, or a silhouette, whatever ``image`` is of that size."""
+    shown = raw.person(image.shape[0], image.shape[1], 0)[1]
+    return files.png(files.alpha(files.photograph(shown), shown))
+
+
+CCPG = ("CCPG_D_MASK_FACE_SHOE", "CCPG_G_SIL")
+
+
+def write_two(source, places, rgb, mask):
+    """A frame and a silhouette of three sequences in two folders, as ``rgb`` and ``mask`` write."""
+    for number in range(3):
+        pictures = raw.person(120, 60, number, number)
+        for place, write, picture in zip(places, (rgb, mask), pictures, strict=True):
+            path = source / place / f"00{number}/U0_D0/01_0/00001.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(write(picture))
+
+
+def roots(source, places):
+    (own,) = load_manifest("ccpg").forms
+    streams = find_form("ccpg", source, [own], None).streams
+    return [streams[name].roots for name in ("rgb", "silhouettes")], [
+        (str(source / place),) for place in places
+    ]
+
+
+@pytest.mark.parametrize("kind", [*files.SILHOUETTES])
+@pytest.mark.parametrize("places", [CCPG, ("one", "two"), ("two", "one")])
+def test_silhouettes_of_all_kinds_are_told_from_frames(tmp_path, kind, places):
+    write_two(tmp_path, places, files.jpeg, files.SILHOUETTES[kind])
+    looked, expected = roots(tmp_path, places)
+    assert looked == expected
+
+
+@pytest.mark.parametrize(
+    "rgb",
+    [
+        lambda image: files.png(image[..., 1]),
+        lambda image: files.jpeg(np.dstack([image[..., 1]] * 3)),
+        lambda image: files.png(files.alpha(image, np.full(image.shape[:2], 255, np.uint8))),
+        lambda image: cut_out(image),
+    ],
+    ids=["grey", "grey in three channels", "opaque", "cut out"],
+)
+@pytest.mark.parametrize("kind", ["bytes", "ones", "red", "VOC parts", "alpha"])
+def test_grey_and_cut_out_frames_are_told_from_silhouettes(tmp_path, rgb, kind):
+    write_two(tmp_path, ("one", "two"), rgb, files.SILHOUETTES[kind])
+    looked, expected = roots(tmp_path, ("one", "two"))
+    assert looked == expected
+
+
+def test_folders_that_look_alike_go_by_their_names(tmp_path):
+    write_two(tmp_path, CCPG, cut_out, cut_out)
+    looked, expected = roots(tmp_path, CCPG)
+    assert looked == expected
+
+
+def test_two_folders_of_frames_are_refused(tmp_path):
+    write_two(tmp_path, CCPG, files.jpeg, lambda mask: files.jpeg(files.photograph(mask)))
+    with pytest.raises(DataError, match="All images found are RGB frames"):
+        roots(tmp_path, CCPG)
+
+
+def test_images_that_cannot_be_read_are_what_they_are_named(tmp_path):
+    write_two(tmp_path, CCPG, files.jpeg, lambda mask: files.png(mask)[:50])
+    looked, expected = roots(tmp_path, CCPG)
+    assert looked == expected
 
 
 def test_the_search_for_roots_ends(tmp_path, monkeypatch):
