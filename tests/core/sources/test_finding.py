@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-import core.sources.finding as finding
 import core.sources.reading as reading
+import core.sources.roots as source_roots
 from core.errors import DataError
 from core.manifests.forms import Form
 from core.manifests.load import load_manifest
@@ -111,7 +111,7 @@ def write_two(source, places, rgb, mask):
 
 
 def roots(source, places):
-    (own,) = load_manifest("ccpg").forms
+    own = next(form for form in load_manifest("ccpg").forms if form.name == "archives")
     streams = find_form("ccpg", source, [own], None).streams
     return [streams[name].roots for name in ("rgb", "silhouettes")], [
         (str(source / place),) for place in places
@@ -166,7 +166,7 @@ def test_the_search_for_roots_ends(tmp_path, monkeypatch):
     raw.write_image(tmp_path / "a/b/c/d/e/f/s/t/v/1.jpg", raw.person(20, 10, 0)[0])
     assert find_roots(str(tmp_path / "a/b"), own.rgb, own) == [str(tmp_path / "a/b/c/d/e/f")]
     assert find_roots(str(tmp_path), own.rgb, own) == []
-    monkeypatch.setattr(finding, "MAX_FOLDERS", 1)
+    monkeypatch.setattr(source_roots, "MAX_FOLDERS", 1)
     assert find_roots(str(tmp_path / "a/b"), own.rgb, own) == []
 
 
