@@ -8,6 +8,7 @@ made of follows from the ending of its pattern: images (one a frame), a video, o
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -25,6 +26,11 @@ FieldName = Literal["subject", "type", "view", "frame"]
 # A shape is matched by a regular expression made from it: short, so that no name is slow to match.
 Shape = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[^/\\\x00{}\[\]]+$")]
 PlainName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^/\\\x00{}]+$")]
+
+
+@lru_cache(maxsize=1024)
+def _parts(path: str) -> tuple[str, ...]:
+    return PurePosixPath(path).parts
 
 
 class _Strict(BaseModel):
@@ -74,7 +80,7 @@ class Stream(_Strict):
     @property
     def segments(self) -> tuple[str, ...]:
         """Folders and the file name of the pattern."""
-        return PurePosixPath(self.path).parts
+        return _parts(self.path)
 
     @property
     def media(self) -> Media:

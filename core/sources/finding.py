@@ -34,7 +34,12 @@ def find_form(dataset: str, source: Path, forms: Sequence[Form], name: str | Non
     partial: list[str] = []
     found: list[FoundForm] = []
     misfits: list[DataError] = []
-    for form in wanted:
+    for number, form in enumerate(wanted):
+        # Only names of folders, which the forms that are left lack, could go before.
+        if found and not any(
+            s.folders for later in wanted[number:] for s in later.streams().values()
+        ):
+            break
         streams = find_streams(source, form)
         if len(streams) == len(form.streams()):
             try:

@@ -17,6 +17,11 @@ JPEG_ENDINGS = (".jpg", ".jpeg")
 _IGNORED = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 
 
+@lru_cache(maxsize=1024)
+def _tokens(pattern: str) -> tuple[tuple[str, str, str], ...]:
+    return tuple(_TOKEN.findall(pattern))
+
+
 def is_ignored(name: str) -> bool:
     """Whether a name is an operating system's litter or hidden."""
     return name.startswith(".") or name in _IGNORED
@@ -44,7 +49,8 @@ def segment_regex(
     stem, ending = _ending_regex(segment, exact) if last else (segment, "")
     parts: list[str] = []
     seen = dict(known)
-    for field, wild, plain in _TOKEN.findall(stem):
+    shapes = {str(name): shape for name, shape in form.shapes.items()}
+    for field, wild, plain in _tokens(stem):
         if not field:
             parts.append(_WILD[wild] if wild in ("*", "?") else re.escape(normal(wild or plain)))
         elif field in seen:
@@ -52,7 +58,7 @@ def segment_regex(
             parts.append(value if field in known else f"(?P={prefix}{field})")
         else:
             seen[field] = ""
-            parts.append(f"(?P<{prefix}{field}>{_shape_regex(form.shapes.get(field))})")
+            parts.append(f"(?P<{prefix}{field}>{_shape_regex(shapes.get(field))})")
     return "".join(parts) + ending
 
 
@@ -79,7 +85,7 @@ def fixed_signs(segments: Sequence[str], fields: Mapping[str, str]) -> int:
     """
     count = 0
     seen: set[str] = set()
-    for field, wild, plain in _TOKEN.findall(os.path.splitext("/".join(segments))[0]):
+    for field, wild, plain in _tokens(os.path.splitext("/".join(segments))[0]):
         if field in seen:
             count += len(fields.get(field, ""))
         seen.add(field)

@@ -92,8 +92,8 @@ class _Walk:
             return
         is_file = depth + 1 == self._depth and self._stream.media != "frames"
         names = listed(folder, files=is_file)
-        if self._tries is not None:
-            names.sort(key=lambda name: (self._fits_another(name, depth, is_file), name))
+        if self._tries is not None and (rivals := self._better(depth)):
+            names.sort(key=lambda name: (self._fits_one(name, rivals, is_file), name))
         matched = 0
         for name in names:
             segment = self._stream.segments[depth]
@@ -105,12 +105,16 @@ class _Walk:
                 return
             yield from self.descend(os.path.join(folder, name), (*parts, name), fields)
 
-    def _fits_another(self, name: str, depth: int, is_file: bool) -> bool:
+    def _better(self, depth: int) -> list[str]:
+        """Other streams' patterns of this depth that fix more of a name."""
         own = fixed_signs(self._stream.segments[depth : depth + 1], {})
+        segments = [rival.segments[depth] for rival in self._rivals]
+        return [segment for segment in segments if fixed_signs((segment,), {}) > own]
+
+    def _fits_one(self, name: str, segments: Sequence[str], is_file: bool) -> bool:
         return any(
-            fixed_signs(rival.segments[depth : depth + 1], {}) > own
-            and match_segment(name, rival.segments[depth], self._form, {}, last=is_file) is not None
-            for rival in self._rivals
+            match_segment(name, segment, self._form, {}, last=is_file) is not None
+            for segment in segments
         )
 
     def _is_anothers(self, parts: Sequence[str], fields: Mapping[str, str]) -> bool:
