@@ -80,7 +80,6 @@ def embeddings(root: Path, out: Path) -> None:
 
 def main() -> None:
     """Do what the arguments say."""
-    torch.set_num_threads(1)
     what, root, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     if what == "gradients":
         gradients(out)
