@@ -22,6 +22,19 @@ THREADS = {
     "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
     "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
 }
+# Older processors, as far as the libraries that compute can be made to work like on one.
+PROCESSORS = {
+    "old": {
+        "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "MKL_CBWR": "COMPATIBLE",
+        "OPENBLAS_CORETYPE": "Nehalem",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4",
+        "OPENCV_CPU_DISABLE": "AVX,AVX2,AVX512-SKX",
+    },
+    "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+    "this": {},
+}
 
 
 @nox.session
@@ -41,6 +54,15 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Unit tests; arguments go to pytest (`nox -s tests -- -k storage`)."""
     session.run(PYTHON, "-m", "pytest", *WITHOUT, *EACH_CORE, *session.posargs, env=THREADS)
+
+
+@nox.session
+@nox.parametrize("threads", [1, 2])
+@nox.parametrize("processor", list(PROCESSORS))
+def processors(session: nox.Session, processor: str, threads: int) -> None:
+    """The unit tests as other x86 processors round, with one thread and with two; six long runs."""
+    told = {**THREADS, **PROCESSORS[processor], "OMP_NUM_THREADS": str(threads)}
+    session.run(PYTHON, "-m", "pytest", *WITHOUT, *EACH_CORE, *session.posargs, env=told)
 
 
 @nox.session

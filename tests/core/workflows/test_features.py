@@ -75,8 +75,8 @@ def test_a_step_on_stored_features_is_a_step_on_frames(workspace, flip, train_en
     def made(kind, features=None):
         engine, checkpoints = make_engine(), CheckpointFolder(workspace.root / "none", 1)
         if kind == "warm-up":
-            model = build_warmup(config)
-            return warmup_job(model, store, manifest, config, engine, checkpoints, features)
+            start = build_warmup(config)
+            return warmup_job(start, store, manifest, config, engine, checkpoints, features)
         data = training_sequences(store, manifest, config, features)
         model = build_lmgait(config.model, classes=len(data.subjects), seed=config.seed)
         load_warmup(model, warmup)
