@@ -13,11 +13,28 @@ nox.options.sessions = ["lint", "types", "tests", "smoke"]
 
 PYTHON = sys.executable
 CODE = ("core", "lmgait_cli", "benchmarks", "tests", "examples", "noxfile.py")
-# A test process for each core, with one thread: two threads each would wait for one another.
+# A test process for each core.
 EACH_CORE = ("-n", "auto", "--dist", "loadfile")
 # Sessions of their own.
 WITHOUT = ("--ignore=tests/smoke", "--ignore=tests/browser")
-ONE = {"OMP_NUM_THREADS": "1"}
+# One thread each, or what the environment says; threads that wait leave their core to others.
+THREADS = {
+    "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+    "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
+}
+# Older processors, as far as the libraries that compute can be made to work like on one.
+PROCESSORS = {
+    "old": {
+        "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "MKL_CBWR": "COMPATIBLE",
+        "OPENBLAS_CORETYPE": "Nehalem",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4",
+        "OPENCV_CPU_DISABLE": "AVX,AVX2,AVX512-SKX",
+    },
+    "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+    "this": {},
+}
 
 
 @nox.session
@@ -36,33 +53,47 @@ def types(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Unit tests; arguments go to pytest (`nox -s tests -- -k storage`)."""
-    session.run(PYTHON, "-m", "pytest", *WITHOUT, *EACH_CORE, *session.posargs, env=ONE)
+    session.run(PYTHON, "-m", "pytest", *WITHOUT, *EACH_CORE, *session.posargs, env=THREADS)
+
+
+@nox.session
+@nox.parametrize("threads", [1, 2])
+@nox.parametrize("processor", list(PROCESSORS))
+def processors(session: nox.Session, processor: str, threads: int) -> None:
+    """The unit tests as other x86 processors round, with one thread and with two; six long runs."""
+    told = {**THREADS, **PROCESSORS[processor], "OMP_NUM_THREADS": str(threads)}
+    session.run(PYTHON, "-m", "pytest", *WITHOUT, *EACH_CORE, *session.posargs, env=told)
 
 
 @nox.session
 def smoke(session: nox.Session) -> None:
     """Every verb through the command line, on walkers, in a few minutes."""
-    session.run(PYTHON, "-m", "pytest", "tests/smoke", *session.posargs)
+    session.run(PYTHON, "-m", "pytest", "tests/smoke", *session.posargs, env=THREADS)
 
 
 @nox.session
 def faults(session: nox.Session) -> None:
     """Break the command line on purpose in every way that tests/faults knows; some minutes."""
     session.run(
-        PYTHON, "-m", "pytest", "tests/faults", *session.posargs, env={**ONE, "LMGAIT_FAULTS": "1"}
+        PYTHON,
+        "-m",
+        "pytest",
+        "tests/faults",
+        *session.posargs,
+        env={**THREADS, "LMGAIT_FAULTS": "1"},
     )
 
 
 @nox.session
 def kills(session: nox.Session) -> None:
     """Kill every long verb at random moments and compare; `nox -s kills -- --kills 200`."""
-    session.run(PYTHON, "-m", "tests.faults.campaign", *session.posargs, env=ONE)
+    session.run(PYTHON, "-m", "tests.faults.campaign", *session.posargs, env=THREADS)
 
 
 @nox.session
 def mutation(session: nox.Session) -> None:
     """Change core/metrics in every small way; each change of a number fails a test (20 minutes)."""
-    session.run(PYTHON, "-m", "tests.mutation", *session.posargs, env=ONE)
+    session.run(PYTHON, "-m", "tests.mutation", *session.posargs, env=THREADS)
 
 
 @nox.session
@@ -70,7 +101,7 @@ def fuzz(session: nox.Session) -> None:
     """Mutated files into every reader, ten minutes (`LMGAIT_FUZZ_SECONDS`); keeps its findings."""
     seconds = os.environ.get("LMGAIT_FUZZ_SECONDS", "600")
     seed = os.environ.get("LMGAIT_FUZZ_SEED", "1")
-    told = {"LMGAIT_FUZZ_SECONDS": seconds, "LMGAIT_FUZZ_SEED": seed, **ONE}
+    told = {"LMGAIT_FUZZ_SECONDS": seconds, "LMGAIT_FUZZ_SEED": seed, **THREADS}
     session.run(PYTHON, "-m", "pytest", "tests/fuzz", *session.posargs, env=told)
 
 

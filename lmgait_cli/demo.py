@@ -16,7 +16,7 @@ def demo(
     """Run every stage on synthetic walkers, from video to tables; minutes on two cores.
 
     The model is the `tiny` preset with encoders built from a seed; its numbers say nothing about
-    the paper's.
+    the paper's. They differ between processors and numbers of threads, which round in other ways.
 
     Example: lmgait demo
     """

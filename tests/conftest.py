@@ -1,13 +1,12 @@
-"""What every test starts from: one thread for torch, and no network."""
+"""What every test starts from: one thread, unless the environment says how many, and no network."""
 
 import os
 import signal
 
-# Set before anything imports the hub's library, which reads it once.
+# Set before anything imports torch and the hub's library, which read them once. Processes that
+# tests start inherit them, and so compute with as many threads.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-import torch
 
 # A shell's background jobs are born deaf to these, and so would be what the tests start.
 for _name in ("SIGINT", "SIGHUP"):
@@ -15,5 +14,3 @@ for _name in ("SIGINT", "SIGHUP"):
     if _number is not None and signal.getsignal(_number) is signal.SIG_IGN:
         _usual = signal.default_int_handler if _name == "SIGINT" else signal.SIG_DFL
         signal.signal(_number, _usual)
-
-torch.set_num_threads(1)

@@ -60,7 +60,7 @@ def environment(sabotage: bool = False, **more: str) -> dict[str, str]:
     """What a command is started with."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("LMGAIT", "FAULT"))}
     path = f"{SABOTEUR}{os.pathsep}{ROOT}" if sabotage else str(ROOT)
-    return {**kept, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **more}
+    return {"OMP_NUM_THREADS": "1", **kept, "PYTHONPATH": path, "COLUMNS": "200", **more}
 
 
 def start(

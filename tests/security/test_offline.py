@@ -73,8 +73,7 @@ def lmgait(home, *words, code=0, hub=None):
     The hub's library is free to ask: only the guard stops it.
     """
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("LMGAIT", "HF_", "HUGGING"))}
-    told = {**plain, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
-            "HF_HOME": str(hub or home / "hub")}  # fmt: skip
+    told = {**plain, "PYTHONPATH": str(ROOT), "HF_HOME": str(hub or home / "hub")}
     done = subprocess.run(
         [sys.executable, "-c", GUARD, *words], cwd=home, env=told, capture_output=True, text=True,
         check=False, timeout=240,

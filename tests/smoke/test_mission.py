@@ -35,7 +35,7 @@ def lmgait(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LMGAIT")}
     done = subprocess.run(
         [sys.executable, "-c", "from lmgait_cli.main import run; run()", *words],
-        cwd=home, env=environment | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+        cwd=home, env=environment, capture_output=True, text=True,
         check=False, timeout=280,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout

@@ -142,8 +142,8 @@ def three_steps(config, model):
     silhouettes = (torch.rand(CLIPS * FRAMES, 32, 16, generator=draw) > 0.5).float()
     frozen = {n: p.clone() for n, p in model.named_parameters() if not p.requires_grad}
     learned = dict(trainable(model))
-    start = {name: value.detach().clone() for name, value in learned.items()}
     optimizer = torch.optim.SGD(learned.values(), lr=0.01)
+    idle = set(learned)
     model.train()
     for _ in range(3):
         output = model(frames, None, CLIPS)
@@ -155,14 +155,15 @@ def three_steps(config, model):
         )  # fmt: skip
         optimizer.zero_grad()
         losses.total.backward()
+        # Gradients, not weights: a small step may be less than a weight's last digit.
+        idle -= {n for n, p in learned.items() if p.grad is not None and p.grad.any()}
         optimizer.step()
         assert torch.isfinite(losses.total)
     assert ("silhouette" in losses.parts) == config.model.representation.supervise
     now = dict(model.named_parameters())
     assert all(torch.equal(now[name], value) for name, value in frozen.items())
-    still = {name for name, value in start.items() if torch.equal(now[name], value)}
     expected = set() if config.model.representation.supervise else {"decoder"}
-    assert all(belongs(name, expected) for name in still), still
+    assert all(belongs(name, expected) for name in idle), idle
 
 
 def test_prompts_reach_the_model(full):

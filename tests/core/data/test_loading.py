@@ -40,6 +40,9 @@ def test_items_come_in_order_and_errors_as_they_were(workers):
         numbers(workers, broken=3)
 
 
+# Torch tells of a dead worker from a signal handler, wherever this process is just then: in the end
+# of an object that nobody can catch it from, too.
+@pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
 def test_a_killed_worker_is_told():
     with (
         pytest.raises(OutputError, match="process that reads data was killed"),

@@ -42,7 +42,7 @@ def launch(count, what, root, out):
         for i in range(count)
     ]
     try:
-        told = [process.communicate(timeout=60)[1] for process in running]
+        told = [process.communicate(timeout=120)[1] for process in running]
     finally:
         for process in running:
             process.kill()
@@ -59,7 +59,7 @@ def test_two_processes_have_the_gradients_of_one_on_the_whole_batch(tmp_path):
     assert set(one.files) == set(two.files)
     assert any(name.startswith("text.mam") for name in one.files)
     largest = {name: np.abs(one[name] - two[name]).max() for name in one.files}
-    apart = {name: value for name, value in largest.items() if value > 1e-5}
+    apart = {name: value for name, value in largest.items() if value > 1e-6}
     assert not apart
 
 

@@ -173,8 +173,7 @@ def test_a_new_process_gives_bit_identical_embeddings(workspace, tmp_path):
     store = Store.open(workspace.store("casiab"))
     here = embed_run(run, store, load_manifest("casiab"), SilentProgress())
     code = """
-import sys, torch
-torch.set_num_threads(1)
+import sys
 from pathlib import Path
 from core.progress import SilentProgress
 from core.workflows.evaluate import Scoring, evaluate_run
