@@ -26,7 +26,7 @@ from core.sources.packed import assumed_ratios
 from core.sources.pairing import pair
 from core.sources.report import SequenceReport
 from core.sources.sequences import RawSequence
-from core.sources.streams import FrameStream, open_stream
+from core.sources.streams import ArrayFile, FrameStream, open_stream
 from core.video.faults import Effect, FrameFault, Reason
 from core.video.geometry import (
     MIN_FOREGROUND,
@@ -112,6 +112,10 @@ def _joined(
         return
     masks = _masks(raw, form, report)
     matched = pair(rgb.stems, masks.stems if masks is not None else [])
+    if isinstance(rgb, ArrayFile) and isinstance(masks, ArrayFile):
+        difference = abs(len(rgb.stems) - len(masks.stems))
+        if difference:  # nothing says which is missing
+            report.add(Reason.MASK_COUNT, Effect.NOTED, difference, raw.rgb.path)
     scene = form.framing == "scene"
     # Decoding a scene without its silhouette would be for nothing.
     pairs = [p for p in matched.pairs if p[1] is not None] if scene else matched.pairs

@@ -19,6 +19,7 @@ class Reason(StrEnum):
     BROKEN_ARRAY = "broken array file"
     ARRAY_SHAPE = "array of an unknown shape"
     BAD_RATIO = "ratio that is no ratio"
+    MASK_COUNT = "other number of silhouettes than frames: paired in order"
     RATIO_COUNT = "other number of ratios than frames"
     BLANK = "black or white all over"
     OTHER_SIZE = "silhouette of another size than its frame"

@@ -7,6 +7,7 @@ import pytest
 
 from core.errors import DataError
 from core.manifests.load import load_manifest
+from core.sources.unpickle import read_pickle
 from core.storage.store import Store
 from core.workflows.prepare import prepare
 from core.workspace import Workspace
@@ -219,3 +220,13 @@ def test_files_that_hold_something_else_are_left_out_and_told(tmp_path, content,
     store, result = made(source, tmp_path, "a")
     assert store.info.sequences == (2 if name == "rgbs" else 3)
     assert len(result.left_out) > 1
+
+
+def test_other_numbers_of_frames_and_silhouettes_are_reported(tmp_path):
+    source = raw.write_sustech_pickles(tmp_path / "source")
+    (packed,) = (source / "0000" / "00-nm" / "000").glob("07-*")
+    raw.write_pickle(packed, read_pickle(packed)[:-2])
+    result = prepare("sustech1k", source, Workspace(tmp_path / "ws"), workers=0)
+    counts = {(line.reason, line.effect): line.frames for line in result.left_out}
+    assert counts[("other number of silhouettes than frames: paired in order", "noted")] == 2
+    assert counts[("no silhouette", "frames kept without silhouette")] == 2
