@@ -24,6 +24,8 @@ _COVER = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.s
 _ONLY_ORDER = frozenset({"avi"})
 # Decoders that give damaged pictures without a word unless they are asked to be strict.
 _SILENT = frozenset({"hevc", "mjpeg"})
+# So many packets tell whether pictures are reordered.
+_PROBED = 100
 # A packet without a picture (a repeated one, in MPEG-4 Part 2) is at most this long.
 _TINY_BYTES = 16
 # In an even clock this share of the steps is equal; one step of more than this many is a hole.
@@ -41,7 +43,7 @@ class Packets:
         plain: bool [n], whether a packet should give a picture of its own: not hidden, not a
             repetition.
         step: Seconds from one picture to the next where the clock is even, else None.
-        cut_off: Whether the file declares more pictures than it holds.
+        cut_off: Whether the file declares more pictures than it holds, shown or not.
     """
 
     stamps: NDArray[np.float64]
@@ -123,7 +125,7 @@ def numbered_packets(
 ) -> Iterator[tuple[int, av.Packet[av.VideoStream]]]:
     """Number and packet of all that may give a picture, then (-1, the end mark for the decoder).
 
-    A file that is cut off ends early; packets that an edit list takes out have the number -1.
+    A file that is cut off ends early; packets that an edit list hides have the number -1.
     """
     number = 0
     try:
@@ -142,14 +144,16 @@ def read_packets(path: str | Path) -> Packets:
         FrameFault: as :func:`open_video`, or no packet can be read.
     """
     with open_video(path) as (container, stream):
-        base, declared = float(stream.time_base or 1), int(stream.frames)
+        base, declared = float(stream.time_base or 1), _declared(container, stream)
         codec = stream.codec_context.name
         shows = container.format.name not in _ONLY_ORDER
         stamps: list[float] = []
         order: list[float] = []
         plain: list[bool] = []
+        hidden = 0
         for number, packet in numbered_packets(container, stream):
             if number < 0:
+                hidden += bool(packet.size)
                 continue
             no_stamp = packet.pts is None or not shows
             stamps.append(np.nan if no_stamp else float(packet.pts or 0) * base)
@@ -158,9 +162,43 @@ def read_packets(path: str | Path) -> Packets:
     if not stamps:
         raise FrameFault(Reason.BROKEN_VIDEO, str(path))
     shown = np.array(stamps)
-    return Packets(
-        shown, np.array(order), np.array(plain), _even_step(shown), declared > len(shown)
-    )
+    if (np.diff(shown) > 0).all() and _reorders(path):
+        # Copied out of a container that has no such clock: when each is decoded, once more.
+        order, shown = stamps, np.full(len(shown), np.nan)
+    cut_off = declared > len(shown) + hidden
+    return Packets(shown, np.array(order), np.array(plain), _even_step(shown), cut_off)
+
+
+def _declared(container: av.container.InputContainer, stream: av.VideoStream) -> int:
+    """How many packets the file says that it holds; 0 where it does not."""
+    if container.format.name.startswith("mov"):
+        # The number in the header counts what an edit list takes out, too.
+        return len(stream.index_entries)
+    return int(stream.frames)
+
+
+def _reorders(path: str | Path) -> bool:
+    """Whether pictures are shown in another order than that of their packets."""
+    with open_video(path) as (container, stream):
+        context = stream.codec_context
+        if not context.has_b_frames:
+            return False
+        last = -1
+        for number, packet in numbered_packets(container, stream):
+            if number > _PROBED:
+                return False
+            if number >= 0:
+                packet.opaque = (number,)
+            try:
+                frames = packet.decode()
+            except ERRORS:
+                return False  # the order of damaged pictures says nothing
+            for frame in frames:
+                source = packet_of(frame, last)
+                if frame.is_corrupt or source < last:
+                    return not frame.is_corrupt
+                last = source
+    return False
 
 
 def _gives_picture(packet: av.Packet[av.VideoStream], codec: str) -> bool:
@@ -188,3 +226,9 @@ def _even_step(stamps: NDArray[np.float64]) -> float | None:
     usual = float(np.median(steps))
     even = np.abs(steps - usual) < 0.1 * usual
     return usual if even.mean() >= _EVEN_SHARE else None
+
+
+def packet_of(frame: av.VideoFrame, otherwise: int) -> int:
+    """Number of the packet that a picture came from, where the decoder kept that note."""
+    note = frame.opaque
+    return int(note[0]) if isinstance(note, tuple) else otherwise

@@ -24,6 +24,7 @@ from core.video.container import (
     may_be_shown_early,
     numbered_packets,
     open_video,
+    packet_of,
     read_packets,
 )
 from core.video.faults import FrameFault, Reason
@@ -140,7 +141,7 @@ class Video:
                 if number > last:
                     return  # the file has grown since
                 for frame in _decoded(stream, packet, number, numbering):
-                    source = min(max(_packet_of(frame, number), 0), last)
+                    source = min(max(packet_of(frame, number), 0), last)
                     place = numbering.place(
                         source,
                         key=frame.key_frame or frame.pict_type == PictureType.I,
@@ -165,7 +166,7 @@ class Video:
             sizes.append(None if picture is None else self._shown_size(picture))
             source = min(number, len(known) - 1)
             if packets.timed and picture is not None:
-                source = _packet_of(picture, source)
+                source = packet_of(picture, source)
             stamps.append(np.nan if packets.timed and picture is None else float(known[source]))
         if not any(sizes):
             raise FrameFault(Reason.BROKEN_VIDEO, self._path)
@@ -239,19 +240,16 @@ def _decoded(
     try:
         # Of a file that is cut off; in a transport stream it may only say that streams were joined.
         if not packet.is_corrupt or stream.container.format.name == "mpegts":
-            return packet.decode()
+            frames = packet.decode()
+            if packet.size and number < 0:
+                numbering.hide(key=packet.is_keyframe)
+            return frames
     except ERRORS:
         pass
     if number >= 0:
         displaces = context.has_b_frames and may_be_shown_early(packet, context.name)
         numbering.lose(number, displaces=displaces)
     return []
-
-
-def _packet_of(frame: av.VideoFrame, otherwise: int) -> int:
-    """Number of the packet that a picture came from, where the decoder kept that note."""
-    note = frame.opaque
-    return int(note[0]) if isinstance(note, tuple) else otherwise
 
 
 def _pixel_aspect(stream: av.VideoStream) -> float:

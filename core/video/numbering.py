@@ -57,6 +57,15 @@ class Numbering:
         if displaces and not self._timed:
             self._displaced_before = packet
 
+    def hide(self, *, key: bool) -> None:
+        """Note that a picture was decoded that is not shown: an edit list begins behind it.
+
+        Args:
+            key: Whether it needs no other picture.
+        """
+        if key and not self._given.any():
+            self._damaged_from = None
+
     def end(self, *, displaces: bool) -> None:
         """Note that no packet is left, only pictures that the decoder holds back."""
         self._ended = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -57,11 +58,16 @@ def write_numbered(
     rate: int = 25,
     size: tuple[int, int] = (HEIGHT, WIDTH),
     options: dict[str, str] | None = None,
+    first_time: int = 0,
+    container: dict[str, str] | None = None,
 ) -> Path:
-    """A video of :func:`numbered` pictures 0 to ``count`` - 1."""
-    with av.open(str(path), "w") as container:
+    """A video of :func:`numbered` pictures 0 to ``count`` - 1.
+
+    The first one is shown at place ``first_time`` of the clock; ``container`` are its options.
+    """
+    with av.open(str(path), "w", options=container or {}) as file:
         settings = _QUIET.get(codec, {"qscale": "3"}) | (options or {})
-        stream = container.add_stream(codec, rate=rate, options=settings)
+        stream = file.add_stream(codec, rate=rate, options=settings)
         assert isinstance(stream, av.VideoStream)
         stream.height, stream.width = size
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
@@ -70,8 +76,9 @@ def write_numbered(
             stream.codec_context.max_b_frames = b_frames
         for number in range(count):
             picture = av.VideoFrame.from_ndarray(numbered(number, size), format="rgb24")
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode())
+            picture.pts, picture.time_base = first_time + number, Fraction(1, rate)
+            file.mux(stream.encode(picture))
+        file.mux(stream.encode())
     return path
 
 
@@ -99,4 +106,17 @@ def without_packets(source: Path, target: Path, left_out: Collection[int]) -> Pa
             if packet.dts is not None and number not in left_out:
                 packet.stream = stream
                 after.mux(packet)
+    return target
+
+
+def retimed(source: Path, target: Path) -> Path:
+    """The same packets, each with the time of its place in decode order, 25 a second."""
+    with av.open(str(source)) as before, av.open(str(target), "w") as after:
+        stream: Any = after.add_stream_from_template(before.streams.video[0])
+        packets = [packet for packet in before.demux(before.streams.video[0]) if packet.size]
+        for number, packet in enumerate(packets):
+            packet.pts = packet.dts = number
+            packet.time_base = Fraction(1, 25)
+            packet.stream = stream
+            after.mux(packet)
     return target

@@ -15,6 +15,7 @@ from tests.fakes.numbered import (
     numbered,
     numbered_bytes,
     packet_places,
+    retimed,
     without_packets,
     write_numbered,
 )
@@ -280,3 +281,28 @@ def test_declared_and_decoded_pictures_are_limited(tmp_path, monkeypatch):
     monkeypatch.setattr(decode, "MAX_PIXELS", 1000)
     faults = [frame for frame in Video(path).frames([0, 1]) if isinstance(frame, FrameFault)]
     assert [fault.reason for fault in faults] == [Reason.TOO_LARGE] * 2
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg4"])
+@pytest.mark.parametrize("hidden", [5, 12, 15])
+def test_what_an_edit_list_hides_costs_nothing_behind_it(tmp_path, codec, hidden):
+    """Phones shorten videos so: decoding begins earlier, at a picture that is not shown."""
+    path = write_numbered(
+        tmp_path / "a.mp4", codec, first_time=-hidden, container={"avoid_negative_ts": "disabled"}
+    )
+    numbers = list(range(hidden, COUNT))
+    assert [number_of(frame) for frame in from_the_start(path)] == numbers
+    video = Video(path)
+    assert numbers_of(video.frames(range(len(video)))) == numbers
+    assert numbers_of(video.frames([2, 3, 20])) == [hidden + 2, hidden + 3, hidden + 20]
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "mov"])
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+def test_a_clock_in_the_order_of_decoding_is_not_one_of_showing(tmp_path, codec, ending):
+    """Streams copied out of an AVI have such a clock."""
+    path = retimed(write(tmp_path, codec, "avi"), tmp_path / f"copy.{ending}")
+    video = Video(path)
+    assert numbers_of(video.frames(range(COUNT))) == list(range(COUNT))
+    assert numbers_of(video.frames([3, 4, 19, 30])) == [3, 4, 19, 30]
+    np.testing.assert_allclose(np.diff(video.clock().times), 0.04, atol=0.002)
