@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.stream import Disposition
+from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from core.video.faults import FrameFault, Reason
@@ -24,6 +25,10 @@ _COVER = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.s
 _ONLY_ORDER = frozenset({"avi"})
 # Decoders that give damaged pictures without a word unless they are asked to be strict.
 _SILENT = frozenset({"hevc", "mjpeg"})
+# Decoders that may show an earlier picture again, which still says that it is a key frame.
+_SHOWN_AGAIN = frozenset({"vp9", "libvpx-vp9", "av1", "libdav1d", "libaom-av1"})
+# Decoders that call every picture an I-frame, though it needs what was learnt from earlier ones.
+_ALL_INTRA = frozenset({"ffv1"})
 # So many packets tell whether pictures are reordered.
 _PROBED = 100
 # A packet without a picture (a repeated one, in MPEG-4 Part 2) is at most this long.
@@ -42,6 +47,7 @@ class Packets:
         order: float64 [n], seconds at which each is decoded; NaN where unknown.
         plain: bool [n], whether a packet should give a picture of its own: not hidden, not a
             repetition.
+        marked: bool [n], whether the container says that decoding can begin there.
         step: Seconds from one picture to the next where the clock is even, else None.
         cut_off: Whether the file declares more pictures than it holds, shown or not.
     """
@@ -49,6 +55,7 @@ class Packets:
     stamps: NDArray[np.float64]
     order: NDArray[np.float64]
     plain: NDArray[np.bool_]
+    marked: NDArray[np.bool_]
     step: float | None
     cut_off: bool
 
@@ -150,7 +157,8 @@ def read_packets(path: str | Path) -> Packets:
         stamps: list[float] = []
         order: list[float] = []
         plain: list[bool] = []
-        hidden = 0
+        marked: list[bool] = []
+        hidden, packed = 0, False
         for number, packet in numbered_packets(container, stream):
             if number < 0:
                 hidden += bool(packet.size)
@@ -159,6 +167,8 @@ def read_packets(path: str | Path) -> Packets:
             stamps.append(np.nan if no_stamp else float(packet.pts or 0) * base)
             order.append(np.nan if packet.dts is None else packet.dts * base)
             plain.append(_gives_picture(packet, codec))
+            packed = packed or _holds_two(packet, codec)
+            marked.append(packet.is_keyframe)
     if not stamps:
         raise FrameFault(Reason.BROKEN_VIDEO, str(path))
     shown = np.array(stamps)
@@ -166,7 +176,11 @@ def read_packets(path: str | Path) -> Packets:
         # Copied out of a container that has no such clock: when each is decoded, once more.
         order, shown = stamps, np.full(len(shown), np.nan)
     cut_off = declared > len(shown) + hidden
-    return Packets(shown, np.array(order), np.array(plain), _even_step(shown), cut_off)
+    pictures = np.array(plain)
+    if packed:  # a tiny packet stands for the second picture of the one before it
+        pictures[1:] |= pictures[:-1]
+    every = (shown, np.array(order), pictures, np.array(marked))
+    return Packets(*every, _even_step(shown), cut_off)
 
 
 def _declared(container: av.container.InputContainer, stream: av.VideoStream) -> int:
@@ -205,6 +219,24 @@ def _gives_picture(packet: av.Packet[av.VideoStream], codec: str) -> bool:
     if codec == "vp8":  # RFC 6386, 9.1: a bit says whether the frame is shown
         return bool(bytes(packet)[0] & 16)
     return codec not in ("mpeg4", "msmpeg4v3", "msmpeg4v2") or packet.size > _TINY_BYTES
+
+
+def _holds_two(packet: av.Packet[av.VideoStream], codec: str) -> bool:
+    """Whether a packet holds a second picture (DivX and XviD in AVI)."""
+    return codec == "mpeg4" and bytes(packet).count(b"\0\0\1\xb6") > 1
+
+
+def is_key(frame: av.VideoFrame, codec: str, *, marked: bool) -> bool:
+    """Whether a picture was decoded without any other one.
+
+    Args:
+        frame: The picture.
+        codec: The decoder's name.
+        marked: Whether the container says so of its packet.
+    """
+    if codec in _SHOWN_AGAIN:
+        return frame.key_frame and marked
+    return frame.key_frame or (frame.pict_type == PictureType.I and codec not in _ALL_INTRA)
 
 
 def may_be_shown_early(packet: av.Packet[av.VideoStream], codec: str) -> bool:

@@ -15,12 +15,12 @@ from typing import NamedTuple, cast
 import av
 import cv2
 import numpy as np
-from av.video.frame import PictureType
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from core.video.container import (
     ERRORS,
+    is_key,
     may_be_shown_early,
     numbered_packets,
     open_video,
@@ -136,7 +136,7 @@ class Video:
     def _numbered(self, numbering: Numbering) -> Iterator[tuple[int, int, av.VideoFrame]]:
         with open_video(self._path, strict=self._packets.has_holes) as (container, stream):
             self._pixel_aspect = _pixel_aspect(stream)
-            last = len(self._packets) - 1
+            codec, last = stream.codec_context.name, len(self._packets) - 1
             for number, packet in numbered_packets(container, stream):
                 if number > last:
                     return  # the file has grown since
@@ -144,7 +144,7 @@ class Video:
                     source = min(max(packet_of(frame, number), 0), last)
                     place = numbering.place(
                         source,
-                        key=frame.key_frame or frame.pict_type == PictureType.I,
+                        key=is_key(frame, codec, marked=bool(self._packets.marked[source])),
                         corrupt=frame.is_corrupt,
                         field=frame.interlaced_frame,
                     )

@@ -19,6 +19,7 @@ _BITS = 6
 _QUIET: dict[str, dict[str, str]] = {
     "libx265": {"x265-params": "log-level=none", "preset": "ultrafast"},
     "libx264": {"preset": "veryfast"},
+    "libsvtav1": {"preset": "10", "svtav1-params": "lookahead=0"},
     "libvpx-vp9": {"cpu-used": "8", "deadline": "realtime"},
     "libvpx": {"cpu-used": "8", "deadline": "realtime"},
 }
@@ -117,6 +118,31 @@ def retimed(source: Path, target: Path) -> Path:
         for number, packet in enumerate(packets):
             packet.pts = packet.dts = number
             packet.time_base = Fraction(1, 25)
+            packet.stream = stream
+            after.mux(packet)
+    return target
+
+
+def packed(source: Path, target: Path) -> Path:
+    """The same MPEG-4 video, packed as DivX does: a B-frame is in the packet before it.
+
+    A tiny packet stands where it was.
+    """
+    start, placeholder = b"\0\0\1\xb6", b"\0\0\1\xb6\x50\x5f\x7f"
+    with av.open(str(source)) as before, av.open(str(target), "w") as after:
+        stream: Any = after.add_stream_from_template(before.streams.video[0])
+        contents = [bytes(p) for p in before.demux(before.streams.video[0]) if p.size]
+        kinds = [content[content.index(start) + 4] >> 6 for content in contents]
+        for number in range(1, len(contents)):
+            if kinds[number] == 2 != kinds[number - 1]:
+                contents[number - 1] += contents[number]
+                contents[number] = placeholder
+        at = contents[0].index(start)
+        contents[0] = contents[0][:at] + b"\0\0\1\xb2DivX503b1393p" + contents[0][at:]
+        for number, content in enumerate(contents):
+            packet: Any = av.Packet(content)
+            packet.pts = packet.dts = number
+            packet.time_base, packet.is_keyframe = Fraction(1, 25), kinds[number] == 0
             packet.stream = stream
             after.mux(packet)
     return target

@@ -14,6 +14,7 @@ from tests.fakes.numbered import (
     number_of,
     numbered,
     numbered_bytes,
+    packed,
     packet_places,
     retimed,
     without_packets,
@@ -306,3 +307,25 @@ def test_a_clock_in_the_order_of_decoding_is_not_one_of_showing(tmp_path, codec,
     assert numbers_of(video.frames(range(COUNT))) == list(range(COUNT))
     assert numbers_of(video.frames([3, 4, 19, 30])) == [3, 4, 19, 30]
     np.testing.assert_allclose(np.diff(video.clock().times), 0.04, atol=0.002)
+
+
+@pytest.mark.parametrize("packet", [None, 3, 9, 13])
+def test_two_pictures_in_one_packet_are_counted_as_two(tmp_path, packet):
+    path = packed(write(tmp_path, "mpeg4", "avi", b_frames=1), tmp_path / "packed.avi")
+    if packet is not None:
+        damaged(path, packet, "zeros")
+    numbers = numbers_of(Video(path).frames(range(COUNT)))
+    assert len(numbers) == COUNT
+    assert all(shown in (None, number) for number, shown in enumerate(numbers))
+    assert (numbers.count(None) == 0) == (packet is None)
+
+
+@pytest.mark.parametrize(
+    ("codec", "ending"), [("ffv1", "avi"), ("ffv1", "mkv"), ("libsvtav1", "mp4")]
+)
+@pytest.mark.parametrize("packet", [5, 25])
+def test_pictures_that_only_look_like_key_frames_begin_nothing(tmp_path, codec, ending, packet):
+    path = damaged(write(tmp_path, codec, ending, b_frames=0), packet, "noise")
+    numbers = numbers_of(Video(path).frames(range(COUNT)))
+    group = range(packet, (packet // 12 + 1) * 12)
+    assert numbers == [None if number in group else number for number in range(COUNT)]
