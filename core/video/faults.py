@@ -38,6 +38,7 @@ class Reason(StrEnum):
     INVERTED = "inverted silhouette: foreground and background exchanged"
     INVERTED_ALONE = "inverted silhouette, unlike others of its sequence"
     FILLED = "silhouette along most of its picture's edge: perhaps inverted"
+    LINE_AROUND = "silhouette with a line around its picture: taken off"
     TURNED = "turned as the EXIF mark says"
     TURN_UNSURE = "turned by EXIF, though the silhouette's shape fits either way"
     NOT_TURNED = "not turned as the EXIF mark says: the silhouette fits without"

@@ -25,6 +25,8 @@ CORNERS = 3
 # ... around one part that looks like a person: most of what is left, and as tall as a crop.
 PART_SHARE = 0.5
 PART_HEIGHT = 0.5
+# A line drawn around the picture: at most so wide, or this share of its smaller side.
+LINE_PIXELS, LINE_SHARE = 3, 0.025
 # So many frames must agree.
 VOTES = 2 / 3
 
@@ -79,6 +81,8 @@ class MaskReader:
             if _varies(picture.pixels):
                 self._styles[kind] = style
         mask = as_mask(_distance(picture.pixels, style), style.limit)
+        if line := _line_around(mask):
+            return _without_line(mask, line), Reason.LINE_AROUND
         if not _fills(mask):
             return mask, Reason.INVERTED if style.inverted else None
         if _is_person(np.asarray(255 - mask), scene=self._scene):
@@ -121,7 +125,11 @@ def _check_inversion(
     style: MaskStyle, images: Sequence[Pixels], *, lossy: bool, scene: bool
 ) -> MaskStyle:
     masks = [as_mask(_distance(image, style), style.limit) for image in images]
-    filled = [n for n, mask in enumerate(masks) if _fills(mask) and _varies(images[n])]
+    filled = [
+        n
+        for n, mask in enumerate(masks)
+        if _fills(mask) and not _line_around(mask) and _varies(images[n])
+    ]
     if not filled:
         return style
     telling = sum(mask.any() and _varies(images[n]) for n, mask in enumerate(masks))
@@ -141,6 +149,26 @@ def _fills(mask: NDArray[np.uint8]) -> bool:
     height, width = mask.shape
     corners = np.count_nonzero(mask[:: max(1, height - 1), :: max(1, width - 1)])
     return bool(corners >= CORNERS and _edge_share(mask) > EDGE_SHARE)
+
+
+def _line_around(mask: NDArray[np.uint8]) -> int:
+    """How wide a line of foreground lies around the picture; 0 where it is the foreground's own."""
+    if not _fills(mask):
+        return 0
+    height, width = mask.shape
+    widest = max(LINE_PIXELS, round(LINE_SHARE * min(height, width)))
+    most = _edge_share(mask) / 2
+    for line in range(1, min(widest, (min(height, width) - 1) // 2) + 1):
+        if _edge_share(mask[line : height - line, line : width - line]) < most:
+            return line
+    return 0
+
+
+def _without_line(mask: NDArray[np.uint8], line: int) -> NDArray[np.uint8]:
+    inner = np.zeros_like(mask)
+    inside = np.s_[line : len(mask) - line, line : mask.shape[1] - line]
+    inner[inside] = mask[inside]
+    return inner
 
 
 def _is_person(mask: NDArray[np.uint8], *, scene: bool) -> bool:

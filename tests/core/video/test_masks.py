@@ -127,3 +127,20 @@ def test_a_frame_inverted_unlike_its_sequence_is_refused(few_inverted):
         reader.read(Picture(255 - usual[5]))
     assert caught.value.reason is Reason.INVERTED_ALONE
     reader.read(Picture(usual[5]))
+
+
+@pytest.mark.parametrize("masks", [CROPS, SCENES], ids=["crops", "scenes"])
+@pytest.mark.parametrize("line", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["bytes", "jpeg", "ones", "parts", "VOC", "red"])
+def test_a_line_around_the_picture_is_taken_off(kind, line, masks):
+    inside = [np.pad(mask[line:-line, line:-line], line) for mask in masks]
+    lined = [
+        np.maximum(
+            mask, np.pad(np.zeros_like(mask[line:-line, line:-line]), line, constant_values=255)
+        )
+        for mask in inside
+    ]
+    got, oddities = read(decoded(files.SILHOUETTES[kind], lined), is_scene=masks is SCENES)
+    differ = (got != np.stack(inside)).mean()
+    assert differ < 0.002  # JPEG smears the line
+    assert oddities == {Reason.LINE_AROUND}
