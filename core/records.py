@@ -23,6 +23,8 @@ FRAME_WIDTH = 128
 
 # Channels of silhouette logits; fixed here, so that a mask can never come out swapped.
 BACKGROUND, FOREGROUND = 0, 1
+# Signs of a subject's, type's or view's name.
+MAX_NAME = 200
 
 
 class SequenceKey(NamedTuple):
@@ -37,6 +39,18 @@ class SequenceKey(NamedTuple):
 
     def __str__(self) -> str:
         return "/".join(self)
+
+
+def is_name(name: str) -> bool:
+    """Whether a store can write down a subject, type or view of this name, on any system."""
+    if not name or name in (".", "..") or len(name) > MAX_NAME or set(name) & set("/\\\0"):
+        return False
+    return is_utf8(name)
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a file's name is text, and not other bytes."""
+    return name.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from core.manifests.forms import IMAGE_ENDINGS, Form
+from core.records import is_name, is_utf8
 from core.sources.stems import normal
 
 _TOKEN = re.compile(r"{(\w+)}|([*?#])|([^{*?#]+)")
@@ -117,18 +118,30 @@ def match_segment(
 
     Returns:
         ``known`` with the fields of this segment added (in composed form, NFC), or None where the
-        name does not fit.
+        name does not fit, or gives a field a value that no store can write down.
     """
-    if not _utf8(name):
-        return None
+    fields = _fields(name, segment, form, known, last=last, exact=exact)
+    return fields if fields is not None and _can_be_written(fields) else None
+
+
+def has_unwritable_name(
+    name: str, segment: str, form: Form, known: Mapping[str, str], *, last: bool
+) -> bool:
+    """Whether a name fits a segment, but for what no store can write down."""
+    fields = _fields(name, segment, form, known, last=last, exact=False)
+    return fields is not None and not _can_be_written(fields)
+
+
+def _fields(
+    name: str, segment: str, form: Form, known: Mapping[str, str], *, last: bool, exact: bool
+) -> dict[str, str] | None:
     expression = segment_regex(segment, form, known, last=last, exact=exact)
     match = _compiled(expression).fullmatch(normal(name))
     return None if match is None else {**known, **match.groupdict()}
 
 
-def _utf8(name: str) -> bool:
-    """Whether a name can be part of a key, and be written down."""
-    return name.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in name)
+def _can_be_written(fields: Mapping[str, str]) -> bool:
+    return all(is_name(value) for field, value in fields.items() if field != "frame")
 
 
 def listed(folder: str, *, files: bool) -> list[str]:
@@ -160,7 +173,7 @@ def frame_names(folder: str, expression: str) -> tuple[dict[str, str], list[str]
     foreign: list[str] = []
     for name in listed(folder, files=True):
         match = pattern.fullmatch(normal(name))
-        if match is None or match["frame"] in frames or not _utf8(name):
+        if match is None or match["frame"] in frames or not is_utf8(name):
             foreign.append(name)
         else:
             frames[match["frame"]] = name

@@ -15,7 +15,7 @@ from core.records import SequenceKey
 from core.sources.roots import FoundForm, FoundStream
 from core.sources.spelling import KnownNames, Spelling
 from core.sources.walking import frames_in, walk
-from core.video.faults import Effect, LeftOut, Reason
+from core.video.faults import Effect, LeftOut, Reason, writable
 
 # Bytes a frame of array and video files take, roughly; shards are planned with it.
 ARRAY_FRAME_BYTES = 12_288
@@ -85,11 +85,17 @@ def scan(
         found: Its form and streams.
         known: Names of the manifest, which keys take their spelling from.
     """
-    entries = {name: _entries(found.form, stream) for name, stream in found.streams.items()}
+    unwritable: set[str] = set()
+    entries = {
+        name: _entries(found.form, stream, unwritable) for name, stream in found.streams.items()
+    }
     every = [entry for stream in entries.values() for entry in stream]
     keys = [{entry.key for entry in stream} for stream in entries.values()]
     spelling = Spelling(known or KnownNames(), keys)
     left_out = _by_number(source, every, spelling)
+    for path in sorted(unwritable):
+        place = writable(_relative(source, path))
+        left_out.append(LeftOut(place, Reason.NAME, Effect.SEQUENCE_LEFT_OUT, 0, (place,)))
     foreign: set[str] = set()
     places: dict[str, dict[SequenceKey, _Place]] = {}
     for name, stream in found.streams.items():
@@ -131,10 +137,10 @@ def _weight(rgb: _Place, mask: _Place | None) -> int:
     return max(1, mask.frames if counted and mask is not None else rgb.frames)
 
 
-def _entries(form: Form, found: FoundStream) -> list[_Entry]:
+def _entries(form: Form, found: FoundStream, unwritable: set[str]) -> list[_Entry]:
     entries: list[_Entry] = []
     for root in found.roots:
-        for path, fields in walk(root, found.at(root), form):
+        for path, fields in walk(root, found.at(root), form, unwritable=unwritable):
             named = {str(name): value for name, value in form.defaults.items()} | fields
             key = SequenceKey(*(named[field] for field in KEY_FIELDS))
             entries.append(_Entry(root, path, fields, key))

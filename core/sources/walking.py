@@ -17,6 +17,7 @@ from core.manifests.forms import Form, Stream
 from core.sources.patterns import (
     fixed_signs,
     frame_names,
+    has_unwritable_name,
     listed,
     match_segment,
     same_endings,
@@ -60,7 +61,12 @@ def alike(one: Stream, other: Stream) -> bool:
 
 
 def walk(
-    root: str, stream: Stream, form: Form, *, tries: int | None = None
+    root: str,
+    stream: Stream,
+    form: Form,
+    *,
+    tries: int | None = None,
+    unwritable: set[str] | None = None,
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Find what matches a stream's pattern below ``root``, in sorted order.
 
@@ -70,16 +76,20 @@ def walk(
         form: Its form.
         tries: Look at so many names a level at most, those first that no other stream's pattern
             fits better; all of them, sorted, without it.
+        unwritable: Gets the paths that fit but for a name that no store can write down.
 
     Yields:
         For images the folder of a sequence's frames, else the file; and the fields found.
     """
-    yield from _Walk(stream, form, tries).descend(root, (), {})
+    yield from _Walk(stream, form, tries, unwritable).descend(root, (), {})
 
 
 class _Walk:
-    def __init__(self, stream: Stream, form: Form, tries: int | None) -> None:
+    def __init__(
+        self, stream: Stream, form: Form, tries: int | None, unwritable: set[str] | None
+    ) -> None:
         self._stream, self._form, self._tries = stream, form, tries
+        self._unwritable = set() if unwritable is None else unwritable
         self._depth = len(stream.segments) - (stream.media == "frames")
         self._rivals = _rivals(stream, form)
 
@@ -98,6 +108,10 @@ class _Walk:
         for name in names:
             segment = self._stream.segments[depth]
             fields = match_segment(name, segment, self._form, known, last=is_file)
+            if fields is None and has_unwritable_name(
+                name, segment, self._form, known, last=is_file
+            ):
+                self._unwritable.add(os.path.join(folder, name))
             if fields is None or (is_file and self._is_anothers((*parts, name), fields)):
                 continue
             matched += 1

@@ -24,6 +24,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from core.errors import StoreError
 from core.files import read_bounded, write_text
+from core.records import is_name
 
 FORMAT = 1
 # Frames of a shard: the unit of work, of resuming and of splitting over machines (60 MB or so).
@@ -45,7 +46,7 @@ CodecName = Literal["lossless", "compact", "jpeg"]
 
 
 def _plain_name(name: str) -> str:
-    if not name or name in (".", "..") or set(name) & set("/\\\0") or len(name) > 200:
+    if not is_name(name):
         raise ValueError(f"{name!r} is no name of a subject, type or view")
     return name
 

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     CRASHED = "its reader crashed"
     TWICE = "found twice"
     BY_NUMBER = "named as in the manifest: the same number, written differently"
+    NAME = "name that is not UTF-8, has a backslash, or is too long: rename it"
     FOREIGN_FILE = "file that fits no pattern"
     RATIO_TURNED = "ratios stored the other way round: turned"
     RATIO_ASSUMED = "squashed frames without ratios: the form's own ratio assumed"
@@ -51,6 +52,11 @@ class FrameFault(Exception):  # noqa: N818 - a finding to report, not an error o
         super().__init__(f"{reason}: {file}")
         self.reason = reason
         self.file = file
+
+
+def writable(name: str) -> str:
+    """Give a file's name with its bytes that are no UTF-8 as escapes."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 class Effect(StrEnum):

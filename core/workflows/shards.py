@@ -35,7 +35,7 @@ from core.storage.layout import (
     write_json,
 )
 from core.storage.shard import ShardWriter, file_hash
-from core.video.faults import Effect, LeftOut, Reason
+from core.video.faults import Effect, LeftOut, Reason, writable
 from core.workers import serve_parent, undisturbed, worker_context
 
 if TYPE_CHECKING:
@@ -120,15 +120,10 @@ def findings(lines: Iterable[LeftOut]) -> tuple[Finding, ...]:
             reason=str(line.reason),
             effect=str(line.effect),
             frames=line.frames,
-            files=tuple(_writable(name) for name in line.files),
+            files=tuple(writable(name) for name in line.files),
         )
         for line in lines
     )
-
-
-def _writable(name: str) -> str:
-    """A file's name with its bytes that are no UTF-8 as escapes."""
-    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _counted(

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -14,6 +16,7 @@ from core.sources.reading import read_sequence
 from core.sources.report import SequenceReport
 from core.sources.roots import find_roots
 from core.sources.sequences import scan
+from core.workflows.shards import findings
 from tests.fakes import files
 from tests.fakes import raw_datasets as raw
 
@@ -236,3 +239,25 @@ def test_reports_name_a_few_files_only(tmp_path):
         report.add(Reason.TRUNCATED, Effect.FRAMES_LEFT_OUT, 1, str(tmp_path / f"{number}.jpg"))
     (line,) = report.lines()
     assert (line.frames, line.files) == (9, ("0.jpg", "1.jpg", "2.jpg"))
+
+
+@pytest.mark.parametrize("name", [b"p\xe9", b"a\\b", b"x" * 201])
+@pytest.mark.parametrize(
+    "rgb", ["{subject}/{type}/{view}/{frame}.jpg", "{type}/{view}/{subject}.avi"]
+)
+def test_names_that_no_store_can_write_down_are_told(tmp_path, name, rgb):
+    own = form(rgb)
+    for subject in ("p1", os.fsdecode(name)):
+        if own.rgb.media == "video":
+            folder, names = tmp_path / "data/t/v", [f"{subject}.avi"]
+        else:
+            folder, names = tmp_path / "data" / subject / "t/v", ["1.jpg", "2.jpg"]
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in names:
+            (folder / file).write_bytes(b"content")
+    sequences, left_out = scan(tmp_path / "data", find_form("own", tmp_path / "data", [own], None))
+    assert [sequence.key.subject for sequence in sequences] == ["p1"]
+    (line,) = findings(left_out)
+    assert (line.effect, line.frames) == ("sequence left out", 0)
+    assert "rename it" in line.reason
+    assert os.fsdecode(name).encode("utf-8", "backslashreplace").decode() in line.files[0]
