@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 from core.config.schema import OptimizerConfig
@@ -33,6 +34,7 @@ from core.training.memory import give_back_free_memory
 from core.training.observers import Observer
 from core.training.optimizer import learning_rate, make_optimizer, set_rate
 from core.training.signals import stop_on_signal
+from core.training.statistics import share_statistics
 
 STARVED_SHARE = 0.3
 # Numbers of the log that tell of the machine; the others tell of the training.
@@ -154,6 +156,8 @@ class Runner:
 
     def __init__(self, job: Job, engine: Accelerator) -> None:
         self.job, self.engine = job, engine
+        if engine.num_processes > 1:
+            share_statistics(job.module, engine.device)
         job.module.to(engine.device)
         self.optimizer = make_optimizer(job.module, job.config)
         self.module, self.wrapped = engine.prepare(job.module, self.optimizer)
@@ -189,30 +193,41 @@ class Runner:
         Raises:
             TrainingError: one of them is not finite; the first such step's sequences are named.
         """
-        culprit: tuple[_Step, list[str]] | None = None
         sums: dict[str, float] = {}
-        mean_of = -1
-        for taken in self._unchecked:
-            values = torch.stack([value.float() for value in taken.values.values()]).tolist()
-            found = dict(zip(taken.values, values, strict=True))
-            if taken.step != mean_of:
-                sums, mean_of = dict.fromkeys(found, 0.0), taken.step
+        for at, (taken, found) in enumerate(zip(self._unchecked, self._logged(), strict=True)):
+            if at == 0 or taken.step != self._unchecked[at - 1].step:
+                sums = dict.fromkeys(found, 0.0)
             sums = {name: sums[name] + value for name, value in found.items()}
             self._last = {n: value / self.job.config.accumulate for n, value in sums.items()}
             broken = [name for name, value in found.items() if not math.isfinite(value)]
             if broken:
-                culprit = (taken, broken)
-                break
+                raise self._diverged(taken, broken)
             self._last["lr"] = learning_rate(self.job.config, taken.step)
-        if anywhere(self.engine, culprit is not None):
-            raise self._diverged(*(culprit or (self._unchecked[-1], ["in another process"])))
         self._unchecked.clear()
         return self._last
+
+    def _logged(self) -> list[dict[str, float]]:
+        """The losses of each batch not looked at yet: of the whole batch, the same everywhere.
+
+        What one process has of it is its share's; their mean is that of the batch.
+        """
+        if not self._unchecked:
+            return []
+        rows = [torch.stack([v.float() for v in s.values.values()]) for s in self._unchecked]
+        means = torch.stack(rows)
+        if self.engine.num_processes > 1:
+            means = cast(Tensor, self.engine.reduce(means, reduction="mean"))
+        names = list(self._unchecked[0].values)
+        return [dict(zip(names, row, strict=True)) for row in means.tolist()]
 
     def _diverged(self, taken: _Step, broken: Sequence[str]) -> TrainingError:
         folder = CheckpointFolder(self.job.checkpoints.folder.parent / "diverged", keep=1)
         path = self.save(self._unchecked[-1].step + 1, folder=folder)
-        names = self.job.describe(taken.sequences.tolist())
+        # Each process has its share of the batch: every so many-th clip of it.
+        shares = gather_object([taken.sequences.tolist()])
+        names = self.job.describe(
+            [number for clips in zip(*shares, strict=True) for number in clips]
+        )
         return TrainingError(
             f"The loss is not finite at iteration {taken.step + 1} ({', '.join(broken)}); "
             f"the batch held {', '.join(names)}",

@@ -1,6 +1,7 @@
 """Several processes for real: gloo on this machine's CPU, launched with torchrun's environment."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.config import ablation_names
 from core.progress import SilentProgress
 from core.storage.store import Store
 from core.training.checkpoint import load_tensors
@@ -16,7 +18,7 @@ from core.workflows.runs import find_run
 from core.workflows.train import train
 from core.workspace import Workspace
 from tests.fakes.models import small_config
-from tests.fakes.processes import embeddings, gradients
+from tests.fakes.processes import embeddings, gradients, steps
 from tests.fakes.training import write_training_store
 
 ROOT = Path(__file__).parents[3]
@@ -42,7 +44,7 @@ def launch(count, what, root, out):
         for i in range(count)
     ]
     try:
-        told = [process.communicate(timeout=60)[1] for process in running]
+        told = [process.communicate(timeout=300)[1] for process in running]
     finally:
         for process in running:
             process.kill()
@@ -52,7 +54,7 @@ def launch(count, what, root, out):
 
 @pytest.mark.slow
 def test_two_processes_have_the_gradients_of_one_on_the_whole_batch(tmp_path):
-    """With batch statistics frozen; where they are not, each process has those of its own share."""
+    """With batch statistics frozen, in single precision."""
     gradients(tmp_path / "1.npz")
     launch(2, "gradients", tmp_path, tmp_path / "2.npz")
     one, two = (np.load(tmp_path / f"{count}.npz") for count in (1, 2))
@@ -61,6 +63,34 @@ def test_two_processes_have_the_gradients_of_one_on_the_whole_batch(tmp_path):
     largest = {name: np.abs(one[name] - two[name]).max() for name in one.files}
     apart = {name: value for name, value in largest.items() if value > 1e-5}
     assert not apart
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """A workspace with a store, and what three steps of one process give."""
+    root = tmp_path_factory.mktemp("steps")
+    write_training_store(Workspace(root).store("casiab"))
+    steps(root, root / "1.npz")
+    return root, arrays(root / "1.npz")
+
+
+def arrays(path):
+    with np.load(path) as file:
+        return dict(file)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_the_warm_up_and_every_ablation_step_as_one_process_does(alone, count):
+    """Outputs, losses as logged, and gradients of the preset `tiny`, its batch norms included."""
+    root, one = alone
+    launch(count, "steps", root, root / f"{count}.npz")
+    many = arrays(root / f"{count}.npz")
+    assert set(one) == set(many)
+    apart = {name: float(np.abs(one[name] - many[name]).max()) for name in one}
+    assert {name: value for name, value in apart.items() if not value <= 1e-5} == {}
+    assert {name.split("/")[0] for name in one} == {"warm-up", *ablation_names()}
+    assert {name.split("/")[1] for name in one} == {"0", "1", "2"}
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +123,6 @@ def weights(run):
 
 @pytest.mark.slow
 def test_two_processes_train_and_one_goes_on(trained, tmp_path):
-    """Each process has its own batch statistics, so the weights differ from one process's."""
     workspace = Workspace(tmp_path / "ws")
     write_training_store(workspace.store("casiab"), leave_out=1)
     launch(2, "training", workspace.root, tmp_path / "none")
@@ -106,3 +135,17 @@ def test_two_processes_train_and_one_goes_on(trained, tmp_path):
     )
     assert two.header["labels"] == one.header["labels"]
     assert len(Store.open(workspace.store("casiab")).sequences) == 19
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_names_the_whole_batch_in_every_process(tmp_path):
+    workspace = Workspace(tmp_path / "ws")
+    write_training_store(workspace.store("casiab"), leave_out=1)
+    launch(2, "diverging", workspace.root, tmp_path / "told")
+    first, second = ((tmp_path / f"told-{rank}").read_text() for rank in (0, 1))
+    assert first == second
+    named = re.search("the batch held (.*?) \\(", first)
+    assert named is not None
+    subjects = [name.split("/")[0] for name in named[1].split(", ")]
+    assert len(subjects) == 4
+    assert subjects[0] == subjects[1] != subjects[2] == subjects[3]
