@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
-import psutil
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
@@ -31,16 +29,13 @@ from core.training.checkpoint import (
 )
 from core.training.engine import anywhere
 from core.training.memory import give_back_free_memory
+from core.training.meter import MACHINE_NUMBERS, Meter
 from core.training.observers import Observer
 from core.training.optimizer import learning_rate, make_optimizer, set_rate
 from core.training.signals import stop_on_signal
 from core.training.statistics import share_statistics
 
 STARVED_SHARE = 0.3
-# Numbers of the log that tell of the machine; the others tell of the training.
-MACHINE_NUMBERS = frozenset(
-    {"iterations_per_second", "data_wait_share", "memory_gigabytes", "device_memory_gigabytes"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +95,7 @@ def run_job(
             stop_on_signal() as stop,
             progress.task(job.name, job.config.iterations - start, "it") as task,
         ):
-            meter = _Meter()
+            meter = Meter(engine.device)
             each = job.config.accumulate
             for number, batch in enumerate(job.batches(start * each), start=start * each):
                 done, rest = divmod(number + 1, each)
@@ -250,7 +245,7 @@ class Runner:
             training = optimizer_tensors(module, self.optimizer) | {
                 "random.torch": torch.get_rng_state()
             }
-            if torch.cuda.is_available():
+            if self.engine.device.type == "cuda":
                 training["random.cuda"] = torch.cuda.get_rng_state()
             target.save(
                 done,
@@ -284,7 +279,7 @@ class Runner:
         restore_optimizer(module, self.optimizer, training.tensors, training.path)
         try:
             torch.set_rng_state(training.tensor("random.torch"))
-            if "random.cuda" in training.tensors and torch.cuda.is_available():
+            if "random.cuda" in training.tensors and self.engine.device.type == "cuda":
                 torch.cuda.set_rng_state(training.tensors["random.cuda"])
             if training.header.get("scaler") and self.engine.scaler:
                 self.engine.scaler.load_state_dict(training.header["scaler"])
@@ -295,47 +290,6 @@ class Runner:
                 next_step="Delete this checkpoint's folder: an earlier one is taken then.",
             ) from None
         return training.told("step", int)
-
-
-class _Meter:
-    """Where time and memory go: waiting for data, computing, or writing logs and checkpoints."""
-
-    def __init__(self) -> None:
-        self.steps, self._all_wait, self._all = 0, 0.0, 0.0
-        self._wait, self._total, self._count = 0.0, 0.0, 0
-        self._last = time.perf_counter()
-
-    def waited(self) -> None:
-        now = time.perf_counter()
-        if self.steps:  # the first wait is the loader's start, not its pace
-            self._wait += now - self._last
-            self._total += now - self._last
-        self._last = now
-
-    def computed(self, whole: bool = True) -> None:
-        now = time.perf_counter()
-        self._total += now - self._last
-        self._last, self._count, self.steps = now, self._count + whole, self.steps + 1
-
-    def wrote(self) -> None:
-        now = time.perf_counter()
-        self._total += now - self._last
-        self._last = now
-
-    def take(self) -> dict[str, float]:
-        share = {
-            "iterations_per_second": self._count / max(self._total, 1e-9),
-            "data_wait_share": self._wait / max(self._total, 1e-9),
-            "memory_gigabytes": psutil.Process().memory_info().rss / 1e9,
-        }
-        if torch.cuda.is_available():
-            share["device_memory_gigabytes"] = torch.cuda.max_memory_allocated() / 1e9
-        self._all_wait, self._all = self._all_wait + self._wait, self._all + self._total
-        self._wait, self._total, self._count = 0.0, 0.0, 0
-        return share
-
-    def total_share(self) -> float:
-        return self._all_wait / max(self._all, 1e-9)
 
 
 def _brief(numbers: Mapping[str, float]) -> str:

@@ -24,12 +24,16 @@ from tests.fakes.training import write_training_store
 ROOT = Path(__file__).parents[3]
 
 
-def launch(count, what, root, out):
-    """Run ``count`` processes of tests.fakes.processes and wait for all of them."""
+def launch(count, what, root, out, cpu="ACCELERATE_USE_CPU"):
+    """Run ``count`` processes of tests.fakes.processes and wait for all of them.
+
+    ``cpu`` is the variable that keeps them on CPUs: told so, or where no GPU is to be seen.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    shared = {**os.environ, "PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "1"}
+    shared = {**os.environ, "PYTHONPATH": str(ROOT)}
+    shared |= {"ACCELERATE_USE_CPU": "1"} if cpu == "ACCELERATE_USE_CPU" else {cpu: ""}
     if count > 1:
         shared |= {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     running = [
@@ -125,7 +129,7 @@ def weights(run):
 def test_two_processes_train_and_one_goes_on(trained, tmp_path):
     workspace = Workspace(tmp_path / "ws")
     write_training_store(workspace.store("casiab"), leave_out=1)
-    launch(2, "training", workspace.root, tmp_path / "none")
+    launch(2, "training", workspace.root, tmp_path / "none", cpu="CUDA_VISIBLE_DEVICES")
     run = find_run(workspace.runs, name=None, dataset=None)
     assert run.checkpoints().steps()[-1] == 4
     two, one = (weights(each) for each in (run, trained[1]))
