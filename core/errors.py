@@ -30,9 +30,13 @@ class LmgaitError(Exception):
         what: What is wrong, as one sentence without its full stop.
         where: The file, key or argument that it was found in.
         next_step: What to do about it, as one sentence.
+
+    Attributes:
+        everywhere: All processes that work together raise it, so that one has to tell it.
     """
 
     exit_code = EXIT_INTERNAL
+    everywhere = False
 
     def __init__(
         self, what: str, *, where: str | Path | None = None, next_step: str | None = None

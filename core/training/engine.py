@@ -128,6 +128,7 @@ def decide(engine: Accelerator, choose: Callable[[], T]) -> T:
     broadcast_object_list(outcome)
     value, failed = outcome[0]
     if failed is not None:
+        failed.everywhere = True
         raise failed
     return value  # type: ignore[return-value] # of the type that `choose` returns
 
@@ -146,3 +147,25 @@ def anywhere(engine: Accelerator, here: bool) -> bool:
         return here
     flag = torch.tensor(float(here), device=engine.device)
     return bool(engine.reduce(flag, reduction="sum") > 0)
+
+
+@contextmanager
+def all_threads(engine: Accelerator) -> Iterator[None]:
+    """Let one of several processes use all processors while the others wait for it.
+
+    Their launcher gives each a share of the threads, and torchrun gives each but one.
+    """
+    usual = torch.get_num_threads()
+    if engine.num_processes > 1:
+        torch.set_num_threads(_processors())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
+
+
+def _processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

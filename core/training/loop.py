@@ -223,13 +223,15 @@ class Runner:
         names = self.job.describe(
             [number for clips in zip(*shares, strict=True) for number in clips]
         )
-        return TrainingError(
+        error = TrainingError(
             f"The loss is not finite at iteration {taken.step + 1} ({', '.join(broken)}); "
             f"the batch held {', '.join(names)}",
             where=path,
             next_step="Lower the rate (--set train.lr=…) or clip gradients "
             "(--set train.clip_norm=5); the state is saved for a look.",
         )
+        error.everywhere = True
+        return error
 
     def pictures(self, batch: ClipBatch) -> Mapping[str, Tensor]:
         """The job's pictures, in eval mode: looking must not move the statistics of batch norms."""

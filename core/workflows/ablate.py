@@ -22,6 +22,7 @@ from core.manifests.schema import DatasetManifest
 from core.progress import Progress
 from core.storage.store import Store
 from core.tables.ablations import MEAN, METRIC, AblationRow, AblationTable, ScoredRun
+from core.training.engine import decide, make_engine
 from core.version import __version__
 from core.workflows.evaluate import Scoring, evaluate_run
 from core.workflows.paper_tables import (
@@ -195,7 +196,8 @@ def _scored(
             scoring=Scoring(), progress=progress,
         )  # fmt: skip
         result = done.result.to_json()
-        write_text(path, json.dumps({"made_from": made_from, "result": result}) + "\n")
+        text = json.dumps({"made_from": made_from, "result": result}) + "\n"
+        decide(make_engine(), lambda: write_text(path, text))
     protocol = result["protocols"][_protocol(manifest)]
     parts: Mapping[str, Any] = {**protocol["conditions"], MEAN: protocol["mean"]}
     scores = {name: part[METRIC] for name, part in parts.items()}

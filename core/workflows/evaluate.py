@@ -19,7 +19,7 @@ from core.records import EmbeddingSet
 from core.storage.embeddings import check_ending, read_embeddings, write_embeddings
 from core.storage.store import Store
 from core.storage.subjects import nobody
-from core.training.engine import decide, held, make_engine
+from core.training.engine import all_threads, decide, held, make_engine
 from core.workflows.embed import embed_sequences
 from core.workflows.left_out import Reason, beside, unused_in_tests, write_left_out
 from core.workflows.models import load_model
@@ -256,13 +256,20 @@ def _score(
     scoring: Scoring,
     progress: Progress,
 ) -> EvaluationResult:
-    return score(
-        embeddings,
-        rules,
-        metric=metric,  # type: ignore[arg-type] # checked there, with a message
-        rerank=scoring.rerank,
-        bootstrap=scoring.bootstrap,
-        seed=scoring.seed,
-        protocols=names,
-        progress=progress,
-    )
+    """Score in the main process, on all of the machine's processors; the others get the result."""
+    engine = make_engine()
+
+    def work() -> EvaluationResult:
+        with all_threads(engine):
+            return score(
+                embeddings,
+                rules,
+                metric=metric,  # type: ignore[arg-type] # checked there, with a message
+                rerank=scoring.rerank,
+                bootstrap=scoring.bootstrap,
+                seed=scoring.seed,
+                protocols=names,
+                progress=progress,
+            )
+
+    return decide(engine, work)

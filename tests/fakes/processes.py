@@ -1,13 +1,16 @@
 """One of several processes of a training: run by the tests with torchrun's environment.
 
-Usage: python -m tests.fakes.processes (gradients|embeddings|training|steps|diverging) WORKSPACE OUT
+Usage: python -m tests.fakes.processes WHAT WORKSPACE OUT (see ``main`` for what there is)
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -28,8 +31,9 @@ from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder
 from core.training.engine import make_engine
 from core.training.loop import Job, Runner
-from core.workflows.evaluate import embed_run, used_sequences
+from core.workflows.evaluate import Scoring, embed_run, evaluate_run, used_sequences
 from core.workflows.runs import find_run
+from core.workflows.score import score
 from core.workflows.train import train, training_sequences
 from core.workflows.training_job import training_job
 from core.workflows.warmup import build_warmup, warmup_job
@@ -150,6 +154,24 @@ def _steps(name: str, job: Job, engine: Accelerator) -> dict[str, np.ndarray]:
     return taken
 
 
+def scoring(root: Path, out: Path) -> None:
+    """Write the scores that each process has, and the threads of those that it computed."""
+    threads: list[int] = []
+
+    def counted(*given: Any, **more: Any) -> Any:
+        threads.append(torch.get_num_threads())
+        return score(*given, **more)
+
+    with patch("core.workflows.evaluate.score", counted):
+        done = evaluate_run(
+            Workspace(root), run_name=None, train_dataset=None, test_dataset=None,
+            scoring=Scoring(), progress=SilentProgress(),
+        )  # fmt: skip
+    told = {"threads": threads, "result": done.result.to_json()}
+    rank = make_engine().process_index
+    out.with_name(f"{out.name}-{rank}").write_text(json.dumps(told))
+
+
 def diverging(root: Path, out: Path) -> None:
     """Write the error of a training whose rate is far too large, as each process tells it."""
     config = small_config(warmup={"batch": 4}, train={"optimizer": "sgd", "lr": 1e30})
@@ -169,6 +191,8 @@ def main() -> None:
         embeddings(root, out)
     elif what == "steps":
         steps(root, out)
+    elif what == "scoring":
+        scoring(root, out)
     elif what == "diverging":
         diverging(root, out)
     else:

@@ -1,5 +1,6 @@
 """Several processes for real: gloo on this machine's CPU, launched with torchrun's environment."""
 
+import json
 import os
 import re
 import socket
@@ -25,21 +26,26 @@ ROOT = Path(__file__).parents[3]
 
 
 def launch(count, what, root, out, cpu="ACCELERATE_USE_CPU"):
-    """Run ``count`` processes of tests.fakes.processes and wait for all of them.
+    """Run ``count`` processes of tests.fakes.processes and wait for all of them."""
+    done = together(count, ["-m", "tests.fakes.processes", what, str(root), str(out)], cpu)
+    assert [code for code, _, _ in done] == [0] * count, "\n".join(told for _, _, told in done)
+
+
+def together(count, arguments, cpu="ACCELERATE_USE_CPU"):
+    """Run Python in ``count`` processes as torchrun does: exit code, stdout and stderr of each.
 
     ``cpu`` is the variable that keeps them on CPUs: told so, or where no GPU is to be seen.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    shared = {**os.environ, "PYTHONPATH": str(ROOT)}
+    shared = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     shared |= {"ACCELERATE_USE_CPU": "1"} if cpu == "ACCELERATE_USE_CPU" else {cpu: ""}
-    if count > 1:
-        shared |= {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    shared |= {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     running = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.fakes.processes", what, str(root), str(out)],
-            env=shared | ({"RANK": str(i), "LOCAL_RANK": str(i)} if count > 1 else {}),
+            [sys.executable, *arguments],
+            env=shared | {"RANK": str(i), "LOCAL_RANK": str(i)},
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -48,12 +54,12 @@ def launch(count, what, root, out, cpu="ACCELERATE_USE_CPU"):
         for i in range(count)
     ]
     try:
-        told = [process.communicate(timeout=300)[1] for process in running]
+        told = [process.communicate(timeout=300) for process in running]
     finally:
         for process in running:
             process.kill()
             process.communicate()
-    assert not any(process.returncode for process in running), "\n".join(told)
+    return [(p.returncode, *streams) for p, streams in zip(running, told, strict=True)]
 
 
 @pytest.mark.slow
@@ -153,3 +159,26 @@ def test_a_loss_that_is_not_finite_names_the_whole_batch_in_every_process(tmp_pa
     subjects = [name.split("/")[0] for name in named[1].split(", ")]
     assert len(subjects) == 4
     assert subjects[0] == subjects[1] != subjects[2] == subjects[3]
+
+
+@pytest.mark.slow
+def test_one_of_two_processes_scores_on_all_processors_and_prints_and_writes(trained, tmp_path):
+    launch(2, "scoring", trained[0].root, tmp_path / "scored")
+    first, second = (json.loads((tmp_path / f"scored-{i}").read_text()) for i in (0, 1))
+    assert first["result"] == second["result"]
+    assert (len(first["threads"]), second["threads"]) == (1, [])
+    if hasattr(os, "sched_getaffinity"):
+        assert first["threads"] == [len(os.sched_getaffinity(0))]
+    entry = "from lmgait_cli.main import run; run()"
+    home = ["--workspace", str(trained[0].root)]
+    written = tmp_path / "result.json"
+    done = together(2, ["-c", entry, "evaluate", *home, "--json", str(written)])
+    assert [code for code, _, _ in done] == [0, 0]
+    assert "Rank-1" in done[0][1]
+    assert done[0][2].count("Written: ") == 1
+    assert done[1][1:] == ("", "")
+    assert json.loads(written.read_text()) == first["result"]
+    done = together(2, ["-c", entry, "evaluate", *home, "--run", "nothing"])
+    assert [code for code, _, _ in done] == [2, 2]
+    assert "There is no run `nothing`" in done[0][2]
+    assert done[1][1:] == ("", "")
