@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from core.config import Config, check_config
 from core.errors import CheckpointError, ConfigError
@@ -20,6 +24,7 @@ from core.models.weights import (
     module_fingerprint,
 )
 from core.training.checkpoint import WEIGHTS, TensorFile, load_strictly, load_tensors
+from core.training.engine import choose_precision
 from core.version import __version__
 from core.workflows.runs import Run
 
@@ -43,6 +48,23 @@ class LoadedModel:
     header: dict[str, Any]
     device: torch.device
     cached: bool
+
+    def precision(self) -> AbstractContextManager[None]:
+        """Compute as evaluation does while the block runs: embeddings compare with its own.
+
+        Raises:
+            ConfigError: a launcher's precision that the device does not have.
+        """
+        chosen = choose_precision("auto", self.device, "--mixed_precision")
+        kind = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(chosen)
+        return torch.autocast(self.device.type, kind, enabled=kind is not None)
+
+    @torch.inference_mode()
+    def embed(self, chunks: Iterable[torch.Tensor]) -> NDArray[np.float32]:
+        """The embedding of one walk, float32 [C, P], of frames uint8 [t, 3, H, W] in time order."""
+        with self.precision():
+            found = self.model.embed(chunk.to(self.device) for chunk in chunks)
+        return np.asarray(found.float().cpu().numpy(), np.float32)
 
 
 def load_model(run: Run, *, device: torch.device, use_cache: bool = True) -> LoadedModel:
