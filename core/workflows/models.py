@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.config import Config, check_config
+from core.config.machine import on_this_machine
 from core.errors import CheckpointError, ConfigError
 from core.models.build import build_lmgait
 from core.models.lmgait import LMGait
@@ -67,18 +68,27 @@ class LoadedModel:
         return np.asarray(found.float().cpu().numpy(), np.float32)
 
 
-def load_model(run: Run, *, device: torch.device, use_cache: bool = True) -> LoadedModel:
+def load_model(
+    run: Run, *, device: torch.device, use_cache: bool = True, settings: Sequence[str] = ()
+) -> LoadedModel:
     """Load the newest checkpoint of a run.
 
     With a text cache the text encoder is not even built. A cache of another checkpoint or prompt is
     refused, never used silently.
 
+    Args:
+        run: Which run.
+        device: Where the model is to compute.
+        use_cache: Use a text cache where there is one.
+        settings: ``key=value`` of this machine (:func:`core.config.machine.on_this_machine`).
+
     Raises:
+        UsageError, ConfigError: settings that a trained model cannot have.
         CheckpointError: no checkpoint, damaged, of another shape, or a stale text cache.
         WeightsError: frozen weights missing, or not the ones it was trained with.
     """
     checkpoint, weights = newest_weights(run)
-    config = config_of(weights)
+    config = on_this_machine(config_of(weights), settings)
     for key in ("text_fingerprint", "image_fingerprint"):
         weights.told(key, str)
     weights.told("step", int)
