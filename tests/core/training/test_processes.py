@@ -54,7 +54,7 @@ def together(count, arguments, cpu="ACCELERATE_USE_CPU"):
         for i in range(count)
     ]
     try:
-        told = [process.communicate(timeout=300) for process in running]
+        told = [process.communicate(timeout=800) for process in running]
     finally:
         for process in running:
             process.kill()
@@ -90,6 +90,7 @@ def arrays(path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # processes that wait for each other are slow where processors are few
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_the_warm_up_and_every_ablation_step_as_one_process_does(alone, count):
     """Outputs, losses as logged, and gradients of the preset `tiny`, its batch norms included."""
