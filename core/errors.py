@@ -30,9 +30,13 @@ class LmgaitError(Exception):
         what: What is wrong, as one sentence without its full stop.
         where: The file, key or argument that it was found in.
         next_step: What to do about it, as one sentence.
+
+    Attributes:
+        everywhere: All processes that work together raise it, so that one has to tell it.
     """
 
     exit_code = EXIT_INTERNAL
+    everywhere = False
 
     def __init__(
         self, what: str, *, where: str | Path | None = None, next_step: str | None = None
@@ -119,7 +123,18 @@ class Interrupted(LmgaitError):  # noqa: N818 - not a fault: the user asked for 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 _FORBIDDEN = (errno.EACCES, errno.EPERM)
-_NO_MEMORY = ("DefaultCPUAllocator", "CUDA out of memory", "Insufficient memory", "bad_alloc")
+_NO_MEMORY = ("DefaultCPUAllocator", "Insufficient memory", "bad_alloc")
+
+# How torch tells of a GPU and of other processes: words of its messages, names of its errors.
+_GPU_MEMORY = ("CUDA out of memory", "HIP out of memory", "CUDA error: out of memory",
+               "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED",
+               "CUBLAS_STATUS_NOT_INITIALIZED", "CUDNN_STATUS_NOT_INITIALIZED",
+               "Failed to CUDA calloc", "Cuda failure 2 ")  # fmt: skip
+_GPU = ("CUDA error", "CUBLAS_STATUS_", "CUDNN_STATUS_", "cuDNN error", "CUFFT_", "CUDA driver",
+        "Found no NVIDIA driver", "HIP error")  # fmt: skip
+_PROCESSES = ("NCCL", "gloo", "Gloo", "Connection closed by peer", "Connection reset by peer",
+              "Broken pipe", "ProcessGroup", "TCPStore", "EADDRINUSE")  # fmt: skip
+_PROCESS_ERRORS = ("DistBackendError", "DistNetworkError", "DistStoreError", "DistError")
 
 
 def translated(error: BaseException) -> LmgaitError | None:
@@ -133,10 +148,13 @@ def translated(error: BaseException) -> LmgaitError | None:
         return Interrupted("Interrupted", next_step="Run the same command again: it goes on.")
     if isinstance(error, OSError):
         return system_error(error)
+    if isinstance(error, Exception) and (failed := _device_error(error)) is not None:
+        return failed
     if isinstance(error, MemoryError) or _tells_of_memory(error):
         return ResourceError(
             "The memory is not enough",
-            next_step="Close other programs, or ask for less: smaller batches, fewer --workers.",
+            next_step="Close other programs, or ask for less: smaller batches, "
+            "--set data.workers=0 (or --workers, where a verb has it).",
         )
     if isinstance(error, UnicodeDecodeError):
         return DataError(f"A text is not UTF-8: {error}", next_step="Save it as UTF-8.")
@@ -179,8 +197,36 @@ def _is_unreadable(where: object) -> bool:
     return os.path.exists(where) and not os.access(where, os.R_OK)  # noqa: PTH110 - may be bytes
 
 
+def _device_error(error: Exception) -> ResourceError | None:
+    """What a GPU or another process of the training refused; None for anything else."""
+    kind, text = type(error).__name__, str(error)[:2000]
+    if not isinstance(error, RuntimeError) or "device-side assert" in text:
+        return None  # a kernel that was given nonsense: a defect
+    line = text.strip().splitlines()[0][:300] if text.strip() else kind
+    if kind == "OutOfMemoryError" or any(word in text for word in _GPU_MEMORY):
+        return ResourceError(
+            "The GPU's memory is not enough",
+            next_step="End what else computes on it (nvidia-smi), or ask for less with --set: in "
+            "training data.sequences, data.identities or data.frames (warmup.batch in the "
+            "warm-up), train.accumulate for as many in all; in evaluation "
+            "evaluate.frames_per_chunk; anywhere model.image.chunk.",
+        )
+    if kind in _PROCESS_ERRORS or any(word in text for word in _PROCESSES):
+        return ResourceError(
+            f"The processes lost each other: {line}",
+            next_step="Another process's message above says why it ended. Run the same command "
+            "again: training goes on from its last checkpoint. If none ended, check the network "
+            "between the machines (NCCL_DEBUG=INFO tells more).",
+        )
+    if kind == "AcceleratorError" or any(word in text for word in _GPU):
+        return ResourceError(
+            f"The GPU failed: {line}",
+            next_step="Run the same command again: training goes on from its last checkpoint. If "
+            "it fails again, look at nvidia-smi and the driver's version, or use another GPU.",
+        )
+    return None
+
+
 def _tells_of_memory(error: BaseException) -> bool:
-    # Known by name, as their libraries are heavy and may not be loaded: torch, OpenCV.
-    return type(error).__name__ == "OutOfMemoryError" or (
-        isinstance(error, Exception) and any(word in str(error)[:500] for word in _NO_MEMORY)
-    )
+    # Known by their words, as their libraries are heavy and may not be loaded: torch, OpenCV.
+    return isinstance(error, Exception) and any(word in str(error)[:500] for word in _NO_MEMORY)

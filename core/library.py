@@ -67,10 +67,7 @@ class TrainedModel:
         size = reduced_size((config.model.image.height, config.model.image.width))
         pixels = to_tensor(fit_frames(frames), size)
         chunks = pixels.split(config.evaluate.frames_per_chunk)
-        device = self.loaded.device
-        with torch.inference_mode():
-            found = self.loaded.model.embed(chunk.to(device) for chunk in chunks)
-        return np.asarray(found.float().cpu().numpy(), np.float32)
+        return self.loaded.embed(chunks)
 
     def embed_video(
         self,

@@ -23,9 +23,12 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from core.progress import Task
+from lmgait_cli.process import place
 
+# Of several processes that work together the first one tells of it.
+NUMBER, TOGETHER = place()
 # Results go to stdout, so that `> file` and `| less` hold them alone; all else goes to stderr.
-out = Console(highlight=False)
+out = Console(highlight=False, quiet=NUMBER > 0)
 err = Console(stderr=True, highlight=False)
 
 LOG_EVERY_SECONDS = 15.0
@@ -35,15 +38,17 @@ NARROW, WIDE = 60, 110
 
 def complain(what: str, where: str | None, next_step: str | None) -> None:
     """Print one error: what, where, what to do next."""
-    place = f" [dim]({escape(where)})[/]" if where else ""
-    err.print(f"[bold red]Error:[/] {escape(what)}{place}", soft_wrap=True)
+    found_at = f" [dim]({escape(where)})[/]" if where else ""
+    who = f"Process {NUMBER} of {TOGETHER}: " if NUMBER else ""
+    err.print(f"{who}[bold red]Error:[/] {escape(what)}{found_at}", soft_wrap=True)
     if next_step:
         err.print(f"[bold]Next:[/] {escape(next_step)}", soft_wrap=True)
 
 
 def say(text: str) -> None:
     """Print one line that is not a result."""
-    err.print(escape(text), soft_wrap=True)
+    if not NUMBER:
+        err.print(escape(text), soft_wrap=True)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -120,10 +125,10 @@ class _LogTask:
 
 
 class ConsoleProgress:
-    """Rich bars on a terminal, plain lines elsewhere; silent when ``quiet``."""
+    """Rich bars on a terminal, plain lines elsewhere; silent when ``quiet`` or not the first."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self._quiet = quiet
+        self._quiet = quiet or NUMBER > 0
 
     @contextmanager
     def task(self, name: str, total: int | None, unit: str) -> Iterator[Task]:

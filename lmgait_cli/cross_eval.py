@@ -13,6 +13,7 @@ from lmgait_cli.evaluate import BootstrapOption, CompareOption, MetricOption
 from lmgait_cli.options import (
     DryRunOption,
     JsonOption,
+    MachineSetOption,
     QuietOption,
     RunOption,
     SeedOption,
@@ -34,6 +35,7 @@ def cross_eval(
     bootstrap: BootstrapOption = 0,
     seed: SeedOption = 0,
     compare: CompareOption = False,
+    settings: MachineSetOption = None,
     dry_run: DryRunOption = False,
     workspace: WorkspaceOption = None,
     json_file: JsonOption = None,
@@ -59,6 +61,7 @@ def cross_eval(
         told = estimate_embedding(
             Workspace.find(workspace), run_name=run_name, train_dataset=train, test_dataset=test,
             progress=ConsoleProgress(quiet),
+            settings=settings or (),
         )  # fmt: skip
         show_estimate(told, json_file, quiet)
         return
@@ -69,6 +72,7 @@ def cross_eval(
         test_dataset=test,
         scoring=Scoring(metric=metric, bootstrap=bootstrap, seed=seed),
         progress=ConsoleProgress(quiet),
+        settings=settings or (),
     )
     show_result(done.result, compare, False, train, json_file, out_files or [], quiet)
     label = f"{train} -> {test}" if done.run is None else done.run.name

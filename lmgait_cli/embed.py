@@ -13,6 +13,7 @@ from lmgait_cli.options import (
     DatasetOption,
     DryRunOption,
     JsonOption,
+    MachineSetOption,
     QuietOption,
     RunOption,
     WorkspaceOption,
@@ -27,6 +28,7 @@ def embed(
     everyone: Annotated[
         bool, typer.Option("--all", help="All sequences; else what the protocols use.")
     ] = False,
+    settings: MachineSetOption = None,
     dry_run: DryRunOption = False,
     workspace: WorkspaceOption = None,
     json_file: JsonOption = None,
@@ -47,12 +49,13 @@ def embed(
         told = estimate_embedding(
             Workspace.find(workspace), run_name=run_name, train_dataset=dataset,
             test_dataset=dataset, everyone=everyone, scored=False, progress=ConsoleProgress(quiet),
+            settings=settings or (),
         )  # fmt: skip
         show_estimate(told, json_file, quiet)
         return
     done = embed_to_file(
         Workspace.find(workspace), path, run_name=run_name, dataset=dataset, everyone=everyone,
-        progress=ConsoleProgress(quiet),
+        progress=ConsoleProgress(quiet), settings=settings or (),
     )  # fmt: skip
     count, channels, strips = done.embeddings.shape
     out.print(

@@ -13,6 +13,7 @@ from lmgait_cli.options import (
     DatasetOption,
     DryRunOption,
     JsonOption,
+    MachineSetOption,
     QuietOption,
     RunOption,
     SeedOption,
@@ -54,6 +55,7 @@ def evaluate(
     seed: SeedOption = 0,
     compare: CompareOption = False,
     per_view: Annotated[bool, typer.Option("--per-view", help="Show matrices of views.")] = False,
+    settings: MachineSetOption = None,
     dry_run: DryRunOption = False,
     workspace: WorkspaceOption = None,
     json_file: JsonOption = None,
@@ -75,7 +77,7 @@ def evaluate(
 
         told = estimate_embedding(
             Workspace.find(workspace), run_name=run_name, train_dataset=dataset,
-            test_dataset=dataset, progress=progress,
+            test_dataset=dataset, progress=progress, settings=settings or (),
         )  # fmt: skip
         show_estimate(told, json_file, quiet)
         return
@@ -85,11 +87,11 @@ def evaluate(
                 "--dry-run is for a run: there is nothing to embed in a file",
                 next_step="Leave --dry-run out.",
             )
-        if dataset is None or run_name is not None:
+        if dataset is None or run_name is not None or settings:
             raise UsageError(
-                "A file of embeddings needs --dataset and no --run",
+                "A file of embeddings needs --dataset, no --run and no --set",
                 where="--embeddings",
-                next_step="Add --dataset NAME, and leave --run out.",
+                next_step="Add --dataset NAME, and leave --run and --set out.",
             )
         done = evaluate_file(embeddings, dataset, scoring=scoring, progress=progress)
     else:
@@ -100,6 +102,7 @@ def evaluate(
             test_dataset=dataset,
             scoring=scoring,
             progress=progress,
+            settings=settings or (),
         )
     trained_on = None if done.run is None else done.run.dataset
     show_result(done.result, compare, per_view, trained_on, json_file, out_files or [], quiet)

@@ -12,8 +12,15 @@ from typing import Any, ParamSpec, TypeVar
 import typer
 from typer.core import TyperGroup
 
-from core.errors import EXIT_INTERNAL, EXIT_USAGE, Interrupted, LmgaitError, translated
-from lmgait_cli.console import complain
+from core.errors import (
+    EXIT_INTERNAL,
+    EXIT_USAGE,
+    Interrupted,
+    LmgaitError,
+    UsageError,
+    translated,
+)
+from lmgait_cli.console import NUMBER, complain
 from lmgait_cli.process import stopped_by
 
 DEBUG_VARIABLE = "LMGAIT_DEBUG"
@@ -86,6 +93,9 @@ def told(error: BaseException) -> int:
         traceback.print_exception(error)
     known = _known(error)
     if known is not None:
+        shared = known.everywhere or isinstance(known, UsageError | Interrupted)
+        if NUMBER and shared:
+            return known.exit_code  # the first process tells of it
         complain(known.what, known.where, known.next_step)
         return known.exit_code
     complain(

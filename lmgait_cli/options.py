@@ -43,6 +43,14 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as train.iterations=40."),
 ]
+MachineSetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="data.workers, evaluate.frames_per_chunk or model.image.chunk: no result changes.",
+    ),
+]
 DatasetOption = Annotated[
     str | None,
     typer.Option(

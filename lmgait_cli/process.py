@@ -17,6 +17,13 @@ from typing import Any, NoReturn, TextIO
 from core.errors import EXIT_INTERRUPTED, EXIT_OUTPUT
 
 _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+# What torchrun and accelerate set, and what the launchers of MPI set.
+_LAUNCHED = (
+    ("RANK", "WORLD_SIZE"),
+    ("PMI_RANK", "PMI_SIZE"),
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"),
+)
 _stopped_by: str | None = None
 
 
@@ -46,6 +53,17 @@ class _Patient(io.FileIO):
             if self._whatever:
                 return len(data)
             raise
+
+
+def place() -> tuple[int, int]:
+    """Number of this process among those launched together, from 0, and how many they are.
+
+    The first one alone prints results and writes their files.
+    """
+    for rank, size in _LAUNCHED:
+        if rank in os.environ and size in os.environ:
+            return int(os.environ[rank]), int(os.environ[size])
+    return 0, 1
 
 
 def prepare_process() -> None:

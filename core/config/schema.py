@@ -154,7 +154,7 @@ class OptimizerConfig(Node):
     accumulate: Positive = 1
     """Batches whose gradients one iteration averages; triplets are formed inside each batch."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """``auto`` is fp16 on a GPU, fp32 on a CPU."""
+    """``auto`` is fp16 on a CUDA GPU, else fp32, or what `accelerate launch` names."""
     checkpoint_every: Positive = 1000
     keep: Positive = 2
     log_every: Positive = 20

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from core.errors import LmgaitError, OutputError
+from core.errors import LmgaitError, OutputError, ResourceError
 from core.workers import serve_parent, undisturbed, worker_context
 
 
 class _Errors(Dataset[Any]):
-    """A data set that hands its errors out as items: torch would make texts of them."""
+    """A data set that hands its errors out as items: torch would make texts of them.
 
-    def __init__(self, data: Dataset[Any]) -> None:
-        self._data = data
+    ``alone`` where its items are handed out one by one, not joined.
+    """
+
+    def __init__(self, data: Dataset[Any], alone: bool) -> None:
+        self._data, self._alone = data, alone
 
     def __len__(self) -> int:
         return len(self._data)  # type: ignore[arg-type]
 
     def __getitem__(self, index: Any) -> Any:  # noqa: ANN401
         try:
-            return self._data[index]
+            item = self._data[index]
+            return _shared(item) if self._alone else item
         except LmgaitError as error:
             return error
 
@@ -38,7 +46,34 @@ class _Join:
 
     def __call__(self, items: Sequence[Any]) -> Any:  # noqa: ANN401
         errors = [item for item in items if isinstance(item, LmgaitError)]
-        return errors[0] if errors else self._join(items)
+        if errors:
+            return errors[0]
+        try:
+            return _shared(self._join(items))
+        except LmgaitError as error:
+            return error
+
+
+def _shared(item: Any) -> Any:  # noqa: ANN401
+    """In a worker, move the tensors of an item to shared memory, where its way out begins.
+
+    The queue would do it in a thread, whose errors nobody hears: the item would never come.
+    """
+    if get_worker_info() is None:
+        return item
+    if isinstance(item, Tensor):
+        parts: Iterable[Any] = (item,)
+    elif is_dataclass(item):
+        parts = (getattr(item, field.name) for field in fields(item))
+    else:
+        parts = item if isinstance(item, tuple | list) else ()
+    try:
+        for part in parts:
+            if isinstance(part, Tensor):
+                part.share_memory_()
+    except RuntimeError as error:
+        raise _no_shared_memory() from error
+    return item
 
 
 def read_ahead(
@@ -59,9 +94,10 @@ def read_ahead(
     Raises:
         LmgaitError: as ``data`` raises it.
         OutputError: a worker was killed while it handed something out.
+        ResourceError: there is too little shared memory for what they hand out.
     """
     loader = DataLoader(
-        _Errors(data),
+        _Errors(data, alone=join is None),
         num_workers=workers,
         multiprocessing_context=worker_context() if workers else None,
         worker_init_fn=_begin if workers else None,
@@ -99,13 +135,39 @@ def workers_explained() -> Iterator[None]:
 
     Raises:
         OutputError: a worker was killed.
+        ResourceError: there is too little shared memory for what the workers hand out.
     """
     try:
         yield
     except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+        told = str(error)
+        if any(word in told for word in _NO_SHARED_MEMORY):
+            raise _no_shared_memory() from error
+        if "DataLoader worker" not in told:
             raise
         raise _killed() from error
+
+
+# Batches come from the workers in shared memory: a page that is not to be had ends a worker by
+# SIGBUS, a file that is not to be had is told by torch, in the worker or in this process.
+_NO_SHARED_MEMORY = (
+    "killed by signal: Bus error",
+    "unable to allocate shared memory",
+    "unable to resize file </torch_",
+    "unable to write to file </torch_",
+    "unable to mmap",
+    "insufficient shared memory",
+)
+_SHARED = Path("/dev/shm")
+
+
+def _no_shared_memory() -> ResourceError:
+    size = f", {shutil.disk_usage(_SHARED).total / 1e6:,.0f} MB" if _SHARED.is_dir() else ""
+    return ResourceError(
+        f"The shared memory ({_SHARED}{size}) is too small for the batches that workers read",
+        next_step="In Docker add --shm-size=8g or --ipc=host (Kubernetes: an emptyDir in memory "
+        "there); or read in the training's own process: --set data.workers=0.",
+    )
 
 
 def _killed() -> OutputError:

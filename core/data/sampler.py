@@ -96,7 +96,10 @@ def spread_batches(count: int, size: int, seed: int, step: int) -> list[ClipRequ
 
 
 def share_of(batch: Sequence[ClipRequest], rank: int, ranks: int) -> Iterator[ClipRequest]:
-    """The part of a global batch that process ``rank`` of ``ranks`` computes (a contiguous run).
+    """The part of a global batch that process ``rank`` of ``ranks`` computes.
+
+    Each takes every ``ranks``-th clip: a batch lies identity after identity, and a run of it would
+    give a process one identity, of which batch norms can learn nothing.
 
     Raises:
         TrainingError: a batch that does not divide evenly.
@@ -107,5 +110,4 @@ def share_of(batch: Sequence[ClipRequest], rank: int, ranks: int) -> Iterator[Cl
             next_step="Choose data.identities x data.sequences (in the warm-up warmup.batch) as a "
             "multiple of the processes.",
         )
-    each = len(batch) // ranks
-    yield from batch[rank * each : (rank + 1) * each]
+    yield from batch[rank::ranks]

@@ -12,7 +12,6 @@ from typing import Any, cast
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.nn.functional import all_reduce as sum_with_gradient
 
 
 def alone() -> bool:
@@ -27,9 +26,12 @@ def gather(embedding: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     processes on the way back and averaged by the data-parallel wrapper, which leaves that of one
     process on the whole batch.
     """
-    if alone():
-        return embedding, labels
-    return cast(Tensor, _Gather.apply(embedding)), _joined(labels)  # type: ignore[no-untyped-call]
+    return (embedding, labels) if alone() else (join(embedding), _joined(labels))
+
+
+def join(own: Tensor) -> Tensor:
+    """First axes of all processes' tensors side by side, gradients as in :func:`gather`."""
+    return own if alone() else cast(Tensor, _Gather.apply(own))  # type: ignore[no-untyped-call]
 
 
 class _Gather(torch.autograd.Function):
@@ -61,7 +63,7 @@ def _joined(own: Tensor) -> Tensor:
 
 def total(amount: Tensor) -> Tensor:
     """Sum of ``amount`` over all processes, gradients included (averaged as in :func:`gather`)."""
-    return amount if alone() else sum_with_gradient(amount)
+    return join(amount[None]).sum(0)
 
 
 def weight_of(count: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from core.models.backbones.image import ImageEncoder
 from core.models.backbones.loading import load_image_encoder, load_text_encoder
 from core.models.backbones.prompts import prompt_tokens
 from core.models.backbones.text import TextEncoder
+from core.models.freezing import freeze
 from core.models.gaitbase import BNNeck, GaitBase
 from core.models.lmgait import LMGait
 from core.models.representation import DecoderBranch, ResNetBranch
@@ -101,6 +102,8 @@ def build_lmgait(
         )
     with seeded(seed):
         decoder = build_decoder(config, image)
+        if not part.supervise:
+            freeze(decoder)  # nothing else trains it: the mask made of it is detached
         resnet = ResNetBranch(
             image.channels, part.hidden, part.channels, image.grid, part.upsample, part.activation
         )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-import psutil
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 from core.config.schema import OptimizerConfig
@@ -30,15 +29,13 @@ from core.training.checkpoint import (
 )
 from core.training.engine import anywhere
 from core.training.memory import give_back_free_memory
+from core.training.meter import MACHINE_NUMBERS, Meter
 from core.training.observers import Observer
 from core.training.optimizer import learning_rate, make_optimizer, set_rate
 from core.training.signals import stop_on_signal
+from core.training.statistics import share_statistics
 
 STARVED_SHARE = 0.3
-# Numbers of the log that tell of the machine; the others tell of the training.
-MACHINE_NUMBERS = frozenset(
-    {"iterations_per_second", "data_wait_share", "memory_gigabytes", "device_memory_gigabytes"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +95,7 @@ def run_job(
             stop_on_signal() as stop,
             progress.task(job.name, job.config.iterations - start, "it") as task,
         ):
-            meter = _Meter()
+            meter = Meter(engine.device)
             each = job.config.accumulate
             for number, batch in enumerate(job.batches(start * each), start=start * each):
                 done, rest = divmod(number + 1, each)
@@ -154,6 +151,8 @@ class Runner:
 
     def __init__(self, job: Job, engine: Accelerator) -> None:
         self.job, self.engine = job, engine
+        if engine.num_processes > 1:
+            share_statistics(job.module, engine.device)
         job.module.to(engine.device)
         self.optimizer = make_optimizer(job.module, job.config)
         self.module, self.wrapped = engine.prepare(job.module, self.optimizer)
@@ -189,37 +188,50 @@ class Runner:
         Raises:
             TrainingError: one of them is not finite; the first such step's sequences are named.
         """
-        culprit: tuple[_Step, list[str]] | None = None
         sums: dict[str, float] = {}
-        mean_of = -1
-        for taken in self._unchecked:
-            values = torch.stack([value.float() for value in taken.values.values()]).tolist()
-            found = dict(zip(taken.values, values, strict=True))
-            if taken.step != mean_of:
-                sums, mean_of = dict.fromkeys(found, 0.0), taken.step
+        for at, (taken, found) in enumerate(zip(self._unchecked, self._logged(), strict=True)):
+            if at == 0 or taken.step != self._unchecked[at - 1].step:
+                sums = dict.fromkeys(found, 0.0)
             sums = {name: sums[name] + value for name, value in found.items()}
             self._last = {n: value / self.job.config.accumulate for n, value in sums.items()}
             broken = [name for name, value in found.items() if not math.isfinite(value)]
             if broken:
-                culprit = (taken, broken)
-                break
+                raise self._diverged(taken, broken)
             self._last["lr"] = learning_rate(self.job.config, taken.step)
-        if anywhere(self.engine, culprit is not None):
-            raise self._diverged(*(culprit or (self._unchecked[-1], ["in another process"])))
         self._unchecked.clear()
         return self._last
+
+    def _logged(self) -> list[dict[str, float]]:
+        """The losses of each batch not looked at yet: of the whole batch, the same everywhere.
+
+        What one process has of it is its share's; their mean is that of the batch.
+        """
+        if not self._unchecked:
+            return []
+        rows = [torch.stack([v.float() for v in s.values.values()]) for s in self._unchecked]
+        means = torch.stack(rows)
+        if self.engine.num_processes > 1:
+            means = cast(Tensor, self.engine.reduce(means, reduction="mean"))
+        names = list(self._unchecked[0].values)
+        return [dict(zip(names, row, strict=True)) for row in means.tolist()]
 
     def _diverged(self, taken: _Step, broken: Sequence[str]) -> TrainingError:
         folder = CheckpointFolder(self.job.checkpoints.folder.parent / "diverged", keep=1)
         path = self.save(self._unchecked[-1].step + 1, folder=folder)
-        names = self.job.describe(taken.sequences.tolist())
-        return TrainingError(
+        # Each process has its share of the batch: every so many-th clip of it.
+        shares = gather_object([taken.sequences.tolist()])
+        names = self.job.describe(
+            [number for clips in zip(*shares, strict=True) for number in clips]
+        )
+        error = TrainingError(
             f"The loss is not finite at iteration {taken.step + 1} ({', '.join(broken)}); "
             f"the batch held {', '.join(names)}",
             where=path,
             next_step="Lower the rate (--set train.lr=…) or clip gradients "
             "(--set train.clip_norm=5); the state is saved for a look.",
         )
+        error.everywhere = True
+        return error
 
     def pictures(self, batch: ClipBatch) -> Mapping[str, Tensor]:
         """The job's pictures, in eval mode: looking must not move the statistics of batch norms."""
@@ -235,7 +247,7 @@ class Runner:
             training = optimizer_tensors(module, self.optimizer) | {
                 "random.torch": torch.get_rng_state()
             }
-            if torch.cuda.is_available():
+            if self.engine.device.type == "cuda":
                 training["random.cuda"] = torch.cuda.get_rng_state()
             target.save(
                 done,
@@ -269,7 +281,7 @@ class Runner:
         restore_optimizer(module, self.optimizer, training.tensors, training.path)
         try:
             torch.set_rng_state(training.tensor("random.torch"))
-            if "random.cuda" in training.tensors and torch.cuda.is_available():
+            if "random.cuda" in training.tensors and self.engine.device.type == "cuda":
                 torch.cuda.set_rng_state(training.tensors["random.cuda"])
             if training.header.get("scaler") and self.engine.scaler:
                 self.engine.scaler.load_state_dict(training.header["scaler"])
@@ -280,47 +292,6 @@ class Runner:
                 next_step="Delete this checkpoint's folder: an earlier one is taken then.",
             ) from None
         return training.told("step", int)
-
-
-class _Meter:
-    """Where time and memory go: waiting for data, computing, or writing logs and checkpoints."""
-
-    def __init__(self) -> None:
-        self.steps, self._all_wait, self._all = 0, 0.0, 0.0
-        self._wait, self._total, self._count = 0.0, 0.0, 0
-        self._last = time.perf_counter()
-
-    def waited(self) -> None:
-        now = time.perf_counter()
-        if self.steps:  # the first wait is the loader's start, not its pace
-            self._wait += now - self._last
-            self._total += now - self._last
-        self._last = now
-
-    def computed(self, whole: bool = True) -> None:
-        now = time.perf_counter()
-        self._total += now - self._last
-        self._last, self._count, self.steps = now, self._count + whole, self.steps + 1
-
-    def wrote(self) -> None:
-        now = time.perf_counter()
-        self._total += now - self._last
-        self._last = now
-
-    def take(self) -> dict[str, float]:
-        share = {
-            "iterations_per_second": self._count / max(self._total, 1e-9),
-            "data_wait_share": self._wait / max(self._total, 1e-9),
-            "memory_gigabytes": psutil.Process().memory_info().rss / 1e9,
-        }
-        if torch.cuda.is_available():
-            share["device_memory_gigabytes"] = torch.cuda.max_memory_allocated() / 1e9
-        self._all_wait, self._all = self._all_wait + self._wait, self._all + self._total
-        self._wait, self._total, self._count = 0.0, 0.0, 0
-        return share
-
-    def total_share(self) -> float:
-        return self._all_wait / max(self._all, 1e-9)
 
 
 def _brief(numbers: Mapping[str, float]) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core.config import Config, flatten, load_ablation, resolve_config
+from core.config.machine import deciding
 from core.errors import UsageError
 from core.files import read_plain_json, write_text
 from core.manifests.load import load_manifest
@@ -22,6 +23,7 @@ from core.manifests.schema import DatasetManifest
 from core.progress import Progress
 from core.storage.store import Store
 from core.tables.ablations import MEAN, METRIC, AblationRow, AblationTable, ScoredRun
+from core.training.engine import decide, make_engine
 from core.version import __version__
 from core.workflows.evaluate import Scoring, evaluate_run
 from core.workflows.paper_tables import (
@@ -156,9 +158,7 @@ def _trained(
 ) -> Run:
     """The finished run of exactly this configuration on this store, trained where need be."""
     runs = list_runs(workspace.runs, progress)
-    same = [
-        run for run in runs if run.config == config and run.facts.get("store") == store.fingerprint
-    ]
+    same = [run for run in runs if same_training(run, config, store)]
     for run in same:
         if run.done(config.train.iterations):
             progress.say(f"Run {run.name} is trained already.")
@@ -167,6 +167,15 @@ def _trained(
     return train(
         workspace, request.dataset, config, preset=request.preset, name=name, progress=progress
     ).run
+
+
+def same_training(run: Run, config: Config, store: Store) -> bool:
+    """Whether a run is of this configuration and store, and is scored by the same distance."""
+    return (
+        run.facts.get("store") == store.fingerprint
+        and deciding(run.config) == deciding(config)
+        and run.config.evaluate.distance == config.evaluate.distance
+    )
 
 
 def _free_name(ablation: str, seed: int, runs: Sequence[Run]) -> str:
@@ -195,7 +204,8 @@ def _scored(
             scoring=Scoring(), progress=progress,
         )  # fmt: skip
         result = done.result.to_json()
-        write_text(path, json.dumps({"made_from": made_from, "result": result}) + "\n")
+        text = json.dumps({"made_from": made_from, "result": result}) + "\n"
+        decide(make_engine(), lambda: write_text(path, text))
     protocol = result["protocols"][_protocol(manifest)]
     parts: Mapping[str, Any] = {**protocol["conditions"], MEAN: protocol["mean"]}
     scores = {name: part[METRIC] for name, part in parts.items()}

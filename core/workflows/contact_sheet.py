@@ -120,6 +120,7 @@ def _silhouettes(loaded: LoadedModel, rgb: NDArray[np.uint8]) -> torch.Tensor:
     """Foreground probability [n, 256, 128] of frames uint8 [n, 256, 128, 3]."""
     model = loaded.model
     size = reduced_size((model.image.height, model.image.width))
-    patches = model.image(to_tensor(rgb, size).to(loaded.device))
-    mask = foreground(model.represent(patches, model.text_features())[0]).float()
+    with loaded.precision():
+        patches = model.image(to_tensor(rgb, size).to(loaded.device))
+        mask = foreground(model.represent(patches, model.text_features())[0]).float()
     return F.interpolate(mask, _SIZE, mode="bilinear", align_corners=False)[:, 0].cpu()

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
-import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
@@ -77,9 +76,7 @@ def embed_sequences(
     found: list[tuple[int, np.ndarray]] = []
     with progress.task("Embedding", len(mine), "sequences") as task:
         for index, chunks in _by_sequence(loaded, store, mine):
-            with torch.inference_mode(), engine.autocast():
-                embedding = loaded.model.embed(chunk.to(loaded.device) for chunk in chunks)
-            found.append((index, embedding.float().cpu().numpy()))
+            found.append((index, loaded.embed(chunks)))
             task.advance()
     everyone = dict(gather_object(found) if engine.num_processes > 1 else found)
     keys = [store.sequences[index].key for index in indices]

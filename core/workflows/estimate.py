@@ -87,13 +87,14 @@ def estimate_embedding(
     progress: Progress,
     everyone: bool = False,
     scored: bool = True,
+    settings: Sequence[str] = (),
 ) -> Estimate:
     """What it would take to embed (and, if ``scored``, score) a dataset with a run's model."""
     if not scored and all(run.dataset != train_dataset for run in list_runs(workspace.runs)):
         train_dataset = None  # `lmgait embed` takes any run then
     run = find_run(workspace.runs, name=run_name, dataset=train_dataset)
     store, manifest = open_store(workspace, test_dataset or run.dataset)
-    loaded = load_model(run, device=make_engine().device)
+    loaded = load_model(run, device=make_engine().device, settings=settings)
     progress.say(f"Run {run.name}, sequences of {manifest.title}.")
     indices = used_sequences(store, manifest, everyone=everyone)
     notes = ("Scoring itself is not in it.",) if scored else ()

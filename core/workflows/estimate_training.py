@@ -16,7 +16,7 @@ from core.training.checkpoint import CheckpointFolder
 from core.training.engine import make_engine
 from core.training.loop import Job
 from core.training.rehearsal import JobPace, rehearse_job
-from core.workflows.ablate import Request, resolved, wanted
+from core.workflows.ablate import Request, resolved, same_training, wanted
 from core.workflows.estimate import (
     Estimate,
     Stage,
@@ -28,7 +28,7 @@ from core.workflows.evaluate import used_sequences
 from core.workflows.models import LoadedModel
 from core.workflows.runs import Run, list_runs
 from core.workflows.stores import open_store, with_frames
-from core.workflows.train import training_key, training_sequences
+from core.workflows.train import runs_of_same_settings, training_key, training_sequences
 from core.workflows.training_job import training_job
 from core.workflows.warmup import build_warmup, find_warmup, warmup_job, warmup_key
 from core.workspace import Workspace
@@ -58,7 +58,7 @@ def estimate_training(
     store, manifest = open_store(workspace, dataset)
     config = with_frames(config, manifest)
     key = training_key(config, store)
-    same = [run for run in list_runs(workspace.runs) if run.facts.get("key") == key]
+    same = runs_of_same_settings(workspace, key)
     same = [run for run in same if name in (None, run.name) and not fresh]
     stages = _training(workspace, store, manifest, config, progress, same[-1] if same else None)
     return finished(stages, workspace.root, _training_notes(config))
@@ -78,7 +78,7 @@ def estimate_ablation(workspace: Workspace, request: Request, progress: Progress
             one = config.model_copy(update={"seed": config.seed + offset})
             same = [
                 run for run in list_runs(workspace.runs)
-                if run.config == one and run.facts.get("store") == store.fingerprint
+                if same_training(run, one, store)
             ]  # fmt: skip
             new = _training(workspace, store, manifest, one, progress, same[-1] if same else None)
             key = warmup_key(one, store)

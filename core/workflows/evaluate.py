@@ -19,7 +19,7 @@ from core.records import EmbeddingSet
 from core.storage.embeddings import check_ending, read_embeddings, write_embeddings
 from core.storage.store import Store
 from core.storage.subjects import nobody
-from core.training.engine import decide, held, make_engine
+from core.training.engine import all_threads, decide, held, make_engine
 from core.workflows.embed import embed_sequences
 from core.workflows.left_out import Reason, beside, unused_in_tests, write_left_out
 from core.workflows.models import load_model
@@ -59,6 +59,7 @@ def evaluate_run(
     test_dataset: str | None,
     scoring: Scoring,
     progress: Progress,
+    settings: Sequence[str] = (),
 ) -> Evaluation:
     """Embed the test subjects of a store with a run's model and score them.
 
@@ -69,6 +70,7 @@ def evaluate_run(
         test_dataset: Whose store is embedded; None takes the run's own dataset.
         scoring: Protocols and metric.
         progress: Told of the run and the sequences.
+        settings: ``key=value`` of this machine (:func:`core.config.machine.on_this_machine`).
 
     Raises:
         UsageError: no such run, dataset or protocol.
@@ -79,7 +81,7 @@ def evaluate_run(
     rules, names = chosen_protocols(scoring.probe_gallery, manifest)
     progress.say(f"Run {run.name} (trained on {run.dataset}), tested on {manifest.title}.")
     path = embeddings_path(run, manifest)
-    embeddings = embed_and_write(path, run, store, rules, progress)
+    embeddings = embed_and_write(path, run, store, rules, progress, settings=settings)
     progress.say(f"Embeddings in {path}")
     metric = scoring.metric or run.config.evaluate.distance
     return Evaluation(_score(embeddings, rules, names, metric, scoring, progress), run, path)
@@ -106,6 +108,7 @@ def embed_to_file(
     dataset: str | None,
     everyone: bool,
     progress: Progress,
+    settings: Sequence[str] = (),
 ) -> EmbeddingSet:
     """Embed a dataset's sequences with a run's model and write them to ``path`` (.npz or .h5).
 
@@ -118,6 +121,7 @@ def embed_to_file(
         dataset: Whose store; None takes the run's own.
         everyone: All sequences, not only those that the protocols use.
         progress: Counts sequences.
+        settings: As in :func:`evaluate_run`.
 
     Raises:
         UsageError: no such run or dataset, or an ending that is neither .npz nor .h5.
@@ -127,7 +131,9 @@ def embed_to_file(
     run = run_for(workspace, run_name, dataset, progress)
     store, manifest = open_store(workspace, dataset or run.dataset)
     progress.say(f"Run {run.name} (trained on {run.dataset}), sequences of {manifest.title}.")
-    return embed_and_write(path, run, store, manifest, progress, everyone=everyone)
+    return embed_and_write(
+        path, run, store, manifest, progress, everyone=everyone, settings=settings
+    )
 
 
 def embed_and_write(
@@ -138,6 +144,7 @@ def embed_and_write(
     progress: Progress,
     *,
     everyone: bool = False,
+    settings: Sequence[str] = (),
 ) -> EmbeddingSet:
     """Embed as :func:`embed_run` does, and write ``path`` from the main process.
 
@@ -150,7 +157,9 @@ def embed_and_write(
     engine = make_engine()
     unused: Reason = (lambda key: None) if everyone else unused_in_tests(manifest)
     with held(engine, lambda: writing(path, what="file of embeddings")):
-        found = embed_run(run, store, manifest, progress, everyone=everyone, engine=engine)
+        found = embed_run(
+            run, store, manifest, progress, everyone=everyone, engine=engine, settings=settings
+        )
         decide(engine, lambda: write_embeddings(path, found))
         decide(engine, lambda: write_left_out(beside(path), store, unused))
     return found
@@ -164,6 +173,7 @@ def embed_run(
     *,
     everyone: bool = False,
     engine: Accelerator | None = None,
+    settings: Sequence[str] = (),
 ) -> EmbeddingSet:
     """Embed the sequences of the test (or all) subjects that ``manifest``'s protocols use.
 
@@ -172,7 +182,7 @@ def embed_run(
         CheckpointError, WeightsError: the model cannot be loaded.
     """
     engine = engine or make_engine()
-    loaded = load_model(run, device=engine.device)
+    loaded = load_model(run, device=engine.device, settings=settings)
     if not loaded.cached and loaded.config.model.fusion != "off":
         progress.say("The text branch runs live; `lmgait cache-text` spares it.")
     indices = used_sequences(store, manifest, everyone=everyone)
@@ -256,13 +266,20 @@ def _score(
     scoring: Scoring,
     progress: Progress,
 ) -> EvaluationResult:
-    return score(
-        embeddings,
-        rules,
-        metric=metric,  # type: ignore[arg-type] # checked there, with a message
-        rerank=scoring.rerank,
-        bootstrap=scoring.bootstrap,
-        seed=scoring.seed,
-        protocols=names,
-        progress=progress,
-    )
+    """Score in the main process, on all of the machine's processors; the others get the result."""
+    engine = make_engine()
+
+    def work() -> EvaluationResult:
+        with all_threads(engine):
+            return score(
+                embeddings,
+                rules,
+                metric=metric,  # type: ignore[arg-type] # checked there, with a message
+                rerank=scoring.rerank,
+                bootstrap=scoring.bootstrap,
+                seed=scoring.seed,
+                protocols=names,
+                progress=progress,
+            )
+
+    return decide(engine, work)

@@ -81,11 +81,12 @@ def look(loaded: LoadedModel, store: Store, index: int, numbers: Sequence[int]) 
     reach = cast(int, loaded.model.temporal.reach)
     total = store.sequences[index].frames
     most = loaded.config.evaluate.frames_per_chunk
-    parts = [
-        _window(loaded, store, index, group, max(0, group[0] - reach),
-                min(total, group[-1] + 1 + reach))
-        for group in _groups(numbers, reach, most)
-    ]  # fmt: skip
+    with loaded.precision():
+        parts = [
+            _window(loaded, store, index, group, max(0, group[0] - reach),
+                    min(total, group[-1] + 1 + reach))
+            for group in _groups(numbers, reach, most)
+        ]  # fmt: skip
     return _joined(parts)
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from core.config import Config, check_config
+from core.config.machine import on_this_machine
 from core.errors import CheckpointError, ConfigError
 from core.models.build import build_lmgait
 from core.models.lmgait import LMGait
@@ -20,6 +25,7 @@ from core.models.weights import (
     module_fingerprint,
 )
 from core.training.checkpoint import WEIGHTS, TensorFile, load_strictly, load_tensors
+from core.training.engine import choose_precision
 from core.version import __version__
 from core.workflows.runs import Run
 
@@ -44,19 +50,45 @@ class LoadedModel:
     device: torch.device
     cached: bool
 
+    def precision(self) -> AbstractContextManager[None]:
+        """Compute as evaluation does while the block runs: embeddings compare with its own.
 
-def load_model(run: Run, *, device: torch.device, use_cache: bool = True) -> LoadedModel:
+        Raises:
+            ConfigError: a launcher's precision that the device does not have.
+        """
+        chosen = choose_precision("auto", self.device, "--mixed_precision")
+        kind = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(chosen)
+        return torch.autocast(self.device.type, kind, enabled=kind is not None)
+
+    @torch.inference_mode()
+    def embed(self, chunks: Iterable[torch.Tensor]) -> NDArray[np.float32]:
+        """The embedding of one walk, float32 [C, P], of frames uint8 [t, 3, H, W] in time order."""
+        with self.precision():
+            found = self.model.embed(chunk.to(self.device) for chunk in chunks)
+        return np.asarray(found.float().cpu().numpy(), np.float32)
+
+
+def load_model(
+    run: Run, *, device: torch.device, use_cache: bool = True, settings: Sequence[str] = ()
+) -> LoadedModel:
     """Load the newest checkpoint of a run.
 
     With a text cache the text encoder is not even built. A cache of another checkpoint or prompt is
     refused, never used silently.
 
+    Args:
+        run: Which run.
+        device: Where the model is to compute.
+        use_cache: Use a text cache where there is one.
+        settings: ``key=value`` of this machine (:func:`core.config.machine.on_this_machine`).
+
     Raises:
+        UsageError, ConfigError: settings that a trained model cannot have.
         CheckpointError: no checkpoint, damaged, of another shape, or a stale text cache.
         WeightsError: frozen weights missing, or not the ones it was trained with.
     """
     checkpoint, weights = newest_weights(run)
-    config = config_of(weights)
+    config = on_this_machine(config_of(weights), settings)
     for key in ("text_fingerprint", "image_fingerprint"):
         weights.told(key, str)
     weights.told("step", int)

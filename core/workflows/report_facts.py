@@ -16,7 +16,7 @@ from core.report.content import Fact, Log, Settings
 from core.storage.layout import LEFT_OUT_NAME, LeftOutFile, read_json
 from core.storage.store import Store
 from core.tables.build import Table
-from core.training.loop import MACHINE_NUMBERS
+from core.training.meter import MACHINE_NUMBERS
 from core.workflows.runs import Run
 from core.workflows.show_config import count_parts, diff_configs
 from core.workflows.stores import with_frames

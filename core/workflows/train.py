@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from accelerate import Accelerator
 
 from core.config import Config
+from core.config.machine import deciding
 from core.data.dataset import TrainingSequences
 from core.data.loading import workers_explained
 from core.errors import TrainingError, UsageError
@@ -187,27 +187,32 @@ def _run(
 
 def training_key(config: Config, store: Store) -> str:
     """Digest of all that decides a training's weights."""
-    return digest({"config": _deciding(config), "store": store.fingerprint})
+    return _key(config, store.fingerprint)
 
 
-def _deciding(config: Config) -> dict[str, Any]:
-    """The settings that decide a training's weights."""
-    return config.model_dump(
-        mode="json",
-        exclude={
-            "evaluate": True,
-            "data": {"workers"},
-            "train": {"keep", "log_every", "checkpoint_every"},
-            "warmup": {"keep", "log_every", "checkpoint_every"},
-        },
-    )
+def _key(config: Config, store: object) -> str:
+    return digest({"config": deciding(config), "store": store})
+
+
+def runs_of_same_settings(
+    workspace: Workspace, key: str, progress: Progress | None = None
+) -> list[Run]:
+    """The runs whose settings and store have this key, the oldest first.
+
+    Keys are made anew: an older lmgait may have taken more settings for deciding ones.
+    """
+    return [
+        run
+        for run in list_runs(workspace.runs, progress)
+        if key in (run.facts.get("key"), _key(run.config, run.facts.get("store")))
+    ]
 
 
 def _of_same_settings(
     workspace: Workspace, key: str, name: str | None, progress: Progress | None = None
 ) -> Run | None:
     """The newest run with these settings (and this name)."""
-    same = [run for run in list_runs(workspace.runs, progress) if run.facts.get("key") == key]
+    same = runs_of_same_settings(workspace, key, progress)
     if name is not None:
         same = [run for run in same if run.name == name]
     return same[-1] if same else None

@@ -136,12 +136,9 @@ def sort_out_found(
     return usable, left_out
 
 
-@torch.inference_mode()
 def embed_track(footage: Footage, track: Track, loaded: LoadedModel) -> NDArray[np.float32]:
     """The embedding of one track, float32 [C, P]."""
-    chunks = (chunk.to(loaded.device) for chunk in _chunks(footage, track, loaded))
-    found = loaded.model.embed(chunks)
-    return np.asarray(found.float().cpu().numpy(), np.float32)
+    return loaded.embed(_chunks(footage, track, loaded))
 
 
 def _chunks(footage: Footage, track: Track, loaded: LoadedModel) -> Iterator[torch.Tensor]:

@@ -20,7 +20,6 @@ from core.losses.silhouette import silhouette_loss
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
 from core.models.build import build_decoder, build_image_encoder, seeded
-from core.models.freezing import thaw
 from core.models.lmgait import LMGait
 from core.models.representation import DecoderBranch
 from core.models.weights import IMAGE_PREFIX
@@ -58,7 +57,7 @@ class WarmupModel(nn.Module):
         super().__init__()
         self.image, self.decoder, self.train_encoder = image, decoder, train_encoder
         if train_encoder:
-            thaw(self.image)
+            image.thaw_used()
 
     def forward(self, frames: Tensor | None, patches: Tensor | None) -> Tensor:
         """Silhouette logits float [n, 2, h, w].

@@ -3,9 +3,17 @@ import errno
 from pathlib import Path
 
 import pytest
+import torch
 
 from core import errors
-from core.errors import DataError, LmgaitError, OutputError, ResourceError, system_error
+from core.errors import (
+    DataError,
+    LmgaitError,
+    OutputError,
+    ResourceError,
+    system_error,
+    translated,
+)
 from core.nearest import did_you_mean, few_lines, known_names, nearest
 
 ROOT = Path(__file__).parents[2]
@@ -73,3 +81,49 @@ def test_the_nearest_word_is_offered_in_the_same_words_everywhere():
 def test_many_lines_become_few():
     assert few_lines(["a"] * 20) == ["a"] * 20
     assert few_lines([str(n) for n in range(100)])[-2:] == ["18", "... and 81 more"]
+
+
+@pytest.mark.parametrize(
+    ("error", "what", "advice"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has"),
+         "GPU's memory", "warmup.batch"),
+        (torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be"),
+         "GPU's memory", "model.image.chunk"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+         "GPU's memory", "evaluate.frames_per_chunk"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "GPU failed", "nvidia-smi"),
+        (torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
+         "GPU failed", "checkpoint"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling cublasGemmEx"),
+         "GPU failed", "checkpoint"),
+        (torch.distributed.DistBackendError("NCCL error in: /pytorch/torch/csrc/ProcessGroup"),
+         "processes lost each other: NCCL error", "NCCL_DEBUG"),
+        (torch.distributed.DistBackendError("ncclUnhandledCudaError: Cuda failure 2 'out'"),
+         "GPU's memory", "train.accumulate"),
+        (RuntimeError("[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection "
+                      "closed by peer [127.0.0.1]:4242"), "lost each other", "last checkpoint"),
+        (torch.distributed.DistNetworkError("The server socket has failed to listen: EADDRINUSE"),
+         "lost each other", "network"),
+        (MemoryError(), "memory is not enough", "data.workers=0"),
+        (RuntimeError("DefaultCPUAllocator: not enough memory"), "memory is not enough", "--set"),
+    ],
+)  # fmt: skip
+def test_what_a_device_or_another_process_refuses_is_no_defect(error, what, advice):
+    found = translated(error)
+    assert type(found) is ResourceError
+    assert what in found.what
+    assert "\n" not in found.what
+    assert advice in str(found.next_step)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("CUDA error: device-side assert triggered"),
+        RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
+        ValueError("NCCL"),
+    ],
+)
+def test_a_defect_stays_one(error):
+    assert translated(error) is None

@@ -163,7 +163,7 @@ def shortened(words: list[str]) -> list[str]:
     _, command, path = parse(words)
     names = {option for parameter in command.params for option in parameter.opts}
     extra: list[str] = []
-    if "--set" in names and path[1] != "config":
+    if "--set" in names and "--preset" in names and path[1] != "config":
         extra += [part for key, value in SHORT.items() for part in ("--set", f"{key}={value}")]
     extra += [part for key, value in FEW.items() if key in names for part in (key, value)]
     return [*words, *extra]

@@ -1,45 +1,69 @@
 """One of several processes of a training: run by the tests with torchrun's environment.
 
-Usage: python -m tests.fakes.processes (gradients|embeddings|training) WORKSPACE OUT
+Usage: python -m tests.fakes.processes WHAT WORKSPACE OUT (see ``main`` for what there is)
 """
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
-from torch import nn
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import Tensor, nn
 
+from core.config import ablation_names, resolve_config
 from core.config.schema import LossConfig
+from core.errors import TrainingError
 from core.losses.total import total_loss
 from core.manifests.load import load_manifest
+from core.models.build import build_lmgait
+from core.models.lmgait import TrainingOutput
 from core.progress import SilentProgress
 from core.records import Losses
 from core.storage.store import Store
+from core.training.checkpoint import CheckpointFolder
 from core.training.engine import make_engine
-from core.workflows.evaluate import embed_run, used_sequences
+from core.training.loop import Job, Runner
+from core.workflows.evaluate import Scoring, embed_run, evaluate_run, used_sequences
 from core.workflows.runs import find_run
-from core.workflows.train import train
+from core.workflows.score import score
+from core.workflows.train import train, training_sequences
+from core.workflows.training_job import training_job
+from core.workflows.warmup import build_warmup, warmup_job
 from core.workspace import Workspace
 from tests.fakes.models import moving_frames, small_config, small_model
 
 CLIPS, FRAMES = 4, 3
+# Batches of twelve clips divide over two, three and four processes. Gradients are not clipped, so
+# that all of their size is compared; small pictures, for speed.
+STEPS = 3
+SETTINGS = (
+    "model.image.height=64", "model.image.width=32", "model.gait.strips=4",
+    "data.identities=3", "data.sequences=4", "data.frames=2", "data.workers=0",
+    "warmup.batch=12", "warmup.frames=1", f"warmup.iterations={STEPS}", "warmup.clip_norm=0",
+    f"train.iterations={STEPS}", "train.clip_norm=0",
+)  # fmt: skip
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
-def batch_losses(module: nn.Module, share: slice) -> Losses:
+def batch_losses(module: nn.Module, share: Sequence[int]) -> Losses:
     """The losses of a share of one fixed batch; clips have unequal numbers of valid frames."""
     frames = moving_frames(CLIPS * FRAMES, seed=2)
     valid = torch.tensor([True] * 4 + [False] * 2 + [True] * 6)
     silhouettes = torch.nn.functional.adaptive_avg_pool2d(frames.float() / 255, (16, 8))[:, 0]
-    flat = slice(share.start * FRAMES, share.stop * FRAMES)
-    output = module(frames[flat], None, share.stop - share.start)
+    flat = [clip * FRAMES + frame for clip in share for frame in range(FRAMES)]
+    output = module(frames[flat], None, len(share))
     return total_loss(
         LossConfig(), embedding=output.embedding, logits=output.logits,
         silhouette_logits=output.silhouettes, maps=output.maps,
-        labels=torch.tensor([0, 1, 0, 1])[share], silhouettes=silhouettes[flat],
+        labels=torch.tensor([0, 0, 1, 1])[share], silhouettes=silhouettes[flat],
         valid=valid[flat], supervise=True,
     )  # fmt: skip
 
@@ -63,9 +87,8 @@ def gradients(out: Path) -> None:
     for part in model.modules():
         if isinstance(part, NORMS):
             part.eval()
-    each = CLIPS // engine.num_processes
-    first = engine.process_index * each
-    engine.backward(batch_losses(module, slice(first, first + each)).total)
+    share = range(CLIPS)[engine.process_index :: engine.num_processes]
+    engine.backward(batch_losses(module, share).total)
     if engine.is_main_process:
         found = {n: v.grad.numpy() for n, v in model.named_parameters() if v.grad is not None}
         np.savez(out, **found)  # type: ignore[arg-type]
@@ -82,6 +105,86 @@ def embeddings(root: Path, out: Path) -> None:
     np.savez(out.with_name(f"{out.stem}-{rank}.npz"), found.embeddings)
 
 
+def steps(root: Path, out: Path) -> None:
+    """Write what three steps of the warm-up and of each ablation's training give.
+
+    Keys are ``<name>/<step>/<what>``: the outputs of the whole batch, in its order, the losses as
+    they are logged, and the gradients.
+    """
+    store = Store.open(Workspace(root).store("casiab"))
+    manifest, nowhere = load_manifest("casiab"), CheckpointFolder(root / "none", keep=1)
+    written: dict[str, np.ndarray] = {}
+    config = resolve_config("tiny", overrides=SETTINGS)
+    engine = make_engine(config.warmup)
+    warmup = warmup_job(build_warmup(config), store, manifest, config, engine, nowhere)
+    written |= _steps("warm-up", warmup, engine)
+    for name in ablation_names():
+        config = resolve_config("tiny", ablation=name, overrides=SETTINGS)
+        engine, data = make_engine(config.train), training_sequences(store, manifest, config)
+        model = build_lmgait(config.model, classes=len(data.subjects), seed=1)
+        job = training_job(model, data, manifest, config, engine, nowhere)
+        written |= _steps(name, job, engine)
+    if engine.is_main_process:
+        np.savez(out, **written)  # type: ignore[arg-type]
+
+
+def _steps(name: str, job: Job, engine: Accelerator) -> dict[str, np.ndarray]:
+    # Small batches of nearly equal clips: norms divide by next to nothing, and in single precision
+    # the last digit would show.
+    job.module.double()
+    runner = Runner(job, engine)
+    outputs: list[Tensor] = []
+    gradients: list[dict[str, np.ndarray]] = []
+
+    def see(module: nn.Module, inputs: object, output: Tensor | TrainingOutput) -> None:
+        del module, inputs
+        outputs.append((output if isinstance(output, Tensor) else output.embedding).detach())
+
+    def keep(*_: object) -> None:
+        values = {n: value.grad for n, value in job.module.named_parameters()}
+        gradients.append({n: g.numpy().copy() for n, g in values.items() if g is not None})
+
+    job.module.register_forward_hook(see)
+    runner.optimizer.register_step_pre_hook(keep)
+    taken: dict[str, np.ndarray] = {}
+    for step, batch in enumerate(job.batches(0)):
+        runner.step(step, batch)
+        parts = gather_object([outputs[step].unflatten(0, (len(batch.labels), -1)).numpy()])
+        whole = np.stack(parts, 1).reshape(-1, *parts[0].shape[1:])
+        losses = {n: np.array(value) for n, value in runner.finite().items()}
+        grads = {f"gradient of {n}": value for n, value in gradients[step].items()}
+        found = {"output": whole, **losses, **grads}
+        taken |= {f"{name}/{step}/{what}": value for what, value in found.items()}
+    return taken
+
+
+def scoring(root: Path, out: Path) -> None:
+    """Write the scores that each process has, and the threads of those that it computed."""
+    threads: list[int] = []
+
+    def counted(*given: Any, **more: Any) -> Any:
+        threads.append(torch.get_num_threads())
+        return score(*given, **more)
+
+    with patch("core.workflows.evaluate.score", counted):
+        done = evaluate_run(
+            Workspace(root), run_name=None, train_dataset=None, test_dataset=None,
+            scoring=Scoring(), progress=SilentProgress(),
+        )  # fmt: skip
+    told = {"threads": threads, "result": done.result.to_json()}
+    rank = make_engine().process_index
+    out.with_name(f"{out.name}-{rank}").write_text(json.dumps(told))
+
+
+def diverging(root: Path, out: Path) -> None:
+    """Write the error of a training whose rate is far too large, as each process tells it."""
+    config = small_config(warmup={"batch": 4}, train={"optimizer": "sgd", "lr": 1e30})
+    try:
+        train(Workspace(root), "casiab", config, preset="tiny", progress=SilentProgress())
+    except TrainingError as error:
+        out.with_name(f"{out.name}-{make_engine().process_index}").write_text(str(error))
+
+
 def main() -> None:
     """Do what the arguments say."""
     what, root, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
@@ -89,6 +192,12 @@ def main() -> None:
         gradients(out)
     elif what == "embeddings":
         embeddings(root, out)
+    elif what == "steps":
+        steps(root, out)
+    elif what == "scoring":
+        scoring(root, out)
+    elif what == "diverging":
+        diverging(root, out)
     else:
         config = small_config(
             warmup={"batch": 4}, train={"iterations": 4, "checkpoint_every": 1}

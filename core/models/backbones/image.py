@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.errors import ConfigError
-from core.models.freezing import Frozen, freeze
+from core.models.freezing import Frozen, freeze, thaw
 
 # ImageNet statistics, as DINOv2 was trained with; CLIP has its own.
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -69,6 +70,21 @@ class ImageEncoder(Frozen):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
         freeze(self)
+
+    def thaw_used(self) -> None:
+        """Let the parameters that features come from train: only for an encoder from a seed.
+
+        The mask token, the blocks after the last one taken and the final norm stay frozen: nothing
+        uses them, and processes that share a batch wait for a gradient of all that trains.
+        """
+        encoder = cast(Any, self.encoder)
+        thaw(encoder.embeddings)
+        if (unused := getattr(encoder.embeddings, "mask_token", None)) is not None:
+            unused.requires_grad_(False)
+        if self._clip:
+            thaw(encoder.pre_layrnorm)
+        for block in self._layers()[: max(self.layers)]:
+            thaw(block)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Features without anything kept for backward.
@@ -157,13 +173,13 @@ class ImageEncoder(Frozen):
             return cast(Tensor, encoder.pre_layrnorm(embedded))
         return cast(Tensor, encoder.embeddings(pixels))
 
-    def _blocks(self) -> Iterator[Any]:
+    def _layers(self) -> nn.ModuleList:
         stack = cast(Any, self.encoder).encoder
-        if not self._clip:
-            yield from stack.layer
-            return
-        for layer in stack.layers:
-            yield lambda hidden, layer=layer: layer(hidden, None)
+        return cast(nn.ModuleList, stack.layers if self._clip else stack.layer)
+
+    def _blocks(self) -> Iterator[Any]:
+        for layer in self._layers():
+            yield partial(layer, attention_mask=None) if self._clip else layer
 
 
 def resize(pixels: Tensor, height: int, width: int) -> Tensor:

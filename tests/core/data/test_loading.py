@@ -1,28 +1,34 @@
 """Reading ahead in worker processes, and what is told when one of them dies."""
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 from torch.utils.data import Dataset
 
 from core.data.loading import _fetched, read_ahead, workers_explained
-from core.errors import OutputError, StoreError
+from core.errors import OutputError, ResourceError, StoreError
+
+ROOT = Path(__file__).parents[3]
 
 
 class Numbers(Dataset[torch.Tensor]):
     """Five tensors; reading one kills the process (``killed``) or finds damage (``broken``)."""
 
-    def __init__(self, killed=-1, broken=-1):
-        self.killed, self.broken = killed, broken
+    def __init__(self, killed=-1, broken=-1, by=signal.SIGKILL):
+        self.killed, self.broken, self.by = killed, broken, by
 
     def __len__(self):
         return 5
 
     def __getitem__(self, index):
         if index == self.killed:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.by)
         if index == self.broken:
             raise StoreError("damaged")
         return torch.full((2,), float(index))
@@ -49,6 +55,50 @@ def test_a_killed_worker_is_told():
         workers_explained(),
     ):
         numbers(1, killed=2)
+
+
+def test_a_worker_that_found_no_page_of_shared_memory_is_told_as_that():
+    """The kernel's answer to a write into a full /dev/shm is SIGBUS."""
+    with (
+        pytest.raises(ResourceError, match=r"shared memory .*too small") as caught,
+        workers_explained(),
+    ):
+        numbers(1, killed=2, by=signal.SIGBUS)
+    assert "--shm-size" in str(caught.value.next_step)
+    assert "--set data.workers=0" in str(caught.value.next_step)
+    assert caught.value.exit_code == 7
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "unable to write to file </torch_81_2_3>: No space left on device (28)",
+        "Caught RuntimeError in DataLoader worker process 0.\nRuntimeError: unable to resize file "
+        "</torch_81_2_3> to the right size: No space left on device (28)",
+        "unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)",
+    ],
+)
+def test_what_torch_says_of_shared_memory_is_told(text):
+    with pytest.raises(ResourceError, match="shared memory"), workers_explained():
+        raise RuntimeError(text)
+
+
+@pytest.mark.parametrize("kind", ["alone", "joined"])
+def test_where_shared_memory_is_small_reading_ends_with_words_and_does_not_wait(kind):
+    """A megabyte of it, in a mount of this test's own."""
+    small = "mount --make-rprivate / && mount -t tmpfs -o size=1m none /dev/shm"
+    inside = ["unshare", "-m", "sh", "-c"]
+    if (
+        not shutil.which("unshare")
+        or subprocess.run([*inside, small], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("this user cannot mount")
+    done = subprocess.run(
+        [*inside, f"{small} && exec {sys.executable} -m tests.fakes.large 3000000 {kind}"],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        timeout=100, check=True,
+    )  # fmt: skip
+    assert done.stdout.startswith("ResourceError The shared memory (/dev/shm, 1 MB)"), done.stderr
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError, EOFError, FileNotFoundError])

@@ -31,7 +31,7 @@ def test_batches_hold_p_identities_with_k_sequences_each():
             chosen = [labels[request.sequence] for request in batch]
             assert len(batch) == p * k
             assert len(set(chosen)) == p
-            # K after K of each identity, so that a process's share holds whole identities
+            # K after K of each identity
             assert all(len(set(chosen[i * k : (i + 1) * k])) == 1 for i in range(p))
             for label in set(chosen):
                 drawn = Counter(r.sequence for r in batch if labels[r.sequence] == label)
@@ -102,8 +102,17 @@ def test_the_global_batch_does_not_depend_on_the_processes(ranks):
     for step in range(5):
         batch = sampler.batch(step)
         shares = [list(share_of(batch, rank, ranks)) for rank in range(ranks)]
-        assert [request for share in shares for request in share] == batch
-        assert len({len(share) for share in shares}) == 1
+        assert [request for turn in zip(*shares, strict=True) for request in turn] == batch
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4, 6, 8])
+def test_a_processs_share_holds_as_many_identities_as_it_can(ranks):
+    """Batch norms of a process that computes one identity learn nothing of the others."""
+    labels = [i % 9 for i in range(90)]
+    batch = IdentityBatches(labels, 6, 8, 1).batch(0)
+    for rank in range(ranks):
+        share = [labels[request.sequence] for request in share_of(batch, rank, ranks)]
+        assert len(set(share)) == 6
 
 
 def test_a_batch_that_does_not_divide_is_refused():

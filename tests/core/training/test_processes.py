@@ -1,6 +1,8 @@
 """Several processes for real: gloo on this machine's CPU, launched with torchrun's environment."""
 
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.config import ablation_names
 from core.progress import SilentProgress
 from core.storage.store import Store
 from core.training.checkpoint import load_tensors
@@ -16,24 +19,33 @@ from core.workflows.runs import find_run
 from core.workflows.train import train
 from core.workspace import Workspace
 from tests.fakes.models import small_config
-from tests.fakes.processes import embeddings, gradients
+from tests.fakes.processes import embeddings, gradients, steps
 from tests.fakes.training import write_training_store
 
 ROOT = Path(__file__).parents[3]
 
 
-def launch(count, what, root, out):
+def launch(count, what, root, out, cpu="ACCELERATE_USE_CPU"):
     """Run ``count`` processes of tests.fakes.processes and wait for all of them."""
+    done = together(count, ["-m", "tests.fakes.processes", what, str(root), str(out)], cpu)
+    assert [code for code, _, _ in done] == [0] * count, "\n".join(told for _, _, told in done)
+
+
+def together(count, arguments, cpu="ACCELERATE_USE_CPU"):
+    """Run Python in ``count`` processes as torchrun does: exit code, stdout and stderr of each.
+
+    ``cpu`` is the variable that keeps them on CPUs: told so, or where no GPU is to be seen.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    shared = {**os.environ, "PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "1"}
-    if count > 1:
-        shared |= {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    shared = {**os.environ, "PYTHONPATH": str(ROOT)}
+    shared |= {"ACCELERATE_USE_CPU": "1"} if cpu == "ACCELERATE_USE_CPU" else {cpu: ""}
+    shared |= {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     running = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.fakes.processes", what, str(root), str(out)],
-            env=shared | ({"RANK": str(i), "LOCAL_RANK": str(i)} if count > 1 else {}),
+            [sys.executable, *arguments],
+            env=shared | {"RANK": str(i), "LOCAL_RANK": str(i)},
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -42,17 +54,17 @@ def launch(count, what, root, out):
         for i in range(count)
     ]
     try:
-        told = [process.communicate(timeout=120)[1] for process in running]
+        told = [process.communicate(timeout=250) for process in running]
     finally:
         for process in running:
             process.kill()
             process.communicate()
-    assert not any(process.returncode for process in running), "\n".join(told)
+    return [(p.returncode, *streams) for p, streams in zip(running, told, strict=True)]
 
 
 @pytest.mark.slow
 def test_two_processes_have_the_gradients_of_one_on_the_whole_batch(tmp_path):
-    """With batch statistics frozen; where they are not, each process has those of its own share."""
+    """With batch statistics frozen, in single precision."""
     gradients(tmp_path / "1.npz")
     launch(2, "gradients", tmp_path, tmp_path / "2.npz")
     one, two = (np.load(tmp_path / f"{count}.npz") for count in (1, 2))
@@ -61,6 +73,35 @@ def test_two_processes_have_the_gradients_of_one_on_the_whole_batch(tmp_path):
     largest = {name: np.abs(one[name] - two[name]).max() for name in one.files}
     apart = {name: value for name, value in largest.items() if value > 1e-6}
     assert not apart
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """A workspace with a store, and what three steps of one process give."""
+    root = tmp_path_factory.mktemp("steps")
+    write_training_store(Workspace(root).store("casiab"))
+    steps(root, root / "1.npz")
+    return root, arrays(root / "1.npz")
+
+
+def arrays(path):
+    with np.load(path) as file:
+        return dict(file)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # processes that wait for each other are slow where processors are few
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_the_warm_up_and_every_ablation_step_as_one_process_does(alone, count):
+    """Outputs, losses as logged, and gradients of the preset `tiny`, its batch norms included."""
+    root, one = alone
+    launch(count, "steps", root, root / f"{count}.npz")
+    many = arrays(root / f"{count}.npz")
+    assert set(one) == set(many)
+    apart = {name: float(np.abs(one[name] - many[name]).max()) for name in one}
+    assert {name: value for name, value in apart.items() if not value <= 1e-5} == {}
+    assert {name.split("/")[0] for name in one} == {"warm-up", *ablation_names()}
+    assert {name.split("/")[1] for name in one} == {"0", "1", "2"}
 
 
 @pytest.fixture(scope="module")
@@ -93,10 +134,9 @@ def weights(run):
 
 @pytest.mark.slow
 def test_two_processes_train_and_one_goes_on(trained, tmp_path):
-    """Each process has its own batch statistics, so the weights differ from one process's."""
     workspace = Workspace(tmp_path / "ws")
     write_training_store(workspace.store("casiab"), leave_out=1)
-    launch(2, "training", workspace.root, tmp_path / "none")
+    launch(2, "training", workspace.root, tmp_path / "none", cpu="CUDA_VISIBLE_DEVICES")
     run = find_run(workspace.runs, name=None, dataset=None)
     assert run.checkpoints().steps()[-1] == 4
     two, one = (weights(each) for each in (run, trained[1]))
@@ -106,3 +146,40 @@ def test_two_processes_train_and_one_goes_on(trained, tmp_path):
     )
     assert two.header["labels"] == one.header["labels"]
     assert len(Store.open(workspace.store("casiab")).sequences) == 19
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_names_the_whole_batch_in_every_process(tmp_path):
+    workspace = Workspace(tmp_path / "ws")
+    write_training_store(workspace.store("casiab"), leave_out=1)
+    launch(2, "diverging", workspace.root, tmp_path / "told")
+    first, second = ((tmp_path / f"told-{rank}").read_text() for rank in (0, 1))
+    assert first == second
+    named = re.search("the batch held (.*?) \\(", first)
+    assert named is not None
+    subjects = [name.split("/")[0] for name in named[1].split(", ")]
+    assert len(subjects) == 4
+    assert subjects[0] == subjects[1] != subjects[2] == subjects[3]
+
+
+@pytest.mark.slow
+def test_one_of_two_processes_scores_on_all_processors_and_prints_and_writes(trained, tmp_path):
+    launch(2, "scoring", trained[0].root, tmp_path / "scored")
+    first, second = (json.loads((tmp_path / f"scored-{i}").read_text()) for i in (0, 1))
+    assert first["result"] == second["result"]
+    assert (len(first["threads"]), second["threads"]) == (1, [])
+    if hasattr(os, "sched_getaffinity"):
+        assert first["threads"] == [len(os.sched_getaffinity(0))]
+    entry = "from lmgait_cli.main import run; run()"
+    home = ["--workspace", str(trained[0].root)]
+    written = tmp_path / "result.json"
+    done = together(2, ["-c", entry, "evaluate", *home, "--json", str(written)])
+    assert [code for code, _, _ in done] == [0, 0]
+    assert "Rank-1" in done[0][1]
+    assert done[0][2].count("Written: ") == 1
+    assert done[1][1:] == ("", "")
+    assert json.loads(written.read_text()) == first["result"]
+    done = together(2, ["-c", entry, "evaluate", *home, "--run", "nothing"])
+    assert [code for code, _, _ in done] == [2, 2]
+    assert "There is no run `nothing`" in done[0][2]
+    assert done[1][1:] == ("", "")

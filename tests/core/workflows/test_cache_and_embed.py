@@ -167,6 +167,16 @@ def test_embeddings_do_not_depend_on_the_chunks(workspace, length):
     assert np.abs(found.embeddings - whole.embeddings).max() < 1e-5
 
 
+def test_a_trained_model_is_embedded_with_this_machines_settings(workspace):
+    run, store = run_of(workspace), Store.open(workspace.store("casiab"))
+    plain = embed_run(run, store, load_manifest("casiab"), SilentProgress())
+    given = ("model.image.chunk=2", "evaluate.frames_per_chunk=3", "data.workers=1")
+    loaded = load_model(run, device=CPU, settings=given)
+    assert (loaded.model.image.chunk, loaded.config.data.workers) == (2, 1)
+    found = embed_run(run, store, load_manifest("casiab"), SilentProgress(), settings=given)
+    assert np.abs(found.embeddings - plain.embeddings).max() < 1e-5
+
+
 def test_a_new_process_gives_bit_identical_embeddings(workspace, tmp_path):
     """A round trip: save (in training), load in a new process, evaluate."""
     run = run_of(workspace)

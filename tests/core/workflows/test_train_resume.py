@@ -362,3 +362,20 @@ def test_the_same_settings_give_the_same_weights_at_another_place(undisturbed, w
     torch.manual_seed(12345)  # what was drawn before plays no part
     torch.rand(7)
     assert same(state(run_training(workspace, config).run), state(expected))
+
+
+@pytest.mark.parametrize("by_an_older_lmgait", [False, True])
+def test_a_setting_of_the_machine_begins_no_new_run(workspace, by_an_older_lmgait):
+    """An older lmgait counted the chunk among the settings that decide weights."""
+    with pytest.raises(Interrupted):
+        run_training(workspace, progress=Watcher("Training", 3, terminate))
+    run = list_runs(workspace.runs)[-1]
+    if by_an_older_lmgait:
+        facts = json.loads((run.folder / "run.json").read_text())
+        (run.folder / "run.json").write_text(json.dumps(facts | {"key": "0123456789abcdef"}))
+    other = small_config(model={"image": {"chunk": 3}}, data={"workers": 1})
+    result = run_training(workspace, other, must_resume=True)
+    assert (result.run.name, result.iterations) == (run.name, 3)
+    assert len(list_runs(workspace.runs)) == len(list_runs(workspace.warmups)) == 1
+    with pytest.raises(UsageError, match="no run"):
+        run_training(workspace, small_config(train={"lr": 0.01}), must_resume=True)

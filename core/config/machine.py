@@ -1,0 +1,49 @@
+"""Settings of the machine: they change time and memory, and no result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from core.config.resolve import check_config, merge, parse_override
+from core.config.schema import Config
+from core.errors import UsageError
+from core.nearest import did_you_mean
+
+EMBEDDING_KEYS = ("data.workers", "evaluate.frames_per_chunk", "model.image.chunk")
+_MACHINE: dict[str, Any] = {
+    "data": {"workers"},
+    "model": {"image": {"chunk"}},
+    "train": {"compile", "keep", "log_every", "checkpoint_every"},
+    "warmup": {"keep", "log_every", "checkpoint_every"},
+}
+
+
+def deciding(config: Config) -> dict[str, Any]:
+    """The settings that decide a training's weights, as plain values."""
+    return config.model_dump(mode="json", exclude={"evaluate": True, **_MACHINE})
+
+
+def on_this_machine(config: Config, overrides: Iterable[str]) -> Config:
+    """A trained model's configuration, with settings of :data:`EMBEDDING_KEYS` changed.
+
+    Args:
+        config: As the model was trained.
+        overrides: ``key.path=value`` each.
+
+    Raises:
+        UsageError: a setting that belongs to the training.
+        ConfigError: a malformed override, or a value out of range.
+    """
+    tree: dict[str, Any] = config.model_dump(mode="json")
+    for text in overrides:
+        part = parse_override(text)
+        key = text.partition("=")[0].strip()
+        if key not in EMBEDDING_KEYS:
+            raise UsageError(
+                f"`{key}` cannot be set for a trained model{did_you_mean(key, EMBEDDING_KEYS)}",
+                where="--set",
+                next_step=f"What can be: {', '.join(EMBEDDING_KEYS)}.",
+            )
+        tree = merge(tree, part)
+    return check_config(tree, where="--set")

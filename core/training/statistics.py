@@ -1,0 +1,69 @@
+"""Batch norms that see the whole batch, where each process computes a share of it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from core.losses.everyone import alone, join
+
+
+def share_statistics(module: nn.Module, device: torch.device) -> None:
+    """Put batch norms that see the shares of all processes in the place of those of ``module``.
+
+    Parameters, running statistics and their names stay. One process needs none of it.
+    """
+    if device.type != "cpu":
+        nn.SyncBatchNorm.convert_sync_batchnorm(module)
+        return
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
+                setattr(parent, name, SharedBatchNorm.of(child))
+
+
+class SharedBatchNorm(_BatchNorm):
+    """A batch norm of the joined batch on CPUs, where torch's SyncBatchNorm does not compute.
+
+    The processes' shares are of equal size.
+    """
+
+    @classmethod
+    def of(cls, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> SharedBatchNorm:
+        """One with the parameters and the running statistics of ``norm`` (the same tensors)."""
+        shared = cls(norm.num_features, norm.eps, norm.momentum)
+        shared.weight, shared.bias = norm.weight, norm.bias
+        shared.running_mean, shared.running_var = norm.running_mean, norm.running_var
+        shared.num_batches_tracked = norm.num_batches_tracked
+        return shared.train(norm.training)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise float [n, C, ...]; in eval mode by the running statistics."""
+        if not self.training or alone():
+            return F.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias,
+                self.training, self.momentum or 0.0, self.eps,
+            )  # fmt: skip
+        values = input if input.dtype == torch.float64 else input.float()
+        axes = [0, *range(2, values.ndim)]
+        own_variance, own_mean = torch.var_mean(values, axes, correction=0)
+        means, variances = join(torch.stack([own_mean, own_variance])[None]).unbind(1)
+        mean = means.mean(0)
+        variance = (variances + (means - mean).square()).mean(0)
+        self._remember(mean.detach(), variance.detach(), values.numel() // len(mean) * len(means))
+        shape = (1, -1, *(1,) * (values.ndim - 2))
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        normed = (values - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)
+        return normed.to(input.dtype)
+
+    def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        """Move the running statistics towards those of a batch of ``count`` values a channel."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        share = self.momentum or 0.0
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(variance * (count / max(count - 1, 1)), share)
+        self.num_batches_tracked.add_(1)

@@ -1,0 +1,52 @@
+"""Settings of the machine decide nothing, and may change where a trained model may not."""
+
+import pytest
+
+from core.config import flatten, resolve_config
+from core.config.machine import EMBEDDING_KEYS, deciding, on_this_machine
+from core.errors import ConfigError, UsageError
+
+
+def test_a_trained_model_takes_settings_of_the_machine():
+    config = resolve_config("tiny")
+    given = ("data.workers=0", "evaluate.frames_per_chunk=7", "model.image.chunk=240")
+    changed = flatten(on_this_machine(config, given))
+    assert {k: v for k, v in changed.items() if v != flatten(config)[k]} == {
+        "data.workers": 0, "evaluate.frames_per_chunk": 7, "model.image.chunk": 240,
+    }  # fmt: skip
+    assert on_this_machine(config, ()) == config
+    assert set(EMBEDDING_KEYS) <= set(flatten(config))
+
+
+@pytest.mark.parametrize(
+    "text", ["model.image.height=64", "data.worker=1", "evaluate.distance=cosine", "seed=1"]
+)
+def test_a_trained_model_takes_no_other(text):
+    with pytest.raises(UsageError, match="cannot be set for a trained model") as caught:
+        on_this_machine(resolve_config("tiny"), [text])
+    assert "model.image.chunk" in str(caught.value.next_step)
+
+
+@pytest.mark.parametrize("text", ["data.workers=-1", "model.image.chunk=0", "data.workers"])
+def test_values_are_checked(text):
+    with pytest.raises(ConfigError):
+        on_this_machine(resolve_config("tiny"), [text])
+
+
+@pytest.mark.parametrize(
+    ("text", "decides"),
+    [
+        ("model.image.chunk=3", False),
+        ("train.compile=true", False),
+        ("data.workers=5", False),
+        ("evaluate.frames_per_chunk=3", False),
+        ("train.keep=9", False),
+        ("model.image.skip_padding=true", True),
+        ("train.precision=fp32", True),
+        ("train.iterations=7", True),
+        ("warmup.lr=0.5", True),
+    ],
+)
+def test_what_changes_no_weight_decides_nothing(text, decides):
+    plain, changed = resolve_config("tiny"), resolve_config("tiny", overrides=[text])
+    assert (deciding(plain) != deciding(changed)) == decides

@@ -1,0 +1,92 @@
+"""What a process computes in, and with whom."""
+
+import pytest
+import torch
+
+from core.config.schema import TrainConfig, WarmupConfig
+from core.errors import ConfigError, UsageError
+from core.training.engine import choose_precision, joined, make_engine
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
+
+
+@pytest.fixture(autouse=True)
+def no_launcher(monkeypatch):
+    for name in ("ACCELERATE_MIXED_PRECISION", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "1")
+
+
+@pytest.fixture
+def a_gpu_that_has_bf16(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: True)
+
+
+def test_told_to_use_the_cpu_a_machine_with_a_gpu_computes_in_fp32(a_gpu_that_has_bf16):
+    for config in (None, TrainConfig(), WarmupConfig()):
+        engine = make_engine(config)
+        assert (engine.device.type, engine.mixed_precision) == ("cpu", "no")
+
+
+@pytest.mark.parametrize(
+    ("device", "wanted", "launched", "precision"),
+    [
+        (CPU, "auto", None, "fp32"),
+        (CPU, "auto", "no", "fp32"),
+        (CPU, "bf16", None, "bf16"),
+        (CPU, "auto", "bf16", "bf16"),
+        (GPU, "auto", None, "fp16"),
+        (GPU, "auto", "no", "fp16"),
+        (GPU, "auto", "bf16", "bf16"),
+        (GPU, "fp32", "no", "fp32"),
+        (GPU, "fp16", "fp16", "fp16"),
+        (torch.device("mps"), "auto", None, "fp32"),
+    ],
+)
+def test_the_device_and_the_launcher_decide_what_auto_means(
+    a_gpu_that_has_bf16, monkeypatch, device, wanted, launched, precision
+):
+    if launched is not None:
+        monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", launched)
+    assert choose_precision(wanted, device, "train.precision") == precision
+
+
+@pytest.mark.parametrize(
+    ("device", "wanted", "launched", "told"),
+    [
+        (GPU, "fp32", "fp16", "The launcher asks for fp16, the settings for fp32"),
+        (GPU, "fp16", "bf16", "The launcher asks for bf16, the settings for fp16"),
+        (GPU, "auto", "fp8", "The launcher asks for fp8"),
+        (CPU, "fp16", None, "fp16 cannot be computed in on this CPU"),
+        (CPU, "auto", "fp16", "fp16 cannot be computed in on this CPU"),
+    ],
+)
+def test_a_precision_that_cannot_be_had_is_refused(
+    a_gpu_that_has_bf16, monkeypatch, device, wanted, launched, told
+):
+    if launched is not None:
+        monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", launched)
+    with pytest.raises(ConfigError, match=told):
+        choose_precision(wanted, device, "train.precision")
+
+
+def test_a_gpu_without_bf16_is_told(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: False)
+    with pytest.raises(ConfigError, match="bf16 cannot be computed in on this GPU"):
+        choose_precision("bf16", GPU, "train.precision")
+
+
+def test_the_setting_is_named_where_it_stands():
+    with pytest.raises(ConfigError) as caught:
+        make_engine(WarmupConfig(precision="fp16"))
+    assert caught.value.where == "warmup.precision"
+    assert caught.value.exit_code == 2
+
+
+def test_one_of_several_processes_does_not_work_alone(monkeypatch):
+    assert joined().num_processes == 1
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="one of 2 processes") as caught:
+        make_engine()
+    assert "torchrun" in str(caught.value.next_step)

@@ -1,0 +1,60 @@
+"""Who of several processes tells what."""
+
+import pytest
+
+from core.errors import Interrupted, StoreError, UsageError
+from lmgait_cli import console, exits
+from lmgait_cli.process import place
+
+
+@pytest.fixture
+def second_of_four(monkeypatch):
+    for module in (console, exits):
+        monkeypatch.setattr(module, "NUMBER", 1)
+    monkeypatch.setattr(console, "TOGETHER", 4)
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, (0, 1)),
+        ({"RANK": "2", "WORLD_SIZE": "4"}, (2, 4)),
+        ({"RANK": "2"}, (0, 1)),
+        ({"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2"}, (1, 2)),
+    ],
+)
+def test_the_launcher_says_which_process_this_is(monkeypatch, variables, expected):
+    for name in ("RANK", "WORLD_SIZE", "PMI_RANK", "PMI_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert place() == expected
+
+
+def test_an_error_of_one_process_alone_is_told_with_its_number(second_of_four, capfd):
+    error = StoreError("The shard is damaged", where="shard-3", next_step="Prepare it anew.")
+    assert exits.told(error) == 3
+    assert "Process 1 of 4: Error: The shard is damaged (shard-3)" in capfd.readouterr().err
+
+
+def test_what_all_of_them_raise_the_first_one_tells(second_of_four, capfd):
+    shared = StoreError("The shard is damaged", next_step="Prepare it anew.")
+    shared.everywhere = True
+    stopped = Interrupted("Stopped", next_step="Again.")
+    for error in (shared, stopped, UsageError("No such run", next_step="Name another.")):
+        assert exits.told(error) == error.exit_code
+    assert capfd.readouterr() == ("", "")
+
+
+def test_lines_files_and_progress_come_from_the_first_alone(
+    second_of_four, capfd, tmp_path, monkeypatch
+):
+    from lmgait_cli import results
+
+    monkeypatch.setattr(results, "NUMBER", 1)
+    console.say("A line")
+    results.write_file(tmp_path / "result.json", "{}", quiet=False)
+    with console.ConsoleProgress().task("Work", 1, "it") as task:
+        task.advance()
+    assert capfd.readouterr() == ("", "")
+    assert not (tmp_path / "result.json").exists()
