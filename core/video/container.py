@@ -209,8 +209,8 @@ def _doubtful(gaps: NDArray[np.bool_], marked: NDArray[np.bool_]) -> NDArray[np.
 def _declared(container: av.container.InputContainer, stream: av.VideoStream) -> int:
     """How many packets the file says that it holds; 0 where it does not."""
     if container.format.name.startswith("mov"):
-        # The number in the header counts what an edit list takes out, too.
-        return len(stream.index_entries)
+        # The number in the header counts what an edit list takes out, too. Early PyAV lacks these.
+        return len(getattr(stream, "index_entries", ()))
     return int(stream.frames)
 
 
