@@ -29,6 +29,10 @@ _SILENT = frozenset({"hevc", "mjpeg"})
 _SHOWN_AGAIN = frozenset({"vp9", "libvpx-vp9", "av1", "libdav1d", "libaom-av1"})
 # Decoders that call every picture an I-frame, though it needs what was learnt from earlier ones.
 _ALL_INTRA = frozenset({"ffv1"})
+# A gap may lie behind one more packet than the one that is marked.
+_GAP_LAG = 2
+# Larger shares of gaps than this say nothing.
+_MOST_GAPS = 0.25
 # So many packets tell whether pictures are reordered.
 _PROBED = 100
 # A packet without a picture (a repeated one, in MPEG-4 Part 2) is at most this long.
@@ -48,6 +52,8 @@ class Packets:
         plain: bool [n], whether a packet should give a picture of its own: not hidden, not a
             repetition.
         marked: bool [n], whether the container says that decoding can begin there.
+        doubtful: bool [n], where a transport stream lacks something, so that no picture is sure
+            from there to the next from which decoding can begin.
         step: Seconds from one picture to the next where the clock is even, else None.
         cut_off: Whether the file declares more pictures than it holds, shown or not.
     """
@@ -56,6 +62,7 @@ class Packets:
     order: NDArray[np.float64]
     plain: NDArray[np.bool_]
     marked: NDArray[np.bool_]
+    doubtful: NDArray[np.bool_]
     step: float | None
     cut_off: bool
 
@@ -158,6 +165,7 @@ def read_packets(path: str | Path) -> Packets:
         order: list[float] = []
         plain: list[bool] = []
         marked: list[bool] = []
+        gaps: list[bool] = []
         hidden, packed = 0, False
         for number, packet in numbered_packets(container, stream):
             if number < 0:
@@ -169,6 +177,7 @@ def read_packets(path: str | Path) -> Packets:
             plain.append(_gives_picture(packet, codec))
             packed = packed or _holds_two(packet, codec)
             marked.append(packet.is_keyframe)
+            gaps.append(packet.is_corrupt and container.format.name == "mpegts")
     if not stamps:
         raise FrameFault(Reason.BROKEN_VIDEO, str(path))
     shown = np.array(stamps)
@@ -179,15 +188,29 @@ def read_packets(path: str | Path) -> Packets:
     pictures = np.array(plain)
     if packed:  # a tiny packet stands for the second picture of the one before it
         pictures[1:] |= pictures[:-1]
-    every = (shown, np.array(order), pictures, np.array(marked))
+    keys = np.array(marked)
+    every = (shown, np.array(order), pictures, keys, _doubtful(np.array(gaps), keys))
     return Packets(*every, _even_step(shown), cut_off)
+
+
+def _doubtful(gaps: NDArray[np.bool_], marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where pictures are not sure, by the packets in or behind which something is missing."""
+    doubtful = np.zeros(len(gaps), np.bool_)
+    if gaps.mean() > _MOST_GAPS:
+        return doubtful  # whatever wrote it does not count its packets
+    for number in np.flatnonzero(gaps).tolist():
+        # Before a picture that decoding can begin from, two streams may have been joined.
+        behind = marked[number + 1 : number + 1 + _GAP_LAG]
+        if len(behind) and not behind.any():
+            doubtful[number] = True
+    return doubtful
 
 
 def _declared(container: av.container.InputContainer, stream: av.VideoStream) -> int:
     """How many packets the file says that it holds; 0 where it does not."""
     if container.format.name.startswith("mov"):
-        # The number in the header counts what an edit list takes out, too.
-        return len(stream.index_entries)
+        # The number in the header counts what an edit list takes out, too. Early PyAV lacks these.
+        return len(getattr(stream, "index_entries", ()))
     return int(stream.frames)
 
 

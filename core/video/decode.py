@@ -31,6 +31,7 @@ from core.video.faults import FrameFault, Reason
 from core.video.images import MAX_PIXELS
 from core.video.numbering import Numbering
 from core.video.pictures import Pixels
+from core.video.slices import lacks_rows
 
 Image = NDArray[np.uint8]
 Size = tuple[int, int]  # (height, width)
@@ -136,15 +137,19 @@ class Video:
     def _numbered(self, numbering: Numbering) -> Iterator[tuple[int, int, av.VideoFrame]]:
         with open_video(self._path, strict=self._packets.has_holes) as (container, stream):
             self._pixel_aspect = _pixel_aspect(stream)
-            codec, last = stream.codec_context.name, len(self._packets) - 1
+            codec, packets = stream.codec_context.name, self._packets
+            last = len(packets) - 1
             for number, packet in numbered_packets(container, stream):
                 if number > last:
                     return  # the file has grown since
+                if number >= 0 and packets.doubtful[number]:
+                    numbering.doubt(number)
                 for frame in _decoded(stream, packet, number, numbering):
                     source = min(max(packet_of(frame, number), 0), last)
                     place = numbering.place(
                         source,
-                        key=is_key(frame, codec, marked=bool(self._packets.marked[source])),
+                        key=is_key(frame, codec, marked=bool(packets.marked[source]))
+                        and not packets.doubtful[source],
                         corrupt=frame.is_corrupt,
                         field=frame.interlaced_frame,
                     )
@@ -239,7 +244,8 @@ def _decoded(
         numbering.end(displaces=context.has_b_frames)
     try:
         # Of a file that is cut off; in a transport stream it may only say that streams were joined.
-        if not packet.is_corrupt or stream.container.format.name == "mpegts":
+        joined = not packet.is_corrupt or stream.container.format.name == "mpegts"
+        if joined and not lacks_rows(bytes(packet), context.name, context.height):
             frames = packet.decode()
             if packet.size and number < 0:
                 numbering.hide(key=packet.is_keyframe)

@@ -50,12 +50,16 @@ class Numbering:
             packet: Its number.
             displaces: Whether its picture may be shown before one of an earlier packet.
         """
-        first = self._damaged_from
-        self._damaged_from = packet if first is None else min(first, packet)
+        self.doubt(packet)
         if packet < len(self._resolved):
             self._resolved[packet] = True
         if displaces and not self._timed:
             self._displaced_before = packet
+
+    def doubt(self, packet: int) -> None:
+        """Note that pictures from this packet on may need something that is missing."""
+        first = self._damaged_from
+        self._damaged_from = packet if first is None else min(first, packet)
 
     def hide(self, *, key: bool) -> None:
         """Note that a picture was decoded that is not shown: an edit list begins behind it.

@@ -329,3 +329,32 @@ def test_pictures_that_only_look_like_key_frames_begin_nothing(tmp_path, codec, 
     numbers = numbers_of(Video(path).frames(range(COUNT)))
     group = range(packet, (packet // 12 + 1) * 12)
     assert numbers == [None if number in group else number for number in range(COUNT)]
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg2video"])
+@pytest.mark.parametrize("first", [0.3, 0.5, 0.65])
+def test_packets_that_a_transport_stream_lacks_leave_no_copies(tmp_path, codec, first):
+    """As from a receiver, or a network: every picture that is given is the one of its time."""
+    path = write_numbered(tmp_path / "whole.ts", codec, size=(288, 352))
+    content, size = path.read_bytes(), 188
+    start = int(first * len(content) / size)
+    path.write_bytes(content[: start * size] + content[(start + 6) * size :])
+    video = Video(path)
+    frames = list(video.frames(range(len(video))))
+    shown = [frame for frame in frames if not isinstance(frame, FrameFault)]
+    numbers = [number_of(frame) for frame in shown]
+    assert 20 <= len(numbers) < COUNT
+    assert numbers == sorted(set(numbers))
+    for number, frame in zip(numbers, shown, strict=True):
+        difference = np.abs(frame.astype(int) - numbered(number, (288, 352)))
+        assert difference.mean() < 4
+
+
+@pytest.mark.parametrize("ending", ["mpg", "ts", "avi"])
+@pytest.mark.parametrize("size", [(100, 150), (288, 352)])
+def test_interlaced_pictures_lack_no_rows(tmp_path, ending, size):
+    options = {"flags": "+ildct+ilme", "qscale": "3"}
+    path = write_numbered(
+        tmp_path / f"a.{ending}", "mpeg2video", size=size, count=14, options=options
+    )
+    assert numbers_of(Video(path).frames(range(14))) == list(range(14))
