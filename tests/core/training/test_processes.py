@@ -98,8 +98,12 @@ def test_the_warm_up_and_every_ablation_step_as_one_process_does(alone, count):
     launch(count, "steps", root, root / f"{count}.npz")
     many = arrays(root / f"{count}.npz")
     assert set(one) == set(many)
-    apart = {name: float(np.abs(one[name] - many[name]).max()) for name in one}
-    assert {name: value for name, value in apart.items() if not value <= 1e-5} == {}
+    apart = {}
+    for name, value in one.items():
+        # Losses are of single precision: where gradients are of tens, so is their last digit.
+        size = max(1.0, float(np.abs(value).max()))
+        apart[name] = float(np.abs(value - many[name]).max()) / size
+    assert {name: share for name, share in apart.items() if not share <= 1e-5} == {}
     assert {name.split("/")[0] for name in one} == {"warm-up", *ablation_names()}
     assert {name.split("/")[1] for name in one} == {"0", "1", "2"}
 
