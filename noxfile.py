@@ -79,6 +79,7 @@ def faults(session: nox.Session) -> None:
         "-m",
         "pytest",
         "tests/faults",
+        "tests/core/training/test_processes.py",
         *session.posargs,
         env={**THREADS, "LMGAIT_FAULTS": "1"},
     )
