@@ -6,7 +6,7 @@ import argparse
 import importlib
 import json
 
-NAMES = ("loader", "train-step", "inference", "evaluate", "prepare", "features", "export")
+NAMES = ("loader", "train-step", "inference", "evaluate", "prepare", "features", "export", "crowds")
 
 
 def main() -> None:
