@@ -30,18 +30,28 @@ class Track:
         number: From 1, in order of appearance.
         frames: int64 [n], numbers of the video's frames, rising.
         boxes: float64 [n, 4], where the person is in each.
+        two: bool [n], frames whose box holds two people; None for none.
+        guessed: bool [n], frames whose box is taken from those before and after; None for none.
     """
 
     number: int
     frames: NDArray[np.int64]
     boxes: Boxes
+    two: NDArray[np.bool_] | None = None
+    guessed: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def only(self, kept: NDArray[np.bool_]) -> Track:
         """The same track with these of its frames."""
-        return replace(self, frames=self.frames[kept], boxes=self.boxes[kept])
+        return replace(
+            self,
+            frames=self.frames[kept],
+            boxes=self.boxes[kept],
+            two=None if self.two is None else self.two[kept],
+            guessed=None if self.guessed is None else self.guessed[kept],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,233 @@
+"""People in a frame of a standing camera, told apart with what is known of those seen before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from core.tracking.background import Scene
+from core.tracking.blobs import Blob, find_blobs
+from core.tracking.figures import Figure, explain, half_widths, peaks
+from core.tracking.ground import Ground
+from core.tracking.looks import Look, look_of
+from core.tracking.tracks import EDGE, Boxes
+
+# In heights of a person: what is wider or higher is not one person alone; what is lower than that
+# is part of one; and what is lower than half of one is left out.
+WIDEST, TALLEST, WHOLE, HALF = 0.62, 1.22, 0.72, 0.5
+# A blob of one person that is wider than this holds two whom nothing tells apart.
+TWO_WIDE = 0.72
+# How much higher or lower than others on the same row somebody may be.
+SHORTEST, HIGHEST = 0.8, 1.2
+# Share of an expected box that has to be inside a blob's box.
+INSIDE = 0.5
+# Where figures leave more than this share of a blob unexplained, it is not people.
+UNEXPLAINED = 0.5
+# Share of a figure that has to be seen, and of that which has to be of the blob.
+LEAST_SEEN, LEAST_OWN = 0.3, 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Somebody in a frame.
+
+    Attributes:
+        box: float64 [4], left, top, right, bottom in pixels of the frame, ends out.
+        look: Colours of the clothes.
+        whose: Number of the person who was expected there, or None.
+        alone: Whether nobody else is in the same blob.
+        two: Whether the box holds two people whom nothing tells apart.
+    """
+
+    box: NDArray[np.float64]
+    look: Look
+    whose: int | None = None
+    alone: bool = True
+    two: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Where somebody who was seen before should be: number and box float64 [4] in the frame."""
+
+    number: int
+    box: NDArray[np.float64]
+
+
+class Finder:
+    """Finds people frame by frame, and learns how high they are.
+
+    Args:
+        ground: What is known of that.
+    """
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    def learn(self, scene: Scene) -> None:
+        """Take the blobs of a frame that have one person's shape."""
+        for blob in find_blobs(scene, self._ground):
+            self._learn(blob, scene)
+
+    def people(self, scene: Scene, expected: Sequence[Expected]) -> list[Sighting]:
+        """Everybody in a frame.
+
+        Args:
+            scene: The frame.
+            expected: Those who were seen before.
+        """
+        places = [Expected(one.number, one.box / scene.scale) for one in expected]
+        sightings = []
+        for blob in find_blobs(scene, self._ground):
+            inside = [one for one in places if _inside(one.box, blob)]
+            sightings += self._in_blob(blob, inside, scene)
+        return sightings
+
+    def _in_blob(self, blob: Blob, inside: list[Expected], scene: Scene) -> list[Sighting]:
+        known = self._ground.known
+        tall = self._ground.height(blob.box[3]) if known else float(blob.height)
+        heads = peaks(blob.mask, tall)
+        wide, high = blob.width / tall, blob.height / tall
+        several = len(inside) > 1 or wide > WIDEST or high > TALLEST
+        if several or (len(heads) > 1 and high > WHOLE):
+            proposals = self._proposals(blob, heads, inside, tall)
+            if proposals:
+                return self._apart(blob, proposals, scene)
+        if not blob.shaped:
+            return []
+        if high > TALLEST or (high < (WHOLE if not inside else HALF) and not self._cut(blob, scene)):
+            if high < HALF or high > TALLEST:
+                return []
+        if not inside:
+            self._learn(blob, scene)
+        elif len(inside) == 1:
+            self._learn(blob, scene)
+        whose = inside[0].number if len(inside) == 1 else None
+        two = len(inside) > 1 or wide > TWO_WIDE
+        box = np.array(blob.box, np.float64) * scene.scale
+        return [Sighting(box, look_of(scene.small, blob.box, blob.mask), whose, True, two)]
+
+    def _learn(self, blob: Blob, scene: Scene) -> None:
+        if blob.shaped and 0.15 < blob.width / blob.height < WIDEST and not self._cut(blob, scene):
+            self._ground.add(blob.box[3], blob.height)
+
+    def _cut(self, blob: Blob, scene: Scene) -> bool:
+        height, width = scene.mask.shape
+        left, top, right, bottom = blob.box
+        return left < EDGE or top < EDGE or right > width - EDGE or bottom > height - EDGE
+
+    def _proposals(
+        self, blob: Blob, heads: list[tuple[int, int]], inside: list[Expected], tall: float
+    ) -> list[Figure]:
+        """Where people may be, in pixels of the blob's mask."""
+        figures = []
+        corner = np.array([blob.left, blob.top] * 2)
+        for one in inside:
+            left, top, right, bottom = one.box - corner
+            figures.append(Figure((left + right) / 2, top, bottom, 0.0, one.number))
+        for column, row in heads:
+            foot = self._foot_below(blob, column, row, tall)
+            if foot is not None:
+                figures.append(Figure(column, row, foot, 0.1))
+        for column, row in peaks(blob.mask, tall, upper=False):
+            height = self._ground.height(row + blob.top) if self._ground.known else tall
+            feet = Figure(column, row + 1 - height, row + 1, 0.3)
+            beside = (abs(feet.x - one.x) < 0.25 * height and
+                      abs(feet.foot - one.foot) < 0.2 * height for one in figures)  # fmt: skip
+            if not any(beside):
+                figures.append(feet)
+        return figures
+
+    def _foot_below(self, blob: Blob, column: int, row: int, tall: float) -> float | None:
+        """Row of the feet of somebody whose head is there; None where nobody is so high."""
+        reach = max(1, round(0.15 * tall))
+        part = blob.mask[row:, max(0, column - reach) : column + reach + 1]
+        lowest = row + int(np.flatnonzero(part.any(axis=1))[-1]) + 1
+        if not self._ground.known:
+            return float(lowest) if lowest - row > SHORTEST * tall else row + tall
+        share = (lowest - row) / self._ground.height(lowest + blob.top)
+        if SHORTEST <= share <= HIGHEST:
+            return float(lowest)
+        below = self._ground.foot(row + blob.top)
+        if below is None or below - blob.top > lowest + 0.2 * tall:
+            return None
+        return below - blob.top
+
+    def _apart(self, blob: Blob, proposals: list[Figure], scene: Scene) -> list[Sighting]:
+        figures, rest = explain(blob.mask, proposals)
+        if rest > UNEXPLAINED:
+            figures = [one for one in figures if one.whose is not None]
+        if not figures:
+            return []
+        figures.sort(key=lambda one: -one.foot)  # from the front
+        owner, cores = _owners(blob.mask, figures)
+        sightings = []
+        for number, figure in enumerate(figures):
+            own = owner == number
+            box = _box_of(figure, own, cores, number)
+            if box is None:
+                continue
+            left, top, right, bottom = box
+            two = len(figures) == 1 and blob.width > TWO_WIDE * figure.height
+            part = np.asarray(own[top:bottom, left:right], np.uint8)
+            place = (left + blob.left, top + blob.top, right + blob.left, bottom + blob.top)
+            look = look_of(scene.small, place, part)
+            placed = np.array(place, np.float64) * scene.scale
+            sightings.append(Sighting(placed, look, figure.whose, len(figures) == 1, two))
+        return sightings
+
+
+def _inside(box: Boxes, blob: Blob) -> bool:
+    left, top, right, bottom = blob.box
+    wide = min(right, box[2]) - max(left, box[0])
+    high = min(bottom, box[3]) - max(top, box[1])
+    size = max((box[2] - box[0]) * (box[3] - box[1]), 1.0)
+    return bool(wide > 0 and high > 0 and wide * high >= INSIDE * size)
+
+
+def _owners(
+    mask: NDArray[np.uint8], figures: list[Figure]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Which figure each pixel of a blob belongs to, -1 for none, and their outlines [n, h, w]."""
+    rows, columns = np.arange(mask.shape[0]), np.arange(mask.shape[1])
+    far = np.empty((len(figures), *mask.shape))
+    for number, one in enumerate(figures):
+        shares = (rows + 0.5 - one.top) / one.height
+        half = half_widths(np.clip(shares, 0.05, 1)) * one.height
+        distance = np.abs(columns + 0.5 - one.x)[None] / half[:, None]
+        outside = (shares < -0.06) | (shares > 1.06)
+        distance[outside] = np.inf
+        far[number] = distance
+    cores = far < 1
+    # Where figures overlap, the pixel is of the one in front.
+    front = np.where(cores.any(axis=0), cores.argmax(axis=0), far.argmin(axis=0))
+    near = np.take_along_axis(far, front[None], axis=0)[0] < 2.4
+    return np.where((mask > 0) & near, front, -1), np.asarray(cores)
+
+
+def _box_of(
+    figure: Figure, own: NDArray[np.bool_], cores: NDArray[np.bool_], number: int
+) -> tuple[int, int, int, int] | None:
+    """Box around what is seen of a figure; None where that is too little.
+
+    Where nobody in front hides them, head and feet belong to the box even if their colours are the
+    background's.
+    """
+    free = cores[number] & ~cores[:number].any(axis=0)
+    whole = max(int(cores[number].sum()), 1)
+    if free.sum() < LEAST_SEEN * whole or own.sum() < LEAST_OWN * free.sum():
+        return None
+    rows, columns = np.nonzero(own)
+    low, high = np.percentile(rows, (0.5, 99.5))
+    left, right = np.percentile(columns, (1, 99))
+    reach = 0.36 * figure.height
+    left, right = max(left, figure.x - reach), min(right, figure.x + reach)
+    open_rows = np.flatnonzero(free.any(axis=1))
+    top = min(low, max(open_rows[0], figure.top))
+    bottom = max(high, min(open_rows[-1], figure.foot - 1))
+    box = round(float(left)), round(float(top)), round(float(right)) + 1, round(float(bottom)) + 1
+    return box if box[2] > box[0] and box[3] > box[1] else None
