@@ -6,7 +6,7 @@ at a place, pieces above each other are joined up to that height; else small gap
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from core.tracking.background import Image, Scene
 from core.tracking.ground import Ground
+from core.tracking.tracks import Boxes
 
 # Gaps that are closed upwards and sideways: shares of the picture's height, or of a person's.
 GAP_UP, GAP_ACROSS = 0.05, 0.012
@@ -27,13 +28,17 @@ NARROWEST, WIDEST = 0.12, 1.3
 LEAST_LIT = 0.25
 # Share of a part's height that a piece of it has when it is a person of its own.
 MOSTLY = 0.7
-# In heights of a person: the largest gap over which pieces are joined, and the joined height.
-LARGEST_GAP, TALLEST = 0.3, 1.12
+# In heights of a person: what is whole by itself, the joined height, and the half width in which
+# pieces are one person's.
+COMPLETE, TALLEST, HALF_WIDE = 0.85, 1.12, 0.32
+# Share of a piece that has to be there, or where somebody is expected; and share of its box inside
+# another's from which even pieces that might be whole are one.
+MOST_OF_IT, INTERLOCKED = 0.6, 0.3
 # Pieces below this share of a person's height squared are noise.
 NOISE = 0.004
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Blob:
     """What belongs together.
 
@@ -72,8 +77,14 @@ class Blob:
         return wide and self.filled >= LEAST_FILLED * self.width * self.height
 
 
-def find_blobs(scene: Scene, ground: Ground) -> list[Blob]:
-    """Everything in a frame that is large enough to be (part of) a person."""
+def find_blobs(scene: Scene, ground: Ground, expected: Sequence[Boxes] = ()) -> list[Blob]:
+    """Everything in a frame that is large enough to be (part of) a person.
+
+    Args:
+        scene: The frame.
+        ground: How high people are in it.
+        expected: Boxes float64 [4] of people who should be there, in pixels of the small frame.
+    """
     height = len(scene.mask)
     if not ground.known:
         gaps = (GAP_UP * height, GAP_ACROSS * height)
@@ -86,7 +97,7 @@ def find_blobs(scene: Scene, ground: Ground) -> list[Blob]:
             if cv2.countNonZero(blob.mask) > NOISE * ground.height(blob.box[3]) ** 2
         ]
         blobs = _joined(blobs, ground)
-    return blobs
+    return _gathered(blobs, expected)
 
 
 def _pieces(scene: Scene, gaps: tuple[float, float], least: float) -> Iterator[Blob]:
@@ -123,35 +134,60 @@ def _parts(
 
 
 def _joined(blobs: list[Blob], ground: Ground) -> list[Blob]:
-    """Pieces above each other put together, as far as a person reaches."""
+    """Pieces put together that are no whole person, as far as somebody who stands there reaches."""
     blobs = sorted(blobs, key=lambda blob: -blob.box[3])  # from the feet up
     done: list[Blob] = []
     while blobs:
         low = blobs.pop(0)
-        expected = ground.height(low.box[3])
-        while low.height < MOSTLY * expected:
-            above = [
-                (gap, number)
-                for number, high in enumerate(blobs)
-                if (gap := _gap(high, low, expected)) is not None
+        tall = ground.height(low.box[3])
+        if low.height < COMPLETE * tall and low.width < 2 * HALF_WIDE * tall:
+            middle, foot = low.left + low.width / 2, low.box[3]
+            reach = HALF_WIDE * tall
+            region = (middle - reach, foot - TALLEST * tall, middle + reach, foot)
+            parts = [
+                blob
+                for blob in blobs
+                if _share_in(blob, region) >= MOST_OF_IT
+                and (
+                    blob.height < COMPLETE * ground.height(blob.box[3])
+                    or max(_share_in(blob, low.box), _share_in(low, blob.box)) >= INTERLOCKED
+                )
             ]
-            if not above:
-                break
-            low = _together(low, blobs.pop(min(above)[1]))
+            blobs = [blob for blob in blobs if blob not in parts]
+            for part in parts:
+                low = _together(low, part)
         done.append(low)
     return done
 
 
-def _gap(high: Blob, low: Blob, expected: float) -> float | None:
-    """Rows between two pieces that may be one person's; None where they may not."""
-    left, top, right, bottom = high.box
-    shared = min(right, low.box[2]) - max(left, low.box[0])
-    gap = low.box[1] - bottom
-    wide = max(right, low.box[2]) - min(left, low.box[0])
-    tall = max(bottom, low.box[3]) - min(top, low.box[1])
-    near = shared >= 0.4 * min(high.width, low.width) and gap <= LARGEST_GAP * expected
-    fits = tall <= TALLEST * expected and wide <= WIDEST / 2 * expected
-    return float(gap) if near and fits else None
+def _gathered(blobs: list[Blob], expected: Sequence[Boxes]) -> list[Blob]:
+    """Pieces put together that are where one person is expected."""
+    for box in expected:
+        tall = box[3] - box[1]
+        region = (box[0] - 0.05 * tall, box[1] - 0.1 * tall, box[2] + 0.05 * tall,
+                  box[3] + 0.1 * tall)  # fmt: skip
+        parts = [blob for blob in blobs if _share_in(blob, region) >= MOST_OF_IT]
+        if len(parts) > 1 and not any(_fills(part, box) for part in parts):
+            blobs = [blob for blob in blobs if blob not in parts]
+            whole = parts[0]
+            for part in parts[1:]:
+                whole = _together(whole, part)
+            blobs.append(whole)
+    return blobs
+
+
+def _fills(blob: Blob, box: Boxes) -> bool:
+    """Whether a piece alone is as high and wide as the person who is expected."""
+    wide, tall = box[2] - box[0], box[3] - box[1]
+    return bool(blob.height >= COMPLETE * tall and blob.width >= MOST_OF_IT * wide)
+
+
+def _share_in(blob: Blob, region: tuple[float, float, float, float]) -> float:
+    """Share of a blob's box that is inside another box."""
+    left, top, right, bottom = blob.box
+    wide = max(0.0, min(right, region[2]) - max(left, region[0]))
+    high = max(0.0, min(bottom, region[3]) - max(top, region[1]))
+    return wide * high / (blob.width * blob.height)
 
 
 def _together(first: Blob, second: Blob) -> Blob:

@@ -14,7 +14,7 @@ from core.tracking.blobs import Blob, find_blobs
 from core.tracking.figures import Figure, explain, half_widths, peaks
 from core.tracking.ground import Ground
 from core.tracking.looks import Look, look_of
-from core.tracking.tracks import EDGE, Boxes
+from core.tracking.tracks import EDGE, Boxes, area, overlap
 
 # In heights of a person: what is wider or higher is not one person alone; what is lower than that
 # is part of one; and what is lower than half of one is left out.
@@ -27,6 +27,8 @@ SHORTEST, HIGHEST = 0.8, 1.2
 INSIDE = 0.5
 # Where figures leave more than this share of a blob unexplained, it is not people.
 UNEXPLAINED = 0.5
+# What is lower than this share of somebody, and is by this share inside of the box, is a part.
+PART_HEIGHT, PART_INSIDE = 0.6, 0.7
 # Share of a figure that has to be seen, and of that which has to be of the blob.
 LEAST_SEEN, LEAST_OWN = 0.3, 0.25
 
@@ -82,10 +84,10 @@ class Finder:
         """
         places = [Expected(one.number, one.box / scene.scale) for one in expected]
         sightings = []
-        for blob in find_blobs(scene, self._ground):
+        for blob in find_blobs(scene, self._ground, [one.box for one in places]):
             inside = [one for one in places if _inside(one.box, blob)]
             sightings += self._in_blob(blob, inside, scene)
-        return sightings
+        return _without_parts(sightings, expected)
 
     def _in_blob(self, blob: Blob, inside: list[Expected], scene: Scene) -> list[Sighting]:
         known = self._ground.known
@@ -179,6 +181,30 @@ class Finder:
             placed = np.array(place, np.float64) * scene.scale
             sightings.append(Sighting(placed, look, figure.whose, len(figures) == 1, two))
         return sightings
+
+
+def _without_parts(
+    sightings: list[Sighting], expected: Sequence[Expected]
+) -> list[Sighting]:
+    """Those that are not a part, such as a head or an arm, of a larger one or of somebody expected.
+
+    Args:
+        sightings: Of a frame.
+        expected: Who should be there.
+    """
+    larger = [(one.box, one.whose) for one in sightings]
+    larger += [(one.box, one.number) for one in expected]
+    if not sightings:
+        return []
+    whole = np.stack([box for box, _ in larger])
+    heights = whole[:, 3] - whole[:, 1]
+    kept = []
+    for one in sightings:
+        inside = overlap(one.box[None], whole) >= PART_INSIDE * area(one.box)
+        small = one.box[3] - one.box[1] < PART_HEIGHT * heights
+        if not (inside & small).any():
+            kept.append(one)
+    return kept
 
 
 def _inside(box: Boxes, blob: Blob) -> bool:
