@@ -29,12 +29,18 @@ _ROWS = (0.0, 0.03, 0.12, 0.15, 0.19, 0.5, 0.56, 1.0)
 _HALF = (0.03, 0.055, 0.055, 0.06, 0.115, 0.115, 0.1, 0.1)
 _HALO = (0.05, 0.08, 0.08, 0.1, 0.17, 0.2, 0.24, 0.28)
 _MATTERS = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.4, 0.4)
+# Around a blob there is this much, in heights, that is not of it.
+MARGIN = 0.3
 # How far a peak of the edge stands out, and how far apart two are, in heights.
 PROMINENT, APART = 0.045, 0.1
-# What a figure costs, in areas of a figure: of somebody expected, of a head, of feet alone.
-EXPECTED_COST, HEAD_COST, FEET_COST = 0.04, 0.1, 0.3
+# What a figure costs, in areas of a figure: of somebody expected, of a head, of a trunk or of feet.
+EXPECTED_COST, HEAD_COST, TRUNK_COST, FEET_COST = 0.0, 0.1, 0.2, 0.3
+# What a pixel in a halo costs of one that is in nothing.
+IN_HALO = 0.35
 # Figures nearer than that, in heights, across and in depth, are the same.
 SAME_ACROSS, SAME_DEPTH = 0.11, 0.12
+# Share of the rows of a trunk that a column of it fills; arms fill less.
+TRUNK_FILLED = 0.7
 # Steps by which figures are moved, in heights.
 _MOVES = ((-0.1, 0.0), (-0.05, 0.0), (0.05, 0.0), (0.1, 0.0), (0.0, -0.05), (0.0, 0.05))
 
@@ -93,12 +99,36 @@ def peaks(mask: NDArray[np.uint8], height: float, *, upper: bool = True) -> list
     ]
 
 
-def explain(mask: NDArray[np.uint8], proposals: Sequence[Figure]) -> tuple[list[Figure], float]:
+def trunks(mask: NDArray[np.uint8], top: float, height: float) -> list[float]:
+    """Columns of the two outer trunks of a blob that is wider than one person's, else nothing.
+
+    Args:
+        mask: uint8 [h, w].
+        top: Row of a head.
+        height: Of a person, in pixels.
+    """
+    rows = mask[max(0, round(top + 0.24 * height)) : max(1, round(top + 0.5 * height))]
+    if not len(rows):
+        return []
+    full = np.flatnonzero((rows > 0).mean(axis=0) >= TRUNK_FILLED)
+    half = float(np.interp(0.4, _ROWS, _HALF)) * height
+    if len(full) == 0 or full[-1] + 1 - full[0] < 2 * half + SAME_ACROSS * height:
+        return []
+    return [float(full[0] + half), float(full[-1] + 1 - half)]
+
+
+def explain(
+    mask: NDArray[np.uint8],
+    proposals: Sequence[Figure],
+    beyond: tuple[bool, bool, bool, bool] = (False, False, False, False),
+) -> tuple[list[Figure], float]:
     """The figures that explain a blob best.
 
     Args:
         mask: uint8 [h, w] of 0 and 255.
         proposals: In pixels of the mask; one at least.
+        beyond: Whether the picture ends at the mask's left, top, right, bottom: what of a figure is
+            beyond may be there, or not.
 
     Returns:
         Figures in pixels of the mask, in no order, and the share of the blob they do not explain.
@@ -107,14 +137,24 @@ def explain(mask: NDArray[np.uint8], proposals: Sequence[Figure]) -> tuple[list[
     shrink = min(1.0, WORKING_HEIGHT / tall)
     size = (max(1, round(mask.shape[1] * shrink)), max(1, round(mask.shape[0] * shrink)))
     small = cv2.resize(mask, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    canvas = _Canvas(small, [_scaled(one, shrink) for one in proposals])
+    margin = round(MARGIN * tall * shrink)
+    left, top, right, bottom = (0 if end else margin for end in beyond)
+    canvas = _Canvas(
+        np.pad(small, ((top, bottom), (left, right))),
+        [_scaled(one, shrink, left, top) for one in proposals],
+    )
     chosen = canvas.best()
-    return [_scaled(one, 1 / shrink) for one in chosen], canvas.unexplained(chosen)
+    back = [_scaled(one, 1 / shrink, -left / shrink, -top / shrink) for one in chosen]
+    return back, canvas.unexplained(chosen)
 
 
-def _scaled(figure: Figure, factor: float) -> Figure:
-    x, top, foot = (value * factor for value in (figure.x, figure.top, figure.foot))
-    return replace(figure, x=x, top=top, foot=foot)
+def _scaled(figure: Figure, factor: float, right: float, down: float) -> Figure:
+    return replace(
+        figure,
+        x=figure.x * factor + right,
+        top=figure.top * factor + down,
+        foot=figure.foot * factor + down,
+    )
 
 
 class _Canvas:
@@ -178,13 +218,18 @@ class _Canvas:
             figures = np.max([self._draw(one)[0] for one in chosen], axis=0)
             wasted = float((figures * self._gap).sum())
         costs = sum(one.cost for one in chosen)
-        return (self._rest(chosen) + wasted) / self._area + costs
+        return (self._rest(chosen, IN_HALO) + wasted) / self._area + costs
 
-    def _rest(self, chosen: list[Figure]) -> float:
+    def _rest(self, chosen: list[Figure], halo: float = 0.0) -> float:
+        """Pixels of the blob in no figure; those in a halo count by this share."""
         if not chosen:
             return self._total
         halos = np.any([self._draw(one)[1] for one in chosen], axis=0)
-        return float(self._blob[~halos].sum())
+        rest = float(self._blob[~halos].sum())
+        if halo:
+            figures = np.any([self._draw(one)[0] > 0 for one in chosen], axis=0)
+            rest += halo * float(self._blob[halos & ~figures].sum())
+        return rest
 
     def _draw(self, figure: Figure) -> tuple[Floats, Mask]:
         if figure not in self._drawn:

@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 
 from core.tracking.background import Scene
 from core.tracking.blobs import Blob, find_blobs
-from core.tracking.figures import Figure, explain, half_widths, peaks
+from core.tracking.figures import (
+    EXPECTED_COST,
+    FEET_COST,
+    HEAD_COST,
+    TRUNK_COST,
+    Figure,
+    explain,
+    half_widths,
+    peaks,
+    trunks,
+)
 from core.tracking.ground import Ground
 from core.tracking.looks import Look, look_of
 from core.tracking.tracks import EDGE, Boxes, area, overlap
@@ -22,7 +32,7 @@ WIDEST, TALLEST, WHOLE, HALF = 0.62, 1.22, 0.72, 0.5
 # A blob of one person that is wider than this holds two whom nothing tells apart.
 TWO_WIDE = 0.72
 # How much higher or lower than others on the same row somebody may be.
-SHORTEST, HIGHEST = 0.8, 1.2
+SHORTEST, HIGHEST = 0.84, 1.15
 # Share of an expected box that has to be inside a blob's box.
 INSIDE = 0.5
 # Where figures leave more than this share of a blob unexplained, it is not people.
@@ -94,8 +104,9 @@ class Finder:
         tall = self._ground.height(blob.box[3]) if known else float(blob.height)
         heads = peaks(blob.mask, tall)
         wide, high = blob.width / tall, blob.height / tall
+        broad = any(trunks(blob.mask, row, tall) for _, row in heads if row < 0.2 * tall)
         several = len(inside) > 1 or wide > WIDEST or high > TALLEST
-        if several or (len(heads) > 1 and high > WHOLE):
+        if several or (high > WHOLE and (len(heads) > 1 or broad)):
             proposals = self._proposals(blob, heads, inside, tall)
             if proposals:
                 return self._apart(blob, proposals, scene)
@@ -118,9 +129,13 @@ class Finder:
             self._ground.add(blob.box[3], blob.height)
 
     def _cut(self, blob: Blob, scene: Scene) -> bool:
+        return any(self._ends(blob, scene))
+
+    def _ends(self, blob: Blob, scene: Scene) -> tuple[bool, bool, bool, bool]:
+        """At which sides of a blob, from the left around, the picture ends."""
         height, width = scene.mask.shape
         left, top, right, bottom = blob.box
-        return left < EDGE or top < EDGE or right > width - EDGE or bottom > height - EDGE
+        return left < EDGE, top < EDGE, right > width - EDGE, bottom > height - EDGE
 
     def _proposals(
         self, blob: Blob, heads: list[tuple[int, int]], inside: list[Expected], tall: float
@@ -130,17 +145,21 @@ class Finder:
         corner = np.array([blob.left, blob.top] * 2)
         for one in inside:
             left, top, right, bottom = one.box - corner
-            figures.append(Figure((left + right) / 2, top, bottom, 0.0, one.number))
+            figures.append(Figure((left + right) / 2, top, bottom, EXPECTED_COST, one.number))
+        beside: list[Figure] = []
         for column, row in heads:
             foot = self._foot_below(blob, column, row, tall)
             if foot is not None:
-                figures.append(Figure(column, row, foot, 0.1))
+                figures.append(Figure(column, row, foot, HEAD_COST))
+                for x in trunks(blob.mask, row, foot - row):
+                    beside.append(Figure(x, row, foot, TRUNK_COST))
+        figures += beside
         for column, row in peaks(blob.mask, tall, upper=False):
             height = self._ground.height(row + blob.top) if self._ground.known else tall
-            feet = Figure(column, row + 1 - height, row + 1, 0.3)
-            beside = (abs(feet.x - one.x) < 0.25 * height and
+            feet = Figure(column, row + 1 - height, row + 1, FEET_COST)
+            known = (abs(feet.x - one.x) < 0.25 * height and
                       abs(feet.foot - one.foot) < 0.2 * height for one in figures)  # fmt: skip
-            if not any(beside):
+            if not any(known):
                 figures.append(feet)
         return figures
 
@@ -160,7 +179,7 @@ class Finder:
         return below - blob.top
 
     def _apart(self, blob: Blob, proposals: list[Figure], scene: Scene) -> list[Sighting]:
-        figures, rest = explain(blob.mask, proposals)
+        figures, rest = explain(blob.mask, proposals, self._ends(blob, scene))
         if rest > UNEXPLAINED:
             figures = [one for one in figures if one.whose is not None]
         if not figures:
