@@ -33,8 +33,10 @@ _MATTERS = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.4, 0.4)
 MARGIN = 0.3
 # How far a peak of the edge stands out, and how far apart two are, in heights.
 PROMINENT, APART = 0.045, 0.1
-# What a figure costs, in areas of a figure: of somebody expected, of a head, of a trunk or of feet.
-EXPECTED_COST, HEAD_COST, TRUNK_COST, FEET_COST = 0.0, 0.1, 0.2, 0.3
+# What a figure costs, in areas of a figure: of somebody expected, who was seen alone before or not,
+# of a head, of a trunk and of feet.
+EXPECTED_COST, UNSURE_COST = 0.03, 0.12
+HEAD_COST, TRUNK_COST, FEET_COST = 0.12, 0.25, 0.3
 # What a pixel in a halo costs of one that is in nothing.
 IN_HALO = 0.35
 # Figures nearer than that, in heights, across and in depth, are the same.

@@ -11,8 +11,10 @@ from scipy.optimize import linear_sum_assignment
 
 from core.tracking.looks import Look, unlike
 from core.tracking.people import Expected, Sighting
-from core.tracking.rejoin import Way, filled, rejoined
+from core.tracking.rejoin import rejoined
 from core.tracking.tracks import Boxes, Track, area, iou, overlap
+from core.tracking.untangle import untangled
+from core.tracking.ways import Way, filled, step_of
 
 # Frames a second where nothing else is said.
 RATE = 25.0
@@ -20,7 +22,7 @@ RATE = 25.0
 # do where the box was found by looking for this person.
 LEAST_IOU, LEAST_HINTED = 0.3, 0.1
 # What looking for this person, and other clothes, count beside the overlap.
-HINT, CLOTHES = 0.3, 0.3
+HINT, CLOTHES = 0.2, 0.8
 # Seconds for which a person may be hidden; over them the way goes on as before.
 PATIENCE = 0.8
 # Who was not seen for longer than this many seconds comes after those who were.
@@ -29,6 +31,8 @@ LATELY = 0.25
 FLICKER, LEAST_FRAMES = 0.2, 3
 # Seconds from which speed is estimated.
 MEMORY = 0.4
+# Seconds of a gap in which the boxes are taken from those before and after.
+GAP = 0.8
 # Share of two persons' expected boxes inside one box that makes it a box of both.
 BOTH = 0.6
 
@@ -41,17 +45,22 @@ class _Person:
     two: list[bool] = field(default_factory=list)
     look: Look | None = None
     looks: int = 0
+    alone: int = 0
+    steps: dict[int, tuple[int, Look]] = field(default_factory=dict)
 
-    def see(self, frame: int, box: Boxes, sighting: Sighting | None) -> None:
-        """Be at a place in a frame."""
+    def see(self, frame: int, box: Boxes, sighting: Sighting | None, step: int) -> None:
+        """Be at a place in a frame, which is in a step of the video."""
         self.frames.append(frame)
         self.boxes.append(box)
         self.two.append(sighting is not None and sighting.two)
         if sighting is not None:
             self.looks += 1
-            share = max(1 / self.looks, 0.02)
+            self.alone += sighting.alone and not sighting.two
+            share = max(1 / self.looks, 0.04 if sighting.alone else 0.01)
             before = sighting.look if self.look is None else self.look
             self.look = (1 - share) * before + share * sighting.look
+            count, mean = self.steps.get(step, (0, sighting.look))
+            self.steps[step] = count + 1, mean + (sighting.look - mean) / (count + 1)
 
     def expected(self, frame: int, memory: int) -> Boxes:
         """Where the box [4] should be: as large as lately, moved at the speed of late."""
@@ -90,7 +99,9 @@ class Follower:
         """Everybody who should be in a frame, with their boxes."""
         self._leave(frame)
         return [
-            Expected(one.number, one.expected(frame, self._memory))
+            Expected(
+                one.number, one.expected(frame, self._memory), one.alone >= LEAST_FRAMES
+            )
             for one in self._here
             if len(one.frames) >= LEAST_FRAMES
         ]
@@ -106,6 +117,7 @@ class Follower:
             sightings: What else is known of each, if anything.
         """
         self._leave(frame)
+        step = step_of(frame, self._rate)
         known = list(sightings) if sightings is not None else [None] * len(boxes)
         free = np.ones(len(boxes), np.bool_)
         if self._here and len(boxes):
@@ -122,12 +134,12 @@ class Follower:
                 for mine, theirs in zip(*linear_sum_assignment(-part), strict=True):
                     if part[mine, theirs] > 0:
                         number = int(open_boxes[theirs])
-                        self._here[group[mine]].see(frame, boxes[number], known[number])
+                        self._here[group[mine]].see(frame, boxes[number], known[number], step)
                         free[number] = False
         for number in np.flatnonzero(free):
             self._count += 1
             person = _Person(self._count)
-            person.see(frame, boxes[number], known[number])
+            person.see(frame, boxes[number], known[number], step)
             self._here.append(person)
 
     def tracks(self) -> list[Track]:
@@ -135,10 +147,16 @@ class Follower:
         least = max(LEAST_FRAMES, round(FLICKER * self._rate))
         people = [p for p in (*self._gone, *self._here) if len(p.frames) >= least]
         ways = [
-            Way(np.array(p.frames), np.stack(p.boxes), np.array(p.two, np.bool_), p.look)
+            Way(
+                np.array(p.frames, np.int64),
+                np.stack(p.boxes),
+                np.array(p.two, np.bool_),
+                {step: look for step, (_, look) in p.steps.items()},
+            )
             for p in people
         ]
-        ways = [filled(way, self._rate) for way in rejoined(ways, self._rate)]
+        ways = rejoined(untangled(ways, self._rate), self._rate)
+        ways = [filled(way, GAP * self._rate) for way in ways if len(way.frames) >= least]
         ways.sort(key=lambda way: (int(way.frames[0]), float(way.boxes[0, 0])))
         return [
             Track(number, way.frames, way.boxes, two=way.two, guessed=way.guessed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from core.tracking.figures import (
     FEET_COST,
     HEAD_COST,
     TRUNK_COST,
+    UNSURE_COST,
     Figure,
     explain,
     half_widths,
@@ -64,10 +65,17 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Where somebody who was seen before should be: number and box float64 [4] in the frame."""
+    """Where somebody who was seen before should be.
+
+    Attributes:
+        number: Whose.
+        box: float64 [4] in the frame.
+        sure: Whether the person was seen alone before, not only as a part of several.
+    """
 
     number: int
     box: NDArray[np.float64]
+    sure: bool
 
 
 class Finder:
@@ -92,7 +100,7 @@ class Finder:
             scene: The frame.
             expected: Those who were seen before.
         """
-        places = [Expected(one.number, one.box / scene.scale) for one in expected]
+        places = [replace(one, box=one.box / scene.scale) for one in expected]
         sightings = []
         for blob in find_blobs(scene, self._ground, [one.box for one in places]):
             inside = [one for one in places if _inside(one.box, blob)]
@@ -145,7 +153,8 @@ class Finder:
         corner = np.array([blob.left, blob.top] * 2)
         for one in inside:
             left, top, right, bottom = one.box - corner
-            figures.append(Figure((left + right) / 2, top, bottom, EXPECTED_COST, one.number))
+            cost = EXPECTED_COST if one.sure else UNSURE_COST
+            figures.append(Figure((left + right) / 2, top, bottom, cost, one.number))
         beside: list[Figure] = []
         for column, row in heads:
             foot = self._foot_below(blob, column, row, tall)

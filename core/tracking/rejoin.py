@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from core.tracking.looks import Look, unlike
+from core.tracking.looks import unlike
 from core.tracking.tracks import Boxes
+from core.tracking.ways import Way, chained, step_of
 
 # Seconds after which nobody is the same who comes again; from which speed is estimated.
 LONGEST, MEMORY = 3.0, 0.6
@@ -20,27 +20,8 @@ NEAR, NEARER = 0.35, 0.45
 MOST_UNLIKE, MOST_HIGHER = 0.45, 1.35
 # The sum of both, as shares of the most that is allowed, up to which two ways are one.
 MOST = 1.2
-# Seconds of a gap over which the boxes between are taken from both sides.
-LONGEST_GAP = 0.8
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One person's way, or a part of it.
-
-    Attributes:
-        frames: int64 [n], rising.
-        boxes: float64 [n, 4].
-        two: bool [n], boxes that hold two people.
-        look: What the person wears, where it is known.
-        guessed: bool [n], boxes taken from those before and after; None where there are none.
-    """
-
-    frames: NDArray[np.int64]
-    boxes: Boxes
-    two: NDArray[np.bool_]
-    look: Look | None
-    guessed: NDArray[np.bool_] | None = None
+# Steps at either side whose looks are compared.
+WINDOW = 4
 
 
 def rejoined(ways: Sequence[Way], rate: float) -> list[Way]:
@@ -71,40 +52,8 @@ def rejoined(ways: Sequence[Way], rate: float) -> list[Way]:
         chain = [place]
         while chain[-1] in follows:
             chain.append(follows[chain[-1]])
-        done.append(_chained([ways[number] for number in chain]))
+        done.append(chained([ways[number] for number in chain]))
     return done
-
-
-def filled(way: Way, rate: float) -> Way:
-    """The way with the boxes of short gaps taken from those before and after."""
-    steps = np.diff(way.frames)
-    short = (steps > 1) & (steps <= LONGEST_GAP * rate)
-    more = [
-        np.arange(way.frames[place] + 1, way.frames[place + 1]) for place in np.flatnonzero(short)
-    ]
-    if not more:
-        return way
-    between = np.concatenate(more)
-    frames = np.concatenate([way.frames, between])
-    order = np.argsort(frames, kind="stable")
-    boxes = np.stack([np.interp(frames[order], way.frames, side) for side in way.boxes.T], axis=1)
-    none = np.zeros(len(between), np.bool_)
-    return replace(
-        way,
-        frames=frames[order],
-        boxes=boxes,
-        two=np.concatenate([way.two, none])[order],
-        guessed=np.concatenate([np.zeros(len(way.frames), np.bool_), ~none])[order],
-    )
-
-
-def _chained(ways: Sequence[Way]) -> Way:
-    return Way(
-        np.concatenate([way.frames for way in ways]),
-        np.concatenate([way.boxes for way in ways]),
-        np.concatenate([way.two for way in ways]),
-        max(ways, key=lambda way: len(way.frames)).look,
-    )
 
 
 def _cost(first: Way, second: Way, rate: float) -> float:
@@ -125,10 +74,10 @@ def _cost(first: Way, second: Way, rate: float) -> float:
         np.linalg.norm(there - here),
     )
     away = float(error) / tall / (NEAR + NEARER * (begin - end) / rate)
-    if first.look is None or second.look is None:
-        other = 0.5 * MOST_UNLIKE
-    else:
-        other = unlike(first.look, second.look)
+    last, following = step_of(end, rate), step_of(begin, rate)
+    one = first.look(last - WINDOW, last)
+    another = second.look(following, following + WINDOW)
+    other = 0.5 * MOST_UNLIKE if one is None or another is None else unlike(one, another)
     if away > 1 or other > MOST_UNLIKE:
         return np.inf
     return away + other / MOST_UNLIKE

@@ -1,0 +1,108 @@
+"""Ways that went over from one person to another where they met, put right by the clothes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.tracking.looks import Look, unlike
+from core.tracking.tracks import area, overlap
+from core.tracking.ways import Way, chained, step_of
+
+# Two people meet where they share more than this of the smaller box.
+MEET = 0.25
+# Steps before and after that are compared, and how far away they may be.
+WINDOW, FARTHEST = 3, 8
+# How much more alike the clothes have to be the other way round.
+GAIN = 0.3
+# From this on somebody is another person after a meeting than before.
+ANOTHER = 0.5
+# How often ways are exchanged at most, for each way.
+EXCHANGES = 4
+
+
+def untangled(ways: Sequence[Way], rate: float) -> list[Way]:
+    """Exchange the rest of two ways where that fits the clothes better, and cut where neither does.
+
+    Args:
+        ways: All of a video.
+        rate: Frames a second.
+    """
+    ways = list(ways)
+    for _ in range(EXCHANGES * len(ways)):
+        best = max(_exchanges(ways, rate), default=None)
+        if best is None:
+            break
+        _, first, second, step = best
+        ways[first], ways[second] = _exchanged(ways[first], ways[second], step, rate)
+    return [part for way in ways for part in _cut(way, ways, rate)]
+
+
+def _exchanges(ways: Sequence[Way], rate: float) -> list[tuple[float, int, int, int]]:
+    """What is gained by exchanging which two ways after which step."""
+    gains = []
+    for first, one in enumerate(ways):
+        for second in range(first + 1, len(ways)):
+            other = ways[second]
+            for step in _meetings(one, other, rate):
+                before, after = _around(one, step), _around(other, step)
+                if before is None or after is None:
+                    continue
+                (a, b), (c, d) = before, after
+                gain = unlike(a, b) + unlike(c, d) - unlike(a, d) - unlike(c, b)
+                if gain > GAIN:
+                    gains.append((gain, first, second, step))
+    return gains
+
+
+def _meetings(one: Way, other: Way, rate: float) -> list[int]:
+    """Steps in which two people are seen in one place."""
+    if one.frames[0] > other.frames[-1] or other.frames[0] > one.frames[-1]:
+        return []
+    _, mine, theirs = np.intersect1d(one.frames, other.frames, return_indices=True)
+    boxes, others = one.boxes[mine], other.boxes[theirs]
+    least = np.maximum(np.minimum(area(boxes), area(others)), 1.0)
+    near = overlap(boxes, others) > MEET * least
+    return sorted({step_of(int(frame), rate) for frame in one.frames[mine[near]]})
+
+
+def _around(way: Way, step: int) -> tuple[Look, Look] | None:
+    """Looks before a step and after it; None where one of them is not known."""
+    before = [s for s in way.looks if step - FARTHEST <= s < step]
+    after = [s for s in way.looks if step < s <= step + FARTHEST]
+    if not before or not after:
+        return None
+    early, late = sorted(before)[-WINDOW:], sorted(after)[:WINDOW]
+    return (
+        np.mean([way.looks[s] for s in early], axis=0),
+        np.mean([way.looks[s] for s in late], axis=0),
+    )
+
+
+def _exchanged(one: Way, other: Way, step: int, rate: float) -> tuple[Way, Way]:
+    parts = []
+    for way in (one, other):
+        late = np.array([step_of(int(frame), rate) > step for frame in way.frames])
+        parts.append((way.part(~late, rate), way.part(late, rate)))
+    (a, b), (c, d) = parts
+    return chained([a, d]), chained([c, b])
+
+
+def _cut(way: Way, ways: Sequence[Way], rate: float) -> list[Way]:
+    """The way in parts, where it goes on as somebody else after a meeting."""
+    steps: set[int] = set()
+    for other in ways:
+        if other is not way:
+            steps.update(_meetings(way, other, rate))
+    worst: list[int] = []
+    for step in sorted(steps):
+        around = _around(way, step)
+        if around is not None and unlike(*around) > ANOTHER:
+            worst.append(step)
+    cuts = [step for place, step in enumerate(worst) if not place or step > worst[place - 1] + 1]
+    if not cuts:
+        return [way]
+    number = np.searchsorted(cuts, [step_of(int(frame), rate) for frame in way.frames])
+    parts = [way.part(number == place, rate) for place in range(len(cuts) + 1)]
+    return [part for part in parts if len(part.frames)]
