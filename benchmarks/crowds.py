@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.progress import SilentProgress
-from core.tracking.find import Finding, Footage, find_tracks
+from core.tracking.find import Finding, Footage, find_tracks, frame_rate
 from core.tracking.tracks import Boxes, Track, area, iou, overlap, sort_out
 from core.workflows.film import film
 
@@ -196,7 +196,7 @@ def measure(quick: bool, folder: Path | None = None) -> dict[str, Any]:
             one = Count()
             one.add(tracks, truth)
             every.add(tracks, truth)
-            usable.add(sort_out(tracks, footage.size)[0], truth)
+            usable.add(sort_out(tracks, footage.size, rate=frame_rate(footage))[0], truth)
             print(f"{rate} a second, {name}: {json.dumps(one.scores())}", file=sys.stderr)
         result[f"{rate} a second, all tracks"] = every.scores()
         result[f"{rate} a second, usable tracks"] = usable.scores()

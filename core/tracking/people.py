@@ -117,18 +117,15 @@ class Finder:
         if several or (high > WHOLE and (len(heads) > 1 or broad)):
             proposals = self._proposals(blob, heads, inside, tall)
             if proposals:
-                return self._apart(blob, proposals, scene)
+                return self._apart(blob, proposals, scene, broad)
         if not blob.shaped:
             return []
-        if high > TALLEST or (high < (WHOLE if not inside else HALF) and not self._cut(blob, scene)):
-            if high < HALF or high > TALLEST:
-                return []
-        if not inside:
-            self._learn(blob, scene)
-        elif len(inside) == 1:
+        if high > TALLEST or (high < HALF and not self._cut(blob, scene)):
+            return []
+        if len(inside) < 2:
             self._learn(blob, scene)
         whose = inside[0].number if len(inside) == 1 else None
-        two = len(inside) > 1 or wide > TWO_WIDE
+        two = len(inside) > 1 or wide > TWO_WIDE or broad
         box = np.array(blob.box, np.float64) * scene.scale
         return [Sighting(box, look_of(scene.small, blob.box, blob.mask), whose, True, two)]
 
@@ -187,7 +184,9 @@ class Finder:
             return None
         return below - blob.top
 
-    def _apart(self, blob: Blob, proposals: list[Figure], scene: Scene) -> list[Sighting]:
+    def _apart(
+        self, blob: Blob, proposals: list[Figure], scene: Scene, broad: bool
+    ) -> list[Sighting]:
         figures, rest = explain(blob.mask, proposals, self._ends(blob, scene))
         if rest > UNEXPLAINED:
             figures = [one for one in figures if one.whose is not None]
@@ -202,7 +201,8 @@ class Finder:
             if box is None:
                 continue
             left, top, right, bottom = box
-            two = len(figures) == 1 and blob.width > TWO_WIDE * figure.height
+            wide = broad or blob.width > TWO_WIDE * figure.height
+            two = len(figures) == 1 and wide
             part = np.asarray(own[top:bottom, left:right], np.uint8)
             place = (left + blob.left, top + blob.top, right + blob.left, bottom + blob.top)
             look = look_of(scene.small, place, part)
