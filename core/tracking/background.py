@@ -87,8 +87,11 @@ class Background:
     def examples(self) -> Iterator[Scene]:
         """The frames that the scene was learnt from, by what differs from it; once."""
         samples, self._samples = self._samples, []
-        for small in samples:
+        step, last = len(samples) // 20 + 1, len(samples) - 1
+        for place, small in enumerate(samples):
             mask, lit = self._differs(small)
+            before, after = samples[max(0, place - step)], samples[min(last, place + step)]
+            _add_moves(mask, lit, small, before, after)
             yield Scene(-1, 1.0, small, cv2.medianBlur(mask, 3), cv2.medianBlur(lit, 3))
 
     def scenes(self, frames: Iterable[tuple[int, Image]], rate: float) -> Iterator[Scene]:
@@ -106,9 +109,7 @@ class Background:
         for number, scale, small, around in _with_neighbours(frames, steps):
             mask, lit = self._differs(small)
             for before, after in around:
-                moves = _moves(small, before, after)
-                mask |= moves
-                lit |= _without_shadows(moves, small, cv2.max(before, after))
+                _add_moves(mask, lit, small, before, after)
             seen, unsteady = seen + 1, unsteady + int(mask.mean() > 255 * UNSTEADY)
             yield Scene(number, scale, small, cv2.medianBlur(mask, 3), cv2.medianBlur(lit, 3))
         if unsteady > seen / 2:
@@ -153,6 +154,13 @@ def _moves(now: Image, before: Image, after: Image) -> Image:
     """What differs from before and from after: where somebody is now, not where they were."""
     change = cv2.min(_strongest(now, before), _strongest(now, after))
     return np.asarray(cv2.threshold(change, LEAST_CONTRAST, 255, cv2.THRESH_BINARY)[1])
+
+
+def _add_moves(mask: Image, lit: Image, now: Image, before: Image, after: Image) -> None:
+    """Add what differs from two other moments to a mask and to the mask without shadows."""
+    moves = _moves(now, before, after)
+    mask |= moves
+    lit |= _without_shadows(moves, now, np.asarray(cv2.max(before, after), np.uint8))
 
 
 def _without_shadows(mask: Image, now: Image, scene: Image) -> Image:

@@ -7,7 +7,7 @@ at a place, pieces above each other are joined up to that height; else small gap
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -31,6 +31,9 @@ MOSTLY = 0.7
 # In heights of a person: what is whole by itself, the joined height, and the half width in which
 # pieces are one person's.
 COMPLETE, TALLEST, HALF_WIDE = 0.85, 1.12, 0.32
+# Width over height below which a blob is one person, whose outline alone may be seen; and gaps that
+# are closed in it, in heights.
+FILLED, OUTLINE = 0.65, 0.05
 # Share of a piece that has to be there, or where somebody is expected; and share of its box inside
 # another's from which even pieces that might be whole are one.
 MOST_OF_IT, INTERLOCKED = 0.6, 0.3
@@ -90,14 +93,15 @@ def find_blobs(scene: Scene, ground: Ground, expected: Sequence[Boxes] = ()) -> 
         gaps = (GAP_UP * height, GAP_ACROSS * height)
         blobs = list(_pieces(scene, gaps, LEAST_HEIGHT * height))
     else:
-        gaps = (NEAR_UP * ground.smallest, NEAR_ACROSS * ground.smallest)
+        gaps = (NEAR_UP * ground.usual, NEAR_ACROSS * ground.usual)
         blobs = [
             blob
             for blob in _pieces(scene, gaps, 3)
             if cv2.countNonZero(blob.mask) > NOISE * ground.height(blob.box[3]) ** 2
         ]
         blobs = _joined(blobs, ground)
-    return _gathered(blobs, expected)
+    blobs = _gathered(blobs, expected)
+    return [_filled(blob) if blob.width < FILLED * blob.height else blob for blob in blobs]
 
 
 def _pieces(scene: Scene, gaps: tuple[float, float], least: float) -> Iterator[Blob]:
@@ -188,6 +192,18 @@ def _share_in(blob: Blob, region: tuple[float, float, float, float]) -> float:
     wide = max(0.0, min(right, region[2]) - max(left, region[0]))
     high = max(0.0, min(bottom, region[3]) - max(top, region[1]))
     return wide * high / (blob.width * blob.height)
+
+
+def _filled(blob: Blob) -> Blob:
+    """The blob without holes: clothes of the background's colour leave the outline."""
+    margin = max(1, round(OUTLINE * blob.height))
+    kernel = np.ones((2 * margin + 1, margin // 2 * 2 + 1), np.uint8)
+    padded = cv2.copyMakeBorder(blob.mask, *[margin] * 4, cv2.BORDER_CONSTANT, value=0)
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel)
+    outer, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    whole = cv2.drawContours(closed, outer, -1, 255, cv2.FILLED)
+    inner = np.ascontiguousarray(whole[margin:-margin, margin:-margin])
+    return replace(blob, mask=inner, filled=max(blob.filled, cv2.countNonZero(inner)))
 
 
 def _together(first: Blob, second: Blob) -> Blob:

@@ -43,6 +43,8 @@ IN_HALO = 0.35
 SAME_ACROSS, SAME_DEPTH = 0.11, 0.12
 # Share of the rows of a trunk that a column of it fills; arms fill less.
 TRUNK_FILLED = 0.7
+# Half the breadth of a trunk, in heights.
+HALF_TRUNK = 0.115
 # Steps by which figures are moved, in heights.
 _MOVES = ((-0.1, 0.0), (-0.05, 0.0), (0.05, 0.0), (0.1, 0.0), (0.0, -0.05), (0.0, 0.05))
 
@@ -101,8 +103,8 @@ def peaks(mask: NDArray[np.uint8], height: float, *, upper: bool = True) -> list
     ]
 
 
-def trunks(mask: NDArray[np.uint8], top: float, height: float) -> list[float]:
-    """Columns of the two outer trunks of a blob that is wider than one person's, else nothing.
+def trunk(mask: NDArray[np.uint8], top: float, height: float) -> tuple[float, float] | None:
+    """First and last column of the trunks in a blob; None where there are none.
 
     Args:
         mask: uint8 [h, w].
@@ -110,13 +112,8 @@ def trunks(mask: NDArray[np.uint8], top: float, height: float) -> list[float]:
         height: Of a person, in pixels.
     """
     rows = mask[max(0, round(top + 0.24 * height)) : max(1, round(top + 0.5 * height))]
-    if not len(rows):
-        return []
-    full = np.flatnonzero((rows > 0).mean(axis=0) >= TRUNK_FILLED)
-    half = float(np.interp(0.4, _ROWS, _HALF)) * height
-    if len(full) == 0 or full[-1] + 1 - full[0] < 2 * half + SAME_ACROSS * height:
-        return []
-    return [float(full[0] + half), float(full[-1] + 1 - half)]
+    full = np.flatnonzero((rows > 0).sum(axis=0) >= TRUNK_FILLED * max(len(rows), 1))
+    return (float(full[0]), float(full[-1] + 1)) if len(rows) and len(full) else None
 
 
 def explain(

@@ -51,9 +51,9 @@ class Ground:
         return self._line[0] if self._line is not None else 0.0
 
     @property
-    def smallest(self) -> float:
-        """Height of a person on the farthest row on which people were seen."""
-        return self.height(self._rows[0])
+    def usual(self) -> float:
+        """Height of a person between the farthest and the nearest row that people were seen on."""
+        return float(np.sqrt(self.height(self._rows[0]) * self.height(self._rows[1])))
 
     def add(self, foot: float, height: float) -> None:
         """Take another part that has a person's shape."""

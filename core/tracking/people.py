@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +13,7 @@ from core.tracking.blobs import Blob, find_blobs
 from core.tracking.figures import (
     EXPECTED_COST,
     FEET_COST,
+    HALF_TRUNK,
     HEAD_COST,
     TRUNK_COST,
     UNSURE_COST,
@@ -21,7 +21,7 @@ from core.tracking.figures import (
     explain,
     half_widths,
     peaks,
-    trunks,
+    trunk,
 )
 from core.tracking.ground import Ground
 from core.tracking.looks import Look, look_of
@@ -30,8 +30,10 @@ from core.tracking.tracks import EDGE, Boxes, area, overlap
 # In heights of a person: what is wider or higher is not one person alone; what is lower than that
 # is part of one; and what is lower than half of one is left out.
 WIDEST, TALLEST, WHOLE, HALF = 0.62, 1.22, 0.72, 0.5
-# A blob of one person that is wider than this holds two whom nothing tells apart.
-TWO_WIDE = 0.72
+# Breadth of a trunk, arms included, beyond which there may be two.
+BROAD = 0.34
+# A blob that is wider than this, or whose trunk is, holds two even if nothing tells them apart.
+TWO_WIDE, TWO_BROAD = 0.72, 0.46
 # How much higher or lower than others on the same row somebody may be.
 SHORTEST, HIGHEST = 0.84, 1.15
 # Share of an expected box that has to be inside a blob's box.
@@ -112,20 +114,22 @@ class Finder:
         tall = self._ground.height(blob.box[3]) if known else float(blob.height)
         heads = peaks(blob.mask, tall)
         wide, high = blob.width / tall, blob.height / tall
-        broad = any(trunks(blob.mask, row, tall) for _, row in heads if row < 0.2 * tall)
+        sides = [trunk(blob.mask, row, tall) for _, row in heads if row < 0.2 * tall]
+        breadth = max((right - left for left, right in filter(None, sides)), default=0.0) / tall
+        broad = breadth > BROAD
+        if len(heads) < 2 and not broad and len(inside) < 2:
+            self._learn(blob, scene)
         several = len(inside) > 1 or wide > WIDEST or high > TALLEST
         if several or (high > WHOLE and (len(heads) > 1 or broad)):
             proposals = self._proposals(blob, heads, inside, tall)
             if proposals:
-                return self._apart(blob, proposals, scene, broad)
+                return self._apart(blob, proposals, scene, breadth > TWO_BROAD)
         if not blob.shaped:
             return []
         if high > TALLEST or (high < HALF and not self._cut(blob, scene)):
             return []
-        if len(inside) < 2:
-            self._learn(blob, scene)
         whose = inside[0].number if len(inside) == 1 else None
-        two = len(inside) > 1 or wide > TWO_WIDE or broad
+        two = len(inside) > 1 or wide > TWO_WIDE or breadth > TWO_BROAD
         box = np.array(blob.box, np.float64) * scene.scale
         return [Sighting(box, look_of(scene.small, blob.box, blob.mask), whose, True, two)]
 
@@ -157,7 +161,7 @@ class Finder:
             foot = self._foot_below(blob, column, row, tall)
             if foot is not None:
                 figures.append(Figure(column, row, foot, HEAD_COST))
-                for x in trunks(blob.mask, row, foot - row):
+                for x in self._trunks(blob, row, foot - row):
                     beside.append(Figure(x, row, foot, TRUNK_COST))
         figures += beside
         for column, row in peaks(blob.mask, tall, upper=False):
@@ -168,6 +172,13 @@ class Finder:
             if not any(known):
                 figures.append(feet)
         return figures
+
+    def _trunks(self, blob: Blob, top: float, tall: float) -> list[float]:
+        """Columns of the two outer trunks of a blob that is broader than one person's."""
+        sides = trunk(blob.mask, top, tall)
+        if sides is None or sides[1] - sides[0] < BROAD * tall:
+            return []
+        return [sides[0] + HALF_TRUNK * tall, sides[1] - HALF_TRUNK * tall]
 
     def _foot_below(self, blob: Blob, column: int, row: int, tall: float) -> float | None:
         """Row of the feet of somebody whose head is there; None where nobody is so high."""

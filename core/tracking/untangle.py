@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from core.tracking.tracks import area, overlap
 from core.tracking.ways import Way, chained, step_of
 
 # Two people meet where they share more than this of the smaller box.
-MEET = 0.25
+MEET = 0.1
 # Steps before and after that are compared, and how far away they may be.
 WINDOW, FARTHEST = 3, 8
 # How much more alike the clothes have to be the other way round.
@@ -30,41 +31,47 @@ def untangled(ways: Sequence[Way], rate: float) -> list[Way]:
         rate: Frames a second.
     """
     ways = list(ways)
+    pairs = list(combinations(range(len(ways)), 2))
+    best = {pair: _exchange(ways, pair, rate) for pair in pairs}
     for _ in range(EXCHANGES * len(ways)):
-        best = max(_exchanges(ways, rate), default=None)
-        if best is None:
+        pair = max(best, key=lambda pair: best[pair][0], default=None)
+        if pair is None or best[pair][0] <= GAIN:
             break
-        _, first, second, step = best
-        ways[first], ways[second] = _exchanged(ways[first], ways[second], step, rate)
+        first, second = pair
+        ways[first], ways[second] = _exchanged(ways[first], ways[second], best[pair][1], rate)
+        for other in pairs:
+            if first in other or second in other:
+                best[other] = _exchange(ways, other, rate)
     return [part for way in ways for part in _cut(way, ways, rate)]
 
 
-def _exchanges(ways: Sequence[Way], rate: float) -> list[tuple[float, int, int, int]]:
-    """What is gained by exchanging which two ways after which step."""
-    gains = []
-    for first, one in enumerate(ways):
-        for second in range(first + 1, len(ways)):
-            other = ways[second]
-            for step in _meetings(one, other, rate):
-                before, after = _around(one, step), _around(other, step)
-                if before is None or after is None:
-                    continue
-                (a, b), (c, d) = before, after
-                gain = unlike(a, b) + unlike(c, d) - unlike(a, d) - unlike(c, b)
-                if gain > GAIN:
-                    gains.append((gain, first, second, step))
-    return gains
+def _exchange(ways: Sequence[Way], pair: tuple[int, int], rate: float) -> tuple[float, int]:
+    """What is gained by exchanging two ways, and after which step that is most."""
+    one, other = (ways[number] for number in pair)
+    best = (0.0, 0)
+    for step in _meetings(one, other, rate):
+        before, after = _around(one, step), _around(other, step)
+        if before is not None and after is not None:
+            (a, b), (c, d) = before, after
+            gain = unlike(a, b) + unlike(c, d) - unlike(a, d) - unlike(c, b)
+            best = max(best, (gain, step))
+    return best
 
 
 def _meetings(one: Way, other: Way, rate: float) -> list[int]:
-    """Steps in which two people are seen in one place."""
-    if one.frames[0] > other.frames[-1] or other.frames[0] > one.frames[-1]:
+    """Steps in which two people are in one place, or would be where they are hidden."""
+    first = max(one.frames[0], other.frames[0])
+    last = min(one.frames[-1], other.frames[-1])
+    if first > last:
         return []
-    _, mine, theirs = np.intersect1d(one.frames, other.frames, return_indices=True)
-    boxes, others = one.boxes[mine], other.boxes[theirs]
+    frames = np.arange(first, last + 1)
+    boxes, others = (
+        np.stack([np.interp(frames, way.frames, side) for side in way.boxes.T], axis=1)
+        for way in (one, other)
+    )
     least = np.maximum(np.minimum(area(boxes), area(others)), 1.0)
-    near = overlap(boxes, others) > MEET * least
-    return sorted({step_of(int(frame), rate) for frame in one.frames[mine[near]]})
+    near = frames[overlap(boxes, others) > MEET * least]
+    return sorted({step_of(int(frame), rate) for frame in near})
 
 
 def _around(way: Way, step: int) -> tuple[Look, Look] | None:
