@@ -84,15 +84,24 @@ class Background:
             self._limit[row : row + 32] = np.minimum(limit, 254).astype(np.uint8)
         self._samples = small
 
-    def examples(self) -> Iterator[Scene]:
-        """The frames that the scene was learnt from, by what differs from it; once."""
-        samples, self._samples = self._samples, []
-        step, last = len(samples) // 20 + 1, len(samples) - 1
-        for place, small in enumerate(samples):
+    def examples(self, *, moving: bool) -> Iterator[Scene]:
+        """The frames that the scene was learnt from, with what is not background.
+
+        Args:
+            moving: Whether what differs from the examples before and after counts too.
+        """
+        step, last = len(self._samples) // 20 + 1, len(self._samples) - 1
+        for place, small in enumerate(self._samples):
             mask, lit = self._differs(small)
-            before, after = samples[max(0, place - step)], samples[min(last, place + step)]
-            _add_moves(mask, lit, small, before, after)
+            if moving:
+                before = self._samples[max(0, place - step)]
+                after = self._samples[min(last, place + step)]
+                _add_moves(mask, lit, small, before, after)
             yield Scene(-1, 1.0, small, cv2.medianBlur(mask, 3), cv2.medianBlur(lit, 3))
+
+    def forget_examples(self) -> None:
+        """Free the memory of the frames that the scene was learnt from."""
+        self._samples = []
 
     def scenes(self, frames: Iterable[tuple[int, Image]], rate: float) -> Iterator[Scene]:
         """Frame by frame what is not background; few small frames are held at once.

@@ -25,6 +25,8 @@ from core.video.stream import VideoStream
 LEAST_STEP = 0.032
 # Two hours at 25 a second; tracks of more would not fit a terminal.
 MAX_FRAMES = 180_000
+# How many times as many examples have to agree on people's heights by what moves.
+MOVING = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +137,7 @@ def _followed(footage: Footage, detector: Path | None, progress: Progress) -> li
                 task.advance()
         else:
             background = _background(footage)
-            people = Finder(Ground())
-            for scene in background.examples():
-                people.learn(scene)
+            people = _learnt(background)
             try:
                 for scene in background.scenes(frames, rate):
                     place = beat[scene.number]
@@ -151,6 +151,21 @@ def _followed(footage: Footage, detector: Path | None, progress: Progress) -> li
                 ) from None
     numbers = np.array(footage.frames, np.int64)
     return [replace(track, frames=numbers[track.frames]) for track in follower.tracks()]
+
+
+def _learnt(background: Background) -> Finder:
+    """A finder that knows how high people are, as far as the background's examples tell.
+
+    Somebody who comes straight towards the camera is part of the empty scene; then what moves says
+    more.
+    """
+    still, moving = Ground(), Ground()
+    for ground, moves in ((still, False), (moving, True)):
+        finder = Finder(ground)
+        for scene in background.examples(moving=moves):
+            finder.learn(scene)
+    background.forget_examples()
+    return Finder(moving if moving.support > MOVING * still.support else still)
 
 
 def frame_rate(footage: Footage) -> float:

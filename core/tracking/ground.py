@@ -55,6 +55,13 @@ class Ground:
         """Height of a person between the farthest and the nearest row that people were seen on."""
         return float(np.sqrt(self.height(self._rows[0]) * self.height(self._rows[1])))
 
+    @property
+    def support(self) -> int:
+        """How many of the parts agree with the line; 0 where there is none."""
+        if self._line is None:
+            return 0
+        return sum(abs(tall - self.height(foot)) < AGREE * tall for foot, tall in self._parts)
+
     def add(self, foot: float, height: float) -> None:
         """Take another part that has a person's shape."""
         self._parts.append((foot, height))
