@@ -198,8 +198,7 @@ def _filled(blob: Blob) -> Blob:
     """The blob without holes: clothes of the background's colour leave the outline."""
     margin = max(1, round(OUTLINE * blob.height))
     kernel = np.ones((2 * margin + 1, margin // 2 * 2 + 1), np.uint8)
-    padded = cv2.copyMakeBorder(blob.mask, *[margin] * 4, cv2.BORDER_CONSTANT, value=0)
-    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel)
+    closed = cv2.morphologyEx(np.pad(blob.mask, margin), cv2.MORPH_CLOSE, kernel)
     outer, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     whole = cv2.drawContours(closed, outer, -1, 255, cv2.FILLED)
     inner = np.ascontiguousarray(whole[margin:-margin, margin:-margin])

@@ -146,9 +146,7 @@ def _followed(footage: Footage, detector: Path | None, progress: Progress) -> li
                     follower.add(place, boxes, sightings)
                     task.advance()
             except DataError as error:
-                raise DataError(
-                    error.what, where=footage.path, next_step=error.next_step
-                ) from None
+                raise DataError(error.what, where=footage.path, next_step=error.next_step) from None
     numbers = np.array(footage.frames, np.int64)
     return [replace(track, frames=numbers[track.frames]) for track in follower.tracks()]
 

@@ -58,9 +58,10 @@ class _Person:
             self.alone += sighting.alone and not sighting.two
             share = max(1 / self.looks, 0.04 if sighting.alone else 0.01)
             before = sighting.look if self.look is None else self.look
-            self.look = (1 - share) * before + share * sighting.look
+            self.look = np.asarray((1 - share) * before + share * sighting.look, np.float32)
             count, mean = self.steps.get(step, (0, sighting.look))
-            self.steps[step] = count + 1, mean + (sighting.look - mean) / (count + 1)
+            mean = np.asarray(mean + (sighting.look - mean) / (count + 1), np.float32)
+            self.steps[step] = count + 1, mean
 
     def expected(self, frame: int, memory: int) -> Boxes:
         """Where the box [4] should be: as large as lately, moved at the speed of late."""
@@ -68,7 +69,7 @@ class _Person:
         times = np.array(self.frames[first:], np.float64)
         recent = np.stack(self.boxes[first:])
         if len(recent) < 3:
-            return recent[-1]
+            return self.boxes[-1]
         half = np.median(recent[:, 2:] - recent[:, :2], axis=0) / 2
         centres = (recent[:, :2] + recent[:, 2:]) / 2
         offset, speed = np.polynomial.polynomial.polyfit(times - frame, centres, 1)
@@ -99,9 +100,7 @@ class Follower:
         """Everybody who should be in a frame, with their boxes."""
         self._leave(frame)
         return [
-            Expected(
-                one.number, one.expected(frame, self._memory), one.alone >= LEAST_FRAMES
-            )
+            Expected(one.number, one.expected(frame, self._memory), one.alone >= LEAST_FRAMES)
             for one in self._here
             if len(one.frames) >= LEAST_FRAMES
         ]
@@ -136,7 +135,7 @@ class Follower:
                         number = int(open_boxes[theirs])
                         self._here[group[mine]].see(frame, boxes[number], known[number], step)
                         free[number] = False
-        for number in np.flatnonzero(free):
+        for number in np.flatnonzero(free).tolist():
             self._count += 1
             person = _Person(self._count)
             person.see(frame, boxes[number], known[number], step)
@@ -188,9 +187,7 @@ class Follower:
         self._here = kept
 
 
-def _of_both(
-    boxes: Boxes, expected: Boxes, known: Sequence[Sighting | None]
-) -> NDArray[np.bool_]:
+def _of_both(boxes: Boxes, expected: Boxes, known: Sequence[Sighting | None]) -> NDArray[np.bool_]:
     """Which boxes [n, 4] hold most of two or more expected ones [m, 4]: bool [n].
 
     Boxes of people who were told apart in one blob are each of one.

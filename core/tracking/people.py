@@ -19,12 +19,12 @@ from core.tracking.figures import (
     UNSURE_COST,
     Figure,
     explain,
-    half_widths,
     peaks,
     trunk,
 )
 from core.tracking.ground import Ground
 from core.tracking.looks import Look, look_of
+from core.tracking.owners import owners, seen_box
 from core.tracking.tracks import EDGE, Boxes, area, overlap
 
 # In heights of a person: what is wider or higher is not one person alone; what is lower than that
@@ -42,8 +42,6 @@ INSIDE = 0.5
 UNEXPLAINED = 0.5
 # What is lower than this share of somebody, and is by this share inside of the box, is a part.
 PART_HEIGHT, PART_INSIDE = 0.6, 0.7
-# Share of a figure that has to be seen, and of that which has to be of the blob.
-LEAST_SEEN, LEAST_OWN = 0.3, 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,11 +202,11 @@ class Finder:
         if not figures:
             return []
         figures.sort(key=lambda one: -one.foot)  # from the front
-        owner, cores = _owners(blob.mask, figures)
+        owner, cores = owners(blob.mask, figures)
         sightings = []
         for number, figure in enumerate(figures):
             own = owner == number
-            box = _box_of(figure, own, cores, number)
+            box = seen_box(figure, own, cores, number)
             if box is None:
                 continue
             left, top, right, bottom = box
@@ -222,9 +220,7 @@ class Finder:
         return sightings
 
 
-def _without_parts(
-    sightings: list[Sighting], expected: Sequence[Expected]
-) -> list[Sighting]:
+def _without_parts(sightings: list[Sighting], expected: Sequence[Expected]) -> list[Sighting]:
     """Those that are not a part, such as a head or an arm, of a larger one or of somebody expected.
 
     Args:
@@ -252,47 +248,3 @@ def _inside(box: Boxes, blob: Blob) -> bool:
     high = min(bottom, box[3]) - max(top, box[1])
     size = max((box[2] - box[0]) * (box[3] - box[1]), 1.0)
     return bool(wide > 0 and high > 0 and wide * high >= INSIDE * size)
-
-
-def _owners(
-    mask: NDArray[np.uint8], figures: list[Figure]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Which figure each pixel of a blob belongs to, -1 for none, and their outlines [n, h, w]."""
-    rows, columns = np.arange(mask.shape[0]), np.arange(mask.shape[1])
-    far = np.empty((len(figures), *mask.shape))
-    for number, one in enumerate(figures):
-        shares = (rows + 0.5 - one.top) / one.height
-        half = half_widths(np.clip(shares, 0.05, 1)) * one.height
-        distance = np.abs(columns + 0.5 - one.x)[None] / half[:, None]
-        outside = (shares < -0.06) | (shares > 1.06)
-        distance[outside] = np.inf
-        far[number] = distance
-    cores = far < 1
-    # Where figures overlap, the pixel is of the one in front.
-    front = np.where(cores.any(axis=0), cores.argmax(axis=0), far.argmin(axis=0))
-    near = np.take_along_axis(far, front[None], axis=0)[0] < 2.4
-    return np.where((mask > 0) & near, front, -1), np.asarray(cores)
-
-
-def _box_of(
-    figure: Figure, own: NDArray[np.bool_], cores: NDArray[np.bool_], number: int
-) -> tuple[int, int, int, int] | None:
-    """Box around what is seen of a figure; None where that is too little.
-
-    Where nobody in front hides them, head and feet belong to the box even if their colours are the
-    background's.
-    """
-    free = cores[number] & ~cores[:number].any(axis=0)
-    whole = max(int(cores[number].sum()), 1)
-    if free.sum() < LEAST_SEEN * whole or own.sum() < LEAST_OWN * free.sum():
-        return None
-    rows, columns = np.nonzero(own)
-    low, high = np.percentile(rows, (0.5, 99.5))
-    left, right = np.percentile(columns, (1, 99))
-    reach = 0.36 * figure.height
-    left, right = max(left, figure.x - reach), min(right, figure.x + reach)
-    open_rows = np.flatnonzero(free.any(axis=1))
-    top = min(low, max(open_rows[0], figure.top))
-    bottom = max(high, min(open_rows[-1], figure.foot - 1))
-    box = round(float(left)), round(float(top)), round(float(right)) + 1, round(float(bottom)) + 1
-    return box if box[2] > box[0] and box[3] > box[1] else None

@@ -90,8 +90,9 @@ def _around(way: Way, step: int) -> tuple[Look, Look] | None:
 def _exchanged(one: Way, other: Way, step: int, rate: float) -> tuple[Way, Way]:
     parts = []
     for way in (one, other):
-        late = np.array([step_of(int(frame), rate) > step for frame in way.frames])
-        parts.append((way.part(~late, rate), way.part(late, rate)))
+        steps = np.array([step_of(int(frame), rate) for frame in way.frames])
+        # When exactly they were mistaken for each other is not known: leave that moment out.
+        parts.append((way.part(steps < step, rate), way.part(steps > step, rate)))
     (a, b), (c, d) = parts
     return chained([a, d]), chained([c, b])
 
