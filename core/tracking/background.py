@@ -177,11 +177,16 @@ def _without_shadows(mask: Image, now: Image, scene: Image) -> Image:
     places = np.nonzero(mask)
     lit = np.maximum(scene[places], 1).astype(np.float32)
     share = now[places] / lit
-    low, high = share.min(axis=1), share.max(axis=1)
-    alike = high - low < SHADOW_COLOUR + 6.0 / np.maximum(lit.min(axis=1), 6)
+    low, high = _least(share), -_least(-share)
+    alike = high - low < SHADOW_COLOUR + 6.0 / np.maximum(_least(lit), 6)
     left = np.zeros_like(mask)
     left[places] = np.where((low > SHADOW_DARKEST) & (high < 1.0) & alike, 0, 255)
     return left
+
+
+def _least(colours: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The least of three values each, [n, 3] -> [n]; faster than along the axis."""
+    return np.minimum(np.minimum(colours[:, 0], colours[:, 1]), colours[:, 2])
 
 
 def _with_neighbours(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.tracking.background import Scene
-from core.tracking.blobs import Blob, find_blobs
+from core.tracking.blobs import LEAST_HEIGHT, Blob, find_blobs
 from core.tracking.figures import (
     EXPECTED_COST,
     FEET_COST,
@@ -30,6 +30,8 @@ from core.tracking.tracks import EDGE, Boxes, area, overlap
 # In heights of a person: what is wider or higher is not one person alone; what is lower than that
 # is part of one; and what is lower than half of one is left out.
 WIDEST, TALLEST, WHOLE, HALF = 0.62, 1.22, 0.72, 0.5
+# Width over height from which a blob says how high people are.
+NARROW = 0.15
 # Breadth of a trunk, arms included, beyond which there may be two.
 BROAD = 0.34
 # A blob that is wider than this, or whose trunk is, holds two even if nothing tells them apart.
@@ -108,6 +110,8 @@ class Finder:
         return _without_parts(sightings, expected)
 
     def _in_blob(self, blob: Blob, inside: list[Expected], scene: Scene) -> list[Sighting]:
+        if blob.height < LEAST_HEIGHT * len(scene.mask):
+            return []
         known = self._ground.known
         tall = self._ground.height(blob.box[3]) if known else float(blob.height)
         heads = peaks(blob.mask, tall)
@@ -132,7 +136,13 @@ class Finder:
         return [Sighting(box, look_of(scene.small, blob.box, blob.mask), whose, True, two)]
 
     def _learn(self, blob: Blob, scene: Scene) -> None:
-        if blob.shaped and 0.15 < blob.width / blob.height < WIDEST and not self._cut(blob, scene):
+        tall = blob.height >= LEAST_HEIGHT * len(scene.mask)
+        if (
+            tall
+            and blob.shaped
+            and NARROW < blob.width / blob.height < WIDEST
+            and not self._cut(blob, scene)
+        ):
             self._ground.add(blob.box[3], blob.height)
 
     def _cut(self, blob: Blob, scene: Scene) -> bool:
