@@ -92,12 +92,7 @@ def walks_in(
         UsageError: a detector's package is missing.
     """
     footage = Footage.open(path)
-    rate = frame_rate(footage)
-    if rate < SLOW:
-        progress.say(
-            f"{path.name} has {rate:.1f} frames a second; models learn from 25 to 30, "
-            "so that its walks are told apart less surely."
-        )
+    tell_slow(footage, progress)
     usable, left_out = sort_out_found(footage, finding, progress)
     if wanted is not None:
         numbers = ", ".join(str(track.number) for track in usable)
@@ -113,6 +108,16 @@ def walks_in(
             walks.append(Walk(track, (float(times[0]), float(times[1])), embedding))
             task.advance(len(track))
     return Walks(footage, tuple(walks), tuple(left_out))
+
+
+def tell_slow(footage: Footage, progress: Progress) -> None:
+    """Say it where a video has fewer frames a second than models learn from."""
+    rate = frame_rate(footage)
+    if rate < SLOW:
+        progress.say(
+            f"{footage.path.name} has {rate:.1f} frames a second; models learn from 25 to 30, "
+            "so people are told apart less surely."
+        )
 
 
 def sort_out_found(
