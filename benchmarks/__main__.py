@@ -15,6 +15,7 @@ NAMES = (
     "prepare-video",
     "features",
     "export",
+    "crowds",
 )
 
 

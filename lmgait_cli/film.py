@@ -28,8 +28,25 @@ def film(
     ] = "1",
     size: Annotated[str, typer.Option("--size", help="Width x height in pixels.")] = "640x480",
     crossing: Annotated[
-        bool, typer.Option("--crossing", help="Every second person walks the other way.")
+        bool, typer.Option("--crossing", help="Every second person, or pair, walks the other way.")
     ] = False,
+    pairs: Annotated[
+        int, typer.Option("--pairs", help="So many pairs, the first subjects, walk side by side.")
+    ] = 0,
+    stops: Annotated[
+        int, typer.Option("--stops", help="So many, the last, stand still for a while halfway.")
+    ] = 0,
+    far: Annotated[
+        bool, typer.Option("--far", help="They come from far, small at first; best with --view 0.")
+    ] = False,
+    height: Annotated[
+        float, typer.Option("--height", help="Metres of the camera over the ground.")
+    ] = 1.5,
+    rate: Annotated[float, typer.Option("--rate", help="Frames a second.")] = 25.0,
+    boxes: Annotated[
+        Path | None,
+        typer.Option("--boxes-out", help="Write the boxes of what is seen, MOTChallenge's form."),
+    ] = None,
     seed: SeedOption = 0,
     json_file: JsonOption = None,
     quiet: QuietOption = False,
@@ -39,15 +56,21 @@ def film(
     A walker is the same person in every film and in `lmgait synthesize casiab` of the same seed;
     clothes, surroundings, light and the walk itself change with the take.
 
+    A file of boxes has frame,track,left,top,width,height,1,1,share a line: frames and tracks count
+    from 1, and the share of the person that is seen comes last.
+
     Example: lmgait film anna.mp4 --subjects 101 --take monday
     """
     from core.workflows.film import film as run
 
     done = run(
         path, _names(subjects), angle=view, kind=kind, take=take, size=size, crossing=crossing,
-        seed=seed, progress=ConsoleProgress(quiet),
+        seed=seed, progress=ConsoleProgress(quiet), pairs=pairs, stops=stops, far=far,
+        height=height, rate=rate, boxes=boxes,
     )  # fmt: skip
     content = {"file": str(done.path), "frames": done.frames, "people": done.people}
+    if done.boxes is not None:
+        content["boxes"] = str(done.boxes)
     write_json(json_file, content, quiet)
     out.print(
         f"{done.path}: {done.frames} frames, {done.people} walker{'s' * (done.people != 1)}\n"

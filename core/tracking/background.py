@@ -1,21 +1,21 @@
-"""Persons before a standing camera: what differs from the empty scene, and what moves.
+"""What differs from the empty scene before a standing camera, and what moves.
 
-The empty scene is the median over the video. Somebody who comes straight towards the camera covers
-the same pixels most of the time and becomes part of it; there, what differs from the moments
-before and after shows the outlines, which is enough for a box.
+The empty scene is what each place shows most of the time. Somebody who comes straight towards the
+camera covers the same pixels most of the time and becomes part of it; there, what differs from the
+moments before and after shows the outlines, which is enough for a box.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DataError
-from core.tracking.tracks import Boxes
 
 Image = NDArray[np.uint8]
 
@@ -23,22 +23,36 @@ Image = NDArray[np.uint8]
 WORKING_SIZE = 640
 # Frames that the empty scene is learnt from; 60 of 640x360 take 41 MB.
 SAMPLES = 60
-# Frames before and after that a frame is compared with (at 25 a second).
-MOMENTS = (2, 5, 8)
+# Seconds before and after that a frame is compared with.
+MOMENTS = (0.08, 0.2, 0.32)
 # Grey levels by which a person differs at least; and times the scene's own unrest.
 LEAST_CONTRAST, UNREST = 14.0, 5.0
 # What is left of the light in a shadow at least, and how alike it is in red, green and blue.
 SHADOW_DARKEST, SHADOW_COLOUR = 0.5, 0.03
-# A person's parts are joined over gaps of this share of the picture's height, upwards and sideways.
-GAP_UP, GAP_ACROSS = 0.05, 0.012
-# Shares of the picture's height, and of the own box's area, that make a person.
-LEAST_HEIGHT, LEAST_FILLED = 0.08, 0.15
-# Shares of a part's pixels that are no shadow at least, and of its height that make a person.
-LEAST_LIT, MOSTLY = 0.25, 0.7
-# Width over height of somebody who walks, with what is carried.
-NARROWEST, WIDEST = 0.12, 1.3
 # Where more than this share of the picture changes in most frames, it is the camera that moves.
 UNSTEADY = 0.35
+# Share of the samples that agree best, whose middle is the empty scene: a street may be empty at a
+# place for less than half of the time.
+AGREEING = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A frame with what is not background in it.
+
+    Attributes:
+        number: The frame's.
+        scale: Pixels of the frame for each pixel of the small one.
+        small: uint8 [h, w, 3], the frame reduced to the working size.
+        mask: uint8 [h, w] of 0 and 255, all that differs.
+        lit: The same without what may be shadow.
+    """
+
+    number: int
+    scale: float
+    small: Image
+    mask: Image
+    lit: Image
 
 
 class Background:
@@ -63,40 +77,60 @@ class Background:
         self._limit = np.empty(samples.shape[1:3], np.uint8)
         for row in range(0, samples.shape[1], 32):  # in strips: medians copy what they are of
             strip = samples[:, row : row + 32]
-            middle = _median(strip)
+            middle = _most_often(strip)
             unrest = _median(cv2.absdiff(strip, np.broadcast_to(middle, strip.shape).copy()))
             self._scene[row : row + 32] = middle
             limit = np.maximum(LEAST_CONTRAST, UNREST * 1.48 * unrest.max(axis=-1))
             self._limit[row : row + 32] = np.minimum(limit, 254).astype(np.uint8)
+        self._samples = small
 
-    def people(self, frames: Iterable[tuple[int, Image]]) -> Iterator[tuple[int, Boxes]]:
-        """Boxes of persons, frame by frame; few small frames are held at once.
+    def examples(self, *, moving: bool) -> Iterator[Scene]:
+        """The frames that the scene was learnt from, with what is not background.
+
+        Args:
+            moving: Whether what differs from the examples before and after counts too.
+        """
+        step, last = len(self._samples) // 20 + 1, len(self._samples) - 1
+        for place, small in enumerate(self._samples):
+            mask, lit = self._differs(small)
+            if moving:
+                before = self._samples[max(0, place - step)]
+                after = self._samples[min(last, place + step)]
+                _add_moves(mask, lit, small, before, after)
+            yield Scene(-1, 1.0, small, cv2.medianBlur(mask, 3), cv2.medianBlur(lit, 3))
+
+    def forget_examples(self) -> None:
+        """Free the memory of the frames that the scene was learnt from."""
+        self._samples = []
+
+    def scenes(self, frames: Iterable[tuple[int, Image]], rate: float) -> Iterator[Scene]:
+        """Frame by frame what is not background; few small frames are held at once.
 
         Args:
             frames: Numbers and frames uint8 [H, W, 3], all frames of a stretch in time order.
-
-        Yields:
-            The number and boxes float64 [n, 4] in pixels of the frame.
+            rate: Frames a second.
 
         Raises:
             DataError: most of the picture changes most of the time.
         """
         seen = unsteady = 0
-        for number, scale, small, around in _with_neighbours(frames):
-            exposed = self._exposed(small)
-            mask = cv2.compare(_strongest(small, exposed), self._limit, cv2.CMP_GT)
-            lit = _without_shadows(mask, small, exposed)
+        steps = sorted({max(1, round(moment * rate)) for moment in MOMENTS})
+        for number, scale, small, around in _with_neighbours(frames, steps):
+            mask, lit = self._differs(small)
             for before, after in around:
-                moves = _moves(small, before, after)
-                mask |= moves
-                lit |= _without_shadows(moves, small, cv2.max(before, after))
+                _add_moves(mask, lit, small, before, after)
             seen, unsteady = seen + 1, unsteady + int(mask.mean() > 255 * UNSTEADY)
-            yield number, person_boxes(cv2.medianBlur(mask, 3), cv2.medianBlur(lit, 3)) * scale
+            yield Scene(number, scale, small, cv2.medianBlur(mask, 3), cv2.medianBlur(lit, 3))
         if unsteady > seen / 2:
             raise DataError(
                 "Most of the picture changes: the camera moves, or somebody fills all of it",
                 next_step="Use a camera that stands still, or give --boxes or --detector.",
             )
+
+    def _differs(self, small: Image) -> tuple[Image, Image]:
+        exposed = self._exposed(small)
+        mask = np.asarray(cv2.compare(_strongest(small, exposed), self._limit, cv2.CMP_GT))
+        return mask, _without_shadows(mask, small, exposed)
 
     def _exposed(self, small: Image) -> Image:
         """The empty scene as bright as a frame: cameras change exposure when somebody comes in."""
@@ -108,6 +142,15 @@ class Background:
 def _median(samples: Image) -> Image:
     middle = len(samples) // 2
     return np.asarray(np.partition(samples, middle, axis=0)[middle])
+
+
+def _most_often(samples: Image) -> Image:
+    """The middle of the samples [n, ...] that are nearest to each other, for each value."""
+    count = max(1, round(AGREEING * len(samples)))
+    ordered = np.sort(samples, axis=0)
+    spread = ordered[count - 1 :] - ordered[: len(ordered) - count + 1]
+    first = spread.argmin(axis=0)
+    return np.asarray(np.take_along_axis(ordered, (first + count // 2)[None], axis=0)[0])
 
 
 def _strongest(first: Image, second: Image) -> Image:
@@ -122,23 +165,35 @@ def _moves(now: Image, before: Image, after: Image) -> Image:
     return np.asarray(cv2.threshold(change, LEAST_CONTRAST, 255, cv2.THRESH_BINARY)[1])
 
 
+def _add_moves(mask: Image, lit: Image, now: Image, before: Image, after: Image) -> None:
+    """Add what differs from two other moments to a mask and to the mask without shadows."""
+    moves = _moves(now, before, after)
+    mask |= moves
+    lit |= _without_shadows(moves, now, np.asarray(cv2.max(before, after), np.uint8))
+
+
 def _without_shadows(mask: Image, now: Image, scene: Image) -> Image:
     """The mask without what is the scene in less light: darker, and alike in all colours."""
     places = np.nonzero(mask)
     lit = np.maximum(scene[places], 1).astype(np.float32)
-    share = now[places] / lit
-    low, high = share.min(axis=1), share.max(axis=1)
-    alike = high - low < SHADOW_COLOUR + 6.0 / np.maximum(lit.min(axis=1), 6)
+    share = np.asarray(now[places] / lit, np.float32)
+    low, high = _least(share), -_least(-share)
+    alike = high - low < SHADOW_COLOUR + 6.0 / np.maximum(_least(lit), 6)
     left = np.zeros_like(mask)
     left[places] = np.where((low > SHADOW_DARKEST) & (high < 1.0) & alike, 0, 255)
     return left
 
 
+def _least(colours: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The least of three values each, [n, 3] -> [n]; faster than along the axis."""
+    return np.minimum(np.minimum(colours[:, 0], colours[:, 1]), colours[:, 2])
+
+
 def _with_neighbours(
-    frames: Iterable[tuple[int, Image]],
+    frames: Iterable[tuple[int, Image]], steps: list[int]
 ) -> Iterator[tuple[int, float, Image, list[tuple[Image, Image]]]]:
-    """Number, scale, small frame, and the pairs of small frames around it at ``MOMENTS``."""
-    reach = max(MOMENTS)
+    """Number, scale, small frame, and the pairs of small frames so many steps around it."""
+    reach = max(steps)
     held: deque[tuple[int, float, Image]] = deque(maxlen=2 * reach + 1)
     place = 0  # of the next frame to give out, in ``held``
 
@@ -146,7 +201,7 @@ def _with_neighbours(
         number, scale, small = held[place]
         last = len(held) - 1
         around = [
-            (held[max(0, place - step)][2], held[min(last, place + step)][2]) for step in MOMENTS
+            (held[max(0, place - step)][2], held[min(last, place + step)][2]) for step in steps
         ]
         return number, scale, small, around
 
@@ -162,44 +217,6 @@ def _with_neighbours(
         place += 1
 
 
-def person_boxes(mask: Image, lit: Image) -> Boxes:
-    """Boxes of the parts of a mask that have a person's shape.
-
-    Args:
-        mask: uint8 [h, w] of 0 and 255: all that differs.
-        lit: The same without what may be shadow; a person in dark clothes may have holes in it, so
-            it only says how far into a part the shadow reaches.
-
-    Returns:
-        float64 [n, 4].
-    """
-    found: list[tuple[float, float, float, float]] = []
-    for part in _parts(mask):
-        own = cv2.bitwise_and(lit, part)
-        if cv2.countNonZero(own) < LEAST_LIT * cv2.countNonZero(part):
-            own = part
-        tall = cv2.boundingRect(own)[3]
-        # Two people whose shadows touch are two where the shadows are left out.
-        people = [one for one in _parts(own) if cv2.boundingRect(one)[3] >= MOSTLY * tall]
-        for one in people or [own]:
-            x, y, wide, high = cv2.boundingRect(one)
-            filled = cv2.countNonZero(cv2.bitwise_and(mask, part)[y : y + high, x : x + wide])
-            shaped = high >= LEAST_HEIGHT * len(mask) and NARROWEST <= wide / high <= WIDEST
-            if shaped and filled >= LEAST_FILLED * wide * high:
-                found.append((x, y, x + wide, y + high))
-    return np.array(found, np.float64).reshape(-1, 4)
-
-
-def _parts(mask: Image) -> list[Image]:
-    """What belongs together in a mask, small gaps closed, as masks; nothing small."""
-    height = len(mask)
-    kernel = np.ones((_odd(GAP_UP * height), _odd(GAP_ACROSS * height)), np.uint8)
-    joined = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel)
-    count, labels, parts, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
-    tall = [n for n in range(1, count) if parts[n, cv2.CC_STAT_HEIGHT] >= LEAST_HEIGHT * height]
-    return [np.asarray(mask * (labels == n), np.uint8) for n in tall]
-
-
 def _small(frame: Image) -> Image:
     height, width = frame.shape[:2]
     scale = WORKING_SIZE / max(height, width)
@@ -207,7 +224,3 @@ def _small(frame: Image) -> Image:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
     return np.asarray(cv2.GaussianBlur(frame, (3, 3), 0), np.uint8)
-
-
-def _odd(length: float) -> int:
-    return int(length) // 2 * 2 + 1

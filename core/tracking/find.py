@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,16 @@ from core.progress import Progress
 from core.tracking.background import SAMPLES, Background
 from core.tracking.boxfile import read_boxes
 from core.tracking.detector import Detector
-from core.tracking.follow import Follower
+from core.tracking.follow import RATE, Follower
 from core.tracking.footage import Footage, thin_out
-from core.tracking.tracks import Boxes, Track
+from core.tracking.ground import Ground
+from core.tracking.people import Finder
+from core.tracking.tracks import Track
 
 __all__ = ["Finding", "Footage", "find_tracks", "thin_out"]
+
+# How many times as many examples have to agree on people's heights by what moves.
+MOVING = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +60,63 @@ def find_tracks(footage: Footage, finding: Finding, progress: Progress) -> list[
         looked_at = np.array(footage.frames)
         tracks = read_boxes(finding.boxes, len(footage.video))
         return [track.only(np.isin(track.frames, looked_at)) for track in tracks]
-    follower = Follower()
+    return _followed(footage, finding.detector, progress)
+
+
+def _followed(footage: Footage, detector: Path | None, progress: Progress) -> list[Track]:
+    rate = frame_rate(footage)
+    follower = Follower(rate)
     beat = {number: place for place, number in enumerate(footage.frames)}
-    with progress.task(f"Looking at {footage.path.name}", len(footage.frames), "frames") as task:
-        for number, boxes in _people(footage, finding.detector):
-            follower.add(beat[number], boxes)
-            task.advance()
-    numbers = np.array(footage.frames, np.int64)
-    return [Track(t.number, numbers[t.frames], t.boxes) for t in follower.tracks()]
-
-
-def _people(footage: Footage, detector: Path | None) -> Iterator[tuple[int, Boxes]]:
     frames = footage.shown(footage.frames)
-    if detector is not None:
-        finder = Detector(detector)
-        yield from ((number, finder.people(frame)) for number, frame in frames)
-        return
+    with progress.task(f"Looking at {footage.path.name}", len(footage.frames), "frames") as task:
+        if detector is not None:
+            finder = Detector(detector)
+            for number, frame in frames:
+                follower.add(beat[number], finder.people(frame))
+                task.advance()
+        else:
+            background = _background(footage)
+            people = _learnt(background)
+            try:
+                for scene in background.scenes(frames, rate):
+                    place = beat[scene.number]
+                    sightings = people.people(scene, follower.expected(place))
+                    boxes = np.array([one.box for one in sightings]).reshape(-1, 4)
+                    follower.add(place, boxes, sightings)
+                    task.advance()
+            except DataError as error:
+                raise DataError(error.what, where=footage.path, next_step=error.next_step) from None
+    numbers = np.array(footage.frames, np.int64)
+    return [replace(track, frames=numbers[track.frames]) for track in follower.tracks()]
+
+
+def _learnt(background: Background) -> Finder:
+    """A finder that knows how high people are, as far as the background's examples tell.
+
+    Somebody who comes straight towards the camera is part of the empty scene; then what moves says
+    more.
+    """
+    still, moving = Ground(), Ground()
+    for ground, moves in ((still, False), (moving, True)):
+        finder = Finder(ground)
+        for scene in background.examples(moving=moves):
+            finder.learn(scene)
+    background.forget_examples()
+    return Finder(moving if moving.support > MOVING * still.support else still)
+
+
+def frame_rate(footage: Footage) -> float:
+    """Frames a second of those that are looked at."""
+    times = footage.video.times[footage.frames]
+    length = float(times[-1] - times[0])
+    return (len(times) - 1) / length if length > 0 else RATE
+
+
+def _background(footage: Footage) -> Background:
     count = min(SAMPLES, len(footage.frames))
     places = np.linspace(0, len(footage.frames) - 1, count).round().astype(int)
     samples = (frame for _, frame in footage.shown([footage.frames[place] for place in places]))
     try:
-        yield from Background(samples).people(frames)
+        return Background(samples)
     except DataError as error:
         raise DataError(error.what, where=footage.path, next_step=error.next_step) from None

@@ -2,41 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from core.tracking.looks import Look, unlike
+from core.tracking.people import Expected, Sighting
+from core.tracking.rejoin import rejoined
 from core.tracking.tracks import Boxes, Track, area, iou, overlap
+from core.tracking.untangle import untangled
+from core.tracking.ways import Way, filled, step_of
 
-# Boxes that a person's expected box overlaps less than this are somebody else's.
-LEAST_IOU = 0.3
-# Frames for which a person may be hidden; over them the way goes on as before.
-PATIENCE = 15
-# Tracks of fewer frames are flicker: nobody.
-FLICKER = 5
-# Frames from which speed is estimated.
-MEMORY = 10
+# Frames a second where nothing else is said.
+RATE = 25.0
+# Boxes that a person's expected box overlaps less than this are somebody else's; so much less will
+# do where the box was found by looking for this person.
+LEAST_IOU, LEAST_HINTED = 0.3, 0.1
+# What looking for this person, and other clothes, count beside the overlap.
+HINT, CLOTHES = 0.2, 0.8
+# Seconds for which a person may be hidden; over them the way goes on as before.
+PATIENCE = 0.8
+# Who was not seen for longer than this many seconds comes after those who were.
+LATELY = 0.25
+# Tracks of fewer seconds, or frames, are flicker: nobody.
+FLICKER, LEAST_FRAMES = 0.2, 3
+# Seconds from which speed is estimated.
+MEMORY = 0.4
+# Seconds of a gap in which the boxes are taken from those before and after.
+GAP = 0.8
 # Share of two persons' expected boxes inside one box that makes it a box of both.
 BOTH = 0.6
 
 
 @dataclass(slots=True, eq=False)
 class _Person:
+    number: int
     frames: list[int] = field(default_factory=list)
     boxes: list[Boxes] = field(default_factory=list)
+    two: list[bool] = field(default_factory=list)
+    look: Look | None = None
+    looks: int = 0
+    alone: int = 0
+    steps: dict[int, tuple[int, Look]] = field(default_factory=dict)
 
-    def expected(self, frame: int) -> Boxes:
-        """Where the box [4] should be: the last one, moved at the speed of the last few."""
-        last = self.boxes[-1]
-        known = min(MEMORY, len(self.boxes))
-        if known < 3:
-            return last
-        times = np.array(self.frames[-known:], np.float64)
-        recent = np.stack(self.boxes[-known:])
+    def see(self, frame: int, box: Boxes, sighting: Sighting | None, step: int) -> None:
+        """Be at a place in a frame, which is in a step of the video."""
+        self.frames.append(frame)
+        self.boxes.append(box)
+        self.two.append(sighting is not None and sighting.two)
+        if sighting is not None:
+            self.looks += 1
+            self.alone += sighting.alone and not sighting.two
+            share = max(1 / self.looks, 0.04 if sighting.alone else 0.01)
+            before = sighting.look if self.look is None else self.look
+            self.look = np.asarray((1 - share) * before + share * sighting.look, np.float32)
+            count, mean = self.steps.get(step, (0, sighting.look))
+            mean = np.asarray(mean + (sighting.look - mean) / (count + 1), np.float32)
+            self.steps[step] = count + 1, mean
+
+    def expected(self, frame: int, memory: int) -> Boxes:
+        """Where the box [4] should be: as large as lately, moved at the speed of late."""
+        first = max(0, len(self.frames) - memory)
+        times = np.array(self.frames[first:], np.float64)
+        recent = np.stack(self.boxes[first:])
+        if len(recent) < 3:
+            return self.boxes[-1]
+        half = np.median(recent[:, 2:] - recent[:, :2], axis=0) / 2
         centres = (recent[:, :2] + recent[:, 2:]) / 2
-        speed = np.polynomial.polynomial.polyfit(times - times[-1], centres, 1)[1]
-        return np.asarray(last + np.tile(speed, 2) * (frame - self.frames[-1]))
+        offset, speed = np.polynomial.polynomial.polyfit(times - frame, centres, 1)
+        # The middle wanders with the steps: half of what the line says, half of where it was last.
+        last = centres[-1] + speed * (frame - times[-1])
+        middle = (offset + last) / 2
+        return np.concatenate([middle - half, middle + half])
 
 
 class Follower:
@@ -44,43 +84,115 @@ class Follower:
 
     A box that holds two people who were apart before (they cross, and the one hides the other) is
     nobody's: a track never shows two people, and goes on when they are apart again.
+
+    Args:
+        rate: Frames a second.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rate: float = RATE) -> None:
+        self._rate = rate
+        self._memory = max(3, round(MEMORY * rate))
         self._here: list[_Person] = []
         self._gone: list[_Person] = []
+        self._count = 0
 
-    def add(self, frame: int, boxes: Boxes) -> None:
-        """Take the boxes [n, 4] of the next frame; ``frame`` rises, gaps are time gone by."""
+    def expected(self, frame: int) -> list[Expected]:
+        """Everybody who should be in a frame, with their boxes."""
         self._leave(frame)
+        return [
+            Expected(one.number, one.expected(frame, self._memory), one.alone >= LEAST_FRAMES)
+            for one in self._here
+            if len(one.frames) >= LEAST_FRAMES
+        ]
+
+    def add(
+        self, frame: int, boxes: Boxes, sightings: Sequence[Sighting | None] | None = None
+    ) -> None:
+        """Take the next frame.
+
+        Args:
+            frame: Its number; numbers rise, gaps are time gone by.
+            boxes: [n, 4].
+            sightings: What else is known of each, if anything.
+        """
+        self._leave(frame)
+        step = step_of(frame, self._rate)
+        known = list(sightings) if sightings is not None else [None] * len(boxes)
         free = np.ones(len(boxes), np.bool_)
         if self._here and len(boxes):
-            expected = np.stack([person.expected(frame) for person in self._here])
-            free = ~_of_both(boxes, expected)
-            alike = iou(expected, boxes) * free
-            for mine, theirs in zip(*linear_sum_assignment(-alike), strict=True):
-                if alike[mine, theirs] >= LEAST_IOU:
-                    self._here[mine].frames.append(frame)
-                    self._here[mine].boxes.append(boxes[theirs])
-                    free[theirs] = False
-        self._here += [_Person([frame], [box]) for box in boxes[free]]
+            expected = np.stack([one.expected(frame, self._memory) for one in self._here])
+            alike = iou(expected, boxes)
+            score = self._score(alike, known)
+            score[:, _of_both(boxes, expected, known)] = 0
+            free = ~_of_both(boxes, expected, known)
+            lately = frame - np.array([one.frames[-1] for one in self._here])
+            late = lately > max(1, round(LATELY * self._rate))
+            for group in (np.flatnonzero(~late), np.flatnonzero(late)):
+                open_boxes = np.flatnonzero(free)
+                part = score[np.ix_(group, open_boxes)]
+                for mine, theirs in zip(*linear_sum_assignment(-part), strict=True):
+                    if part[mine, theirs] > 0:
+                        number = int(open_boxes[theirs])
+                        self._here[group[mine]].see(frame, boxes[number], known[number], step)
+                        free[number] = False
+        for number in np.flatnonzero(free).tolist():
+            self._count += 1
+            person = _Person(self._count)
+            person.see(frame, boxes[number], known[number], step)
+            self._here.append(person)
 
     def tracks(self) -> list[Track]:
         """All tracks in order of appearance, without flicker."""
-        people = [p for p in (*self._gone, *self._here) if len(p.frames) >= FLICKER]
-        people.sort(key=lambda person: (person.frames[0], float(person.boxes[0][0])))
+        least = max(LEAST_FRAMES, round(FLICKER * self._rate))
+        people = [p for p in (*self._gone, *self._here) if len(p.frames) >= least]
+        ways = [
+            Way(
+                np.array(p.frames, np.int64),
+                np.stack(p.boxes),
+                np.array(p.two, np.bool_),
+                {step: look for step, (_, look) in p.steps.items()},
+            )
+            for p in people
+        ]
+        ways = rejoined(untangled(ways, self._rate), self._rate)
+        ways = [filled(way, GAP * self._rate) for way in ways if len(way.frames) >= least]
+        ways.sort(key=lambda way: (int(way.frames[0]), float(way.boxes[0, 0])))
         return [
-            Track(number, np.array(person.frames, np.int64), np.stack(person.boxes))
-            for number, person in enumerate(people, 1)
+            Track(number, way.frames, way.boxes, two=way.two, guessed=way.guessed)
+            for number, way in enumerate(ways, 1)
         ]
 
+    def _score(
+        self, alike: NDArray[np.float64], known: Sequence[Sighting | None]
+    ) -> NDArray[np.float64]:
+        """How well each box fits each person, [m, n]; 0 where it does not."""
+        score = np.where(alike >= LEAST_IOU, alike, 0.0)
+        for number, sighting in enumerate(known):
+            if sighting is None:
+                continue
+            for mine, person in enumerate(self._here):
+                hinted = sighting.whose == person.number
+                if alike[mine, number] < (LEAST_HINTED if hinted else LEAST_IOU):
+                    continue
+                other = 0.0 if person.look is None else unlike(person.look, sighting.look)
+                score[mine, number] = max(
+                    alike[mine, number] + HINT * hinted - CLOTHES * other, 1e-3
+                )
+        return score
+
     def _leave(self, frame: int) -> None:
-        kept = [person for person in self._here if frame - person.frames[-1] <= PATIENCE]
+        patience = PATIENCE * self._rate
+        kept = [person for person in self._here if frame - person.frames[-1] <= patience]
         self._gone += [person for person in self._here if person not in kept]
         self._here = kept
 
 
-def _of_both(boxes: Boxes, expected: Boxes) -> np.ndarray:
-    """Which boxes [n, 4] hold most of two or more expected ones [m, 4]: bool [n]."""
+def _of_both(boxes: Boxes, expected: Boxes, known: Sequence[Sighting | None]) -> NDArray[np.bool_]:
+    """Which boxes [n, 4] hold most of two or more expected ones [m, 4]: bool [n].
+
+    Boxes of people who were told apart in one blob are each of one.
+    """
     inside = overlap(expected[None], boxes[:, None]) / np.maximum(area(expected), 1.0)
-    return np.asarray((inside >= BOTH).sum(axis=1) >= 2)
+    both = (inside >= BOTH).sum(axis=1) >= 2
+    apart = np.array([one is not None and not one.two for one in known], np.bool_)
+    return np.asarray(both & ~apart)

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 Boxes = NDArray[np.float64]  # [n, 4]: left, top, right, bottom in pixels, ends out
 
-# About one cycle of walking at 25 frames a second.
-MIN_FRAMES = 25
+# About one cycle of walking, in seconds; and as frames of the rate that models learn from.
+MIN_SECONDS, MIN_FRAMES = 1.0, 25
+# Rates in frames a second below which walks say less: datasets have 25 to 30.
+SLOW = 20.0
 # Persons of CASIA-B fill 130 rows; the model sees 256. Below this there are no legs to tell apart.
 MIN_HEIGHT = 48.0
 # How far a walker gets at least, in heights of the own box: sideways, up or down, or by growing.
@@ -20,6 +22,8 @@ MIN_WAY = 0.25
 EDGE = 2.0
 # A box that shares more than this of its area with somebody else's shows two people.
 CROWDED = 0.2
+# A track shows two people where more than this share of its whole boxes holds two.
+TWO = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +34,28 @@ class Track:
         number: From 1, in order of appearance.
         frames: int64 [n], numbers of the video's frames, rising.
         boxes: float64 [n, 4], where the person is in each.
+        two: bool [n], frames whose box holds two people; None for none.
+        guessed: bool [n], frames whose box is taken from those before and after; None for none.
     """
 
     number: int
     frames: NDArray[np.int64]
     boxes: Boxes
+    two: NDArray[np.bool_] | None = None
+    guessed: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def only(self, kept: NDArray[np.bool_]) -> Track:
         """The same track with these of its frames."""
-        return replace(self, frames=self.frames[kept], boxes=self.boxes[kept])
+        return replace(
+            self,
+            frames=self.frames[kept],
+            boxes=self.boxes[kept],
+            two=None if self.two is None else self.two[kept],
+            guessed=None if self.guessed is None else self.guessed[kept],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +67,11 @@ class Unusable:
 
 
 def sort_out(
-    tracks: Sequence[Track], size: tuple[int, int], *, moving: bool = True
+    tracks: Sequence[Track],
+    size: tuple[int, int],
+    *,
+    moving: bool = True,
+    rate: float = float(MIN_FRAMES),
 ) -> tuple[list[Track], list[Unusable]]:
     """Keep the frames that show one whole person, and the tracks with enough of them.
 
@@ -61,16 +79,20 @@ def sort_out(
         tracks: All tracks of a video.
         size: (height, width) of its picture.
         moving: Whether those who stand still are left out.
+        rate: Frames a second; of slower videos fewer frames are enough.
 
     Returns:
         Tracks to use, and tracks to leave out.
     """
     usable, left_out = [], []
+    least = min(MIN_FRAMES, max(2, round(MIN_SECONDS * rate)))
     for track in tracks:
         whole = ~_touches_edge(track.boxes, size)
         alone = ~_crowded(track, tracks)
-        found = track.only(whole & alone)
-        reason = _fault(track, found, whole, alone, moving)
+        single = np.ones(len(track), np.bool_) if track.two is None else ~track.two
+        seen = np.ones(len(track), np.bool_) if track.guessed is None else ~track.guessed
+        found = track.only(whole & alone & single & seen)
+        reason = _shows_two(whole, single) or _fault(track, found, whole, alone, moving, least)
         if reason is None:
             usable.append(found)
         else:
@@ -78,14 +100,26 @@ def sort_out(
     return usable, left_out
 
 
+def _shows_two(whole: NDArray[np.bool_], single: NDArray[np.bool_]) -> str | None:
+    count, two = int(whole.sum()), int((whole & ~single).sum())
+    if two <= TWO * count:
+        return None
+    return f"shows two people whom nothing tells apart, in {two} of {count} frames"
+
+
 def _fault(
-    track: Track, found: Track, whole: NDArray[np.bool_], alone: NDArray[np.bool_], moving: bool
+    track: Track,
+    found: Track,
+    whole: NDArray[np.bool_],
+    alone: NDArray[np.bool_],
+    moving: bool,
+    least: int,
 ) -> str | None:
-    if len(found) < MIN_FRAMES:
+    if len(found) < least:
         cut, crowded = int((~whole).sum()), int((whole & ~alone).sum())
         why = [f"{cut} more are cut by the picture's edge"] if cut else []
         why += [f"{crowded} more show somebody else too"] if crowded else []
-        return f"too short: {len(found)} usable frames, {MIN_FRAMES} are needed" + "".join(
+        return f"too short: {len(found)} usable frames, {least} are needed" + "".join(
             f"; {part}" for part in why
         )
     heights = found.boxes[:, 3] - found.boxes[:, 1]

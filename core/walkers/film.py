@@ -11,18 +11,19 @@ from numpy.typing import NDArray
 
 from core.walkers.background import draw_background
 from core.walkers.camera import Camera
-from core.walkers.datasets import condition
-from core.walkers.identity import draw_identity, vary
-from core.walkers.outfit import hold
-from core.walkers.scene import Image, Light, SceneWalker, render_scene
+from core.walkers.company import DATASET, gather
+from core.walkers.scene import Image, Light, SceneWalker, render_scene, silhouette_area
 from core.walkers.seeds import stream
-from core.walkers.shot import FPS, draw_clothes, draw_light
+from core.walkers.shot import FPS, draw_light
 
-DATASET = "casiab"  # whose subjects, recording types and clothes the walkers have
-_LANE = 0.9  # metres between two people who walk side by side
 _EMPTY = 0.4  # seconds before the first and after the last is seen
 _NEAREST = 0.6  # metres before the camera within which no shadow is drawn
 _HEIGHT = 1.5  # metres of the camera over the ground
+_PATH, _FAR_PATH = 5.5, 20.0  # metres that each walks
+_TALL = 1.7  # metres of a walker
+# Shares of the picture's height that a walker fills: halfway, or at the nearest of a long way.
+_FILLED, _FAR_FILLED = 0.5, 0.26
+_LEAST_SEEN = 20  # pixels below which nobody is seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Film:
         camera: What sees them; its width and height are the picture's.
         background: uint8 [H, W, 3].
         light: Exposure and noise.
-        frames: How many, at 25 a second.
+        frames: How many.
+        rate: Frames a second.
         sun: Metres that a shadow reaches along x and y for each metre of height.
         shade: Share of the light that is missing in a shadow.
     """
@@ -44,6 +46,7 @@ class Film:
     background: Image
     light: Light
     frames: int
+    rate: float
     sun: tuple[float, float]
     shade: float
 
@@ -56,9 +59,14 @@ def plan_film(
     take: str,
     size: tuple[int, int],
     seed: int,
-    path: float = 5.5,
+    path: float | None = None,
     gap: float = 1.6,
     crossing: bool = False,
+    pairs: int = 0,
+    stops: int = 0,
+    far: bool = False,
+    height: float = _HEIGHT,
+    rate: float = FPS,
 ) -> Film:
     """Draw everything about a film; bodies and movement by subject, all else by ``take``.
 
@@ -69,37 +77,83 @@ def plan_film(
         take: Any word; another one gives other clothes, surroundings, light and another walk.
         size: (width, height) in pixels.
         seed: Of everything random.
-        path: Metres that each walks.
-        gap: Seconds from one to the next.
-        crossing: Every second person walks the other way, at the same time.
+        path: Metres that each walks; None for 5.5, or 20 where they come from far.
+        gap: Seconds from one, or one pair, to the next.
+        crossing: Every second one, or pair, walks the other way, at the same time.
+        pairs: So many pairs of the first subjects walk side by side.
+        stops: So many of the last, each one or a pair, stand still for a while halfway.
+        far: They come from far: seen from the front they grow threefold, up to a quarter of the
+            picture's height.
+        height: Metres of the camera over the ground.
+        rate: Frames a second.
     """
-    placed = [
-        _place(subject, number, len(subjects), kind, take, seed, path)
-        for number, subject in enumerate(subjects)
-    ]
-    walkers, starts = [], []
-    for number, walker in enumerate(placed):
-        turned = crossing and number % 2 == 1
-        starts.append(gap * (number // 2 if crossing else number))
-        walkers.append(_late(walker, starts[-1] + _EMPTY, turned))
-    end = max(begin + path / walker.speed for begin, walker in zip(starts, placed, strict=True))
+    path = path or (_FAR_PATH if far else _PATH)
+    company = gather(
+        subjects, kind=kind, take=take, seed=seed, path=path, gap=gap, lead=_EMPTY,
+        crossing=crossing, pairs=pairs, stops=stops,
+    )  # fmt: skip
     surroundings = stream(seed, DATASET, take, "film")
-    camera = _camera(angle + float(surroundings.normal(0, 1.0)), size)
+    camera = _camera(
+        angle + float(surroundings.normal(0, 1.0)), size, height, path if far else None
+    )
     background = draw_background(surroundings, *size, camera.horizon())
     light = draw_light(surroundings, night=False)
     reach, toward = surroundings.uniform(0.3, 1.0), surroundings.uniform(0, 2 * np.pi)
     return Film(
-        tuple(walkers), camera, background, light, round((end + 2 * _EMPTY) * FPS),
+        walkers=company.walkers,
+        camera=camera,
+        background=background,
+        light=light,
+        frames=round((company.end + 2 * _EMPTY) * rate),
+        rate=rate,
         sun=(float(reach * np.cos(toward)), float(reach * np.sin(toward))),
         shade=float(surroundings.uniform(0.0, 0.5)),
-    )  # fmt: skip
+    )
 
 
 def render_film(film: Film) -> Iterator[tuple[Image, NDArray[np.bool_]]]:
     """RGB uint8 [H, W, 3] and what is visible of each walker, bool [K, H, W], frame by frame."""
     for frame in range(film.frames):
-        ground = _shaded(film, frame / FPS)
-        yield render_scene(film.walkers, film.camera, ground, frame / FPS, film.light)
+        time = frame / film.rate
+        ground = _shaded(film, time)
+        yield render_scene(film.walkers, film.camera, ground, time, film.light)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is seen of somebody in a frame.
+
+    Attributes:
+        frame: Number of the frame, from 0.
+        walker: Number of the walker, from 0.
+        box: Left, top, right, bottom around what is seen, in pixels, ends out.
+        share: Share of the person that is seen; others and the picture's edge hide the rest.
+    """
+
+    frame: int
+    walker: int
+    box: tuple[int, int, int, int]
+    share: float
+
+
+def seen_in(film: Film, frame: int, visible: NDArray[np.bool_]) -> list[Seen]:
+    """Everybody who is seen in a frame of :func:`render_film`.
+
+    Args:
+        film: The film.
+        frame: Number of the frame, from 0.
+        visible: bool [K, H, W], what is visible of each walker in it.
+    """
+    people = []
+    for number, mask in enumerate(visible):
+        area = int(np.count_nonzero(mask))
+        if area < _LEAST_SEEN:
+            continue
+        left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+        whole = silhouette_area(film.walkers[number], film.camera, frame / film.rate)
+        box = (left, top, left + width, top + height)
+        people.append(Seen(frame, number, box, min(1.0, area / max(whole, 1))))
+    return people
 
 
 def _shaded(film: Film, time: float) -> Image:
@@ -117,39 +171,22 @@ def _shaded(film: Film, time: float) -> Image:
     return np.asarray(film.background * (1 - film.shade * soft), np.uint8)
 
 
-def _place(
-    subject: str, number: int, people: int, kind: str, take: str, seed: int, path: float
-) -> SceneWalker:
-    """The walker at the start of a lane of ``path`` metres whose middle is near the origin."""
-    walk = stream(seed, DATASET, subject, take, "film walk")
-    clothes = draw_clothes(
-        stream(seed, DATASET, subject, take, "film clothes"), condition(DATASET, kind)
-    )
-    identity = draw_identity(seed, DATASET, subject)
-    dynamics = hold(vary(identity.dynamics, walk), clothes)
-    lane = _LANE * (number - (people - 1) / 2)
-    heading, phase = float(walk.normal(0, 2)), float(walk.uniform())
-    return SceneWalker(identity.body, dynamics, clothes, (-path / 2, lane), heading, phase)
+def _camera(angle: float, size: tuple[int, int], up: float, long_way: float | None) -> Camera:
+    """Far enough that a walker halfway, or where a long way comes nearest, fills the right share.
 
-
-def _late(walker: SceneWalker, seconds: float, turned: bool) -> SceneWalker:
-    """The same walker, who comes to the start of the lane after ``seconds``."""
-    x, y = walker.start
-    angle = np.radians(walker.heading)
-    back = walker.speed * seconds
-    start = (x - back * float(np.cos(angle)), y - back * float(np.sin(angle)))
-    heading = walker.heading
-    if turned:  # by half a turn about the origin, but on the own lane
-        start, heading = (-start[0], 2 * y - start[1]), heading + 180
-    phase = walker.phase - seconds / walker.dynamics.cycle
-    return SceneWalker(walker.body, walker.dynamics, walker.outfit, start, heading, phase)
-
-
-def _camera(angle: float, size: tuple[int, int]) -> Camera:
-    """Far enough that a walker in the middle fills about half of the picture's height."""
+    Args:
+        angle: Degrees.
+        size: (width, height) of the picture.
+        up: Metres over the ground.
+        long_way: Metres that walkers come from far; None for a short way.
+    """
     width, height = size
     focal = 1.1 * max(width, height)
-    distance = max(1.7 * focal / (0.5 * height), 4.5)
     turn = np.radians(angle)
-    position = np.array([distance * np.cos(turn), distance * np.sin(turn), _HEIGHT])
+    if long_way is None:
+        distance = max(_TALL * focal / (_FILLED * height), 4.5)
+    else:
+        nearest = max(_TALL * focal / (_FAR_FILLED * height), 4.5)
+        distance = nearest + long_way / 2 * abs(float(np.cos(turn)))
+    position = np.array([distance * np.cos(turn), distance * np.sin(turn), up])
     return Camera.looking_at(position, np.array([0.0, 0.0, 0.9]), focal, width, height)

@@ -18,6 +18,8 @@ from core.walkers.outfit import Outfit
 from core.walkers.paint import Drawing, colour, draw, paint_labels
 
 _NEAREST = 0.6  # metres before the camera at which a person is no longer drawn
+_SWAY = 0.02  # cycles by which somebody who stands still rocks to and fro
+_ANYWHERE = (-(10**6), -(10**6), 10**6, 10**6)
 
 Box = tuple[int, int, int, int]
 Image = NDArray[np.uint8]
@@ -32,6 +34,7 @@ class SceneWalker:
         start: (x, y) on the ground in metres at time 0.
         heading: direction of walking in degrees, 0 along x, counter-clockwise from above.
         phase: of the gait cycle at time 0.
+        stop: when the walker stands still, and for how long, in seconds; None for never.
     """
 
     body: Body
@@ -40,6 +43,7 @@ class SceneWalker:
     start: tuple[float, float] = (0.0, 0.0)
     heading: float = 0.0
     phase: float = 0.0
+    stop: tuple[float, float] | None = None
 
     @property
     def speed(self) -> float:
@@ -60,11 +64,20 @@ class SceneWalker:
         return Figure(balls, still.labels, still.nearer)
 
     def _posture(self, times: NDArray[np.float64]) -> Pose:
-        return pose(self.body, self.dynamics, self.phase + times / self.dynamics.cycle)
+        return pose(self.body, self.dynamics, self._phases(times))
+
+    def _phases(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Cycles walked since the foot's heel strike; who stands still only sways."""
+        if self.stop is None:
+            return self.phase + times / self.dynamics.cycle
+        begin, length = self.stop
+        standing = np.clip(times - begin, 0, length)
+        sway = _SWAY * np.sin(2 * np.pi * standing / length)
+        return self.phase + (times - standing) / self.dynamics.cycle + sway
 
     def _path(self, times: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         course = progression(self.body, self.dynamics)
-        phases = self.phase + times / self.dynamics.cycle
+        phases = self._phases(times)
         angle = np.radians(self.heading)
         turn = np.array([
             [np.cos(angle), -np.sin(angle), 0.0], [np.sin(angle), np.cos(angle), 0.0], [0, 0, 1.0],
@@ -136,6 +149,15 @@ def render_scene(
         visible[:, y0:y1, x0:x1] &= mask == 0
         visible[index, y0:y1, x0:x1] = mask > 0
     return develop(image, light, int(frame_time * 1000)), visible
+
+
+def silhouette_area(walker: SceneWalker, camera: Camera, frame_time: float) -> int:
+    """Pixels that a person would fill with nobody in front, beyond the picture's edge too."""
+    drawing = draw(walker.figure(np.array([frame_time])), camera)
+    box = clip_box(drawing.boxes[0], _ANYWHERE)
+    if box is None or drawing.depth[0] < _NEAREST:
+        return 0
+    return int(np.count_nonzero(paint_labels(drawing, 0, box)[..., 0]))
 
 
 def paint_person(drawing: Drawing, outfit: Outfit, frame: int, box: Box, target: Image) -> Image:

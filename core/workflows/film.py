@@ -8,24 +8,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import UsageError
-from core.files import whole_file
+from core.files import whole_file, write_text
 from core.progress import Progress
 from core.video.encode import VideoWriter
+from core.walkers.company import DATASET
 from core.walkers.datasets import TYPES, choose
-from core.walkers.film import DATASET, plan_film, render_film
+from core.walkers.film import Seen, plan_film, render_film, seen_in
 from core.walkers.shot import FPS
 
 MOST_PEOPLE = 12
 SMALLEST, LARGEST = 64, 4096
+SLOWEST, FASTEST = 1.0, 120.0
+LOWEST, HIGHEST = 0.5, 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class FilmResult:
-    """A film: its file, number of frames and of people."""
+    """A film: its file, number of frames and of people, and the file of boxes if one was asked."""
 
     path: Path
     frames: int
     people: int
+    boxes: Path | None = None
 
 
 def film(
@@ -39,6 +43,12 @@ def film(
     crossing: bool,
     seed: int,
     progress: Progress,
+    pairs: int = 0,
+    stops: int = 0,
+    far: bool = False,
+    height: float = 1.5,
+    rate: float = FPS,
+    boxes: Path | None = None,
 ) -> FilmResult:
     """Render a film; equal arguments give equal bytes.
 
@@ -49,9 +59,15 @@ def film(
         kind: Recording type of CASIA-B's layout.
         take: Any word.
         size: Width and height, such as ``640x480``.
-        crossing: Whether every second person walks the other way.
+        crossing: Whether every second person, or pair, walks the other way.
         seed: Of everything random.
         progress: Counts frames.
+        pairs: So many pairs of the first subjects walk side by side.
+        stops: So many of the last, each one or a pair, stand still for a while halfway.
+        far: Whether they come from far.
+        height: Metres of the camera over the ground.
+        rate: Frames a second.
+        boxes: File for the boxes around what is seen of everybody, or None.
 
     Raises:
         UsageError: an argument out of range.
@@ -65,19 +81,51 @@ def film(
         raise UsageError(f"{len(subjects)} people in one film", where="--subjects",
                          next_step=f"Name 1 to {MOST_PEOPLE}.")  # fmt: skip
     choose("type", (kind,), TYPES[DATASET], TYPES[DATASET])
+    _check_company(len(subjects), pairs, stops)
+    _check_range(rate, "--rate", SLOWEST, FASTEST)
+    _check_range(height, "--height", LOWEST, HIGHEST)
     plan = plan_film(
-        subjects, angle=angle, kind=kind, take=take, size=_size(size), seed=seed, crossing=crossing
-    )
+        subjects, angle=angle, kind=kind, take=take, size=_size(size), seed=seed,
+        crossing=crossing, pairs=pairs, stops=stops, far=far, height=height, rate=rate,
+    )  # fmt: skip
     shape = (plan.camera.height, plan.camera.width)
+    people: list[Seen] = []
     with (
         whole_file(path) as partial,
-        VideoWriter(partial, shape, FPS) as writer,
+        VideoWriter(partial, shape, rate) as writer,
         progress.task("Filming", plan.frames, "frames") as task,
     ):
-        for image, _ in render_film(plan):
+        for frame, (image, visible) in enumerate(render_film(plan)):
             writer.add(image)
+            if boxes is not None:
+                people += seen_in(plan, frame, visible)
             task.advance()
-    return FilmResult(path, plan.frames, len(subjects))
+    if boxes is not None:
+        write_text(boxes, "".join(map(_line, people)))
+    return FilmResult(path, plan.frames, len(subjects), boxes)
+
+
+def _line(seen: Seen) -> str:
+    """A line of MOTChallenge's ground truth: counted, of class 1 (pedestrian), share seen."""
+    left, top, right, bottom = seen.box
+    box = f"{left},{top},{right - left},{bottom - top}"
+    return f"{seen.frame + 1},{seen.walker + 1},{box},1,1,{seen.share:.3f}\n"
+
+
+def _check_company(people: int, pairs: int, stops: int) -> None:
+    if not 0 <= 2 * pairs <= people:
+        raise UsageError(f"{pairs} pairs of {people} people", where="--pairs",
+                         next_step=f"Give 0 to {people // 2}, or name more people.")  # fmt: skip
+    groups = people - pairs
+    if not 0 <= stops <= groups:
+        raise UsageError(f"{stops} stops of {groups} who walk alone or as a pair", where="--stops",
+                         next_step=f"Give 0 to {groups}.")  # fmt: skip
+
+
+def _check_range(value: float, option: str, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise UsageError(f"{value:g} is out of range", where=option,
+                         next_step=f"Give {least:g} to {most:g}.")  # fmt: skip
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -16,8 +16,8 @@ from core.progress import Progress
 from core.recognition.gallery import Maker
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
 from core.storage.shard import file_hash
-from core.tracking.find import Finding, Footage, find_tracks
-from core.tracking.tracks import Track, Unusable, sort_out
+from core.tracking.find import Finding, Footage, find_tracks, frame_rate
+from core.tracking.tracks import SLOW, Track, Unusable, sort_out
 from core.video.geometry import Box, fit_rgb
 from core.workflows.models import LoadedModel, newest_weights
 from core.workflows.runs import Run
@@ -97,6 +97,7 @@ def walks_in(
             f"{path.name}: {len(footage.video.lost)} of {len(footage.video)} frames cannot be used "
             "(damaged, or of another shape than the first): left out."
         )
+    tell_slow(footage, progress)
     usable, left_out = sort_out_found(footage, finding, progress)
     if wanted is not None:
         numbers = ", ".join(str(track.number) for track in usable)
@@ -114,6 +115,16 @@ def walks_in(
     return Walks(footage, tuple(walks), tuple(left_out))
 
 
+def tell_slow(footage: Footage, progress: Progress) -> None:
+    """Say it where a video has fewer frames a second than models learn from."""
+    rate = frame_rate(footage)
+    if rate < SLOW:
+        progress.say(
+            f"{footage.path.name} has {rate:.1f} frames a second; models learn from 25 to 30, "
+            "so people are told apart less surely."
+        )
+
+
 def sort_out_found(
     footage: Footage, finding: Finding, progress: Progress
 ) -> tuple[list[Track], list[Unusable]]:
@@ -125,7 +136,7 @@ def sort_out_found(
     tracks = find_tracks(footage, finding, progress)
     if finding.crop:
         return tracks, []
-    usable, left_out = sort_out(tracks, footage.size)
+    usable, left_out = sort_out(tracks, footage.size, rate=frame_rate(footage))
     if not usable:
         told = [f"\n  track {u.track.number}: {u.reason}" for u in left_out][:5]
         raise DataError(

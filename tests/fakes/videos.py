@@ -35,7 +35,7 @@ def write_film(path: Path, subjects: Sequence[str] = ("100",), **options: Any) -
     settings = settings | {"seed": 0} | options
     film = plan_film(subjects, **settings)
     size, boxes = (film.camera.height, film.camera.width), []
-    with VideoWriter(path, size) as writer:
+    with VideoWriter(path, size, film.rate) as writer:
         for image, visible in render_film(film):
             writer.add(image)
             boxes.append([box_of(mask) for mask in visible])

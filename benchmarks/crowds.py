@@ -1,0 +1,216 @@
+"""How well people in a crowd are found and followed, against where they truly are.
+
+``python -m benchmarks crowds`` films crowds of six walkers, two and two of them in pairs, from
+several sides, at 25 and at 10 frames a second, finds tracks as `lmgait identify` does and scores
+them as MOTChallenge does (motrics). ``python -m benchmarks.crowds FOLDER`` keeps the films there.
+
+The truth are the boxes around what is seen of everybody of whom at least half is seen; each of a
+pair counts. A box is right where its IoU is 0.5 or more. Boxes that show somebody of whom less is
+seen count neither way.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import motrics
+import numpy as np
+from numpy.typing import NDArray
+
+from core.progress import SilentProgress
+from core.tracking.find import Finding, Footage, find_tracks, frame_rate
+from core.tracking.tracks import Boxes, Track, area, iou, overlap, sort_out
+from core.workflows.film import film
+
+PEOPLE = ("100", "101", "102", "103", "104", "105")
+RATES = (25, 10)
+LEAST_SEEN, LEAST_IOU = 0.5, 0.5
+# From the street: far, small, from above; from near: one of the usual places for a camera.
+SCENES: dict[str, dict[str, Any]] = {
+    "street": {"angle": 20.0, "size": "768x576", "far": True, "height": 4.0, "seed": 1},
+    "crossing": {"angle": 62.0, "size": "768x576", "far": True, "height": 4.0, "seed": 2,
+                 "crossing": True, "stops": 1},
+    "towards": {"angle": 8.0, "size": "640x480", "height": 1.5, "seed": 3},
+    "oblique": {"angle": 54.0, "size": "640x480", "height": 1.5, "seed": 4},
+    "side": {"angle": 90.0, "size": "640x480", "height": 2.5, "seed": 5},
+    "away": {"angle": 144.0, "size": "640x480", "height": 2.5, "seed": 6, "crossing": True},
+}  # fmt: skip
+QUICK = ("towards", "oblique")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Who is where in a frame.
+
+    Attributes:
+        numbers: Of the walkers, from 1.
+        boxes: float64 [n, 4], left, top, right, bottom.
+        shares: float64 [n], how much of each is seen.
+    """
+
+    numbers: list[int]
+    boxes: Boxes
+    shares: NDArray[np.float64]
+
+
+@dataclass
+class Count:
+    """Sums over films, of which the scores are made."""
+
+    sums: Counter[str] = field(default_factory=Counter)
+
+    def scores(self) -> dict[str, float]:
+        """Shares, rounded: recall, precision, MOTA, IDF1, tracks a person, and mixed frames."""
+        n = self.sums
+        wrong = n["misses"] + n["false"] + n["switches"]
+        values = {
+            "recall": n["right"] / max(n["truth"], 1),
+            "precision": n["right"] / max(n["right"] + n["false"], 1),
+            "mota": 1 - wrong / max(n["truth"], 1),
+            "idf1": 2 * n["idtp"] / max(2 * n["idtp"] + n["idfp"] + n["idfn"], 1),
+            "tracks_a_person": n["tracks"] / max(n["people"], 1),
+            "frames_of_another": n["another"] / max(n["frames"], 1),
+            "frames_of_two": n["two"] / max(n["frames"], 1),
+            "mixed_tracks": float(n["mixed"]),
+        }
+        return {name: round(value, 3) for name, value in values.items()}
+
+    def add(self, tracks: Sequence[Track], truth: Sequence[Truth]) -> None:
+        """Score the tracks of one film."""
+        frames, boxes = _by_frame(tracks, len(truth))
+        for number, there in enumerate(truth):
+            counted = ~_ignored(boxes[number], there)
+            frames[number] = [n for n, one in zip(frames[number], counted, strict=True) if one]
+            boxes[number] = boxes[number][counted]
+        sure = [there.shares >= LEAST_SEEN for there in truth]
+        result = motrics.evaluate(
+            motrics.Frames(
+                [
+                    [n for n, one in zip(there.numbers, mask, strict=True) if one]
+                    for there, mask in zip(truth, sure, strict=True)
+                ],
+                [there.boxes[mask] for there, mask in zip(truth, sure, strict=True)],
+            ),
+            motrics.Frames(frames, boxes),
+            iou_threshold=LEAST_IOU,
+        )
+        clear, identity = result.clear, result.identity
+        self.sums.update(
+            truth=clear.num_gt, right=clear.num_matches, misses=clear.num_misses,
+            false=clear.num_false_positives, switches=clear.num_switches,
+            idtp=identity.idtp, idfp=identity.idfp, idfn=identity.idfn,
+            people=len({n for there in truth for n in there.numbers}), tracks=len(tracks),
+        )  # fmt: skip
+        for track in tracks:
+            another, two = mixture(track, truth)
+            self.sums.update(
+                frames=len(track), another=another, two=two, mixed=int(another > 0.1 * len(track))
+            )
+
+
+def mixture(track: Track, truth: Sequence[Truth]) -> tuple[int, int]:
+    """Frames of a track that show another person than most do, and that show a second one too.
+
+    A frame shows the one whom the box fits best. It shows a second one, too, where more than half
+    of the box around another person lies inside.
+    """
+    whom, two = [], 0
+    for frame, box in zip(track.frames.tolist(), track.boxes, strict=True):
+        there = truth[frame]
+        if not len(there.numbers):
+            continue
+        shared = iou(box[None], there.boxes)[0]
+        best = int(shared.argmax())
+        if shared[best] > 0:
+            whom.append(there.numbers[best])
+        inside = overlap(box[None], there.boxes) > 0.5 * area(there.boxes)
+        inside[best] = False
+        two += int((inside & (there.shares >= LEAST_SEEN)).any())
+    most = Counter(whom).most_common(1)
+    return len(whom) - (most[0][1] if most else 0), two
+
+
+def _by_frame(tracks: Sequence[Track], count: int) -> tuple[list[list[int]], list[Boxes]]:
+    numbers: list[list[int]] = [[] for _ in range(count)]
+    boxes: list[list[Boxes]] = [[] for _ in range(count)]
+    for track in tracks:
+        for frame, box in zip(track.frames.tolist(), track.boxes, strict=True):
+            numbers[frame].append(track.number)
+            boxes[frame].append(box)
+    return numbers, [np.array(rows, np.float64).reshape(-1, 4) for rows in boxes]
+
+
+def _ignored(boxes: Boxes, there: Truth) -> NDArray[np.bool_]:
+    """Which boxes [n] fit nobody who counts, but cover most of what is seen of somebody else."""
+    ignored = np.zeros(len(boxes), np.bool_)
+    few = there.shares < LEAST_SEEN
+    if not len(boxes) or not few.any():
+        return ignored
+    matched = motrics.match_boxes(boxes, there.boxes[~few], LEAST_IOU)
+    for number in matched.unmatched_a:
+        covered = overlap(boxes[number][None], there.boxes[few])
+        ignored[number] = bool((covered > 0.5 * area(there.boxes[few])).any())
+    return ignored
+
+
+def filmed(folder: Path, name: str, rate: int) -> tuple[Path, list[Truth]]:
+    """A film of a scene and its truth, rendered unless it is there."""
+    path = folder / f"{name}-{rate}.mp4"
+    boxes = path.with_suffix(".txt")
+    if not (path.is_file() and boxes.is_file()):
+        options = {"kind": "nm-01", "take": name, "crossing": False, **SCENES[name]}
+        film(path, PEOPLE, pairs=2, rate=rate, boxes=boxes, progress=SilentProgress(), **options)
+    rows = np.loadtxt(boxes, delimiter=",", ndmin=2)
+    count = len(Footage.open(path).video)
+    truth = []
+    for frame in range(count):
+        here = rows[rows[:, 0] == frame + 1]
+        corners = np.concatenate([here[:, 2:4], here[:, 2:4] + here[:, 4:6]], axis=1)
+        truth.append(Truth(here[:, 1].astype(int).tolist(), corners, here[:, 8]))
+    return path, truth
+
+
+def measure(quick: bool, folder: Path | None = None) -> dict[str, Any]:
+    """Scores of all tracks and of those that can be used, for each rate."""
+    if folder is None:
+        with tempfile.TemporaryDirectory() as temporary:
+            return measure(quick, Path(temporary))
+    result: dict[str, Any] = {"name": "crowds of six with two pairs", "unit": "share of 1"}
+    for rate in RATES:
+        every, usable = Count(), Count()
+        seconds = frames = 0.0
+        for name in QUICK if quick else SCENES:
+            path, truth = filmed(folder, name, rate)
+            footage = Footage.open(path)
+            begin = time.perf_counter()
+            tracks = find_tracks(footage, Finding(), SilentProgress())
+            seconds, frames = seconds + time.perf_counter() - begin, frames + len(truth)
+            one = Count()
+            one.add(tracks, truth)
+            every.add(tracks, truth)
+            usable.add(sort_out(tracks, footage.size, rate=frame_rate(footage))[0], truth)
+            print(f"{rate} a second, {name}: {json.dumps(one.scores())}", file=sys.stderr)
+        result[f"{rate} a second, all tracks"] = every.scores()
+        result[f"{rate} a second, usable tracks"] = usable.scores()
+        result[f"{rate} a second, frames looked at in a second"] = round(frames / seconds, 1)
+    return result
+
+
+def main() -> None:
+    """Print the scores; films are kept in the folder that is given."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for key, value in measure(quick=False, folder=folder).items():
+        print(f"{key}: {value}")
+
+
+if __name__ == "__main__":
+    main()

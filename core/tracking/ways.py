@@ -1,0 +1,88 @@
+"""People's ways through a video, as far as they were followed without a doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.tracking.looks import Look
+from core.tracking.tracks import Boxes
+
+# Seconds of which one look is kept.
+STEP = 0.4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Way:
+    """One person's way, or a part of it.
+
+    Attributes:
+        frames: int64 [n], rising.
+        boxes: float64 [n, 4].
+        two: bool [n], boxes that hold two people.
+        looks: What the person wears, by the number of the step of the video.
+        guessed: bool [n], boxes taken from those before and after; None where there are none.
+    """
+
+    frames: NDArray[np.int64]
+    boxes: Boxes
+    two: NDArray[np.bool_]
+    looks: dict[int, Look]
+    guessed: NDArray[np.bool_] | None = None
+
+    def part(self, kept: NDArray[np.bool_], rate: float) -> Way:
+        """The way with these of its frames."""
+        frames = self.frames[kept]
+        steps = {step_of(int(frame), rate) for frame in frames}
+        looks = {step: look for step, look in self.looks.items() if step in steps}
+        return Way(frames, self.boxes[kept], self.two[kept], looks)
+
+    def look(self, first: int, last: int) -> Look | None:
+        """Mean look of the steps from ``first`` to ``last``; None where there is none."""
+        looks = [look for step, look in self.looks.items() if first <= step <= last]
+        return np.mean(looks, axis=0) if looks else None
+
+
+def step_of(frame: int, rate: float) -> int:
+    """Number of the step of a video that a frame is in."""
+    return int(frame / rate / STEP)
+
+
+def chained(ways: Sequence[Way]) -> Way:
+    """Ways one after the other as one."""
+    looks: dict[int, Look] = {}
+    for way in ways:
+        looks.update(way.looks)
+    return Way(
+        np.concatenate([way.frames for way in ways]),
+        np.concatenate([way.boxes for way in ways]),
+        np.concatenate([way.two for way in ways]),
+        looks,
+    )
+
+
+def filled(way: Way, longest: float) -> Way:
+    """The way with the boxes of gaps of so many frames taken from those before and after."""
+    steps = np.diff(way.frames)
+    short = (steps > 1) & (steps <= longest)
+    more = [
+        np.arange(way.frames[place] + 1, way.frames[place + 1]) for place in np.flatnonzero(short)
+    ]
+    if not more:
+        return way
+    between = np.concatenate(more)
+    frames = np.concatenate([way.frames, between])
+    order = np.argsort(frames, kind="stable")
+    none = np.zeros(len(between), np.bool_)
+    return replace(
+        way,
+        frames=frames[order],
+        boxes=np.stack(
+            [np.interp(frames[order], way.frames, side) for side in way.boxes.T], axis=1
+        ),
+        two=np.concatenate([way.two, none])[order],
+        guessed=np.concatenate([np.zeros(len(way.frames), np.bool_), ~none])[order],
+    )
