@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -123,7 +124,7 @@ def _fetched(items: Iterator[Any]) -> Iterator[Any]:
         except StopIteration:
             return
         except (ConnectionError, EOFError, FileNotFoundError) as error:
-            raise _killed() from error
+            raise _lost_worker(items) from error
         yield item
 
 
@@ -140,7 +141,8 @@ def workers_explained() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        told = str(error)
+        # What torch notices first depends on timing; the other error is its cause or context then.
+        told = f"{error} {error.__cause__} {error.__context__}"
         if any(word in told for word in _NO_SHARED_MEMORY):
             raise _no_shared_memory() from error
         if "DataLoader worker" not in told:
@@ -159,6 +161,16 @@ _NO_SHARED_MEMORY = (
     "insufficient shared memory",
 )
 _SHARED = Path("/dev/shm")
+
+
+def _lost_worker(items: Iterator[Any]) -> LmgaitError:
+    """Say why a worker died, by how it ended."""
+    bus = getattr(signal, "SIGBUS", None)
+    for worker in getattr(items, "_workers", ()):
+        worker.join(timeout=1)
+        if bus is not None and worker.exitcode == -bus:
+            return _no_shared_memory()
+    return _killed()
 
 
 def _no_shared_memory() -> ResourceError:
