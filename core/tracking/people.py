@@ -34,8 +34,9 @@ WIDEST, TALLEST, WHOLE, HALF = 0.62, 1.22, 0.72, 0.5
 NARROW = 0.15
 # Breadth of a trunk, arms included, beyond which there may be two.
 BROAD = 0.34
-# A blob that is wider than this, or whose trunk is, holds two even if nothing tells them apart.
-TWO_WIDE, TWO_BROAD = 0.72, 0.46
+# A blob with a broader trunk than this holds two even if nothing tells them apart; the width of all
+# of it says little, as a shadow on the ground may be part of it.
+TWO_BROAD = 0.46
 # How much higher or lower than others on the same row somebody may be.
 SHORTEST, HIGHEST = 0.84, 1.15
 # Share of an expected box that has to be inside a blob's box.
@@ -131,7 +132,7 @@ class Finder:
         if high > TALLEST or (high < HALF and not self._cut(blob, scene)):
             return []
         whose = inside[0].number if len(inside) == 1 else None
-        two = len(inside) > 1 or wide > TWO_WIDE or breadth > TWO_BROAD
+        two = len(inside) > 1 or breadth > TWO_BROAD
         box = np.array(blob.box, np.float64) * scene.scale
         return [Sighting(box, look_of(scene.small, blob.box, blob.mask), whose, True, two)]
 
@@ -220,8 +221,7 @@ class Finder:
             if box is None:
                 continue
             left, top, right, bottom = box
-            wide = broad or blob.width > TWO_WIDE * figure.height
-            two = len(figures) == 1 and wide
+            two = len(figures) == 1 and broad
             part = np.asarray(own[top:bottom, left:right], np.uint8)
             place = (left + blob.left, top + blob.top, right + blob.left, bottom + blob.top)
             look = look_of(scene.small, place, part)
