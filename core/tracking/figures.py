@@ -35,7 +35,7 @@ MARGIN = 0.3
 PROMINENT, APART = 0.045, 0.1
 # What a figure costs, in areas of a figure: of somebody expected, who was seen alone before or not,
 # of a head, of a trunk and of feet.
-EXPECTED_COST, UNSURE_COST = 0.03, 0.12
+EXPECTED_COST, UNSURE_COST = 0.03, 0.2
 HEAD_COST, TRUNK_COST, FEET_COST = 0.12, 0.25, 0.3
 # What a pixel in a halo costs of one that is in nothing.
 IN_HALO = 0.35

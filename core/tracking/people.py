@@ -34,9 +34,9 @@ WIDEST, TALLEST, WHOLE, HALF = 0.62, 1.22, 0.72, 0.5
 NARROW = 0.15
 # Breadth of a trunk, arms included, beyond which there may be two.
 BROAD = 0.34
-# A blob whose upper part is wider than this, or whose trunk is, holds two even if nothing tells
-# them apart. Below, legs stride and shadows lie.
-TWO_WIDE, TWO_BROAD, UPPER = 0.62, 0.46, 0.6
+# A blob with a broader trunk than this holds two even if nothing tells them apart; the width of all
+# of it says little, as a shadow on the ground may be part of it.
+TWO_BROAD = 0.46
 # How much higher or lower than others on the same row somebody may be.
 SHORTEST, HIGHEST = 0.84, 1.15
 # Share of an expected box that has to be inside a blob's box.
@@ -132,7 +132,7 @@ class Finder:
         if high > TALLEST or (high < HALF and not self._cut(blob, scene)):
             return []
         whose = inside[0].number if len(inside) == 1 else None
-        two = len(inside) > 1 or breadth > TWO_BROAD or _upper_width(blob, tall) > TWO_WIDE * tall
+        two = len(inside) > 1 or breadth > TWO_BROAD
         box = np.array(blob.box, np.float64) * scene.scale
         return [Sighting(box, look_of(scene.small, blob.box, blob.mask), whose, True, two)]
 
@@ -221,8 +221,7 @@ class Finder:
             if box is None:
                 continue
             left, top, right, bottom = box
-            wide = broad or _upper_width(blob, figure.height) > TWO_WIDE * figure.height
-            two = len(figures) == 1 and wide
+            two = len(figures) == 1 and broad
             part = np.asarray(own[top:bottom, left:right], np.uint8)
             place = (left + blob.left, top + blob.top, right + blob.left, bottom + blob.top)
             look = look_of(scene.small, place, part)
@@ -251,12 +250,6 @@ def _without_parts(sightings: list[Sighting], expected: Sequence[Expected]) -> l
         if not (inside & small).any():
             kept.append(one)
     return kept
-
-
-def _upper_width(blob: Blob, tall: float) -> int:
-    """Width in pixels of what lies above the legs of somebody so tall."""
-    columns = np.flatnonzero(blob.mask[: max(1, round(UPPER * tall))].any(axis=0))
-    return int(columns[-1] - columns[0] + 1) if len(columns) else 0
 
 
 def _inside(box: Boxes, blob: Blob) -> bool:

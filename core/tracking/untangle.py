@@ -31,7 +31,11 @@ def untangled(ways: Sequence[Way], rate: float) -> list[Way]:
         rate: Frames a second.
     """
     ways = list(ways)
-    pairs = list(combinations(range(len(ways)), 2))
+    pairs = [
+        pair
+        for pair in combinations(range(len(ways)), 2)
+        if max(ways[n].frames[0] for n in pair) <= min(ways[n].frames[-1] for n in pair)
+    ]
     best = {pair: _exchange(ways, pair, rate) for pair in pairs}
     for _ in range(EXCHANGES * len(ways)):
         pair = max(best, key=lambda pair: best[pair][0], default=None)
