@@ -176,7 +176,7 @@ def _without_shadows(mask: Image, now: Image, scene: Image) -> Image:
     """The mask without what is the scene in less light: darker, and alike in all colours."""
     places = np.nonzero(mask)
     lit = np.maximum(scene[places], 1).astype(np.float32)
-    share = np.asarray(now[places] / lit, np.float32)
+    share = (now[places] / lit).astype(np.float32)
     low, high = _least(share), -_least(-share)
     alike = high - low < SHADOW_COLOUR + 6.0 / np.maximum(_least(lit), 6)
     left = np.zeros_like(mask)

@@ -43,6 +43,7 @@ class _Person:
     frames: list[int] = field(default_factory=list)
     boxes: list[Boxes] = field(default_factory=list)
     two: list[bool] = field(default_factory=list)
+    rough: list[bool] = field(default_factory=list)
     look: Look | None = None
     looks: int = 0
     alone: int = 0
@@ -53,6 +54,7 @@ class _Person:
         self.frames.append(frame)
         self.boxes.append(box)
         self.two.append(sighting is not None and sighting.two)
+        self.rough.append(sighting is not None and sighting.rough)
         if sighting is not None:
             self.looks += 1
             self.alone += sighting.alone and not sighting.two
@@ -150,6 +152,7 @@ class Follower:
                 np.array(p.frames, np.int64),
                 np.stack(p.boxes),
                 np.array(p.two, np.bool_),
+                np.array(p.rough, np.bool_),
                 {step: look for step, (_, look) in p.steps.items()},
             )
             for p in people

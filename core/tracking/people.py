@@ -27,16 +27,17 @@ from core.tracking.looks import Look, look_of
 from core.tracking.owners import owners, seen_box
 from core.tracking.tracks import EDGE, Boxes, area, overlap
 
-# In heights of a person: what is wider or higher is not one person alone; what is lower than that
-# is part of one; and what is lower than half of one is left out.
-WIDEST, TALLEST, WHOLE, HALF = 0.62, 1.22, 0.72, 0.5
+# In heights of a person: what is wider or higher is not one person alone; what is lower than the
+# third is a part of one; what is lower than the fourth, or than the fifth at the picture's edge, is
+# left out.
+WIDEST, TALLEST, WHOLE, HALF, PIECE = 0.62, 1.22, 0.72, 0.5, 0.3
 # Width over height from which a blob says how high people are.
 NARROW = 0.15
 # Breadth of a trunk, arms included, beyond which there may be two.
 BROAD = 0.34
 # A blob with a broader trunk than this holds two even if nothing tells them apart; the width of all
 # of it says little, as a shadow on the ground may be part of it.
-TWO_BROAD = 0.46
+TWO_BROAD, ROUGH_WIDE = 0.46, 0.72
 # How much higher or lower than others on the same row somebody may be.
 SHORTEST, HIGHEST = 0.84, 1.15
 # Share of an expected box that has to be inside a blob's box.
@@ -57,6 +58,8 @@ class Sighting:
         whose: Number of the person who was expected there, or None.
         alone: Whether nobody else is in the same blob.
         two: Whether the box holds two people whom nothing tells apart.
+        rough: Whether the box may be off, as the blob is wider than one person's: by a shadow, or
+            something carried.
     """
 
     box: NDArray[np.float64]
@@ -64,6 +67,7 @@ class Sighting:
     whose: int | None = None
     alone: bool = True
     two: bool = False
+    rough: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +133,13 @@ class Finder:
                 return self._apart(blob, proposals, scene, breadth > TWO_BROAD)
         if not blob.shaped:
             return []
-        if high > TALLEST or (high < HALF and not self._cut(blob, scene)):
+        if not (PIECE if self._cut(blob, scene) else HALF) <= high <= TALLEST:
             return []
         whose = inside[0].number if len(inside) == 1 else None
         two = len(inside) > 1 or breadth > TWO_BROAD
         box = np.array(blob.box, np.float64) * scene.scale
-        return [Sighting(box, look_of(scene.small, blob.box, blob.mask), whose, True, two)]
+        look = look_of(scene.small, blob.box, blob.mask)
+        return [Sighting(box, look, whose, alone=True, two=two, rough=wide > ROUGH_WIDE)]
 
     def _learn(self, blob: Blob, scene: Scene) -> None:
         tall = blob.height >= LEAST_HEIGHT * len(scene.mask)
@@ -226,7 +231,9 @@ class Finder:
             place = (left + blob.left, top + blob.top, right + blob.left, bottom + blob.top)
             look = look_of(scene.small, place, part)
             placed = np.array(place, np.float64) * scene.scale
-            sightings.append(Sighting(placed, look, figure.whose, len(figures) == 1, two))
+            alone = len(figures) == 1
+            rough = alone and blob.width > ROUGH_WIDE * figure.height
+            sightings.append(Sighting(placed, look, figure.whose, alone, two, rough))
         return sightings
 
 

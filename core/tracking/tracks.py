@@ -35,7 +35,8 @@ class Track:
         frames: int64 [n], numbers of the video's frames, rising.
         boxes: float64 [n, 4], where the person is in each.
         two: bool [n], frames whose box holds two people; None for none.
-        guessed: bool [n], frames whose box is taken from those before and after; None for none.
+        guessed: bool [n], frames whose box may be off: taken from those before and after, or wider
+            than one person; None for none.
     """
 
     number: int
@@ -119,6 +120,8 @@ def _fault(
         cut, crowded = int((~whole).sum()), int((whole & ~alone).sum())
         why = [f"{cut} more are cut by the picture's edge"] if cut else []
         why += [f"{crowded} more show somebody else too"] if crowded else []
+        rough = int((whole & alone).sum()) - len(found)
+        why += [f"of {rough} more the box is not exact"] if rough else []
         return f"too short: {len(found)} usable frames, {least} are needed" + "".join(
             f"; {part}" for part in why
         )

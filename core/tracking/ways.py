@@ -24,21 +24,21 @@ class Way:
         boxes: float64 [n, 4].
         two: bool [n], boxes that hold two people.
         looks: What the person wears, by the number of the step of the video.
-        guessed: bool [n], boxes taken from those before and after; None where there are none.
+        guessed: bool [n], boxes that may be off: taken from those before and after, or rough.
     """
 
     frames: NDArray[np.int64]
     boxes: Boxes
     two: NDArray[np.bool_]
+    guessed: NDArray[np.bool_]
     looks: dict[int, Look]
-    guessed: NDArray[np.bool_] | None = None
 
     def part(self, kept: NDArray[np.bool_], rate: float) -> Way:
         """The way with these of its frames."""
         frames = self.frames[kept]
         steps = {step_of(int(frame), rate) for frame in frames}
         looks = {step: look for step, look in self.looks.items() if step in steps}
-        return Way(frames, self.boxes[kept], self.two[kept], looks)
+        return Way(frames, self.boxes[kept], self.two[kept], self.guessed[kept], looks)
 
     def look(self, first: int, last: int) -> Look | None:
         """Mean look of the steps from ``first`` to ``last``; None where there is none."""
@@ -60,6 +60,7 @@ def chained(ways: Sequence[Way]) -> Way:
         np.concatenate([way.frames for way in ways]),
         np.concatenate([way.boxes for way in ways]),
         np.concatenate([way.two for way in ways]),
+        np.concatenate([way.guessed for way in ways]),
         looks,
     )
 
@@ -84,5 +85,5 @@ def filled(way: Way, longest: float) -> Way:
             [np.interp(frames[order], way.frames, side) for side in way.boxes.T], axis=1
         ),
         two=np.concatenate([way.two, none])[order],
-        guessed=np.concatenate([np.zeros(len(way.frames), np.bool_), ~none])[order],
+        guessed=np.concatenate([way.guessed, ~none])[order],
     )

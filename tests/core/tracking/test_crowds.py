@@ -41,7 +41,8 @@ def way(frames, xs, colours, rate=25.0):
     """Somebody at ``xs`` whose clothes in each frame have a colour of the list."""
     steps = {step_of(frame, rate): colour for frame, colour in zip(frames, colours, strict=True)}
     looks = {step: look(colour) for step, colour in steps.items()}
-    return Way(np.array(frames), boxes_at(xs), np.zeros(len(frames), bool), looks)
+    none = np.zeros(len(frames), bool)
+    return Way(np.array(frames), boxes_at(xs), none, none, looks)
 
 
 def silhouette(height, *middles, size=(240, 320), foot=220):
