@@ -93,6 +93,8 @@ def sort_out(
         single = np.ones(len(track), np.bool_) if track.two is None else ~track.two
         seen = np.ones(len(track), np.bool_) if track.guessed is None else ~track.guessed
         found = track.only(whole & alone & single & seen)
+        if len(found) < least:  # rough boxes are better than none
+            found = track.only(whole & alone & single)
         reason = _shows_two(whole, single) or _fault(track, found, whole, alone, moving, least)
         if reason is None:
             usable.append(found)
