@@ -85,16 +85,18 @@ def sort_out(
     Returns:
         Tracks to use, and tracks to leave out.
     """
-    usable, left_out = [], []
+    usable: list[Track] = []
+    left_out: list[Unusable] = []
     least = min(MIN_FRAMES, max(2, round(MIN_SECONDS * rate)))
     for track in tracks:
         whole = ~_touches_edge(track.boxes, size)
         alone = ~_crowded(track, tracks)
         single = np.ones(len(track), np.bool_) if track.two is None else ~track.two
-        seen = np.ones(len(track), np.bool_) if track.guessed is None else ~track.guessed
-        found = track.only(whole & alone & single & seen)
-        if len(found) < least:  # rough boxes are better than none
-            found = track.only(whole & alone & single)
+        exact = np.ones(len(track), np.bool_) if track.guessed is None else ~track.guessed
+        usable_frames = whole & alone & single
+        if (usable_frames & exact).sum() >= least:  # else boxes that may be off have to do
+            usable_frames &= exact
+        found = track.only(usable_frames)
         reason = _shows_two(whole, single) or _fault(track, found, whole, alone, moving, least)
         if reason is None:
             usable.append(found)
@@ -122,8 +124,6 @@ def _fault(
         cut, crowded = int((~whole).sum()), int((whole & ~alone).sum())
         why = [f"{cut} more are cut by the picture's edge"] if cut else []
         why += [f"{crowded} more show somebody else too"] if crowded else []
-        rough = int((whole & alone).sum()) - len(found)
-        why += [f"of {rough} more the box is not exact"] if rough else []
         return f"too short: {len(found)} usable frames, {least} are needed" + "".join(
             f"; {part}" for part in why
         )

@@ -167,10 +167,11 @@ def test_two_people_in_one_box_are_nobody_s_walk():
     assert kept.frames.min() == 6
 
 
-def test_boxes_that_were_not_seen_are_not_used():
+@pytest.mark.parametrize(("exact", "used"), [(40, 40), (12, 60)])
+def test_boxes_that_may_be_off_are_used_only_where_there_are_too_few_others(exact, used):
     frames, boxes = np.arange(60), boxes_at(30 + 4.0 * np.arange(60))
-    ((kept,), _) = sort_out([Track(1, frames, boxes, guessed=frames >= 40)], SIZE)
-    assert kept.frames.tolist() == list(range(40))
+    ((kept,), _) = sort_out([Track(1, frames, boxes, guessed=frames >= exact)], SIZE)
+    assert kept.frames.tolist() == list(range(used))
 
 
 @pytest.mark.parametrize(("rate", "frames", "usable"), [(10, 12, 1), (10, 8, 0), (25, 12, 0)])
