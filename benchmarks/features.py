@@ -16,7 +16,7 @@ from benchmarks.encoder import interleaved, one_step
 from core.config import Config, resolve_config
 from core.data.dataset import ClipBatch, TrainingSequences, load_batches
 from core.data.sampler import IdentityBatches
-from core.models.build import build_lmgait
+from core.models.build import build_image_encoder, build_lmgait
 from core.models.lmgait import LMGait
 from core.progress import SilentProgress
 from core.training.engine import make_engine
@@ -25,7 +25,7 @@ from core.workflows.features import make_features, plan_features
 from core.workflows.prepare import prepare
 from core.workflows.stores import open_store
 from core.workflows.synthesize import synthesize
-from core.workflows.train import training_sequences
+from core.workflows.training_job import training_sequences
 from core.workspace import Workspace
 
 FROM_SEED = ["model.image.weights=seed", "model.text.weights=seed", "data.workers=0"]
@@ -60,11 +60,12 @@ def _walkers(workspace: Workspace, frames: int) -> None:
 
 def _compare(workspace: Workspace, config: Config, rounds: int) -> dict[str, Any]:
     store, manifest = open_store(workspace, "casiab")
-    on_frames = training_sequences(store, manifest, config)
-    model = build_lmgait(config.model, classes=len(on_frames.subjects), seed=0)
+    image = build_image_encoder(config.model.image)
+    on_frames = training_sequences(store, manifest, config, image)
+    model = build_lmgait(config.model, classes=len(on_frames.subjects), seed=0, image=image)
     plan = plan_features(workspace, store, manifest, config, model.image)
     features = make_features(plan, store, model.image, config, make_engine(), SilentProgress())
-    on_features = training_sequences(store, manifest, config, features)
+    on_features = training_sequences(store, manifest, config, image, features)
     frames_step = _steps(model, config, on_frames)
     found = interleaved(_steps(model, config, on_features), frames_step, rounds)
     batch = next(_batches(on_features, config))

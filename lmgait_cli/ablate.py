@@ -63,8 +63,8 @@ def ablate(
     Example: lmgait ablate --dataset casiab --table 4 --seeds 3 --out table4.md
     """
     from core.tables.ablations import ablation_json, ablation_table
-    from core.workflows.ablate import Request
-    from core.workflows.ablate import ablate as run
+    from core.workflows.ablate import plan_ablation
+    from core.workflows.ablation_request import Request
     from core.workspace import Workspace
 
     check_formats(out_files or [])
@@ -78,14 +78,13 @@ def ablate(
         file=config,
         overrides=tuple(settings or ()),
     )
+    progress = ConsoleProgress(quiet)
+    plan = plan_ablation(Workspace.find(workspace), request)
     if dry_run:
-        from core.workflows.estimate_training import estimate_ablation
-
-        told = estimate_ablation(Workspace.find(workspace), request, ConsoleProgress(quiet))
-        show_estimate(told, json_file, quiet)
+        show_estimate(plan.estimate(progress), json_file, quiet)
         return
-    found = run(Workspace.find(workspace), request, progress=ConsoleProgress(quiet))
-    tables = [ablation_table(one) for one in found]
+    results = plan.run(progress)
+    tables = [ablation_table(one) for one in results]
     print_tables(tables)
     write_tables(tables, out_files or [], quiet)
     content = {
@@ -93,6 +92,6 @@ def ablate(
         "preset": preset,
         "settings": settings or [],
         "seeds": seeds,
-        "tables": [ablation_json(one) for one in found],
+        "tables": [ablation_json(one) for one in results],
     }
     write_json(json_file, content, quiet)

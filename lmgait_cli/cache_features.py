@@ -38,26 +38,19 @@ def cache_features(
     """
     from core.config import resolve_config
     from core.workflows.cache_features import cache_features as run
+    from core.workflows.cache_features import estimate_features
     from core.workspace import Workspace
 
     resolved = resolve_config(preset, file=config, overrides=settings or ())
-    result = run(
-        Workspace.find(workspace),
-        dataset,
-        resolved,
-        preset=preset,
-        dry_run=dry_run,
-        progress=ConsoleProgress(quiet),
-    )
-    plan = result.plan
+    home = Workspace.find(workspace)
     if dry_run:
-        from core.workflows.estimate import estimate_features
-
+        plan, estimate = estimate_features(home, dataset, resolved, preset=preset)
         told = f"{plan.size()}; they would go below {plan.path.parent}"
         out.print(told, markup=False, soft_wrap=True)
-        found = estimate_features(Workspace.find(workspace), dataset, resolved)
-        show_estimate(found, json_file, quiet)
+        show_estimate(estimate, json_file, quiet)
         return
+    result = run(home, dataset, resolved, preset=preset, progress=ConsoleProgress(quiet))
+    plan = result.plan
     told = f"{plan.size()}: {plan.path}\nNext: lmgait train --set data.features={plan.info.dtype}"
     out.print(told, markup=False, soft_wrap=True)
     content = {"folder": str(plan.path), "frames": plan.info.frames, "bytes": plan.info.bytes,

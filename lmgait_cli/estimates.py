@@ -11,7 +11,7 @@ from lmgait_cli.console import out, print_table
 from lmgait_cli.results import write_json
 
 if TYPE_CHECKING:
-    from core.workflows.estimate import Estimate
+    from core.workflows.stages import Estimate
 
 
 def show_estimate(

@@ -14,7 +14,11 @@ from lmgait_cli.options import DryRunOption, JsonOption, QuietOption, WorkspaceO
 from lmgait_cli.results import write_json
 
 if TYPE_CHECKING:
-    from core.workflows.prepare import PrepareResult
+    from collections.abc import Sequence
+
+    from core.storage.layout import ReasonCount
+    from core.workflows.preparation_plan import PreparationPlan, PrepareResult
+    from core.workflows.split import Comparison
 
 
 def prepare(
@@ -58,20 +62,29 @@ def prepare(
 
     Example: lmgait prepare ccpg /data/CCPG --workspace /data/lmgait
     """
-    from core.workflows.prepare import prepare as run
+    from core.workflows.prepare import plan_preparation
     from core.workspace import Workspace
 
-    result = run(
-        dataset, source, Workspace.find(workspace), codec=codec, workers=workers,
-        part=_part(part), form=form, replace=replace, dry_run=dry_run,
-        progress=ConsoleProgress(quiet),
-    )  # fmt: skip
-    _show(result)
+    progress = ConsoleProgress(quiet)
+    plan = plan_preparation(
+        dataset,
+        source,
+        Workspace.find(workspace),
+        codec=codec,
+        part=_part(part),
+        form=form,
+        progress=progress,
+    )
     if dry_run:
-        from core.workflows.estimate import estimate_preparation
-
-        show_estimate(estimate_preparation(result, workers), json_file, quiet, _plain(result))
+        _show_split(plan.comparison, plan.left_out())
+        _tell(
+            f"Found the form `{plan.form}`: {plan.sequences:,} sequences, about "
+            f"{plan.frames:,} frames. Nothing was written."
+        )
+        show_estimate(plan.estimate(workers), json_file, quiet, _planned(plan))
         return
+    result = plan.run(workers=workers, replace=replace, progress=progress)
+    _show(result)
     write_json(json_file, _plain(result), quiet)
 
 
@@ -90,30 +103,31 @@ def _part(text: str | None) -> tuple[int, int] | None:
     return int(number), int(count)
 
 
-def _show(result: PrepareResult) -> None:
-    def tell(text: str, style: str | None = None) -> None:
-        out.print(text, style=style, markup=False, soft_wrap=True)
+def _tell(text: str, style: str | None = None) -> None:
+    out.print(text, style=style, markup=False, soft_wrap=True)
 
-    info = result.info
-    if result.left_out:
+
+def _show_split(
+    comparison: Comparison, left_out: Sequence[ReasonCount], report: Path | None = None
+) -> None:
+    if left_out:
         print_table(
             "Left out or noted", ["reason", "effect", "sequences", "frames"],
-            [[r.reason, r.effect, f"{r.sequences:,}", f"{r.frames:,}"] for r in result.left_out],
+            [[r.reason, r.effect, f"{r.sequences:,}", f"{r.frames:,}"] for r in left_out],
         )  # fmt: skip
-        if info is not None:
-            tell(f"Line by line in {result.report}")
-    tell(result.comparison.counts())
-    for line in result.comparison.warnings():
-        tell(line, "bold yellow")
-    if info is None:
-        tell(
-            f"Found the form `{result.form}`: {result.found_sequences:,} sequences, about "
-            f"{result.found_frames:,} frames. Nothing was written."
-        )
-        return
+        if report is not None:
+            _tell(f"Line by line in {report}")
+    _tell(comparison.counts())
+    for line in comparison.warnings():
+        _tell(line, "bold yellow")
+
+
+def _show(result: PrepareResult) -> None:
+    info = result.info
+    _show_split(result.comparison, result.left_out, result.report)
     done = "Complete already, nothing to do" if result.already else _speed(result)
     loss = "" if info.psnr is None else f", PSNR {info.psnr:.1f} dB"
-    tell(
+    _tell(
         f"{result.store}: {info.sequences:,} sequences, {info.frames:,} frames "
         f"({info.valid:,} with silhouette), {info.bytes / 2**20:,.1f} MiB, "
         f"{info.bytes / max(1, info.raw_bytes):.0%} of raw ({info.plan.codec}{loss}), form "
@@ -134,6 +148,20 @@ def _plain(result: PrepareResult) -> dict[str, object]:
         "seconds": result.seconds,
         "found_sequences": result.found_sequences,
         "split": result.comparison.plain(),
-        "info": None if result.info is None else result.info.model_dump(mode="json"),
+        "info": result.info.model_dump(mode="json"),
         "left_out": [count.model_dump(mode="json") for count in result.left_out],
+    }
+
+
+def _planned(plan: PreparationPlan) -> dict[str, object]:
+    """The keys of :func:`_plain`, before any work."""
+    return {
+        "store": str(plan.store),
+        "form": plan.form,
+        "already": False,
+        "seconds": plan.seconds,
+        "found_sequences": plan.sequences,
+        "split": plan.comparison.plain(),
+        "info": None,
+        "left_out": [count.model_dump(mode="json") for count in plan.left_out()],
     }

@@ -35,23 +35,17 @@ def pretrain_decoder(
     Example: lmgait pretrain-decoder --dataset ccpg --set warmup.iterations=500
     """
     from core.config import resolve_config
-    from core.workflows.warmup import pretrain_decoder as run
+    from core.workflows.stores import open_store
+    from core.workflows.warmup import plan_warmup
     from core.workspace import Workspace
 
     resolved = resolve_config(preset, file=config, overrides=settings or ())
+    home, progress = Workspace.find(workspace), ConsoleProgress(quiet)
+    plan = plan_warmup(home, *open_store(home, dataset), resolved, preset=preset, progress=progress)
     if dry_run:
-        from core.workflows.estimate_training import estimate_warmup
-
-        home, progress = Workspace.find(workspace), ConsoleProgress(quiet)
-        show_estimate(estimate_warmup(home, dataset, resolved, progress), json_file, quiet)
+        show_estimate(plan.estimate(progress), json_file, quiet)
         return
-    result = run(
-        Workspace.find(workspace),
-        dataset,
-        resolved,
-        preset=preset,
-        progress=ConsoleProgress(quiet),
-    )
+    result = plan.run(progress)
     out.print(
         f"Warm-up {result.run.name} is done: {result.run.folder}\n"
         f"Next: lmgait train --dataset {result.run.dataset}",

@@ -50,7 +50,7 @@ def train(
     """
     from core.config import resolve_config
     from core.errors import UsageError
-    from core.workflows.train import train as run
+    from core.workflows.train import plan_training
     from core.workspace import Workspace
 
     if resume and fresh:
@@ -58,16 +58,8 @@ def train(
             "--resume and --fresh exclude each other", next_step="Leave one of them out."
         )
     resolved = resolve_config(preset, ablation=ablation, file=config, overrides=settings or ())
-    if dry_run:
-        from core.workflows.estimate_training import estimate_training
-
-        told = estimate_training(
-            Workspace.find(workspace), dataset, resolved, ConsoleProgress(quiet),
-            name=name, fresh=fresh,
-        )  # fmt: skip
-        show_estimate(told, json_file, quiet)
-        return
-    result = run(
+    progress = ConsoleProgress(quiet)
+    plan = plan_training(
         Workspace.find(workspace),
         dataset,
         resolved,
@@ -75,8 +67,12 @@ def train(
         name=name,
         fresh=fresh,
         must_resume=resume,
-        progress=ConsoleProgress(quiet),
+        progress=progress,
     )
+    if dry_run:
+        show_estimate(plan.estimate(progress), json_file, quiet)
+        return
+    result = plan.run(progress)
     out.print(
         f"Run {result.run.name} is trained ({result.iterations} iterations now): "
         f"{result.run.folder}\nNext: lmgait cache-text; lmgait evaluate",

@@ -76,8 +76,20 @@ def build_temporal(config: TemporalConfig, channels: int) -> nn.Module:
     )
 
 
+def silhouette_size(config: ModelConfig, image: ImageEncoder) -> tuple[int, int]:
+    """(h, w) of the silhouettes that the decoder predicts from features of ``image``."""
+    rows, columns = image.grid
+    scale = config.representation.upsample
+    return rows * scale, columns * scale
+
+
 def build_lmgait(
-    config: ModelConfig, *, classes: int | None, seed: int, with_text: bool = True
+    config: ModelConfig,
+    *,
+    classes: int | None,
+    seed: int,
+    with_text: bool = True,
+    image: ImageEncoder | None = None,
 ) -> LMGait:
     """Build the whole model with weights drawn from ``seed`` (the encoders' come as configured).
 
@@ -86,14 +98,15 @@ def build_lmgait(
         classes: Training identities; None for inference, which has no classifier.
         seed: Seed of all weights that are trained here.
         with_text: False when a cached text will be used: the text encoder is not even built.
+        image: The image encoder, where it is built already.
 
     Raises:
         WeightsError: encoder weights are missing or of another architecture.
         ConfigError: numbers that do not fit together.
     """
-    image = build_image_encoder(config.image)
+    image = build_image_encoder(config.image) if image is None else image
     part, gait = config.representation, config.gait
-    rows = image.grid[0] * part.upsample // 4
+    rows = silhouette_size(config, image)[0] // 4
     if rows % gait.strips:
         raise ConfigError(
             f"{gait.strips} strips do not divide the {rows} rows of the gait features",

@@ -40,17 +40,42 @@ def make_engine(config: OptimizerConfig | None = None) -> Accelerator:
         ConfigError: a precision that this device lacks, or another than the launcher's.
         UsageError: the other processes cannot be joined.
     """
-    section = "warmup" if isinstance(config, WarmupConfig) else "train"
-    precision = choose_precision(
-        "auto" if config is None else config.precision, joined().device, f"{section}.precision"
-    )
+    precision = _precision(config)
     # Warm-up and training may differ in precision, which accelerate keeps for the whole process.
     AcceleratorState._reset_state(reset_partial_state=False)
     return Accelerator(
-        mixed_precision={"fp32": "no"}.get(precision, precision),
+        mixed_precision=_accelerate_s_name(precision),
         # The frozen parts are outside; of the rest every parameter has a gradient at each step.
         kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
     )
+
+
+def engine_for(config: OptimizerConfig | None, engine: Accelerator | None) -> Accelerator:
+    """The engine of an earlier job of this process, for the next one; a new one where it differs.
+
+    Args:
+        config: Whose precision, as in :func:`make_engine`.
+        engine: The earlier one, which keeps nothing of its job then; None makes one.
+
+    Raises:
+        ConfigError, UsageError: as :func:`make_engine`.
+    """
+    if engine is None or engine.mixed_precision != _accelerate_s_name(_precision(config)):
+        return make_engine(config)
+    if engine.scaler is not None:  # each job's loss scale begins as if it were the first
+        return make_engine(config)
+    engine.free_memory()
+    return engine
+
+
+def _precision(config: OptimizerConfig | None) -> Precision:
+    section = "warmup" if isinstance(config, WarmupConfig) else "train"
+    precision = "auto" if config is None else config.precision
+    return choose_precision(precision, joined().device, f"{section}.precision")
+
+
+def _accelerate_s_name(precision: Precision) -> str:
+    return {"fp32": "no"}.get(precision, precision)
 
 
 def joined() -> PartialState:

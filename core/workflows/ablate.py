@@ -1,216 +1,205 @@
 """`lmgait ablate`: train and score the rows of the paper's ablation tables, one after the other.
 
-Every row is trained by :func:`core.workflows.train.train` and scored by
+Every row is trained by the plan of `lmgait train` and scored by
 :func:`core.workflows.evaluate.evaluate_run`, as those verbs do. What is finished is kept: a run of
-exactly these settings is not trained again, and its scores on an unchanged store are read back.
+the same settings is not trained again, and its scores on an unchanged store are read back.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.config import Config, flatten, load_ablation, resolve_config
-from core.config.machine import deciding
-from core.errors import UsageError
+from accelerate import Accelerator
+
+from core.config import Config
 from core.files import read_plain_json, write_text
 from core.manifests.load import load_manifest
 from core.manifests.published import PublishedTable
 from core.manifests.schema import DatasetManifest
+from core.models.build import build_lmgait
 from core.progress import Progress
 from core.storage.store import Store
 from core.tables.ablations import MEAN, METRIC, AblationRow, AblationTable, ScoredRun
 from core.training.engine import decide, make_engine
 from core.version import __version__
-from core.workflows.evaluate import Scoring, evaluate_run
-from core.workflows.paper_tables import (
-    TABLES,
-    PaperRow,
-    paper_rows,
-    paper_scores,
-    published_table,
-)
-from core.workflows.runs import Run, list_runs
-from core.workflows.stores import open_store, with_frames
-from core.workflows.train import train
+from core.workflows.ablation_request import Request, Tables, requested_tables, resolved
+from core.workflows.estimate import embedding_stage
+from core.workflows.evaluate import Scoring, evaluate_run, used_sequences
+from core.workflows.models import LoadedModel
+from core.workflows.paper_tables import PaperRow, paper_scores, published_table
+from core.workflows.runs import Run
+from core.workflows.stages import Estimate, Stage, finished
+from core.workflows.stores import open_store
+from core.workflows.train import plan_on_store
+from core.workflows.training_plan import TrainingPlan
+from core.workflows.warmup import WARMUP, training_notes
 from core.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What is to be trained and scored.
+class AblationPlan:
+    """What is to be trained and scored; made by :func:`plan_ablation`.
 
     Attributes:
-        dataset: prepared dataset to train on.
-        tests: prepared datasets to test on; none tests on ``dataset``.
-        tables: numbers of the paper's tables.
-        ablations: names of further ablations, shown in a table of their own.
-        seeds: how many seeds, from the configuration's own upwards.
-        preset, file, overrides: as for :func:`core.config.resolve_config`.
+        workspace: Where stores and runs live.
+        request: What was asked for.
+        store: Of the dataset to train on.
+        manifest: Of the dataset to train on.
+        tables: Numbers of tables (None: of single ablations) with their rows.
+        jobs: The trainings: names of ablations and their configurations, seed by seed.
+        tests: Stores and manifests of the datasets to test on, by name.
     """
 
-    dataset: str
-    tests: tuple[str, ...] = ()
-    tables: tuple[int, ...] = ()
-    ablations: tuple[str, ...] = ()
-    seeds: int = 1
-    preset: str = "tiny"
-    file: Path | None = None
-    overrides: tuple[str, ...] = ()
+    workspace: Workspace
+    request: Request
+    store: Store
+    manifest: DatasetManifest
+    tables: Tables
+    jobs: tuple[tuple[str, Config], ...]
+    tests: Mapping[str, tuple[Store, DatasetManifest]]
 
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """Datasets to test on."""
-        return self.tests or (self.dataset,)
+    def run(self, progress: Progress) -> list[AblationTable]:
+        """Train and score what is left of it.
+
+        Returns:
+            One table for each of the paper's tables and test datasets, in order.
+
+        Raises:
+            LmgaitError: as :meth:`core.workflows.training_plan.TrainingPlan.run` and
+                :func:`core.workflows.evaluate.evaluate_run`.
+        """
+        scored: dict[tuple[str, str], list[ScoredRun]] = {}
+        engine: Accelerator | None = None
+        for number, (name, config) in enumerate(self.jobs, start=1):
+            progress.say(f"Ablation {number} of {len(self.jobs)}: {name}, seed {config.seed}")
+            plan = self._training(name, config, engine, progress)
+            run, engine = plan.run(progress).run, plan.engine
+            for target in self.tests:
+                scores = self._scored(name, config, run, target, progress)
+                scored.setdefault((name, target), []).append(scores)
+        return [
+            _table(number, rows, target, scored, self.request, self.store)
+            for number, rows in self.tables
+            for target in self.tests
+        ]
+
+    def estimate(self, progress: Progress) -> Estimate:
+        """What :meth:`run` will take; what is finished counts no more, and nothing is written."""
+        stages: list[Stage] = []
+        warmups: set[str] = set()
+        engine: Accelerator | None = None
+        measured = ""
+        for name, config in self.jobs:
+            if name != measured:
+                progress.say(f"Measuring {name}.")
+                measured = name
+            plan = self._training(name, config, engine, progress)
+            engine = plan.engine
+            training = [
+                stage
+                for stage in plan.stages(progress)
+                if stage.name != WARMUP or plan.warmup.key not in warmups
+            ]
+            warmups.add(plan.warmup.key)
+            embedding = [self._embedding(config, target, engine) for target in self.tests]
+            stages += [
+                replace(stage, name=f"{name}, seed {config.seed}: {stage.name}")
+                for stage in (*training, *embedding)
+            ]
+        notes = (*training_notes(self.jobs[-1][1]), "Scoring itself is not in it.")
+        return finished(stages, self.workspace.root, notes)
+
+    def _training(
+        self, name: str, config: Config, engine: Accelerator | None, progress: Progress
+    ) -> TrainingPlan:
+        return plan_on_store(
+            self.workspace,
+            self.store,
+            self.manifest,
+            config,
+            preset=self.request.preset,
+            stem=f"ablate-{name}-s{config.seed}",
+            engine=engine,
+            progress=progress,
+        )
+
+    def _embedding(self, config: Config, target: str, engine: Accelerator) -> Stage:
+        """Embedding a test dataset by a model of these sizes: weights do not change the time."""
+        store, manifest = self.tests[target]
+        model = build_lmgait(config.model, classes=None, seed=config.seed).eval()
+        model = model.to(engine.device).requires_grad_(False)
+        loaded = LoadedModel(model, config, {}, engine.device, False)
+        return embedding_stage(loaded, store, used_sequences(store, manifest), engine)
+
+    def _scored(
+        self, ablation: str, config: Config, run: Run, target: str, progress: Progress
+    ) -> ScoredRun:
+        """Score a run on a test dataset, or read back what was scored from the same checkpoint."""
+        store, manifest = self.tests[target]
+        path = run.folder / "scores" / f"{manifest.name}.json"
+        made_from = {
+            "version": __version__,
+            "step": max(run.checkpoints().steps()),
+            "store": store.fingerprint,
+            "metric": config.evaluate.distance,
+            "manifest": manifest.model_dump(mode="json", include={"subjects", "protocols"}),
+        }
+        result = _read_back(path, made_from)
+        if result is None:
+            evaluation = evaluate_run(
+                self.workspace,
+                run_name=run.name,
+                train_dataset=None,
+                test_dataset=target,
+                scoring=Scoring(metric=config.evaluate.distance),
+                progress=progress,
+            )
+            result = evaluation.result.to_json()
+            text = json.dumps({"made_from": made_from, "result": result}) + "\n"
+            decide(make_engine(), lambda: write_text(path, text))
+        protocol = result["protocols"][_protocol(manifest)]
+        parts: Mapping[str, Any] = {**protocol["conditions"], MEAN: protocol["mean"]}
+        scores = {name: part[METRIC] for name, part in parts.items()}
+        chance = {name: part["chance"][METRIC] for name, part in parts.items()}
+        return ScoredRun(ablation, config.seed, run.name, scores, chance)
 
 
-def ablate(workspace: Workspace, request: Request, *, progress: Progress) -> list[AblationTable]:
-    """Train and score what ``request`` names; the same call goes on after a stop.
-
-    Returns:
-        One table for each of the paper's tables and test datasets, in order.
+def plan_ablation(workspace: Workspace, request: Request) -> AblationPlan:
+    """Decide what ``request`` trains and scores; reads only.
 
     Raises:
         UsageError: an unknown table or ablation, Table 3 without other test datasets, or settings
             that undo what an ablation names.
-        StoreError, DataError, WeightsError, ConfigError, TrainingError: see their texts.
-        Interrupted: a signal; what is done is kept.
+        StoreError: a dataset that is not prepared.
+        ConfigError: settings with faults.
     """
-    tables = wanted(request)
+    tables = requested_tables(request)
     store, manifest = open_store(workspace, request.dataset)
-    for target in request.targets:
-        open_store(workspace, target)  # before hours of training, not after
+    # Before hours of training, not after.
+    tests = {
+        name: (store, manifest) if name == request.dataset else open_store(workspace, name)
+        for name in request.targets
+    }
     names = list(dict.fromkeys(n for _, rows in tables for row in rows for n in row.ablations))
     configs = {name: resolved(name, request, manifest) for name in names}
-    jobs = [(name, seed) for name in names for seed in range(request.seeds)]
-    scored: dict[tuple[str, str], list[ScoredRun]] = {}
-    for number, (name, offset) in enumerate(jobs, start=1):
-        config = configs[name].model_copy(update={"seed": configs[name].seed + offset})
-        progress.say(f"Ablation {number} of {len(jobs)}: {name}, seed {config.seed}")
-        run = _trained(workspace, name, config, store, request, progress)
-        for target in request.targets:
-            found = _scored(workspace, name, config.seed, run, target, progress)
-            scored.setdefault((name, target), []).append(found)
-    return [
-        _table(number, rows, target, scored, request, store)
-        for number, rows in tables
-        for target in request.targets
-    ]
-
-
-def resolved(name: str, request: Request, manifest: DatasetManifest) -> Config:
-    """The configuration of one ablation, checked to be what its name says.
-
-    Raises:
-        UsageError: a file or override sets again what the ablation has set.
-        ConfigError: see :func:`core.config.resolve_config`.
-    """
-    config = resolve_config(
-        request.preset, ablation=name, file=request.file, overrides=request.overrides
+    jobs = tuple(
+        (name, config.model_copy(update={"seed": config.seed + offset}))
+        for name, config in configs.items()
+        for offset in range(request.seeds)
     )
-    alone = flatten(resolve_config(request.preset, ablation=name))
-    plain = flatten(resolve_config(request.preset))
-    ours = flatten(config)
-    undone = [key for key in plain if alone[key] != plain[key] and ours[key] != alone[key]]
-    if undone:
-        raise UsageError(
-            f"The settings undo the ablation `{name}`: {', '.join(undone)}",
-            next_step="Leave these keys out of --set and --config.",
-        )
-    return with_frames(config, manifest)
+    return AblationPlan(workspace, request, store, manifest, tables, jobs, tests)
 
 
-def wanted(request: Request) -> list[tuple[int | None, tuple[PaperRow, ...]]]:
-    """Tables (None: of single ablations) with their rows.
+def ablate(workspace: Workspace, request: Request, *, progress: Progress) -> list[AblationTable]:
+    """Train and score what ``request`` names; the same call resumes after a stop.
 
-    Raises:
-        UsageError: an unknown table or ablation, or nothing to run.
+    Errors are those of :func:`plan_ablation` and :meth:`AblationPlan.run`.
     """
-    if not (request.tables or request.ablations):
-        raise UsageError(
-            "Nothing to run: name a table or an ablation",
-            next_step=f"Give --table with one of {', '.join(map(str, TABLES))}, or --ablation.",
-        )
-    if 3 in request.tables and set(request.targets) == {request.dataset}:
-        raise UsageError(
-            "Table 3 tests on other datasets than the one trained on", where="--table 3",
-            next_step="Name prepared ones, for example --test casiab_star --test sustech1k.",
-        )  # fmt: skip
-    tables: list[tuple[int | None, tuple[PaperRow, ...]]] = [
-        (number, paper_rows(number)) for number in dict.fromkeys(request.tables)
-    ]
-    if request.ablations:
-        chosen = tuple(dict.fromkeys(request.ablations))
-        tables.append((None, tuple(PaperRow(load_ablation(n).title, (n,)) for n in chosen)))
-    return tables
-
-
-def _trained(
-    workspace: Workspace,
-    ablation: str,
-    config: Config,
-    store: Store,
-    request: Request,
-    progress: Progress,
-) -> Run:
-    """The finished run of exactly this configuration on this store, trained where need be."""
-    runs = list_runs(workspace.runs, progress)
-    same = [run for run in runs if same_training(run, config, store)]
-    for run in same:
-        if run.done(config.train.iterations):
-            progress.say(f"Run {run.name} is trained already.")
-            return run
-    name = same[-1].name if same else _free_name(ablation, config.seed, runs)
-    return train(
-        workspace, request.dataset, config, preset=request.preset, name=name, progress=progress
-    ).run
-
-
-def same_training(run: Run, config: Config, store: Store) -> bool:
-    """Whether a run is of this configuration and store, and is scored by the same distance."""
-    return (
-        run.facts.get("store") == store.fingerprint
-        and deciding(run.config) == deciding(config)
-        and run.config.evaluate.distance == config.evaluate.distance
-    )
-
-
-def _free_name(ablation: str, seed: int, runs: Sequence[Run]) -> str:
-    """``ablate-NAME-s0``, with a number behind it where other settings have taken the name."""
-    base, taken = f"ablate-{ablation}-s{seed}", {run.name for run in runs}
-    candidates = (base, *(f"{base}-{number}" for number in range(2, len(taken) + 3)))
-    return next(name for name in candidates if name not in taken)
-
-
-def _scored(
-    workspace: Workspace, ablation: str, seed: int, run: Run, target: str, progress: Progress
-) -> ScoredRun:
-    """Score a run on a test dataset, or read back what was scored from the same checkpoint."""
-    store, manifest = open_store(workspace, target)
-    path = run.folder / "scores" / f"{manifest.name}.json"
-    made_from = {
-        "version": __version__,
-        "step": max(run.checkpoints().steps()),
-        "store": store.fingerprint,
-        "manifest": manifest.model_dump(mode="json", include={"subjects", "protocols"}),
-    }
-    result = _read_back(path, made_from)
-    if result is None:
-        done = evaluate_run(
-            workspace, run_name=run.name, train_dataset=None, test_dataset=target,
-            scoring=Scoring(), progress=progress,
-        )  # fmt: skip
-        result = done.result.to_json()
-        text = json.dumps({"made_from": made_from, "result": result}) + "\n"
-        decide(make_engine(), lambda: write_text(path, text))
-    protocol = result["protocols"][_protocol(manifest)]
-    parts: Mapping[str, Any] = {**protocol["conditions"], MEAN: protocol["mean"]}
-    scores = {name: part[METRIC] for name, part in parts.items()}
-    chance = {name: part["chance"][METRIC] for name, part in parts.items()}
-    return ScoredRun(ablation, seed, run.name, scores, chance)
+    return plan_ablation(workspace, request).run(progress)
 
 
 def _read_back(path: Path, made_from: Mapping[str, Any]) -> dict[str, Any] | None:

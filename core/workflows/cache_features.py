@@ -5,22 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.config import Config
-from core.models.backbones.image import ImageEncoder
 from core.models.build import build_image_encoder
-from core.models.weights import IMAGE_PREFIX
 from core.progress import Progress
-from core.training.checkpoint import load_strictly, load_tensors
-from core.training.engine import make_engine
-from core.workflows.features import FeaturesPlan, make_features, plan_features
-from core.workflows.runs import Run
+from core.training.engine import engine_for
+from core.workflows.features import FeaturesPlan, features_stages, make_features, plan_features
+from core.workflows.stages import Estimate, finished
 from core.workflows.stores import open_store
-from core.workflows.warmup import pretrain_decoder
+from core.workflows.warmup import load_warmup_encoder, plan_warmup
 from core.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
 class FeaturesResult:
-    """What was planned, and how many frames were encoded now (0: all were there, or a dry run)."""
+    """What was planned, and how many frames were encoded now (0: all were there)."""
 
     plan: FeaturesPlan
     frames: int
@@ -32,7 +29,6 @@ def cache_features(
     config: Config,
     *,
     preset: str,
-    dry_run: bool = False,
     progress: Progress,
 ) -> FeaturesResult:
     """Make the features that a training with ``config`` reads, or go on with them.
@@ -44,7 +40,6 @@ def cache_features(
         dataset: Which store; None takes the newest.
         config: Resolved configuration.
         preset: Name of its preset, for the warm-up's name.
-        dry_run: Only say how large they will be, and where.
         progress: Told of the plan and the frames.
 
     Raises:
@@ -53,23 +48,33 @@ def cache_features(
     """
     store, manifest = open_store(workspace, dataset)
     image = build_image_encoder(config.model.image)
-    if config.warmup.image_encoder and not dry_run:
-        warmup = pretrain_decoder(
-            workspace, manifest.name, config, preset=preset, progress=progress
-        ).run
-        _load_encoder(image, warmup)
-    engine = make_engine(config.train)
+    engine = None
+    if config.warmup.image_encoder:
+        warmup = plan_warmup(workspace, store, manifest, config, preset=preset, progress=progress)
+        load_warmup_encoder(image, warmup.run(progress, image).run)
+        engine = warmup.engine
     plan = plan_features(workspace, store, manifest, config, image)
-    if dry_run or plan.complete:
+    if plan.complete:
         return FeaturesResult(plan, 0)
+    engine = engine_for(config.train, engine)
     make_features(plan, store, image, config, engine, progress)
     return FeaturesResult(plan, plan.info.frames)
 
 
-def _load_encoder(image: ImageEncoder, warmup: Run) -> None:
-    newest = warmup.checkpoints().newest()
-    assert newest is not None, "a finished warm-up has a checkpoint"
-    found = load_tensors(newest / "model.safetensors").tensors
-    inner = {n.removeprefix(IMAGE_PREFIX): v for n, v in found.items()
-             if n.startswith(IMAGE_PREFIX)}  # fmt: skip
-    load_strictly(image.encoder, inner, optional=(), where=newest)
+def estimate_features(
+    workspace: Workspace, dataset: str | None, config: Config, *, preset: str
+) -> tuple[FeaturesPlan, Estimate]:
+    """What :func:`cache_features` would make, and what that would take without a warm-up.
+
+    Where the warm-up trains the image encoder and is not done, the encoder is that before it.
+    """
+    store, manifest = open_store(workspace, dataset)
+    image = build_image_encoder(config.model.image)
+    engine = engine_for(config.train, None)
+    if config.warmup.image_encoder:
+        warmup = plan_warmup(workspace, store, manifest, config, preset=preset, engine=engine)
+        if warmup.existing is not None and not warmup.left:
+            load_warmup_encoder(image, warmup.existing)
+    plan = plan_features(workspace, store, manifest, config, image)
+    stages = features_stages(plan, store, image, config, engine)
+    return plan, finished(stages, workspace.root, ())

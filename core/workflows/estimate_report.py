@@ -9,11 +9,13 @@ from core.storage.store import Store
 from core.training.engine import make_engine
 from core.training.rehearsal import Pace, measure
 from core.workflows.contact_sheet import silhouette_iou
-from core.workflows.estimate import Estimate, Stage, embedding_stage, finished, sample
-from core.workflows.evaluate import run_for, used_sequences
+from core.workflows.estimate import embedding_stage
+from core.workflows.evaluate import used_sequences
 from core.workflows.kept_embeddings import kept_embeddings
 from core.workflows.models import LoadedModel, load_model
 from core.workflows.report import MOST_SILHOUETTES
+from core.workflows.runs import find_run
+from core.workflows.stages import Estimate, Stage, finished, sample
 from core.workflows.stores import open_store
 from core.workspace import Workspace
 
@@ -26,14 +28,15 @@ def estimate_report(
     Raises:
         UsageError, StoreError, CheckpointError, WeightsError: as a report does.
     """
-    run = run_for(workspace, run_name, dataset)
+    run = find_run(workspace.runs, name=run_name, dataset=dataset, or_any=True)
     store, manifest = open_store(workspace, dataset or run.dataset)
-    loaded = load_model(run, device=make_engine().device)
+    engine = make_engine()
+    loaded = load_model(run, device=engine.device)
     progress.say(f"Run {run.name}, sequences of {manifest.title}.")
     indices = used_sequences(store, manifest)
     stages = [_silhouettes(loaded, store, indices)]
     if kept_embeddings(run, int(loaded.header["step"]), store, manifest, progress) is None:
-        stages.insert(0, embedding_stage(loaded, store, indices))
+        stages.insert(0, embedding_stage(loaded, store, indices, engine))
     return finished(stages, workspace.root, ("Scoring and drawing are not in it.",))
 
 

@@ -23,7 +23,7 @@ from core.training.engine import all_threads, decide, held, make_engine
 from core.workflows.embed import embed_sequences
 from core.workflows.left_out import Reason, beside, unused_in_tests, write_left_out
 from core.workflows.models import load_model
-from core.workflows.runs import Run, find_run, list_runs
+from core.workflows.runs import Run, find_run
 from core.workflows.score import score
 from core.workflows.stores import open_store
 from core.workspace import Workspace
@@ -128,7 +128,7 @@ def embed_to_file(
         StoreError, DataError, CheckpointError, WeightsError, OutputError: see their texts.
     """
     check_ending(path)
-    run = run_for(workspace, run_name, dataset, progress)
+    run = find_run(workspace.runs, name=run_name, dataset=dataset, or_any=True, progress=progress)
     store, manifest = open_store(workspace, dataset or run.dataset)
     progress.say(f"Run {run.name} (trained on {run.dataset}), sequences of {manifest.title}.")
     return embed_and_write(
@@ -203,20 +203,6 @@ def _nothing_used(store: Store, manifest: DatasetManifest) -> DataError:
         f"are {some(types)}",
         where=store.path,
         next_step="Correct the protocols' types in the manifest, or prepare the other types too.",
-    )
-
-
-def run_for(
-    workspace: Workspace, name: str | None, dataset: str | None, progress: Progress | None = None
-) -> Run:
-    """The run called ``name``; None takes the newest of ``dataset``, else the newest of all.
-
-    Raises:
-        UsageError: there is none.
-    """
-    trained = any(run.dataset == dataset for run in list_runs(workspace.runs))
-    return find_run(
-        workspace.runs, name=name, dataset=dataset if trained else None, progress=progress
     )
 
 

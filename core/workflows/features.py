@@ -40,8 +40,10 @@ from core.storage.features import (
 )
 from core.storage.store import Store
 from core.training.engine import decide, held
+from core.training.rehearsal import measure
 from core.workflows.embed import sequence_chunks
 from core.workflows.runs import digest
+from core.workflows.stages import Stage, sample, without_workers
 from core.workspace import Workspace
 
 
@@ -168,6 +170,31 @@ def make_features(
         engine.wait_for_everyone()
         decide(engine, lambda: write_info(plan.path, plan.info))
     return FeatureStore.open(plan.path)
+
+
+def features_stages(
+    plan: FeaturesPlan,
+    store: Store,
+    image: ImageEncoder,
+    config: Config,
+    engine: Accelerator,
+) -> list[Stage]:
+    """What encoding the features of ``plan`` will take; nothing where they are all there."""
+    if plan.complete:
+        return []
+    image.to(engine.device)
+    plain = without_workers(config)
+    indices = sample([index for part in plan.info.parts for index, _ in part])
+
+    def steps() -> Iterator[float]:
+        for _, frames in sequence_chunks(plain, store, indices):
+            image(frames.to(engine.device)).sum().item()
+            yield len(frames)
+
+    pace, turns = measure(steps()), 2 if plan.info.mirrored else 1
+    seconds = plan.info.frames * pace.seconds * turns
+    basis = f"{pace.steps} chunks of frames, encoded once"
+    return [Stage("Features", plan.info.frames, "frames", seconds, plan.info.bytes, basis)]
 
 
 def _make_folder(path: Path) -> None:

@@ -8,70 +8,82 @@ shard that is missing, and the result is the same, byte for byte.
 from __future__ import annotations
 
 import hashlib
-import os
-from dataclasses import dataclass
-from dataclasses import replace as changed
-from functools import partial
 from pathlib import Path
 from time import monotonic
 
 from core.errors import DataError, UsageError
-from core.locks import writing
 from core.manifests.load import load_manifest
 from core.progress import Progress, SilentProgress
 from core.sources.recognise import find_or_name
 from core.sources.roots import FoundForm
 from core.sources.sequences import RawSequence, scan
-from core.storage.build import begin, finish, missing_shards, summarise
-from core.storage.layout import (
-    LEFT_OUT_NAME,
-    READING,
-    SHARD_FRAMES,
-    STORE_NAME,
-    CodecName,
-    LeftOutFile,
-    Plan,
-    ReasonCount,
-    StoreFile,
-    read_json,
-)
+from core.storage.layout import READING, SHARD_FRAMES, CodecName, Plan
 from core.version import __version__
-from core.workflows.shards import ShardJob, findings, make_shards
-from core.workflows.split import Comparison, compare, known_names
-from core.workflows.stores import make_newest
+from core.workflows.preparation_plan import PreparationPlan, PrepareResult
+from core.workflows.shards import ShardJob, findings
+from core.workflows.split import compare, known_names
 from core.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class PrepareResult:
-    """What was prepared.
+def plan_preparation(
+    dataset: str,
+    source: Path,
+    workspace: Workspace,
+    *,
+    codec: CodecName = "lossless",
+    part: tuple[int, int] | None = None,
+    form: str | None = None,
+    progress: Progress | None = None,
+) -> PreparationPlan:
+    """List a source and decide what a preparation is to make; reads only.
 
-    Attributes:
-        store: The store's folder.
-        info: Facts on it; None for a rehearsal.
-        form: The form of the source that was found.
-        comparison: The whole source beside the dataset's manifest.
-        left_out: What was left out, by reason; of a rehearsal, what is known from listing alone.
-        report: The file that says it line by line.
-        found_sequences: Sequences that the source holds.
-        found_frames: Frames (estimated for videos and arrays) of the sequences not yet in the store
-            when the work began.
-        seconds: How long it took.
-        already: Whether the store was complete already, and nothing was done.
-        jobs: Of a rehearsal, the shards that would be made.
+    Args:
+        dataset: Name of a dataset, or the path of your own manifest (``.yaml``).
+        source: Folder that holds it as it was delivered.
+        workspace: Where the store goes.
+        codec: ``lossless``, ``compact`` (exact too) or ``jpeg``.
+        part: ``(i, n)``: only the i-th of n parts, to be joined by :func:`core.workflows.merge`.
+        form: Name of the form, where the source could be read in several.
+        progress: Told of the listing.
+
+    Raises:
+        UsageError: an unknown dataset or form, or a part that does not exist.
+        DataError: the source is missing, empty, or holds none of the dataset's forms.
     """
-
-    store: Path
-    info: StoreFile | None
-    form: str
-    comparison: Comparison
-    left_out: tuple[ReasonCount, ...]
-    report: Path
-    found_sequences: int
-    found_frames: int
-    seconds: float
-    already: bool
-    jobs: tuple[ShardJob, ...] = ()
+    begun = monotonic()
+    progress = progress or SilentProgress()
+    source = Path(source).expanduser().absolute()
+    _check_part(part)
+    manifest = load_manifest(dataset)
+    delivered = find_or_name(manifest.name, source, manifest.forms, form)
+    for note in delivered.notes:
+        progress.say(note)
+    with progress.task(f"Listing {manifest.name}", None, "sequences") as task:
+        sequences, beside = scan(source, delivered, known_names(manifest))
+        task.advance(len(sequences))
+    if not sequences:
+        raise DataError(
+            "No sequence can be used",
+            where=source,
+            next_step="Look at the folder: every sequence in it lacks its frames.",
+        )
+    shards = plan_shards(sequences)
+    content = _content(manifest.name, delivered, codec, sequences, len(shards), part)
+    folder = part_folder(workspace, manifest.name, part)
+    jobs = tuple(
+        ShardJob(number, folder, source, delivered.form, codec, tuple(shards[number]))
+        for number in content.shard_numbers()
+    )
+    return PreparationPlan(
+        folder,
+        delivered.form.name,
+        compare((sequence.key for sequence in sequences), manifest),
+        findings(beside),
+        len(sequences),
+        content,
+        jobs,
+        monotonic() - begun,
+    )
 
 
 def prepare(
@@ -84,81 +96,16 @@ def prepare(
     part: tuple[int, int] | None = None,
     form: str | None = None,
     replace: bool = False,
-    dry_run: bool = False,
     progress: Progress | None = None,
 ) -> PrepareResult:
-    """Prepare a dataset, or go on with it.
+    """Prepare a dataset, or resume that.
 
-    Args:
-        dataset: Name of a dataset, or the path of your own manifest (``.yaml``).
-        source: Folder that holds it as it was delivered.
-        workspace: Where the store goes.
-        codec: ``lossless``, ``compact`` (exact too) or ``jpeg``.
-        workers: Worker processes; one for each usable core by default. 0 reads in this process,
-            which a file that crashes a library then ends.
-        part: ``(i, n)``: only the i-th of n parts, to be joined by :func:`core.workflows.merge`.
-        form: Name of the form, where the source could be read in several.
-        replace: Delete a store that was made from something else.
-        dry_run: Find and count only.
-        progress: Told of the work.
-
-    Raises:
-        UsageError: an unknown dataset or form, or a part that is none.
-        DataError: the source is missing, empty, holds none of the dataset's forms, or nothing in it
-            can be used.
-        StoreError: there is a store made from something else.
-        OutputError: the store cannot be written, or another process writes it.
+    Arguments and errors are those of :func:`plan_preparation` and :meth:`PreparationPlan.run`.
     """
-    begun = monotonic()
-    progress = progress or SilentProgress()
-    source = Path(source).expanduser().absolute()
-    _check_part(part)
-    manifest = load_manifest(dataset)
-    found = find_or_name(manifest.name, source, manifest.forms, form)
-    for note in found.notes:
-        progress.say(note)
-    with progress.task(f"Listing {manifest.name}", None, "sequences") as task:
-        sequences, beside = scan(source, found, known_names(manifest))
-        task.advance(len(sequences))
-    if not sequences:
-        raise DataError(
-            "No sequence can be used",
-            where=source,
-            next_step="Look at the folder: every sequence in it lacks its frames.",
-        )
-    comparison = compare((sequence.key for sequence in sequences), manifest)
-    if not dry_run:  # it takes no time, and the summary follows at once
-        for line in comparison.warnings():
-            progress.say(line)
-    shards = plan_shards(sequences)
-    plan = _plan(manifest.name, found, codec, sequences, len(shards), part)
-    folder = part_folder(workspace, manifest.name, part)
-    jobs = [
-        ShardJob(number, folder, source, found.form, codec, tuple(shards[number]))
-        for number in plan.shard_numbers()
-    ]
-    result = partial(_result, folder, found, comparison, sequences, begun)
-    if dry_run:
-        listing = summarise(findings(beside))
-        rehearsed = result(None, listing, jobs, already=False)
-        return changed(rehearsed, jobs=tuple(jobs))
-    with writing(folder, what="store"):
-        if begin(folder, plan, replace=replace):
-            info = read_json(folder / STORE_NAME, StoreFile, "Prepare it again with --replace.")
-            return result(info, _summary(folder), [], already=True)
-        missing = set(missing_shards(folder, plan))
-        todo = [job for job in jobs if job.number in missing]
-        if len(todo) < len(jobs):
-            progress.say(f"Going on: {len(jobs) - len(todo)} of {len(jobs)} shards are there.")
-        make_shards(todo, workers_for(workers, len(todo)), progress)
-        info = finish(folder, plan, findings(beside))
-        make_newest(folder)
-    if info.sequences == 0 and part is None:
-        raise DataError(
-            "No sequence of the source can be used", where=folder / LEFT_OUT_NAME,
-            next_step="The file says why, sequence by sequence.",
-        )  # fmt: skip
-    return result(info, _summary(folder), todo, already=False)
+    plan = plan_preparation(
+        dataset, source, workspace, codec=codec, part=part, form=form, progress=progress
+    )
+    return plan.run(workers=workers, replace=replace, progress=progress)
 
 
 def plan_shards(sequences: list[RawSequence]) -> list[list[RawSequence]]:
@@ -188,50 +135,16 @@ def _check_part(part: tuple[int, int] | None) -> None:
         )  # fmt: skip
 
 
-def _plan(
-    dataset: str, found: FoundForm, codec: CodecName, sequences: list[RawSequence], shards: int,
+def _content(
+    dataset: str, delivered: FoundForm, codec: CodecName, sequences: list[RawSequence], shards: int,
     part: tuple[int, int] | None,
 ) -> Plan:  # fmt: skip
     digest = hashlib.sha256()
     for sequence in sequences:
         digest.update(f"{sequence.key} {sequence.weight} {sequence.digest}\n".encode())
+    form = delivered.form
     return Plan(
-        dataset=dataset, form=found.form.name, label=found.form.label, framing=found.form.framing,
+        dataset=dataset, form=form.name, label=form.label, framing=form.framing,
         codec=codec, source=digest.hexdigest(), shards=shards, part=part, tool=__version__,
         reading=READING,
-    )  # fmt: skip
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
-
-
-def workers_for(wanted: int | None, jobs: int) -> int:
-    """Processes that make ``jobs`` shards: as many as wanted (None: one a core), none idle.
-
-    0 is this process alone.
-    """
-    if wanted is not None and wanted < 0:
-        raise UsageError(
-            f"There are no {wanted} workers", where="--workers", next_step="Give 1 or more."
-        )
-    return min(usable_cores() if wanted is None else wanted, jobs)
-
-
-def _summary(folder: Path) -> tuple[ReasonCount, ...]:
-    return read_json(folder / LEFT_OUT_NAME, LeftOutFile, "Prepare again with --replace.").summary
-
-
-def _result(
-    folder: Path, found: FoundForm, comparison: Comparison, sequences: list[RawSequence],
-    begun: float, info: StoreFile | None, left_out: tuple[ReasonCount, ...], jobs: list[ShardJob],
-    *, already: bool,
-) -> PrepareResult:  # fmt: skip
-    frames = sum(sequence.weight for job in jobs for sequence in job.sequences)
-    return PrepareResult(
-        folder, info, found.form.name, comparison, left_out, folder / LEFT_OUT_NAME,
-        len(sequences), frames, monotonic() - begun, already,
     )  # fmt: skip

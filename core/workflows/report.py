@@ -23,7 +23,7 @@ from core.storage.store import Store
 from core.tables.build import result_tables
 from core.training.engine import make_engine
 from core.workflows.contact_sheet import middle_views, silhouette_iou
-from core.workflows.evaluate import run_for, used_sequences
+from core.workflows.evaluate import used_sequences
 from core.workflows.kept_embeddings import kept_or_new_embeddings
 from core.workflows.models import load_model, newest_weights
 from core.workflows.report_facts import (
@@ -43,7 +43,7 @@ from core.workflows.retrieval import (
     retrievals,
     spread,
 )
-from core.workflows.runs import Run
+from core.workflows.runs import Run, find_run
 from core.workflows.score import score
 from core.workflows.stores import open_store
 from core.workspace import Workspace
@@ -98,7 +98,7 @@ def report_run(
         UsageError: no such run or dataset.
         StoreError, DataError, CheckpointError, WeightsError, OutputError: see their texts.
     """
-    run = run_for(workspace, run_name, dataset)
+    run = find_run(workspace.runs, name=run_name, dataset=dataset, or_any=True)
     store, manifest = open_store(workspace, dataset or run.dataset)
     progress.say(f"Run {run.name} (trained on {run.dataset}), tested on {manifest.title}.")
     header = newest_weights(run)[1].header

@@ -66,10 +66,14 @@ class Run:
             return CheckpointFolder(folder, keep=1)
         return CheckpointFolder(folder, settings.keep, settings.checkpoint_every)
 
+    def iterations(self) -> int:
+        """Iterations done: those of the newest whole checkpoint, 0 without one."""
+        checkpoints = self.checkpoints()
+        return next((s for s in reversed(checkpoints.steps()) if checkpoints.whole(s)), 0)
+
     def done(self, iterations: int) -> bool:
         """Whether it reached its last iteration."""
-        kept = self.checkpoints()
-        return iterations in kept.steps() and kept.whole(iterations)
+        return self.iterations() >= iterations
 
     def tidy(self, settings: OptimizerConfig) -> None:
         """Do what a process that was killed right after its last checkpoint has left undone."""
@@ -97,9 +101,21 @@ def list_runs(root: Path, progress: Progress | None = None) -> list[Run]:
 
 
 def find_run(
-    root: Path, *, name: str | None, dataset: str | None, progress: Progress | None = None
+    root: Path,
+    *,
+    name: str | None,
+    dataset: str | None,
+    or_any: bool = False,
+    progress: Progress | None = None,
 ) -> Run:
     """The run called ``name``, else the newest of ``dataset`` (or of all) that can be read.
+
+    Args:
+        root: Folder of the runs.
+        name: Name of the run; None takes the newest.
+        dataset: What it was trained on; None takes any.
+        or_any: Take the newest of all where none was trained on ``dataset``.
+        progress: Told of runs that cannot be read.
 
     Raises:
         UsageError: there is none.
@@ -114,7 +130,7 @@ def find_run(
         missing = f"There is no run `{name}`"
         step = f"Known runs: {known}."
     else:
-        chosen = [run for run in runs if dataset in (None, run.dataset)]
+        chosen = [run for run in runs if dataset in (None, run.dataset)] or (runs if or_any else [])
         missing = "There is no trained model" + (f" for {dataset}" if dataset else "")
         step = f"Train one first: lmgait train{f' --dataset {dataset}' if dataset else ''}"
     if not chosen:
@@ -126,6 +142,7 @@ def create_run(
     root: Path,
     *,
     name: str | None,
+    stem: str | None = None,
     dataset: str,
     preset: str,
     config: Config,
@@ -133,15 +150,19 @@ def create_run(
 ) -> Run:
     """Make a new run folder with its configuration, whole or not at all.
 
-    The caller holds :func:`adding_runs`.
+    The caller holds :func:`adding_runs`. Without a ``name`` it is called after ``stem`` (with a
+    number behind it where that is taken), else after dataset and preset.
 
     Raises:
         UsageError: the name is taken or no plain folder name.
         OutputError: the folder cannot be written.
     """
     number = max((run.facts["number"] for run in list_runs(root)), default=0) + 1
-    if name is None:
-        # What cannot be read, or is no run, keeps its name.
+    # Folders that cannot be read, or are not runs, keep their names.
+    if name is None and stem is not None:
+        names = (stem, *(f"{stem}-{n}" for n in range(2, 2 + sum(1 for _ in root.iterdir()))))
+        label = next(one for one in names if not (root / one).exists())
+    elif name is None:
         while (root / (label := f"{dataset}-{preset}-{number:03d}")).exists():
             number += 1
     else:

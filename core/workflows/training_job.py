@@ -14,6 +14,8 @@ from core.data.dataset import ClipBatch, TrainingSequences, load_batches
 from core.data.sampler import IdentityBatches, share_of
 from core.losses.total import total_loss
 from core.manifests.schema import DatasetManifest
+from core.models.backbones.image import ImageEncoder
+from core.models.build import silhouette_size
 from core.models.lmgait import LMGait
 from core.models.weights import (
     TextFingerprint,
@@ -22,6 +24,7 @@ from core.models.weights import (
     module_fingerprint,
 )
 from core.records import Losses
+from core.storage.features import FeatureStore
 from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder
 from core.training.loop import Job
@@ -88,6 +91,26 @@ def training_job(
         describe=lambda numbers: [str(store.sequences[i].key) for i in numbers],
         pictures=pictures,
         seed=config.seed,
+    )
+
+
+def training_sequences(
+    store: Store,
+    manifest: DatasetManifest,
+    config: Config,
+    image: ImageEncoder,
+    features: FeatureStore | None = None,
+) -> TrainingSequences:
+    """The clips that a training draws from; sizes are those of the image encoder."""
+    frames = config.data.frames
+    return TrainingSequences(
+        store,
+        manifest.subjects.train,
+        frames=manifest.frames if frames is None else frames,
+        frame_size=(image.height, image.width),
+        silhouette_size=silhouette_size(config.model, image),
+        flip=config.data.flip,
+        features=features,
     )
 
 

@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
 
 from core.config import Config
-from core.data.dataset import ClipBatch, TrainingSequences, load_batches
 from core.data.loading import workers_explained
-from core.data.sampler import share_of, spread_batches
 from core.errors import CheckpointError
-from core.losses.everyone import weight_of
-from core.losses.silhouette import silhouette_loss
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
-from core.models.build import build_decoder, build_image_encoder, seeded
+from core.models.build import build_image_encoder
+from core.models.freezing import freeze
 from core.models.lmgait import LMGait
-from core.models.representation import DecoderBranch
 from core.models.weights import IMAGE_PREFIX
 from core.progress import Progress
-from core.records import Losses
-from core.storage.features import FeatureStore
 from core.storage.store import Store
-from core.training.checkpoint import CheckpointFolder, load_strictly, load_tensors
-from core.training.engine import decide, held, make_engine
-from core.training.loop import Job, run_job
+from core.training.checkpoint import WEIGHTS, TensorFile, load_strictly, load_tensors
+from core.training.engine import decide, engine_for, held
+from core.training.loop import run_job
 from core.training.observers import Observer, observers_in
 from core.workflows.features import make_features, plan_features
+from core.workflows.job_stage import UNSAVED, job_stage
 from core.workflows.left_out import unused_in_training, write_once
-from core.workflows.pictures import few, picture_rows
-from core.workflows.runs import Run, adding_runs, create_run, digest, list_runs
+from core.workflows.registry import warmup_key, warmups
+from core.workflows.runs import Run
+from core.workflows.stages import Estimate, Stage, finished
 from core.workflows.stores import open_store
+from core.workflows.warmup_job import build_warmup, warmup_job
 from core.workspace import Workspace
+
+WARMUP = "Warm-up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,35 +44,151 @@ class WarmupResult:
     iterations: int
 
 
-class WarmupModel(nn.Module):
-    """Image encoder and decoder branch alone, under the names they have in the whole model.
+@dataclass(frozen=True, slots=True)
+class WarmupPlan:
+    """A warm-up that is to be done, resumed, or is complete; made by :func:`plan_warmup`.
 
-    The decoder sees the patches before the text joins, so one warm-up serves every text ablation.
+    Attributes:
+        workspace: Where stores and warm-ups live.
+        store: The store.
+        manifest: Its dataset.
+        config: Resolved configuration.
+        preset: Name of its preset, for the run's name.
+        key: Digest of all that decides its weights.
+        existing: The newest warm-up with this key; None where there is none.
+        left: Iterations that are to be done.
+        engine: Computes; its precision is set when the work begins.
     """
 
-    def __init__(self, image: ImageEncoder, decoder: DecoderBranch, train_encoder: bool) -> None:
-        super().__init__()
-        self.image, self.decoder, self.train_encoder = image, decoder, train_encoder
-        if train_encoder:
-            image.thaw_used()
+    workspace: Workspace
+    store: Store
+    manifest: DatasetManifest
+    config: Config
+    preset: str
+    key: str
+    existing: Run | None
+    left: int
+    engine: Accelerator
 
-    def forward(self, frames: Tensor | None, patches: Tensor | None) -> Tensor:
-        """Silhouette logits float [n, 2, h, w].
+    def estimate(self, progress: Progress) -> Estimate:
+        """What :meth:`run` will take, from a few real steps; nothing is written.
+
+        Raises:
+            WeightsError, ConfigError: the image encoder cannot be built.
+        """
+        stages = self.stages(progress)
+        return finished(stages, self.workspace.root, training_notes(self.config))
+
+    def stages(self, progress: Progress, image: ImageEncoder | None = None) -> list[Stage]:
+        """What is left of it; ``image`` as in :meth:`run`."""
+        if not self.left:
+            return []
+        progress.say("Measuring the warm-up.")
+        image = image or build_image_encoder(self.config.model.image)
+        engine = engine_for(self.config.warmup, self.engine)
+        model = build_warmup(self.config, image)
+        job = warmup_job(model, self.store, self.manifest, self.config, engine, UNSAVED)
+        stage = job_stage(WARMUP, job, self.left, engine)
+        freeze(image)
+        return [stage]
+
+    @workers_explained()
+    def run(self, progress: Progress, image: ImageEncoder | None = None) -> WarmupResult:
+        """Do what is left of it.
 
         Args:
-            frames: uint8 [n, 3, H, W]; or None with ``patches``.
-            patches: float [n, N, C], features of the frozen encoder from a store; or None.
+            progress: Told of the run and its iterations.
+            image: The image encoder, where it is built already. A warm-up that trains it leaves
+                it trained, and frozen.
+
+        Raises:
+            WeightsError, ConfigError: the image encoder cannot be built.
+            OutputError: another process writes this warm-up, or the disk is full.
+            TrainingError: a loss that is not finite.
+            Interrupted: a signal; the state is saved.
         """
-        if self.train_encoder:
-            patches = self.image.features(self.image.prepare(cast(Tensor, frames)))
-        elif patches is None:
-            patches = self.image(cast(Tensor, frames))
-        else:
-            patches = patches.float()
-        return cast(Tensor, self.decoder(patches))
+        settings, existing = self.config.warmup, self.existing
+        if existing is not None and not self.left:
+            decide(self.engine, lambda: existing.tidy(settings))
+            progress.say(f"Warm-up {existing.name} is complete.")
+            return WarmupResult(existing, 0)
+        image = image or build_image_encoder(self.config.model.image)
+        engine = engine_for(settings, self.engine)
+        run = decide(engine, self._begin)
+        progress.say(
+            f"Warm-up {run.name} on {self.manifest.title} ({self.store.path}); "
+            f"output in {run.folder}"
+        )
+        with held(engine, run.locked):
+            start = self._train(run, image, engine, progress)
+        return WarmupResult(run, settings.iterations - start)
+
+    def _begin(self) -> Run:
+        return warmups(self.workspace).resume_or_create(
+            self.key,
+            dataset=self.manifest.name,
+            preset=self.preset,
+            config=self.config,
+            facts={"store": self.store.fingerprint},
+        )
+
+    def _train(self, run: Run, image: ImageEncoder, engine: Accelerator, progress: Progress) -> int:
+        store, manifest, config = self.store, self.manifest, self.config
+        if engine.is_main_process:
+            write_once(run.folder, store, unused_in_training(manifest))
+        model = build_warmup(config, image)
+        features = None
+        if config.data.features != "off" and not model.train_encoder:
+            plan = plan_features(self.workspace, store, manifest, config, image)
+            features = make_features(plan, store, image, config, engine, progress)
+
+        def observers(start: int) -> Sequence[Observer]:
+            return observers_in(run.folder, start, progress)
+
+        checkpoints = run.checkpoints(config.warmup)
+        job = warmup_job(model, store, manifest, config, engine, checkpoints, features)
+        start = run_job(job, engine, observers, progress)
+        freeze(image)
+        return start
 
 
-@workers_explained()
+def plan_warmup(
+    workspace: Workspace,
+    store: Store,
+    manifest: DatasetManifest,
+    config: Config,
+    *,
+    preset: str,
+    engine: Accelerator | None = None,
+    progress: Progress | None = None,
+) -> WarmupPlan:
+    """Decide what is to be done for a warm-up; reads only.
+
+    Args:
+        workspace: Where warm-ups live.
+        store: The store.
+        manifest: Its dataset.
+        config: Resolved configuration.
+        preset: Name of its preset.
+        engine: One that this process has already; its precision may be another.
+        progress: Told of warm-ups that cannot be read.
+
+    Raises:
+        ConfigError: a precision that this device lacks.
+    """
+    if engine is None:
+        engine = engine_for(config.warmup, None)
+    key = warmup_key(config, store.fingerprint)
+
+    def choose() -> tuple[Run | None, int]:
+        run = warmups(workspace).matching(key, progress=progress)
+        done = 0 if run is None else run.iterations()
+        return run, max(config.warmup.iterations - done, 0)
+
+    existing, left = decide(engine, choose)
+    return WarmupPlan(workspace, store, manifest, config, preset, key, existing, left, engine)
+
+
 def pretrain_decoder(
     workspace: Workspace,
     dataset: str | None,
@@ -84,75 +197,17 @@ def pretrain_decoder(
     preset: str,
     progress: Progress,
 ) -> WarmupResult:
-    """Warm the decoder up on the training subjects' silhouettes, or go on with it.
+    """Warm the decoder up on the training subjects' silhouettes, or resume that.
 
-    A warm-up of the same store and the same settings is not repeated: what is unfinished goes on,
-    what is finished is returned.
+    A warm-up of the same store and the same settings is not repeated.
 
     Raises:
-        UsageError, StoreError, DataError, WeightsError, ConfigError: see their texts.
-        TrainingError: a loss that is not finite.
-        Interrupted: a signal; the state is saved.
+        UsageError, StoreError: an unknown dataset, or a store that cannot be opened.
+        LmgaitError: as :meth:`WarmupPlan.run`.
     """
     store, manifest = open_store(workspace, dataset)
-    engine = make_engine(config.warmup)
-    key = warmup_key(config, store)
-
-    def choose() -> Run:
-        with adding_runs(workspace.warmups):
-            runs = list_runs(workspace.warmups, progress)
-            same = [run for run in runs if run.facts.get("key") == key]
-            return (
-                same[-1]
-                if same
-                else create_run(
-                    workspace.warmups,
-                    name=None,
-                    dataset=manifest.name,
-                    preset=preset,
-                    config=config,
-                    facts={"key": key, "store": store.fingerprint},
-                )
-            )
-
-    run = decide(engine, choose)
-    if run.done(config.warmup.iterations):
-        decide(engine, lambda: run.tidy(config.warmup))
-        progress.say(f"Warm-up {run.name} is complete.")
-        return WarmupResult(run, 0)
-    progress.say(f"Warm-up {run.name} on {manifest.title} ({store.path}); output in {run.folder}")
-    with held(engine, run.locked):
-        start = _run(workspace, run, store, manifest, config, engine, progress)
-    return WarmupResult(run, config.warmup.iterations - start)
-
-
-def warmup_key(config: Config, store: Store) -> str:
-    """Digest of all that decides a warm-up's weights."""
-    part = config.model.representation
-    return digest(
-        {
-            "seed": config.seed,
-            "image": config.model.image.model_dump(exclude={"chunk", "skip_padding"}),
-            "decoder": [part.decoder_width, part.upsample],
-            "warmup": config.warmup.model_dump(exclude={"keep", "log_every", "checkpoint_every"}),
-            "flip": config.data.flip,
-            "encoding": None if config.warmup.image_encoder else _encoding(config),
-            "store": store.fingerprint,
-        }
-    )
-
-
-def _encoding(config: Config) -> list[Any]:
-    """What changes a frozen encoder's features without changing its weights."""
-    return [config.model.image.skip_padding, config.data.features]
-
-
-def find_warmup(workspace: Workspace, config: Config, store: Store) -> Run | None:
-    """The finished warm-up that belongs to this configuration and store."""
-    key = warmup_key(config, store)
-    runs = [run for run in list_runs(workspace.warmups) if run.facts.get("key") == key]
-    done = [run for run in runs if run.done(config.warmup.iterations)]
-    return done[-1] if done else None
+    plan = plan_warmup(workspace, store, manifest, config, preset=preset, progress=progress)
+    return plan.run(progress)
 
 
 def load_warmup(model: LMGait, warmup: Run) -> None:
@@ -161,126 +216,42 @@ def load_warmup(model: LMGait, warmup: Run) -> None:
     Raises:
         CheckpointError: the warm-up is damaged or does not fit.
     """
-    newest = warmup.checkpoints().newest()
-    assert newest is not None, "a finished warm-up has a checkpoint"
-    found = load_tensors(newest / "model.safetensors")
+    weights = _weights(warmup)
     prefixes = ("decoder.", IMAGE_PREFIX)
     others = tuple({n.split(".")[0] + "." for n in model.state_dict()} - {"decoder.", "image."})
-    absent = any(n.startswith(IMAGE_PREFIX) for n in found.tensors)
-    if foreign := [n for n in found.tensors if not n.startswith(prefixes)]:
+    trained = any(n.startswith(IMAGE_PREFIX) for n in weights.tensors)
+    if foreign := [n for n in weights.tensors if not n.startswith(prefixes)]:
         raise CheckpointError(
-            f"The warm-up holds what is no part of it: {', '.join(foreign[:4])}",
-            where=found.path,
-            next_step="Delete this warm-up's folder: it is made anew.",
+            f"The warm-up holds what is not a part of it: {', '.join(foreign[:4])}",
+            where=weights.path,
+            next_step="Delete this warm-up's folder: it is made again.",
         )
-    load_strictly(
-        model, found.tensors, optional=others if absent else (*others, IMAGE_PREFIX), where=newest
-    )
+    optional = others if trained else (*others, IMAGE_PREFIX)
+    load_strictly(model, weights.tensors, optional=optional, where=weights.path)
 
 
-def _run(
-    workspace: Workspace,
-    run: Run,
-    store: Store,
-    manifest: DatasetManifest,
-    config: Config,
-    engine: Accelerator,
-    progress: Progress,
-) -> int:
-    if engine.is_main_process:
-        write_once(run.folder, store, unused_in_training(manifest))
-    model = build_warmup(config)
-    features = None
-    if config.data.features != "off" and not model.train_encoder:
-        plan = plan_features(workspace, store, manifest, config, model.image)
-        features = make_features(plan, store, model.image, config, engine, progress)
-
-    def observers(start: int) -> Sequence[Observer]:
-        return observers_in(run.folder, start, progress)
-
-    checkpoints = run.checkpoints(config.warmup)
-    job = warmup_job(model, store, manifest, config, engine, checkpoints, features)
-    return run_job(job, engine, observers, progress)
-
-
-def build_warmup(config: Config) -> WarmupModel:
-    """The image encoder and a new decoder (raises ``WeightsError``, ``ConfigError``)."""
-    with seeded(config.seed):
-        image = build_image_encoder(config.model.image)
-        decoder = build_decoder(config.model, image)
-    return WarmupModel(image, decoder, config.warmup.image_encoder)
-
-
-def warmup_job(
-    model: WarmupModel,
-    store: Store,
-    manifest: DatasetManifest,
-    config: Config,
-    engine: Accelerator,
-    checkpoints: CheckpointFolder,
-    features: FeatureStore | None = None,
-) -> Job:
-    """The warm-up of ``model``; nothing is computed or written yet."""
-    settings, image = config.warmup, model.image
-    scale = config.model.representation.upsample
-    data = TrainingSequences(
-        store,
-        manifest.subjects.train,
-        frames=settings.frames,
-        frame_size=(image.height, image.width),
-        silhouette_size=(image.grid[0] * scale, image.grid[1] * scale),
-        flip=config.data.flip,
-        ordered=False,
-        features=features,
-    )
-
-    def batches(start: int) -> Iterator[ClipBatch]:
-        requests = (
-            list(
-                share_of(
-                    spread_batches(len(data), settings.batch, config.seed, step),
-                    engine.process_index,
-                    engine.num_processes,
-                )
-            )
-            for step in range(start, settings.iterations * settings.accumulate)
-        )
-        pin = engine.device.type == "cuda"
-        return load_batches(data, requests, workers=config.data.workers, pin=pin)
-
-    def losses(module: nn.Module, batch: ClipBatch) -> Losses:
-        logits = module(batch.frames, batch.patches)
-        own = silhouette_loss(logits.float(), batch.silhouettes.float() / 255, batch.valid)
-        loss = own * weight_of(batch.valid.sum())
-        return Losses(loss, {"silhouette": loss})
-
-    def pictures(batch: ClipBatch) -> Mapping[str, Tensor]:
-        shown = few(batch.to(engine.device))
-        with torch.no_grad():
-            return picture_rows(shown, model(shown.frames, shown.patches))
-
-    def kept(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        whole = settings.image_encoder
-        return {n: v for n, v in state.items() if whole or not n.startswith(IMAGE_PREFIX)}
-
-    header: dict[str, Any] = {
-        "kind": "warm-up",
-        "dataset": manifest.name,
-        "store": store.fingerprint,
-        "labels": list(data.subjects),
-        "config": config.model_dump(mode="json"),
+def load_warmup_encoder(image: ImageEncoder, warmup: Run) -> None:
+    """Give ``image`` the weights that a warm-up trained (raises as :func:`load_warmup`)."""
+    weights = _weights(warmup)
+    inner = {
+        name.removeprefix(IMAGE_PREFIX): value
+        for name, value in weights.tensors.items()
+        if name.startswith(IMAGE_PREFIX)
     }
-    return Job(
-        name="Warm-up",
-        module=model,
-        losses=losses,
-        batches=batches,
-        config=settings,
-        checkpoints=checkpoints,
-        kept=kept,
-        optional=() if settings.image_encoder else (IMAGE_PREFIX,),
-        header=header,
-        describe=lambda numbers: [str(store.sequences[i].key) for i in numbers],
-        pictures=pictures,
-        seed=config.seed,
-    )
+    load_strictly(image.encoder, inner, optional=(), where=weights.path)
+
+
+def _weights(warmup: Run) -> TensorFile:
+    newest = warmup.checkpoints().newest()
+    assert newest is not None, "a finished warm-up has a checkpoint"
+    return load_tensors(newest / WEIGHTS)
+
+
+def training_notes(config: Config) -> tuple[str, ...]:
+    """What is not in the estimate of a training."""
+    notes = ["One checkpoint more while a new one is written; logs and pictures are not in it."]
+    if config.data.features != "off":
+        notes.append("Steps are measured on frames; on stored features they are quicker.")
+    if torch.cuda.is_available():
+        notes.append("The first steps of a GPU are slower than the rest.")
+    return tuple(notes)

@@ -12,7 +12,7 @@ from core.progress import SilentProgress
 from core.records import SequenceKey
 from core.sources.spelling import KnownNames, Spelling
 from core.storage.store import Store
-from core.workflows.prepare import prepare
+from core.workflows.prepare import plan_preparation, prepare
 from core.workspace import Workspace
 from tests.fakes import raw_datasets as raw
 
@@ -164,11 +164,9 @@ def test_subjects_of_no_split_and_absent_ones_are_compared_before_the_work(tmp_p
     write(tmp_path / "data" / "a" / "run" / "back")
     name = manifest(tmp_path / "m.yaml", 'a", "001", "x', "b")
     told = Told()
-    result = prepare(
-        name, tmp_path / "data", Workspace(tmp_path / "ws"), dry_run=True, progress=told
-    )
+    plan = plan_preparation(name, tmp_path / "data", Workspace(tmp_path / "ws"), progress=told)
     assert told.lines == []
-    found = result.comparison
+    found = plan.comparison
     assert (found.train.present, found.train.absent) == (("a", "001"), ("x",))
     assert (found.test.present, found.test.absent) == ((), ("b",))
     assert found.in_no_split == ("1", "c", "d")

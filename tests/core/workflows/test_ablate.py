@@ -20,7 +20,9 @@ from core.tables.ablations import (
 )
 from core.tables.formats import to_markdown
 from core.workflows import ablate as workflow
-from core.workflows.ablate import Request, ablate, resolved
+from core.workflows import training_plan
+from core.workflows.ablate import ablate, plan_ablation
+from core.workflows.ablation_request import Request, resolved
 from core.workflows.paper_tables import paper_rows
 from core.workflows.runs import list_runs
 from core.workflows.show_config import count_parts, diff_configs, named_config, show_config
@@ -122,7 +124,10 @@ def test_a_table_runs_and_goes_on_without_training_again(home, monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("done already")
 
-    monkeypatch.setattr(workflow, "train", fail)
+    assert plan_ablation(home, request(tables=(4,))).estimate(SilentProgress()).stages[0].name == (
+        "no-text-no-mtcm, seed 0: Embedding"
+    )
+    monkeypatch.setattr(training_plan, "run_job", fail)
     monkeypatch.setattr(workflow, "evaluate_run", fail)
     (again,) = ablate(home, request(tables=(4,)), progress=SilentProgress())
     assert again == table
@@ -151,6 +156,34 @@ def test_other_settings_get_runs_of_their_own_and_seeds_are_averaged(home):
     ]  # fmt: skip
     assert [run.seed for run in two.rows[0].runs] == [0, 1]
     assert one.paper_columns == ()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "data.workers=1",
+        "train.checkpoint_every=1",
+        "evaluate.distance=cosine",
+        "model.image.chunk=3",
+    ],
+)
+def test_a_setting_that_changes_no_weights_trains_nothing_again(home, setting):
+    chosen = ("no-text-no-mtcm",)
+    (first,) = ablate(home, request(ablations=chosen), progress=SilentProgress())
+    changed = request(ablations=chosen, overrides=(*QUICK, setting))
+    (again,) = ablate(home, changed, progress=SilentProgress())
+    assert [run.name for run in list_runs(home.runs)] == ["ablate-no-text-no-mtcm-s0"]
+    assert [run.run for run in again.rows[0].runs] == [run.run for run in first.rows[0].runs]
+
+
+def test_another_distance_is_scored_by_itself(home):
+    chosen = ("no-text-no-mtcm",)
+    ablate(home, request(ablations=chosen), progress=SilentProgress())
+    path = home.runs / "ablate-no-text-no-mtcm-s0" / "scores" / "casiab.json"
+    assert json.loads(path.read_text())["result"]["metric"] == "euclidean"
+    cosine = request(ablations=chosen, overrides=(*QUICK, "evaluate.distance=cosine"))
+    ablate(home, cosine, progress=SilentProgress())
+    assert json.loads(path.read_text())["result"]["metric"] == "cosine"
 
 
 def table_of(*scores):

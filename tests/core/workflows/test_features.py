@@ -10,7 +10,7 @@ import torch
 
 from core.errors import OutputError
 from core.manifests.load import load_manifest
-from core.models.build import build_lmgait
+from core.models.build import build_image_encoder, build_lmgait
 from core.progress import SilentProgress
 from core.storage.features import FeatureStore, write_part
 from core.storage.store import Store
@@ -18,11 +18,12 @@ from core.training.checkpoint import CheckpointFolder
 from core.training.engine import make_engine
 from core.training.loop import Runner
 from core.workflows import features as features_module
-from core.workflows.cache_features import cache_features
+from core.workflows.cache_features import cache_features, estimate_features
 from core.workflows.runs import find_run
-from core.workflows.train import train, training_sequences
-from core.workflows.training_job import training_job
-from core.workflows.warmup import build_warmup, load_warmup, warmup_job
+from core.workflows.train import train
+from core.workflows.training_job import training_job, training_sequences
+from core.workflows.warmup import load_warmup
+from core.workflows.warmup_job import build_warmup, warmup_job
 from core.workspace import Workspace
 from tests.fakes.models import small_config
 from tests.fakes.training import write_training_store
@@ -74,11 +75,14 @@ def test_a_step_on_stored_features_is_a_step_on_frames(workspace, flip, train_en
 
     def made(kind, features=None):
         engine, checkpoints = make_engine(), CheckpointFolder(workspace.root / "none", 1)
+        image = build_image_encoder(config.model.image)
         if kind == "warm-up":
-            start = build_warmup(config)
+            start = build_warmup(config, image)
             return warmup_job(start, store, manifest, config, engine, checkpoints, features)
-        data = training_sequences(store, manifest, config, features)
-        model = build_lmgait(config.model, classes=len(data.subjects), seed=config.seed)
+        data = training_sequences(store, manifest, config, image, features)
+        model = build_lmgait(
+            config.model, classes=len(data.subjects), seed=config.seed, image=image
+        )
         load_warmup(model, warmup)
         return training_job(model, data, manifest, config, engine, checkpoints)
 
@@ -131,9 +135,8 @@ def test_features_are_made_once_and_told_before_they_are_written(workspace):
 
 def test_a_dry_run_writes_nothing(workspace):
     config = small_config(warmup={"image_encoder": True})
-    plan = cache_features(
-        workspace, "casiab", config, preset="tiny", dry_run=True, progress=SilentProgress()
-    ).plan
+    plan, estimate = estimate_features(workspace, "casiab", config, preset="tiny")
+    assert estimate.bytes == plan.info.bytes
     assert "GB free" in plan.size()
     assert not workspace.features.exists()
     assert not workspace.warmups.exists()

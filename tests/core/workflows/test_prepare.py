@@ -15,7 +15,7 @@ from core.sources.reading import read_sequence
 from core.storage.build import SEQUENCE_LEFT_OUT as LEFT_OUT
 from core.storage.store import Store
 from core.workflows.merge import merge
-from core.workflows.prepare import prepare
+from core.workflows.prepare import plan_preparation, prepare
 from core.workspace import Workspace
 from tests.fakes import raw_datasets as raw
 
@@ -380,10 +380,11 @@ def test_a_changed_source_needs_replace(tmp_path):
         made("ccpg", source, tmp_path, codec="jpeg")
 
 
-def test_a_rehearsal_writes_nothing(tmp_path):
+def test_a_plan_and_its_estimate_write_nothing(tmp_path):
     source = raw.write_ccpg(tmp_path / "raw")
-    result = prepare("ccpg", source, Workspace(tmp_path / "ws"), dry_run=True)
-    assert (result.info, result.found_sequences, result.found_frames) == (None, 3, 18)
+    plan = plan_preparation("ccpg", source, Workspace(tmp_path / "ws"))
+    assert (plan.sequences, plan.frames) == (3, 18)
+    assert plan.estimate(1).bytes > 0
     assert not (tmp_path / "ws").exists()
 
 

@@ -23,9 +23,10 @@ from core.progress import SilentProgress
 from core.storage.store import Store
 from core.training.checkpoint import load_tensors
 from core.version import __version__
+from core.workflows.registry import warmup_key, warmups
 from core.workflows.runs import find_run, list_runs
 from core.workflows.train import train
-from core.workflows.warmup import find_warmup, load_warmup, pretrain_decoder
+from core.workflows.warmup import load_warmup, pretrain_decoder
 from core.workspace import Workspace
 from tests.fakes.models import small_config
 from tests.fakes.training import TRAIN, write_training_store
@@ -199,7 +200,9 @@ def test_one_warm_up_serves_what_does_not_change_it(workspace):
     assert "Warm-up" not in told.counts
     assert len(list_runs(workspace.warmups)) == 1
     other = small_config(warmup={"lr": 0.001})
-    assert find_warmup(workspace, other, Store.open(workspace.store("casiab"))) is None
+    store = Store.open(workspace.store("casiab")).fingerprint
+    assert warmups(workspace).matching(warmup_key(other, store)) is None
+    assert warmups(workspace).matching(warmup_key(config, store)) is not None
     assert pretrain_decoder(
         workspace, "casiab", small_config(), preset="tiny", progress=Watcher()
     ).iterations == 0  # fmt: skip

@@ -1,0 +1,30 @@
+"""What is left of a training or a warm-up, as a stage of an estimate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from accelerate import Accelerator
+
+from core.training.checkpoint import CheckpointFolder
+from core.training.loop import Job
+from core.training.rehearsal import rehearse_job
+from core.workflows.stages import Stage
+
+# The checkpoints of a job that is only rehearsed: none is written.
+UNSAVED = CheckpointFolder(Path("unsaved"), keep=1)
+
+
+def job_stage(name: str, job: Job, left: int, engine: Accelerator) -> Stage:
+    """What is left of a job, from a few of its steps; its module is not to be used afterwards."""
+    paced, settings = rehearse_job(job, engine), job.config
+    checkpoints = min(settings.keep, -(-left // settings.checkpoint_every))
+    return Stage(
+        name,
+        left,
+        "iterations",
+        left * paced.pace.seconds,
+        checkpoints * paced.checkpoint,
+        f"{paced.pace.steps} steps after one to warm up; {checkpoints} checkpoints of "
+        f"{paced.checkpoint / 2**20:.1f} MiB",
+    )

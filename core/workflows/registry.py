@@ -1,0 +1,134 @@
+"""Registries of runs: which of them were made by the same settings on the same store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.config import Config
+from core.config.machine import deciding
+from core.progress import Progress
+from core.workflows.runs import Run, adding_runs, create_run, digest, list_runs
+from core.workspace import Workspace
+
+Key = Callable[[Config, str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRegistry:
+    """The runs of one folder, and when two of them are the same.
+
+    Two runs are the same where their keys are: digests of the store and of all settings that
+    decide weights. Settings of the machine (workers, chunks, how often to save) are in no key.
+
+    Attributes:
+        root: Folder of the runs.
+        key: From a configuration and a store's fingerprint to the key.
+    """
+
+    root: Path
+    key: Key
+
+    def matching(
+        self, key: str, *, name: str | None = None, progress: Progress | None = None
+    ) -> Run | None:
+        """The newest run with this key (and name); None where there is none.
+
+        Keys are computed again: an older lmgait may have counted more settings.
+
+        Args:
+            key: What :attr:`key` gives.
+            name: Only a run of this name.
+            progress: Told of runs that cannot be read.
+        """
+        runs = [
+            run
+            for run in list_runs(self.root, progress)
+            if name in (None, run.name) and key in (run.facts.get("key"), self._key_of(run))
+        ]
+        return runs[-1] if runs else None
+
+    def resume_or_create(
+        self,
+        key: str,
+        *,
+        name: str | None = None,
+        stem: str | None = None,
+        fresh: bool = False,
+        dataset: str,
+        preset: str,
+        config: Config,
+        facts: Mapping[str, Any],
+    ) -> Run:
+        """The newest run with this key (and name), else a new one.
+
+        The folder is locked meanwhile: another process may have begun the run since the last look.
+
+        Args:
+            key: What :attr:`key` gives.
+            name: Name of the run; None takes any, and makes a name for a new one.
+            stem: What the made name begins with; None takes dataset and preset.
+            fresh: Create one even where there is a run with this key.
+            dataset: Its dataset.
+            preset: Name of its preset.
+            config: Its configuration.
+            facts: What else ``run.json`` holds.
+
+        Raises:
+            UsageError: the name is taken or not a plain folder name.
+            OutputError: the folder cannot be written.
+        """
+        with adding_runs(self.root):
+            run = None if fresh else self.matching(key, name=name)
+            return run or create_run(
+                self.root,
+                name=name,
+                stem=stem,
+                dataset=dataset,
+                preset=preset,
+                config=config,
+                facts={"key": key, **facts},
+            )
+
+    def _key_of(self, run: Run) -> str:
+        return self.key(run.config, str(run.facts.get("store")))
+
+
+def trainings(workspace: Workspace) -> RunRegistry:
+    """The trainings of a workspace."""
+    return RunRegistry(workspace.runs, training_key)
+
+
+def warmups(workspace: Workspace) -> RunRegistry:
+    """The warm-ups of a workspace."""
+    return RunRegistry(workspace.warmups, warmup_key)
+
+
+def training_key(config: Config, store: str) -> str:
+    """Digest of all that decides a training's weights.
+
+    Args:
+        config: The configuration, its clip length resolved.
+        store: Fingerprint of the store.
+    """
+    return digest({"config": deciding(config), "store": store})
+
+
+def warmup_key(config: Config, store: str) -> str:
+    """Digest of all that decides a warm-up's weights (arguments as :func:`training_key`)."""
+    part = config.model.representation
+    # What changes a frozen encoder's features without changing its weights.
+    encoding = [config.model.image.skip_padding, config.data.features]
+    return digest(
+        {
+            "seed": config.seed,
+            "image": config.model.image.model_dump(exclude={"chunk", "skip_padding"}),
+            "decoder": [part.decoder_width, part.upsample],
+            "warmup": config.warmup.model_dump(exclude={"keep", "log_every", "checkpoint_every"}),
+            "flip": config.data.flip,
+            "encoding": None if config.warmup.image_encoder else encoding,
+            "store": store,
+        }
+    )

@@ -1,0 +1,201 @@
+"""A training as a plan: what is to be done, what it will take, and doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from accelerate import Accelerator
+
+from core.config import Config
+from core.data.loading import workers_explained
+from core.manifests.schema import DatasetManifest
+from core.models.backbones.image import ImageEncoder
+from core.models.build import build_image_encoder, build_lmgait
+from core.progress import Progress
+from core.storage.store import Store
+from core.training.engine import decide, engine_for, held
+from core.training.loop import run_job
+from core.training.observers import Observer, observers_in
+from core.workflows.features import features_stages, make_features, plan_features
+from core.workflows.job_stage import UNSAVED, job_stage
+from core.workflows.left_out import unused_in_training, write_once
+from core.workflows.registry import trainings
+from core.workflows.runs import Run
+from core.workflows.stages import Estimate, Stage, finished
+from core.workflows.training_job import training_job, training_sequences
+from core.workflows.warmup import WarmupPlan, load_warmup, load_warmup_encoder, training_notes
+from core.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """A finished training: its run, and the iterations done now (fewer after a resume)."""
+
+    run: Run
+    iterations: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """A training that is to be done, resumed, or is complete.
+
+    Made by :func:`core.workflows.train.plan_training`.
+
+    Attributes:
+        workspace: Where stores and runs live.
+        store: The store.
+        manifest: Its dataset.
+        config: Resolved configuration, the clip length too.
+        preset: Name of its preset, for the run's name.
+        name: Name of the run; None makes one.
+        stem: What a made name begins with; None takes dataset and preset.
+        fresh: Whether a new run begins even where there is one with this key.
+        key: Digest of all that decides its weights.
+        existing: The newest run with this key (and name); None where a new one begins.
+        left: Iterations that are to be done.
+        warmup: The warm-up that it starts from, done or not.
+        engine: Computes; its precision is set when the work begins.
+    """
+
+    workspace: Workspace
+    store: Store
+    manifest: DatasetManifest
+    config: Config
+    preset: str
+    name: str | None
+    stem: str | None
+    fresh: bool
+    key: str
+    existing: Run | None
+    left: int
+    warmup: WarmupPlan
+    engine: Accelerator
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """What :meth:`run` will do, in order: of ``warm-up``, ``features`` and ``training``."""
+        if not self.left:
+            return ()
+        steps = {
+            "warm-up": self.warmup.left > 0,
+            "features": self.config.data.features != "off",
+            "training": True,
+        }
+        return tuple(name for name, todo in steps.items() if todo)
+
+    def estimate(self, progress: Progress) -> Estimate:
+        """What :meth:`run` will take, from a few real steps; nothing is written.
+
+        Raises:
+            WeightsError, ConfigError: the model cannot be built.
+        """
+        stages = self.stages(progress)
+        return finished(stages, self.workspace.root, training_notes(self.config))
+
+    def stages(self, progress: Progress) -> list[Stage]:
+        """What is left of each step."""
+        if not self.left:
+            return []
+        config, image = self.config, build_image_encoder(self.config.model.image)
+        stages = self.warmup.stages(progress, image)
+        if config.warmup.image_encoder and self.warmup.existing and not self.warmup.left:
+            load_warmup_encoder(image, self.warmup.existing)
+        engine = engine_for(config.train, self.engine)
+        if "features" in self.steps:
+            plan = plan_features(self.workspace, self.store, self.manifest, config, image)
+            stages += features_stages(plan, self.store, image, config, engine)
+        progress.say("Measuring the training.")
+        data = training_sequences(self.store, self.manifest, config, image)
+        model = build_lmgait(
+            config.model, classes=len(data.subjects), seed=config.seed, image=image
+        )
+        job = training_job(model, data, self.manifest, config, engine, UNSAVED)
+        return [*stages, job_stage("Training", job, self.left, engine)]
+
+    @workers_explained()
+    def run(self, progress: Progress) -> TrainResult:
+        """Do what is left of it, its warm-up and features first.
+
+        What is finished is returned: the same settings would only give the same weights again.
+
+        Args:
+            progress: Told of choices and iterations.
+
+        Raises:
+            WeightsError, ConfigError: the model cannot be built.
+            UsageError: the name is taken or not a plain folder name.
+            OutputError: another process writes this run, or the disk is full.
+            TrainingError: a loss that is not finite.
+            Interrupted: a signal; the state is saved.
+        """
+        config, existing = self.config, self.existing
+        if existing is not None and not self.left:
+            decide(self.engine, lambda: existing.tidy(config.train))
+            progress.say(f"Run {existing.name} has these settings and is complete.")
+            return TrainResult(existing, 0)
+        image = build_image_encoder(config.model.image)
+        warmup = self._warmed_up(image, progress)
+        engine = engine_for(config.train, self.engine)
+        # A run that exists passes, too: a killed process may have left partial files in it.
+        run = decide(engine, lambda: self._begin(warmup))
+        progress.say(
+            f"Run {run.name}: {self.manifest.title}, preset {self.preset}, warm-up "
+            f"{warmup.name}; output in {run.folder}"
+        )
+        with held(engine, run.locked):
+            start = self._train(run, warmup, image, engine, progress)
+        return TrainResult(run, config.train.iterations - start)
+
+    def _warmed_up(self, image: ImageEncoder, progress: Progress) -> Run:
+        """The finished warm-up; ``image`` has the weights that it left."""
+        if self.warmup.existing is not None and not self.warmup.left:
+            return self.warmup.existing
+        progress.say(
+            f"No decoder warm-up for {self.manifest.name} with these settings: running it."
+        )
+        return self.warmup.run(progress, image).run
+
+    def _begin(self, warmup: Run) -> Run:
+        return trainings(self.workspace).resume_or_create(
+            self.key,
+            name=self.name,
+            stem=self.stem,
+            fresh=self.fresh,
+            dataset=self.manifest.name,
+            preset=self.preset,
+            config=self.config,
+            facts={
+                "store": self.store.fingerprint,
+                "warmup": warmup.name,
+                "source": self.store.describe(),
+            },
+        )
+
+    def _train(
+        self,
+        run: Run,
+        warmup: Run,
+        image: ImageEncoder,
+        engine: Accelerator,
+        progress: Progress,
+    ) -> int:
+        store, manifest, config = self.store, self.manifest, self.config
+        data = training_sequences(store, manifest, config, image)
+        model = build_lmgait(
+            config.model, classes=len(data.subjects), seed=config.seed, image=image
+        )
+        load_warmup(model, warmup)
+        if config.data.features != "off":
+            plan = plan_features(self.workspace, store, manifest, config, image)
+            features = make_features(plan, store, image, config, engine, progress)
+            data = training_sequences(store, manifest, config, image, features)
+        if engine.is_main_process:
+            write_once(run.folder, store, unused_in_training(manifest))
+
+        def observers(start: int) -> Sequence[Observer]:
+            return observers_in(run.folder, start, progress)
+
+        checkpoints = run.checkpoints(config.train)
+        job = training_job(model, data, manifest, config, engine, checkpoints)
+        return run_job(job, engine, observers, progress)
