@@ -1,4 +1,4 @@
-"""What tests of gait networks share: counts, weights drawn at random, sequences in pieces."""
+"""Counts, random weights and pieces of sequences, for tests of gait networks."""
 
 from __future__ import annotations
 

@@ -82,8 +82,9 @@ class ImageEncoder(Frozen):
     def thaw_used(self) -> None:
         """Let the parameters that features come from train: only for an encoder from a seed.
 
-        What features do not come from stays frozen (the mask token, and mostly the last blocks and
-        the final norm): processes that share a batch wait for a gradient of all that trains.
+        Parts that features do not need stay frozen: the mask token and, without ``final``, the
+        blocks after the last one taken and the final norm. Processes that share a batch wait for a
+        gradient of all that trains.
         """
         encoder = cast(Any, self.encoder)
         thaw(encoder.embeddings)

@@ -1,4 +1,4 @@
-"""A person told from the background without silhouettes: BigGait's mask branch (Ye et al. 2024)."""
+"""BigGait's mask branch: a person and the background without silhouettes (Ye et al. 2024)."""
 
 from __future__ import annotations
 

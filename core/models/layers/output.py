@@ -1,4 +1,4 @@
-"""What every gait network gives the losses."""
+"""Outputs of gait networks, for the losses and for evaluation."""
 
 from __future__ import annotations
 

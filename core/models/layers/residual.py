@@ -1,7 +1,7 @@
-"""The residual network of GaitBase, DeepGaitV2 and what builds on them.
+"""The residual network of GaitBase, DeepGaitV2, BigGait and BiggerGait.
 
 Maps are frames [B*T, C, h, w] between the blocks, clip by clip in time order; blocks that look at
-neighbouring frames are given B as well. Names of parameters with one block a stage are those of
+neighbouring frames take B as well. Names of parameters with one block a stage are those of
 :class:`core.models.gaitbase.GaitBase`.
 """
 

@@ -163,7 +163,7 @@ def test_final_features_are_clips_last_block_normed(checkpoints, frames):
 
 
 @pytest.mark.parametrize("final", [False, True])
-def test_what_features_come_from_can_train(checkpoints, final):
+def test_parts_that_features_need_can_train(checkpoints, final):
     theirs = Dinov2Model.from_pretrained(checkpoints / "narrow")
     encoder = ImageEncoder(theirs, (1, 2), 28, 28, 1, final=final)
     encoder.thaw_used()

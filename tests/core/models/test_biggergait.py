@@ -60,7 +60,7 @@ def test_counts_are_the_published_ones(arguments, networks, projections, strips)
     assert embedding.shape == (256, strips)
     if len(network.backbones) == 12:
         assert parameters(network) == pytest.approx(142.2e6, rel=0.001)
-        # The authors' 43.25 leaves out attention's own products: 513 tokens by 513, twice, 12 times.
+        # The authors' 43.25 leaves out attention's own products, twice 513 x 513 tokens a block.
         attention = 12 * 2 * 513 * 513 * 384 / 1e9
         assert sum(work.values()) - attention == pytest.approx(43.25, rel=0.01)
 

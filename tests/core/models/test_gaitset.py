@@ -1,4 +1,4 @@
-"""GaitSet: published counts, set pooling by plain loops, and what may not change an embedding."""
+"""GaitSet: published counts, set pooling by plain loops, and invariances."""
 
 from functools import partial
 

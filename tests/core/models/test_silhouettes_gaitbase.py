@@ -1,4 +1,4 @@
-"""GaitBase on silhouettes: published counts, and what may not change an embedding."""
+"""GaitBase on silhouettes: published counts and invariances."""
 
 from functools import partial
 
