@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 Module = TypeVar("Module", bound=nn.Module)
+Result = TypeVar("Result")
 
 # Ways to cut a sequence of twelve frames.
 CUTS = ([12], [1] * 12, [5, 7], [2, 0, 3, 7], [11, 1])
@@ -20,11 +21,11 @@ def parameters(module: nn.Module | None) -> int:
     return 0 if module is None else sum(value.numel() for value in module.parameters())
 
 
-def multiply_adds(run: Callable[[], object]) -> dict[str, float]:
-    """Multiply-adds of ``run``, in units of 10^9, by kind of operation."""
+def multiply_adds(run: Callable[[], Result]) -> tuple[float, Result]:
+    """Multiply-adds of ``run`` in units of 10^9, convolutions and products alone; its result."""
     with FlopCounterMode(display=False) as counter:
-        run()
-    return {str(kind): count / 2e9 for kind, count in counter.get_flop_counts()["Global"].items()}
+        result = run()
+    return counter.get_total_flops() / 2e9, result
 
 
 def shaken(module: Module) -> Module:
