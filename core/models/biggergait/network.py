@@ -148,7 +148,9 @@ class BiggerGait(nn.Module):
             for window in with_context(chunks, 0)
         )
         heads = [head for head in self.heads for _ in range(self.shared)]
-        strips = [head.embed(maps) for head, maps in zip(heads, pooled, strict=True)]
+        strips = [
+            cast(StripHead, head).embed(maps) for head, maps in zip(heads, pooled, strict=True)
+        ]
         return torch.cat(strips, dim=2)[0]
 
     def represent(self, patches: Tensor) -> Iterator[Tensor]:

@@ -128,7 +128,7 @@ def test_stored_features_give_the_same_embedding():
 
 def zeroed_maps(network, clips):
     """Whether either map of each clip of two frames is zero, bool [clips, 2]."""
-    streams = {}
+    streams: dict[str, torch.Tensor] = {}
     for name in ("first", "second"):
         getattr(network.gait, name).register_forward_pre_hook(
             lambda _, inputs, name=name: streams.__setitem__(name, inputs[0])

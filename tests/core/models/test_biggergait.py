@@ -102,8 +102,8 @@ def test_a_projection_is_its_definition():
                 x = normed(projection.norm, features[n, :, i, j])
                 x = projection.reduce.weight[:, :, 0, 0] @ x + projection.reduce.bias
                 x = F.gelu(normed(projection.hidden_norm, x))
-                coarse[n, :, i, j] = projection.expand.weight[:, :, 0, 0] @ x
-                coarse[n, :, i, j] += projection.expand.bias
+                scores = projection.expand.weight[:, :, 0, 0] @ x
+                coarse[n, :, i, j] = scores + projection.expand.bias
     fine = F.interpolate(coarse, (8, 6), mode="bilinear").permute(0, 2, 3, 1)
     expected = torch.sigmoid(normed(projection.out_norm, fine)).permute(0, 3, 1, 2)
     torch.testing.assert_close(projection(features), expected)

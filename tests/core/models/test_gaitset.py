@@ -53,13 +53,14 @@ def pair(module, maps):
 @torch.no_grad()
 def test_sets_are_pooled_after_each_pair_of_convolutions():
     network, clip = small(), walking(5)
-    sets = [None, None, None]
+    sets: list[torch.Tensor] = []
     for t in range(5):
         maps = clip[:, :, t]
         for level, module in enumerate((network.frame1, network.frame2, network.frame3)):
             maps = pair(module, maps)
-            pooled = sets[level]
-            sets[level] = maps if pooled is None else torch.where(maps > pooled, maps, pooled)
+            if t == 0:
+                sets.append(maps)
+            sets[level] = torch.where(maps > sets[level], maps, sets[level])
     first, second, third = sets
     whole = pair(network.set3, pair(network.set2, first) + second) + third
     strips = []

@@ -207,8 +207,8 @@ def test_both_readings_of_the_fusion_differ_by_the_order_of_channels_alone():
     interleaved.load_state_dict(plain.state_dict())
     maps = draw(1, 64, 3, 3), draw(1, 64, 3, 3)
     assert not torch.allclose(plain(*maps), interleaved(*maps))
-    last = plain.weigh[-1].weight
-    interleaved.weigh[-1].weight.copy_(last.unflatten(0, (2, 64)).transpose(0, 1).flatten(0, 1))
+    last, other = (fusion.state_dict()["weigh.6.weight"] for fusion in (plain, interleaved))
+    other.copy_(last.unflatten(0, (2, 64)).transpose(0, 1).flatten(0, 1))
     assert_exact(plain(*maps), interleaved(*maps))
 
 

@@ -64,13 +64,16 @@ def test_a_frame_without_a_person_is_taken_as_a_whole():
 @torch.no_grad()
 def test_the_mask_branch_is_its_definition():
     branch, maps = shaken(MaskBranch(3)), draw(2, 3, 2, 4)
+    mean, var = branch.norm.running_mean, branch.norm.running_var
+    assert mean is not None
+    assert var is not None
     shares = branch(maps)
     loss = 0.0
     for n in range(2):
         for i in range(2):
             for j in range(4):
                 x = maps[n, :, i, j]
-                hidden = (x - branch.norm.running_mean) / (branch.norm.running_var + 1e-5).sqrt()
+                hidden = (x - mean) / (var + 1e-5).sqrt()
                 scores = (branch.reduce.weight @ hidden + branch.reduce.bias).exp()
                 share = scores / scores.sum()
                 assert_exact(shares[n, :, i, j], share)
