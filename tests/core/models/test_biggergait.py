@@ -95,6 +95,8 @@ def test_a_projection_is_its_definition():
     def normed(norm, x):
         return (x - norm.running_mean) / (norm.running_var + 1e-5).sqrt()
 
+    bias = projection.expand.bias
+    assert bias is not None
     coarse = torch.zeros(2, 3, 4, 3)
     for n in range(2):
         for i in range(4):
@@ -103,7 +105,7 @@ def test_a_projection_is_its_definition():
                 x = projection.reduce.weight[:, :, 0, 0] @ x + projection.reduce.bias
                 x = F.gelu(normed(projection.hidden_norm, x))
                 scores = projection.expand.weight[:, :, 0, 0] @ x
-                coarse[n, :, i, j] = scores + projection.expand.bias
+                coarse[n, :, i, j] = scores + bias
     fine = F.interpolate(coarse, (8, 6), mode="bilinear").permute(0, 2, 3, 1)
     expected = torch.sigmoid(normed(projection.out_norm, fine)).permute(0, 3, 1, 2)
     torch.testing.assert_close(projection(features), expected)
