@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from core.records import Interpolation
+
 CutSize = Literal[64, 128]
-Interpolation = Literal["bicubic", "area"]
 SIZES: tuple[CutSize, ...] = get_args(CutSize)
 
 _METHODS: dict[Interpolation, int] = {"bicubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}

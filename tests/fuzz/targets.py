@@ -210,16 +210,18 @@ def read_shard(codec: str, *, forged: bool = False) -> Callable[[Path], Read]:
 
 def feature_seeds(folder: Path) -> list[bytes]:
     """One part of stored features."""
-    from core.storage.features import write_part
+    from core.storage.parts import Layout, write_part
 
     values = np.random.default_rng(0).normal(size=(3, 8)).astype("f4")
-    write_part(folder / "part.h5", [{"plain": values, "mirrored": -values}], 8)
+    layouts = dict.fromkeys(("plain", "mirrored"), Layout((8,), "float32"))
+    write_part(folder / "part.h5", [{"plain": values, "mirrored": -values}], layouts)
     return [(folder / "part.h5").read_bytes()]
 
 
 def read_features(folder: Path) -> Read:
     """As training reads them."""
-    from core.storage.features import FeaturesInfo, FeatureStore, part_name
+    from core.storage.features import FeaturesInfo, FeatureStore
+    from core.storage.parts import part_name
 
     info = FeaturesInfo(
         dtype="float32", dataset="x", store="0" * 64, encoder="x", tokens=2, channels=4,

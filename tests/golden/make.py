@@ -24,8 +24,9 @@ from core.metrics.results import FORMAT as RESULT_FORMAT
 from core.records import EmbeddingSet, SequenceFrames, SequenceKey
 from core.storage.build import begin, finish
 from core.storage.embeddings import write_embeddings
-from core.storage.features import FeaturesInfo, cut_parts, part_name, write_info, write_part
+from core.storage.features import FeaturesInfo, write_info
 from core.storage.layout import CodecName, Finding, ForgettingFile, Plan, write_json
+from core.storage.parts import cut_parts, part_name, write_part
 from core.tables.formats import to_json
 from core.training.checkpoint import save_tensors
 from core.workflows.runs import FORMAT as RUN_FORMAT
@@ -90,7 +91,7 @@ def features(home: Path) -> None:
     info = FeaturesInfo(dtype="float32", dataset="casiab", store=STORE, encoder="abc", tokens=2,
                         channels=3, mirrored=True, parts=parts)  # fmt: skip
     values = np.arange(18, dtype=np.float32).reshape(3, 6)
-    write_part(folder / part_name(0), [{"plain": values, "mirrored": -values}], 6)
+    write_part(folder / part_name(0), [{"plain": values, "mirrored": -values}], info.layouts)
     write_info(folder, info)
 
 
