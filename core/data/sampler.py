@@ -111,7 +111,6 @@ def _requests(
     ]
 
 
-
 def share_of(batch: Sequence[ClipRequest], rank: int, ranks: int) -> Iterator[ClipRequest]:
     """The part of a global batch that process ``rank`` of ``ranks`` computes.
 

@@ -73,7 +73,7 @@ class FeaturesInfo(BaseModel):
     def layouts(self) -> dict[str, Layout]:
         """How the datasets of a part lie: a frame a chunk."""
         layout = Layout((self.tokens * self.channels,), self.dtype)
-        return {name: layout for name in (PLAIN, MIRRORED)[: 1 + self.mirrored]}
+        return dict.fromkeys((PLAIN, MIRRORED)[: 1 + self.mirrored], layout)
 
 
 class FeatureStore:

@@ -1,4 +1,4 @@
-"""Making what is kept beside a store: part by part, shared by processes, gone on with after a stop."""
+"""Making what is kept beside a store, in parts, by several processes, and again after a stop."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What a workspace holds of a subject beside the stores: features, silhouettes, embeddings,
-pictures, models.
+"""What a workspace holds of a subject beside the stores: what was made of frames, and models.
 
 A verb that writes anything of a subject into the workspace adds a finder to :data:`FINDERS`; then
 `lmgait forget` finds it.

@@ -92,7 +92,7 @@ def test_corners_at_the_edge_leave_the_left_side_where_it_is():
     assert not moved[..., 23:].any()
 
 
-@pytest.mark.parametrize("size, side", [(64, 10), (128, 20)])
+@pytest.mark.parametrize(("size", "side"), [(64, 10), (128, 20)])
 def test_every_corner_moves_a_line_by_its_own_draw(size, side):
     """A quadrilateral's left edge becomes the left edge of the image."""
     images = np.full((1, size, size), 40, np.uint8)

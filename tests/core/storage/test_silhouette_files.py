@@ -55,7 +55,7 @@ def test_usable_frames_are_those_not_marked(stored):
     assert 5 not in store
 
 
-@pytest.mark.parametrize("index, frame", [(5, 1), (4, 21), (9, -1), (4, 13), (7, 0)])
+@pytest.mark.parametrize(("index", "frame"), [(5, 1), (4, 21), (9, -1), (4, 13), (7, 0)])
 def test_what_is_not_there_is_not_read(stored, index, frame):
     store = SilhouetteStore.open(stored[0])
     with pytest.raises(IndexError, match=f"sequence {index}"):

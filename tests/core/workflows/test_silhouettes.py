@@ -33,7 +33,7 @@ def made(workspace, size=64, dataset="casiab", workers=0, progress=None):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("size, dataset", [(64, "casiab"), (128, "casiab"), (64, "ccpg")])
+@pytest.mark.parametrize(("size", "dataset"), [(64, "casiab"), (128, "casiab"), (64, "ccpg")])
 def test_every_usable_frame_is_the_cut_of_its_mask(workspace, size, dataset, monkeypatch):
     # Blocks that end within sequences, and sequences in several pieces.
     monkeypatch.setattr("core.data.cutting.PIECE", 4)
