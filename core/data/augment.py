@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Clip = NDArray[np.uint8]
+Draws = Sequence[float] | NDArray[np.float64]
 
 # Columns that pre-processing puts beside a person, of 64: they are cut off, and corners move in
 # them.
@@ -65,7 +66,7 @@ class Draw:
     erased: tuple[float, ...] | None = None
 
 
-def draw(settings: Augmentation, draws: Sequence[float] | NDArray[np.float64]) -> Draw:
+def draw(settings: Augmentation, draws: Draws) -> Draw:
     """Decide what is done to a clip.
 
     Args:
@@ -111,7 +112,7 @@ def augment(clip: Clip, what: Draw, *, nearest: bool = False) -> Clip:
     return np.ascontiguousarray(flat).reshape(*clip.shape[:-2], *flat.shape[-2:])
 
 
-def perspective(images: Clip, corners: Sequence[float], *, nearest: bool = False) -> Clip:
+def perspective(images: Clip, corners: Draws, *, nearest: bool = False) -> Clip:
     """Stretch the quadrilateral between four corners over the whole image.
 
     Args:
@@ -127,7 +128,7 @@ def perspective(images: Clip, corners: Sequence[float], *, nearest: bool = False
     source = [(top_left, 0), (right + top_right, 0), (right + bottom_right, height),
               (bottom_left, height)]  # fmt: skip
     target = [(0, 0), (width, 0), (width, height), (0, height)]
-    matrix = cv2.getPerspectiveTransform(np.float32(source), np.float32(target))  # type: ignore[arg-type]
+    matrix = cv2.getPerspectiveTransform(np.array(source, np.float32), np.array(target, np.float32))
     flags = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
     out = np.empty(images.shape, np.uint8)
     for image, place in zip(images, out, strict=True):
@@ -149,7 +150,7 @@ def rotate(
     return out
 
 
-def erase(images: Clip, draws: Sequence[float]) -> Clip:
+def erase(images: Clip, draws: Draws) -> Clip:
     """Blacken one rectangle in all images.
 
     Args:
@@ -158,7 +159,7 @@ def erase(images: Clip, draws: Sequence[float]) -> Clip:
             3.3), and where its top and its left side are.
     """
     height, width = images.shape[-2:]
-    area, aspect, top, left = draws
+    area, aspect, top, left = (float(value) for value in draws)
     area = height * width * (ERASED_AREA[0] + area * (ERASED_AREA[1] - ERASED_AREA[0]))
     aspect = ERASED_ASPECT[0] + aspect * (ERASED_ASPECT[1] - ERASED_ASPECT[0])
     rows = min(height, round((area * aspect) ** 0.5))

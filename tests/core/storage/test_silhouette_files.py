@@ -5,6 +5,7 @@ import pickle
 import h5py
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from core.errors import StoreError
 from core.storage.parts import part_name, write_part
@@ -27,8 +28,8 @@ def stored(tmp_path, request):
         parts=PARTS,
     )  # fmt: skip
     for number, part in enumerate(PARTS):
-        rows = np.concatenate([values[index] for index, _ in part])
-        content = {"silhouettes": rows, "usable": rows.any((1, 2)).astype(np.uint8)}
+        rows: NDArray[np.uint8] = np.concatenate([values[index] for index, _ in part])
+        content = {"silhouettes": rows, "usable": (rows.max((1, 2)) > 0).astype(np.uint8)}
         write_part(tmp_path / part_name(number), [content], info.layouts)
     write_info(tmp_path, info)
     return tmp_path, values

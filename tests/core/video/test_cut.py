@@ -4,9 +4,17 @@ import cv2
 import numpy as np
 import pytest
 
+from core.records import Interpolation
 from core.video.cut import SIZES, cut_silhouette, cut_silhouettes
 
-METHODS = {"bicubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}
+METHODS: dict[Interpolation, int] = {"bicubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}
+
+
+def cut(image, size, interpolation):
+    """The cut of a silhouette that is usable."""
+    found = cut_silhouette(image, size, interpolation, None)
+    assert found is not None
+    return found
 
 
 def plain(image, size, interpolation):
@@ -35,7 +43,7 @@ def plain(image, size, interpolation):
 def test_five_rows_of_one_column_each_become_a_bar_right_of_the_middle():
     image = np.zeros((7, 7), np.uint8)
     image[1:6, 3] = 255
-    found = cut_silhouette(image, 64, "area", None)
+    found = cut(image, 64, "area")
     # Five rows become 64, so seven columns become int(64 * 7 / 5) = 89. The bar is wider than one
     # column of them, and the middle one of the bar is the middle of the cut.
     assert found.shape == (64, 64)
@@ -43,7 +51,7 @@ def test_five_rows_of_one_column_each_become_a_bar_right_of_the_middle():
     assert (np.ptp(found.astype(int), axis=0) <= 1).all()
     lit = np.flatnonzero(found[0])
     assert lit[0] < 32 < lit[-1]
-    masses = np.cumsum(found[0], dtype=int)
+    masses = np.cumsum(found[0].astype(int))
     assert masses[31] <= masses[-1] / 2 < masses[32]
 
 
@@ -52,7 +60,7 @@ def test_an_image_of_the_cuts_height_is_moved_and_not_changed(interpolation):
     image = np.zeros((64, 64), np.uint8)
     image[:, 10:13] = 255
     image[0, 60] = 7
-    found = cut_silhouette(image, 64, interpolation, None)
+    found = cut(image, 64, interpolation)
     # The middle is column 11: 2 of 3 columns are more than half. It comes to column 32.
     wanted = np.zeros((64, 64), np.uint8)
     wanted[:, 31:34] = 255
@@ -64,7 +72,7 @@ def test_an_image_of_the_cuts_height_is_moved_and_not_changed(interpolation):
 def test_the_middle_is_the_first_column_past_half_of_the_mass(lit, middle):
     image = np.zeros((64, 40), np.uint8)
     image[:, list(lit)] = 200
-    found = np.flatnonzero(cut_silhouette(image, 64, "bicubic", None)[0])
+    found = np.flatnonzero(cut(image, 64, "bicubic")[0])
     assert found.tolist() == [32 + x - middle for x in lit]
 
 
@@ -75,7 +83,7 @@ def test_cuts_at_the_border_lose_nothing(middle):
     image[:, middle] = 9
     image[5, :] = np.maximum(image[5], 1)
     # Grey levels of the row above: 1 each, hardly any of the mass.
-    found = cut_silhouette(image, 64, "area", None)
+    found = cut(image, 64, "area")
     assert found[0].tolist() == [9 if x == 32 else 0 for x in range(64)]
     inside = [0 <= middle - 32 + x < 100 for x in range(64)]
     assert (found[5] > 0).tolist() == inside
@@ -96,21 +104,21 @@ def test_many_images_agree_with_a_plain_loop(size, interpolation):
             continue
         wanted, padded = plain(image, size, interpolation)
         paddings.add(padded)
-        np.testing.assert_array_equal(cut_silhouette(image, size, interpolation, None), wanted)
+        np.testing.assert_array_equal(cut(image, size, interpolation), wanted)
     assert paddings == {True, False}
 
 
 def test_the_two_interpolations_differ():
     image = np.zeros((200, 100), np.uint8)
     cv2.circle(image, (50, 100), 40, 255, -1)
-    cuts = [cut_silhouette(image, 64, name, None) for name in METHODS]
+    cuts = [cut(image, 64, name) for name in METHODS]
     assert not np.array_equal(*cuts)
 
 
 def test_one_pixel_fills_the_whole_height():
     image = np.zeros((9, 5), np.uint8)
     image[4, 2] = 255
-    found = cut_silhouette(image, 64, "area", None)
+    found = cut(image, 64, "area")
     # One row of five columns becomes 64 rows of 320: the pixel is as wide as the cut.
     wanted, padded = plain(image, 64, "area")
     np.testing.assert_array_equal(found, wanted)
@@ -121,7 +129,7 @@ def test_one_pixel_fills_the_whole_height():
 def test_a_thread_of_foreground_is_a_column_wide():
     image = np.zeros((300, 1), np.uint8)
     image[:, 0] = 255
-    found = cut_silhouette(image, 64, "area", None)
+    found = cut(image, 64, "area")
     assert np.flatnonzero(found.any(axis=0)).tolist() == [32]
 
 
@@ -147,9 +155,7 @@ def test_a_sequence_keeps_its_length_and_marks_what_is_not_usable():
     assert usable.tolist() == [True, False, True]
     assert not cuts[1].any()
     for place in (0, 2):
-        np.testing.assert_array_equal(
-            cuts[place], cut_silhouette(images[place], 64, "bicubic", None)
-        )
+        np.testing.assert_array_equal(cuts[place], cut(images[place], 64, "bicubic"))
     empty, none = cut_silhouettes(images[:0], 128, "area", None)
     assert empty.shape == (0, 128, 128)
     assert none.shape == (0,)

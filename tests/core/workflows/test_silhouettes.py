@@ -1,10 +1,14 @@
 """Cutting the silhouettes of a store: once, all of them, gone on with after a stop."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from core.manifests.load import load_manifest
 from core.progress import SilentProgress
+from core.records import Interpolation
+from core.storage.parts import write_part
 from core.storage.silhouettes import SilhouetteStore
 from core.storage.store import Store
 from core.training.engine import make_engine
@@ -39,7 +43,7 @@ def test_every_usable_frame_is_the_cut_of_its_mask(workspace, size, dataset, mon
     monkeypatch.setattr("core.data.cutting.PIECE", 4)
     monkeypatch.setattr(silhouettes_module, "FLAG_CHUNK", 16)
     found, store = made(workspace, size, dataset), Store.open(workspace.store("casiab"))
-    interpolation = "area" if dataset == "ccpg" else "bicubic"
+    interpolation: Interpolation = "area" if dataset == "ccpg" else "bicubic"
     assert found.info.interpolation == interpolation
     assert found.info.drop_sum == (None if dataset == "ccpg" else 10_000)
     assert len(store.sequences) == 20
@@ -92,19 +96,19 @@ def test_silhouettes_are_cut_once_and_told_before_they_are_written(workspace):
 
 def test_a_stopped_cutting_goes_on(workspace, monkeypatch):
     monkeypatch.setattr("core.storage.parts.PART_BYTES", 1)  # a part for each sequence
-    write, paths = parts_module.write_part, []
+    paths: list[Path] = []
 
     def twice(path, *rest):
         if len(paths) == 2:
             raise KeyboardInterrupt
         paths.append(path)
-        write(path, *rest)
+        write_part(path, *rest)
 
     monkeypatch.setattr(parts_module, "write_part", twice)
     with pytest.raises(KeyboardInterrupt):
         made(workspace)
     times = {path: path.stat().st_mtime_ns for path in paths}
-    monkeypatch.setattr(parts_module, "write_part", write)
+    monkeypatch.setattr(parts_module, "write_part", write_part)
     found = made(workspace)
     assert {path: path.stat().st_mtime_ns for path in paths} == times
     assert len(list(found.path.glob("*.h5"))) == 20
