@@ -158,7 +158,9 @@ def read_packed_rows(source: Any, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
     each = source.chunks[0]
     chunks, places = np.unique(rows // each, return_inverse=True)
     parts = [read_packed(source, first * each, end * each) for first, end in runs(chunks.tolist())]
-    joined = np.concatenate(parts or [np.empty((0, *source.shape[1:]), np.uint8)])
+    joined: NDArray[np.uint8] = np.concatenate(
+        parts or [np.empty((0, *source.shape[1:]), np.uint8)]
+    )
     return joined[places * each + rows % each]
 
 
