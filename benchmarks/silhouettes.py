@@ -37,18 +37,18 @@ def measure(quick: bool) -> dict[str, Any]:
         source = ccpg_like(base / "raw", 4, FRAMES)
         workspace = Workspace(base / "workspace")
         store = Store.open(prepare("ccpg", source, workspace, codec="lossless", workers=0).store)
-        found = {size: _compare(workspace, store, size, rounds) for size in SIZES}
+        sizes = {size: _compare(workspace, store, size, rounds) for size in SIZES}
     return {
         "name": "30 cut silhouettes of 100, unordered", "unit": "times faster",
         "baseline": "reading the masks of the same frames and cutting them",
-        "ratio": found[64]["unordered"], "sizes": found,
+        "ratio": sizes[64]["unordered"], "sizes": sizes,
     }  # fmt: skip
 
 
 def _compare(workspace: Workspace, store: Store, size: CutSize, rounds: int) -> dict[str, float]:
     manifest = load_manifest("ccpg")
     cut, plan = manifest.silhouette_cut, plan_silhouettes(workspace, store, manifest, size)
-    kept = make_silhouettes(
+    cuts = make_silhouettes(
         plan, store, manifest, workers=0, engine=make_engine(), progress=SilentProgress()
     )
 
@@ -59,7 +59,7 @@ def _compare(workspace: Workspace, store: Store, size: CutSize, rounds: int) -> 
 
     def frames_of(number: int, ordered: bool) -> tuple[int, NDArray[np.int64]]:
         index, random = number % 4, np.random.default_rng(number)
-        usable = kept.usable(index)
+        usable = cuts.usable(index)
         if ordered:
             return index, usable[window_frames(len(usable), CLIP, SKIP, random)]
         return index, usable[random_frames(len(usable), CLIP, random)]
@@ -68,7 +68,7 @@ def _compare(workspace: Workspace, store: Store, size: CutSize, rounds: int) -> 
     for name, ordered in (("ordered", True), ("unordered", False)):
         ours, other = count(), count()
         times = interleaved(
-            lambda n=ours, o=ordered: kept.read(*frames_of(next(n), o)),  # type: ignore[misc]
+            lambda n=ours, o=ordered: cuts.read(*frames_of(next(n), o)),  # type: ignore[misc]
             lambda n=other, o=ordered: anew(*frames_of(next(n), o)),  # type: ignore[misc]
             rounds,
         )

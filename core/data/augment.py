@@ -56,14 +56,14 @@ class Draw:
         flip: Whether it is mirrored.
         degrees: By how much it is turned, counter-clockwise.
         swapped_centre: See :class:`Augmentation`.
-        erased: Area, aspect, top and left of the rectangle; None: no rectangle.
+        rectangle: Area, aspect, top and left of the rectangle; None: no rectangle.
     """
 
     corners: tuple[float, ...] | None = None
     flip: bool = False
     degrees: float | None = None
     swapped_centre: bool = False
-    erased: tuple[float, ...] | None = None
+    rectangle: tuple[float, ...] | None = None
 
 
 def draw(settings: Augmentation, draws: Draws) -> Draw:
@@ -83,7 +83,7 @@ def draw(settings: Augmentation, draws: Draws) -> Draw:
         flip=values[1] < settings.flip,
         degrees=(2 * values[8] - 1) * MAX_DEGREES if values[2] < settings.rotate else None,
         swapped_centre=settings.swapped_centre,
-        erased=tuple(values[9:13]) if values[3] < settings.erase else None,
+        rectangle=tuple(values[9:13]) if values[3] < settings.erase else None,
     )
 
 
@@ -107,8 +107,8 @@ def augment(clip: Clip, what: Draw, *, nearest: bool = False) -> Clip:
         flat = flat[..., ::-1]
     if what.degrees is not None:
         flat = rotate(flat, what.degrees, swapped_centre=what.swapped_centre, nearest=nearest)
-    if what.erased is not None:
-        flat = erase(flat, what.erased)
+    if what.rectangle is not None:
+        flat = erase(flat, what.rectangle)
     return np.ascontiguousarray(flat).reshape(*clip.shape[:-2], *flat.shape[-2:])
 
 

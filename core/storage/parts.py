@@ -65,7 +65,7 @@ class Place:
 
 
 class PartFiles:
-    """The parts of a folder, opened when they are first read and by each process for itself.
+    """The parts of a folder, opened at their first reading, by each process for itself.
 
     Args:
         path: The folder.
@@ -106,14 +106,14 @@ class PartFiles:
         """
         where = self.path / part_name(part)
         try:
-            file, opened = self._file(part)
-            if name not in opened:
+            file, datasets = self._file(part)
+            if name not in datasets:
                 frames = sum(count for _, count in self._parts[part])
                 chunks = (layout.chunk, *layout.shape)
-                opened[name] = dataset(
+                datasets[name] = dataset(
                     file, name, layout.dtype, chunks, frames, packed=layout.packed
                 )
-            yield opened[name]
+            yield datasets[name]
         except (OSError, RuntimeError, KeyError, ValueError, TypeError, DamageError) as error:
             # HDF5 tells damage in all of these, depending on where it stumbles.
             raise StoreError(
@@ -158,10 +158,10 @@ def read_packed_rows(source: Any, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
     each = source.chunks[0]
     chunks, places = np.unique(rows // each, return_inverse=True)
     parts = [read_packed(source, first * each, end * each) for first, end in runs(chunks.tolist())]
-    joined: NDArray[np.uint8] = np.concatenate(
+    content: NDArray[np.uint8] = np.concatenate(
         parts or [np.empty((0, *source.shape[1:]), np.uint8)]
     )
-    return joined[places * each + rows % each]
+    return content[places * each + rows % each]
 
 
 def part_name(number: int) -> str:

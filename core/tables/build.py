@@ -117,11 +117,11 @@ def _published_notes(published: PublishedTable) -> list[str]:
         methods = ", ".join(row.method for row in published.rows if row.source == source)
         notes.append(f"From elsewhere: {methods}: {source}.")
     for row in published.rows:
-        told = [f"{row.protocol}, not {published.protocol}"] if row.protocol else []
-        told += [f"{row.dataset}, not {published.dataset}"] if row.dataset else []
-        what = [f"numbers of {' and '.join(told)}."] if told else []
+        differences = [f"{row.protocol}, not {published.protocol}"] if row.protocol else []
+        differences += [f"{row.dataset}, not {published.dataset}"] if row.dataset else []
+        what = [f"numbers of {' and '.join(differences)}."] if differences else []
         if words := " ".join([*what, row.note] if row.note else what):
-            notes.append(f"{_mark(row)}{' ' if told else ''}{row.method}: {words}")
+            notes.append(f"{_mark(row)}{' ' if differences else ''}{row.method}: {words}")
     return notes
 
 

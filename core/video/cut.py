@@ -50,19 +50,19 @@ def cut_silhouette(
     height, width = person.shape
     # A person thinner than a pixel of the result gets a whole one.
     columns = max(1, int(size * width / height))
-    resized = np.asarray(
+    scaled_image = np.asarray(
         cv2.resize(person, (columns, size), interpolation=_METHODS[interpolation]), np.uint8
     )
-    masses = np.cumsum(resized.sum(axis=0, dtype=np.int64))
+    masses = np.cumsum(scaled_image.sum(axis=0, dtype=np.int64))
     if masses[-1] == 0:
         # Bicubic interpolation steps over single rows when it makes an image much smaller.
         return None
     half = size // 2
     left = int(np.argmax(2 * masses > masses[-1])) - half
     if left <= 0 or left + size >= columns:
-        resized = np.pad(resized, ((0, 0), (half, half)))
+        scaled_image = np.pad(scaled_image, ((0, 0), (half, half)))
         left += half
-    return np.ascontiguousarray(resized[:, left : left + size])
+    return np.ascontiguousarray(scaled_image[:, left : left + size])
 
 
 def cut_silhouettes(
@@ -80,5 +80,5 @@ def cut_silhouettes(
     cuts = [cut_silhouette(image, size, interpolation, drop_sum) for image in images]
     usable = np.array([cut is not None for cut in cuts], np.bool_)
     blank = np.zeros((size, size), np.uint8)
-    stacked = np.array([blank if cut is None else cut for cut in cuts], np.uint8)
-    return stacked.reshape(-1, size, size), usable
+    stack = np.array([blank if cut is None else cut for cut in cuts], np.uint8)
+    return stack.reshape(-1, size, size), usable

@@ -64,14 +64,14 @@ def make_parts(
         engine.wait_for_everyone()
         with progress.task(what.capitalize(), total, "frames") as task:
 
-            def counted(chunks: Iterator[Mapping[str, Rows]]) -> Iterator[Mapping[str, Rows]]:
+            def counting(chunks: Iterator[Mapping[str, Rows]]) -> Iterator[Mapping[str, Rows]]:
                 for chunk in chunks:
                     yield chunk
                     task.advance(len(next(iter(chunk.values()))))
 
             for number in mine:
                 indices = [index for index, _ in parts[number]]
-                write_part(path / part_name(number), counted(rows(indices)), layouts)
+                write_part(path / part_name(number), counting(rows(indices)), layouts)
         engine.wait_for_everyone()
         decide(engine, finish)
 

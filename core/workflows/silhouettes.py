@@ -118,10 +118,10 @@ def make_silhouettes(
 
     def rows(indices: Sequence[int]) -> Iterator[Mapping[str, Rows]]:
         pieces = SilhouettePieces(store, indices, plan.info.size, manifest.silhouette_cut)
-        found = read_ahead(
+        items = read_ahead(
             pieces, workers=min(workers, len(pieces)), batch_size=None, shuffle=False
         )
-        return _blocks((cuts.numpy(), usable.numpy()) for cuts, usable in found)
+        return _blocks((cuts.numpy(), usable.numpy()) for cuts, usable in items)
 
     make_parts(
         plan.path,
@@ -146,9 +146,9 @@ def _blocks(
         cuts.append(cut)
         flags.append(usable)
         while sum(map(len, flags)) >= FLAG_CHUNK:
-            joined, marks = np.concatenate(cuts), np.concatenate(flags)
-            yield _block(joined[:FLAG_CHUNK], marks[:FLAG_CHUNK])
-            cuts, flags = [joined[FLAG_CHUNK:]], [marks[FLAG_CHUNK:]]
+            block_cuts, block_flags = np.concatenate(cuts), np.concatenate(flags)
+            yield _block(block_cuts[:FLAG_CHUNK], block_flags[:FLAG_CHUNK])
+            cuts, flags = [block_cuts[FLAG_CHUNK:]], [block_flags[FLAG_CHUNK:]]
     if sum(map(len, flags)):
         yield _block(np.concatenate(cuts), np.concatenate(flags))
 

@@ -50,11 +50,11 @@ def test_probabilities_decide_and_their_order_is_that_of_the_settings():
     assert some.corners == tuple(draws[4:8])
     assert not some.flip
     assert some.degrees is None
-    assert some.erased == tuple(draws[9:13])
+    assert some.rectangle == tuple(draws[9:13])
     rest = draw(Augmentation(flip=0.21, rotate=0.31), draws)
     assert rest.flip
     assert rest.degrees == pytest.approx(20 * draws[8] - 10)
-    assert rest.corners is rest.erased is None
+    assert rest.corners is rest.rectangle is None
     assert draw(Augmentation(), np.zeros(DRAWS)) == Draw()
     # One change's probability moves no other change.
     both = draw(Augmentation(1, 1, 1, 1), draws)
