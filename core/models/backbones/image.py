@@ -29,6 +29,12 @@ class ImageEncoder(Frozen):
         chunk: Frames that pass the encoder together.
         skip_padding: Leave out the columns of patches that are black in a frame; their features
             are zero. Cheaper, and not exactly the same: attention no longer sees the padding.
+        final: Add the last block's output after the encoder's own norm, behind the rest.
+
+    Attributes:
+        grid: Rows and columns of patches.
+        hidden: Channels of one block's output.
+        channels: C of all features: those of the blocks, and ``hidden`` more with ``final``.
 
     Raises:
         ConfigError: a size that is no multiple of the patch, or a block that does not exist.
@@ -42,6 +48,7 @@ class ImageEncoder(Frozen):
         width: int,
         chunk: int,
         skip_padding: bool = False,
+        final: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -61,9 +68,10 @@ class ImageEncoder(Frozen):
             )
         self.layers = tuple(layers)
         self.height, self.width, self.chunk = height, width, chunk
-        self.skip_padding = skip_padding
+        self.skip_padding, self.final = skip_padding, final
         self.grid = (height // self.patch, width // self.patch)
-        self.channels = len(self.layers) * int(settings.hidden_size)
+        self.hidden = int(settings.hidden_size)
+        self.channels = (len(self.layers) + int(final)) * self.hidden
         self._clip = hasattr(encoder, "pre_layrnorm")
         self._extra = 1 + int(getattr(settings, "num_register_tokens", 0))
         mean, std = CLIP if self._clip else IMAGENET
@@ -74,8 +82,9 @@ class ImageEncoder(Frozen):
     def thaw_used(self) -> None:
         """Let the parameters that features come from train: only for an encoder from a seed.
 
-        The mask token, the blocks after the last one taken and the final norm stay frozen: nothing
-        uses them, and processes that share a batch wait for a gradient of all that trains.
+        Parts that features do not need stay frozen: the mask token and, without ``final``, the
+        blocks after the last one taken and the final norm. Processes that share a batch wait for a
+        gradient of all that trains.
         """
         encoder = cast(Any, self.encoder)
         thaw(encoder.embeddings)
@@ -83,8 +92,10 @@ class ImageEncoder(Frozen):
             unused.requires_grad_(False)
         if self._clip:
             thaw(encoder.pre_layrnorm)
-        for block in self._layers()[: max(self.layers)]:
+        for block in self._layers()[: self._last]:
             thaw(block)
+        if self.final:
+            thaw(self._final_norm)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Features without anything kept for backward.
@@ -93,7 +104,8 @@ class ImageEncoder(Frozen):
             frames: uint8 [n, 3, H, W], RGB, of any size.
 
         Returns:
-            float [n, N, C]: N patches row by row, C = blocks x hidden size, unit variance.
+            float [n, N, C]: N patches row by row, C = blocks x hidden size, unit variance; then,
+            with ``final``, the last block's features as the encoder norms them.
         """
         with torch.no_grad():
             encode = self._encode_filled if self.skip_padding else self._encode
@@ -117,10 +129,13 @@ class ImageEncoder(Frozen):
             hidden = block(hidden)
             if number in self.layers:
                 taken.append(hidden[:, self._extra :])
-            if number == max(self.layers):
+            if number == self._last:
                 break
         joined = torch.cat(taken, dim=-1)
-        return F.layer_norm(joined, joined.shape[-1:])
+        features = F.layer_norm(joined, joined.shape[-1:])
+        if not self.final:
+            return features
+        return torch.cat([features, self._final_norm(hidden[:, self._extra :])], dim=-1)
 
     def _encode(self, frames: Tensor) -> Tensor:
         return self.features(self.prepare(frames))
@@ -172,6 +187,16 @@ class ImageEncoder(Frozen):
             embedded = encoder.embeddings(pixels, interpolate_pos_encoding=True)
             return cast(Tensor, encoder.pre_layrnorm(embedded))
         return cast(Tensor, encoder.embeddings(pixels))
+
+    @property
+    def _last(self) -> int:
+        """Number of the last block that features need."""
+        return len(self._layers()) if self.final else max(self.layers)
+
+    @property
+    def _final_norm(self) -> nn.Module:
+        encoder = cast(Any, self.encoder)
+        return cast(nn.Module, encoder.post_layernorm if self._clip else encoder.layernorm)
 
     def _layers(self) -> nn.ModuleList:
         stack = cast(Any, self.encoder).encoder

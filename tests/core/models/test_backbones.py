@@ -136,6 +136,46 @@ def test_the_last_block_is_taken_before_the_final_norm(checkpoints, frames):
     assert_features(encoder(frames), expected_features([state], (0,), 1))
 
 
+@pytest.mark.parametrize("name", ["narrow", "narrow-registers"])
+@torch.no_grad()
+def test_final_features_are_dinov2s_own_output(checkpoints, frames, name):
+    registers = name.endswith("registers")
+    kind = Dinov2WithRegistersModel if registers else Dinov2Model
+    theirs = kind.from_pretrained(checkpoints / name).eval()
+    plain, final = (ImageEncoder(theirs, (1, 3), 448, 224, 1, final=more) for more in (False, True))
+    hidden = theirs.config.hidden_size
+    assert (plain.channels, final.channels, final.hidden) == (2 * hidden, 3 * hidden, hidden)
+    features = final(frames)
+    assert torch.equal(features[..., : 2 * hidden], plain(frames))
+    output = theirs(normalised(frames, IMAGENET, 448, 224)).last_hidden_state
+    assert_features(features[..., 2 * hidden :], output[:, 5 if registers else 1 :])
+
+
+@torch.no_grad()
+def test_final_features_are_clips_last_block_normed(checkpoints, frames):
+    theirs = CLIPVisionModel.from_pretrained(checkpoints / "vision").eval()
+    encoder = ImageEncoder(theirs, (3,), 448, 224, 16, final=True)
+    pixels = normalised(frames, CLIP, 448, 224)
+    blocks = theirs(pixels, output_hidden_states=True, interpolate_pos_encoding=True).hidden_states
+    norm = theirs.post_layernorm
+    expected = expected_features(blocks, (-1,), 1) * norm.weight + norm.bias
+    assert_features(encoder(frames)[..., -encoder.hidden :], expected)
+
+
+@pytest.mark.parametrize("final", [False, True])
+def test_parts_that_features_need_can_train(checkpoints, final):
+    theirs = Dinov2Model.from_pretrained(checkpoints / "narrow")
+    encoder = ImageEncoder(theirs, (1, 2), 28, 28, 1, final=final)
+    encoder.thaw_used()
+    encoder.features(torch.randn(1, 3, 28, 28)).square().sum().backward()
+    for name, value in encoder.named_parameters():
+        used = "mask_token" not in name and (
+            final or not ("layernorm" in name or any(f"layer.{n}." in name for n in range(2, 12)))
+        )
+        assert value.requires_grad == used, name
+        assert (value.grad is not None) == used, name
+
+
 @pytest.mark.parametrize("folder", ["vision", "clip"])
 @torch.no_grad()
 def test_patch_features_equal_clips(checkpoints, frames, folder):

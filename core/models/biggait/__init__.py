@@ -1,0 +1,1 @@
+"""BigGait (Ye et al., CVPR 2024)."""

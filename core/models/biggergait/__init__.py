@@ -1,0 +1,1 @@
+"""BiggerGait (Ye et al., NeurIPS 2025)."""

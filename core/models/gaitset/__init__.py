@@ -1,0 +1,1 @@
+"""GaitSet (Chao et al., AAAI 2019)."""

@@ -1,0 +1,1 @@
+"""GaitBase on silhouettes (Fan et al., CVPR 2023)."""
