@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -49,6 +51,19 @@ def number_of(frame: NDArray[np.uint8]) -> int:
     return sum(int(rows[:, x - 2 : x + 3].mean() > 128) << bit for bit, x in enumerate(places))
 
 
+@contextmanager
+def _usual_priority() -> Iterator[None]:
+    """Restore this thread's scheduling: SVT-AV1 makes the caller a real-time thread under root.
+
+    Every process that it starts later would be one, too, and take the processors from all others.
+    """
+    try:
+        yield
+    finally:
+        if hasattr(os, "sched_setscheduler"):
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 def write_numbered(
     path: Path,
     codec: str = "libx264",
@@ -66,7 +81,7 @@ def write_numbered(
 
     The first one is shown at place ``first_time`` of the clock; ``container`` are its options.
     """
-    with av.open(str(path), "w", options=container or {}) as file:
+    with _usual_priority(), av.open(str(path), "w", options=container or {}) as file:
         settings = _QUIET.get(codec, {"qscale": "3"}) | (options or {})
         stream = file.add_stream(codec, rate=rate, options=settings)
         assert isinstance(stream, av.VideoStream)

@@ -1,5 +1,7 @@
 """Frame k is the k-th picture of a decode from the start."""
 
+import os
+
 import av
 import numpy as np
 import pytest
@@ -329,6 +331,13 @@ def test_pictures_that_only_look_like_key_frames_begin_nothing(tmp_path, codec, 
     numbers = numbers_of(Video(path).frames(range(COUNT)))
     group = range(packet, (packet // 12 + 1) * 12)
     assert numbers == [None if number in group else number for number in range(COUNT)]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="a system without the call")
+@pytest.mark.parametrize("codec", ["libsvtav1", "libx265"])
+def test_an_encoder_leaves_the_priority_of_the_tests_alone(tmp_path, codec):
+    write_numbered(tmp_path / "film.mp4", codec, count=5)
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg2video"])
