@@ -14,8 +14,9 @@ from torch.optim import Optimizer
 from core.config import Config, resolve_config
 from core.data.dataset import ClipBatch
 from core.losses.total import total_loss
-from core.models.build import build_lmgait
-from core.models.lmgait import LMGait
+from core.models.lmgait.build import build_lmgait
+from core.models.lmgait.losses import TERMS
+from core.models.lmgait.network import LMGait
 from core.training.optimizer import make_optimizer
 
 CLIPS, FRAMES, CLASSES = 4, 8, 100
@@ -69,11 +70,7 @@ def one_step(model: LMGait, optimizer: Optimizer, config: Config, batch: ClipBat
     model.train()
     batch = batch.mirrored()
     output = model(batch.frames, batch.patches, len(batch.labels))
-    loss = total_loss(
-        config.losses, embedding=output.embedding, logits=output.logits,
-        silhouette_logits=output.silhouettes, maps=output.maps, labels=batch.labels,
-        silhouettes=batch.silhouettes.float() / 255, valid=batch.valid, supervise=True,
-    )  # fmt: skip
+    loss = total_loss(TERMS, config.losses, output, batch)
     loss.total.backward()
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)

@@ -11,7 +11,7 @@ import onnxruntime
 import torch
 
 from benchmarks.encoder import FRAMES, frames, interleaved, paper_model
-from core.models.inference import InferenceGraph, trace
+from core.models.lmgait.inference import InferenceGraph, trace
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
 from core.workflows.export import hushed, write_onnx
 

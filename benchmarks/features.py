@@ -16,8 +16,9 @@ from benchmarks.encoder import interleaved, one_step
 from core.config import Config, resolve_config
 from core.data.dataset import ClipBatch, TrainingSequences, load_batches
 from core.data.sampler import IdentityBatches
-from core.models.build import build_image_encoder, build_lmgait
-from core.models.lmgait import LMGait
+from core.models.build import build_image_encoder
+from core.models.lmgait.build import build_lmgait
+from core.models.lmgait.network import LMGait
 from core.progress import SilentProgress
 from core.training.engine import make_engine
 from core.training.optimizer import make_optimizer
@@ -25,7 +26,7 @@ from core.workflows.features import make_features, plan_features
 from core.workflows.prepare import prepare
 from core.workflows.stores import open_store
 from core.workflows.synthesize import synthesize
-from core.workflows.training_job import training_sequences
+from core.workflows.training_inputs import training_sequences
 from core.workspace import Workspace
 
 FROM_SEED = ["model.image.weights=seed", "model.text.weights=seed", "data.workers=0"]

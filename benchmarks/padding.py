@@ -66,7 +66,7 @@ def effect(workspace: Workspace, name: str) -> dict[str, Any]:
     for skip in (False, True):
         loaded.model.image.skip_padding = skip
         found[skip] = embed_sequences(
-            loaded, store, indices, engine, SilentProgress(), source=run.name
+            loaded, store, manifest, indices, engine, SilentProgress(), source=run.name
         )
     rank1 = {
         "left out" if skip else "all patches": {

@@ -19,6 +19,8 @@ from core.errors import DataError
 from core.manifests.load import load_manifest
 from core.metrics.distance import Metric, distances
 from core.metrics.results import EvaluationResult
+from core.models.backbones.config import encoder_settings
+from core.models.families import require
 from core.progress import Progress, SilentProgress
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, EmbeddingSet
 from core.storage.embeddings import read_embeddings
@@ -61,10 +63,13 @@ class TrainedModel:
             float32 [C, P]: C channels of each of P body strips.
 
         Raises:
-            DataError: no frame, or one that is no uint8 RGB image.
+            DataError: no frame, or one that is not a uint8 RGB image.
+            UsageError: the model reads silhouettes.
         """
         config = self.loaded.config
-        size = reduced_size((config.model.image.height, config.model.image.width))
+        require(config.model, "films", "Embedding frames without silhouettes")
+        image = encoder_settings(config.model)
+        size = reduced_size((image.height, image.width))
         pixels = to_tensor(fit_frames(frames), size)
         chunks = pixels.split(config.evaluate.frames_per_chunk)
         return self.loaded.embed(chunks)

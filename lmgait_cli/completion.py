@@ -48,6 +48,14 @@ def presets(context: typer.Context, incomplete: str) -> list[str]:
     return _starting(preset_names(), incomplete)
 
 
+def models(context: typer.Context, incomplete: str) -> list[str]:
+    """Families of models."""
+    del context
+    from core.models.families import FAMILIES
+
+    return _starting(FAMILIES, incomplete)
+
+
 def ablations(context: typer.Context, incomplete: str) -> list[str]:
     """Rows of the paper's tables."""
     from core.config import ablation_names

@@ -11,10 +11,12 @@ from lmgait_cli.completion import configurations, known
 from lmgait_cli.console import out, print_table
 from lmgait_cli.exits import explained
 from lmgait_cli.options import (
+    DEFAULT_MODEL,
     DEFAULT_PRESET,
     AblationOption,
     ConfigOption,
     JsonOption,
+    ModelOption,
     PresetOption,
     QuietOption,
     SetOption,
@@ -34,6 +36,7 @@ NamedDatasetOption = Annotated[
 
 def show(
     preset: PresetOption = DEFAULT_PRESET,
+    model: ModelOption = DEFAULT_MODEL,
     dataset: NamedDatasetOption = None,
     ablation: AblationOption = None,
     config: ConfigOption = None,
@@ -51,7 +54,14 @@ def show(
     from core.config import resolve_config
     from core.workflows.show_config import show_config
 
-    resolved = resolve_config(preset, ablation=ablation, file=config, overrides=settings or ())
+    resolved = resolve_config(
+        preset,
+        model=model,
+        dataset=dataset,
+        ablation=ablation,
+        file=config,
+        overrides=settings or (),
+    )
     shown = show_config(resolved, dataset)
     out.print(shown.to_yaml(), markup=False, soft_wrap=True)
     write_json(json_file, shown.to_json(), quiet)
@@ -68,6 +78,7 @@ def diff(
         str, typer.Argument(metavar="B", help="The same.", autocompletion=configurations)
     ],
     preset: PresetOption = DEFAULT_PRESET,
+    model: ModelOption = DEFAULT_MODEL,
     dataset: NamedDatasetOption = None,
     workspace: WorkspaceOption = None,
     json_file: JsonOption = None,
@@ -84,7 +95,8 @@ def diff(
 
     home = Workspace.find(workspace)
     ours, theirs = (
-        named_config(home, name, preset=preset, dataset=dataset) for name in (first, second)
+        named_config(home, name, preset=preset, model=model, dataset=dataset)
+        for name in (first, second)
     )
     found = diff_configs(ours, theirs)
     if found:

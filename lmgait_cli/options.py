@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lmgait_cli.completion import ablations, prepared, presets, runs
+from lmgait_cli.completion import ablations, models, prepared, presets, runs
 
 WorkspaceOption = Annotated[
     Path | None,
@@ -34,6 +34,14 @@ PresetOption = Annotated[
         envvar="LMGAIT_PRESET",
         autocompletion=presets,
         help="Model size: `paper`, or `tiny` (small encoders from a seed; needs no weights).",
+    ),
+]
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        autocompletion=models,
+        help="Family of models, such as lmgait, or gaitbase on silhouettes.",
     ),
 ]
 ConfigOption = Annotated[
@@ -71,3 +79,4 @@ AblationOption = Annotated[
 ]
 
 DEFAULT_PRESET = "tiny"
+DEFAULT_MODEL = "lmgait"

@@ -5,11 +5,13 @@ from __future__ import annotations
 from lmgait_cli.console import ConsoleProgress, out
 from lmgait_cli.estimates import show_estimate
 from lmgait_cli.options import (
+    DEFAULT_MODEL,
     DEFAULT_PRESET,
     ConfigOption,
     DatasetOption,
     DryRunOption,
     JsonOption,
+    ModelOption,
     PresetOption,
     QuietOption,
     SetOption,
@@ -21,6 +23,7 @@ from lmgait_cli.results import write_json
 def pretrain_decoder(
     dataset: DatasetOption = None,
     preset: PresetOption = DEFAULT_PRESET,
+    model: ModelOption = DEFAULT_MODEL,
     config: ConfigOption = None,
     settings: SetOption = None,
     dry_run: DryRunOption = False,
@@ -39,7 +42,7 @@ def pretrain_decoder(
     from core.workflows.warmup import plan_warmup
     from core.workspace import Workspace
 
-    resolved = resolve_config(preset, file=config, overrides=settings or ())
+    resolved = resolve_config(preset, model=model, file=config, overrides=settings or ())
     home, progress = Workspace.find(workspace), ConsoleProgress(quiet)
     plan = plan_warmup(home, *open_store(home, dataset), resolved, preset=preset, progress=progress)
     if dry_run:

@@ -9,12 +9,14 @@ import typer
 from lmgait_cli.console import ConsoleProgress, out
 from lmgait_cli.estimates import show_estimate
 from lmgait_cli.options import (
+    DEFAULT_MODEL,
     DEFAULT_PRESET,
     AblationOption,
     ConfigOption,
     DatasetOption,
     DryRunOption,
     JsonOption,
+    ModelOption,
     PresetOption,
     QuietOption,
     SetOption,
@@ -26,6 +28,7 @@ from lmgait_cli.results import write_json
 def train(
     dataset: DatasetOption = None,
     preset: PresetOption = DEFAULT_PRESET,
+    model: ModelOption = DEFAULT_MODEL,
     ablation: AblationOption = None,
     config: ConfigOption = None,
     settings: SetOption = None,
@@ -41,7 +44,7 @@ def train(
     json_file: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Train LMGait on a prepared dataset.
+    """Train LMGait, or another model, on a prepared dataset.
 
     A run of the same settings goes on where it stopped, and is not repeated once it is complete.
     The decoder's warm-up runs first where it has not been done.
@@ -50,6 +53,7 @@ def train(
     """
     from core.config import resolve_config
     from core.errors import UsageError
+    from core.workflows.stores import newest_dataset
     from core.workflows.train import plan_training
     from core.workspace import Workspace
 
@@ -57,10 +61,18 @@ def train(
         raise UsageError(
             "--resume and --fresh exclude each other", next_step="Leave one of them out."
         )
-    resolved = resolve_config(preset, ablation=ablation, file=config, overrides=settings or ())
-    progress = ConsoleProgress(quiet)
+    home, progress = Workspace.find(workspace), ConsoleProgress(quiet)
+    dataset = dataset or newest_dataset(home)
+    resolved = resolve_config(
+        preset,
+        model=model,
+        dataset=dataset,
+        ablation=ablation,
+        file=config,
+        overrides=settings or (),
+    )
     plan = plan_training(
-        Workspace.find(workspace),
+        home,
         dataset,
         resolved,
         preset=preset,
@@ -73,9 +85,10 @@ def train(
         show_estimate(plan.estimate(progress), json_file, quiet)
         return
     result = plan.run(progress)
+    cached = "lmgait cache-text; " if model == DEFAULT_MODEL else ""
     out.print(
         f"Run {result.run.name} is trained ({result.iterations} iterations now): "
-        f"{result.run.folder}\nNext: lmgait cache-text; lmgait evaluate",
+        f"{result.run.folder}\nNext: {cached}lmgait evaluate",
         markup=False,
         soft_wrap=True,
     )

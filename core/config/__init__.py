@@ -1,13 +1,12 @@
 """Typed configuration: presets, files and overrides to one checked tree."""
 
 from core.config.resolve import check_config, dump_config, flatten, resolve_config
-from core.config.schema import Config, ModelConfig
+from core.config.schema import Config
 from core.config.shipped import Ablation, ablation_names, load_ablation, preset_names
 
 __all__ = [
     "Ablation",
     "Config",
-    "ModelConfig",
     "ablation_names",
     "check_config",
     "dump_config",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from core.config.resolve import check_config, merge, parse_override
+from core.config.resolve import check_config, parse_override
 from core.config.schema import Config
+from core.config.shipped import merge
 from core.errors import UsageError
 from core.nearest import did_you_mean
 

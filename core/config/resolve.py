@@ -11,9 +11,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from core.config.schema import Config
-from core.config.shipped import Tree, load_ablation, load_shipped
-from core.errors import ConfigError
+from core.config.schema import Config, config_class
+from core.config.shipped import Tree, load_ablation, load_preset, merge
+from core.errors import ConfigError, UsageError
+from core.models.families import DEFAULT_FAMILY, FAMILIES
 from core.nearest import did_you_mean, few_lines
 from core.yamlfile import YamlFault, plain_yaml, read_plain_yaml
 
@@ -25,18 +26,34 @@ _KEYS = "See `lmgait config show` for all keys and their values."
 def resolve_config(
     preset: str = "paper",
     *,
+    model: str = DEFAULT_FAMILY,
+    dataset: str | None = None,
     ablation: str | None = None,
     file: Path | None = None,
     overrides: Iterable[str] = (),
 ) -> Config:
     """Layer preset, ablation, YAML file and ``key.path=value`` overrides, the later ones winning.
 
+    Args:
+        preset: Name of a preset.
+        model: Name of the family, whose preset it is.
+        dataset: Dataset whose settings the preset takes, where the family has several.
+        ablation: Name of an ablation (of LMGait).
+        file: A YAML file.
+        overrides: ``key.path=value`` each.
+
     Raises:
         ConfigError: with a line for every fault: unknown keys (and the nearest known one), values
             of the wrong type or range, malformed YAML or overrides.
         UsageError: an unknown preset or ablation, or an ablation that the preset cannot have.
     """
-    tree = load_shipped("presets", preset)
+    tree = load_preset(model, preset, dataset)
+    if ablation is not None and model != DEFAULT_FAMILY:
+        raise UsageError(
+            "The ablations are those of LMGait",
+            where="--ablation",
+            next_step="Leave it out, or leave --model out.",
+        )
     if ablation is not None:
         for part in load_ablation(ablation).trees(preset):
             tree = merge(tree, part)
@@ -50,18 +67,28 @@ def resolve_config(
 
 def check_config(tree: Mapping[str, Any], *, where: str | None = None) -> Config:
     """Validate a tree of plain values (raises as :func:`resolve_config`)."""
+    model = tree.get("model")
+    family = model.get("family", DEFAULT_FAMILY) if isinstance(model, Mapping) else DEFAULT_FAMILY
+    if not isinstance(family, str) or family not in FAMILIES:
+        raise ConfigError(
+            f"model.family: there is no family `{str(family)[:MAX_SHOWN]}`"
+            f"{did_you_mean(str(family), FAMILIES)}",
+            where=where,
+            next_step=f"Known: {', '.join(FAMILIES)}.",
+        )
+    kind = config_class(family)
     try:
-        return Config.model_validate(tree)
+        return kind.model_validate(tree)
     except ValidationError as error:
         raise ConfigError(
-            explain(error, Config),
+            explain(error, kind),
             where=where,
             next_step=_KEYS,
         ) from None
 
 
 def read_yaml(path: Path) -> Tree:
-    """Read a mapping from a YAML file (raises ``ConfigError``; see :mod:`core.plain_yaml`)."""
+    """Read a mapping from a YAML file (raises ``ConfigError``; see :mod:`core.yamlfile`)."""
     try:
         value = read_plain_yaml(path)
     except FileNotFoundError:
@@ -100,16 +127,6 @@ def parse_override(text: str) -> Tree:
     for part in reversed(parts):
         leaf = {part: leaf}
     return dict(leaf)
-
-
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
-    """Lay ``over`` on ``base``, key by key; lists and scalars are replaced whole."""
-    merged = dict(base)
-    for key, value in over.items():
-        known = merged.get(key)
-        both = isinstance(value, Mapping) and isinstance(known, Mapping)
-        merged[key] = merge(known, value) if both else value  # type: ignore[arg-type]
-    return merged
 
 
 def explain(error: ValidationError, root: type[BaseModel]) -> str:

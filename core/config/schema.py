@@ -1,4 +1,4 @@
-"""The configuration tree: one typed, frozen model per room. Defaults are the paper's.
+"""The configuration tree: typed, frozen models. A family's own part lies in its folder.
 
 Each field names its source or its alternatives; ``docs/paper.md`` tells the reasons. Unknown keys
 are refused, values are checked, and nothing in ``core`` reads a configuration by string.
@@ -6,122 +6,15 @@ are refused, values are checked, and nothing in ``core`` reads a configuration b
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, create_model, model_validator
 
-# Limits are far beyond use; without them a slip of a few zeros asks for terabytes.
-Positive = Annotated[int, Field(gt=0, le=10**9)]
-Width = Annotated[int, Field(gt=0, le=65_536)]
-Pixels = Annotated[int, Field(gt=0, le=8_192)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-NonNegative = Annotated[float, Field(ge=0.0)]
-
-
-class Node(BaseModel):
-    """A node of the tree: frozen, no unknown keys, no NaN."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class ImageEncoderConfig(Node):
-    """The frozen image encoder and its input.
-
-    ``architecture`` names its size (see ``core.models.backbones.sizes``); ``weights`` is a hub id,
-    a local folder, or ``seed`` for weights drawn from ``seed``.
-    """
-
-    family: Literal["dinov2", "clip"] = "dinov2"
-    architecture: str = "small"
-    weights: str = "facebook/dinov2-small"
-    seed: Seed = 0
-    height: Pixels = 448
-    width: Pixels = 224
-    layers: tuple[Positive, ...] = (3, 6, 9, 12)
-    chunk: Positive = 16
-    """Frames that pass the encoder together; bounds memory and changes no result."""
-    skip_padding: bool = False
-    """Leave out columns of patches that are black padding in a whole sequence."""
-
-
-class TextEncoderConfig(Node):
-    """The frozen text encoder, its prompt, and the adapters in it (eq. 1-7)."""
-
-    architecture: str = "vit-b-32"
-    weights: str = "openai/clip-vit-base-patch32"
-    seed: Seed = 0
-    positions: Literal["learned", "sinusoidal"] = "learned"
-    prompt: str = "designed"
-    """``designed``, ``wrong``, ``random``, or a text file with one sentence a line."""
-    mam: Literal["after", "inside", "off"] = "after"
-    rank: Width = 64
-
-
-class RepresentationConfig(Node):
-    """Decoder branch and ResNet branch."""
-
-    decoder_width: Width = 64
-    supervise: bool = True
-    hidden: Width = 32
-    channels: Annotated[int, Field(ge=2, le=65_536)] = 16
-    activation: Literal["softmax", "sigmoid"] = "softmax"
-    upsample: Literal[1, 2, 4] = 2
-
-
-class TemporalConfig(Node):
-    """Motion Temporal Capture Module (eq. 8-12) and what may stand in its place."""
-
-    kind: Literal["mtcm", "cnn3d", "off"] = "mtcm"
-    pte: bool = True
-    difference: bool = True
-    conv3d: bool = True
-    kernel: Literal[3, 5, 7] = 3
-    join: Literal["concat", "add"] = "concat"
-
-    @model_validator(mode="after")
-    def _something_left(self) -> TemporalConfig:
-        if self.kind == "mtcm" and not (self.pte or self.difference or self.conv3d):
-            raise ValueError("nothing of MTCM is left; use kind: off")
-        return self
-
-
-class GaitConfig(Node):
-    """GaitBase head (Fan et al., OpenGait)."""
-
-    channels: Annotated[tuple[Width, ...], Field(min_length=4, max_length=4)] = (
-        64,
-        128,
-        256,
-        512,
-    )
-    strips: Width = 16
-    embedding: Width = 256
-
-
-class ModelConfig(Node):
-    """All parts of LMGait."""
-
-    image: ImageEncoderConfig = ImageEncoderConfig()
-    text: TextEncoderConfig = TextEncoderConfig()
-    fusion: Literal["attend_add", "gate", "add", "off"] = "attend_add"
-    representation: RepresentationConfig = RepresentationConfig()
-    temporal: TemporalConfig = TemporalConfig()
-    gait: GaitConfig = GaitConfig()
-
-
-class LossConfig(Node):
-    """Weights and forms of the five losses (eq. 13-18)."""
-
-    triplet: NonNegative = 1.0
-    margin: NonNegative = 0.2
-    cross_entropy: NonNegative = 1.0
-    scale: Annotated[float, Field(gt=0)] = 16.0
-    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
-    silhouette: NonNegative = 1.0
-    smoothness: NonNegative = 0.01
-    diversity: NonNegative = 5.0
-    diversity_form: Literal["entropy", "literal"] = "entropy"
+from core.losses.config import TripletConfig
+from core.models.families import FAMILIES, family_of, require
+from core.models.family import Family, FamilyConfig
+from core.settings import Node, NonNegative, Positive, Probability, Seed
 
 
 class DataConfig(Node):
@@ -196,21 +89,60 @@ class EvaluateConfig(Node):
 
 
 class Config(Node):
-    """Everything that decides a result."""
+    """Everything that decides a result, as far as all families have it.
+
+    A configuration is of the class that :func:`config_class` gives: with the family's own ``model``
+    and ``losses``, ``warmup`` where it has a warm-up, ``train`` and ``evaluate``.
+    """
 
     seed: Seed = 0
-    model: ModelConfig = ModelConfig()
-    losses: LossConfig = LossConfig()
+    model: FamilyConfig
+    losses: TripletConfig
     data: DataConfig = DataConfig()
-    warmup: WarmupConfig = WarmupConfig()
-    train: TrainConfig = TrainConfig()
-    evaluate: EvaluateConfig = EvaluateConfig()
+    if TYPE_CHECKING:  # below, for the order in which they are shown
+        train: TrainConfig
+        evaluate: EvaluateConfig
+
+    @property
+    def warmup_settings(self) -> WarmupConfig:
+        """Settings of the warm-up.
+
+        Raises:
+            UsageError: the family has none.
+        """
+        require(self.model, "warm-up", "A warm-up of the decoder")
+        return cast(WarmupConfig, getattr(self, "warmup"))  # noqa: B009
 
     @model_validator(mode="after")
     def _fits_together(self) -> Config:
-        if self.warmup.image_encoder and self.model.image.weights != "seed":
+        image = getattr(self.model, "image", None)
+        warmup = getattr(self, "warmup", None)
+        if warmup is not None and warmup.image_encoder and image.weights != "seed":
             raise ValueError(
                 "warmup.image_encoder: only an encoder built from a seed may be trained "
                 "(model.image.weights is not `seed`)"
             )
+        if self.data.features != "off":
+            family = family_of(self.model)
+            if "stored features" not in family.capabilities:
+                raise ValueError(f"data.features: {family.title} has no stored features; use off")
         return self
+
+
+@cache
+def _class_of(name: str, family: Family) -> type[Config]:
+    fields: dict[str, Any] = {
+        "model": (family.model, family.model(family=name)),
+        "losses": (family.losses, family.losses()),
+    }
+    if "warm-up" in family.capabilities:
+        fields["warmup"] = (WarmupConfig, WarmupConfig())
+    fields["train"] = (TrainConfig, TrainConfig())
+    fields["evaluate"] = (EvaluateConfig, EvaluateConfig())
+    made: type[Config] = create_model(f"{family.title}Settings", __base__=Config, **fields)
+    return made
+
+
+def config_class(name: str) -> type[Config]:
+    """The class of the configurations of the family called ``name``."""
+    return _class_of(name, FAMILIES[name])

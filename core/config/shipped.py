@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from core.errors import UsageError
+from core.models.families import FAMILIES
 from core.nearest import known_names
 from core.yamlfile import plain_yaml
 
@@ -56,6 +58,74 @@ class Ablation(BaseModel):
 def preset_names() -> tuple[str, ...]:
     """Names of the shipped presets."""
     return _names("presets")
+
+
+class FamilyPreset(BaseModel):
+    """A preset of a family.
+
+    Attributes:
+        source: Where the settings come from, for reports: ``official``, ``inferred``, or a remark.
+        set: Settings over the schema's.
+        datasets: Further settings by dataset.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    set: Tree = {}
+    datasets: dict[str, FamilyPreset] = {}
+
+
+def load_preset(model: str, name: str, dataset: str | None = None) -> Tree:
+    """The settings of a family's preset, for a dataset where it has its own.
+
+    Raises:
+        UsageError: there is no such family or preset (the nearest is named).
+    """
+    found = _family_preset(model, name)
+    if found is None:
+        return load_shipped("presets", name)
+    own = found.datasets.get(dataset or "")
+    trees = ({"model": {"family": model}}, found.set, {} if own is None else own.set)
+    tree: Tree = {}
+    for part in trees:
+        tree = merge(tree, part)
+    return tree
+
+
+def settings_source(model: str, name: str, dataset: str) -> str:
+    """Where the settings of a preset come from: ``official`` ones, or ``inferred``; "" for LMGait.
+
+    Raises:
+        UsageError: as :func:`load_preset`.
+    """
+    found = _family_preset(model, name)
+    if found is None:
+        return ""
+    return found.datasets[dataset].source if dataset in found.datasets else found.source
+
+
+def _family_preset(model: str, name: str) -> FamilyPreset | None:
+    if model not in FAMILIES:
+        raise UsageError(f"There is no model `{model}`", next_step=known_names(model, FAMILIES))
+    package = FAMILIES[model].presets
+    if package is None:
+        return None
+    text = resources.files(package).joinpath("presets.yaml").read_text("utf-8")
+    presets = dict(plain_yaml(text) or {})
+    if name not in presets:
+        raise UsageError(f"There is no preset `{name}`", next_step=known_names(name, presets))
+    return FamilyPreset.model_validate(presets[name])
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
+    """Lay ``over`` on ``base``, key by key; lists and scalars are replaced whole."""
+    merged = dict(base)
+    for key, value in over.items():
+        known = merged.get(key)
+        both = isinstance(value, Mapping) and isinstance(known, Mapping)
+        merged[key] = merge(known, value) if both else value  # type: ignore[arg-type]
+    return merged
 
 
 def ablation_names() -> tuple[str, ...]:

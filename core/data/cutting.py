@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -53,3 +54,38 @@ class SilhouettePieces(Dataset[tuple[Tensor, Tensor]]):
             grey, self._size, self._cut.interpolation, self._cut.drop_sum
         )
         return torch.from_numpy(cuts), torch.from_numpy(usable)
+
+
+class CutSequences:
+    """Whole sequences cut when they are asked for, and kept in memory.
+
+    For a look at few sequences of a store whose silhouettes are not kept.
+
+    Args:
+        store: The store.
+        size: S.
+        cut: How they are cut.
+    """
+
+    def __init__(self, store: Store, size: CutSize, cut: SilhouetteCut) -> None:
+        self._how = (store, size, cut)
+        self._sequences: dict[int, tuple[NDArray[np.uint8], NDArray[np.bool_]]] = {}
+
+    def usable(self, index: int) -> NDArray[np.int64]:
+        """Numbers of a sequence's frames with a usable silhouette, int64, rising."""
+        return np.flatnonzero(self._sequence(index)[1])
+
+    def read(self, index: int, frames: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Silhouettes uint8 [T, S, S] of some frames of a sequence."""
+        return self._sequence(index)[0][np.asarray(frames, np.int64)]
+
+    def _sequence(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        if index not in self._sequences:
+            store, size, cut = self._how
+            pieces = SilhouettePieces(store, [index], size, cut)
+            parts = [pieces[number] for number in range(len(pieces))]
+            self._sequences[index] = (
+                np.concatenate([cuts.numpy() for cuts, _ in parts]),
+                np.concatenate([usable.numpy() for _, usable in parts]),
+            )
+        return self._sequences[index]

@@ -1,59 +1,106 @@
-"""The overall loss (eq. 18)."""
+"""The overall loss: a weighted sum of terms (eq. 18), and the terms that families share."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from core.config.schema import LossConfig
-from core.losses.diversity import channel_mass, diversity_loss
-from core.losses.everyone import gather, total, weight_of
+from core.losses.config import LossConfig, TripletConfig
+from core.losses.everyone import gather
 from core.losses.identity import identity_loss
-from core.losses.silhouette import silhouette_loss
-from core.losses.smoothness import smoothness_loss
 from core.losses.triplet import triplet_loss
 from core.records import Losses
 
 
-def total_loss(
-    config: LossConfig,
-    *,
-    embedding: Tensor,
-    logits: Tensor,
-    silhouette_logits: Tensor,
-    maps: Tensor,
-    labels: Tensor,
-    silhouettes: Tensor,
-    valid: Tensor,
-    supervise: bool,
-) -> Losses:
-    """Weighted sum of the five losses (eq. 18).
+class Targets(Protocol):
+    """What losses compare with, of one batch of B clips of T frames.
+
+    Attributes:
+        labels: int64 [B].
+        silhouettes: uint8 [B*T, h, w], share of the foreground x 255.
+        valid: bool [B*T], False where a frame has no usable silhouette.
+    """
+
+    @property
+    def labels(self) -> Tensor: ...  # noqa: D102
+
+    @property
+    def silhouettes(self) -> Tensor: ...  # noqa: D102
+
+    @property
+    def valid(self) -> Tensor: ...  # noqa: D102
+
+
+class Recognition(Protocol):
+    """Outputs that recognition learns from.
+
+    Attributes:
+        embedding: float [B, E, P].
+        logits: float [B, classes, P], cosines; None without a classifier.
+    """
+
+    @property
+    def embedding(self) -> Tensor: ...  # noqa: D102
+
+    @property
+    def logits(self) -> Tensor | None: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class LossTerm:
+    """One term of a loss.
+
+    Attributes:
+        weight: Its weight, of the settings.
+        value: The term, a scalar, of the settings, the model's output and the batch; None where
+            this output has no such term. With several processes it is one's own share; gradients,
+            averaged over processes, are those of one process on the whole batch.
+    """
+
+    weight: Callable[[Any], float]
+    value: Callable[[Any, Any, Targets], Tensor | None]
+
+
+Terms = Mapping[str, LossTerm]
+
+
+def total_loss(terms: Terms, config: TripletConfig, output: object, batch: Targets) -> Losses:
+    """Weighted sum of terms.
 
     Args:
+        terms: A family's terms by name.
         config: Weights and forms.
-        embedding: float [B, E, P].
-        logits: float [B, classes, P], cosines.
-        silhouette_logits: float [B*T, 2, h, w].
-        maps: float [B*T, C, h, w].
-        labels: int64 [B].
-        silhouettes: float [B*T, h, w] in [0, 1].
-        valid: bool [B*T].
-        supervise: Have the silhouette loss.
+        output: The model's output.
+        batch: What it is compared with.
 
     Returns:
-        The total, and its weighted parts by name. With several processes these are one's own share;
-        the gradients, averaged over processes, are those of one process on the whole batch.
+        The total, and its weighted parts by name.
     """
-    everyone, all_labels = gather(embedding, labels)
-    parts = {
-        "triplet": config.triplet * triplet_loss(everyone, all_labels, config.margin),
-        "cross_entropy": config.cross_entropy
-        * identity_loss(logits.float(), labels, config.scale, config.label_smoothing),
-        "smoothness": config.smoothness * smoothness_loss(maps.float()),
-        "diversity": config.diversity
-        * diversity_loss(maps.float(), config.diversity_form, total(channel_mass(maps.float()))),
-    }
-    if supervise:
-        own = silhouette_loss(silhouette_logits.float(), silhouettes, valid)
-        parts["silhouette"] = config.silhouette * own * weight_of(valid.sum())
+    parts: dict[str, Tensor] = {}
+    for name, term in terms.items():
+        value = term.value(config, output, batch)
+        if value is not None:
+            parts[name] = term.weight(config) * value
     return Losses(torch.stack(list(parts.values())).sum(), parts)
+
+
+def _triplet(config: TripletConfig, output: Recognition, batch: Targets) -> Tensor:
+    embedding, labels = gather(output.embedding, batch.labels)
+    return triplet_loss(embedding, labels, config.margin)
+
+
+def _cross_entropy(config: LossConfig, output: Recognition, batch: Targets) -> Tensor | None:
+    if output.logits is None:
+        return None
+    return identity_loss(output.logits.float(), batch.labels, config.scale, config.label_smoothing)
+
+
+TRIPLET: Terms = {"triplet": LossTerm(lambda config: config.triplet, _triplet)}
+RECOGNITION: Terms = {
+    **TRIPLET,
+    "cross_entropy": LossTerm(lambda config: config.cross_entropy, _cross_entropy),
+}

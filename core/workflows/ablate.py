@@ -20,7 +20,7 @@ from core.files import read_plain_json, write_text
 from core.manifests.load import load_manifest
 from core.manifests.published import PublishedTable
 from core.manifests.schema import DatasetManifest
-from core.models.build import build_lmgait
+from core.models.base import implementation_of
 from core.progress import Progress
 from core.storage.store import Store
 from core.tables.ablations import MEAN, METRIC, AblationRow, AblationTable, ScoredRun
@@ -130,10 +130,11 @@ class AblationPlan:
     def _embedding(self, config: Config, target: str, engine: Accelerator) -> Stage:
         """Embedding a test dataset by a model of these sizes: weights do not change the time."""
         store, manifest = self.tests[target]
-        model = build_lmgait(config.model, classes=None, seed=config.seed).eval()
+        family = implementation_of(config.model)
+        model = family.build(config.model, classes=None, seed=config.seed).eval()
         model = model.to(engine.device).requires_grad_(False)
         loaded = LoadedModel(model, config, {}, engine.device, False)
-        return embedding_stage(loaded, store, used_sequences(store, manifest), engine)
+        return embedding_stage(loaded, store, manifest, used_sequences(store, manifest), engine)
 
     def _scored(
         self, ablation: str, config: Config, run: Run, target: str, progress: Progress

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from core.config import Config
 from core.models.build import build_image_encoder
+from core.models.families import require
+from core.models.lmgait.config import lmgait_settings
 from core.progress import Progress
 from core.training.engine import engine_for
 from core.workflows.features import FeaturesPlan, features_stages, make_features, plan_features
@@ -46,10 +48,11 @@ def cache_features(
         UsageError, StoreError, DataError, WeightsError, ConfigError, OutputError: see their texts.
         TrainingError, Interrupted: from a warm-up.
     """
+    require(config.model, "stored features", "Storing an encoder's features")
     store, manifest = open_store(workspace, dataset)
-    image = build_image_encoder(config.model.image)
+    image = build_image_encoder(lmgait_settings(config.model).image)
     engine = None
-    if config.warmup.image_encoder:
+    if config.warmup_settings.image_encoder:
         warmup = plan_warmup(workspace, store, manifest, config, preset=preset, progress=progress)
         load_warmup_encoder(image, warmup.run(progress, image).run)
         engine = warmup.engine
@@ -68,10 +71,11 @@ def estimate_features(
 
     Where the warm-up trains the image encoder and is not done, the encoder is that before it.
     """
+    require(config.model, "stored features", "Storing an encoder's features")
     store, manifest = open_store(workspace, dataset)
-    image = build_image_encoder(config.model.image)
+    image = build_image_encoder(lmgait_settings(config.model).image)
     engine = engine_for(config.train, None)
-    if config.warmup.image_encoder:
+    if config.warmup_settings.image_encoder:
         warmup = plan_warmup(workspace, store, manifest, config, preset=preset, engine=engine)
         if warmup.existing is not None and not warmup.left:
             load_warmup_encoder(image, warmup.existing)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from core.data.dataset import reduced_size, to_tensor
-from core.models.representation import foreground
+from core.models.lmgait.representation import foreground
 from core.pictures.colours import Picture, Scale, grey, heat, outlined, scaled, signed, smooth
 from core.pictures.files import write_png
 from core.pictures.sheet import GAP, beside, framed, legend, stack, written
@@ -118,7 +118,7 @@ def silhouette_iou(loaded: LoadedModel, store: Store, indices: Sequence[int], ea
 
 def _silhouettes(loaded: LoadedModel, rgb: NDArray[np.uint8]) -> torch.Tensor:
     """Foreground probability [n, 256, 128] of frames uint8 [n, 256, 128, 3]."""
-    model = loaded.model
+    model = loaded.lmgait("views", "A picture of predicted silhouettes")
     size = reduced_size((model.image.height, model.image.width))
     with loaded.precision():
         patches = model.image(to_tensor(rgb, size).to(loaded.device))

@@ -14,6 +14,10 @@ from torch.utils.data import Dataset
 from core.config import Config
 from core.data.dataset import reduced_size, to_tensor
 from core.data.loading import read_ahead, workers_explained
+from core.data.silhouettes import silhouette_chunks
+from core.manifests.schema import DatasetManifest
+from core.models.backbones.config import encoder_settings
+from core.models.silhouettes import SilhouetteFamilyConfig
 from core.progress import Progress
 from core.records import EmbeddingSet
 from core.storage.store import Store
@@ -53,6 +57,7 @@ class SequenceChunks(Dataset[tuple[int, Tensor]]):
 def embed_sequences(
     loaded: LoadedModel,
     store: Store,
+    manifest: DatasetManifest,
     indices: Sequence[int],
     engine: Accelerator,
     progress: Progress,
@@ -64,6 +69,7 @@ def embed_sequences(
     Args:
         loaded: The model.
         store: Its frames.
+        manifest: Its dataset.
         indices: Numbers of the sequences, each once.
         engine: Tells this process's share; the result is the same in all of them.
         progress: Counts sequences.
@@ -75,7 +81,7 @@ def embed_sequences(
     mine = list(indices)[engine.process_index :: engine.num_processes]
     found: list[tuple[int, np.ndarray]] = []
     with progress.task("Embedding", len(mine), "sequences") as task:
-        for index, chunks in _by_sequence(loaded, store, mine):
+        for index, chunks in _by_sequence(loaded, store, manifest, mine):
             found.append((index, loaded.embed(chunks)))
             task.advance()
     everyone = dict(gather_object(found) if engine.num_processes > 1 else found)
@@ -90,19 +96,35 @@ def embed_sequences(
 
 
 def _by_sequence(
-    loaded: LoadedModel, store: Store, indices: Sequence[int]
+    loaded: LoadedModel, store: Store, manifest: DatasetManifest, indices: Sequence[int]
 ) -> Iterator[tuple[int, Iterator[Tensor]]]:
     for index, group in groupby(
-        sequence_chunks(loaded.config, store, indices), key=lambda item: int(item[0])
+        _chunks(loaded.config, store, manifest, indices), key=lambda item: int(item[0])
     ):
         yield index, (chunk for _, chunk in group)
+
+
+def _chunks(
+    config: Config, store: Store, manifest: DatasetManifest, indices: Sequence[int]
+) -> Iterator[tuple[int, Tensor]]:
+    """What the model reads of each sequence, in order, read ahead."""
+    if not isinstance(config.model, SilhouetteFamilyConfig):
+        return sequence_chunks(config, store, indices)
+    return silhouette_chunks(
+        store,
+        indices,
+        manifest.silhouette_cut,
+        size=config.model.input.size,
+        length=config.evaluate.frames_per_chunk,
+        workers=config.data.workers,
+    )
 
 
 def sequence_chunks(
     config: Config, store: Store, indices: Sequence[int]
 ) -> Iterator[tuple[int, Tensor]]:
     """Number of the sequence and frames uint8 [t, 3, H, W] of each chunk, in order, read ahead."""
-    image = config.model.image
+    image = encoder_settings(config.model)
     data = SequenceChunks(
         store, indices, config.evaluate.frames_per_chunk, (image.height, image.width)
     )

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
+from core.manifests.schema import DatasetManifest
+from core.models.base import implementation_of
 from core.progress import Progress, SilentProgress
 from core.storage.store import Store
 from core.training.engine import make_engine
@@ -44,7 +46,9 @@ def estimate_embedding(
     progress.say(f"Run {run.name}, sequences of {manifest.title}.")
     indices = used_sequences(store, manifest, everyone=everyone)
     notes = ("Scoring itself is not in it.",) if scored else ()
-    return finished([embedding_stage(loaded, store, indices, engine)], workspace.root, notes)
+    return finished(
+        [embedding_stage(loaded, store, manifest, indices, engine)], workspace.root, notes
+    )
 
 
 def estimate_synthesis(
@@ -86,7 +90,11 @@ def estimate_synthesis(
 
 
 def embedding_stage(
-    loaded: LoadedModel, store: Store, indices: Sequence[int], engine: Accelerator
+    loaded: LoadedModel,
+    store: Store,
+    manifest: DatasetManifest,
+    indices: Sequence[int],
+    engine: Accelerator,
 ) -> Stage:
     """Embedding these sequences of a store."""
     plain = replace(loaded, config=without_workers(loaded.config))
@@ -94,13 +102,13 @@ def embedding_stage(
 
     def steps() -> Iterator[float]:
         for index in sample(indices):
-            embed_sequences(plain, store, [index], engine, SilentProgress(), source="")
+            embed_sequences(plain, store, manifest, [index], engine, SilentProgress(), source="")
             yield store.sequences[index].frames
 
     pace = measure(steps()) if indices else Pace(0.0, 0)
-    gait = loaded.config.model.gait
+    channels, strips = implementation_of(loaded.config.model).shape(loaded.config.model)
     return Stage(
         "Embedding", len(indices), "sequences", frames * pace.seconds,
-        len(indices) * gait.embedding * gait.strips * 4,
+        len(indices) * channels * strips * 4,
         f"{pace.steps} sequences, by their frames; read and computed by one process",
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from core.models.families import family_of
 from core.progress import Progress
 from core.storage.store import Store
 from core.training.engine import make_engine
@@ -34,9 +35,11 @@ def estimate_report(
     loaded = load_model(run, device=engine.device)
     progress.say(f"Run {run.name}, sequences of {manifest.title}.")
     indices = used_sequences(store, manifest)
-    stages = [_silhouettes(loaded, store, indices)]
+    stages = []
+    if "views" in family_of(run.config.model).capabilities:
+        stages.append(_silhouettes(loaded, store, indices))
     if kept_embeddings(run, int(loaded.header["step"]), store, manifest, progress) is None:
-        stages.insert(0, embedding_stage(loaded, store, indices, engine))
+        stages.insert(0, embedding_stage(loaded, store, manifest, indices, engine))
     return finished(stages, workspace.root, ("Scoring and drawing are not in it.",))
 
 

@@ -13,6 +13,7 @@ from core.locks import writing
 from core.manifests.load import load_manifest
 from core.manifests.schema import DatasetManifest
 from core.metrics.results import EvaluationResult
+from core.models.lmgait.network import LMGait
 from core.nearest import some
 from core.progress import Progress
 from core.records import EmbeddingSet
@@ -183,13 +184,14 @@ def embed_run(
     """
     engine = engine or make_engine()
     loaded = load_model(run, device=engine.device, settings=settings)
-    if not loaded.cached and loaded.config.model.fusion != "off":
+    model = loaded.model
+    if not loaded.cached and isinstance(model, LMGait) and model.text is not None:
         progress.say("The text branch runs live; `lmgait cache-text` spares it.")
     indices = used_sequences(store, manifest, everyone=everyone)
     if not indices:
         raise _nothing_used(store, manifest)
     source = source_line(run, int(loaded.header["step"]), store)
-    return embed_sequences(loaded, store, indices, engine, progress, source=source)
+    return embed_sequences(loaded, store, manifest, indices, engine, progress, source=source)
 
 
 def _nothing_used(store: Store, manifest: DatasetManifest) -> DataError:

@@ -21,7 +21,9 @@ from core.data.dataset import reduced_size
 from core.errors import LmgaitError, UsageError
 from core.files import whole_file
 from core.locks import writing
-from core.models.inference import InferenceGraph, PixelType, trace
+from core.models.families import require
+from core.models.lmgait.config import lmgait_settings
+from core.models.lmgait.inference import InferenceGraph, PixelType, trace
 from core.progress import Progress
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
 from core.version import __version__
@@ -88,6 +90,7 @@ def export_run(
         OutputError: the file cannot be written.
     """
     run = find_run(workspace.runs, name=run_name, dataset=dataset, progress=progress)
+    require(run.config.model, "export", "An export")
     target = path or run.folder / f"{run.name}{ENDINGS[format]}"
     check_target(target, format)
     with writing(target, what="model file"):
@@ -98,8 +101,8 @@ def _export(
     run: Run, target: Path, format: Format, pixels: PixelType, progress: Progress
 ) -> ExportResult:
     loaded = load_model(run, device=torch.device("cpu"))
-    size = (loaded.config.model.image.height, loaded.config.model.image.width)
-    graph = InferenceGraph(loaded.model, reduced_size(size))
+    model = loaded.lmgait("export", "An export")
+    graph = InferenceGraph(model, reduced_size((model.image.height, model.image.width)))
     told = describe(run, loaded, pixels)
     with progress.task("Exporting", 1, "model") as task, hushed():
         program = trace(graph, pixels)
@@ -130,7 +133,8 @@ def check_target(path: Path, format: Format) -> None:
 
 def describe(run: Run, loaded: LoadedModel, pixels: PixelType) -> dict[str, str]:
     """What an exported file says of itself: plain strings."""
-    image, settings = loaded.model.image, loaded.config
+    image, settings = loaded.lmgait("export", "An export").image, loaded.config
+    model = lmgait_settings(settings.model)
     mean, std = (
         [round(float(value) / 255, 6) for value in cast(torch.Tensor, part).flatten()]
         for part in (image.mean, image.std)
@@ -142,7 +146,7 @@ def describe(run: Run, loaded: LoadedModel, pixels: PixelType) -> dict[str, str]
         "dataset": run.dataset,
         "iteration": str(loaded.header["step"]),
         "text_fingerprint": str(loaded.header["text_fingerprint"]),
-        "prompt": settings.model.text.prompt if settings.model.fusion != "off" else "",
+        "prompt": model.text.prompt if model.fusion != "off" else "",
         "input": f"frames: {pixels} RGB [batch, length, 3, {FRAME_HEIGHT}, {FRAME_WIDTH}], 0-255",
         "output": "embedding: float32 [batch, channels, strips]",
         "encoder_size": f"{image.height}x{image.width}",

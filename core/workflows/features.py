@@ -18,8 +18,9 @@ from core.config import Config
 from core.data.loading import workers_explained
 from core.errors import OutputError
 from core.manifests.schema import DatasetManifest
+from core.models.backbones.config import encoder_settings
 from core.models.backbones.image import ImageEncoder
-from core.models.weights import module_fingerprint
+from core.models.fingerprints import module_fingerprint
 from core.progress import Progress
 from core.storage.features import (
     INFO_NAME,
@@ -81,7 +82,7 @@ def plan_features(
     image: ImageEncoder,
 ) -> FeaturesPlan:
     """What the features of a training's sequences are, how large, and where; writes nothing."""
-    settings = config.model.image
+    settings = encoder_settings(config.model)
     encoder = digest(
         {
             "weights": module_fingerprint(image.encoder),

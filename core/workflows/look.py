@@ -15,7 +15,9 @@ from core.config import Config
 from core.data.dataset import reduced_size, to_tensor
 from core.errors import UsageError, WeightsError
 from core.models.backbones.prompts import Word, prompt_words
-from core.models.representation import foreground
+from core.models.lmgait.config import lmgait_settings
+from core.models.lmgait.network import LMGait
+from core.models.lmgait.representation import foreground
 from core.storage.store import Store
 from core.workflows.models import LoadedModel
 
@@ -77,8 +79,10 @@ def look(loaded: LoadedModel, store: Store, index: int, numbers: Sequence[int]) 
 
     Raises:
         StoreError: the store is damaged.
+        UsageError: the model is not LMGait.
     """
-    reach = cast(int, loaded.model.temporal.reach)
+    model = loaded.lmgait("views", "A look at the parts of a model")
+    reach = cast(int, model.temporal.reach)
     total = store.sequences[index].frames
     most = loaded.config.evaluate.frames_per_chunk
     with loaded.precision():
@@ -97,7 +101,7 @@ def words_of(config: Config, seen: Seen) -> tuple[list[Word], list[str]]:
     """
     if seen.attention is None:
         return [], []
-    text = config.model.text
+    text = lmgait_settings(config.model).text
     count = seen.attention.shape[1]
     try:
         words = prompt_words(text.prompt, text.weights)
@@ -125,7 +129,7 @@ def _groups(numbers: Sequence[int], reach: int, most: int) -> Iterator[list[int]
 def _window(
     loaded: LoadedModel, store: Store, index: int, group: list[int], begin: int, end: int
 ) -> Seen:
-    model = loaded.model
+    model = cast(LMGait, loaded.model)
     clip = store.read(index, slice(begin, end))
     size = reduced_size((model.image.height, model.image.width))
     patches = model.image(to_tensor(clip.rgb, size).to(loaded.device))
@@ -147,7 +151,7 @@ def _window(
 
 
 def _view(loaded: LoadedModel, patches: Tensor, text: Tensor | None, chosen: list[int]) -> View:
-    model = loaded.model
+    model = cast(LMGait, loaded.model)
     logits, appearance, mask = model.represent(patches, text)
     maps = appearance * mask
     moving = model.temporal(maps.transpose(0, 1).unsqueeze(0))[0].transpose(0, 1)

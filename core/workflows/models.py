@@ -6,24 +6,23 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from core.config import Config, check_config
 from core.config.machine import on_this_machine
 from core.errors import CheckpointError, ConfigError
-from core.models.build import build_lmgait
-from core.models.lmgait import LMGait
-from core.models.weights import (
-    NECK_PREFIX,
-    TEXT_PREFIX,
-    TextFingerprint,
-    absent_prefixes,
-    module_fingerprint,
-)
+from core.models.base import implementation_of
+from core.models.families import require
+from core.models.family import Capability
+from core.models.lmgait.build import build_lmgait
+from core.models.lmgait.config import LMGaitConfig, lmgait_settings
+from core.models.lmgait.network import LMGait
+from core.models.lmgait.weights import TEXT_PREFIX
 from core.training.checkpoint import WEIGHTS, TensorFile, load_strictly, load_tensors
 from core.training.engine import choose_precision
 from core.version import __version__
@@ -44,11 +43,24 @@ class LoadedModel:
         cached: Whether z_text comes from the run's cache.
     """
 
-    model: LMGait
+    model: nn.Module
     config: Config
     header: dict[str, Any]
     device: torch.device
     cached: bool
+
+    def lmgait(self, capability: Capability, what: str) -> LMGait:
+        """The model, for what only LMGait can do.
+
+        Args:
+            capability: What is needed.
+            what: What needs it, for the message.
+
+        Raises:
+            UsageError: the model is of another family.
+        """
+        require(self.config.model, capability, what)
+        return cast(LMGait, self.model)
 
     def precision(self) -> AbstractContextManager[None]:
         """Compute as evaluation does while the block runs: embeddings compare with its own.
@@ -62,9 +74,14 @@ class LoadedModel:
 
     @torch.inference_mode()
     def embed(self, chunks: Iterable[torch.Tensor]) -> NDArray[np.float32]:
-        """The embedding of one walk, float32 [C, P], of frames uint8 [t, 3, H, W] in time order."""
+        """The embedding of one walk, float32 [C, P], of its input in time order.
+
+        Args:
+            chunks: Frames uint8 [t, 3, H, W], or silhouettes uint8 [t, H, W].
+        """
+        family = implementation_of(self.config.model)
         with self.precision():
-            found = self.model.embed(chunk.to(self.device) for chunk in chunks)
+            found = family.embed(self.model, (chunk.to(self.device) for chunk in chunks))
         return np.asarray(found.float().cpu().numpy(), np.float32)
 
 
@@ -89,19 +106,26 @@ def load_model(
     """
     checkpoint, weights = newest_weights(run)
     config = on_this_machine(config_of(weights), settings)
-    for key in ("text_fingerprint", "image_fingerprint"):
+    family = implementation_of(config.model)
+    for key in family.header_keys:
         weights.told(key, str)
     weights.told("step", int)
     path = run.folder / TEXT_CACHE
-    cache = load_cache(path, weights.header) if use_cache and path.is_file() else None
-    model = build_lmgait(config.model, classes=None, seed=config.seed, with_text=cache is None)
-    optional = (*absent_prefixes(config.model), NECK_PREFIX)
-    if cache is not None:
+    cache = None
+    if use_cache and isinstance(config.model, LMGaitConfig) and path.is_file():
+        cache = load_cache(path, weights.header)
+    optional = (*family.absent(config.model), *family.training_only)
+    if cache is None:
+        model = family.build(config.model, classes=None, seed=config.seed)
+    else:
+        settings_of = lmgait_settings(config.model)
+        model = build_lmgait(settings_of, classes=None, seed=config.seed, with_text=False)
         optional = (*optional, TEXT_PREFIX)
     load_strictly(model, weights.tensors, optional=optional, where=checkpoint)
-    _check_frozen(model, weights.header, checkpoint)
+    family.check_frozen(model, weights.header, checkpoint)
     if cache is not None:
-        model.use_cached_text(_fitting_text(cache, model))
+        lmgait = cast(LMGait, model)
+        lmgait.use_cached_text(_fitting_text(cache, lmgait))
     model.eval().requires_grad_(False)
     return LoadedModel(model.to(device), config, weights.header, device, cache is not None)
 
@@ -180,19 +204,3 @@ def _fitting_text(cache: TensorFile, model: LMGait) -> torch.Tensor:
             next_step="Compute it anew: lmgait cache-text",
         )
     return text
-
-
-def _check_frozen(model: LMGait, header: dict[str, Any], checkpoint: Path) -> None:
-    """Compare the frozen encoders with those of the training."""
-    if module_fingerprint(model.image.encoder) != header["image_fingerprint"]:
-        raise CheckpointError(
-            "The image encoder's weights are not those that this model was trained with",
-            where=checkpoint,
-            next_step="Restore the weights named in its configuration.",
-        )
-    if model.text is not None and TextFingerprint(model).now() != header["text_fingerprint"]:
-        raise CheckpointError(
-            "The text encoder's weights are not those that this model was trained with",
-            where=checkpoint,
-            next_step="Restore the weights named in its configuration.",
-        )

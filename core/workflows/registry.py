@@ -9,6 +9,7 @@ from typing import Any
 
 from core.config import Config
 from core.config.machine import deciding
+from core.models.lmgait.config import lmgait_settings
 from core.progress import Progress
 from core.workflows.runs import Run, adding_runs, create_run, digest, list_runs
 from core.workspace import Workspace
@@ -118,17 +119,17 @@ def training_key(config: Config, store: str) -> str:
 
 def warmup_key(config: Config, store: str) -> str:
     """Digest of all that decides a warm-up's weights (arguments as :func:`training_key`)."""
-    part = config.model.representation
+    model, warmup = lmgait_settings(config.model), config.warmup_settings
     # What changes a frozen encoder's features without changing its weights.
-    encoding = [config.model.image.skip_padding, config.data.features]
+    encoding = [model.image.skip_padding, config.data.features]
     return digest(
         {
             "seed": config.seed,
-            "image": config.model.image.model_dump(exclude={"chunk", "skip_padding"}),
-            "decoder": [part.decoder_width, part.upsample],
-            "warmup": config.warmup.model_dump(exclude={"keep", "log_every", "checkpoint_every"}),
+            "image": model.image.model_dump(exclude={"chunk", "skip_padding"}),
+            "decoder": [model.representation.decoder_width, model.representation.upsample],
+            "warmup": warmup.model_dump(exclude={"keep", "log_every", "checkpoint_every"}),
             "flip": config.data.flip,
-            "encoding": None if config.warmup.image_encoder else encoding,
+            "encoding": None if warmup.image_encoder else encoding,
             "store": store,
         }
     )

@@ -14,6 +14,7 @@ from core.manifests.schema import DatasetManifest
 from core.metrics.distance import Metric
 from core.metrics.projection import principal_plane
 from core.metrics.results import EvaluationResult
+from core.models.families import family_of
 from core.progress import Progress
 from core.records import EmbeddingSet, SequenceKey
 from core.report import Report, render
@@ -207,6 +208,9 @@ def _seen(
     run: Run, store: Store, manifest: DatasetManifest, pictures: bool, progress: Progress
 ) -> tuple[str, tuple[Sight, ...]]:
     """How near predicted silhouettes come to the true ones, in a sentence, and some of them."""
+    family = family_of(run.config.model)
+    if "views" not in family.capabilities:
+        return f"{family.title} predicts no silhouettes.", ()
     used = used_sequences(store, manifest)
     chosen = spread(used, MOST_SILHOUETTES)
     try:

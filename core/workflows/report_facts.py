@@ -7,11 +7,16 @@ import math
 from pathlib import Path
 from typing import Any
 
-from core.config import Config, dump_config, preset_names, resolve_config
+from core.config import Config, dump_config, resolve_config
+from core.config.shipped import settings_source
+from core.errors import UsageError
 from core.manifests.load import load_manifest
 from core.manifests.schema import DatasetManifest
 from core.metrics.results import EvaluationResult
+from core.models.backbones.config import EncoderFamilyConfig
 from core.models.backbones.loading import SEED
+from core.models.families import family_of
+from core.models.lmgait.config import LMGaitConfig
 from core.report.content import Fact, Log, Settings
 from core.storage.layout import LEFT_OUT_NAME, LeftOutFile, read_json
 from core.storage.store import Store
@@ -54,10 +59,11 @@ def cautions(
 ) -> tuple[str, ...]:  # fmt: skip
     """What to know before comparing these numbers with others."""
     found = []
-    if run.config.model.image.weights == SEED:
+    model = run.config.model
+    if isinstance(model, EncoderFamilyConfig) and model.image.weights == SEED:
         found.append(
             "The encoders were drawn from a seed: the numbers show that the pipeline works, not "
-            "how accurate LMGait is."
+            f"how accurate {family_of(model).title} is."
         )
     if header["step"] < run.config.train.iterations:
         found.append(
@@ -76,11 +82,11 @@ def cautions(
 
 def logs(workspace: Workspace, run: Run) -> tuple[Log, ...]:
     """The numbers that warm-up and training wrote, as far as they are still there."""
+    training = Log("Training", _curves(run.folder / "log.jsonl"))
+    if "warm-up" not in family_of(run.config.model).capabilities:
+        return (training,)
     warmup = workspace.warmups / Path(str(run.facts.get("warmup", ""))).name
-    return (
-        Log("Warm-up of the decoder", _curves(warmup / "log.jsonl")),
-        Log("Training", _curves(run.folder / "log.jsonl")),
-    )
+    return Log("Warm-up of the decoder", _curves(warmup / "log.jsonl")), training
 
 
 def _curves(path: Path) -> dict[str, list[tuple[int, float]]]:
@@ -104,10 +110,12 @@ def _curves(path: Path) -> dict[str, list[tuple[int, float]]]:
 def settings(run: Run) -> Settings:
     """The configuration: what differs from its preset, and the whole of it."""
     preset = str(run.facts["preset"])
-    if preset not in preset_names():
+    try:
+        base = resolve_config(preset, model=run.config.model.family, dataset=run.dataset)
+    except UsageError:
         note = f"This lmgait has no preset {preset}: nothing is compared with it."
         return Settings(None, note, dump_config(run.config))
-    base = with_frames(resolve_config(preset), load_manifest(run.dataset))
+    base = with_frames(base, load_manifest(run.dataset))
     rows = tuple(
         (key, _plain(theirs), _plain(ours))
         for key, (ours, theirs) in diff_configs(run.config, base).items()
@@ -125,24 +133,50 @@ def _plain(value: object) -> str:
 
 def provenance(run: Run, header: dict[str, Any], store: Store) -> tuple[Fact, ...]:
     """Where model and data come from."""
-    model, info = run.config.model, store.info
-    text = "none" if model.fusion == "off" else f"{model.text.weights}, prompt {model.text.prompt}"
-    size = f"{model.image.height}x{model.image.width}"
+    info = store.info
     kept = f"{info.unsupervised_frames:,} of {info.frames:,} frames"
     return (
         Fact("Run", f"{run.name}, begun {run.facts['created']}"),
         Fact("Trained with", f"lmgait {run.facts.get('version', 'of unknown version')}"),
-        Fact("Warm-up", str(run.facts.get("warmup", "unknown"))),
         *_stores(run, header, store),
         Fact("Left out when prepared", f"{info.left_out_sequences:,} sequences, and "
              f"{info.left_out_frames:,} frames of others"),
         Fact("Frames without a usable silhouette", kept),
-        Fact("Image encoder", f"{model.image.weights}, input {size}"),
-        Fact("Its fingerprint", str(header["image_fingerprint"])),
-        Fact("Text encoder", text),
-        Fact("Fingerprint of the text branch", str(header["text_fingerprint"])),
+        *_model(run, header),
         Fact("Distance", f"{run.config.evaluate.distance}, per strip, mean over strips"),
     )  # fmt: skip
+
+
+def _model(run: Run, header: dict[str, Any]) -> tuple[Fact, ...]:
+    """The family, where its settings come from, and what it is built on."""
+    model = run.config.model
+    source = _source(run)
+    facts = [Fact("Model", family_of(model).title)]
+    if source:
+        facts.append(Fact("Source of the preset", source))
+    if "warm-up" in family_of(model).capabilities:
+        facts.append(Fact("Warm-up", str(run.facts.get("warmup", "unknown"))))
+    if isinstance(model, EncoderFamilyConfig):
+        size = f"{model.image.height}x{model.image.width}"
+        facts += [
+            Fact("Image encoder", f"{model.image.weights}, input {size}"),
+            Fact("Its fingerprint", str(header["image_fingerprint"])),
+        ]
+    if isinstance(model, LMGaitConfig):
+        off = model.fusion == "off"
+        text = "none" if off else f"{model.text.weights}, prompt {model.text.prompt}"
+        facts += [
+            Fact("Text encoder", text),
+            Fact("Fingerprint of the text branch", str(header["text_fingerprint"])),
+        ]
+    return tuple(facts)
+
+
+def _source(run: Run) -> str:
+    try:
+        return settings_source(run.config.model.family, str(run.facts["preset"]), run.dataset)
+    except UsageError:
+        return ""
 
 
 def _stores(run: Run, header: dict[str, Any], store: Store) -> tuple[Fact, ...]:
@@ -181,6 +215,10 @@ def _parameters(config: Config, classes: int) -> Table:
     ]
     trainable, frozen = sum(p.trainable for p in parts), sum(p.frozen for p in parts)
     rows.append(("all", f"{trainable:,}", f"{frozen:,}", ""))
-    note = "At inference the text branch is replaced by its cached output; the classifier is gone."
+    note = "At inference the classifier is gone."
+    if "text cache" in family_of(config.model).capabilities:
+        note = (
+            "At inference the text branch is replaced by its cached output; the classifier is gone."
+        )
     headers = ("part", "trainable", "frozen", "at inference")
     return Table("Parameters", headers, tuple(rows), (note,))

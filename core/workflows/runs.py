@@ -28,6 +28,7 @@ from core.files import (
     write_text,
 )
 from core.locks import writing
+from core.models.families import DEFAULT_FAMILY
 from core.progress import Progress
 from core.training.checkpoint import CheckpointFolder
 from core.version import __version__
@@ -163,7 +164,8 @@ def create_run(
         names = (stem, *(f"{stem}-{n}" for n in range(2, 2 + sum(1 for _ in root.iterdir()))))
         label = next(one for one in names if not (root / one).exists())
     elif name is None:
-        while (root / (label := f"{dataset}-{preset}-{number:03d}")).exists():
+        family = "" if config.model.family == DEFAULT_FAMILY else f"{config.model.family}-"
+        while (root / (label := f"{dataset}-{family}{preset}-{number:03d}")).exists():
             number += 1
     else:
         label = name

@@ -19,25 +19,11 @@ from core.config import (
 )
 from core.errors import UsageError
 from core.manifests.load import load_manifest
-from core.models.backbones.loading import SEED
-from core.models.build import build_lmgait
-from core.models.weights import IMAGE_PREFIX, NECK_PREFIX, TEXT_PREFIX, TOWER_PREFIX
+from core.models.base import implementation_of
+from core.models.families import DEFAULT_FAMILY, family_of
 from core.workflows.runs import list_runs
 from core.workflows.stores import with_frames
 from core.workspace import Workspace
-
-# Parts in the order of the paper's Figure 2; the first prefix that fits counts.
-_PARTS = (
-    ("image encoder", IMAGE_PREFIX),
-    ("text tower", TOWER_PREFIX),
-    ("MAM", f"{TEXT_PREFIX}mam."),
-    ("text projection", f"{TEXT_PREFIX}project."),
-    ("decoder branch", "decoder."),
-    ("ResNet branch", "resnet."),
-    ("temporal module", "temporal."),
-    ("GaitBase", "gait."),
-    ("BNNeck and classifier", NECK_PREFIX),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +87,9 @@ class ShownConfig:
         lines += [f"# {p.name:<24}{p.trainable:>14,}{p.frozen:>14,}" for p in self.parts]
         totals = self.totals
         lines.append(f"# {'all':<24}{totals['trainable']:>14,}{totals['frozen']:>14,}")
-        lines.append(f"# inference with cached text: {totals['inference']:,}")
+        cached = "text cache" in family_of(self.config.model).capabilities
+        what = "inference with cached text" if cached else "inference"
+        lines.append(f"# {what}: {totals['inference']:,}")
         if self.dataset is None:
             lines.append("# The classifier is as wide as the dataset: name one to count it.")
         return dump_config(self.config) + "\n".join(lines)
@@ -133,27 +121,27 @@ def count_parts(config: Config, classes: int | None) -> tuple[PartCount, ...]:
     Raises:
         ConfigError: numbers that do not fit together.
     """
-    image = config.model.image.model_copy(update={"weights": SEED})
-    text = config.model.text.model_copy(update={"weights": SEED, "prompt": "designed"})
-    model = config.model.model_copy(update={"image": image, "text": text})
+    family = implementation_of(config.model)
+    model = family.countable(config.model)
     with torch.device("meta"):
-        built = build_lmgait(model, classes=classes, seed=config.seed)
-    counts = {name: [0, 0] for name, _ in _PARTS}
+        built = family.build(model, classes=classes, seed=config.seed)
+    counts = {part.name: [0, 0] for part in family.parts}
     for parameter, value in built.named_parameters():
-        part = next(name for name, prefix in _PARTS if parameter.startswith(prefix))
-        counts[part][0 if value.requires_grad else 1] += value.numel()
-    training_only = (TEXT_PREFIX, NECK_PREFIX)
+        part = next(part for part in family.parts if parameter.startswith(part.prefix))
+        counts[part.name][0 if value.requires_grad else 1] += value.numel()
     return tuple(
-        PartCount(name, counts[name][0], counts[name][1], not prefix.startswith(training_only))
-        for name, prefix in _PARTS
-        if sum(counts[name])
+        PartCount(part.name, *counts[part.name], part.inference)
+        for part in family.parts
+        if sum(counts[part.name])
     )
 
 
 def diff_configs(first: Config, second: Config) -> dict[str, tuple[Any, Any]]:
-    """Leaves that differ, by dotted key, with both values."""
+    """Leaves that differ, by dotted key, with both values; None where a family has no such key."""
     ours, theirs = flatten(first), flatten(second)
-    return {key: (ours[key], theirs[key]) for key in ours if ours[key] != theirs[key]}
+    keys = dict.fromkeys((*ours, *theirs))
+    pairs = {key: (ours.get(key), theirs.get(key)) for key in keys}
+    return {key: (one, other) for key, (one, other) in pairs.items() if one != other}
 
 
 def named_config(
@@ -161,6 +149,7 @@ def named_config(
     name: str,
     *,
     preset: str,
+    model: str = DEFAULT_FAMILY,
     dataset: str | None = None,
     overrides: Sequence[str] = (),
 ) -> Config:
@@ -170,6 +159,7 @@ def named_config(
         workspace: Where runs are looked for.
         name: Looked for in this order; a path is anything that ends in .yaml or .yml.
         preset: What an ablation or a file lies over.
+        model: Family of the presets.
         dataset: Gives the clip length where the configuration leaves it open.
         overrides: ``key.path=value`` over it; none for a run, which is what it is.
 
@@ -178,11 +168,13 @@ def named_config(
         ConfigError: a file with faults.
     """
     if name in preset_names():
-        config = resolve_config(name, overrides=overrides)
+        config = resolve_config(name, model=model, dataset=dataset, overrides=overrides)
     elif name in ablation_names():
-        config = resolve_config(preset, ablation=name, overrides=overrides)
+        config = resolve_config(preset, model=model, ablation=name, overrides=overrides)
     elif name.endswith((".yaml", ".yml")):
-        config = resolve_config(preset, file=Path(name), overrides=overrides)
+        config = resolve_config(
+            preset, model=model, dataset=dataset, file=Path(name), overrides=overrides
+        )
     else:
         config = _run_config(workspace, name, overrides)
     return config if dataset is None else with_frames(config, load_manifest(dataset))

@@ -54,7 +54,7 @@ def strangers_of(
         source = f"{whose} {MOST}; {maker.fingerprint}; {source}"
         kept = _kept(path, source)
         found = kept or embed_sequences(
-            loaded, store, indices, make_engine(), progress, source=source
+            loaded, store, manifest, indices, make_engine(), progress, source=source
         )
         if kept is None:
             write_embeddings(path, found)

@@ -7,6 +7,7 @@ from accelerate import Accelerator
 from core.config import Config
 from core.errors import TrainingError, UsageError
 from core.manifests.schema import DatasetManifest
+from core.models.families import family_of
 from core.progress import Progress
 from core.storage.store import Store
 from core.storage.subjects import nobody
@@ -112,7 +113,9 @@ def plan_on_store(
         return None, config.train.iterations
 
     existing, left = decide(engine, choose)
-    warmup = plan_warmup(workspace, store, manifest, config, preset=preset, engine=engine)
+    warmup = None
+    if "warm-up" in family_of(config.model).capabilities:
+        warmup = plan_warmup(workspace, store, manifest, config, preset=preset, engine=engine)
     return TrainingPlan(
         workspace,
         store,

@@ -5,46 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
 from core.config import Config
-from core.data.dataset import ClipBatch, TrainingSequences, load_batches
+from core.data.dataset import ClipBatch, load_batches
 from core.data.sampler import IdentityBatches, share_of
 from core.losses.total import total_loss
 from core.manifests.schema import DatasetManifest
-from core.models.backbones.image import ImageEncoder
-from core.models.build import silhouette_size
-from core.models.lmgait import LMGait
-from core.models.weights import (
-    TextFingerprint,
-    absent_prefixes,
-    kept_tensors,
-    module_fingerprint,
-)
+from core.models.base import implementation_of
 from core.records import Losses
-from core.storage.features import FeatureStore
 from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder
 from core.training.loop import Job
 from core.version import __version__
-from core.workflows.pictures import few, picture_rows, word_attention
+from core.workflows.training_inputs import TrainingData
 
 
 def training_job(
-    model: LMGait,
-    data: TrainingSequences,
+    model: nn.Module,
+    data: TrainingData,
     manifest: DatasetManifest,
     config: Config,
     engine: Accelerator,
     checkpoints: CheckpointFolder,
 ) -> Job:
     """The training of ``model`` on ``data``; nothing is computed or written yet."""
-    store = data.store
+    store, family = data.store, implementation_of(config.model)
     if config.train.compile:
         model.compile()
-    text = TextFingerprint(model)
+    terms, absent = family.terms(config.model), family.absent(config.model)
     sampler = IdentityBatches(
         data.labels, config.data.identities, config.data.sequences, config.seed
     )
@@ -58,25 +48,10 @@ def training_job(
         return load_batches(data, requests, workers=config.data.workers, pin=pin)
 
     def losses(module: nn.Module, batch: ClipBatch) -> Losses:
-        output = module(batch.frames, batch.patches, len(batch.labels))
-        return total_loss(
-            config.losses,
-            embedding=output.embedding,
-            logits=output.logits,
-            silhouette_logits=output.silhouettes,
-            maps=output.maps,
-            labels=batch.labels,
-            silhouettes=batch.silhouettes.float() / 255,
-            valid=batch.valid,
-            supervise=config.model.representation.supervise,
-        )
+        return total_loss(terms, config.losses, family.forward(module, batch), batch)
 
-    def pictures(batch: ClipBatch) -> Mapping[str, Tensor]:
-        shown = few(batch.to(engine.device))
-        with torch.no_grad():
-            patches = model.image(shown.frames) if shown.patches is None else shown.patches
-            logits = model.represent(patches, model.text_features())[0]
-            return picture_rows(shown, logits, word_attention(model, patches))
+    def kept(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: value for name, value in state.items() if not name.startswith(absent)}
 
     return Job(
         name="Training",
@@ -85,37 +60,17 @@ def training_job(
         batches=batches,
         config=config.train,
         checkpoints=checkpoints,
-        kept=lambda state: kept_tensors(config.model, state),
-        optional=absent_prefixes(config.model),
-        header=_Header(config, manifest, store, data.subjects, model, text),
+        kept=kept,
+        optional=absent,
+        header=_Header(config, manifest, store, data.subjects, family.header(model)),
         describe=lambda numbers: [str(store.sequences[i].key) for i in numbers],
-        pictures=pictures,
+        pictures=lambda batch: family.pictures(model, batch.to(engine.device)),
         seed=config.seed,
     )
 
 
-def training_sequences(
-    store: Store,
-    manifest: DatasetManifest,
-    config: Config,
-    image: ImageEncoder,
-    features: FeatureStore | None = None,
-) -> TrainingSequences:
-    """The clips that a training draws from; sizes are those of the image encoder."""
-    frames = config.data.frames
-    return TrainingSequences(
-        store,
-        manifest.subjects.train,
-        frames=manifest.frames if frames is None else frames,
-        frame_size=(image.height, image.width),
-        silhouette_size=silhouette_size(config.model, image),
-        flip=config.data.flip,
-        features=features,
-    )
-
-
 class _Header(Mapping[str, Any]):
-    """What a checkpoint tells of itself; the text's fingerprint is taken at the time of saving."""
+    """What a checkpoint tells of itself; what the model adds is taken at the time of saving."""
 
     def __init__(
         self,
@@ -123,10 +78,9 @@ class _Header(Mapping[str, Any]):
         manifest: DatasetManifest,
         store: Store,
         subjects: Sequence[str],
-        model: LMGait,
-        text: TextFingerprint,
+        model: Mapping[str, Any],
     ) -> None:
-        self._text = text
+        self._model = model
         self._fixed = {
             "kind": "lmgait",
             "version": __version__,
@@ -134,20 +88,13 @@ class _Header(Mapping[str, Any]):
             "dataset": manifest.name,
             "store": store.fingerprint,
             "labels": list(subjects),
-            "normalisation": {
-                "mean": model.image.mean.flatten().tolist(),  # type: ignore[operator]
-                "std": model.image.std.flatten().tolist(),  # type: ignore[operator]
-                "height": model.image.height,
-                "width": model.image.width,
-            },
-            "image_fingerprint": module_fingerprint(model.image.encoder),
         }
 
     def __getitem__(self, key: str) -> Any:  # noqa: ANN401
-        return self._text.now() if key == "text_fingerprint" else self._fixed[key]
+        return self._fixed[key] if key in self._fixed else self._model[key]
 
     def __iter__(self) -> Iterator[str]:
-        yield from (*self._fixed, "text_fingerprint")
+        yield from (*self._fixed, *self._model)
 
     def __len__(self) -> int:
-        return len(self._fixed) + 1
+        return len(self._fixed) + len(self._model)

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from accelerate import Accelerator
 
 from core.config import Config
 from core.data.loading import workers_explained
 from core.manifests.schema import DatasetManifest
-from core.models.backbones.image import ImageEncoder
-from core.models.build import build_image_encoder, build_lmgait
+from core.models.families import family_of
 from core.progress import Progress
 from core.storage.store import Store
 from core.training.engine import decide, engine_for, held
 from core.training.loop import run_job
 from core.training.observers import Observer, observers_in
-from core.workflows.features import features_stages, make_features, plan_features
 from core.workflows.job_stage import UNSAVED, job_stage
 from core.workflows.left_out import unused_in_training, write_once
 from core.workflows.registry import trainings
 from core.workflows.runs import Run
 from core.workflows.stages import Estimate, Stage, finished
-from core.workflows.training_job import training_job, training_sequences
-from core.workflows.warmup import WarmupPlan, load_warmup, load_warmup_encoder, training_notes
+from core.workflows.training_inputs import TrainingInputs, training_inputs
+from core.workflows.training_job import training_job
+from core.workflows.warmup import WarmupPlan, training_notes
 from core.workspace import Workspace
 
 
@@ -54,7 +54,7 @@ class TrainingPlan:
         key: Digest of all that decides its weights.
         existing: The newest run with this key (and name); None where a new one begins.
         left: Iterations that are to be done.
-        warmup: The warm-up that it starts from, done or not.
+        warmup: The warm-up that it starts from, done or not; None for families without one.
         engine: Computes; its precision is set when the work begins.
     """
 
@@ -69,17 +69,18 @@ class TrainingPlan:
     key: str
     existing: Run | None
     left: int
-    warmup: WarmupPlan
+    warmup: WarmupPlan | None
     engine: Accelerator
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """What :meth:`run` will do, in order: of ``warm-up``, ``features`` and ``training``."""
+        """What is to be done, in order: warm-up, features, silhouettes, training."""
         if not self.left:
             return ()
         steps = {
-            "warm-up": self.warmup.left > 0,
+            "warm-up": self.warmup is not None and self.warmup.left > 0,
             "features": self.config.data.features != "off",
+            "silhouettes": "silhouettes" in family_of(self.config.model).inputs,
             "training": True,
         }
         return tuple(name for name, todo in steps.items() if todo)
@@ -97,20 +98,13 @@ class TrainingPlan:
         """What is left of each step."""
         if not self.left:
             return []
-        config, image = self.config, build_image_encoder(self.config.model.image)
-        stages = self.warmup.stages(progress, image)
-        if config.warmup.image_encoder and self.warmup.existing and not self.warmup.left:
-            load_warmup_encoder(image, self.warmup.existing)
-        engine = engine_for(config.train, self.engine)
-        if "features" in self.steps:
-            plan = plan_features(self.workspace, self.store, self.manifest, config, image)
-            stages += features_stages(plan, self.store, image, config, engine)
+        inputs, engine = self._inputs(), engine_for(self.config.train, self.engine)
+        stages = inputs.stages(engine, progress)
         progress.say("Measuring the training.")
-        data = training_sequences(self.store, self.manifest, config, image)
-        model = build_lmgait(
-            config.model, classes=len(data.subjects), seed=config.seed, image=image
-        )
-        job = training_job(model, data, self.manifest, config, engine, UNSAVED)
+        engine = engine_for(self.config.train, engine)  # a warm-up may have changed it
+        data = inputs.sample()
+        model = inputs.model(inputs.subjects, None)
+        job = training_job(model, data, self.manifest, self.config, engine, UNSAVED)
         return [*stages, job_stage("Training", job, self.left, engine)]
 
     @workers_explained()
@@ -134,29 +128,30 @@ class TrainingPlan:
             decide(self.engine, lambda: existing.tidy(config.train))
             progress.say(f"Run {existing.name} has these settings and is complete.")
             return TrainResult(existing, 0)
-        image = build_image_encoder(config.model.image)
-        warmup = self._warmed_up(image, progress)
+        inputs = self._inputs()
+        warmup = inputs.warmed_up(progress)
         engine = engine_for(config.train, self.engine)
         # A run that exists passes, too: a killed process may have left partial files in it.
         run = decide(engine, lambda: self._begin(warmup))
+        after = "" if warmup is None else f", warm-up {warmup.name}"
         progress.say(
-            f"Run {run.name}: {self.manifest.title}, preset {self.preset}, warm-up "
-            f"{warmup.name}; output in {run.folder}"
+            f"Run {run.name}: {self.manifest.title}, preset {self.preset}{after}; "
+            f"output in {run.folder}"
         )
         with held(engine, run.locked):
-            start = self._train(run, warmup, image, engine, progress)
+            start = self._train(run, warmup, inputs, engine, progress)
         return TrainResult(run, config.train.iterations - start)
 
-    def _warmed_up(self, image: ImageEncoder, progress: Progress) -> Run:
-        """The finished warm-up; ``image`` has the weights that it left."""
-        if self.warmup.existing is not None and not self.warmup.left:
-            return self.warmup.existing
-        progress.say(
-            f"No decoder warm-up for {self.manifest.name} with these settings: running it."
-        )
-        return self.warmup.run(progress, image).run
+    def _inputs(self) -> TrainingInputs:
+        return training_inputs(self.workspace, self.store, self.manifest, self.config, self.warmup)
 
-    def _begin(self, warmup: Run) -> Run:
+    def _begin(self, warmup: Run | None) -> Run:
+        facts: dict[str, Any] = {
+            "store": self.store.fingerprint,
+            "source": self.store.describe(),
+        }
+        if warmup is not None:
+            facts["warmup"] = warmup.name
         return trainings(self.workspace).resume_or_create(
             self.key,
             name=self.name,
@@ -165,37 +160,25 @@ class TrainingPlan:
             dataset=self.manifest.name,
             preset=self.preset,
             config=self.config,
-            facts={
-                "store": self.store.fingerprint,
-                "warmup": warmup.name,
-                "source": self.store.describe(),
-            },
+            facts=facts,
         )
 
     def _train(
         self,
         run: Run,
-        warmup: Run,
-        image: ImageEncoder,
+        warmup: Run | None,
+        inputs: TrainingInputs,
         engine: Accelerator,
         progress: Progress,
     ) -> int:
-        store, manifest, config = self.store, self.manifest, self.config
-        data = training_sequences(store, manifest, config, image)
-        model = build_lmgait(
-            config.model, classes=len(data.subjects), seed=config.seed, image=image
-        )
-        load_warmup(model, warmup)
-        if config.data.features != "off":
-            plan = plan_features(self.workspace, store, manifest, config, image)
-            features = make_features(plan, store, image, config, engine, progress)
-            data = training_sequences(store, manifest, config, image, features)
+        data = inputs.stored(engine, progress)
+        model = inputs.model(len(data.subjects), warmup)
         if engine.is_main_process:
-            write_once(run.folder, store, unused_in_training(manifest))
+            write_once(run.folder, self.store, unused_in_training(self.manifest))
 
         def observers(start: int) -> Sequence[Observer]:
             return observers_in(run.folder, start, progress)
 
-        checkpoints = run.checkpoints(config.train)
-        job = training_job(model, data, manifest, config, engine, checkpoints)
+        checkpoints = run.checkpoints(self.config.train)
+        job = training_job(model, data, self.manifest, self.config, engine, checkpoints)
         return run_job(job, engine, observers, progress)

@@ -11,6 +11,8 @@ import numpy as np
 from core.config import Config
 from core.errors import CheckpointError, UsageError
 from core.models.backbones.prompts import Word
+from core.models.families import require
+from core.models.lmgait.config import lmgait_settings
 from core.nearest import nearest_few
 from core.pictures.files import check_ending, moves, write_film, write_png
 from core.progress import Progress
@@ -87,6 +89,7 @@ def visualize(
     info = store.sequences[index]
     beside = "" if manifest.name == run.dataset else f"{manifest.name}-"
     path = out or run.folder / "pictures" / f"{beside}{'-'.join(info.key)}.png"
+    require(run.config.model, "views", "A picture of the parts of a model")
     loaded = load_model(run, device=make_engine().device)
     most = frames or FRAMES[path.suffix.lower()]
     chosen = spread(info.frames, most)
@@ -103,7 +106,7 @@ def visualize(
         title=f"{manifest.title} {info.key}, {info.frames} frames, as {run.name} sees it "
         f"(iteration {loaded.header['step']})",
         notes=(*notes, *_left_out(loaded.config)),
-        motion=_TEMPORAL[loaded.config.model.temporal.kind],
+        motion=_TEMPORAL[lmgait_settings(loaded.config.model).temporal.kind],
     )
     if moves(path):
         # A GIF keeps every grain of a smooth picture: blocks make a file a third as large.
@@ -145,7 +148,7 @@ def spread(total: int, most: int) -> list[int]:
 
 def _left_out(config: Config) -> list[str]:
     notes = []
-    model = config.model
+    model = lmgait_settings(config.model)
     if model.fusion == "off":
         notes.append("This model has no text: no attention to words, no second view.")
     elif model.fusion != "attend_add":

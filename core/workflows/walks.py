@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from core.data.dataset import reduced_size, to_tensor
 from core.errors import DataError
+from core.models.backbones.config import encoder_settings
+from core.models.families import require
 from core.progress import Progress
 from core.recognition.gallery import Maker
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
@@ -89,8 +91,9 @@ def walks_in(
 
     Raises:
         DataError: no video, nobody who can be used, or no such track.
-        UsageError: a detector's package is missing.
+        UsageError: a detector's package is missing, or the model reads silhouettes.
     """
+    require(loaded.config.model, "films", "Embedding people of a film")
     footage = Footage.open(path)
     if footage.video.lost:
         progress.say(
@@ -154,7 +157,8 @@ def embed_track(footage: Footage, track: Track, loaded: LoadedModel) -> NDArray[
 
 def _chunks(footage: Footage, track: Track, loaded: LoadedModel) -> Iterator[torch.Tensor]:
     config = loaded.config
-    size = reduced_size((config.model.image.height, config.model.image.width))
+    image = encoder_settings(config.model)
+    size = reduced_size((image.height, image.width))
     length = config.evaluate.frames_per_chunk
     held: list[NDArray[np.uint8]] = []
     for frame in crops(footage, track):

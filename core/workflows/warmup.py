@@ -15,8 +15,9 @@ from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
 from core.models.build import build_image_encoder
 from core.models.freezing import freeze
-from core.models.lmgait import LMGait
-from core.models.weights import IMAGE_PREFIX
+from core.models.lmgait.config import lmgait_settings
+from core.models.lmgait.network import LMGait
+from core.models.lmgait.weights import IMAGE_PREFIX
 from core.progress import Progress
 from core.storage.store import Store
 from core.training.checkpoint import WEIGHTS, TensorFile, load_strictly, load_tensors
@@ -84,8 +85,8 @@ class WarmupPlan:
         if not self.left:
             return []
         progress.say("Measuring the warm-up.")
-        image = image or build_image_encoder(self.config.model.image)
-        engine = engine_for(self.config.warmup, self.engine)
+        image = image or build_image_encoder(lmgait_settings(self.config.model).image)
+        engine = engine_for(self.config.warmup_settings, self.engine)
         model = build_warmup(self.config, image)
         job = warmup_job(model, self.store, self.manifest, self.config, engine, UNSAVED)
         stage = job_stage(WARMUP, job, self.left, engine)
@@ -107,12 +108,12 @@ class WarmupPlan:
             TrainingError: a loss that is not finite.
             Interrupted: a signal; the state is saved.
         """
-        settings, existing = self.config.warmup, self.existing
+        settings, existing = self.config.warmup_settings, self.existing
         if existing is not None and not self.left:
             decide(self.engine, lambda: existing.tidy(settings))
             progress.say(f"Warm-up {existing.name} is complete.")
             return WarmupResult(existing, 0)
-        image = image or build_image_encoder(self.config.model.image)
+        image = image or build_image_encoder(lmgait_settings(self.config.model).image)
         engine = engine_for(settings, self.engine)
         run = decide(engine, self._begin)
         progress.say(
@@ -145,7 +146,7 @@ class WarmupPlan:
         def observers(start: int) -> Sequence[Observer]:
             return observers_in(run.folder, start, progress)
 
-        checkpoints = run.checkpoints(config.warmup)
+        checkpoints = run.checkpoints(config.warmup_settings)
         job = warmup_job(model, store, manifest, config, engine, checkpoints, features)
         start = run_job(job, engine, observers, progress)
         freeze(image)
@@ -175,15 +176,17 @@ def plan_warmup(
 
     Raises:
         ConfigError: a precision that this device lacks.
+        UsageError: a family without a warm-up.
     """
+    settings = config.warmup_settings
     if engine is None:
-        engine = engine_for(config.warmup, None)
+        engine = engine_for(settings, None)
     key = warmup_key(config, store.fingerprint)
 
     def choose() -> tuple[Run | None, int]:
         run = warmups(workspace).matching(key, progress=progress)
         done = 0 if run is None else run.iterations()
-        return run, max(config.warmup.iterations - done, 0)
+        return run, max(settings.iterations - done, 0)
 
     existing, left = decide(engine, choose)
     return WarmupPlan(workspace, store, manifest, config, preset, key, existing, left, engine)

@@ -16,15 +16,17 @@ from core.losses.everyone import weight_of
 from core.losses.silhouette import silhouette_loss
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
-from core.models.build import build_decoder, seeded, silhouette_size
-from core.models.representation import DecoderBranch
-from core.models.weights import IMAGE_PREFIX
+from core.models.build import seeded
+from core.models.lmgait.build import build_decoder, silhouette_size
+from core.models.lmgait.config import lmgait_settings
+from core.models.lmgait.pictures import few, picture_rows
+from core.models.lmgait.representation import DecoderBranch
+from core.models.lmgait.weights import IMAGE_PREFIX
 from core.records import Losses
 from core.storage.features import FeatureStore
 from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder
 from core.training.loop import Job
-from core.workflows.pictures import few, picture_rows
 
 
 class WarmupModel(nn.Module):
@@ -58,8 +60,8 @@ class WarmupModel(nn.Module):
 def build_warmup(config: Config, image: ImageEncoder) -> WarmupModel:
     """The image encoder and a new decoder, drawn from the configuration's seed."""
     with seeded(config.seed):
-        decoder = build_decoder(config.model, image)
-    return WarmupModel(image, decoder, config.warmup.image_encoder)
+        decoder = build_decoder(lmgait_settings(config.model), image)
+    return WarmupModel(image, decoder, config.warmup_settings.image_encoder)
 
 
 def warmup_job(
@@ -72,13 +74,13 @@ def warmup_job(
     features: FeatureStore | None = None,
 ) -> Job:
     """The warm-up of ``model``; nothing is computed or written yet."""
-    settings, image = config.warmup, model.image
+    settings, image = config.warmup_settings, model.image
     data = TrainingSequences(
         store,
         manifest.subjects.train,
         frames=settings.frames,
         frame_size=(image.height, image.width),
-        silhouette_size=silhouette_size(config.model, image),
+        silhouette_size=silhouette_size(lmgait_settings(config.model), image),
         flip=config.data.flip,
         ordered=False,
         features=features,

@@ -7,9 +7,11 @@ from typing import Any
 import torch
 
 from core.config import Config, check_config
-from core.config.resolve import merge
-from core.models.build import build_lmgait
-from core.models.lmgait import LMGait
+from core.config.shipped import merge
+from core.data.dataset import ClipBatch
+from core.models.lmgait.build import build_lmgait
+from core.models.lmgait.config import lmgait_settings
+from core.models.lmgait.network import LMGait, TrainingOutput
 
 # Frames of 64x32 in patches of 8: a grid of 8x4, maps of 16x8, gait features of 4x2.
 SMALL: dict[str, Any] = {
@@ -36,7 +38,7 @@ def small_config(**sections: Any) -> Config:
 def small_model(*, classes: int | None = 3, with_text: bool = True, **model: Any) -> LMGait:
     """A small model; ``model`` is laid over its configuration."""
     config = small_config(model=model).model
-    return build_lmgait(config, classes=classes, seed=1, with_text=with_text)
+    return build_lmgait(lmgait_settings(config), classes=classes, seed=1, with_text=with_text)
 
 
 def moving_frames(count: int, seed: int = 0, size: tuple[int, int] = (64, 32)) -> torch.Tensor:
@@ -44,3 +46,22 @@ def moving_frames(count: int, seed: int = 0, size: tuple[int, int] = (64, 32)) -
     random = torch.Generator().manual_seed(seed)
     coarse = torch.rand(count, 3, 8, 4, generator=random)
     return (torch.nn.functional.interpolate(coarse, size, mode="bilinear") * 255).to(torch.uint8)
+
+
+def batch_of(labels: torch.Tensor, silhouettes: torch.Tensor, valid: torch.Tensor) -> ClipBatch:
+    """What losses compare with: silhouettes float [n, h, w] of zeros and ones."""
+    return ClipBatch(
+        None,
+        None,
+        (silhouettes * 255).to(torch.uint8),
+        valid,
+        labels,
+        torch.zeros(len(labels), dtype=torch.bool),
+        torch.arange(len(labels)),
+    )
+
+
+def output_of(**parts: Any) -> TrainingOutput:
+    """A training output of LMGait with some of its tensors."""
+    names = ("embedding", "logits", "silhouettes", "maps")
+    return TrainingOutput(**{name: parts[name] for name in names})

@@ -20,12 +20,14 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 from core.config import resolve_config
-from core.config.schema import LossConfig
 from core.errors import TrainingError
 from core.losses.total import total_loss
 from core.manifests.load import load_manifest
-from core.models.build import build_lmgait
-from core.models.lmgait import TrainingOutput
+from core.models.build import build_image_encoder
+from core.models.lmgait.build import build_lmgait
+from core.models.lmgait.config import LMGaitLosses, lmgait_settings
+from core.models.lmgait.losses import TERMS
+from core.models.lmgait.network import TrainingOutput
 from core.progress import SilentProgress
 from core.records import Losses
 from core.storage.store import Store
@@ -35,11 +37,12 @@ from core.training.loop import Job, Runner
 from core.workflows.evaluate import Scoring, embed_run, evaluate_run, used_sequences
 from core.workflows.runs import find_run
 from core.workflows.score import score
-from core.workflows.train import train, training_sequences
+from core.workflows.train import train
+from core.workflows.training_inputs import training_sequences
 from core.workflows.training_job import training_job
-from core.workflows.warmup import build_warmup, warmup_job
+from core.workflows.warmup_job import build_warmup, warmup_job
 from core.workspace import Workspace
-from tests.fakes.models import moving_frames, small_config, small_model
+from tests.fakes.models import batch_of, moving_frames, small_config, small_model
 
 CLIPS, FRAMES = 4, 3
 # Batches of twelve clips divide over two, three and four processes. Gradients are not clipped, so
@@ -61,12 +64,9 @@ def batch_losses(module: nn.Module, share: Sequence[int]) -> Losses:
     silhouettes = torch.nn.functional.adaptive_avg_pool2d(frames.float() / 255, (16, 8))[:, 0]
     flat = [clip * FRAMES + frame for clip in share for frame in range(FRAMES)]
     output = module(frames[flat], None, len(share))
-    return total_loss(
-        LossConfig(), embedding=output.embedding, logits=output.logits,
-        silhouette_logits=output.silhouettes, maps=output.maps,
-        labels=torch.tensor([0, 0, 1, 1])[share], silhouettes=silhouettes[flat],
-        valid=valid[flat], supervise=True,
-    )  # fmt: skip
+    labels = torch.tensor([0, 0, 1, 1])[share]
+    targets = batch_of(labels, silhouettes[flat], valid[flat])
+    return total_loss(TERMS, LMGaitLosses(), output, targets)
 
 
 def gradients(out: Path) -> None:
@@ -118,12 +118,15 @@ def steps(root: Path, out: Path) -> None:
     written: dict[str, np.ndarray] = {}
     config = resolve_config("tiny", overrides=SETTINGS)
     engine = make_engine(config.warmup)
-    warmup = warmup_job(build_warmup(config), store, manifest, config, engine, nowhere)
+    image = build_image_encoder(lmgait_settings(config.model).image)
+    warmup = warmup_job(build_warmup(config, image), store, manifest, config, engine, nowhere)
     written |= _steps("warm-up", warmup, engine)
     for name in os.environ["LMGAIT_TEST_ABLATIONS"].split(","):
         config = resolve_config("tiny", ablation=name, overrides=SETTINGS)
-        engine, data = make_engine(config.train), training_sequences(store, manifest, config)
-        model = build_lmgait(config.model, classes=len(data.subjects), seed=1)
+        model_config = lmgait_settings(config.model)
+        engine, image = make_engine(config.train), build_image_encoder(model_config.image)
+        data = training_sequences(store, manifest, config, image)
+        model = build_lmgait(model_config, classes=len(data.subjects), seed=1, image=image)
         job = training_job(model, data, manifest, config, engine, nowhere)
         written |= _steps(name, job, engine)
     if engine.is_main_process:

@@ -13,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from core.config import Config, resolve_config
-from core.config.resolve import merge
+from core.config.shipped import merge
 from core.progress import SilentProgress
 from core.workflows import prepare as module
 from core.workflows.train import train

@@ -15,7 +15,7 @@ import core.manifests.published as published
 from core.config import resolve_config
 from core.errors import CheckpointError, DataError, LmgaitError, StoreError
 from core.manifests.load import load_manifest
-from core.models.build import build_lmgait
+from core.models.lmgait.build import build_lmgait
 from core.storage.embeddings import read_embeddings
 from core.storage.features import FeatureStore
 from core.storage.forget import held_in_store

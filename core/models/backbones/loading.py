@@ -24,8 +24,8 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from core.config.schema import ImageEncoderConfig, TextEncoderConfig
 from core.errors import WeightsError
+from core.models.backbones.config import ImageEncoderConfig, TextEncoderConfig
 from core.models.backbones.sizes import (
     CLIP_END_OF_TEXT,
     CLIP_TEXT,

@@ -13,10 +13,9 @@ from core.models.backbones.image import ImageEncoder
 from core.models.layers.head import StripHead
 from core.models.layers.mask_branch import MaskBranch
 from core.models.layers.output import GaitOutput
-from core.models.layers.patch_maps import enlarge, patch_maps
+from core.models.layers.patch_maps import enlarge, patch_maps, to_map
 from core.models.layers.residual import GaitBackbone
 from core.models.layers.sequences import maximum_over_time, running_maxima, with_context
-from core.models.representation import to_map
 
 
 class BlockProjection(nn.Module):

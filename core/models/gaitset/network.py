@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.models.gaitbase import StripLinear
+from core.models.layers.gaitbase import StripLinear
 from core.models.layers.head import pyramid_pool
 from core.models.layers.output import GaitOutput
 from core.models.layers.sequences import (

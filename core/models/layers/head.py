@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from core.models.gaitbase import BNNeck, StripLinear, strip_pool
+from core.models.layers.gaitbase import BNNeck, StripLinear, strip_pool
 from core.models.layers.output import GaitOutput
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from core.models.freezing import Frozen
-from core.models.gaitbase import BNNeck, StripLinear
+from core.models.layers.gaitbase import BNNeck, StripLinear
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.models.representation import to_map
-
 # Frames whose features are enlarged together; ViT-S/14 has 12 MB of them a frame.
 _AT_ONCE = 16
+
+
+def to_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Lay tokens [n, N, C] out as maps [n, C, rows, columns] in channels-last memory."""
+    return cast(Tensor, tokens.unflatten(1, grid)).permute(0, 3, 1, 2)
 
 
 def enlarge(maps: Tensor, factor: int) -> Tensor:

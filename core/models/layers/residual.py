@@ -2,7 +2,7 @@
 
 Maps are frames [B*T, C, h, w] between the blocks, clip by clip in time order; blocks that look at
 neighbouring frames take B as well. Names of parameters with one block a stage are those of
-:class:`core.models.gaitbase.GaitBase`.
+:class:`core.models.layers.gaitbase.GaitBase`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.models.gaitbase import ResidualStage
+from core.models.layers.gaitbase import ResidualStage
 from core.models.layers.sequences import clips_of, frames_of
 
 # 2d: frames alone. p3d: a convolution over time between two over space. 3d: both at once.

@@ -15,8 +15,10 @@ from core.config import (
 )
 from core.errors import UsageError
 from core.losses.total import total_loss
-from core.models.build import build_lmgait
+from core.models.base import implementation_of
 from core.models.freezing import trainable
+from core.models.lmgait.build import build_lmgait
+from tests.fakes.models import batch_of
 
 ROOT = Path(__file__).parents[3]
 CLIPS, FRAMES = 4, 3
@@ -147,12 +149,10 @@ def three_steps(config, model):
     model.train()
     for _ in range(3):
         output = model(frames, None, CLIPS)
-        losses = total_loss(
-            config.losses, embedding=output.embedding, logits=output.logits,
-            silhouette_logits=output.silhouettes, maps=output.maps, labels=labels,
-            silhouettes=silhouettes, valid=torch.ones(CLIPS * FRAMES, dtype=torch.bool),
-            supervise=config.model.representation.supervise,
-        )  # fmt: skip
+        valid = torch.ones(CLIPS * FRAMES, dtype=torch.bool)
+        terms = implementation_of(config.model).terms(config.model)
+        targets = batch_of(labels, silhouettes, valid)
+        losses = total_loss(terms, config.losses, output, targets)
         optimizer.zero_grad()
         losses.total.backward()
         # Gradients, not weights: a small step may be less than a weight's last digit.

@@ -15,7 +15,8 @@ from core.config import (
     preset_names,
     resolve_config,
 )
-from core.config.resolve import merge, parse_override
+from core.config.resolve import parse_override
+from core.config.shipped import merge
 from core.errors import ConfigError, UsageError
 from core.manifests.load import load_manifest
 from core.workflows.stores import with_frames

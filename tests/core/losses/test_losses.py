@@ -6,13 +6,16 @@ from functools import partial
 import pytest
 import torch
 
-from core.config.schema import LossConfig
 from core.losses.diversity import diversity_loss
 from core.losses.identity import identity_loss
 from core.losses.silhouette import silhouette_loss
 from core.losses.smoothness import smoothness_loss
 from core.losses.total import total_loss
 from core.losses.triplet import strip_distances, triplet_loss
+from core.models.base import implementation_of
+from core.models.lmgait.config import LMGaitLosses
+from core.models.lmgait.losses import TERMS
+from tests.fakes.models import batch_of, output_of, small_config
 
 # float64 against loops over Python floats: nothing but the order of additions differs, which was
 # measured below 1e-14 on all of these.
@@ -254,24 +257,28 @@ def arguments(random):
     return {
         "embedding": draw(random, 4, 3, 2),
         "logits": draw(random, 4, 2, 2).tanh(),
-        "silhouette_logits": draw(random, 8, 2, 4, 4),
+        "silhouettes": draw(random, 8, 2, 4, 4),
         "maps": torch.rand(8, 3, 4, 4, generator=random),
-        "labels": LABELS,
-        "silhouettes": torch.rand(8, 4, 4, generator=random),
-        "valid": torch.ones(8, dtype=torch.bool),
     }
 
 
+def targets(random):
+    silhouettes = torch.rand(8, 4, 4, generator=random).round()
+    return batch_of(LABELS, silhouettes, torch.ones(8, dtype=torch.bool))
+
+
 def test_the_total_is_the_weighted_sum(random):
-    given = arguments(random)
-    config = LossConfig(triplet=2.0, cross_entropy=3.0, silhouette=0.5, smoothness=0.1, diversity=4)
-    found = total_loss(config, **given, supervise=True)
+    given, batch = arguments(random), targets(random)
+    config = LMGaitLosses(
+        triplet=2.0, cross_entropy=3.0, silhouette=0.5, smoothness=0.1, diversity=4
+    )
+    found = total_loss(TERMS, config, output_of(**given), batch)
     maps = given["maps"]
     expected = {
         "triplet": 2.0 * triplet_loss(given["embedding"], LABELS, 0.2),
         "cross_entropy": 3.0 * identity_loss(given["logits"].float(), LABELS, 16.0, 0.1),
         "silhouette": 0.5
-        * silhouette_loss(given["silhouette_logits"].float(), given["silhouettes"], given["valid"]),
+        * silhouette_loss(given["silhouettes"].float(), batch.silhouettes / 255, batch.valid),
         "smoothness": 0.1 * smoothness_loss(maps),
         "diversity": 4 * diversity_loss(maps),
     }
@@ -282,6 +289,9 @@ def test_the_total_is_the_weighted_sum(random):
 
 
 def test_without_supervision_there_is_no_silhouette_loss(random):
-    found = total_loss(LossConfig(), **arguments(random), supervise=False)
-    assert "silhouette" not in found.parts
+    config = small_config(model={"representation": {"supervise": False}})
+    terms = implementation_of(config.model).terms(config.model)
+    output = output_of(**arguments(random))
+    found = total_loss(terms, config.losses, output, targets(random))
+    assert set(found.parts) == {"triplet", "cross_entropy", "smoothness", "diversity"}
     assert found.total.item() == pytest.approx(sum(v.item() for v in found.parts.values()))

@@ -18,14 +18,14 @@ from transformers import (
     Dinov2WithRegistersModel,
 )
 
-from core.config.schema import ImageEncoderConfig, TextEncoderConfig
 from core.errors import ConfigError, WeightsError
 from core.models.backbones import sizes
+from core.models.backbones.config import ImageEncoderConfig, TextEncoderConfig
 from core.models.backbones.image import CLIP, IMAGENET, ImageEncoder, resize
 from core.models.backbones.loading import load_image_encoder, load_text_encoder
 from core.models.backbones.sizes import EncoderSize
-from core.models.backbones.text import TextEncoder, sinusoids
 from core.models.build import build_image_encoder
+from core.models.lmgait.text import TextEncoder, sinusoids
 
 # Measured on a CPU in float32, small encoder at full size, features of unit variance: no difference
 # at all on the same pixels, 4e-6 where the pixels are normalised apart (they differ by 1e-6 then).

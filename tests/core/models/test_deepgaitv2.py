@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from core.models.deepgaitv2.network import DeepGaitV2
-from core.models.gaitbase import strip_pool
-from core.models.silhouettes_gaitbase.network import SilhouetteGaitBase
+from core.models.gaitbase.network import SilhouetteGaitBase
+from core.models.layers.gaitbase import strip_pool
 from tests.fakes.networks import (
     CUTS,
     block_on_black,

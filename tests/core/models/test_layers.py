@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from core.models.freezing import Frozen
-from core.models.gaitbase import BNNeck, StripLinear
 from core.models.layers.attention_fusion import AttentionFusion
+from core.models.layers.gaitbase import BNNeck, StripLinear
 from core.models.layers.head import StripHead, pyramid_pool
 from core.models.layers.initialise import initialise
 from core.models.layers.residual import Block3D, P3DBlock

@@ -3,15 +3,17 @@
 import pytest
 import torch
 
-from core.config.schema import LossConfig
 from core.losses.silhouette import silhouette_loss
 from core.losses.total import total_loss
-from core.models.build import build_lmgait
+from core.models.fingerprints import module_fingerprint
 from core.models.freezing import Frozen, count_parameters, trainable
-from core.models.motion_awareness import MotionAwareness
-from core.models.representation import foreground
-from core.models.weights import TextFingerprint, absent_prefixes, kept_tensors, module_fingerprint
-from tests.fakes.models import moving_frames, small_config, small_model
+from core.models.lmgait.build import build_lmgait
+from core.models.lmgait.config import LMGaitLosses
+from core.models.lmgait.losses import TERMS
+from core.models.lmgait.motion_awareness import MotionAwareness
+from core.models.lmgait.representation import foreground
+from core.models.lmgait.weights import TextFingerprint, absent_prefixes, kept_tensors
+from tests.fakes.models import batch_of, moving_frames, small_config, small_model
 
 CLIPS, FRAMES = 4, 4
 LABELS = torch.tensor([0, 0, 1, 1])
@@ -26,17 +28,8 @@ def batch(size=(16, 8)):
 
 def losses_of(model, frames, silhouettes, config=None):
     output = model(frames, None, CLIPS)
-    return total_loss(
-        config or LossConfig(),
-        embedding=output.embedding,
-        logits=output.logits,
-        silhouette_logits=output.silhouettes,
-        maps=output.maps,
-        labels=LABELS,
-        silhouettes=silhouettes,
-        valid=torch.ones(len(frames), dtype=torch.bool),
-        supervise=True,
-    )
+    valid = torch.ones(len(frames), dtype=torch.bool)
+    return total_loss(TERMS, config or LMGaitLosses(), output, batch_of(LABELS, silhouettes, valid))
 
 
 def overfit(model, steps=30, config=None, rate=0.01):
@@ -145,7 +138,7 @@ def test_each_loss_alone_goes_down(name):
         assert model.resnet.expand.bias is not None
         model.resnet.expand.bias += torch.tensor([2.0, 0.0, 0.0, -1.0])
         model.resnet.expand.weight.normal_(generator=torch.Generator().manual_seed(0))
-    history = overfit(model, steps=20, config=LossConfig(**{name: 1.0}, **others))
+    history = overfit(model, steps=20, config=LMGaitLosses(**{name: 1.0}, **others))
     assert history[0][name] > 0
     assert history[-1][name] < 0.7 * history[0][name]
 
@@ -161,7 +154,7 @@ def test_every_trained_parameter_has_a_gradient_from_the_first_steps():
 
 def test_the_mask_takes_no_gradient_from_recognition():
     model = small_model().train()
-    only = LossConfig(silhouette=0.0)
+    only = LMGaitLosses(silhouette=0.0)
     frames, silhouettes = batch()
     losses_of(model, frames, silhouettes, only).total.backward()
     assert all(v.grad is None or not v.grad.any() for v in model.decoder.parameters())
@@ -272,7 +265,7 @@ def test_a_cached_text_equals_the_live_one_and_builds_no_text_encoder(fusion, mo
     def never(_config):
         raise AssertionError("the text encoder was built")
 
-    monkeypatch.setattr("core.models.build.load_text_encoder", never)
+    monkeypatch.setattr("core.models.lmgait.build.load_text_encoder", never)
     cached = small_model(classes=None, fusion=fusion, with_text=False).eval()
     assert cached.text is None
     state = {n: v for n, v in live.state_dict().items() if not n.startswith("text.")}

@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from core.models.fusion import attention, fuse
-from core.models.gaitbase import BNNeck, GaitBase, ResidualStage, StripLinear, strip_pool
-from core.models.motion_awareness import MotionAwareness
-from core.models.representation import DecoderBranch, ResNetBranch, foreground, to_map
-from core.models.temporal import (
+from core.models.layers.gaitbase import BNNeck, GaitBase, ResidualStage, StripLinear, strip_pool
+from core.models.layers.patch_maps import to_map
+from core.models.lmgait.fusion import attention, fuse
+from core.models.lmgait.motion_awareness import MotionAwareness
+from core.models.lmgait.representation import DecoderBranch, ResNetBranch, foreground
+from core.models.lmgait.temporal import (
     MotionTemporalCapture,
     NoTemporal,
     PixelTemporal,

@@ -5,7 +5,7 @@ import pytest
 from core.errors import ConfigError, WeightsError
 from core.models.backbones import prompts
 from core.models.backbones.prompts import built_in_prompts, prompt_tokens, prompt_words
-from core.models.build import build_text_encoder
+from core.models.lmgait.build import build_text_encoder
 from tests.fakes.models import small_config, small_model
 
 NO_FOLDER = "openai/clip-vit-base-patch32"

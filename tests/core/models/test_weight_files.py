@@ -17,9 +17,9 @@ from transformers import (
     Dinov2WithRegistersModel,
 )
 
-from core.config.schema import ImageEncoderConfig, TextEncoderConfig
 from core.errors import EXIT_WEIGHTS, WeightsError
 from core.models.backbones import sizes
+from core.models.backbones.config import ImageEncoderConfig, TextEncoderConfig
 from core.models.backbones.loading import load_image_encoder, load_text_encoder
 from core.models.backbones.weight_files import NEEDED
 

@@ -6,10 +6,12 @@ import torch
 from core.config import ablation_names, resolve_config
 from core.losses.silhouette import silhouette_loss
 from core.losses.total import total_loss
-from core.models.build import build_lmgait
+from core.models.base import implementation_of
+from core.models.build import build_image_encoder
 from core.models.freezing import trainable
-from core.workflows.warmup import build_warmup
-from tests.fakes.models import moving_frames, small_config
+from core.models.lmgait.build import build_lmgait
+from core.workflows.warmup_job import build_warmup
+from tests.fakes.models import batch_of, moving_frames, small_config
 
 CLIPS, FRAMES = 4, 2
 SMALL = ("model.image.height=64", "model.image.width=32", "model.gait.strips=4")
@@ -32,13 +34,13 @@ def after_one_backward(config):
     model.train()
     output = model(moving_frames(CLIPS * FRAMES), None, CLIPS)
     height, width = output.silhouettes.shape[-2:]
-    total_loss(
-        config.losses, embedding=output.embedding, logits=output.logits,
-        silhouette_logits=output.silhouettes, maps=output.maps, labels=torch.tensor([0, 0, 1, 1]),
-        silhouettes=torch.ones(CLIPS * FRAMES, height, width),
-        valid=torch.ones(CLIPS * FRAMES, dtype=torch.bool),
-        supervise=config.model.representation.supervise,
-    ).total.backward()  # fmt: skip
+    targets = batch_of(
+        torch.tensor([0, 0, 1, 1]),
+        torch.ones(CLIPS * FRAMES, height, width),
+        torch.ones(CLIPS * FRAMES, dtype=torch.bool),
+    )
+    terms = implementation_of(config.model).terms(config.model)
+    total_loss(terms, config.losses, output, targets).total.backward()
     return model
 
 
@@ -66,7 +68,7 @@ def test_a_decoder_without_supervision_is_frozen_and_the_rest_is_not():
 def test_the_warm_up_thaws_what_the_features_come_from(family, layers, train_encoder):
     image = {"family": family, "layers": layers}
     config = small_config(model={"image": image}, warmup={"image_encoder": train_encoder})
-    module = build_warmup(config)
+    module = build_warmup(config, build_image_encoder(config.model.image))
     logits = module(moving_frames(CLIPS), None)
     valid = torch.ones(CLIPS, dtype=torch.bool)
     silhouette_loss(logits, torch.ones(CLIPS, *logits.shape[-2:]), valid).backward()

@@ -6,7 +6,7 @@ from torch import nn
 
 from core.data.sampler import ClipRequest, share_of
 from core.losses.identity import identity_loss
-from core.models.gaitbase import BNNeck
+from core.models.layers.gaitbase import BNNeck
 from core.training.statistics import SharedBatchNorm, share_statistics
 from tests.fakes.models import small_model
 

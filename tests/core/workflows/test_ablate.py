@@ -256,8 +256,8 @@ def test_parameters_are_counted_without_any_weights():
 
 
 def test_counts_are_those_of_the_real_model():
-    from core.models.build import build_lmgait
     from core.models.freezing import count_parameters
+    from core.models.lmgait.build import build_lmgait
 
     config = resolve_config("tiny")
     parts = count_parts(config, classes=7)

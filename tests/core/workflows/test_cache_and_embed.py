@@ -63,7 +63,9 @@ def embed(workspace, run=None, **changes):
         loaded.config.__dict__["evaluate"] = evaluate
     store = Store.open(workspace.store("casiab"))
     indices = used_sequences(store, load_manifest("casiab"))
-    return embed_sequences(loaded, store, indices, make_engine(), SilentProgress(), source="x")
+    return embed_sequences(
+        loaded, store, load_manifest("casiab"), indices, make_engine(), SilentProgress(), source="x"
+    )
 
 
 def test_cached_text_equals_live_text_and_no_text_encoder_is_built(workspace, monkeypatch):
@@ -75,7 +77,7 @@ def test_cached_text_equals_live_text_and_no_text_encoder_is_built(workspace, mo
     def never(_config):
         raise AssertionError("the text encoder was built")
 
-    monkeypatch.setattr("core.models.build.load_text_encoder", never)
+    monkeypatch.setattr("core.models.lmgait.build.load_text_encoder", never)
     loaded = load_model(run_of(workspace), device=CPU)
     assert loaded.cached
     assert loaded.model.text is None
@@ -128,7 +130,7 @@ def test_other_frozen_weights_than_in_training_are_refused(workspace, monkeypatc
     def another(config):
         return load_text_encoder(config.model_copy(update={"seed": 99}))
 
-    monkeypatch.setattr("core.models.build.load_text_encoder", another)
+    monkeypatch.setattr("core.models.lmgait.build.load_text_encoder", another)
     with pytest.raises(CheckpointError, match="text encoder's weights are not those"):
         load_model(run_of(workspace), device=CPU)
 

@@ -12,7 +12,7 @@ import torch
 
 from core.data.dataset import shrink
 from core.errors import ConfigError, LmgaitError, UsageError
-from core.models.inference import InferenceGraph, _reduce, trace
+from core.models.lmgait.inference import InferenceGraph, _reduce, trace
 from core.progress import SilentProgress
 from core.storage.embeddings import read_embeddings
 from core.storage.store import Store

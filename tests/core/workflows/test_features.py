@@ -10,7 +10,8 @@ import torch
 
 from core.errors import OutputError
 from core.manifests.load import load_manifest
-from core.models.build import build_image_encoder, build_lmgait
+from core.models.build import build_image_encoder
+from core.models.lmgait.build import build_lmgait
 from core.progress import SilentProgress
 from core.storage.features import FeatureStore
 from core.storage.parts import write_part
@@ -22,7 +23,8 @@ from core.workflows import parts as parts_module
 from core.workflows.cache_features import cache_features, estimate_features
 from core.workflows.runs import find_run
 from core.workflows.train import train
-from core.workflows.training_job import training_job, training_sequences
+from core.workflows.training_inputs import training_sequences
+from core.workflows.training_job import training_job
 from core.workflows.warmup import load_warmup
 from core.workflows.warmup_job import build_warmup, warmup_job
 from core.workspace import Workspace

@@ -18,7 +18,7 @@ from core.errors import (
     TrainingError,
     UsageError,
 )
-from core.models.build import build_lmgait
+from core.models.lmgait.build import build_lmgait
 from core.progress import SilentProgress
 from core.storage.store import Store
 from core.training.checkpoint import load_tensors

@@ -11,6 +11,7 @@ from PIL import Image
 from core.data.dataset import to_tensor
 from core.errors import CheckpointError, UsageError
 from core.models.backbones.prompts import prompt_words
+from core.models.lmgait.pictures import word_attention
 from core.progress import SilentProgress
 from core.storage.store import Store
 from core.training.checkpoint import load_tensors, save_tensors
@@ -18,7 +19,6 @@ from core.workflows.cache_text import cache_text
 from core.workflows.contact_sheet import silhouette_iou, write_contact_sheet
 from core.workflows.look import look, words_of
 from core.workflows.models import LoadedModel, load_model
-from core.workflows.pictures import word_attention
 from core.workflows.runs import find_run
 from core.workflows.seen_sheet import Told, draw_film, draw_sheet, strongest_word
 from core.workflows.train import train

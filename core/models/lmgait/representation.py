@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.models.layers.patch_maps import to_map
 from core.records import FOREGROUND
 
 
@@ -100,8 +101,3 @@ class ResNetBranch(nn.Module):
 def foreground(logits: Tensor) -> Tensor:
     """Foreground probability [n, 1, h, w] of silhouette logits [n, 2, h, w]."""
     return torch.softmax(logits, dim=1)[:, FOREGROUND : FOREGROUND + 1]
-
-
-def to_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Lay tokens [n, N, C] out as maps [n, C, rows, columns] in channels-last memory."""
-    return cast(Tensor, tokens.unflatten(1, grid)).permute(0, 3, 1, 2)

@@ -12,8 +12,8 @@ from torch import Tensor
 from core.data.dataset import ClipBatch
 from core.models.backbones.prompts import CLIP_BEGIN_OF_TEXT
 from core.models.backbones.sizes import CLIP_END_OF_TEXT
-from core.models.lmgait import LMGait
-from core.models.representation import foreground
+from core.models.lmgait.network import LMGait
+from core.models.lmgait.representation import foreground
 
 SHOWN = 8
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from core.models.backbones.image import ImageEncoder
-from core.models.backbones.text import TextEncoder
-from core.models.fusion import Fusion, attention, fuse
-from core.models.gaitbase import BNNeck, GaitBase
-from core.models.representation import DecoderBranch, ResNetBranch, foreground
+from core.models.layers.gaitbase import BNNeck, GaitBase
+from core.models.lmgait.fusion import Fusion, attention, fuse
+from core.models.lmgait.representation import DecoderBranch, ResNetBranch, foreground
+from core.models.lmgait.text import TextEncoder
 
 
 @dataclass(frozen=True, slots=True)

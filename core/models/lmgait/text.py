@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from core.models.freezing import Frozen, freeze
-from core.models.motion_awareness import MotionAwareness
+from core.models.lmgait.motion_awareness import MotionAwareness
 
 Placement = Literal["after", "inside", "off"]
 

@@ -11,7 +11,7 @@ from torch.export import Dim, ExportedProgram, export
 from torch.fx.experimental import _config as tracing
 
 from core.errors import ConfigError
-from core.models.lmgait import LMGait
+from core.models.lmgait.network import LMGait
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
 
 PixelType = Literal["uint8", "float32"]
@@ -20,8 +20,8 @@ PixelType = Literal["uint8", "float32"]
 class InferenceGraph(nn.Module):
     """LMGait for clips of one length, with z_text as a constant.
 
-    It computes what :meth:`core.models.lmgait.LMGait.embed` computes for each clip, after the
-    reduction of frames that ``lmgait embed`` does on the processor.
+    It computes what :meth:`core.models.lmgait.network.LMGait.embed` computes for each clip, after
+    the reduction of frames that ``lmgait embed`` does on the processor.
 
     Args:
         model: In eval mode; its text features are computed here once and kept.

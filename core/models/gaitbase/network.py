@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
-from core.models.gaitbase import BNNeck, GaitBase
+from core.models.layers.gaitbase import BNNeck, GaitBase
 from core.models.layers.output import GaitOutput
 from core.models.layers.sequences import (
     frames_of,

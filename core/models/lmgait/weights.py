@@ -1,15 +1,16 @@
-"""Which tensors a checkpoint holds, and fingerprints of those that it does not."""
+"""Which tensors a checkpoint of LMGait holds, and the fingerprint of its text branch."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from core.config.schema import ModelConfig
 from core.models.backbones.loading import SEED
-from core.models.lmgait import LMGait
+from core.models.fingerprints import fingerprint, module_fingerprint
+from core.models.lmgait.config import LMGaitConfig
+from core.models.lmgait.network import LMGait
 
 IMAGE_PREFIX = "image.encoder."
 TOWER_PREFIX = "text.frozen."
@@ -17,7 +18,7 @@ TEXT_PREFIX = "text."
 NECK_PREFIX = "neck."
 
 
-def absent_prefixes(config: ModelConfig) -> tuple[str, ...]:
+def absent_prefixes(config: LMGaitConfig) -> tuple[str, ...]:
     """Prefixes of tensors that are not saved: frozen encoders that come from elsewhere.
 
     An image encoder built from a seed was trained by the warm-up and is saved with the rest.
@@ -25,25 +26,10 @@ def absent_prefixes(config: ModelConfig) -> tuple[str, ...]:
     return (TOWER_PREFIX,) if config.image.weights == SEED else (TOWER_PREFIX, IMAGE_PREFIX)
 
 
-def kept_tensors(config: ModelConfig, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def kept_tensors(config: LMGaitConfig, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of a state that a checkpoint holds."""
     absent = absent_prefixes(config)
     return {name: value for name, value in state.items() if not name.startswith(absent)}
-
-
-def fingerprint(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 (first 16 hex digits) over names, shapes, dtypes and bytes of tensors."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        value = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tuple(value.shape)} {value.dtype}\n".encode())
-        digest.update(value.numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
-def module_fingerprint(module: nn.Module) -> str:
-    """Fingerprint of a module's parameters and saved buffers."""
-    return fingerprint(module.state_dict())
 
 
 class TextFingerprint:

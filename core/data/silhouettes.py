@@ -1,0 +1,162 @@
+"""Clips and sequences of silhouettes, for models that read nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from core.data.augment import DRAWS, Augmentation, augment, cut_sides, draw
+from core.data.clips import random_frames, window_frames
+from core.data.cutting import SilhouettePieces
+from core.data.dataset import ClipBatch
+from core.data.loading import read_ahead
+from core.data.sampler import ClipRequest
+from core.errors import DataError
+from core.manifests.schema import SilhouetteCut
+from core.models.silhouettes import SilhouetteInput
+from core.storage.store import Store
+from core.storage.subjects import nobody
+from core.video.cut import CutSize
+
+
+class Silhouettes(Protocol):
+    """Cut silhouettes, as :class:`core.storage.silhouettes.SilhouetteStore` has them."""
+
+    def usable(self, index: int) -> NDArray[np.int64]:
+        """Numbers of a sequence's frames with a usable silhouette, int64, rising."""
+
+    def read(self, index: int, frames: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Silhouettes uint8 [T, S, S] of usable frames of a sequence."""
+
+
+class SilhouetteClips(Dataset[ClipBatch]):
+    """Clips of the training subjects' silhouettes, augmented; frames without one are left out.
+
+    Args:
+        store: The prepared store.
+        silhouettes: Its silhouettes, cut.
+        subjects: Training subjects; class numbers follow their order.
+        frames: T.
+        settings: Which frames make a clip, and augmentations.
+        flip: Probability of a mirrored clip.
+        sequences: Use no others; None uses all.
+
+    Raises:
+        DataError: the store holds no sequence of these subjects with a usable silhouette.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        silhouettes: Silhouettes,
+        subjects: Sequence[str],
+        *,
+        frames: int,
+        settings: SilhouetteInput,
+        flip: float,
+        sequences: Sequence[int] | None = None,
+    ) -> None:
+        self.store, self._silhouettes = store, silhouettes
+        chosen = set(subjects)
+        numbers = range(len(store.sequences)) if sequences is None else sequences
+        of_subjects = [i for i in numbers if store.sequences[i].key.subject in chosen]
+        if not of_subjects:
+            raise nobody(store, subjects, "training")
+        self.indices = [index for index in of_subjects if len(silhouettes.usable(index))]
+        if not self.indices:
+            raise DataError(
+                "No training sequence has a usable silhouette",
+                where=store.path,
+                next_step="Prepare the dataset with its silhouettes, or train another --model.",
+            )
+        present = {store.sequences[index].key.subject for index in self.indices}
+        self.subjects = tuple(subject for subject in subjects if subject in present)
+        number = {subject: place for place, subject in enumerate(self.subjects)}
+        self.labels = [number[store.sequences[index].key.subject] for index in self.indices]
+        self._frames, self._settings = frames, settings
+        self._augmentation = Augmentation(
+            perspective=settings.perspective,
+            flip=flip,
+            rotate=settings.rotate,
+            erase=settings.erase,
+        )
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def clip_bytes(self) -> int:
+        """Bytes of one clip's silhouettes, before their sides are cut."""
+        return self._frames * self._settings.size**2
+
+    def __getitem__(self, request: ClipRequest) -> ClipBatch:
+        """One clip as a batch of one (raises ``StoreError`` where the silhouettes are damaged)."""
+        index, random = self.indices[request.sequence], request.random()
+        usable = self._silhouettes.usable(index)
+        places = self._choose(len(usable), random)
+        clip = self._silhouettes.read(index, usable[places])
+        images = augment(clip, draw(self._augmentation, random.random(DRAWS)))
+        return ClipBatch(
+            None,
+            None,
+            torch.from_numpy(images),
+            torch.ones(len(images), dtype=torch.bool),
+            torch.tensor([self.labels[request.sequence]]),
+            torch.tensor([False]),
+            torch.tensor([index]),
+        )
+
+    def _choose(self, total: int, random: np.random.Generator) -> NDArray[np.int64]:
+        settings = self._settings
+        if settings.order == "time":
+            return window_frames(total, self._frames, settings.skip, random)
+        return random_frames(total, self._frames, random, replace=settings.replace)
+
+
+def silhouette_chunks(
+    store: Store,
+    indices: Sequence[int],
+    cut: SilhouetteCut,
+    *,
+    size: CutSize,
+    length: int,
+    workers: int,
+) -> Iterator[tuple[int, Tensor]]:
+    """Usable silhouettes of whole sequences, cut as they are read.
+
+    A sequence without a usable silhouette is one black image: it has an embedding, and is like
+    nobody.
+
+    Args:
+        store: The prepared store.
+        indices: Sequences.
+        cut: How the dataset's silhouettes are cut.
+        size: Rows of a silhouette.
+        length: Most frames of a chunk.
+        workers: Processes that read ahead and cut; 0: in this one.
+
+    Yields:
+        Number of the sequence, and silhouettes uint8 [t, H, W] without sides, in time order.
+
+    Raises:
+        StoreError: the store is damaged.
+    """
+    pieces = SilhouettePieces(store, indices, size, cut)
+    items = read_ahead(pieces, workers=min(workers, len(pieces)), batch_size=None, shuffle=False)
+    for index in indices:
+        left, given = store.sequences[index].frames, 0
+        while left > 0:
+            cuts, usable = next(items)
+            left -= len(cuts)
+            images = torch.from_numpy(np.ascontiguousarray(cut_sides(cuts[usable].numpy())))
+            for chunk in images.split(length) if len(images) else ():
+                given += len(chunk)
+                yield index, chunk
+        if not given:
+            black = np.zeros((1, size, size), np.uint8)
+            yield index, torch.from_numpy(np.ascontiguousarray(cut_sides(black)))

@@ -1,0 +1,41 @@
+"""The table of families. A new one needs its folder and a line here."""
+
+from __future__ import annotations
+
+from core.errors import UsageError
+from core.models.family import Capability, Family, FamilyConfig
+from core.models.gaitbase.config import GAITBASE
+from core.models.lmgait.config import LMGAIT
+
+DEFAULT_FAMILY = "lmgait"
+
+FAMILIES: dict[str, Family] = {
+    "lmgait": LMGAIT,
+    "gaitbase": GAITBASE,
+}
+
+
+def family_of(config: FamilyConfig) -> Family:
+    """The family that settings belong to."""
+    return FAMILIES[config.family]
+
+
+def require(config: FamilyConfig, capability: Capability, what: str) -> None:
+    """Refuse what a family cannot do.
+
+    Args:
+        config: Settings of the model.
+        capability: What is needed.
+        what: What needs it, for the message.
+
+    Raises:
+        UsageError: the family does not have it; those that do are named.
+    """
+    family = family_of(config)
+    if capability not in family.capabilities:
+        able = [one.title for one in FAMILIES.values() if capability in one.capabilities]
+        raise UsageError(
+            f"{what} is not for {family.title}",
+            where="model.family",
+            next_step=f"Families that can do it: {', '.join(able)}.",
+        )

@@ -1,0 +1,54 @@
+"""What names a family of models: its settings and inputs, known without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from core.losses.config import TripletConfig
+from core.settings import Node
+
+if TYPE_CHECKING:
+    from core.models.base import Implementation
+
+# What a model reads of a store: frames, or silhouettes cut from it.
+Input = Literal["rgb", "silhouettes"]
+
+
+class FamilyConfig(Node):
+    """Settings of a model; each family has its own.
+
+    ``family`` is the family's name in :data:`core.models.families.FAMILIES`.
+    """
+
+    family: str
+
+
+# What only some families can do.
+Capability = Literal["warm-up", "stored features", "text cache", "views", "export", "films"]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family of models.
+
+    Attributes:
+        title: Its name as printed.
+        inputs: What it reads.
+        model: Class of its settings.
+        losses: Class of the settings of its losses.
+        implementation: Imports and makes what needs torch.
+        capabilities: What it can do that not all families can: a silhouette warm-up of its decoder,
+            training on stored features of a frozen encoder, caching its text, views of its parts in
+            pictures, export as one graph, and films and folders of frames without silhouettes.
+        presets: Package that holds its ``presets.yaml``; None for the presets of ``core.config``.
+    """
+
+    title: str
+    inputs: frozenset[Input]
+    model: type[FamilyConfig]
+    losses: type[TripletConfig]
+    implementation: Callable[[], Implementation]
+    capabilities: frozenset[Capability] = frozenset()
+    presets: str | None = None

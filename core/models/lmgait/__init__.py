@@ -1,0 +1,1 @@
+"""LMGait (the paper that this toolkit implements)."""

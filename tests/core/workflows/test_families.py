@@ -1,0 +1,220 @@
+"""Each family trains, resumes, is scored and reported; a new one needs its folder and one line."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from core.config import check_config, resolve_config
+from core.config.shipped import load_preset, settings_source
+from core.errors import ConfigError, Interrupted, UsageError
+from core.manifests.load import load_manifest
+from core.models.base import implementation_of
+from core.models.families import FAMILIES
+from core.progress import SilentProgress
+from core.storage.embeddings import read_embeddings
+from core.storage.store import Store
+from core.training.checkpoint import load_tensors
+from core.training.engine import make_engine
+from core.workflows.embed import embed_sequences
+from core.workflows.evaluate import used_sequences
+from core.workflows.models import load_model
+from core.workflows.prepare import prepare
+from core.workflows.runs import find_run, list_runs
+from core.workflows.show_config import count_parts
+from core.workflows.synthesize import synthesize
+from core.workflows.train import plan_training, train
+from core.workspace import Workspace
+from lmgait_cli.main import app
+from tests.core.workflows.test_train_resume import Watcher, same, state, terminate
+from tests.fakes.toy import TOY
+
+SILHOUETTES = [name for name, family in FAMILIES.items() if "silhouettes" in family.inputs]
+QUICK = (
+    "data.workers=0", "data.identities=2", "data.sequences=2", "data.frames=3",
+    "train.iterations=6", "train.milestones=[4]", "train.checkpoint_every=2", "train.log_every=1",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def walkers(tmp_path_factory):
+    """A workspace with rendered walkers: three training and two test subjects."""
+    workspace = Workspace(tmp_path_factory.mktemp("walkers") / "lmgait-workspace")
+    raw = workspace.root / "raw"
+    synthesize(
+        "casiab", raw, train_subjects=3, test_subjects=2, types=("nm-01", "nm-05"),
+        views=("000", "090"), frames=6, seed=0, workers=1, progress=SilentProgress(),
+    )  # fmt: skip
+    prepare("casiab", raw, workspace, workers=1)
+    return workspace
+
+
+def quick(name, *more):
+    return resolve_config("tiny", model=name, dataset="casiab", overrides=(*QUICK, *more))
+
+
+@pytest.mark.parametrize("name", SILHOUETTES)
+def test_a_family_on_silhouettes_from_training_to_report(walkers, name, monkeypatch, tmp_path):
+    monkeypatch.chdir(walkers.root.parent)
+    monkeypatch.delenv("LMGAIT_WORKSPACE", raising=False)
+    settings = [word for setting in QUICK for word in ("--set", setting)]
+
+    def run(*words):
+        done = CliRunner().invoke(app, [str(word) for word in words])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    dry = run("train", "--model", name, "--dataset", "casiab", *settings, "--dry-run")
+    assert "Silhouettes" in dry or (walkers.silhouettes).is_dir()
+    run("train", "--model", name, "--dataset", "casiab", "--preset", "tiny", *settings)
+    newest = find_run(walkers.runs, name=None, dataset="casiab")
+    assert newest.name.startswith(f"casiab-{name}-tiny-")
+    assert newest.config.model.family == name
+    assert "warmup" not in newest.facts
+    assert newest.iterations() == 6
+    rank1 = tmp_path / "result.json"
+    run("evaluate", "--run", newest.name, "--json", rank1)
+    assert json.loads(rank1.read_text())["protocols"]
+    run("embed", tmp_path / "e.npz", "--run", newest.name, "--all")
+    found = read_embeddings(tmp_path / "e.npz")
+    channels, strips = implementation_of(newest.config.model).shape(newest.config.model)
+    assert found.embeddings.shape == (20, channels, strips)
+    assert np.isfinite(found.embeddings).all()
+    run("report", newest.name, "--bootstrap", "0", "--out", tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text()
+    assert FAMILIES[name].title in text
+    assert settings_source(name, "tiny", "casiab") in text
+    shown = run("config", "show", "--model", name, "--dataset", "casiab")
+    assert f"family: {name}" in shown
+    for verb in (
+        ("export", newest.name), ("cache-text", "--run", newest.name),
+        ("visualize", newest.name, "075/nm-01/000"),
+        ("pretrain-decoder", "--model", name, "--dataset", "casiab"),
+    ):  # fmt: skip
+        refused = CliRunner().invoke(app, verb)
+        assert refused.exit_code == 2, refused.output
+        assert f"is not for {FAMILIES[name].title}" in " ".join(refused.output.split())
+
+
+@pytest.mark.parametrize("name", SILHOUETTES)
+def test_an_interrupted_training_resumes_bit_for_bit(walkers, name, tmp_path):
+    config = quick(name, "seed=3", "data.flip=0.5")
+    expected = train(
+        walkers, "casiab", config, preset="tiny", name=f"{name}-whole", progress=Watcher()
+    ).run
+    watcher = Watcher("Training", 3, terminate)
+    with pytest.raises(Interrupted):
+        train(
+            walkers, "casiab", config, preset="tiny", name=f"{name}-parts", progress=watcher,
+            fresh=True,
+        )  # fmt: skip
+    resumed = train(
+        walkers, "casiab", config, preset="tiny", name=f"{name}-parts", progress=Watcher()
+    )
+    assert resumed.iterations == 3
+    assert same(state(resumed.run), state(expected))
+    other = quick(name, "seed=3", "data.flip=0.0")
+    plan = plan_training(walkers, "casiab", other, preset="tiny")
+    assert plan.existing is None
+
+
+@pytest.mark.parametrize("name", SILHOUETTES)
+def test_chunks_change_no_embedding(walkers, name):
+    config = quick(name, "seed=4")
+    run = train(walkers, "casiab", config, preset="tiny", progress=SilentProgress()).run
+    store, manifest = Store.open(walkers.store("casiab")), load_manifest("casiab")
+    indices = used_sequences(store, manifest)
+
+    def embedded(chunk):
+        loaded = load_model(
+            run, device=torch.device("cpu"), settings=[f"evaluate.frames_per_chunk={chunk}"]
+        )
+        engine, silent = make_engine(), SilentProgress()
+        found = embed_sequences(loaded, store, manifest, indices, engine, silent, source="")
+        return found.embeddings
+
+    np.testing.assert_allclose(embedded(2), embedded(64), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_checkpoint_says_its_family_and_old_ones_are_lmgait(name):
+    config = resolve_config("tiny", model=name)
+    again = check_config(config.model_dump(mode="json"))
+    assert again == config
+    assert type(again) is type(config)
+    tree = config.model_dump(mode="json")
+    del tree["model"]["family"]
+    if name == "lmgait":
+        assert check_config(tree) == config
+    else:
+        with pytest.raises(ConfigError, match="unknown key"):
+            check_config(tree)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_counts_its_parts_at_every_size(name):
+    for preset in ("paper", "tiny"):
+        config = resolve_config(preset, model=name, dataset="casiab")
+        parts = count_parts(config, classes=74)
+        family = implementation_of(config.model)
+        assert [part.name for part in parts] == [
+            part.name for part in family.parts if part.name in {p.name for p in parts}
+        ]
+        assert sum(part.trainable for part in parts) > 0
+
+
+def test_published_counts():
+    parts = count_parts(resolve_config("paper", model="gaitbase", dataset="casiab"), classes=74)
+    assert sum(part.trainable for part in parts) == 7_305_408
+
+
+def test_keys_of_other_families_are_refused_by_name():
+    for setting in ("model.temporal.kind=off", "losses.diversity=1", "warmup.lr=1"):
+        with pytest.raises(ConfigError, match=f"{setting.partition('=')[0].rpartition('.')[0]}"):
+            resolve_config("tiny", model="gaitbase", overrides=[setting])
+    with pytest.raises(ConfigError, match=r"data\.features: GaitBase has no stored features"):
+        resolve_config("tiny", model="gaitbase", overrides=["data.features=float32"])
+    with pytest.raises(ConfigError, match=r"no family `gaitbas`.*gaitbase"):
+        check_config({"model": {"family": "gaitbas"}})
+    with pytest.raises(UsageError, match="no model `gaitbas`"):
+        resolve_config("tiny", model="gaitbas")
+    with pytest.raises(UsageError, match="ablations are those of LMGait"):
+        resolve_config("tiny", model="gaitbase", ablation="no-text")
+
+
+def test_a_dataset_has_its_own_settings_and_says_where_they_come_from():
+    official = resolve_config("paper", model="gaitbase", dataset="ccpg")
+    assert (official.model.input.rotate, official.train.iterations) == (0.0, 60_000)
+    inferred = resolve_config("paper", model="gaitbase", dataset="sustech1k")
+    assert (inferred.data.sequences, inferred.train.iterations) == (8, 50_000)
+    assert settings_source("gaitbase", "paper", "ccpg") == "official"
+    assert settings_source("gaitbase", "paper", "sustech1k").startswith("inferred")
+    assert settings_source("lmgait", "paper", "ccpg") == ""
+    assert load_preset("lmgait", "paper") == {}
+
+
+def test_a_new_family_needs_its_folder_and_a_line(walkers, monkeypatch):
+    """The toy is a folder of three parts (tests/fakes/toy.py) and this line."""
+    monkeypatch.setitem(FAMILIES, "toy", TOY)
+    tree = {
+        "model": {"family": "toy", "channels": 5},
+        "losses": {"area": 0.5},
+        "data": {"frames": 2, "identities": 2, "sequences": 2, "workers": 0},
+        "train": {"iterations": 3, "milestones": [], "log_every": 1, "lr": 0.01},
+    }
+    config = check_config(tree)
+    run = train(walkers, "casiab", config, preset="tiny", progress=SilentProgress()).run
+    logged = json.loads((run.folder / "log.jsonl").read_text().splitlines()[-1])
+    assert {"triplet", "area"} < set(logged)
+    assert "cross_entropy" not in logged
+    assert list_runs(walkers.runs)[-1].config == config
+    loaded = load_model(run, device=torch.device("cpu"))
+    found = loaded.embed([torch.zeros(4, 64, 44, dtype=torch.uint8)])
+    assert found.shape == (5, 2)
+    header = load_tensors(run.checkpoints().newest() / "model.safetensors").header
+    assert header["config"]["model"]["family"] == "toy"
+    assert [part.name for part in count_parts(config, None)] == ["rows"]
+    with pytest.raises(ConfigError, match="area"):
+        check_config({"losses": {"area": 0.5}})
