@@ -24,7 +24,7 @@ from core.config.schema import LossConfig
 from core.errors import TrainingError
 from core.losses.total import total_loss
 from core.manifests.load import load_manifest
-from core.models.build import build_lmgait
+from core.models.build import build_image_encoder, build_lmgait
 from core.models.lmgait import TrainingOutput
 from core.progress import SilentProgress
 from core.records import Losses
@@ -35,9 +35,9 @@ from core.training.loop import Job, Runner
 from core.workflows.evaluate import Scoring, embed_run, evaluate_run, used_sequences
 from core.workflows.runs import find_run
 from core.workflows.score import score
-from core.workflows.train import train, training_sequences
-from core.workflows.training_job import training_job
-from core.workflows.warmup import build_warmup, warmup_job
+from core.workflows.train import train
+from core.workflows.training_job import training_job, training_sequences
+from core.workflows.warmup_job import build_warmup, warmup_job
 from core.workspace import Workspace
 from tests.fakes.models import moving_frames, small_config, small_model
 
@@ -118,12 +118,14 @@ def steps(root: Path, out: Path) -> None:
     written: dict[str, np.ndarray] = {}
     config = resolve_config("tiny", overrides=SETTINGS)
     engine = make_engine(config.warmup)
-    warmup = warmup_job(build_warmup(config), store, manifest, config, engine, nowhere)
+    image = build_image_encoder(config.model.image)
+    warmup = warmup_job(build_warmup(config, image), store, manifest, config, engine, nowhere)
     written |= _steps("warm-up", warmup, engine)
     for name in os.environ["LMGAIT_TEST_ABLATIONS"].split(","):
         config = resolve_config("tiny", ablation=name, overrides=SETTINGS)
-        engine, data = make_engine(config.train), training_sequences(store, manifest, config)
-        model = build_lmgait(config.model, classes=len(data.subjects), seed=1)
+        engine, image = make_engine(config.train), build_image_encoder(config.model.image)
+        data = training_sequences(store, manifest, config, image)
+        model = build_lmgait(config.model, classes=len(data.subjects), seed=1, image=image)
         job = training_job(model, data, manifest, config, engine, nowhere)
         written |= _steps(name, job, engine)
     if engine.is_main_process:

@@ -6,9 +6,9 @@ import torch
 from core.config import ablation_names, resolve_config
 from core.losses.silhouette import silhouette_loss
 from core.losses.total import total_loss
-from core.models.build import build_lmgait
+from core.models.build import build_image_encoder, build_lmgait
 from core.models.freezing import trainable
-from core.workflows.warmup import build_warmup
+from core.workflows.warmup_job import build_warmup
 from tests.fakes.models import moving_frames, small_config
 
 CLIPS, FRAMES = 4, 2
@@ -66,7 +66,7 @@ def test_a_decoder_without_supervision_is_frozen_and_the_rest_is_not():
 def test_the_warm_up_thaws_what_the_features_come_from(family, layers, train_encoder):
     image = {"family": family, "layers": layers}
     config = small_config(model={"image": image}, warmup={"image_encoder": train_encoder})
-    module = build_warmup(config)
+    module = build_warmup(config, build_image_encoder(config.model.image))
     logits = module(moving_frames(CLIPS), None)
     valid = torch.ones(CLIPS, dtype=torch.bool)
     silhouette_loss(logits, torch.ones(CLIPS, *logits.shape[-2:]), valid).backward()
