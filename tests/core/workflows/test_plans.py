@@ -3,10 +3,11 @@
 import shutil
 
 import pytest
+from accelerate import Accelerator
 
 from core.config import resolve_config
 from core.errors import TrainingError, UsageError
-from core.models import build
+from core.models.backbones.loading import load_image_encoder
 from core.progress import SilentProgress
 from core.storage.store import Store
 from core.training import engine
@@ -43,9 +44,9 @@ def counts(monkeypatch):
         return call
 
     monkeypatch.setattr(Store, "open", counting("stores", Store.open))
-    monkeypatch.setattr(engine, "Accelerator", counting("engines", engine.Accelerator))
-    load = build.load_image_encoder
-    monkeypatch.setattr(build, "load_image_encoder", counting("encoders", load))
+    monkeypatch.setattr(engine, "Accelerator", counting("engines", Accelerator))
+    build = "core.models.build.load_image_encoder"
+    monkeypatch.setattr(build, counting("encoders", load_image_encoder))
     return counted
 
 
