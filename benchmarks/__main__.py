@@ -14,6 +14,7 @@ NAMES = (
     "prepare",
     "prepare-video",
     "features",
+    "silhouettes",
     "export",
     "crowds",
 )

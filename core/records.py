@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ FRAME_WIDTH = 128
 
 # Channels of silhouette logits; fixed here, so that a mask can never come out swapped.
 BACKGROUND, FOREGROUND = 0, 1
+# How a silhouette is resized when it is cut.
+Interpolation = Literal["bicubic", "area"]
 # Signs of a subject's, type's or view's name.
 MAX_NAME = 200
 

@@ -49,3 +49,8 @@ class Workspace:
     def features(self) -> Path:
         """Folder of stored features of frozen encoders."""
         return self.root / "features"
+
+    @property
+    def silhouettes(self) -> Path:
+        """Folder of silhouettes cut for silhouette models."""
+        return self.root / "silhouettes"

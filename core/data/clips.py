@@ -1,4 +1,9 @@
-"""Which frames of a sequence make a clip; always in time order."""
+"""Which frames of a sequence make a clip.
+
+Functions with a ``start`` are what LMGait trains on; those with a ``random`` generator are the
+sampling of the other gait models, and draw all they need from it (see
+:meth:`core.data.sampler.ClipRequest.random`).
+"""
 
 from __future__ import annotations
 
@@ -25,3 +30,45 @@ def spread_frames(total: int, wanted: int, start: float) -> NDArray[np.int64]:
     """``wanted`` frames evenly over the sequence with a random offset, int64, in time order."""
     step = total / wanted
     return np.asarray(np.minimum((np.arange(wanted) + start) * step, total - 1), np.int64)
+
+
+def window_frames(
+    total: int, wanted: int, skip: int, random: np.random.Generator
+) -> NDArray[np.int64]:
+    """Frames in time order out of a run that is ``skip`` frames longer than the clip.
+
+    The run of T + skip consecutive frames begins anywhere; where the sequence is shorter, it
+    repeats in order from its first frame. T of the run's frames are drawn without replacement.
+
+    Args:
+        total: Frames of the sequence, at least 1.
+        wanted: Frames of the clip (T).
+        skip: Frames of the run that are left out, at least 0.
+        random: Where the draws come from.
+
+    Returns:
+        int64 [T], frame numbers, in the order of the run.
+    """
+    window = wanted + skip
+    run = consecutive_frames(total, window, float(random.random()))
+    return run[np.sort(np.argsort(random.random(window), kind="stable")[:wanted])]
+
+
+def random_frames(
+    total: int, wanted: int, random: np.random.Generator, *, replace: bool = False
+) -> NDArray[np.int64]:
+    """Frames from anywhere in the sequence, in the order of the draws and not of time.
+
+    Args:
+        total: Frames of the sequence, at least 1.
+        wanted: Frames of the clip (T).
+        random: Where the draws come from.
+        replace: Whether a frame may be drawn twice although there are enough, as in the first
+            version of GaitSet; in a sequence of fewer than T frames it always may.
+
+    Returns:
+        int64 [T], frame numbers.
+    """
+    if replace or total < wanted:
+        return (random.random(wanted) * total).astype(np.int64)
+    return np.argsort(random.random(total), kind="stable")[:wanted].astype(np.int64)

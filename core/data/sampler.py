@@ -11,20 +11,33 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import TrainingError
 
 # Streams of random numbers, kept apart by a word of their own in the seed.
-_IDENTITIES, _SEQUENCES, _CLIPS, _FRAMES = 1, 2, 3, 4
+_IDENTITIES, _SEQUENCES, _CLIPS, _FRAMES, _DETAILS = 1, 2, 3, 4, 5
 
 
 @dataclass(frozen=True, slots=True)
 class ClipRequest:
-    """One clip of a batch: which sequence, and two draws in [0, 1) for its start and its flip."""
+    """One clip of a batch.
+
+    Attributes:
+        sequence: Which sequence.
+        start: Draw in [0, 1) for where it begins.
+        flip: Draw in [0, 1) for whether it is mirrored.
+        words: Seed of all further draws; another one for every clip of every batch.
+    """
 
     sequence: int
     start: float
     flip: float
+    words: tuple[int, ...] = (0,)
+
+    def random(self) -> np.random.Generator:
+        """A generator for further draws: a new one, with the same draws, at every call."""
+        return np.random.default_rng(self.words)
 
 
 class IdentityBatches:
@@ -65,10 +78,7 @@ class IdentityBatches:
         chosen = order[place * self._identities : (place + 1) * self._identities]
         draws = self._rng(_CLIPS, step).random((self._identities * self._sequences, 2))
         sequences = [s for label in chosen for s in self._of_identity(int(label), epoch)]
-        return [
-            ClipRequest(sequence, float(start), float(flip))
-            for sequence, (start, flip) in zip(sequences, draws, strict=True)
-        ]
+        return _requests(sequences, draws, self._seed, step)
 
     def _of_identity(self, label: int, epoch: int) -> list[int]:
         members, wanted = self._members[label], self._sequences
@@ -89,9 +99,15 @@ def spread_batches(count: int, size: int, seed: int, step: int) -> list[ClipRequ
         epoch, at = divmod(place, count)
         taken.append(int(np.random.default_rng((seed, _FRAMES, epoch)).permutation(count)[at]))
     draws = np.random.default_rng((seed, _CLIPS, step)).random((size, 2))
+    return _requests(taken, draws, seed, step)
+
+
+def _requests(
+    sequences: Sequence[int], draws: NDArray[np.float64], seed: int, step: int
+) -> list[ClipRequest]:
     return [
-        ClipRequest(sequence, float(start), float(flip))
-        for sequence, (start, flip) in zip(taken, draws, strict=True)
+        ClipRequest(sequence, float(start), float(flip), (seed, _DETAILS, step, place))
+        for place, (sequence, (start, flip)) in enumerate(zip(sequences, draws, strict=True))
     ]
 
 

@@ -20,15 +20,24 @@ class PublishedRow(Part):
     """One method's numbers in percent, in the order of the columns; None where none is printed.
 
     Attributes:
-        shifted: the source prints the row in the wrong columns: ``note`` says how. Such numbers
-            are shown as printed and marked, and never compared with ours.
+        source: where the numbers are from, where that is not the table's source.
+        protocol: the protocol that they belong to, where that is not the table's.
+        dataset: the dataset that they belong to, where that is not the table's.
+        note: what there is to know of the numbers, such as what a faulty source prints.
     """
 
     method: StrictStr
     group: StrictStr
     values: tuple[Percent | None, ...]
-    shifted: bool = False
+    source: StrictStr = ""
+    protocol: Name | None = None
+    dataset: Name | None = None
     note: StrictStr = ""
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the numbers may be compared with the table's other rows, and with ours."""
+        return self.protocol is None and self.dataset is None
 
 
 class PublishedTable(Part):

@@ -28,6 +28,7 @@ from core.manifests.checks import (
     subject_faults,
 )
 from core.manifests.forms import Form
+from core.records import Interpolation
 
 FORMAT_VERSION = 1
 
@@ -175,6 +176,19 @@ class Protocol(Part):
         return self.metrics or DEFINED[self.counting]
 
 
+class SilhouetteCut(Part):
+    """How the dataset's silhouettes are commonly cut for silhouette models.
+
+    Attributes:
+        interpolation: how they are resized to the height of the cut.
+        drop_sum: a silhouette whose grey levels sum to this or less is left out; ``null``: none
+            is, unless it is empty.
+    """
+
+    interpolation: Interpolation = "bicubic"
+    drop_sum: Annotated[StrictInt, Field(ge=0)] | None = 10_000
+
+
 class DatasetManifest(Part):
     """A dataset: who is in it, what it holds, how it is scored, in which forms it is delivered.
 
@@ -183,6 +197,7 @@ class DatasetManifest(Part):
         title: name in tables.
         note: a line printed under every table of this dataset.
         frames: frames per training clip.
+        silhouette_cut: how silhouettes are cut for silhouette models.
     """
 
     format: Literal[1]
@@ -194,6 +209,7 @@ class DatasetManifest(Part):
     structure: Structure
     protocols: Annotated[dict[Name, Protocol], Field(min_length=1)]
     forms: list[Form] = []
+    silhouette_cut: SilhouetteCut = SilhouetteCut()
 
     @model_validator(mode="after")
     def _check(self) -> DatasetManifest:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.errors import UsageError
-from core.manifests.published import PublishedTable
+from core.manifests.published import PublishedRow, PublishedTable
 from core.metrics.results import VALUES, ConditionResult, EvaluationResult, ProtocolResult
 
 NAMES = {"rank1": "Rank-1", "rank5": "Rank-5", "mAP": "mAP", "mINP": "mINP"}
@@ -91,16 +91,10 @@ def compare_table(published: PublishedTable, results: Mapping[str, EvaluationRes
         results: ours by dataset; a dataset without a result has no row.
     """
     rows = [
-        (row.method + ("†" if row.shifted else ""), *(_number(value) for value in row.values))
+        (row.method + _mark(row), *(_number(value) for value in row.values))
         for row in published.rows
     ]
-    notes = [f"Published: {published.source}."]
-    notes += [published.note] if published.note else []
-    notes += [
-        f"{'† ' if row.shifted else ''}{row.method}: {row.note}"
-        for row in published.rows
-        if row.note
-    ]
+    notes = _published_notes(published)
     result = results.get(published.dataset)
     title = published.dataset
     if result is not None:
@@ -114,6 +108,25 @@ def compare_table(published: PublishedTable, results: Mapping[str, EvaluationRes
         f"published results{trained}",
         ("method", *published.columns), tuple(rows), tuple(notes),
     )  # fmt: skip
+
+
+def _published_notes(published: PublishedTable) -> list[str]:
+    notes = [f"Published: {published.source}."]
+    notes += [published.note] if published.note else []
+    for source in dict.fromkeys(row.source for row in published.rows if row.source):
+        methods = ", ".join(row.method for row in published.rows if row.source == source)
+        notes.append(f"From elsewhere: {methods}: {source}.")
+    for row in published.rows:
+        differences = [f"{row.protocol}, not {published.protocol}"] if row.protocol else []
+        differences += [f"{row.dataset}, not {published.dataset}"] if row.dataset else []
+        what = [f"numbers of {' and '.join(differences)}."] if differences else []
+        if words := " ".join([*what, row.note] if row.note else what):
+            notes.append(f"{_mark(row)}{' ' if differences else ''}{row.method}: {words}")
+    return notes
+
+
+def _mark(row: PublishedRow) -> str:
+    return "" if row.comparable else "†"
 
 
 def cross_table(

@@ -7,7 +7,6 @@ dataset.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,6 @@ from accelerate import Accelerator
 from core.config import Config
 from core.data.loading import workers_explained
 from core.errors import OutputError
-from core.files import output_errors, remove_rests
-from core.locks import writing
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
 from core.models.weights import module_fingerprint
@@ -32,15 +29,13 @@ from core.storage.features import (
     FeaturesInfo,
     FeatureStore,
     FloatName,
-    cut_parts,
     frame_bytes,
-    part_name,
     write_info,
-    write_part,
 )
+from core.storage.parts import cut_parts
 from core.storage.store import Store
-from core.training.engine import decide, held
 from core.workflows.embed import sequence_chunks
+from core.workflows.parts import free_bytes, make_parts, missing_parts
 from core.workflows.runs import digest
 from core.workspace import Workspace
 
@@ -114,8 +109,7 @@ def plan_features(
     )
     name = f"{manifest.name}-{digest(info.model_dump(mode='json'))[:12]}"
     path = workspace.features / name
-    there = next(folder for folder in (path, *path.parents) if folder.is_dir())
-    return FeaturesPlan(path, info, shutil.disk_usage(there).free)
+    return FeaturesPlan(path, info, free_bytes(path))
 
 
 @workers_explained()
@@ -136,7 +130,7 @@ def make_features(
     if plan.complete:
         return FeatureStore.open(plan.path)
     progress.say(f"{plan.size()}; output in {plan.path}")
-    numbers = [n for n in range(len(plan.info.parts)) if not (plan.path / part_name(n)).is_file()]
+    numbers = missing_parts(plan.path, plan.info.parts)
     missing = sum(frames for n in numbers for _, frames in plan.info.parts[n])
     need = missing * plan.info.bytes // max(plan.info.frames, 1)
     if need > plan.free:
@@ -145,34 +139,18 @@ def make_features(
             where=plan.path,
             next_step="Free some space, or train without them (--set data.features=off).",
         )
-    decide(engine, lambda: _make_folder(plan.path))
-    with held(engine, lambda: writing(plan.path, what="feature store", inside=True)):
-        decide(engine, lambda: remove_rests(plan.path))
-        mine = numbers[engine.process_index :: engine.num_processes]
-        total = sum(frames for number in mine for _, frames in plan.info.parts[number])
-        image.to(engine.device)
-        with progress.task("Features", total, "frames") as task:
-            for number in mine:
-                part = plan.info.parts[number]
-                chunks = _encode(store, [i for i, _ in part], image, config, engine)
-                width = plan.info.tokens * plan.info.channels
-
-                def told(
-                    chunks: Iterator[Mapping[str, Features]] = chunks,
-                ) -> Iterator[Mapping[str, Features]]:
-                    for chunk in chunks:
-                        yield chunk
-                        task.advance(len(chunk[PLAIN]))
-
-                write_part(plan.path / part_name(number), told(), width)
-        engine.wait_for_everyone()
-        decide(engine, lambda: write_info(plan.path, plan.info))
+    image.to(engine.device)
+    make_parts(
+        plan.path,
+        plan.info.parts,
+        plan.info.layouts,
+        lambda indices: _encode(store, indices, image, config, engine),
+        what="features",
+        finish=lambda: write_info(plan.path, plan.info),
+        engine=engine,
+        progress=progress,
+    )
     return FeatureStore.open(plan.path)
-
-
-def _make_folder(path: Path) -> None:
-    with output_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
 
 
 def _encode(

@@ -1,4 +1,4 @@
-"""What a workspace holds of a subject beside the stores: features, embeddings, pictures, models.
+"""What a workspace holds of a subject beside the stores: what was made of frames, and models.
 
 A verb that writes anything of a subject into the workspace adds a finder to :data:`FINDERS`; then
 `lmgait forget` finds it.
@@ -21,8 +21,9 @@ from core.files import PARTIAL_SUFFIX, output_error, read_plain_json, write_text
 from core.records import EmbeddingSet
 from core.storage.build import summarise
 from core.storage.embeddings import ENDINGS, read_embeddings, write_embeddings
-from core.storage.features import INFO_NAME
+from core.storage.features import INFO_NAME as FEATURES_INFO
 from core.storage.layout import LEFT_OUT_NAME, LeftOutFile, read_json, write_json
+from core.storage.silhouettes import INFO_NAME as SILHOUETTES_INFO
 from core.training.checkpoint import load_header
 from core.workspace import Workspace
 
@@ -107,12 +108,17 @@ def _names_subject(folder: Path, subject: str) -> bool:
     return False
 
 
-def _features(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
-    """Frames' features; they belong to the store as it was, so nothing can read them any more."""
+def _derived(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
+    """What was made of frames; it belongs to the store as it was: nothing can read it any more."""
     pattern = re.compile(rf"{re.escape(dataset)}-[0-9a-f]{{12}}")
-    for folder in sorted(workspace.features.glob("*")):
-        if folder.is_dir() and pattern.fullmatch(folder.name):
-            yield Trace(folder, "stored features, deleted", _deleting(folder, first=INFO_NAME))
+    kinds = (
+        (workspace.features, "stored features", FEATURES_INFO),
+        (workspace.silhouettes, "cut silhouettes", SILHOUETTES_INFO),
+    )
+    for root, what, info in kinds:
+        for folder in sorted(root.glob("*")):
+            if folder.is_dir() and pattern.fullmatch(folder.name):
+                yield Trace(folder, f"{what}, deleted", _deleting(folder, first=info))
 
 
 def _embeddings(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
@@ -197,14 +203,14 @@ def _left_out(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trac
 
 def _rests(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
     """What killed processes left half written or half deleted."""
-    for root in (workspace.runs, workspace.warmups, workspace.features):
+    for root in (workspace.runs, workspace.warmups, workspace.features, workspace.silhouettes):
         for path in sorted(root.rglob(f".*{PARTIAL_SUFFIX}")):
             yield Trace(path, "rest of a killed process, deleted", _deleting(path))
 
 
 # Embeddings last: they tell that a run has seen the dataset, to a second call after a kill.
 FINDERS: tuple[Finder, ...] = (
-    _features,
+    _derived,
     _pictures,
     _scores,
     _names,

@@ -10,12 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.errors import LmgaitError
 from core.video.faults import FrameFault
+
+if TYPE_CHECKING:
+    from core.storage.silhouettes import SilhouettesInfo
 
 Read = Callable[[Path], str | None]
 
@@ -210,16 +213,18 @@ def read_shard(codec: str, *, forged: bool = False) -> Callable[[Path], Read]:
 
 def feature_seeds(folder: Path) -> list[bytes]:
     """One part of stored features."""
-    from core.storage.features import write_part
+    from core.storage.parts import Layout, write_part
 
     values = np.random.default_rng(0).normal(size=(3, 8)).astype("f4")
-    write_part(folder / "part.h5", [{"plain": values, "mirrored": -values}], 8)
+    layouts = dict.fromkeys(("plain", "mirrored"), Layout((8,), "float32"))
+    write_part(folder / "part.h5", [{"plain": values, "mirrored": -values}], layouts)
     return [(folder / "part.h5").read_bytes()]
 
 
 def read_features(folder: Path) -> Read:
     """As training reads them."""
-    from core.storage.features import FeaturesInfo, FeatureStore, part_name
+    from core.storage.features import FeaturesInfo, FeatureStore
+    from core.storage.parts import part_name
 
     info = FeaturesInfo(
         dtype="float32", dataset="x", store="0" * 64, encoder="x", tokens=2, channels=4,
@@ -238,6 +243,53 @@ def read_features(folder: Path) -> Read:
                 ]
                 if not np.array_equal(np.concatenate(found), sign * values):
                     return "other features than written"
+        finally:
+            store.close()
+        return None
+
+    return read
+
+
+def _cuts() -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Cut silhouettes of three frames; the second one has none."""
+    values = np.random.default_rng(0).integers(1, 256, (3, 64, 64)).astype(np.uint8)
+    values[1] = 0
+    return values
+
+
+def _cuts_info() -> SilhouettesInfo:
+    from core.storage.silhouettes import SilhouettesInfo
+
+    return SilhouettesInfo(
+        dataset="x", store="0" * 64, size=64, interpolation="area", drop_sum=None,
+        parts=(((0, 2), (1, 1)),),
+    )  # fmt: skip
+
+
+def silhouette_seeds(folder: Path) -> list[bytes]:
+    """One part of cut silhouettes."""
+    from core.storage.parts import write_part
+
+    usable = np.array([1, 0, 1], np.uint8)
+    content = {"silhouettes": _cuts(), "usable": usable}
+    write_part(folder / "part.h5", [content], _cuts_info().layouts)
+    return [(folder / "part.h5").read_bytes()]
+
+
+def read_silhouettes(folder: Path) -> Read:
+    """As training reads them."""
+    from core.storage.parts import part_name
+    from core.storage.silhouettes import SilhouetteStore
+
+    def read(path: Path) -> str | None:
+        path.replace(folder / part_name(0))
+        store = SilhouetteStore(folder, _cuts_info())
+        try:
+            for index, frames, rows in ((0, [0], slice(0, 1)), (1, [0], slice(2, 3))):
+                if store.usable(index).tolist() != frames:
+                    return "other frames are usable"
+                if not np.array_equal(store.read(index, frames), _cuts()[rows]):
+                    return "other silhouettes than written"
         finally:
             store.close()
         return None
@@ -453,6 +505,7 @@ _ALL = (
     *(Target(f"forged-{codec}", ".h5", "hdf5", shard_seeds(codec), read_shard(codec, forged=True))
       for codec in ("compact", "jpeg")),
     Target("features", ".h5", "", feature_seeds, read_features),
+    Target("silhouettes", ".h5", "", silhouette_seeds, read_silhouettes),
     Target("checkpoint", ".safetensors", "tensors", tensor_seeds, read_checkpoint),
     Target("image", ".png", "image", image_seeds, read_frames),
     Target("video", ".avi", "video", video_seeds, read_video, ("crashed", "memory")),

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
+from numpy.typing import NDArray
 
 from core.config import dump_config, resolve_config
 from core.files import write_text
@@ -24,8 +25,11 @@ from core.metrics.results import FORMAT as RESULT_FORMAT
 from core.records import EmbeddingSet, SequenceFrames, SequenceKey
 from core.storage.build import begin, finish
 from core.storage.embeddings import write_embeddings
-from core.storage.features import FeaturesInfo, cut_parts, part_name, write_info, write_part
+from core.storage.features import FeaturesInfo, write_info
 from core.storage.layout import CodecName, Finding, ForgettingFile, Plan, write_json
+from core.storage.parts import cut_parts, part_name, write_part
+from core.storage.silhouettes import SilhouettesInfo
+from core.storage.silhouettes import write_info as write_silhouettes_info
 from core.tables.formats import to_json
 from core.training.checkpoint import save_tensors
 from core.workflows.runs import FORMAT as RUN_FORMAT
@@ -90,8 +94,27 @@ def features(home: Path) -> None:
     info = FeaturesInfo(dtype="float32", dataset="casiab", store=STORE, encoder="abc", tokens=2,
                         channels=3, mirrored=True, parts=parts)  # fmt: skip
     values = np.arange(18, dtype=np.float32).reshape(3, 6)
-    write_part(folder / part_name(0), [{"plain": values, "mirrored": -values}], 6)
+    write_part(folder / part_name(0), [{"plain": values, "mirrored": -values}], info.layouts)
     write_info(folder, info)
+
+
+def cuts() -> NDArray[np.uint8]:
+    """Cut silhouettes of three frames, the second of which has none."""
+    values = np.zeros((3, 64, 64), np.uint8)
+    values[0, 5:60, 20:40], values[2, :, 30:35] = 255, np.arange(5) + 1
+    return values
+
+
+def silhouettes(home: Path) -> None:
+    """Silhouettes of two sequences."""
+    folder = home / "silhouettes"
+    folder.mkdir(parents=True)
+    info = SilhouettesInfo(dataset="casiab", store=STORE, size=64, interpolation="bicubic",
+                           drop_sum=10_000, parts=(((0, 2), (3, 1)),))  # fmt: skip
+    usable = np.array([1, 0, 1], np.uint8)
+    content = {"silhouettes": cuts(), "usable": usable}
+    write_part(folder / part_name(0), [content], info.layouts)
+    write_silhouettes_info(folder, info)
 
 
 def run(home: Path) -> None:
@@ -137,6 +160,7 @@ def make(home: Path) -> None:
     """Write all of them."""
     stores(home)
     features(home)
+    silhouettes(home)
     run(home)
     manifest(home)
     for ending in (".npz", ".h5"):

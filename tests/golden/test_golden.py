@@ -20,6 +20,7 @@ from core.storage.embeddings import read_embeddings
 from core.storage.features import FeatureStore
 from core.storage.forget import held_in_store
 from core.storage.layout import LeftOutFile, Plan, ShardFile, StoreFile, read_json
+from core.storage.silhouettes import SilhouetteStore
 from core.storage.store import Store
 from core.tables.formats import to_json
 from core.training.checkpoint import load_tensors
@@ -90,6 +91,13 @@ def test_features():
     store = FeatureStore.open(V1 / "features")
     assert store.read(0, [1], mirrored=False).tolist() == [[[6, 7, 8], [9, 10, 11]]]
     assert store.read(3, [0], mirrored=True).tolist() == [[[-12, -13, -14], [-15, -16, -17]]]
+
+
+def test_cut_silhouettes():
+    store = SilhouetteStore.open(V1 / "silhouettes")
+    assert store.usable(0).tolist() == [0]
+    assert (store.read(0, [0]) == make.cuts()[:1]).all()
+    assert (store.read(3, [0]) == make.cuts()[2:]).all()
 
 
 @pytest.mark.parametrize("ending", [".npz", ".h5"])
@@ -188,6 +196,8 @@ CASES = {
     "forgetting.json": (in_json, lambda v: held_in_store(
         Path(shutil.copy(v / "forgetting.json", v / STORE)).parent, "001")),
     "features/features.json": (in_json, lambda v: FeatureStore.open(v / "features")),
+    "silhouettes/silhouettes.json": (
+        in_json, lambda v: SilhouetteStore.open(v / "silhouettes")),
     "embeddings.npz": (in_npz, lambda v: read_embeddings(v / "embeddings.npz")),
     "embeddings.h5": (in_h5, lambda v: read_embeddings(v / "embeddings.h5")),
     "run/run.json": (in_json, lambda v: find_run(v, name="run", dataset=None)),

@@ -13,10 +13,8 @@ from core.manifests import (
     Structure,
     TypeRule,
     load_manifest,
-    load_published,
     manifest_names,
     parse_manifest,
-    published,
 )
 
 GOOD: dict[str, Any] = {
@@ -279,44 +277,14 @@ def test_structure_without_groups_keeps_views():
     assert Structure(types=("a",), views=("b",)).group("b_1") == "b_1"
 
 
-def test_published_tables_name_protocols_and_conditions_that_exist():
-    tables = load_published()
-    assert [table.id for table in tables] == [
-        "table-1-ccpg", "table-1-sustech1k", "table-2", "table-3-casiab_star", "table-3-sustech1k",
-    ]  # fmt: skip
-    for table in tables:
-        protocol = load_manifest(table.dataset).protocols[table.protocol]
-        assert set(table.columns) <= {*protocol.conditions, "Mean"}
-        assert table.metric in protocol.defined
-        assert table.rows[-1].method == "LMGait"
-        assert "LMGait (AAAI 2026), Table" in table.source
-    assert {table.id for table in load_published("sustech1k")} == {
-        "table-1-sustech1k", "table-3-sustech1k",
-    }  # fmt: skip
-
-
-def test_published_means_are_those_of_their_rows_or_say_that_they_are_not():
-    for table in load_published():
-        for row in table.rows if "Mean" in table.columns else ():
-            *values, mean = row.values
-            numbers = [value for value in values if value is not None]
-            assert len(numbers) == len(values)
-            agrees = mean == pytest.approx(sum(numbers) / len(numbers), abs=0.11)
-            assert agrees == ("Mean as printed" not in row.note), row.method
-
-
-def test_the_shifted_row_is_marked():
-    marked = [row for table in load_published() for row in table.rows if row.shifted]
-    assert [row.method for row in marked] == ["GaitSet"]
-    assert marked[0].values == (69.1, 61.0, 23.0, 65.0, 18.6)
-    assert "Shifted by a column" in marked[0].note
-
-
-def test_a_published_file_with_faults_is_refused(monkeypatch):
-    good = {
-        "id": "t", "source": "s", "dataset": "ccpg", "protocol": "gait", "metric": "rank1",
-        "columns": ["CL"], "rows": [{"method": "m", "group": "g", "values": [1.0, 2.0]}],
-    }  # fmt: skip
-    monkeypatch.setattr(published, "read_yaml", lambda path: {"format": 1, "tables": [good]})
-    with pytest.raises(ManifestError, match="m has 2 values, not one per column"):
-        load_published()
+def test_a_manifest_says_how_silhouettes_are_cut():
+    usual = parse_manifest(GOOD).silhouette_cut
+    assert (usual.interpolation, usual.drop_sum) == ("bicubic", 10_000)
+    for name in manifest_names():
+        own = load_manifest(name).silhouette_cut
+        assert (own.interpolation == "area", own.drop_sum is None) == (name == "ccpg",) * 2
+    cut = {"interpolation": "area", "drop_sum": 5}
+    assert parse_manifest(changed(("silhouette_cut", cut))).silhouette_cut.drop_sum == 5
+    for wrong in ({"interpolation": "linear"}, {"drop_sum": -1}, {"size": 64}):
+        with pytest.raises(ManifestError, match="silhouette_cut"):
+            parse_manifest(changed(("silhouette_cut", wrong)))

@@ -10,12 +10,10 @@ from core.errors import StoreError
 from core.storage.features import (
     FeaturesInfo,
     FeatureStore,
-    cut_parts,
     frame_bytes,
-    part_name,
     write_info,
-    write_part,
 )
+from core.storage.parts import Layout, cut_parts, part_name, write_part
 
 TOKENS, CHANNELS = 3, 5
 LENGTHS = {4: 6, 7: 1, 9: 8}
@@ -31,12 +29,12 @@ def stored(tmp_path, request):
                 for n in ("plain", "mirrored")}
         for index, frames in LENGTHS.items()
     }  # fmt: skip
-    for number, part in enumerate(parts):
-        write_part(tmp_path / part_name(number), (values[i] for i, _ in part), TOKENS * CHANNELS)
     info = FeaturesInfo(
         dtype=request.param, dataset="casiab", store="0" * 64, encoder="e",
         tokens=TOKENS, channels=CHANNELS, mirrored=True, parts=parts,
     )  # fmt: skip
+    for number, part in enumerate(parts):
+        write_part(tmp_path / part_name(number), (values[i] for i, _ in part), info.layouts)
     write_info(tmp_path, info)
     return tmp_path, values
 
@@ -75,7 +73,7 @@ def test_a_store_goes_to_a_worker_process(stored):
 
 
 def test_sizes_add_up_and_parts_stay_small(monkeypatch):
-    monkeypatch.setattr("core.storage.features.PART_BYTES", 100)
+    monkeypatch.setattr("core.storage.parts.PART_BYTES", 100)
     assert cut_parts([(0, 5), (1, 5), (2, 1), (3, 90)], 10) == (
         ((0, 5), (1, 5)),
         ((2, 1),),
@@ -127,5 +125,5 @@ def test_a_part_that_fails_leaves_nothing(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_part(tmp_path / part_name(0), chunks(), 4)
+        write_part(tmp_path / part_name(0), chunks(), {"plain": Layout((4,), "float16")})
     assert not list(tmp_path.iterdir())

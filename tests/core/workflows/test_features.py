@@ -12,12 +12,13 @@ from core.errors import OutputError
 from core.manifests.load import load_manifest
 from core.models.build import build_lmgait
 from core.progress import SilentProgress
-from core.storage.features import FeatureStore, write_part
+from core.storage.features import FeatureStore
+from core.storage.parts import write_part
 from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder
 from core.training.engine import make_engine
 from core.training.loop import Runner
-from core.workflows import features as features_module
+from core.workflows import parts as parts_module
 from core.workflows.cache_features import cache_features
 from core.workflows.runs import find_run
 from core.workflows.train import train, training_sequences
@@ -140,7 +141,7 @@ def test_a_dry_run_writes_nothing(workspace):
 
 
 def test_a_stopped_making_goes_on(workspace, monkeypatch):
-    monkeypatch.setattr("core.storage.features.PART_BYTES", 1)  # a part for each sequence
+    monkeypatch.setattr("core.storage.parts.PART_BYTES", 1)  # a part for each sequence
     config = small_config()
     made: list[Path] = []
 
@@ -150,11 +151,11 @@ def test_a_stopped_making_goes_on(workspace, monkeypatch):
         made.append(path)
         write_part(path, *rest)
 
-    monkeypatch.setattr(features_module, "write_part", twice)
+    monkeypatch.setattr(parts_module, "write_part", twice)
     with pytest.raises(KeyboardInterrupt):
         cache_features(workspace, "casiab", config, preset="tiny", progress=SilentProgress())
     kept = {path: path.stat().st_mtime_ns for path in made}
-    monkeypatch.setattr(features_module, "write_part", write_part)
+    monkeypatch.setattr(parts_module, "write_part", write_part)
     plan = cache_features(
         workspace, "casiab", config, preset="tiny", progress=SilentProgress()
     ).plan

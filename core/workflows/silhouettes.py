@@ -1,0 +1,157 @@
+"""Silhouettes of a whole store, cut once for all trainings and tests of silhouette models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from accelerate import Accelerator
+from numpy.typing import NDArray
+
+from core.data.cutting import SilhouettePieces
+from core.data.loading import read_ahead, workers_explained
+from core.manifests.schema import DatasetManifest
+from core.progress import Progress
+from core.storage.codecs import FLAG_CHUNK
+from core.storage.parts import Rows, cut_parts
+from core.storage.silhouettes import (
+    INFO_NAME,
+    SILHOUETTES,
+    USABLE,
+    SilhouettesInfo,
+    SilhouetteStore,
+    frame_bytes,
+    write_info,
+)
+from core.storage.store import Store
+from core.video.cut import CutSize
+from core.workflows.parts import free_bytes, make_parts
+from core.workflows.runs import digest
+from core.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class SilhouettesPlan:
+    """Silhouettes that are to be cut, or are there already.
+
+    Attributes:
+        path: Their folder; its name follows from all that decides their content.
+        info: What they hold.
+        free: Free bytes of the disk.
+    """
+
+    path: Path
+    info: SilhouettesInfo
+    free: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether they are there already."""
+        return (self.path / INFO_NAME).is_file()
+
+    def size(self) -> str:
+        """How much it is, in one line."""
+        info = self.info
+        sequences = sum(len(part) for part in info.parts)
+        return (
+            f"Silhouettes of {sequences:,} sequences, {info.frames:,} frames, "
+            f"{info.size} x {info.size}, {info.interpolation}: {info.bytes / 1e9:,.2f} GB before "
+            f"packing ({self.free / 1e9:,.0f} GB free)"
+        )
+
+
+def plan_silhouettes(
+    workspace: Workspace, store: Store, manifest: DatasetManifest, size: CutSize
+) -> SilhouettesPlan:
+    """What the silhouettes of a store's sequences are, how large, and where; writes nothing.
+
+    Args:
+        workspace: Where they are kept.
+        store: The store.
+        manifest: Says how the dataset's silhouettes are cut.
+        size: Rows and columns, 64 or 128.
+    """
+    cut = manifest.silhouette_cut
+    info = SilhouettesInfo(
+        dataset=manifest.name,
+        store=store.fingerprint,
+        size=size,
+        interpolation=cut.interpolation,
+        drop_sum=cut.drop_sum,
+        parts=cut_parts(
+            ((number, one.frames) for number, one in enumerate(store.sequences)), frame_bytes(size)
+        ),
+    )
+    path = workspace.silhouettes / f"{manifest.name}-{digest(info.model_dump(mode='json'))[:12]}"
+    return SilhouettesPlan(path, info, free_bytes(path))
+
+
+@workers_explained()
+def make_silhouettes(
+    plan: SilhouettesPlan,
+    store: Store,
+    manifest: DatasetManifest,
+    *,
+    workers: int,
+    engine: Accelerator,
+    progress: Progress,
+) -> SilhouetteStore:
+    """Open the silhouettes of ``plan``; what is missing of them is cut first, shared by processes.
+
+    Args:
+        plan: From :func:`plan_silhouettes` with the same store and manifest.
+        store: The store.
+        manifest: Says how the dataset's silhouettes are cut.
+        workers: Processes that cut, of each process of ``engine``; 0: in this one.
+        engine: The processes.
+        progress: Told of the plan and the frames.
+
+    Raises:
+        StoreError: the store or the silhouettes are damaged.
+        OutputError: the disk is full, not writable, or another process writes them.
+    """
+    if plan.complete:
+        return SilhouetteStore.open(plan.path)
+    progress.say(f"{plan.size()}; output in {plan.path}")
+
+    def rows(indices: Sequence[int]) -> Iterator[Mapping[str, Rows]]:
+        pieces = SilhouettePieces(store, indices, plan.info.size, manifest.silhouette_cut)
+        items = read_ahead(
+            pieces, workers=min(workers, len(pieces)), batch_size=None, shuffle=False
+        )
+        return _blocks((cuts.numpy(), usable.numpy()) for cuts, usable in items)
+
+    make_parts(
+        plan.path,
+        plan.info.parts,
+        plan.info.layouts,
+        rows,
+        what="silhouettes",
+        finish=lambda: write_info(plan.path, plan.info),
+        engine=engine,
+        progress=progress,
+    )
+    return SilhouetteStore.open(plan.path)
+
+
+def _blocks(
+    pieces: Iterator[tuple[NDArray[np.uint8], NDArray[np.bool_]]],
+) -> Iterator[Mapping[str, Rows]]:
+    """Pieces of any length as blocks of whole chunks, so that no chunk is packed twice."""
+    cuts: list[NDArray[np.uint8]] = []
+    flags: list[NDArray[np.bool_]] = []
+    for cut, usable in pieces:
+        cuts.append(cut)
+        flags.append(usable)
+        while sum(map(len, flags)) >= FLAG_CHUNK:
+            block_cuts, block_flags = np.concatenate(cuts), np.concatenate(flags)
+            yield _block(block_cuts[:FLAG_CHUNK], block_flags[:FLAG_CHUNK])
+            cuts, flags = [block_cuts[FLAG_CHUNK:]], [block_flags[FLAG_CHUNK:]]
+    if sum(map(len, flags)):
+        yield _block(np.concatenate(cuts), np.concatenate(flags))
+
+
+def _block(cuts: NDArray[np.uint8], usable: NDArray[np.bool_]) -> Mapping[str, Rows]:
+    return {SILHOUETTES: cuts, USABLE: usable.astype(np.uint8)}
