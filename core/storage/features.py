@@ -120,13 +120,22 @@ class FeatureStore:
     def __contains__(self, index: int) -> bool:
         return index in self._places
 
-    def read(self, index: int, frames: Sequence[int], *, mirrored: bool) -> Features:
+    def read(
+        self,
+        index: int,
+        frames: Sequence[int],
+        *,
+        mirrored: bool,
+        out: Features | None = None,
+    ) -> Features:
         """Features of some frames of a sequence.
 
         Args:
             index: Number of the sequence in the store.
             frames: Which frames, in the order wanted.
             mirrored: Of the frames' mirror images.
+            out: Is filled and returned: float [T, N, C] as stored, contiguous; a new array by
+                default.
 
         Returns:
             float [T, N, C], as stored.
@@ -139,18 +148,23 @@ class FeatureStore:
         if place is None or any(not 0 <= frame < place.frames for frame in frames):
             raise IndexError(f"frames {list(frames)} of sequence {index} have no features")
         info = self.info
-        out = np.empty((len(frames), info.tokens * info.channels), info.dtype)
+        shape = (len(frames), info.tokens, info.channels)
+        if out is None:
+            out = np.empty(shape, info.dtype)
+        if out.shape != shape or out.dtype != info.dtype or not out.flags.c_contiguous:
+            raise ValueError(f"features {list(shape)} do not fit {out.dtype} {list(out.shape)}")
+        flat = out.reshape(len(frames), -1)
         with _explained(self.path / part_name(place.part)):
             source = self._dataset(place.part, MIRRORED if mirrored else PLAIN)
             at = 0
             for first, end in _runs(frames):
                 rows = np.s_[at : at + end - first]
-                source.read_direct(out, np.s_[place.start + first : place.start + end], rows)
+                source.read_direct(flat, np.s_[place.start + first : place.start + end], rows)
                 at += end - first
             # A hole in the file, of zeros or ones, has the right checksum.
-            if not (out.any(1) & np.isfinite(out).all(1)).all():
+            if not (flat.any(1) & np.isfinite(flat).all(1)).all():
                 raise DamageError("a frame's features are a hole in the file")
-        return out.reshape(len(frames), info.tokens, info.channels)
+        return out
 
     def close(self) -> None:
         """Close all files; they open again when needed."""

@@ -51,6 +51,20 @@ def test_frames_come_in_the_order_asked_for(stored, frames, mirrored):
     np.testing.assert_array_equal(found.reshape(len(frames), -1), wanted)
 
 
+@pytest.mark.parametrize("frames", [[1, 2, 3], [4, 0, 0]])
+def test_features_are_read_into_a_place_that_is_given(stored, frames):
+    folder, values = stored
+    store = FeatureStore.open(folder)
+    place = np.full((5, TOKENS, CHANNELS), 7, store.info.dtype)
+    given = place[1:4]
+    assert store.read(4, frames, mirrored=True, out=given) is given
+    np.testing.assert_array_equal(given.reshape(3, -1), values[4]["mirrored"][frames])
+    assert (place[[0, 4]] == 7).all()
+    for wrong in (place, place[1:4].astype(np.float64), np.asfortranarray(given)):
+        with pytest.raises(ValueError, match="do not fit"):
+            store.read(4, frames, mirrored=True, out=wrong)
+
+
 def test_every_sequence_and_only_those(stored):
     folder, values = stored
     store = FeatureStore.open(folder)
