@@ -106,7 +106,7 @@ def loader_workers(setting: Workers, *, device: torch.device, processes: int, it
         processes: Processes of this machine that read likewise, this one included.
         item: Bytes of an item that workers hand out (a batch, or a chunk of frames).
     """
-    if setting != "auto":
+    if isinstance(setting, int):
         return setting
     workers = USUAL_WORKERS
     if device.type != "cpu":

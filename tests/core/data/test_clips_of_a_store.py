@@ -1,5 +1,6 @@
 from dataclasses import fields
 from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
@@ -175,8 +176,8 @@ def test_a_batch_holds_what_its_clips_hold_one_by_one(
     assert not torch.equal(wanted.frames[:4], wanted.frames[4:8])
 
 
-class Watched(Dataset[tuple[ClipBatch, bool]]):
-    """Batches, and whether their large tensors lay in shared memory when they were made."""
+class Watched(Dataset[Any]):
+    """Large tensors of batches, and whether they lay in shared memory when they were made."""
 
     def __init__(self, data):
         self._data = data

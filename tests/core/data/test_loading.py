@@ -89,7 +89,7 @@ def machine(monkeypatch, tmp_path):
         usage = SimpleNamespace(total=free, free=free)
         monkeypatch.setattr(loading, "usable_cores", lambda: cores)
         monkeypatch.setattr(loading, "_SHARED", tmp_path)
-        monkeypatch.setattr(loading.shutil, "disk_usage", lambda path: usage)
+        monkeypatch.setattr("core.data.loading.shutil.disk_usage", lambda path: usage)
 
     return make
 

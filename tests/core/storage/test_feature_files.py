@@ -1,6 +1,7 @@
 """Stored features: exact reads in any order, whole or not at all, damage told."""
 
 import pickle
+from typing import Any
 
 import h5py
 import numpy as np
@@ -60,7 +61,8 @@ def test_features_are_read_into_a_place_that_is_given(stored, frames):
     assert store.read(4, frames, mirrored=True, out=given) is given
     np.testing.assert_array_equal(given.reshape(3, -1), values[4]["mirrored"][frames])
     assert (place[[0, 4]] == 7).all()
-    for wrong in (place, place[1:4].astype(np.float64), np.asfortranarray(given)):
+    wrongs: list[Any] = [place, given.astype(np.float64), np.asfortranarray(given)]
+    for wrong in wrongs:
         with pytest.raises(ValueError, match="do not fit"):
             store.read(4, frames, mirrored=True, out=wrong)
 

@@ -1,6 +1,7 @@
 """What a process computes in, and with whom."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -110,6 +111,6 @@ def test_processes_of_one_machine_share_its_cores_for_reading(
     monkeypatch.setattr("core.data.loading.usable_cores", lambda: 64)
     if here is not None:
         monkeypatch.setenv("LOCAL_WORLD_SIZE", str(here))
-    engine = SimpleNamespace(device=device, num_processes=processes)
+    engine: Any = SimpleNamespace(device=device, num_processes=processes)
     assert reading_workers(engine, "auto", 1000) == workers
     assert reading_workers(engine, 5, 1000) == 5
