@@ -68,7 +68,7 @@ def empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         storage = torch.UntypedStorage._new_shared(math.prod(shape) * dtype.itemsize)
     except RuntimeError as error:
         raise _no_shared_memory() from error
-    return torch.empty(0, dtype=dtype).set_(storage, 0, tuple(shape))
+    return torch.empty(0, dtype=dtype).set_(storage).view(tuple(shape))
 
 
 def _shared(item: Any) -> Any:  # noqa: ANN401
