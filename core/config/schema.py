@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 # Limits are far beyond use; without them a slip of a few zeros asks for terabytes.
 Positive = Annotated[int, Field(gt=0, le=10**9)]
@@ -17,6 +25,17 @@ Pixels = Annotated[int, Field(gt=0, le=8_192)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
+
+
+def _count_or_auto(value: object, check: ValidatorFunctionWrapHandler) -> Workers:
+    try:
+        return check(value)  # type: ignore[no-any-return] # of the type below
+    except ValidationError:
+        # In place of a line for each of the two types.
+        raise ValueError("Input should be `auto` or a number from 0 to 1024") from None
+
+
+Workers = Annotated[int, Field(ge=0, le=1024)] | Literal["auto"]
 
 
 class Node(BaseModel):
@@ -132,7 +151,8 @@ class DataConfig(Node):
     identities: Annotated[int, Field(ge=2, le=100_000)] = 6
     sequences: Annotated[int, Field(ge=2, le=100_000)] = 8
     flip: Probability = 0.5
-    workers: Annotated[int, Field(ge=0, le=1024)] = 2
+    workers: Annotated[Workers, WrapValidator(_count_or_auto)] = "auto"
+    """Processes that read ahead; 0: none. ``auto`` fits device, cores and shared memory."""
     features: Literal["off", "float32", "float16"] = "off"
     """Train on stored features of the frozen image encoder; made first where they are missing."""
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
+import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from core.config import Config
-from core.data.dataset import reduced_size, to_tensor
-from core.data.loading import read_ahead, workers_explained
+from core.data.dataset import read_frames, reduced_size
+from core.data.loading import empty, read_ahead, workers_explained
 from core.progress import Progress
 from core.records import EmbeddingSet
 from core.storage.store import Store
+from core.training.engine import reading_workers
 from core.workflows.models import LoadedModel
 
 
@@ -27,13 +30,13 @@ class SequenceChunks(Dataset[tuple[int, Tensor]]):
         store: The prepared store.
         indices: Sequences.
         length: Most frames of a chunk.
-        frame_size: (H, W) as in training.
+        size: (H, W) of frames, reduced as in training.
     """
 
     def __init__(
-        self, store: Store, indices: Sequence[int], length: int, frame_size: tuple[int, int]
+        self, store: Store, indices: Sequence[int], length: int, size: tuple[int, int]
     ) -> None:
-        self._store, self._size = store, reduced_size(frame_size)
+        self._store, self._size = store, size
         self._chunks = [
             (index, begin, min(begin + length, store.sequences[index].frames))
             for index in indices
@@ -44,9 +47,11 @@ class SequenceChunks(Dataset[tuple[int, Tensor]]):
         return len(self._chunks)
 
     def __getitem__(self, at: int) -> tuple[int, Tensor]:
-        """Number of the sequence, and frames uint8 [t, 3, H, W]."""
+        """Number of the sequence, and frames uint8 [t, 3, H, W], colours last in memory."""
         index, begin, end = self._chunks[at]
-        return index, to_tensor(self._store.read(index, slice(begin, end)).rgb, self._size)
+        frames = empty((end - begin, *self._size, 3), torch.uint8)
+        read_frames(self._store, index, slice(begin, end), frames.numpy())
+        return index, frames.permute(0, 3, 1, 2)
 
 
 @workers_explained()
@@ -75,7 +80,7 @@ def embed_sequences(
     mine = list(indices)[engine.process_index :: engine.num_processes]
     found: list[tuple[int, np.ndarray]] = []
     with progress.task("Embedding", len(mine), "sequences") as task:
-        for index, chunks in _by_sequence(loaded, store, mine):
+        for index, chunks in _by_sequence(loaded, store, mine, engine):
             found.append((index, loaded.embed(chunks)))
             task.advance()
     everyone = dict(gather_object(found) if engine.num_processes > 1 else found)
@@ -90,21 +95,24 @@ def embed_sequences(
 
 
 def _by_sequence(
-    loaded: LoadedModel, store: Store, indices: Sequence[int]
+    loaded: LoadedModel, store: Store, indices: Sequence[int], engine: Accelerator
 ) -> Iterator[tuple[int, Iterator[Tensor]]]:
     for index, group in groupby(
-        sequence_chunks(loaded.config, store, indices), key=lambda item: int(item[0])
+        sequence_chunks(loaded.config, store, indices, engine), key=lambda item: int(item[0])
     ):
         yield index, (chunk for _, chunk in group)
 
 
 def sequence_chunks(
-    config: Config, store: Store, indices: Sequence[int]
+    config: Config, store: Store, indices: Sequence[int], engine: Accelerator
 ) -> Iterator[tuple[int, Tensor]]:
-    """Number of the sequence and frames uint8 [t, 3, H, W] of each chunk, in order, read ahead."""
-    image = config.model.image
-    data = SequenceChunks(
-        store, indices, config.evaluate.frames_per_chunk, (image.height, image.width)
-    )
-    workers = min(config.data.workers, len(data))
-    yield from read_ahead(data, workers=workers, batch_size=None, shuffle=False)
+    """Number of the sequence and frames uint8 [t, 3, H, W] of each chunk, in order, read ahead.
+
+    They are pinned where ``engine`` computes on a GPU.
+    """
+    image, length = config.model.image, config.evaluate.frames_per_chunk
+    size = reduced_size((image.height, image.width))
+    data = SequenceChunks(store, indices, length, size)
+    workers = reading_workers(engine, config.data.workers, length * math.prod(size) * 3)
+    pin = engine.device.type == "cuda"
+    yield from read_ahead(data, workers=min(workers, len(data)), pin=pin)

@@ -191,7 +191,7 @@ def features_stages(
     indices = sample([index for part in plan.info.parts for index, _ in part])
 
     def steps() -> Iterator[float]:
-        for _, frames in sequence_chunks(plain, store, indices):
+        for _, frames in sequence_chunks(plain, store, indices, engine):
             image(frames.to(engine.device)).sum().item()
             yield len(frames)
 

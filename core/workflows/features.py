@@ -160,8 +160,8 @@ def _encode(
     config: Config,
     engine: Accelerator,
 ) -> Iterator[Mapping[str, Features]]:
-    for _, frames in sequence_chunks(config, store, indices):
-        on_device = frames.to(engine.device)
+    for _, frames in sequence_chunks(config, store, indices, engine):
+        on_device = frames.to(engine.device, non_blocking=True)
         with torch.inference_mode(), engine.autocast():
             found = {PLAIN: image(on_device)}
             if config.data.flip > 0:

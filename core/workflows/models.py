@@ -64,7 +64,7 @@ class LoadedModel:
     def embed(self, chunks: Iterable[torch.Tensor]) -> NDArray[np.float32]:
         """The embedding of one walk, float32 [C, P], of frames uint8 [t, 3, H, W] in time order."""
         with self.precision():
-            found = self.model.embed(chunk.to(self.device) for chunk in chunks)
+            found = self.model.embed(chunk.to(self.device, non_blocking=True) for chunk in chunks)
         return np.asarray(found.float().cpu().numpy(), np.float32)
 
 

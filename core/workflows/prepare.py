@@ -8,7 +8,6 @@ shard that is missing, and the result is the same, byte for byte.
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from dataclasses import replace as changed
 from functools import partial
@@ -36,6 +35,7 @@ from core.storage.layout import (
     read_json,
 )
 from core.version import __version__
+from core.workers import usable_cores
 from core.workflows.shards import ShardJob, findings, make_shards
 from core.workflows.split import Comparison, compare, known_names
 from core.workflows.stores import make_newest
@@ -200,13 +200,6 @@ def _plan(
         codec=codec, source=digest.hexdigest(), shards=shards, part=part, tool=__version__,
         reading=READING,
     )  # fmt: skip
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
 
 
 def workers_for(wanted: int | None, jobs: int) -> int:

@@ -24,6 +24,7 @@ from core.models.weights import (
 from core.records import Losses
 from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder
+from core.training.engine import reading_workers
 from core.training.loop import Job
 from core.version import __version__
 from core.workflows.pictures import few, picture_rows, word_attention
@@ -46,13 +47,15 @@ def training_job(
         data.labels, config.data.identities, config.data.sequences, config.seed
     )
 
+    clips = config.data.identities * config.data.sequences // engine.num_processes
+    workers = reading_workers(engine, config.data.workers, clips * data.clip_bytes())
+
     def batches(start: int) -> Iterator[ClipBatch]:
         requests = (
             list(share_of(sampler.batch(step), engine.process_index, engine.num_processes))
             for step in range(start, config.train.iterations * config.train.accumulate)
         )
-        pin = engine.device.type == "cuda"
-        return load_batches(data, requests, workers=config.data.workers, pin=pin)
+        return load_batches(data, requests, workers=workers, pin=engine.device.type == "cuda")
 
     def losses(module: nn.Module, batch: ClipBatch) -> Losses:
         output = module(batch.frames, batch.patches, len(batch.labels))
@@ -80,6 +83,7 @@ def training_job(
         module=model,
         losses=losses,
         batches=batches,
+        workers=workers,
         config=config.train,
         checkpoints=checkpoints,
         kept=lambda state: kept_tensors(config.model, state),

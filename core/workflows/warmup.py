@@ -28,7 +28,7 @@ from core.records import Losses
 from core.storage.features import FeatureStore
 from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder, load_strictly, load_tensors
-from core.training.engine import decide, held, make_engine
+from core.training.engine import decide, held, make_engine, reading_workers
 from core.training.loop import Job, run_job
 from core.training.observers import Observer, observers_in
 from core.workflows.features import make_features, plan_features
@@ -234,6 +234,9 @@ def warmup_job(
         features=features,
     )
 
+    clips = settings.batch // engine.num_processes
+    workers = reading_workers(engine, config.data.workers, clips * data.clip_bytes())
+
     def batches(start: int) -> Iterator[ClipBatch]:
         requests = (
             list(
@@ -245,8 +248,7 @@ def warmup_job(
             )
             for step in range(start, settings.iterations * settings.accumulate)
         )
-        pin = engine.device.type == "cuda"
-        return load_batches(data, requests, workers=config.data.workers, pin=pin)
+        return load_batches(data, requests, workers=workers, pin=engine.device.type == "cuda")
 
     def losses(module: nn.Module, batch: ClipBatch) -> Losses:
         logits = module(batch.frames, batch.patches)
@@ -275,6 +277,7 @@ def warmup_job(
         module=model,
         losses=losses,
         batches=batches,
+        workers=workers,
         config=settings,
         checkpoints=checkpoints,
         kept=kept,
