@@ -8,6 +8,7 @@ import json
 
 NAMES = (
     "loader",
+    "loader-worker",
     "train-step",
     "inference",
     "evaluate",

@@ -41,7 +41,7 @@ def measure(quick: bool) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         base = Path(folder)
         source = ccpg_like(base / "raw", 4, FRAMES)
-        stores = {name: _store(source, base, name) for name in CODECS}
+        stores = {name: store_of(source, base, name) for name in CODECS}
         pickles = [_pickled(stores["lossless"], index, base) for index in range(4)]
         ways: dict[str, Way] = {
             "common": lambda index, clip: [
@@ -85,7 +85,8 @@ def _interleaved(ways: dict[str, Way], rounds: int) -> dict[str, float]:
     return {name: median(taken[2:]) for name, taken in times.items()}
 
 
-def _store(source: Path, base: Path, codec: CodecName) -> Store:
+def store_of(source: Path, base: Path, codec: CodecName) -> Store:
+    """Prepare ``source`` with a codec below ``base``, and open the store."""
     workspace = Workspace(base / codec)
     return Store.open(prepare("ccpg", source, workspace, codec=codec, workers=0).store)
 

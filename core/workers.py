@@ -17,6 +17,13 @@ from typing import Any
 _SENT_TO_ALL = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
 
 
+def usable_cores() -> int:
+    """Cores that this process may use, at least 1."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
 def worker_context() -> SpawnContext:
     """How workers are started: clean, for HDF5 and OpenCV do not survive a fork."""
     return SpawnContext() if os.name == "nt" else _Context()

@@ -9,12 +9,30 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-from pydantic import Field, create_model, model_validator
+from pydantic import (
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    create_model,
+    model_validator,
+)
 
 from core.losses.config import TripletConfig
 from core.models.families import FAMILIES, family_of, require
 from core.models.family import Family, FamilyConfig
 from core.settings import Node, NonNegative, Positive, Probability, Seed
+
+
+def _count_or_auto(value: object, check: ValidatorFunctionWrapHandler) -> Workers:
+    try:
+        return check(value)  # type: ignore[no-any-return] # of the type below
+    except ValidationError:
+        # In place of a line for each of the two types.
+        raise ValueError("Input should be `auto` or a number from 0 to 1024") from None
+
+
+Workers = Annotated[int, Field(ge=0, le=1024)] | Literal["auto"]
 
 
 class DataConfig(Node):
@@ -25,7 +43,8 @@ class DataConfig(Node):
     identities: Annotated[int, Field(ge=2, le=100_000)] = 6
     sequences: Annotated[int, Field(ge=2, le=100_000)] = 8
     flip: Probability = 0.5
-    workers: Annotated[int, Field(ge=0, le=1024)] = 2
+    workers: Annotated[Workers, WrapValidator(_count_or_auto)] = "auto"
+    """Processes that read ahead; 0: none. ``auto`` fits device, cores and shared memory."""
     features: Literal["off", "float32", "float16"] = "off"
     """Train on stored features of the frozen image encoder; made first where they are missing."""
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from core.data.clips import consecutive_frames, spread_frames
-from core.data.loading import read_ahead
+from core.data.loading import empty, read_ahead
 from core.data.sampler import ClipRequest
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
-from core.storage.features import FeatureStore
+from core.storage.features import FeatureStore, frame_bytes
 from core.storage.store import Store
 from core.storage.subjects import nobody
 
@@ -27,6 +27,9 @@ FrameChoice = Callable[[int, int, float], NDArray[np.int64]]
 @dataclass(frozen=True, slots=True)
 class ClipBatch:
     """Clips of equal length.
+
+    Frames lie in memory as stores hold them, colours last: a view of [B*T, H, W, 3] (torch's
+    ``channels_last``). Nothing but a model's own preparation, on its device, lays them out anew.
 
     Attributes:
         frames: uint8 [B*T, 3, H, W], RGB; None with ``patches``.
@@ -47,12 +50,17 @@ class ClipBatch:
     flips: Tensor
     sequences: Tensor
 
+    def pin_memory(self) -> ClipBatch:
+        """The same batch in memory that a GPU copies from by itself; torch's loader calls it."""
+        return self._each(lambda tensor: tensor.pin_memory())
+
     def to(self, device: torch.device) -> ClipBatch:
-        """The same batch on ``device``."""
-        fields = (getattr(self, name) for name in self.__slots__)
-        return ClipBatch(
-            *(None if f is None else f.to(device, non_blocking=True) for f in fields)  # type: ignore[arg-type]
-        )
+        """The same batch on ``device``; a copy from pinned memory goes on beside other work."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> ClipBatch:
+        tensors = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return replace(self, **{name: change(one) for name, one in tensors if one is not None})
 
     def mirrored(self) -> ClipBatch:
         """The batch with its flips carried out, on whatever device it is.
@@ -69,7 +77,7 @@ class ClipBatch:
 
 
 class TrainingSequences(Dataset[ClipBatch]):
-    """Clips of the training subjects' sequences.
+    """Clips of the training subjects' sequences, a whole batch an item.
 
     Args:
         store: The prepared store.
@@ -115,64 +123,64 @@ class TrainingSequences(Dataset[ClipBatch]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, request: ClipRequest) -> ClipBatch:
-        """One clip as a batch of one."""
-        index = self.indices[request.sequence]
-        total = self.store.sequences[index].frames
-        chosen = self._choose(total, self._frames, request.start).tolist()
-        flip = request.flip < self._flip
+    def __getitem__(self, requests: Sequence[ClipRequest]) -> ClipBatch:
+        """The clips asked for, each read into its place in the batch."""
+        each, total = self._frames, self._frames * len(requests)
+        indices = [self.indices[request.sequence] for request in requests]
+        flips = [request.flip < self._flip for request in requests]
         frames = patches = None
         if self._features is None:
-            clip = self.store.read(index, chosen)
-            masks, valid = clip.silhouettes, clip.valid
-            frames = to_tensor(clip.rgb, self._frame_size)
+            frames = empty((total, *self._frame_size, 3), torch.uint8)
         else:
-            masks, valid = self.store.read_silhouettes(index, chosen)
-            patches = torch.from_numpy(self._features.read(index, chosen, mirrored=flip))
+            info = self._features.info
+            patches = empty((total, info.tokens, info.channels), getattr(torch, info.dtype))
+        silhouettes = empty((total, *self._silhouette_size), torch.uint8)
+        valid = empty((total,), torch.bool)
+        for place, request in enumerate(requests):
+            index, part = indices[place], slice(place * each, (place + 1) * each)
+            count = self.store.sequences[index].frames
+            chosen = self._choose(count, each, request.start).tolist()
+            masks, flags = self.store.read_silhouettes(index, chosen)
+            shrink(masks.view(np.uint8) * 255, silhouettes[part].numpy())
+            valid[part] = torch.from_numpy(flags)
+            if frames is not None:
+                read_frames(self.store, index, chosen, frames[part].numpy())
+            if patches is not None and self._features is not None:
+                out = patches[part].numpy()
+                self._features.read(index, chosen, mirrored=flips[place], out=out)
         return ClipBatch(
-            frames,
+            None if frames is None else frames.permute(0, 3, 1, 2),
             patches,
-            torch.from_numpy(shrink(masks.view(np.uint8) * 255, self._silhouette_size)),
-            torch.from_numpy(valid),
-            torch.tensor([self.labels[request.sequence]]),
-            torch.tensor([flip]),
-            torch.tensor([index]),
+            silhouettes,
+            valid,
+            torch.tensor([self.labels[request.sequence] for request in requests]),
+            torch.tensor(flips),
+            torch.tensor(indices),
         )
 
-
-def collate(clips: Sequence[ClipBatch]) -> ClipBatch:
-    """Join batches of one."""
-    joined: dict[str, Any] = {}
-    for name in ClipBatch.__slots__:
-        parts = [getattr(clip, name) for clip in clips]
-        joined[name] = None if parts[0] is None else torch.cat(parts)
-    return ClipBatch(**joined)
-
-
-class _Requests(Sampler[list[ClipRequest]]):
-    def __init__(self, batches: Iterable[list[ClipRequest]]) -> None:
-        self._batches = batches
-
-    def __iter__(self) -> Iterator[list[ClipRequest]]:
-        return iter(self._batches)
+    def clip_bytes(self) -> int:
+        """Bytes of one clip of a batch, but for a few."""
+        info = None if self._features is None else self._features.info
+        inputs = (
+            math.prod(self._frame_size) * 3
+            if info is None
+            else frame_bytes(info.tokens, info.channels, False, info.dtype)
+        )
+        return self._frames * (inputs + math.prod(self._silhouette_size))
 
 
 def load_batches(
-    dataset: TrainingSequences,
+    dataset: Dataset[ClipBatch],
     batches: Iterable[list[ClipRequest]],
     *,
     workers: int,
     pin: bool,
 ) -> Iterator[ClipBatch]:
-    """Read batches in order, ahead of their use by ``workers`` processes (0: in this one)."""
-    yield from read_ahead(
-        dataset,
-        workers=workers,
-        join=collate,
-        batch_sampler=_Requests(batches),
-        pin_memory=pin,
-        prefetch_factor=4 if workers else None,
-    )
+    """Read batches in order, ahead of their use by ``workers`` processes (0: in this one).
+
+    Raises as :func:`core.data.loading.read_ahead`.
+    """
+    yield from read_ahead(dataset, batches, workers=workers, pin=pin)
 
 
 def reduced_size(wanted: tuple[int, int]) -> tuple[int, int]:
@@ -182,16 +190,31 @@ def reduced_size(wanted: tuple[int, int]) -> tuple[int, int]:
     return wanted if fits else (FRAME_HEIGHT, FRAME_WIDTH)
 
 
+def read_frames(
+    store: Store, index: int, frames: slice | Sequence[int], out: NDArray[np.uint8]
+) -> None:
+    """Read frames of a sequence into ``out`` uint8 [T, h, w, 3], reduced to its size."""
+    if out.shape[1:3] == (FRAME_HEIGHT, FRAME_WIDTH):
+        store.read_rgb(index, frames, out)
+    else:
+        shrink(store.read_rgb(index, frames), out)
+
+
 def to_tensor(rgb: NDArray[np.uint8], size: tuple[int, int]) -> Tensor:
-    """Frames uint8 [T, H, W, 3] as uint8 [T, 3, h, w], reduced to ``size`` by area means."""
-    return torch.from_numpy(shrink(rgb, size)).permute(0, 3, 1, 2).contiguous()
+    """Frames uint8 [T, H, W, 3] as uint8 [T, 3, h, w], reduced to ``size`` by area means.
+
+    Colours stay last in memory, as in a :class:`ClipBatch`.
+    """
+    out = np.empty((len(rgb), *size, 3), np.uint8)
+    shrink(rgb, out)
+    return torch.from_numpy(out).permute(0, 3, 1, 2)
 
 
-def shrink(images: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Reduce images [T, H, W(, 3)] to [T, h, w(, 3)] by area means."""
-    if images.shape[1:3] == size:
-        return np.ascontiguousarray(images)
-    out = np.empty((len(images), *size, *images.shape[3:]), np.uint8)
+def shrink(images: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+    """Reduce images [T, H, W(, 3)] into ``out`` [T, h, w(, 3)] by area means."""
+    if images.shape == out.shape:
+        out[...] = images
+        return
+    size = (out.shape[2], out.shape[1])
     for image, place in zip(images, out, strict=True):
-        cv2.resize(image, (size[1], size[0]), dst=place, interpolation=cv2.INTER_AREA)
-    return out
+        cv2.resize(image, size, dst=place, interpolation=cv2.INTER_AREA)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -13,50 +14,65 @@ from typing import Any
 import cv2
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
+from core.config.schema import Workers
 from core.errors import LmgaitError, OutputError, ResourceError
-from core.workers import serve_parent, undisturbed, worker_context
+from core.workers import serve_parent, undisturbed, usable_cores, worker_context
+
+AHEAD = 4
+"""Items that each worker reads ahead of their use."""
+USUAL_WORKERS, MOST_WORKERS = 2, 8
 
 
 class _Errors(Dataset[Any]):
-    """A data set that hands its errors out as items: torch would make texts of them.
+    """A data set that hands its errors out as items: torch would make texts of them."""
 
-    ``alone`` where its items are handed out one by one, not joined.
-    """
-
-    def __init__(self, data: Dataset[Any], alone: bool) -> None:
-        self._data, self._alone = data, alone
+    def __init__(self, data: Dataset[Any]) -> None:
+        self._data = data
 
     def __len__(self) -> int:
         return len(self._data)  # type: ignore[arg-type]
 
-    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401
+    def __getitem__(self, key: Any) -> Any:  # noqa: ANN401
         try:
-            item = self._data[index]
-            return _shared(item) if self._alone else item
+            return _shared(self._data[key])
         except LmgaitError as error:
             return error
 
 
-class _Join:
-    """Joins items, unless one of them is an error."""
+class _Keys(Sampler[Any]):
+    def __init__(self, keys: Iterable[Any]) -> None:
+        self._keys = keys
 
-    def __init__(self, join: Callable[[Sequence[Any]], Any]) -> None:
-        self._join = join
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._keys)
 
-    def __call__(self, items: Sequence[Any]) -> Any:  # noqa: ANN401
-        errors = [item for item in items if isinstance(item, LmgaitError)]
-        if errors:
-            return errors[0]
-        try:
-            return _shared(self._join(items))
-        except LmgaitError as error:
-            return error
+
+def _unchanged(item: Any) -> Any:  # noqa: ANN401 - in place of torch's own, which makes lists
+    return item
+
+
+def empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """A tensor to be filled and handed out, with no values yet.
+
+    In a worker it lies in the shared memory that the parent reads: nothing copies it on its way.
+
+    Raises:
+        ResourceError: there is too little shared memory.
+    """
+    if get_worker_info() is None:
+        return torch.empty(tuple(shape), dtype=dtype)
+    try:
+        # As torch's own joining of items does; share_memory_ would copy.
+        storage = torch.UntypedStorage._new_shared(math.prod(shape) * dtype.itemsize)
+    except RuntimeError as error:
+        raise _no_shared_memory() from error
+    return torch.empty(0, dtype=dtype).set_(storage).view(tuple(shape))
 
 
 def _shared(item: Any) -> Any:  # noqa: ANN401
-    """In a worker, move the tensors of an item to shared memory, where its way out begins.
+    """In a worker, move what :func:`empty` did not make to shared memory, where its way out begins.
 
     The queue would do it in a thread, whose errors nobody hears: the item would never come.
     """
@@ -77,20 +93,46 @@ def _shared(item: Any) -> Any:  # noqa: ANN401
     return item
 
 
+def loader_workers(setting: Workers, *, device: torch.device, processes: int, item: int) -> int:
+    """Worker processes of one process's loader.
+
+    A number is taken as it is. ``auto`` is two for a CPU, which computes far longer than two read;
+    for a GPU the cores that each process has beside its own, from two to eight; and never more than
+    three quarters of the free shared memory hold, which may be none.
+
+    Args:
+        setting: ``data.workers``.
+        device: Where the items are computed on.
+        processes: Processes of this machine that read likewise, this one included.
+        item: Bytes of an item that workers hand out (a batch, or a chunk of frames).
+    """
+    if isinstance(setting, int):
+        return setting
+    workers = USUAL_WORKERS
+    if device.type != "cpu":
+        workers = min(max(workers, usable_cores() // processes - 1), MOST_WORKERS)
+    if _SHARED.is_dir() and item:
+        room = shutil.disk_usage(_SHARED).free * 3 // 4 // processes
+        # What each worker reads ahead, and the one in use.
+        workers = min(workers, max(0, room - item) // (AHEAD * item))
+    return workers
+
+
 def read_ahead(
     data: Dataset[Any],
+    keys: Iterable[Any] | None = None,
     *,
     workers: int,
-    join: Callable[[Sequence[Any]], Any] | None = None,
-    **how: Any,  # noqa: ANN401 - torch's own arguments
+    pin: bool = False,
 ) -> Iterator[Any]:
     """Read items in order, ahead of their use by ``workers`` processes (0: in this one).
 
     Args:
-        data: The items.
+        data: The items; their tensors are best made by :func:`empty`.
+        keys: Which items, in order; all of them by default.
         workers: How many.
-        join: Makes a batch of items; None hands them out one by one.
-        how: More arguments of torch's loader.
+        pin: Hand them out in memory that a GPU copies from by itself: tensors, tuples of them, or
+            what has a method ``pin_memory``.
 
     Raises:
         LmgaitError: as ``data`` raises it.
@@ -98,15 +140,18 @@ def read_ahead(
         ResourceError: there is too little shared memory for what they hand out.
     """
     loader = DataLoader(
-        _Errors(data, alone=join is None),
+        _Errors(data),
+        batch_size=None,
+        sampler=None if keys is None else _Keys(keys),
         num_workers=workers,
         multiprocessing_context=worker_context() if workers else None,
         worker_init_fn=_begin if workers else None,
         # The loader seeds its workers, which draw nothing, from a generator of its own: the global
         # one stays where a checkpoint left it.
         generator=torch.Generator(),
-        collate_fn=None if join is None else _Join(join),
-        **how,
+        collate_fn=_unchanged,
+        pin_memory=pin,
+        prefetch_factor=AHEAD if workers else None,
     )
     with undisturbed():
         items = iter(loader)

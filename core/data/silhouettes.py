@@ -15,7 +15,7 @@ from core.data.augment import DRAWS, Augmentation, augment, cut_sides, draw
 from core.data.clips import random_frames, window_frames
 from core.data.cutting import SilhouettePieces
 from core.data.dataset import ClipBatch
-from core.data.loading import read_ahead
+from core.data.loading import empty, read_ahead
 from core.data.sampler import ClipRequest
 from core.errors import DataError
 from core.manifests.schema import SilhouetteCut
@@ -36,7 +36,9 @@ class Silhouettes(Protocol):
 
 
 class SilhouetteClips(Dataset[ClipBatch]):
-    """Clips of the training subjects' silhouettes, augmented; frames without one are left out.
+    """Clips of the training subjects' silhouettes, augmented, a whole batch an item.
+
+    Frames without a usable silhouette are left out.
 
     Args:
         store: The prepared store.
@@ -94,21 +96,25 @@ class SilhouetteClips(Dataset[ClipBatch]):
         """Bytes of one clip's silhouettes, before their sides are cut."""
         return self._frames * self._settings.size**2
 
-    def __getitem__(self, request: ClipRequest) -> ClipBatch:
-        """One clip as a batch of one (raises ``StoreError`` where the silhouettes are damaged)."""
-        index, random = self.indices[request.sequence], request.random()
-        usable = self._silhouettes.usable(index)
-        places = self._choose(len(usable), random)
-        clip = self._silhouettes.read(index, usable[places])
-        images = augment(clip, draw(self._augmentation, random.random(DRAWS)))
+    def __getitem__(self, requests: Sequence[ClipRequest]) -> ClipBatch:
+        """The clips asked for (raises ``StoreError`` where the silhouettes are damaged)."""
+        each, size = self._frames, self._settings.size
+        shape = cut_sides(np.empty((0, size, size), np.uint8)).shape[1:]
+        silhouettes = empty((each * len(requests), *shape), torch.uint8)
+        indices = [self.indices[request.sequence] for request in requests]
+        for place, (index, request) in enumerate(zip(indices, requests, strict=True)):
+            random, usable = request.random(), self._silhouettes.usable(index)
+            clip = self._silhouettes.read(index, usable[self._choose(len(usable), random)])
+            images = augment(clip, draw(self._augmentation, random.random(DRAWS)))
+            silhouettes[place * each : (place + 1) * each] = torch.from_numpy(images)
         return ClipBatch(
             None,
             None,
-            torch.from_numpy(images),
-            torch.ones(len(images), dtype=torch.bool),
-            torch.tensor([self.labels[request.sequence]]),
-            torch.tensor([False]),
-            torch.tensor([index]),
+            silhouettes,
+            torch.ones(len(silhouettes), dtype=torch.bool),
+            torch.tensor([self.labels[request.sequence] for request in requests]),
+            torch.zeros(len(requests), dtype=torch.bool),
+            torch.tensor(indices),
         )
 
     def _choose(self, total: int, random: np.random.Generator) -> NDArray[np.int64]:
@@ -147,7 +153,7 @@ def silhouette_chunks(
         StoreError: the store is damaged.
     """
     pieces = SilhouettePieces(store, indices, size, cut)
-    items = read_ahead(pieces, workers=min(workers, len(pieces)), batch_size=None, shuffle=False)
+    items = read_ahead(pieces, workers=min(workers, len(pieces)))
     for index in indices:
         left, given = store.sequences[index].frames, 0
         while left > 0:

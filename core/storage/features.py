@@ -100,13 +100,22 @@ class FeatureStore:
     def __contains__(self, index: int) -> bool:
         return index in self._files
 
-    def read(self, index: int, frames: Sequence[int], *, mirrored: bool) -> Features:
+    def read(
+        self,
+        index: int,
+        frames: Sequence[int],
+        *,
+        mirrored: bool,
+        out: Features | None = None,
+    ) -> Features:
         """Features of some frames of a sequence.
 
         Args:
             index: Number of the sequence in the store.
             frames: Which frames, in the order wanted.
             mirrored: Of the frames' mirror images.
+            out: Is filled and returned: float [T, N, C] as stored, contiguous; a new array by
+                default.
 
         Returns:
             float [T, N, C], as stored.
@@ -118,13 +127,18 @@ class FeatureStore:
         place, info = self._files.place(index, frames), self.info
         name = MIRRORED if mirrored else PLAIN
         layout = info.layouts[name]
-        out = np.empty((len(frames), *layout.shape), info.dtype)
+        shape = (len(frames), info.tokens, info.channels)
+        if out is None:
+            out = np.empty(shape, info.dtype)
+        if out.shape != shape or out.dtype != info.dtype or not out.flags.c_contiguous:
+            raise ValueError(f"features {list(shape)} do not fit {out.dtype} {list(out.shape)}")
+        flat = out.reshape(len(frames), -1)
         with self._files.dataset(place.part, name, layout) as source:
-            read_rows(source, place.start, frames, out)
+            read_rows(source, place.start, frames, flat)
             # A hole in the file, of zeros or ones, has the right checksum.
-            if not (out.any(1) & np.isfinite(out).all(1)).all():
+            if not (flat.any(1) & np.isfinite(flat).all(1)).all():
                 raise DamageError("a frame's features are a hole in the file")
-        return out.reshape(len(frames), info.tokens, info.channels)
+        return out
 
     def close(self) -> None:
         """Close all files; they open again when needed."""

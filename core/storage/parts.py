@@ -155,13 +155,11 @@ def read_packed_rows(source: Any, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
     Raises:
         DamageError: as :func:`core.storage.chunks.read_packed`.
     """
-    each = source.chunks[0]
+    each = int(source.chunks[0])
     chunks, places = np.unique(rows // each, return_inverse=True)
     parts = [read_packed(source, first * each, end * each) for first, end in runs(chunks.tolist())]
-    content: NDArray[np.uint8] = np.concatenate(
-        parts or [np.empty((0, *source.shape[1:]), np.uint8)]
-    )
-    return content[places * each + rows % each]
+    content = np.concatenate(parts or [np.empty((0, *source.shape[1:]), np.uint8)])
+    return np.asarray(content[places * each + rows % each], np.uint8)
 
 
 def part_name(number: int) -> str:

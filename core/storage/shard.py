@@ -19,7 +19,6 @@ from core.storage.chunks import DamageError, read_packed
 from core.storage.codecs import (
     DEFLATE,
     FLAG_CHUNK,
-    FRAME_SHAPE,
     MASK_BYTES,
     MASK_CHUNK,
     Block,
@@ -174,29 +173,27 @@ class ShardReader:
         """Close the file."""
         self._file.close()
 
-    def read(self, runs: Sequence[tuple[int, int]], sequence: SequenceKey) -> SequenceFrames:
-        """Read runs of frames, one after the other.
+    def read_rgb(self, runs: Sequence[tuple[int, int]], sequence: SequenceKey, out: Block) -> None:
+        """Read runs of frames without their silhouettes, one after the other.
 
         Args:
             runs: (first, end) of each run, counted in the shard.
             sequence: What they belong to, for messages.
+            out: Is filled: uint8 [T, 256, 128, 3], contiguous, T frames of all runs together.
 
         Raises:
             StoreError: the content is damaged.
         """
-        total = sum(end - first for first, end in runs)
-        rgb = np.empty((total, *FRAME_SHAPE), np.uint8)
         place = 0
         with self._explained(sequence):
             for first, end in runs:
-                self._codec.read(first, rgb[place : place + end - first])
+                self._codec.read(first, out[place : place + end - first])
                 place += end - first
-        return SequenceFrames(rgb, *self.read_silhouettes(runs, sequence))
 
     def read_silhouettes(
         self, runs: Sequence[tuple[int, int]], sequence: SequenceKey
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Read the silhouettes alone (arguments and errors as :meth:`read`).
+        """Read the silhouettes alone (arguments and errors as :meth:`read_rgb`).
 
         Returns:
             Silhouettes bool [T, 256, 128], and which of them are usable, bool [T].

@@ -30,8 +30,8 @@ from core.video.cut import CutSize
 
 INFO_NAME = "silhouettes.json"
 SILHOUETTES, USABLE = "silhouettes", "usable"
-# Clips take frames from all over a sequence: chunks of eight pack nearly as well as larger ones
-# (a sixteenth of the bytes), and few frames are unpacked for nothing.
+# Clips take frames from all over a sequence: chunks of eight pack as well as larger ones, and few
+# frames are unpacked for nothing (python -m benchmarks silhouettes).
 CHUNK = 8
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from core.errors import StoreError
 from core.records import SequenceFrames, SequenceInfo, SequenceKey
+from core.storage.codecs import FRAME_SHAPE
 from core.storage.layout import (
     FORGET_AGAIN,
     FORGETTING_NAME,
@@ -117,11 +118,36 @@ class Store:
             IndexError: there is no such sequence or frame.
             StoreError: the shard is missing or damaged.
         """
+        return SequenceFrames(self.read_rgb(index, frames), *self.read_silhouettes(index, frames))
+
+    def read_rgb(
+        self,
+        index: int,
+        frames: slice | Sequence[int] | None = None,
+        out: NDArray[np.uint8] | None = None,
+    ) -> NDArray[np.uint8]:
+        """Read frames without their silhouettes (arguments and errors as :meth:`read`).
+
+        Args:
+            index: Position in :attr:`sequences`.
+            frames: Which frames.
+            out: Is filled and returned: uint8 [T, 256, 128, 3], contiguous; a new array by default.
+        """
         reader, runs, order, key = self._wanted(index, frames)
-        found = reader.read(runs, key)
+        count = sum(end - first for first, end in runs)
+        total = count if order is None else len(order)
+        if out is None:
+            out = np.empty((total, *FRAME_SHAPE), np.uint8)
+        fits = out.shape == (total, *FRAME_SHAPE) and out.dtype == np.uint8
+        if not fits or not out.flags.c_contiguous:
+            raise ValueError(f"{total} frames do not fit {out.dtype} {list(out.shape)}")
         if order is None:
-            return found
-        return SequenceFrames(found.rgb[order], found.silhouettes[order], found.valid[order])
+            reader.read_rgb(runs, key, out)
+        else:
+            distinct = np.empty((count, *FRAME_SHAPE), np.uint8)
+            reader.read_rgb(runs, key, distinct)
+            np.take(distinct, order, axis=0, out=out, mode="clip")  # `raise` copies once more
+        return out
 
     def read_silhouettes(
         self, index: int, frames: slice | Sequence[int] | None = None

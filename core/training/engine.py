@@ -17,8 +17,10 @@ from accelerate.utils import (
     parse_flag_from_env,
 )
 
-from core.config.schema import OptimizerConfig, WarmupConfig
+from core.config.schema import OptimizerConfig, WarmupConfig, Workers
+from core.data.loading import loader_workers
 from core.errors import ConfigError, LmgaitError, UsageError
+from core.workers import usable_cores
 
 T = TypeVar("T")
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -97,6 +99,20 @@ def joined() -> PartialState:
             "MASTER_ADDR and MASTER_PORT; or unset WORLD_SIZE.",
         )
     return state
+
+
+def reading_workers(engine: Accelerator, setting: Workers, item: int) -> int:
+    """Worker processes that read for this process (:func:`core.data.loading.loader_workers`).
+
+    Args:
+        engine: Its device, and the processes beside it.
+        setting: ``data.workers``.
+        item: Bytes of an item that they hand out.
+    """
+    # Launchers say how many are on this machine; without that, all of them may be.
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", engine.num_processes))
+    processes = max(1, min(here, engine.num_processes))
+    return loader_workers(setting, device=engine.device, processes=processes, item=item)
 
 
 def choose_precision(wanted: Precision, device: torch.device, where: str) -> Precision:
@@ -182,15 +198,8 @@ def all_threads(engine: Accelerator) -> Iterator[None]:
     """
     usual = torch.get_num_threads()
     if engine.num_processes > 1:
-        torch.set_num_threads(_processors())
+        torch.set_num_threads(usable_cores())
     try:
         yield
     finally:
         torch.set_num_threads(usual)
-
-
-def _processors() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

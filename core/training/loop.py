@@ -48,6 +48,7 @@ class Job:
         losses: From the (wrapped) module and a batch to its losses.
         batches: From the number of a batch to the batches from there on; an iteration takes
             ``config.accumulate`` of them.
+        workers: Processes that read its batches ahead; 0: this one reads them itself.
         config: Optimiser and steps.
         checkpoints: Where to save.
         kept: From the module's tensors to those that a checkpoint holds.
@@ -62,6 +63,7 @@ class Job:
     module: nn.Module
     losses: Callable[[nn.Module, ClipBatch], Losses]
     batches: Callable[[int], Iterable[ClipBatch]]
+    workers: int
     config: OptimizerConfig
     checkpoints: CheckpointFolder
     kept: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
@@ -89,6 +91,7 @@ def run_job(
     start = runner.resume(progress)
     if start:
         progress.say(f"{job.name}: goes on at iteration {start} of {job.config.iterations}.")
+    progress.say(f"{job.name}: {_readers(job.workers)}.")
     watchers = list(observers(start)) if engine.is_main_process else []
     try:
         with (
@@ -292,6 +295,14 @@ class Runner:
                 next_step="Delete this checkpoint's folder: an earlier one is taken then.",
             ) from None
         return training.told("step", int)
+
+
+def _readers(workers: int) -> str:
+    if not workers:
+        return "no worker processes, batches are read when they are needed"
+    return (
+        f"{workers} worker process{'es' * (workers > 1)} read{'s' * (workers == 1)} batches ahead"
+    )
 
 
 def _brief(numbers: Mapping[str, float]) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
+import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from core.config import Config
-from core.data.dataset import reduced_size, to_tensor
-from core.data.loading import read_ahead, workers_explained
+from core.data.cutting import PIECE
+from core.data.dataset import read_frames, reduced_size
+from core.data.loading import empty, read_ahead, workers_explained
 from core.data.silhouettes import silhouette_chunks
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.config import encoder_settings
@@ -21,6 +24,7 @@ from core.models.silhouettes import SilhouetteFamilyConfig
 from core.progress import Progress
 from core.records import EmbeddingSet
 from core.storage.store import Store
+from core.training.engine import reading_workers
 from core.workflows.models import LoadedModel
 
 
@@ -31,13 +35,13 @@ class SequenceChunks(Dataset[tuple[int, Tensor]]):
         store: The prepared store.
         indices: Sequences.
         length: Most frames of a chunk.
-        frame_size: (H, W) as in training.
+        size: (H, W) of frames, reduced as in training.
     """
 
     def __init__(
-        self, store: Store, indices: Sequence[int], length: int, frame_size: tuple[int, int]
+        self, store: Store, indices: Sequence[int], length: int, size: tuple[int, int]
     ) -> None:
-        self._store, self._size = store, reduced_size(frame_size)
+        self._store, self._size = store, size
         self._chunks = [
             (index, begin, min(begin + length, store.sequences[index].frames))
             for index in indices
@@ -48,9 +52,11 @@ class SequenceChunks(Dataset[tuple[int, Tensor]]):
         return len(self._chunks)
 
     def __getitem__(self, at: int) -> tuple[int, Tensor]:
-        """Number of the sequence, and frames uint8 [t, 3, H, W]."""
+        """Number of the sequence, and frames uint8 [t, 3, H, W], colours last in memory."""
         index, begin, end = self._chunks[at]
-        return index, to_tensor(self._store.read(index, slice(begin, end)).rgb, self._size)
+        frames = empty((end - begin, *self._size, 3), torch.uint8)
+        read_frames(self._store, index, slice(begin, end), frames.numpy())
+        return index, frames.permute(0, 3, 1, 2)
 
 
 @workers_explained()
@@ -81,7 +87,7 @@ def embed_sequences(
     mine = list(indices)[engine.process_index :: engine.num_processes]
     found: list[tuple[int, np.ndarray]] = []
     with progress.task("Embedding", len(mine), "sequences") as task:
-        for index, chunks in _by_sequence(loaded, store, manifest, mine):
+        for index, chunks in _by_sequence(loaded, store, manifest, mine, engine):
             found.append((index, loaded.embed(chunks)))
             task.advance()
     everyone = dict(gather_object(found) if engine.num_processes > 1 else found)
@@ -96,37 +102,48 @@ def embed_sequences(
 
 
 def _by_sequence(
-    loaded: LoadedModel, store: Store, manifest: DatasetManifest, indices: Sequence[int]
+    loaded: LoadedModel,
+    store: Store,
+    manifest: DatasetManifest,
+    indices: Sequence[int],
+    engine: Accelerator,
 ) -> Iterator[tuple[int, Iterator[Tensor]]]:
-    for index, group in groupby(
-        _chunks(loaded.config, store, manifest, indices), key=lambda item: int(item[0])
-    ):
+    chunks = _chunks(loaded.config, store, manifest, indices, engine)
+    for index, group in groupby(chunks, key=lambda item: int(item[0])):
         yield index, (chunk for _, chunk in group)
 
 
 def _chunks(
-    config: Config, store: Store, manifest: DatasetManifest, indices: Sequence[int]
+    config: Config,
+    store: Store,
+    manifest: DatasetManifest,
+    indices: Sequence[int],
+    engine: Accelerator,
 ) -> Iterator[tuple[int, Tensor]]:
     """What the model reads of each sequence, in order, read ahead."""
     if not isinstance(config.model, SilhouetteFamilyConfig):
-        return sequence_chunks(config, store, indices)
+        return sequence_chunks(config, store, indices, engine)
+    size = config.model.input.size
     return silhouette_chunks(
         store,
         indices,
         manifest.silhouette_cut,
-        size=config.model.input.size,
+        size=size,
         length=config.evaluate.frames_per_chunk,
-        workers=config.data.workers,
+        workers=reading_workers(engine, config.data.workers, PIECE * size**2),
     )
 
 
 def sequence_chunks(
-    config: Config, store: Store, indices: Sequence[int]
+    config: Config, store: Store, indices: Sequence[int], engine: Accelerator
 ) -> Iterator[tuple[int, Tensor]]:
-    """Number of the sequence and frames uint8 [t, 3, H, W] of each chunk, in order, read ahead."""
-    image = encoder_settings(config.model)
-    data = SequenceChunks(
-        store, indices, config.evaluate.frames_per_chunk, (image.height, image.width)
-    )
-    workers = min(config.data.workers, len(data))
-    yield from read_ahead(data, workers=workers, batch_size=None, shuffle=False)
+    """Number of the sequence and frames uint8 [t, 3, H, W] of each chunk, in order, read ahead.
+
+    They are pinned where ``engine`` computes on a GPU.
+    """
+    image, length = encoder_settings(config.model), config.evaluate.frames_per_chunk
+    size = reduced_size((image.height, image.width))
+    data = SequenceChunks(store, indices, length, size)
+    workers = reading_workers(engine, config.data.workers, length * math.prod(size) * 3)
+    pin = engine.device.type == "cuda"
+    yield from read_ahead(data, workers=min(workers, len(data)), pin=pin)

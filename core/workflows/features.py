@@ -171,7 +171,7 @@ def features_stages(
     indices = sample([index for part in plan.info.parts for index, _ in part])
 
     def steps() -> Iterator[float]:
-        for _, frames in sequence_chunks(plain, store, indices):
+        for _, frames in sequence_chunks(plain, store, indices, engine):
             image(frames.to(engine.device)).sum().item()
             yield len(frames)
 
@@ -188,8 +188,8 @@ def _encode(
     config: Config,
     engine: Accelerator,
 ) -> Iterator[Mapping[str, Features]]:
-    for _, frames in sequence_chunks(config, store, indices):
-        on_device = frames.to(engine.device)
+    for _, frames in sequence_chunks(config, store, indices, engine):
+        on_device = frames.to(engine.device, non_blocking=True)
         with torch.inference_mode(), engine.autocast():
             found = {PLAIN: image(on_device)}
             if config.data.flip > 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from core.storage.layout import (
     read_json,
     shard_report_name,
 )
+from core.workers import usable_cores
 from core.workflows.shards import ShardJob, make_shard, make_shards
 from core.workflows.split import Comparison
 from core.workflows.stages import Estimate, Stage, finished, sample
@@ -197,13 +197,6 @@ class PreparationPlan:
             self.seconds + monotonic() - begun,
             already,
         )
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
 
 
 def workers_for(wanted: int | None, jobs: int) -> int:

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from core.config import Config
-from core.data.cutting import CutSequences
+from core.data.cutting import PIECE, CutSequences
 from core.data.dataset import TrainingSequences
 from core.data.silhouettes import SilhouetteClips
 from core.manifests.schema import DatasetManifest
@@ -23,6 +23,7 @@ from core.models.silhouettes import SilhouetteFamilyConfig
 from core.progress import Progress
 from core.storage.features import FeatureStore
 from core.storage.store import Store
+from core.training.engine import reading_workers
 from core.training.rehearsal import measure
 from core.workflows.features import features_stages, make_features, plan_features
 from core.workflows.runs import Run
@@ -186,6 +187,7 @@ class SilhouetteInputs(TrainingInputs):
     def warmed_up(self, progress: Progress) -> Run | None:
         """There is no warm-up."""
         del progress
+        return None
 
     def sample(self) -> TrainingData:
         """Clips of a few sequences, which are cut now: as many as one batch has."""
@@ -217,7 +219,7 @@ class SilhouetteInputs(TrainingInputs):
             plan,
             self.store,
             self.manifest,
-            workers=self.config.data.workers,
+            workers=reading_workers(engine, self.config.data.workers, PIECE * size**2),
             engine=engine,
             progress=progress,
         )

@@ -17,6 +17,8 @@ from core.models.base import implementation_of
 from core.records import Losses
 from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder
+from core.training.engine import reading_workers
+from core.training.engine import reading_workers
 from core.training.loop import Job
 from core.version import __version__
 from core.workflows.training_inputs import TrainingData
@@ -39,13 +41,18 @@ def training_job(
         data.labels, config.data.identities, config.data.sequences, config.seed
     )
 
+    clips = config.data.identities * config.data.sequences // engine.num_processes
+    workers = reading_workers(engine, config.data.workers, clips * data.clip_bytes())
+
+    clips = config.data.identities * config.data.sequences // engine.num_processes
+    workers = reading_workers(engine, config.data.workers, clips * data.clip_bytes())
+
     def batches(start: int) -> Iterator[ClipBatch]:
         requests = (
             list(share_of(sampler.batch(step), engine.process_index, engine.num_processes))
             for step in range(start, config.train.iterations * config.train.accumulate)
         )
-        pin = engine.device.type == "cuda"
-        return load_batches(data, requests, workers=config.data.workers, pin=pin)
+        return load_batches(data, requests, workers=workers, pin=engine.device.type == "cuda")
 
     def losses(module: nn.Module, batch: ClipBatch) -> Losses:
         return total_loss(terms, config.losses, family.forward(module, batch), batch)
@@ -58,6 +65,8 @@ def training_job(
         module=model,
         losses=losses,
         batches=batches,
+        workers=workers,
+        workers=workers,
         config=config.train,
         checkpoints=checkpoints,
         kept=kept,

@@ -26,6 +26,7 @@ from core.records import Losses
 from core.storage.features import FeatureStore
 from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder
+from core.training.engine import reading_workers
 from core.training.loop import Job
 
 
@@ -86,6 +87,9 @@ def warmup_job(
         features=features,
     )
 
+    clips = settings.batch // engine.num_processes
+    workers = reading_workers(engine, config.data.workers, clips * data.clip_bytes())
+
     def batches(start: int) -> Iterator[ClipBatch]:
         requests = (
             list(
@@ -97,8 +101,7 @@ def warmup_job(
             )
             for step in range(start, settings.iterations * settings.accumulate)
         )
-        pin = engine.device.type == "cuda"
-        return load_batches(data, requests, workers=config.data.workers, pin=pin)
+        return load_batches(data, requests, workers=workers, pin=engine.device.type == "cuda")
 
     def losses(module: nn.Module, batch: ClipBatch) -> Losses:
         logits = module(batch.frames, batch.patches)
@@ -127,6 +130,7 @@ def warmup_job(
         module=model,
         losses=losses,
         batches=batches,
+        workers=workers,
         config=settings,
         checkpoints=checkpoints,
         kept=kept,

@@ -115,7 +115,9 @@ class ImageEncoder(Frozen):
     def prepare(self, frames: Tensor) -> Tensor:
         """Resize uint8 frames to the input size and normalise them: float [n, 3, height, width]."""
         weight = next(self.encoder.parameters())
-        pixels = frames.to(weight.dtype if frames.is_cuda else torch.float32)
+        # Loaders leave colours last in memory; this lays them out as the encoder computes fastest.
+        kind = weight.dtype if frames.is_cuda else torch.float32
+        pixels = frames.to(kind, memory_format=torch.contiguous_format)
         pixels = resize(pixels, self.height, self.width)
         return (pixels - cast(Tensor, self.mean)) / cast(Tensor, self.std)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.config import flatten, resolve_config
+from core.config import check_config, flatten, resolve_config
 from core.config.machine import EMBEDDING_KEYS, deciding, on_this_machine
 from core.errors import ConfigError, UsageError
 
@@ -16,6 +16,21 @@ def test_a_trained_model_takes_settings_of_the_machine():
     }  # fmt: skip
     assert on_this_machine(config, ()) == config
     assert set(EMBEDDING_KEYS) <= set(flatten(config))
+
+
+@pytest.mark.parametrize(("text", "value"), [("auto", "auto"), ("0", 0), ("12", 12)])
+def test_workers_are_a_number_or_auto(text, value):
+    changed = on_this_machine(resolve_config("tiny"), [f"data.workers={text}"])
+    assert changed.data.workers == value
+    assert check_config(changed.model_dump(mode="json")) == changed
+    assert resolve_config("paper").data.workers == "auto"
+
+
+@pytest.mark.parametrize("text", ["-1", "1025", "many", "2.5", "null", "[2]"])
+def test_other_workers_are_refused_in_one_line(text):
+    with pytest.raises(ConfigError) as caught:
+        resolve_config("tiny", overrides=[f"data.workers={text}"])
+    assert caught.value.what == "data.workers: Input should be `auto` or a number from 0 to 1024"
 
 
 @pytest.mark.parametrize(
@@ -39,6 +54,7 @@ def test_values_are_checked(text):
         ("model.image.chunk=3", False),
         ("train.compile=true", False),
         ("data.workers=5", False),
+        ("data.workers=auto", False),
         ("evaluate.frames_per_chunk=3", False),
         ("train.keep=9", False),
         ("model.image.skip_padding=true", True),

@@ -1,13 +1,29 @@
+from dataclasses import fields
 from functools import partial
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import Dataset
+from torch.utils.data._utils.pin_memory import pin_memory
 
-from core.data.dataset import TrainingSequences, collate, load_batches, reduced_size, shrink
+from core.data.clips import consecutive_frames, spread_frames
+from core.data.dataset import (
+    ClipBatch,
+    TrainingSequences,
+    load_batches,
+    read_frames,
+    reduced_size,
+    shrink,
+    to_tensor,
+)
+from core.data.loading import read_ahead
 from core.data.sampler import ClipRequest
 from core.errors import DataError
 from core.storage.store import Store
+from tests.fakes.stores import write_store
 from tests.fakes.training import TRAIN, write_training_store
 
 
@@ -47,7 +63,7 @@ def test_a_clip_holds_the_stores_frames_in_time_order(store):
     data = sequences(store, frame_size=(256, 128), silhouette_size=(256, 128))
     for number, index in enumerate(data.indices):
         total = store.sequences[index].frames
-        clip = data[ClipRequest(number, 0.99, 0.9)]
+        clip = data[[ClipRequest(number, 0.99, 0.9)]]
         first = max(total - 4, 0)
         chosen = [(first + i) % total for i in range(4)]
         whole = store.read(index, chosen)
@@ -60,20 +76,20 @@ def test_a_clip_holds_the_stores_frames_in_time_order(store):
 
 
 def test_sizes_types_and_the_silhouettes_share(store):
-    batch = collate([sequences(store)[ClipRequest(i, 0.0, 0.1)] for i in range(3)])
+    batch = sequences(store)[[ClipRequest(i, 0.0, 0.1) for i in range(3)]]
     assert batch.frames is not None
     assert batch.frames.shape == (12, 3, 64, 32)
     assert batch.silhouettes.shape == (12, 16, 8)
     assert batch.frames.dtype == batch.silhouettes.dtype == torch.uint8
     assert batch.labels.tolist() == [0, 0, 0]
-    full = sequences(store, silhouette_size=(256, 128))[ClipRequest(0, 0.0, 0.1)].silhouettes
+    full = sequences(store, silhouette_size=(256, 128))[[ClipRequest(0, 0.0, 0.1)]].silhouettes
     share = full.float().view(4, 16, 16, 8, 16).mean(dim=(2, 4))
     assert (batch.silhouettes[:4].float() - share).abs().max() <= 1
 
 
 def test_flips_mirror_frames_and_silhouettes_of_chosen_clips_alone(store):
     data = sequences(store)
-    batch = collate([data[ClipRequest(0, 0.0, 0.4)], data[ClipRequest(2, 0.0, 0.6)]])
+    batch = data[[ClipRequest(0, 0.0, 0.4), ClipRequest(2, 0.0, 0.6)]]
     assert batch.flips.tolist() == [True, False]
     assert batch.frames is not None
     batch.frames[:4, :, :, 0] = 7  # mark the left edge
@@ -99,10 +115,150 @@ def test_reading_ahead_by_a_worker_changes_nothing(store):
             assert torch.equal(getattr(one, name), getattr(other, name))
 
 
-def test_frames_are_reduced_only_where_it_divides():
+def plainly(store, data, requests, size, masks_size, ordered, flip=0.5):
+    """The same batch, sequence by sequence and frame by frame, and joined at the end."""
+    frames, silhouettes, valid = [], [], []
+    for request in requests:
+        index = data.indices[request.sequence]
+        whole = store.read(index)
+        choose = consecutive_frames if ordered else spread_frames
+        for number in choose(len(whole.valid), 4, request.start):
+            frames.append(reduced(whole.rgb[number], size).transpose(2, 0, 1))
+            mask = np.where(whole.silhouettes[number], 255, 0).astype(np.uint8)
+            silhouettes.append(reduced(mask, masks_size))
+            valid.append(whole.valid[number])
+    return ClipBatch(
+        torch.from_numpy(np.stack(frames)),
+        None,
+        torch.from_numpy(np.stack(silhouettes)),
+        torch.tensor(valid),
+        torch.tensor([data.labels[r.sequence] for r in requests]),
+        torch.tensor([r.flip < flip for r in requests]),
+        torch.tensor([data.indices[r.sequence] for r in requests]),
+    )
+
+
+def reduced(image, size):
+    if image.shape[:2] == size:
+        return image
+    return cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+
+
+def assert_same(one, other):
+    for field in fields(ClipBatch):
+        first, second = (getattr(batch, field.name) for batch in (one, other))
+        if second is None:
+            assert first is None
+        else:
+            assert first.dtype == second.dtype
+            assert torch.equal(first, second), field.name
+
+
+@pytest.mark.parametrize("codec", ["lossless", "compact", "jpeg"])
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("size", [(256, 128), (64, 32)])
+@pytest.mark.parametrize("masks_size", [(32, 16), (256, 128)])
+def test_a_batch_holds_what_its_clips_hold_one_by_one(
+    tmp_path_factory, codec, ordered, size, masks_size
+):
+    folder = tmp_path_factory.getbasetemp() / f"clips-{codec}"
+    if not folder.exists():
+        write_store(folder, codec)
+    store = Store.open(folder)  # sequences of 2 to 40 frames: short ones repeat
+    data = TrainingSequences(
+        store, ("001", "002"), frames=4, frame_size=size, silhouette_size=masks_size, flip=0.5,
+        ordered=ordered,
+    )  # fmt: skip
+    requests = [ClipRequest(i, (i + 1) / 9, i / 8) for i in (2, 3, 0, 7, 3, 5)]
+    wanted = plainly(store, data, requests, size, masks_size, ordered)
+    assert_same(data[requests], wanted)
+    assert_same(next(load_batches(data, [requests], workers=0, pin=False)), wanted)
+    assert not torch.equal(wanted.frames[:4], wanted.frames[4:8])
+
+
+class Watched(Dataset[Any]):
+    """Large tensors of batches, and whether they lay in shared memory when they were made."""
+
+    def __init__(self, data):
+        self._data = data
+
+    def __getitem__(self, requests):
+        batch = self._data[requests]
+        large = (batch.frames, batch.silhouettes, batch.valid)
+        return *large, [one.is_shared() for one in large]
+
+
+def test_a_worker_reads_a_batch_into_shared_memory_and_leaves_colours_last(store):
+    requests = [ClipRequest(0, 0.5, 0.2), ClipRequest(4, 0.1, 0.7)]
+    data = sequences(store)
+    wanted = data[requests]
+    ((frames, silhouettes, valid, shared),) = read_ahead(Watched(data), [requests], workers=1)
+    assert shared == [True, True, True]
+    for found, expected in zip(
+        (frames, silhouettes, valid), (wanted.frames, wanted.silhouettes, wanted.valid), strict=True
+    ):
+        assert found.is_shared()
+        assert torch.equal(found, expected)
+    for one in (frames, wanted.frames):
+        assert one.is_contiguous(memory_format=torch.channels_last)
+        assert not one.is_contiguous()
+
+
+def test_torchs_loader_pins_every_tensor_of_a_batch(store, monkeypatch):
+    batch = sequences(store)[[ClipRequest(0, 0.5, 0.2), ClipRequest(4, 0.1, 0.7)]]
+    held = {f.name: getattr(batch, f.name) for f in fields(batch)}
+    copies = {}
+
+    def pinned(tensor):
+        copies[tensor.data_ptr()] = tensor.clone()
+        return copies[tensor.data_ptr()]
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pinned)
+    found = pin_memory(batch)
+    assert isinstance(found, ClipBatch)
+    assert len(copies) == 6
+    for name, tensor in held.items():
+        expected = None if tensor is None else copies[tensor.data_ptr()]
+        assert getattr(found, name) is expected
+    assert found.frames.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_batch_goes_to_its_device_without_waiting(store, monkeypatch):
+    batch = sequences(store)[[ClipRequest(0, 0.5, 0.2), ClipRequest(4, 0.1, 0.7)]]
+    moved, to = [], torch.Tensor.to
+
+    def watched(tensor, *place, **how):
+        moved.append((place, how))
+        return to(tensor, *place, **how)
+
+    monkeypatch.setattr(torch.Tensor, "to", watched)
+    there = batch.to(torch.device("meta"))
+    assert moved == [((torch.device("meta"),), {"non_blocking": True})] * 6
+    assert there.patches is None
+    assert there.frames.device.type == there.labels.device.type == "meta"
+    assert there.frames.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("size", [(256, 128), (128, 64)])
+def test_a_batch_tells_its_bytes(store, size):
+    data = sequences(store, frame_size=size)
+    requests = [ClipRequest(0, 0.5, 0.2), ClipRequest(4, 0.1, 0.7), ClipRequest(2, 0.1, 0.7)]
+    batch = data[requests]
+    assert 3 * data.clip_bytes() == batch.frames.nbytes + batch.silhouettes.nbytes
+
+
+def test_frames_are_reduced_only_where_it_divides(store):
     assert reduced_size((64, 32)) == (64, 32)
     assert reduced_size((448, 224)) == (256, 128)
     assert reduced_size((100, 50)) == (256, 128)
     flat = np.full((2, 256, 128, 3), 9, np.uint8)
-    assert (shrink(flat, (64, 32)) == 9).all()
-    assert shrink(flat, (256, 128)).shape == flat.shape
+    for size in ((64, 32), (256, 128)):
+        out = np.zeros((2, *size, 3), np.uint8)
+        shrink(flat, out)
+        assert (out == 9).all()
+        assert to_tensor(flat, size).shape == (2, 3, *size)
+        assert (to_tensor(flat, size) == 9).all()
+        place = np.zeros((3, *size, 3), np.uint8)
+        read_frames(store, 0, [2, 0, 1], place)
+        whole = store.read(0).rgb
+        np.testing.assert_array_equal(place, [reduced(whole[n], size) for n in (2, 0, 1)])

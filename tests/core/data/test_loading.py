@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch.utils.data import Dataset
 
-from core.data.loading import _fetched, read_ahead, workers_explained
+from core.data import loading
+from core.data.loading import _fetched, empty, loader_workers, read_ahead, workers_explained
 from core.errors import OutputError, ResourceError, StoreError
 
 ROOT = Path(__file__).parents[3]
@@ -36,8 +38,7 @@ class Numbers(Dataset[torch.Tensor]):
 
 
 def numbers(workers, **how):
-    found = read_ahead(Numbers(**how), workers=workers, batch_size=None, shuffle=False)
-    return [float(item[0]) for item in found]
+    return [float(item[0]) for item in read_ahead(Numbers(**how), workers=workers)]
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
@@ -45,6 +46,108 @@ def test_items_come_in_order_and_errors_as_they_were(workers):
     assert numbers(workers) == [0, 1, 2, 3, 4]
     with pytest.raises(StoreError, match="damaged"):
         numbers(workers, broken=3)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_items_come_in_the_order_of_the_keys(workers):
+    found = read_ahead(Numbers(), (key for key in (3, 1, 1, 4, 0)), workers=workers)
+    assert [float(item[0]) for item in found] == [3, 1, 1, 4, 0]
+
+
+class Made(Dataset[tuple[torch.Tensor, ...]]):
+    """A tensor made to be handed out and one moved; whether each was in shared memory at once."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        made, moved = empty((3, 2), torch.int16), torch.full((2,), index)
+        made[:] = index
+        return made, moved, torch.tensor([made.is_shared(), moved.is_shared()])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_is_made_to_be_handed_out_lies_in_shared_memory_from_the_start(workers):
+    items = list(read_ahead(Made(), workers=workers))
+    for index, (made, moved, shared) in enumerate(items):
+        assert made.tolist() == [[index] * 2] * 3
+        assert moved.tolist() == [index] * 2
+        assert made.dtype == torch.int16
+        assert shared.tolist() == [workers > 0, False]
+        assert made.is_shared() == moved.is_shared() == (workers > 0)
+    assert len(items) == 2
+
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    """A machine of some cores and some free bytes of shared memory."""
+
+    def make(cores, free):
+        usage = SimpleNamespace(total=free, free=free)
+        monkeypatch.setattr(loading, "usable_cores", lambda: cores)
+        monkeypatch.setattr(loading, "_SHARED", tmp_path)
+        monkeypatch.setattr("core.data.loading.shutil.disk_usage", lambda path: usage)
+
+    return make
+
+
+@pytest.mark.parametrize("setting", [0, 3, 1024])
+@pytest.mark.parametrize("device", [CPU, GPU])
+def test_a_number_of_workers_is_taken_as_it_is(machine, setting, device):
+    machine(4, 1000)
+    assert loader_workers(setting, device=device, processes=2, item=1000) == setting
+
+
+@pytest.mark.parametrize(
+    ("device", "cores", "processes", "workers"),
+    [
+        (CPU, 1, 1, 2),
+        (CPU, 64, 1, 2),
+        (CPU, 64, 8, 2),
+        (GPU, 1, 1, 2),
+        (GPU, 4, 1, 3),
+        (GPU, 6, 1, 5),
+        (GPU, 64, 1, 8),
+        (GPU, 64, 8, 7),
+        (GPU, 32, 8, 3),
+        (GPU, 16, 8, 2),
+    ],
+)
+def test_workers_follow_device_and_cores(machine, device, cores, processes, workers):
+    machine(cores, 10**12)
+    found = loader_workers("auto", device=device, processes=processes, item=10**6)
+    assert found == workers
+
+
+@pytest.mark.parametrize(
+    ("device", "free", "processes", "workers"),
+    [
+        (GPU, 64_000_000, 1, 0),  # Docker's, and a batch of the paper's size
+        (CPU, 64_000_000, 1, 0),
+        # Three quarters of it hold one batch in use and four that each worker reads ahead.
+        (GPU, 4 * 5 * 50_000_000, 1, 1),
+        (GPU, 4 * 5 * 50_000_000 - 4, 1, 0),
+        (GPU, 4 * 9 * 50_000_000, 1, 2),
+        (CPU, 4 * 9 * 50_000_000, 1, 2),
+        (GPU, 4 * 13 * 50_000_000, 1, 3),
+        (GPU, 4 * 9 * 50_000_000, 2, 0),
+        (GPU, 8 * 9 * 50_000_000, 2, 2),
+    ],
+)
+def test_shared_memory_bounds_workers(machine, device, free, processes, workers):
+    machine(64, free)
+    found = loader_workers("auto", device=device, processes=processes, item=150_000_000)
+    assert found == workers
+
+
+def test_without_a_place_for_shared_memory_nothing_bounds_workers(machine, monkeypatch, tmp_path):
+    machine(64, 0)
+    monkeypatch.setattr(loading, "_SHARED", tmp_path / "none")
+    assert loader_workers("auto", device=GPU, processes=1, item=10**9) == 8
+    assert loader_workers("auto", device=CPU, processes=1, item=10**9) == 2
 
 
 # In a process of its own: torch raises from a signal's handler, wherever that comes.
@@ -101,7 +204,7 @@ def test_what_torch_says_of_shared_memory_is_told(text):
         raise RuntimeError(text)
 
 
-@pytest.mark.parametrize("kind", ["alone", "joined"])
+@pytest.mark.parametrize("kind", ["made", "moved", "clips"])
 def test_where_shared_memory_is_small_reading_ends_with_words_and_does_not_wait(kind):
     """A megabyte of it, in a mount of this test's own."""
     small = "mount --make-rprivate / && mount -t tmpfs -o size=1m none /dev/shm"

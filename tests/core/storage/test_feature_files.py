@@ -1,6 +1,7 @@
 """Stored features: exact reads in any order, whole or not at all, damage told."""
 
 import pickle
+from typing import Any
 
 import h5py
 import numpy as np
@@ -47,6 +48,21 @@ def test_frames_come_in_the_order_asked_for(stored, frames, mirrored):
     assert found.shape == (len(frames), TOKENS, CHANNELS)
     wanted = values[4]["mirrored" if mirrored else "plain"][frames]
     np.testing.assert_array_equal(found.reshape(len(frames), -1), wanted)
+
+
+@pytest.mark.parametrize("frames", [[1, 2, 3], [4, 0, 0]])
+def test_features_are_read_into_a_place_that_is_given(stored, frames):
+    folder, values = stored
+    store = FeatureStore.open(folder)
+    place = np.full((5, TOKENS, CHANNELS), 7, store.info.dtype)
+    given = place[1:4]
+    assert store.read(4, frames, mirrored=True, out=given) is given
+    np.testing.assert_array_equal(given.reshape(3, -1), values[4]["mirrored"][frames])
+    assert (place[[0, 4]] == 7).all()
+    wrongs: list[Any] = [place, given.astype(np.float64), np.asfortranarray(given)]
+    for wrong in wrongs:
+        with pytest.raises(ValueError, match="do not fit"):
+            store.read(4, frames, mirrored=True, out=wrong)
 
 
 def test_every_sequence_and_only_those(stored):

@@ -82,6 +82,33 @@ def test_part_of_a_sequence_is_part_of_the_whole(stores, codec, data):
     np.testing.assert_array_equal(found.valid, whole.valid[rows])
 
 
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("wanted", [slice(3, 9), [7, 2, 2, 9], range(5, 11), [12], []])
+def test_frames_are_read_into_a_place_that_is_given(stores, codec, wanted):
+    store, _ = stores[codec]
+    expected = store.read(2, wanted).rgb
+    place = np.full((len(expected) + 2, 256, 128, 3), 77, np.uint8)
+    given = place[1:-1]
+    assert store.read_rgb(2, wanted, given) is given
+    np.testing.assert_array_equal(given, expected)
+    assert (place[[0, -1]] == 77).all()
+    np.testing.assert_array_equal(store.read_rgb(2, wanted), expected)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        np.empty((3, 256, 128, 3), np.uint8),
+        np.empty((2, 256, 128, 3), np.int16),
+        np.empty((2, 3, 256, 128), np.uint8).transpose(0, 2, 3, 1),
+    ],
+)
+@pytest.mark.parametrize("wanted", [[0, 1], [1, 0]])
+def test_a_place_that_does_not_fit_is_refused(stores, place, wanted):
+    with pytest.raises(ValueError, match="2 frames do not fit"):
+        stores["lossless"][0].read_rgb(2, wanted, place)
+
+
 def test_a_clip_reads_its_own_frames_only(stores, monkeypatch):
     store, _ = stores["lossless"]
     store.read(2, [0])

@@ -1,18 +1,21 @@
 """What a process computes in, and with whom."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 
 from core.config.schema import TrainConfig, WarmupConfig
 from core.errors import ConfigError, UsageError
-from core.training.engine import choose_precision, joined, make_engine
+from core.training.engine import choose_precision, joined, make_engine, reading_workers
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 
 
 @pytest.fixture(autouse=True)
 def no_launcher(monkeypatch):
-    for name in ("ACCELERATE_MIXED_PRECISION", "WORLD_SIZE", "LOCAL_RANK"):
+    for name in ("ACCELERATE_MIXED_PRECISION", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ACCELERATE_USE_CPU", "1")
 
@@ -90,3 +93,24 @@ def test_one_of_several_processes_does_not_work_alone(monkeypatch):
     with pytest.raises(UsageError, match="one of 2 processes") as caught:
         make_engine()
     assert "torchrun" in str(caught.value.next_step)
+
+
+@pytest.mark.parametrize(
+    ("device", "processes", "here", "workers"),
+    [
+        (GPU, 1, None, 8),
+        (GPU, 16, None, 3),
+        (GPU, 16, 8, 7),
+        (GPU, 1, 8, 8),  # left over from a launcher; this process is alone
+        (CPU, 16, 8, 2),
+    ],
+)
+def test_processes_of_one_machine_share_its_cores_for_reading(
+    monkeypatch, device, processes, here, workers
+):
+    monkeypatch.setattr("core.data.loading.usable_cores", lambda: 64)
+    if here is not None:
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(here))
+    engine: Any = SimpleNamespace(device=device, num_processes=processes)
+    assert reading_workers(engine, "auto", 1000) == workers
+    assert reading_workers(engine, 5, 1000) == 5

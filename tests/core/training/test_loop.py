@@ -86,7 +86,7 @@ def crash():
     raise Interruption
 
 
-def job_in(folder, broken=None, **changes):
+def job_in(folder, broken=None, workers=0, **changes):
     config = TrainConfig(
         **{"iterations": STEPS, "lr": 0.05, "milestones": (8,), "checkpoint_every": 5,
            "log_every": 4, "keep": 2, "optimizer": "adamw"} | changes
@@ -108,6 +108,7 @@ def job_in(folder, broken=None, **changes):
         batches=lambda start: (
             batch_of(step) for step in range(start, config.iterations * config.accumulate)
         ),
+        workers=workers,
         config=config,
         checkpoints=CheckpointFolder(folder / "checkpoints", config.keep),
         kept=lambda state: {n: v for n, v in state.items() if not n.startswith("frozen.")},
@@ -116,6 +117,20 @@ def job_in(folder, broken=None, **changes):
         describe=lambda numbers: [f"sequence-{number}" for number in numbers],
         pictures=lambda batch: {"picture": torch.zeros(3, 4, 4)},
     )
+
+
+@pytest.mark.parametrize(
+    ("workers", "told"),
+    [
+        (0, "Training: no worker processes, batches are read when they are needed."),
+        (1, "Training: 1 worker process reads batches ahead."),
+        (8, "Training: 8 worker processes read batches ahead."),
+    ],
+)
+def test_a_job_says_how_many_processes_read_for_it(tmp_path, workers, told):
+    progress = Stop(99, crash)
+    run(job_in(tmp_path, workers=workers), progress)
+    assert progress.said.count(told) == 1
 
 
 def run(job, progress=None, observers=lambda start: []):

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 import torch
 
-from core.data.dataset import shrink
+from core.data.dataset import to_tensor
 from core.errors import ConfigError, LmgaitError, UsageError
 from core.models.lmgait.inference import InferenceGraph, _reduce, trace
 from core.progress import SilentProgress
@@ -64,9 +64,9 @@ def plain(workspace, clips):
     loaded = load_model(
         find_run(workspace.runs, name=None, dataset=None), device=torch.device("cpu")
     )
-    ready = [shrink(clip.transpose(0, 2, 3, 1), (128, 64)).transpose(0, 3, 1, 2) for clip in clips]
+    ready = [to_tensor(clip.transpose(0, 2, 3, 1), (128, 64)) for clip in clips]
     with torch.inference_mode():
-        return np.stack([loaded.model.embed([torch.from_numpy(clip)]).numpy() for clip in ready])
+        return np.stack([loaded.model.embed([clip]).numpy() for clip in ready])
 
 
 @pytest.mark.parametrize(("batch", "length"), [(1, 1), (2, 2), (3, 7), (1, 40)])
@@ -145,9 +145,9 @@ def test_other_fusions_and_temporal_parts_trace(fusion):
 @pytest.mark.parametrize("size", [(128, 64), (64, 32), (32, 16), (64, 64), (256, 128)])
 def test_frames_are_reduced_as_the_loader_does(size):
     clip = frames(1, 3)[0]
-    wanted = shrink(clip.transpose(0, 2, 3, 1), size).transpose(0, 3, 1, 2)
+    wanted = to_tensor(clip.transpose(0, 2, 3, 1), size)
     factor = (256 // size[0], 128 // size[1])
-    assert np.array_equal(_reduce(torch.from_numpy(clip).float(), factor).numpy(), wanted)
+    assert torch.equal(_reduce(torch.from_numpy(clip).float(), factor), wanted.float())
 
 
 def test_what_cannot_be_exported_is_refused(exported, tmp_path, monkeypatch):
