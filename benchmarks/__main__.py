@@ -16,6 +16,7 @@ NAMES = (
     "features",
     "export",
     "crowds",
+    "busy",
 )
 
 

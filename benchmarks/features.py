@@ -37,7 +37,7 @@ def measure(quick: bool) -> dict[str, Any]:
     """``ratio``: how many times faster the tiny preset's step is; the paper's beside it."""
     with TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder))
-        _walkers(workspace, frames=10)
+        walkers(workspace, frames=10)
         tiny = _compare(workspace, resolve_config("tiny", overrides=FROM_SEED), 5 if quick else 25)
         config = resolve_config("paper", overrides=FROM_SEED + SMALL_BATCH)
         paper = _compare(workspace, config, 2 if quick else 7)
@@ -48,7 +48,8 @@ def measure(quick: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _walkers(workspace: Workspace, frames: int) -> None:
+def walkers(workspace: Workspace, frames: int) -> None:
+    """Prepare 32 walks of 8 subjects, of so many frames each, as CASIA-B."""
     told = SilentProgress()
     synthesize(
         "casiab", workspace.root / "raw", train_subjects=8, test_subjects=0,
@@ -65,8 +66,8 @@ def _compare(workspace: Workspace, config: Config, rounds: int) -> dict[str, Any
     plan = plan_features(workspace, store, manifest, config, model.image)
     features = make_features(plan, store, model.image, config, make_engine(), SilentProgress())
     on_features = training_sequences(store, manifest, config, features)
-    frames_step = _steps(model, config, on_frames)
-    found = interleaved(_steps(model, config, on_features), frames_step, rounds)
+    frames_step = steps(model, config, on_frames)
+    found = interleaved(steps(model, config, on_features), frames_step, rounds)
     batch = next(_batches(on_features, config))
     optimizer = make_optimizer(model, config.train)
     head = interleaved(lambda: one_step(model, optimizer, config, batch), frames_step, rounds)
@@ -79,13 +80,16 @@ def _compare(workspace: Workspace, config: Config, rounds: int) -> dict[str, Any
     }
 
 
-def _steps(model: LMGait, config: Config, data: TrainingSequences) -> Callable[[], None]:
+def steps(
+    model: LMGait, config: Config, data: TrainingSequences, workers: int = 0
+) -> Callable[[], None]:
+    """One training step at each call, on batches that ``workers`` processes read (0: this one)."""
     optimizer = make_optimizer(model, config.train)
-    batches = _batches(data, config)
+    batches = _batches(data, config, workers)
     return lambda: one_step(model, optimizer, config, next(batches))
 
 
-def _batches(data: TrainingSequences, config: Config) -> Iterator[ClipBatch]:
+def _batches(data: TrainingSequences, config: Config, workers: int = 0) -> Iterator[ClipBatch]:
     settings = config.data
     sampler = IdentityBatches(data.labels, settings.identities, settings.sequences, config.seed)
-    return load_batches(data, (sampler.batch(step) for step in count()), workers=0, pin=False)
+    return load_batches(data, (sampler.batch(step) for step in count()), workers=workers, pin=False)

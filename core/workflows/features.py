@@ -16,8 +16,9 @@ import torch
 from accelerate import Accelerator
 
 from core.config import Config
+from core.config.machine import EMBEDDING_MEMORY
 from core.data.loading import workers_explained
-from core.errors import OutputError
+from core.errors import OutputError, gpu_memory_explained
 from core.files import output_errors, remove_rests
 from core.locks import writing
 from core.manifests.schema import DatasetManifest
@@ -119,6 +120,7 @@ def plan_features(
 
 
 @workers_explained()
+@gpu_memory_explained(EMBEDDING_MEMORY)
 def make_features(
     plan: FeaturesPlan,
     store: Store,
