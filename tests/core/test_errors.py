@@ -94,7 +94,8 @@ OUT_OF_MEMORY = (
     ("error", "what", "advice"),
     [
         (torch.cuda.OutOfMemoryError(OUT_OF_MEMORY),
-         "tried to allocate 2.00 GiB, GPU 0 has a total capacity of 23.64 GiB, of which 1.12 GiB is free", "nvidia-smi"),
+         "tried to allocate 2.00 GiB, GPU 0 has a total capacity of 23.64 GiB, of which 1.12 GiB",
+         "nvidia-smi"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has"),
          "GPU's memory is not enough: tried to allocate 2.00 GiB", "ACCELERATE_USE_CPU"),
         (torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be"),
