@@ -40,7 +40,7 @@ class Trainer(Protocol):
 
 def measure(quick: bool) -> dict[str, Any]:
     """``ratio``: share of its quiet rate that training keeps beside one busy process."""
-    return compare((), NEIGHBOURS, rounds=2 if quick else 7, seconds=6.0 if quick else 15.0)
+    return compare((), NEIGHBOURS, rounds=2 if quick else 7, seconds=5.0 if quick else 10.0)
 
 
 def compare(
@@ -171,11 +171,11 @@ def _train(root: Path) -> None:
     """Train for as many seconds as each line of the input says, and print the rate."""
     step = _step(root)
     for line in sys.stdin:
-        begun, steps = time.perf_counter(), 0
-        while steps < 2 or time.perf_counter() - begun < float(line):
+        begun, done = time.perf_counter(), 0
+        while done < 2 or time.perf_counter() - begun < float(line):
             step()
-            steps += 1
-        print(steps / (time.perf_counter() - begun), flush=True)
+            done += 1
+        print(done / (time.perf_counter() - begun), flush=True)
 
 
 def _step(root: Path) -> Callable[[], None]:
