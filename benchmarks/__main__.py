@@ -42,7 +42,7 @@ def main() -> None:
         place = place_of(chosen.device, chosen.precision)
         measured = {**module.measure(chosen.quick, place), **place.told()}
     elif (chosen.device, chosen.precision) != ("cpu", "fp32"):
-        parser.error(f"{chosen.name} computes on the CPU in fp32; a device have {ON_DEVICES}")
+        parser.error(f"{chosen.name} is of the CPU; a device takes {', '.join(ON_DEVICES)}")
     else:
         measured = module.measure(chosen.quick)
     result = {**measured, "name": chosen.name, "what": measured["name"]}
