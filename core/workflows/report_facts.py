@@ -132,6 +132,7 @@ def provenance(run: Run, header: dict[str, Any], store: Store) -> tuple[Fact, ..
     return (
         Fact("Run", f"{run.name}, begun {run.facts['created']}"),
         Fact("Trained with", f"lmgait {run.facts.get('version', 'of unknown version')}"),
+        Fact("Begun on", _machine(run)),
         Fact("Warm-up", str(run.facts.get("warmup", "unknown"))),
         *_stores(run, header, store),
         Fact("Left out when prepared", f"{info.left_out_sequences:,} sequences, and "
@@ -143,6 +144,14 @@ def provenance(run: Run, header: dict[str, Any], store: Store) -> tuple[Fact, ..
         Fact("Fingerprint of the text branch", str(header["text_fingerprint"])),
         Fact("Distance", f"{run.config.evaluate.distance}, per strip, mean over strips"),
     )  # fmt: skip
+
+
+def _machine(run: Run) -> str:
+    facts = [run.facts.get(name) for name in ("device", "precision", "processes")]
+    if None in facts:
+        return "not told"
+    device, precision, processes = facts
+    return f"{device}, {precision}, processes: {processes}"
 
 
 def _stores(run: Run, header: dict[str, Any], store: Store) -> tuple[Fact, ...]:

@@ -118,9 +118,7 @@ def make_silhouettes(
 
     def rows(indices: Sequence[int]) -> Iterator[Mapping[str, Rows]]:
         pieces = SilhouettePieces(store, indices, plan.info.size, manifest.silhouette_cut)
-        items = read_ahead(
-            pieces, workers=min(workers, len(pieces)), batch_size=None, shuffle=False
-        )
+        items = read_ahead(pieces, workers=min(workers, len(pieces)))
         return _blocks((cuts.numpy(), usable.numpy()) for cuts, usable in items)
 
     make_parts(

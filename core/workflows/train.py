@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from accelerate import Accelerator
 
 from core.config import Config
-from core.config.machine import deciding
+from core.config.machine import TRAINING_MEMORY, deciding
 from core.data.dataset import TrainingSequences
 from core.data.loading import workers_explained
-from core.errors import TrainingError, UsageError
+from core.errors import TrainingError, UsageError, gpu_memory_explained
 from core.manifests.schema import DatasetManifest
 from core.models.build import build_lmgait
 from core.progress import Progress
@@ -20,6 +21,7 @@ from core.storage.store import Store
 from core.storage.subjects import nobody
 from core.training.engine import decide, held, make_engine
 from core.training.loop import run_job
+from core.training.machine import in_words, machine_of
 from core.training.observers import Observer, observers_in
 from core.workflows.features import make_features, plan_features
 from core.workflows.left_out import unused_in_training, write_once
@@ -39,6 +41,7 @@ class TrainResult:
 
 
 @workers_explained()
+@gpu_memory_explained(TRAINING_MEMORY)
 def train(
     workspace: Workspace,
     dataset: str | None,
@@ -101,11 +104,12 @@ def train(
             workspace, manifest.name, config, preset=preset, progress=progress
         ).run
         engine = make_engine(config.train)
-    facts = {
+    facts: dict[str, Any] = {
         "key": key,
         "store": store.fingerprint,
         "warmup": warmup.name,
         "source": store.describe(),
+        **machine_of(engine),
     }
 
     def begin() -> Run:
@@ -125,7 +129,7 @@ def train(
     run = decide(engine, begin)
     progress.say(
         f"Run {run.name}: {manifest.title}, preset {preset}, warm-up {warmup.name}; "
-        f"output in {run.folder}"
+        f"{in_words(machine_of(engine))}; output in {run.folder}"
     )
     with held(engine, run.locked):
         start = _run(workspace, run, warmup, store, manifest, config, engine, progress)

@@ -92,6 +92,7 @@ def training_job(
         describe=lambda numbers: [str(store.sequences[i].key) for i in numbers],
         pictures=pictures,
         seed=config.seed,
+        encoder=model.image,
     )
 
 

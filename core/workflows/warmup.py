@@ -11,10 +11,11 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from core.config import Config
+from core.config.machine import WARMUP_MEMORY
 from core.data.dataset import ClipBatch, TrainingSequences, load_batches
 from core.data.loading import workers_explained
 from core.data.sampler import share_of, spread_batches
-from core.errors import CheckpointError
+from core.errors import CheckpointError, gpu_memory_explained
 from core.losses.everyone import weight_of
 from core.losses.silhouette import silhouette_loss
 from core.manifests.schema import DatasetManifest
@@ -30,6 +31,7 @@ from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder, load_strictly, load_tensors
 from core.training.engine import decide, held, make_engine, reading_workers
 from core.training.loop import Job, run_job
+from core.training.machine import in_words, machine_of
 from core.training.observers import Observer, observers_in
 from core.workflows.features import make_features, plan_features
 from core.workflows.left_out import unused_in_training, write_once
@@ -76,6 +78,7 @@ class WarmupModel(nn.Module):
 
 
 @workers_explained()
+@gpu_memory_explained(WARMUP_MEMORY)
 def pretrain_decoder(
     workspace: Workspace,
     dataset: str | None,
@@ -111,7 +114,7 @@ def pretrain_decoder(
                     dataset=manifest.name,
                     preset=preset,
                     config=config,
-                    facts={"key": key, "store": store.fingerprint},
+                    facts={"key": key, "store": store.fingerprint, **machine_of(engine)},
                 )
             )
 
@@ -120,7 +123,10 @@ def pretrain_decoder(
         decide(engine, lambda: run.tidy(config.warmup))
         progress.say(f"Warm-up {run.name} is complete.")
         return WarmupResult(run, 0)
-    progress.say(f"Warm-up {run.name} on {manifest.title} ({store.path}); output in {run.folder}")
+    progress.say(
+        f"Warm-up {run.name} on {manifest.title} ({store.path}); {in_words(machine_of(engine))}; "
+        f"output in {run.folder}"
+    )
     with held(engine, run.locked):
         start = _run(workspace, run, store, manifest, config, engine, progress)
     return WarmupResult(run, config.warmup.iterations - start)
@@ -286,4 +292,5 @@ def warmup_job(
         describe=lambda numbers: [str(store.sequences[i].key) for i in numbers],
         pictures=pictures,
         seed=config.seed,
+        encoder=None if model.train_encoder else image,
     )
