@@ -102,7 +102,9 @@ def sort_out(
         if (usable_frames & exact).sum() >= least:  # else boxes that may be off have to do
             usable_frames &= exact
         found = track.only(usable_frames)
-        reason = _shows_two(whole, single) or _fault(track, found, whole, alone, moving, least)
+        reason = _shows_two(whole, single) or _fault(
+            track, found, (whole, alone, certain), moving, least
+        )
         if reason is None:
             usable.append(found)
         else:
@@ -120,15 +122,17 @@ def _shows_two(whole: NDArray[np.bool_], single: NDArray[np.bool_]) -> str | Non
 def _fault(
     track: Track,
     found: Track,
-    whole: NDArray[np.bool_],
-    alone: NDArray[np.bool_],
+    masks: tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]],
     moving: bool,
     least: int,
 ) -> str | None:
     if len(found) < least:
+        whole, alone, certain = masks
         cut, crowded = int((~whole).sum()), int((whole & ~alone).sum())
+        doubt = int((whole & alone & ~certain).sum())
         why = [f"{cut} more are cut by the picture's edge"] if cut else []
         why += [f"{crowded} more show somebody else too"] if crowded else []
+        why += [f"{doubt} more may show whom they met"] if doubt else []
         return f"too short: {len(found)} usable frames, {least} are needed" + "".join(
             f"; {part}" for part in why
         )
