@@ -39,8 +39,8 @@ BROAD = 0.34
 # A blob with a broader trunk than this holds two even if nothing tells them apart; the width of all
 # of it says little, as a shadow on the ground may be part of it.
 TWO_BROAD, ROUGH_WIDE = 0.46, 0.72
-# Where the neck of one person should be there is not more than this share of the height, and so many
-# pixels of blur; else a second head is beside.
+# Where one person's neck should be there is not more than this share of the height and so many
+# pixels of blur; else a second head is beside it.
 THICK_NECK, BLUR = 0.2, 2.0
 # How much higher or lower than others on the same row somebody may be.
 SHORTEST, HIGHEST = 0.84, 1.15
