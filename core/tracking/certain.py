@@ -49,7 +49,8 @@ def _events(way: Way, ways: Sequence[Way]) -> tuple[NDArray[np.bool_], list[int]
 
     Those are the ones it meets; after a gap anybody may come in its place.
     """
-    met, rivals = np.zeros(len(way.frames), np.bool_), []
+    met = np.zeros(len(way.frames), np.bool_)
+    rivals: list[int] = []
     gaps = bool((np.diff(way.frames) > 1).any())
     for number, other in enumerate(ways):
         if other is way:
