@@ -108,8 +108,16 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def gpu(session: nox.Session) -> None:
-    """Tests that need a CUDA device."""
-    session.run(PYTHON, "-m", "pytest", "-m", "gpu", *session.posargs)
+    """What a GPU computes against the CPU, at the paper's sizes; two GPUs where there are two.
+
+    `LMGAIT_TEST_DEVICE=cpu nox -s gpu` runs the same tests on the CPU, with small sizes.
+    """
+    device = os.environ.get("LMGAIT_TEST_DEVICE", "cuda")
+    # The CPU that a GPU is compared with computes at the paper's sizes, too.
+    threads = os.environ.get("OMP_NUM_THREADS", str(os.cpu_count() or 1))
+    told = {"LMGAIT_TEST_DEVICE": device, **THREADS}
+    told |= {"OMP_NUM_THREADS": threads} if device == "cuda" else {}
+    session.run(PYTHON, "-m", "pytest", "tests/gpu", "-m", "gpu", *session.posargs, env=told)
 
 
 @nox.session

@@ -6,11 +6,13 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.optim import Optimizer
 
+from benchmarks.device import CPU, Place, exact_fp32
 from core.config import Config, resolve_config
 from core.data.dataset import ClipBatch
 from core.losses.total import total_loss
@@ -30,29 +32,59 @@ def paper_model(*, classes: int | None, with_text: bool = True, padding: bool = 
     return build_lmgait(config.model, classes=classes, seed=0, with_text=with_text)
 
 
-def frames(seed: int = 0) -> torch.Tensor:
-    """uint8 [32, 3, 256, 128]."""
+@dataclass(frozen=True, slots=True)
+class Size:
+    """So many clips of so many frames each."""
+
+    clips: int = CLIPS
+    frames: int = FRAMES
+
+    def __str__(self) -> str:
+        return f"{self.clips} x {self.frames}"
+
+
+SMALL = Size()
+
+
+def size_on(place: Place, quick: bool) -> Size:
+    """The paper's own batch on a GPU, which a smaller one leaves idle; a small one elsewhere."""
+    return Size(48, 30) if place.device.type == "cuda" and not quick else Size()
+
+
+def frames(size: Size = SMALL, seed: int = 0) -> torch.Tensor:
+    """uint8 [clips x frames, 3, 256, 128]."""
     generator = torch.Generator().manual_seed(seed)
-    shape = (CLIPS * FRAMES, 3, 256, 128)
+    shape = (size.clips * size.frames, 3, 256, 128)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
 
-def bare_encoder(model: LMGait) -> Callable[[], None]:
-    """The plain forward pass of transformers' DINOv2 over the same frames, already normalised."""
-    pixels = model.image.prepare(frames())
+def bare_encoder(
+    model: LMGait, size: Size = SMALL, place: Place = CPU, chunk: int | None = None
+) -> Callable[[], None]:
+    """The plain forward pass of transformers' DINOv2 over the same frames, already normalised.
+
+    Args:
+        model: Has the encoder, on the device of ``place``.
+        size: Of the batch.
+        place: Where to compute.
+        chunk: Frames that pass together; None for all at once.
+    """
+    pixels = model.image.prepare(frames(size).to(place.device))
+    parts = pixels.split(len(pixels) if chunk is None else chunk)
 
     def run() -> None:
-        with torch.inference_mode():
-            model.image.encoder(pixels)
+        with torch.inference_mode(), place.computing():
+            for part in parts:
+                model.image.encoder(part)
 
     return run
 
 
-def training_step(model: LMGait) -> Callable[[], None]:
-    """One step of the full training at `--preset paper` over 4 clips of 8 frames."""
+def training_step(model: LMGait, size: Size = SMALL, place: Place = CPU) -> Callable[[], None]:
+    """One step of the full training at `--preset paper`, the batch's way to the device included."""
     config = resolve_config("paper")
     optimizer = make_optimizer(model, config.train)
-    clips = frames()
+    clips = frames(size)
     scale = model.decoder.shuffle.upscale_factor
     silhouettes = torch.zeros(
         len(clips), model.image.grid[0] * scale, model.image.grid[1] * scale, dtype=torch.uint8
@@ -60,34 +92,53 @@ def training_step(model: LMGait) -> Callable[[], None]:
     silhouettes[:, 8:-8, 8:-8] = 255
     batch = ClipBatch(
         clips, None, silhouettes, torch.ones(len(clips), dtype=torch.bool),
-        torch.arange(CLIPS) // 2, torch.zeros(CLIPS, dtype=torch.bool), torch.arange(CLIPS),
+        torch.arange(size.clips) // 2, torch.zeros(size.clips, dtype=torch.bool),
+        torch.arange(size.clips),
     )  # fmt: skip
-    return lambda: one_step(model, optimizer, config, batch)
+    return lambda: one_step(model, optimizer, config, batch, place)
 
 
-def one_step(model: LMGait, optimizer: Optimizer, config: Config, batch: ClipBatch) -> None:
-    """Forward, five losses, backward and the optimiser's step on one batch."""
+def one_step(
+    model: LMGait, optimizer: Optimizer, config: Config, batch: ClipBatch, place: Place = CPU
+) -> None:
+    """Forward, five losses, backward and the optimiser's step on one batch, without a loss scale.
+
+    Args:
+        model: On the device of ``place``.
+        optimizer: Of its parameters.
+        config: Weights of the losses.
+        batch: Anywhere.
+        place: Where to compute.
+    """
     model.train()
-    batch = batch.mirrored()
-    output = model(batch.frames, batch.patches, len(batch.labels))
-    loss = total_loss(TERMS, config.losses, output, batch)
-    loss.total.backward()
+    batch = batch.to(place.device).mirrored()
+    with place.computing():
+        output = model(batch.frames, batch.patches, len(batch.labels))
+        loss = total_loss(TERMS, config.losses, output, batch)
+    with exact_fp32():
+        loss.total.backward()
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
 
 
 def interleaved(
-    ours: Callable[[], object], base: Callable[[], object], rounds: int
+    ours: Callable[[], object], base: Callable[[], object], rounds: int, place: Place = CPU
 ) -> dict[str, Any]:
-    """Median seconds of both, run in turn, and the median of the ratios pair by pair."""
+    """Median seconds of both, run in turn, and the median of the ratios pair by pair.
+
+    The device has done all of one before the other begins.
+    """
     times: list[tuple[float, float]] = []
     ours()
     base()
+    place.finish()
     for _ in range(rounds):
         begin = time.perf_counter()
         ours()
+        place.finish()
         middle = time.perf_counter()
         base()
+        place.finish()
         times.append((middle - begin, time.perf_counter() - middle))
     return {
         "ratio": statistics.median(a / b for a, b in times),
@@ -97,6 +148,8 @@ def interleaved(
     }
 
 
-def peak_bytes() -> int:
-    """The most memory that this process has held so far."""
+def peak_bytes(place: Place = CPU) -> int:
+    """The most memory that this process has held so far: of the GPU that it computes on, if any."""
+    if place.device.type == "cuda":
+        return torch.cuda.max_memory_allocated(place.device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,7 +1,7 @@
 """A training step on stored features of the frozen encoder against one on frames.
 
-Both read their batch from the disk (in this process, so that reading counts in full), and both take
-the same sequences, clips and flips. Walkers, encoders from a seed.
+Both read their batch from the disk (in this process, so that reading counts in full) and bring it
+to the device, and both take the same sequences, clips and flips. Walkers, encoders from a seed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.device import CPU, Place
 from benchmarks.encoder import interleaved, one_step
 from core.config import Config, resolve_config
 from core.data.dataset import ClipBatch, TrainingSequences, load_batches
@@ -34,14 +35,15 @@ FROM_SEED = ["model.image.weights=seed", "model.text.weights=seed", "data.worker
 SMALL_BATCH = ["data.identities=2", "data.sequences=2", "data.frames=8"]
 
 
-def measure(quick: bool) -> dict[str, Any]:
+def measure(quick: bool, place: Place) -> dict[str, Any]:
     """``ratio``: how many times faster the tiny preset's step is; the paper's beside it."""
     with TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder))
-        _walkers(workspace, frames=10)
-        tiny = _compare(workspace, resolve_config("tiny", overrides=FROM_SEED), 5 if quick else 25)
+        walkers(workspace, frames=10)
+        config = resolve_config("tiny", overrides=FROM_SEED)
+        tiny = _compare(workspace, config, 5 if quick else 25, place)
         config = resolve_config("paper", overrides=FROM_SEED + SMALL_BATCH)
-        paper = _compare(workspace, config, 2 if quick else 7)
+        paper = _compare(workspace, config, 2 if quick else 7, place)
     return {
         "name": "features", "unit": "times faster than the same step on frames, preset tiny",
         "baseline": "the step on frames, reading included in both", **tiny,
@@ -49,7 +51,8 @@ def measure(quick: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _walkers(workspace: Workspace, frames: int) -> None:
+def walkers(workspace: Workspace, frames: int) -> None:
+    """Prepare 32 walks of 8 subjects, of so many frames each, as CASIA-B."""
     told = SilentProgress()
     synthesize(
         "casiab", workspace.root / "raw", train_subjects=8, test_subjects=0,
@@ -59,7 +62,7 @@ def _walkers(workspace: Workspace, frames: int) -> None:
     prepare("casiab", workspace.root / "raw", workspace, workers=1, progress=told)
 
 
-def _compare(workspace: Workspace, config: Config, rounds: int) -> dict[str, Any]:
+def _compare(workspace: Workspace, config: Config, rounds: int, place: Place) -> dict[str, Any]:
     store, manifest = open_store(workspace, "casiab")
     image = build_image_encoder(config.model.image)
     on_frames = training_sequences(store, manifest, config, image)
@@ -67,11 +70,15 @@ def _compare(workspace: Workspace, config: Config, rounds: int) -> dict[str, Any
     plan = plan_features(workspace, store, manifest, config, model.image)
     features = make_features(plan, store, model.image, config, make_engine(), SilentProgress())
     on_features = training_sequences(store, manifest, config, image, features)
-    frames_step = _steps(model, config, on_frames)
-    found = interleaved(_steps(model, config, on_features), frames_step, rounds)
-    batch = next(_batches(on_features, config))
+    model.to(place.device)
+    frames_step = steps(model, config, on_frames, place=place)
+    features_step = steps(model, config, on_features, place=place)
+    found = interleaved(features_step, frames_step, rounds, place)
+    batch = next(_batches(on_features, config)).to(place.device)
     optimizer = make_optimizer(model, config.train)
-    head = interleaved(lambda: one_step(model, optimizer, config, batch), frames_step, rounds)
+    head = interleaved(
+        lambda: one_step(model, optimizer, config, batch, place), frames_step, rounds, place
+    )
     return {
         **found,
         "ratio": 1 / found["ratio"],
@@ -81,13 +88,16 @@ def _compare(workspace: Workspace, config: Config, rounds: int) -> dict[str, Any
     }
 
 
-def _steps(model: LMGait, config: Config, data: TrainingSequences) -> Callable[[], None]:
+def steps(
+    model: LMGait, config: Config, data: TrainingSequences, workers: int = 0, place: Place = CPU
+) -> Callable[[], None]:
+    """One training step at each call, on batches that ``workers`` processes read (0: this one)."""
     optimizer = make_optimizer(model, config.train)
-    batches = _batches(data, config)
-    return lambda: one_step(model, optimizer, config, next(batches))
+    batches = _batches(data, config, workers)
+    return lambda: one_step(model, optimizer, config, next(batches), place)
 
 
-def _batches(data: TrainingSequences, config: Config) -> Iterator[ClipBatch]:
+def _batches(data: TrainingSequences, config: Config, workers: int = 0) -> Iterator[ClipBatch]:
     settings = config.data
     sampler = IdentityBatches(data.labels, settings.identities, settings.sequences, config.seed)
-    return load_batches(data, (sampler.batch(step) for step in count()), workers=0, pin=False)
+    return load_batches(data, (sampler.batch(step) for step in count()), workers=workers, pin=False)

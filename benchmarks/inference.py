@@ -6,23 +6,26 @@ from typing import Any
 
 import torch
 
-from benchmarks.encoder import CLIPS, FRAMES, bare_encoder, frames, interleaved, paper_model
+from benchmarks.device import Place
+from benchmarks.encoder import bare_encoder, frames, interleaved, paper_model, size_on
 
 
-def measure(quick: bool) -> dict[str, Any]:
-    """4 sequences x 8 frames, fp32, text from a cache."""
-    model = paper_model(classes=None, with_text=False).eval()
-    model.use_cached_text(torch.randn(31, model.image.channels))
-    clips = frames().split(FRAMES)
-    assert len(clips) == CLIPS
+def measure(quick: bool, place: Place) -> dict[str, Any]:
+    """4 sequences x 8 frames (48 x 30 on a GPU), text from a cache, frames on the device."""
+    size = size_on(place, quick)
+    model = paper_model(classes=None, with_text=False).eval().to(place.device)
+    model.use_cached_text(torch.randn(31, model.image.channels).to(place.device))
+    clips = frames(size).to(place.device).split(size.frames)
+    assert len(clips) == size.clips
 
     def ours() -> None:
-        with torch.inference_mode():
+        with torch.inference_mode(), place.computing():
             for clip in clips:
                 model.embed([clip])
 
-    result = interleaved(ours, bare_encoder(model), 3 if quick else 9)
+    chunk = None if size.clips * size.frames < 240 else 240
+    result = interleaved(ours, bare_encoder(model, size, place, chunk), 3 if quick else 9, place)
     return {
         "name": "inference", "unit": "times the bare DINOv2 ViT-S/14 forward pass",
-        "baseline": "transformers Dinov2Model, SDPA, the same 32 frames at 448x224", **result,
+        "baseline": f"transformers Dinov2Model, SDPA, the same {size} frames at 448x224", **result,
     }  # fmt: skip

@@ -151,4 +151,5 @@ def _rates(data: Dataset[Any], batches: list[list[ClipRequest]]) -> NDArray[np.f
         for begun, *_ in read_ahead(Stamped(data), batches, workers=1)
     ]
     frames = sum(len(batch) for batch in batches[1:]) * CLIP
-    return frames / (np.array(times[-1]) - np.array(times[0]))
+    elapsed: NDArray[np.float64] = np.array(times[-1]) - np.array(times[0])
+    return frames / elapsed

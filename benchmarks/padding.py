@@ -64,7 +64,7 @@ def effect(workspace: Workspace, name: str) -> dict[str, Any]:
     loaded = load_model(run, device=engine.device)
     found: dict[bool, EmbeddingSet] = {}
     for skip in (False, True):
-        loaded.model.image.skip_padding = skip
+        loaded.lmgait("views", "this benchmark").image.skip_padding = skip
         found[skip] = embed_sequences(
             loaded, store, manifest, indices, engine, SilentProgress(), source=run.name
         )

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 EXIT_USAGE = 2
@@ -126,10 +129,18 @@ _FORBIDDEN = (errno.EACCES, errno.EPERM)
 _NO_MEMORY = ("DefaultCPUAllocator", "Insufficient memory", "bad_alloc")
 
 # How torch tells of a GPU and of other processes: words of its messages, names of its errors.
-_GPU_MEMORY = ("CUDA out of memory", "HIP out of memory", "CUDA error: out of memory",
+_GPU_MEMORY = ("CUDA out of memory", "HIP out of memory", "MPS backend out of memory",
+               "XPU out of memory", "CUDA error: out of memory", "CUDA driver error: out of memory",
                "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED",
+               "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
+               "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
                "CUBLAS_STATUS_NOT_INITIALIZED", "CUDNN_STATUS_NOT_INITIALIZED",
-               "Failed to CUDA calloc", "Cuda failure 2 ")  # fmt: skip
+               "Unable to find a valid cuDNN algorithm", "unable to find an engine to execute",
+               "Failed to CUDA calloc", "Cuda failure 2 ",
+               "Cuda failure 'out of memory'")  # fmt: skip
+# What torch says of the sizes; the same words in all its versions that lmgait runs with.
+_SIZES = (r"[Tt]ried to allocate [\d.]+ \w+", r"GPU \d+ has a total capacity of [\d.]+ \w+",
+          r"of which [\d.]+ \w+ is free")  # fmt: skip
 _GPU = ("CUDA error", "CUBLAS_STATUS_", "CUDNN_STATUS_", "cuDNN error", "CUFFT_", "CUDA driver",
         "Found no NVIDIA driver", "HIP error")  # fmt: skip
 _PROCESSES = ("NCCL", "gloo", "Gloo", "Connection closed by peer", "Connection reset by peer",
@@ -159,6 +170,38 @@ def translated(error: BaseException) -> LmgaitError | None:
     if isinstance(error, UnicodeDecodeError):
         return DataError(f"A text is not UTF-8: {error}", next_step="Save it as UTF-8.")
     return None
+
+
+@contextmanager
+def gpu_memory_explained(next_step: str) -> Iterator[None]:
+    """Tell want of a GPU's memory in the block with what asks for less of it there.
+
+    Raises:
+        ResourceError: the GPU's memory was not enough.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not _wants_gpu_memory(error):
+            raise
+        raise _gpu_memory_error(error, next_step) from error
+
+
+def _wants_gpu_memory(error: RuntimeError) -> bool:
+    named = type(error).__name__ == "OutOfMemoryError"
+    return named or any(word in _words(error) for word in _GPU_MEMORY)
+
+
+def _gpu_memory_error(error: RuntimeError, next_step: str) -> ResourceError:
+    matches = [match[0] for size in _SIZES if (match := re.search(size, _words(error)))]
+    sizes = ", ".join(matches).replace("Tried", "tried")
+    return ResourceError(
+        f"The GPU's memory is not enough{f': {sizes}' if sizes else ''}", next_step=next_step
+    )
+
+
+def _words(error: Exception) -> str:
+    return str(error)[:2000]
 
 
 def system_error(error: OSError, path: str | Path | None = None) -> LmgaitError:
@@ -199,17 +242,15 @@ def _is_unreadable(where: object) -> bool:
 
 def _device_error(error: Exception) -> ResourceError | None:
     """What a GPU or another process of the training refused; None for anything else."""
-    kind, text = type(error).__name__, str(error)[:2000]
+    kind, text = type(error).__name__, _words(error)
     if not isinstance(error, RuntimeError) or "device-side assert" in text:
         return None  # a kernel that was given nonsense: a defect
     line = text.strip().splitlines()[0][:300] if text.strip() else kind
-    if kind == "OutOfMemoryError" or any(word in text for word in _GPU_MEMORY):
-        return ResourceError(
-            "The GPU's memory is not enough",
-            next_step="End what else computes on it (nvidia-smi), or ask for less with --set: in "
-            "training data.sequences, data.identities or data.frames (warmup.batch in the "
-            "warm-up), train.accumulate for as many in all; in evaluation "
-            "evaluate.frames_per_chunk; anywhere model.image.chunk.",
+    if _wants_gpu_memory(error):
+        return _gpu_memory_error(
+            error,
+            "End what else computes on it (nvidia-smi), use another GPU (CUDA_VISIBLE_DEVICES), or "
+            "compute on the CPU (ACCELERATE_USE_CPU=1).",
         )
     if kind in _PROCESS_ERRORS or any(word in text for word in _PROCESSES):
         return ResourceError(

@@ -29,7 +29,7 @@ from lmgait_cli.inspect import inspect
 from lmgait_cli.merge import merge
 from lmgait_cli.prepare import prepare
 from lmgait_cli.pretrain_decoder import pretrain_decoder
-from lmgait_cli.process import leave, prepare_process, stopped_by
+from lmgait_cli.process import leave, prepare_process, set_environment, stopped_by
 from lmgait_cli.report import report
 from lmgait_cli.synthesize import synthesize
 from lmgait_cli.train import train
@@ -94,9 +94,7 @@ app.add_typer(config_app)
 
 def run() -> None:
     """Entry point of the console script."""
-    # Large pages for torch's tensors on Linux: a step on a CPU spends a tenth of its time on small
-    # ones. Torch reads this at its first allocation, so it is set before any import of it.
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    set_environment(os.environ)
     prepare_process()
     try:
         app(prog_name="lmgait")

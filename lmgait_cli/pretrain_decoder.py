@@ -55,6 +55,10 @@ def pretrain_decoder(
         markup=False,
         soft_wrap=True,
     )
-    content = {"warmup": result.run.name, "folder": str(result.run.folder),
-               "iterations": resolved.warmup.iterations, "now": result.iterations}  # fmt: skip
+    content = {
+        "warmup": result.run.name,
+        "folder": str(result.run.folder),
+        "iterations": resolved.warmup_settings.iterations,
+        "now": result.iterations,
+    }
     write_json(json_file, content, quiet)

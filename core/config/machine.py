@@ -12,6 +12,25 @@ from core.errors import UsageError
 from core.nearest import did_you_mean
 
 EMBEDDING_KEYS = ("data.workers", "evaluate.frames_per_chunk", "model.image.chunk")
+
+# What to do where a GPU's memory is not enough: settings that ask for less, those that change no
+# result before the others.
+_FIRST = "End what else computes on it (nvidia-smi), or ask for less with --set"
+TRAINING_MEMORY = (
+    f"{_FIRST}, in this order: a smaller model.image.chunk, which goes on with the same run; "
+    "train.precision=bf16 or fp16 where it is fp32; data.features=float16; half of data.sequences "
+    "with train.accumulate=2; fewer data.frames. Or share each batch among more processes."
+)
+WARMUP_MEMORY = (
+    f"{_FIRST}, in this order: a smaller model.image.chunk, which goes on with the same warm-up; "
+    "warmup.precision=bf16 or fp16 where it is fp32; half of warmup.batch with "
+    "warmup.accumulate=2; fewer warmup.frames. Or share each batch among more processes."
+)
+EMBEDDING_MEMORY = (
+    f"{_FIRST}, which changes no result: a smaller evaluate.frames_per_chunk, then a smaller "
+    "model.image.chunk."
+)
+
 _MACHINE: dict[str, Any] = {
     "data": {"workers"},
     "model": {"image": {"chunk"}},

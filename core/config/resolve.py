@@ -6,7 +6,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -18,9 +18,35 @@ from core.models.families import DEFAULT_FAMILY, FAMILIES
 from core.nearest import did_you_mean, few_lines
 from core.yamlfile import YamlFault, plain_yaml, read_plain_yaml
 
+if TYPE_CHECKING:
+    from core.config.schema import LMGaitSettings
+
 MAX_SHOWN = 100
 MAX_PARTS = 10
 _KEYS = "See `lmgait config show` for all keys and their values."
+
+
+@overload
+def resolve_config(
+    preset: str = "paper",
+    *,
+    dataset: str | None = None,
+    ablation: str | None = None,
+    file: Path | None = None,
+    overrides: Iterable[str] = (),
+) -> LMGaitSettings: ...
+
+
+@overload
+def resolve_config(
+    preset: str = "paper",
+    *,
+    model: str,
+    dataset: str | None = None,
+    ablation: str | None = None,
+    file: Path | None = None,
+    overrides: Iterable[str] = (),
+) -> Config: ...
 
 
 def resolve_config(

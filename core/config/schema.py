@@ -23,6 +23,9 @@ from core.models.families import FAMILIES, family_of, require
 from core.models.family import Family, FamilyConfig
 from core.settings import Node, NonNegative, Positive, Probability, Seed
 
+if TYPE_CHECKING:
+    from core.models.lmgait.config import LMGaitConfig, LMGaitLosses
+
 
 def _count_or_auto(value: object, check: ValidatorFunctionWrapHandler) -> Workers:
     try:
@@ -118,7 +121,7 @@ class Config(Node):
     model: FamilyConfig
     losses: TripletConfig
     data: DataConfig = DataConfig()
-    if TYPE_CHECKING:  # below, for the order in which they are shown
+    if TYPE_CHECKING:  # made by `config_class`, for the order in which they are shown
         train: TrainConfig
         evaluate: EvaluateConfig
 
@@ -136,7 +139,8 @@ class Config(Node):
     def _fits_together(self) -> Config:
         image = getattr(self.model, "image", None)
         warmup = getattr(self, "warmup", None)
-        if warmup is not None and warmup.image_encoder and image.weights != "seed":
+        trained = warmup is not None and image is not None and warmup.image_encoder
+        if trained and image.weights != "seed":
             raise ValueError(
                 "warmup.image_encoder: only an encoder built from a seed may be trained "
                 "(model.image.weights is not `seed`)"
@@ -146,6 +150,16 @@ class Config(Node):
             if "stored features" not in family.capabilities:
                 raise ValueError(f"data.features: {family.title} has no stored features; use off")
         return self
+
+
+if TYPE_CHECKING:
+
+    class LMGaitSettings(Config):
+        """What :func:`config_class` makes for LMGait, as types."""
+
+        model: LMGaitConfig
+        losses: LMGaitLosses
+        warmup: WarmupConfig
 
 
 @cache

@@ -94,6 +94,11 @@ class Implementation(ABC, Generic[C]):
         del config
         return None
 
+    def frozen(self, model: nn.Module) -> nn.Module | None:
+        """The frozen encoder of a model, whose share of the time is logged; None without one."""
+        del model
+        return None
+
     def silhouette_size(self, config: C, image: ImageEncoder) -> tuple[int, int]:
         """(h, w) of the silhouettes that come with frames."""
         del config
@@ -136,7 +141,7 @@ class EncoderImplementation(Implementation[E]):
     Batches have frames, or stored features of the encoder.
     """
 
-    header_keys = ("image_fingerprint",)
+    header_keys: ClassVar[tuple[str, ...]] = ("image_fingerprint",)
     image_prefix: ClassVar[str] = "image.encoder."
     final: ClassVar[bool] = False
     """Whether it needs the encoder's final features."""
@@ -152,6 +157,10 @@ class EncoderImplementation(Implementation[E]):
     def absent(self, config: E) -> tuple[str, ...]:
         """A seeded encoder was trained by a warm-up, and is saved with the rest."""
         return () if config.image.weights == SEED else (self.image_prefix,)
+
+    def frozen(self, model: nn.Module) -> nn.Module:
+        """The frozen image encoder of a model."""
+        return _image(model)
 
     def header(self, model: nn.Module) -> Mapping[str, Any]:
         """How frames are normalised, and the encoder's fingerprint."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.losses.config import TripletConfig
 from core.settings import Node
@@ -49,6 +49,6 @@ class Family:
     inputs: frozenset[Input]
     model: type[FamilyConfig]
     losses: type[TripletConfig]
-    implementation: Callable[[], Implementation]
+    implementation: Callable[[], Implementation[Any]]
     capabilities: frozenset[Capability] = frozenset()
     presets: str | None = None

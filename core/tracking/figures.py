@@ -45,6 +45,8 @@ SAME_ACROSS, SAME_DEPTH = 0.11, 0.12
 TRUNK_FILLED = 0.7
 # Half the breadth of a trunk, in heights.
 HALF_TRUNK = 0.115
+# Shares of the height, from the top, between which the neck is.
+NECK = (0.11, 0.16)
 # Steps by which figures are moved, in heights.
 _MOVES = ((-0.1, 0.0), (-0.05, 0.0), (0.05, 0.0), (0.1, 0.0), (0.0, -0.05), (0.0, 0.05))
 
@@ -114,6 +116,18 @@ def trunk(mask: NDArray[np.uint8], top: float, height: float) -> tuple[float, fl
     rows = mask[max(0, round(top + 0.24 * height)) : max(1, round(top + 0.5 * height))]
     full = np.flatnonzero((rows > 0).sum(axis=0) >= TRUNK_FILLED * max(len(rows), 1))
     return (float(full[0]), float(full[-1] + 1)) if len(rows) and len(full) else None
+
+
+def neck(mask: NDArray[np.uint8]) -> float:
+    """Least breadth between head and shoulders of somebody who fills a mask, in heights.
+
+    Args:
+        mask: uint8 [h, w], from the head to the feet.
+    """
+    tall = len(mask)
+    rows = mask[round(NECK[0] * tall) : round(NECK[1] * tall) + 1] > 0
+    widths = [int(np.ptp(np.flatnonzero(row))) + 1 for row in rows if row.any()]
+    return min(widths, default=0) / max(tall, 1)
 
 
 def explain(

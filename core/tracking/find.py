@@ -11,6 +11,7 @@ from core.errors import DataError, UsageError
 from core.progress import Progress
 from core.tracking.background import SAMPLES, Background
 from core.tracking.boxfile import read_boxes
+from core.tracking.company import with_company
 from core.tracking.detector import Detector
 from core.tracking.follow import RATE, Follower
 from core.tracking.footage import Footage, thin_out
@@ -87,7 +88,8 @@ def _followed(footage: Footage, detector: Path | None, progress: Progress) -> li
             except DataError as error:
                 raise DataError(error.what, where=footage.path, next_step=error.next_step) from None
     numbers = np.array(footage.frames, np.int64)
-    return [replace(track, frames=numbers[track.frames]) for track in follower.tracks()]
+    tracks = with_company(follower.tracks(), footage.size, rate)
+    return [replace(track, frames=numbers[track.frames]) for track in tracks]
 
 
 def _learnt(background: Background) -> Finder:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from core.tracking.certain import doubtful
 from core.tracking.looks import Look, unlike
 from core.tracking.people import Expected, Sighting
 from core.tracking.rejoin import rejoined
@@ -161,8 +162,10 @@ class Follower:
         ways = [filled(way, GAP * self._rate) for way in ways if len(way.frames) >= least]
         ways.sort(key=lambda way: (int(way.frames[0]), float(way.boxes[0, 0])))
         return [
-            Track(number, way.frames, way.boxes, two=way.two, guessed=way.guessed)
-            for number, way in enumerate(ways, 1)
+            Track(number, way.frames, way.boxes, way.two, way.guessed, doubt)
+            for number, (way, doubt) in enumerate(
+                zip(ways, doubtful(ways, self._rate), strict=True), 1
+            )
         ]
 
     def _score(

@@ -19,6 +19,7 @@ from core.tracking.figures import (
     UNSURE_COST,
     Figure,
     explain,
+    neck,
     peaks,
     trunk,
 )
@@ -38,6 +39,9 @@ BROAD = 0.34
 # A blob with a broader trunk than this holds two even if nothing tells them apart; the width of all
 # of it says little, as a shadow on the ground may be part of it.
 TWO_BROAD, ROUGH_WIDE = 0.46, 0.72
+# Where one person's neck should be there is not more than this share of the height and so many
+# pixels of blur; else a second head is beside it.
+THICK_NECK, BLUR = 0.2, 2.0
 # How much higher or lower than others on the same row somebody may be.
 SHORTEST, HIGHEST = 0.84, 1.15
 # Share of an expected box that has to be inside a blob's box.
@@ -136,7 +140,7 @@ class Finder:
         if not (PIECE if self._cut(blob, scene) else HALF) <= high <= TALLEST:
             return []
         whose = inside[0].number if len(inside) == 1 else None
-        two = len(inside) > 1 or breadth > TWO_BROAD
+        two = len(inside) > 1 or breadth > TWO_BROAD or _thick(blob.mask)
         box = np.array(blob.box, np.float64) * scene.scale
         look = look_of(scene.small, blob.box, blob.mask)
         return [Sighting(box, look, whose, alone=True, two=two, rough=wide > ROUGH_WIDE)]
@@ -226,7 +230,8 @@ class Finder:
             if box is None:
                 continue
             left, top, right, bottom = box
-            two = len(figures) == 1 and broad
+            shown = blob.mask[top:bottom, left:right]
+            two = len(figures) == 1 and (broad or _thick(shown))
             part = np.asarray(own[top:bottom, left:right], np.uint8)
             place = (left + blob.left, top + blob.top, right + blob.left, bottom + blob.top)
             look = look_of(scene.small, place, part)
@@ -257,6 +262,11 @@ def _without_parts(sightings: list[Sighting], expected: Sequence[Expected]) -> l
         if not (inside & small).any():
             kept.append(one)
     return kept
+
+
+def _thick(mask: NDArray[np.uint8]) -> bool:
+    """Whether there is more than a neck between the head and the shoulders of a mask."""
+    return neck(mask) > THICK_NECK + BLUR / max(len(mask), 1)
 
 
 def _inside(box: Boxes, blob: Blob) -> bool:

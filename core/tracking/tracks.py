@@ -37,6 +37,8 @@ class Track:
         two: bool [n], frames whose box holds two people; None for none.
         guessed: bool [n], frames whose box may be off: taken from those before and after, or wider
             than one person; None for none.
+        doubtful: bool [n], frames that may show another person than most do, or a second one;
+            None for none.
     """
 
     number: int
@@ -44,6 +46,7 @@ class Track:
     boxes: Boxes
     two: NDArray[np.bool_] | None = None
     guessed: NDArray[np.bool_] | None = None
+    doubtful: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -56,6 +59,7 @@ class Track:
             boxes=self.boxes[kept],
             two=None if self.two is None else self.two[kept],
             guessed=None if self.guessed is None else self.guessed[kept],
+            doubtful=None if self.doubtful is None else self.doubtful[kept],
         )
 
 
@@ -89,15 +93,18 @@ def sort_out(
     left_out: list[Unusable] = []
     least = min(MIN_FRAMES, max(2, round(MIN_SECONDS * rate)))
     for track in tracks:
-        whole = ~_touches_edge(track.boxes, size)
+        whole = ~touches_edge(track.boxes, size)
         alone = ~_crowded(track, tracks)
         single = np.ones(len(track), np.bool_) if track.two is None else ~track.two
         exact = np.ones(len(track), np.bool_) if track.guessed is None else ~track.guessed
-        usable_frames = whole & alone & single
+        certain = np.ones(len(track), np.bool_) if track.doubtful is None else ~track.doubtful
+        usable_frames = whole & alone & single & certain
         if (usable_frames & exact).sum() >= least:  # else boxes that may be off have to do
             usable_frames &= exact
         found = track.only(usable_frames)
-        reason = _shows_two(whole, single) or _fault(track, found, whole, alone, moving, least)
+        reason = _shows_two(whole, single) or _fault(
+            track, found, (whole, alone, certain), moving, least
+        )
         if reason is None:
             usable.append(found)
         else:
@@ -115,15 +122,17 @@ def _shows_two(whole: NDArray[np.bool_], single: NDArray[np.bool_]) -> str | Non
 def _fault(
     track: Track,
     found: Track,
-    whole: NDArray[np.bool_],
-    alone: NDArray[np.bool_],
+    masks: tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]],
     moving: bool,
     least: int,
 ) -> str | None:
     if len(found) < least:
+        whole, alone, certain = masks
         cut, crowded = int((~whole).sum()), int((whole & ~alone).sum())
+        doubt = int((whole & alone & ~certain).sum())
         why = [f"{cut} more are cut by the picture's edge"] if cut else []
         why += [f"{crowded} more show somebody else too"] if crowded else []
+        why += [f"{doubt} more may show whom they met"] if doubt else []
         return f"too short: {len(found)} usable frames, {least} are needed" + "".join(
             f"; {part}" for part in why
         )
@@ -148,7 +157,8 @@ def way(track: Track) -> float:
     return max(spans) / max(float(np.median(tall)), 1.0)
 
 
-def _touches_edge(boxes: Boxes, size: tuple[int, int]) -> NDArray[np.bool_]:
+def touches_edge(boxes: Boxes, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which boxes [n, 4] the edge of a picture of (height, width) cuts."""
     height, width = size
     left, top, right, bottom = boxes.T
     return np.asarray(

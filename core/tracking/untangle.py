@@ -8,11 +8,8 @@ from itertools import combinations
 import numpy as np
 
 from core.tracking.looks import Look, unlike
-from core.tracking.tracks import area, overlap
-from core.tracking.ways import Way, chained, step_of
+from core.tracking.ways import Way, chained, meeting, step_of
 
-# Two people meet where they share more than this of the smaller box.
-MEET = 0.1
 # Steps before and after that are compared, and how far away they may be.
 WINDOW, FARTHEST = 3, 8
 # How much more alike the clothes have to be the other way round.
@@ -63,19 +60,8 @@ def _exchange(ways: Sequence[Way], pair: tuple[int, int], rate: float) -> tuple[
 
 
 def _meetings(one: Way, other: Way, rate: float) -> list[int]:
-    """Steps in which two people are in one place, or would be where they are hidden."""
-    first = max(one.frames[0], other.frames[0])
-    last = min(one.frames[-1], other.frames[-1])
-    if first > last:
-        return []
-    frames = np.arange(first, last + 1)
-    boxes, others = (
-        np.stack([np.interp(frames, way.frames, side) for side in way.boxes.T], axis=1)
-        for way in (one, other)
-    )
-    least = np.maximum(np.minimum(area(boxes), area(others)), 1.0)
-    near = frames[overlap(boxes, others) > MEET * least]
-    return sorted({step_of(int(frame), rate) for frame in near})
+    """Steps in which two people meet."""
+    return sorted({step_of(int(frame), rate) for frame in meeting(one, other)})
 
 
 def _around(way: Way, step: int) -> tuple[Look, Look] | None:

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.tracking.looks import Look
-from core.tracking.tracks import Boxes
+from core.tracking.tracks import Boxes, area, overlap
 
 # Seconds of which one look is kept.
 STEP = 0.4
+# Two people meet where they share more than this of the smaller box.
+MEET = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +51,21 @@ class Way:
 def step_of(frame: int, rate: float) -> int:
     """Number of the step of a video that a frame is in."""
     return int(frame / rate / STEP)
+
+
+def boxes_at(way: Way, frames: NDArray[np.int64]) -> Boxes:
+    """Boxes of a way in these frames, [n, 4]; in gaps from those before and after."""
+    return np.stack([np.interp(frames, way.frames, side) for side in way.boxes.T], axis=1)
+
+
+def meeting(one: Way, other: Way) -> NDArray[np.int64]:
+    """Frames in which two people are in one place, or would be where they are hidden."""
+    frames = np.arange(
+        max(one.frames[0], other.frames[0]), min(one.frames[-1], other.frames[-1]) + 1
+    )
+    boxes, others = boxes_at(one, frames), boxes_at(other, frames)
+    least = np.maximum(np.minimum(area(boxes), area(others)), 1.0)
+    return np.asarray(frames[overlap(boxes, others) > MEET * least], np.int64)
 
 
 def chained(ways: Sequence[Way]) -> Way:

@@ -29,9 +29,10 @@ from core.training.checkpoint import (
 )
 from core.training.engine import anywhere
 from core.training.memory import give_back_free_memory
-from core.training.meter import MACHINE_NUMBERS, Meter
+from core.training.meter import Meter, brief
 from core.training.observers import Observer
 from core.training.optimizer import learning_rate, make_optimizer, set_rate
+from core.training.scaling import LossScale
 from core.training.signals import stop_on_signal
 from core.training.statistics import share_statistics
 
@@ -57,6 +58,7 @@ class Job:
         describe: From sequence numbers to names, for messages.
         pictures: From a batch to pictures for the observers, at each checkpoint.
         seed: Seed of torch's generators at the first iteration; checkpoints hold them from then on.
+        encoder: Frozen part of ``module`` whose share of the time is logged.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Job:
     describe: Callable[[Sequence[int]], list[str]]
     pictures: Callable[[ClipBatch], Mapping[str, Tensor]]
     seed: int = 0
+    encoder: nn.Module | None = None
 
 
 def run_job(
@@ -93,26 +96,26 @@ def run_job(
         progress.say(f"{job.name}: goes on at iteration {start} of {job.config.iterations}.")
     progress.say(f"{job.name}: {_readers(job.workers)}.")
     watchers = list(observers(start)) if engine.is_main_process else []
+    meter = Meter(engine.device, job.encoder)
     try:
         with (
             stop_on_signal() as stop,
             progress.task(job.name, job.config.iterations - start, "it") as task,
         ):
-            meter = Meter(engine.device)
             each = job.config.accumulate
             for number, batch in enumerate(job.batches(start * each), start=start * each):
                 done, rest = divmod(number + 1, each)
                 meter.waited()
                 runner.step(number // each, batch, last=rest == 0)
-                meter.computed(rest == 0)
+                meter.computed(len(batch.valid) * engine.num_processes, whole=rest == 0)
                 if rest:
                     continue
                 task.advance()
                 stopped = anywhere(engine, bool(stop))
                 if done % job.config.log_every == 0 or done == job.config.iterations:
-                    numbers = runner.finite() | meter.take()
+                    numbers = runner.finite() | runner.scale.take() | meter.take()
                     give_back_free_memory()  # after a look at how much it was
-                    task.detail(_brief(numbers))
+                    task.detail(brief(numbers))
                     for watcher in watchers:
                         watcher.scalars(done, numbers)
                 due = done % job.config.checkpoint_every == 0 or done == job.config.iterations
@@ -135,6 +138,7 @@ def run_job(
                     "more `data.workers` or a store on a faster disk would help."
                 )
     finally:
+        meter.close()
         for watcher in watchers:
             watcher.close()
     return start
@@ -160,6 +164,7 @@ class Runner:
         self.optimizer = make_optimizer(job.module, job.config)
         self.module, self.wrapped = engine.prepare(job.module, self.optimizer)
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.scale = LossScale(engine.scaler)
         self._unchecked: list[_Step] = []
         self._last: dict[str, float] = {}
 
@@ -180,7 +185,7 @@ class Runner:
             set_rate(self.optimizer, learning_rate(job.config, step))
             if job.config.clip_norm:
                 self.engine.clip_grad_norm_(self.parameters, job.config.clip_norm)
-            self.wrapped.step()
+            self.scale.watch(self.wrapped.step)
             self.wrapped.zero_grad(set_to_none=True)
         values = {"loss": losses.total.detach()} | {k: v.detach() for k, v in losses.parts.items()}
         self._unchecked.append(_Step(step, batch.sequences, values))
@@ -303,8 +308,3 @@ def _readers(workers: int) -> str:
     return (
         f"{workers} worker process{'es' * (workers > 1)} read{'s' * (workers == 1)} batches ahead"
     )
-
-
-def _brief(numbers: Mapping[str, float]) -> str:
-    shown = (name for name in numbers if name not in MACHINE_NUMBERS)
-    return " ".join(f"{name} {numbers[name]:.4g}" for name in shown)

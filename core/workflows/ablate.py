@@ -99,12 +99,11 @@ class AblationPlan:
                 measured = name
             plan = self._training(name, config, engine, progress)
             engine = plan.engine
-            training = [
-                stage
-                for stage in plan.stages(progress)
-                if stage.name != WARMUP or plan.warmup.key not in warmups
-            ]
-            warmups.add(plan.warmup.key)
+            training = plan.stages(progress)
+            if plan.warmup is not None:
+                shared = plan.warmup.key in warmups
+                training = [one for one in training if one.name != WARMUP or not shared]
+                warmups.add(plan.warmup.key)
             embedding = [self._embedding(config, target, engine) for target in self.tests]
             stages += [
                 replace(stage, name=f"{name}, seed {config.seed}: {stage.name}")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from core.errors import DataError
+from core.config.machine import EMBEDDING_MEMORY
+from core.errors import DataError, gpu_memory_explained
 from core.locks import writing
 from core.manifests.load import load_manifest
 from core.manifests.schema import DatasetManifest
@@ -166,6 +167,7 @@ def embed_and_write(
     return found
 
 
+@gpu_memory_explained(EMBEDDING_MEMORY)
 def embed_run(
     run: Run,
     store: Store,

@@ -15,8 +15,9 @@ import torch
 from accelerate import Accelerator
 
 from core.config import Config
+from core.config.machine import EMBEDDING_MEMORY
 from core.data.loading import workers_explained
-from core.errors import OutputError
+from core.errors import OutputError, gpu_memory_explained
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.config import encoder_settings
 from core.models.backbones.image import ImageEncoder
@@ -116,6 +117,7 @@ def plan_features(
 
 
 @workers_explained()
+@gpu_memory_explained(EMBEDDING_MEMORY)
 def make_features(
     plan: FeaturesPlan,
     store: Store,

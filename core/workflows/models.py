@@ -81,7 +81,9 @@ class LoadedModel:
         """
         family = implementation_of(self.config.model)
         with self.precision():
-            found = family.embed(self.model, (chunk.to(self.device, non_blocking=True) for chunk in chunks))
+            found = family.embed(
+                self.model, (chunk.to(self.device, non_blocking=True) for chunk in chunks)
+            )
         return np.asarray(found.float().cpu().numpy(), np.float32)
 
 

@@ -138,6 +138,7 @@ def provenance(run: Run, header: dict[str, Any], store: Store) -> tuple[Fact, ..
     return (
         Fact("Run", f"{run.name}, begun {run.facts['created']}"),
         Fact("Trained with", f"lmgait {run.facts.get('version', 'of unknown version')}"),
+        Fact("Begun on", _machine(run)),
         *_stores(run, header, store),
         Fact("Left out when prepared", f"{info.left_out_sequences:,} sequences, and "
              f"{info.left_out_frames:,} frames of others"),
@@ -177,6 +178,14 @@ def _source(run: Run) -> str:
         return settings_source(run.config.model.family, str(run.facts["preset"]), run.dataset)
     except UsageError:
         return ""
+
+
+def _machine(run: Run) -> str:
+    facts = [run.facts.get(name) for name in ("device", "precision", "processes")]
+    if None in facts:
+        return "not told"
+    device, precision, processes = facts
+    return f"{device}, {precision}, processes: {processes}"
 
 
 def _stores(run: Run, header: dict[str, Any], store: Store) -> tuple[Fact, ...]:

@@ -130,7 +130,7 @@ def count_parts(config: Config, classes: int | None) -> tuple[PartCount, ...]:
         part = next(part for part in family.parts if parameter.startswith(part.prefix))
         counts[part.name][0 if value.requires_grad else 1] += value.numel()
     return tuple(
-        PartCount(part.name, *counts[part.name], part.inference)
+        PartCount(part.name, counts[part.name][0], counts[part.name][1], part.inference)
         for part in family.parts
         if sum(counts[part.name])
     )

@@ -214,7 +214,8 @@ class SilhouetteInputs(TrainingInputs):
 
     def stored(self, engine: Accelerator, progress: Progress) -> TrainingData:
         """Clips of kept silhouettes."""
-        plan = plan_silhouettes(self.workspace, self.store, self.manifest, self.settings.input.size)
+        size = self.settings.input.size
+        plan = plan_silhouettes(self.workspace, self.store, self.manifest, size)
         silhouettes = make_silhouettes(
             plan,
             self.store,

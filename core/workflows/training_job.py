@@ -18,7 +18,6 @@ from core.records import Losses
 from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder
 from core.training.engine import reading_workers
-from core.training.engine import reading_workers
 from core.training.loop import Job
 from core.version import __version__
 from core.workflows.training_inputs import TrainingData
@@ -44,9 +43,6 @@ def training_job(
     clips = config.data.identities * config.data.sequences // engine.num_processes
     workers = reading_workers(engine, config.data.workers, clips * data.clip_bytes())
 
-    clips = config.data.identities * config.data.sequences // engine.num_processes
-    workers = reading_workers(engine, config.data.workers, clips * data.clip_bytes())
-
     def batches(start: int) -> Iterator[ClipBatch]:
         requests = (
             list(share_of(sampler.batch(step), engine.process_index, engine.num_processes))
@@ -66,7 +62,6 @@ def training_job(
         losses=losses,
         batches=batches,
         workers=workers,
-        workers=workers,
         config=config.train,
         checkpoints=checkpoints,
         kept=kept,
@@ -75,6 +70,7 @@ def training_job(
         describe=lambda numbers: [str(store.sequences[i].key) for i in numbers],
         pictures=lambda batch: family.pictures(model, batch.to(engine.device)),
         seed=config.seed,
+        encoder=family.frozen(model),
     )
 
 

@@ -9,13 +9,16 @@ from typing import Any
 from accelerate import Accelerator
 
 from core.config import Config
+from core.config.machine import TRAINING_MEMORY
 from core.data.loading import workers_explained
+from core.errors import gpu_memory_explained
 from core.manifests.schema import DatasetManifest
 from core.models.families import family_of
 from core.progress import Progress
 from core.storage.store import Store
 from core.training.engine import decide, engine_for, held
 from core.training.loop import run_job
+from core.training.machine import Machine, in_words, machine_of
 from core.training.observers import Observer, observers_in
 from core.workflows.job_stage import UNSAVED, job_stage
 from core.workflows.left_out import unused_in_training, write_once
@@ -108,6 +111,7 @@ class TrainingPlan:
         return [*stages, job_stage("Training", job, self.left, engine)]
 
     @workers_explained()
+    @gpu_memory_explained(TRAINING_MEMORY)
     def run(self, progress: Progress) -> TrainResult:
         """Do what is left of it, its warm-up and features first.
 
@@ -132,11 +136,12 @@ class TrainingPlan:
         warmup = inputs.warmed_up(progress)
         engine = engine_for(config.train, self.engine)
         # A run that exists passes, too: a killed process may have left partial files in it.
-        run = decide(engine, lambda: self._begin(warmup))
+        machine = machine_of(engine)
+        run = decide(engine, lambda: self._begin(warmup, machine))
         after = "" if warmup is None else f", warm-up {warmup.name}"
         progress.say(
             f"Run {run.name}: {self.manifest.title}, preset {self.preset}{after}; "
-            f"output in {run.folder}"
+            f"{in_words(machine)}; output in {run.folder}"
         )
         with held(engine, run.locked):
             start = self._train(run, warmup, inputs, engine, progress)
@@ -145,10 +150,11 @@ class TrainingPlan:
     def _inputs(self) -> TrainingInputs:
         return training_inputs(self.workspace, self.store, self.manifest, self.config, self.warmup)
 
-    def _begin(self, warmup: Run | None) -> Run:
+    def _begin(self, warmup: Run | None, machine: Machine) -> Run:
         facts: dict[str, Any] = {
             "store": self.store.fingerprint,
             "source": self.store.describe(),
+            **machine,
         }
         if warmup is not None:
             facts["warmup"] = warmup.name

@@ -9,8 +9,9 @@ import torch
 from accelerate import Accelerator
 
 from core.config import Config
+from core.config.machine import WARMUP_MEMORY
 from core.data.loading import workers_explained
-from core.errors import CheckpointError
+from core.errors import CheckpointError, gpu_memory_explained
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
 from core.models.build import build_image_encoder
@@ -23,6 +24,7 @@ from core.storage.store import Store
 from core.training.checkpoint import WEIGHTS, TensorFile, load_strictly, load_tensors
 from core.training.engine import decide, engine_for, held
 from core.training.loop import run_job
+from core.training.machine import Machine, in_words, machine_of
 from core.training.observers import Observer, observers_in
 from core.workflows.features import make_features, plan_features
 from core.workflows.job_stage import UNSAVED, job_stage
@@ -94,6 +96,7 @@ class WarmupPlan:
         return [stage]
 
     @workers_explained()
+    @gpu_memory_explained(WARMUP_MEMORY)
     def run(self, progress: Progress, image: ImageEncoder | None = None) -> WarmupResult:
         """Do what is left of it.
 
@@ -115,22 +118,23 @@ class WarmupPlan:
             return WarmupResult(existing, 0)
         image = image or build_image_encoder(lmgait_settings(self.config.model).image)
         engine = engine_for(settings, self.engine)
-        run = decide(engine, self._begin)
+        machine = machine_of(engine)
+        run = decide(engine, lambda: self._begin(machine))
         progress.say(
             f"Warm-up {run.name} on {self.manifest.title} ({self.store.path}); "
-            f"output in {run.folder}"
+            f"{in_words(machine)}; output in {run.folder}"
         )
         with held(engine, run.locked):
             start = self._train(run, image, engine, progress)
         return WarmupResult(run, settings.iterations - start)
 
-    def _begin(self) -> Run:
+    def _begin(self, machine: Machine) -> Run:
         return warmups(self.workspace).resume_or_create(
             self.key,
             dataset=self.manifest.name,
             preset=self.preset,
             config=self.config,
-            facts={"store": self.store.fingerprint},
+            facts={"store": self.store.fingerprint, **machine},
         )
 
     def _train(self, run: Run, image: ImageEncoder, engine: Accelerator, progress: Progress) -> int:

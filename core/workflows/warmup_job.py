@@ -139,4 +139,5 @@ def warmup_job(
         describe=lambda numbers: [str(store.sequences[i].key) for i in numbers],
         pictures=pictures,
         seed=config.seed,
+        encoder=None if model.train_encoder else image,
     )

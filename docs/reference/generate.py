@@ -112,7 +112,9 @@ def plain(value: object) -> str:
     """A value as YAML writes it."""
     if isinstance(value, tuple | list):
         return f"[{', '.join(plain(one) for one in value)}]"
-    return {None: "null", True: "true", False: "false"}.get(value, str(value))  # type: ignore[call-overload, no-any-return]
+    if value is None or isinstance(value, bool):  # 1 and 0 are equal to these, and are neither
+        return "null" if value is None else str(value).lower()
+    return str(value)
 
 
 def clean(text: str) -> str:

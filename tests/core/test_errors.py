@@ -11,6 +11,7 @@ from core.errors import (
     LmgaitError,
     OutputError,
     ResourceError,
+    gpu_memory_explained,
     system_error,
     translated,
 )
@@ -83,15 +84,31 @@ def test_many_lines_become_few():
     assert few_lines([str(n) for n in range(100)])[-2:] == ["18", "... and 81 more"]
 
 
+OUT_OF_MEMORY = (
+    "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 23.64 GiB of "
+    "which 1.12 GiB is free. Process 4242 has 22.50 GiB memory in use. Of the allocated memory"
+)
+
+
 @pytest.mark.parametrize(
     ("error", "what", "advice"),
     [
+        (torch.cuda.OutOfMemoryError(OUT_OF_MEMORY),
+         "tried to allocate 2.00 GiB, GPU 0 has a total capacity of 23.64 GiB, of which 1.12 GiB",
+         "nvidia-smi"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has"),
-         "GPU's memory", "warmup.batch"),
+         "GPU's memory is not enough: tried to allocate 2.00 GiB", "ACCELERATE_USE_CPU"),
         (torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be"),
-         "GPU's memory", "model.image.chunk"),
+         "GPU's memory", "nvidia-smi"),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
-         "GPU's memory", "evaluate.frames_per_chunk"),
+         "GPU's memory", "CUDA_VISIBLE_DEVICES"),
+        (RuntimeError("CUDA driver error: out of memory"), "GPU's memory", "nvidia-smi"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+         "GPU's memory", "nvidia-smi"),
+        (RuntimeError("Unable to find a valid cuDNN algorithm to run convolution"),
+         "GPU's memory", "nvidia-smi"),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB, max allowed: 9.07 GB)"),
+         "GPU's memory", "ACCELERATE_USE_CPU"),
         (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "GPU failed", "nvidia-smi"),
         (torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
          "GPU failed", "checkpoint"),
@@ -100,7 +117,11 @@ def test_many_lines_become_few():
         (torch.distributed.DistBackendError("NCCL error in: /pytorch/torch/csrc/ProcessGroup"),
          "processes lost each other: NCCL error", "NCCL_DEBUG"),
         (torch.distributed.DistBackendError("ncclUnhandledCudaError: Cuda failure 2 'out'"),
-         "GPU's memory", "train.accumulate"),
+         "GPU's memory", "nvidia-smi"),
+        (torch.distributed.DistBackendError("NCCL error in: /pytorch/torch/csrc/NCCLUtils.cpp:94, "
+         "unhandled cuda error, NCCL version 2.27.5\nncclUnhandledCudaError: Call to CUDA function "
+         "failed.\nLast error:\nFailed to CUDA calloc async 608 bytes"),
+         "GPU's memory", "nvidia-smi"),
         (RuntimeError("[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection "
                       "closed by peer [127.0.0.1]:4242"), "lost each other", "last checkpoint"),
         (torch.distributed.DistNetworkError("The server socket has failed to listen: EADDRINUSE"),
@@ -115,6 +136,37 @@ def test_what_a_device_or_another_process_refuses_is_no_defect(error, what, advi
     assert what in found.what
     assert "\n" not in found.what
     assert advice in str(found.next_step)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.cuda.OutOfMemoryError(OUT_OF_MEMORY),
+        torch.AcceleratorError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        torch.distributed.DistBackendError("ncclUnhandledCudaError: Cuda failure 'out of memory'"),
+    ],
+)
+def test_want_of_a_gpus_memory_is_told_with_what_asks_for_less_there(error):
+    with (
+        pytest.raises(ResourceError, match="GPU's memory") as caught,
+        gpu_memory_explained("Less."),
+    ):
+        raise error
+    assert caught.value.next_step == "Less."
+    assert caught.value.exit_code == 7
+    assert translated(caught.value) is caught.value
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("CUDA error: an illegal memory access"), ResourceError("x", next_step="First.")],
+)
+def test_other_errors_pass_as_they_are(error):
+    with pytest.raises(type(error)) as caught, gpu_memory_explained("Less."):
+        raise error
+    assert caught.value is error
 
 
 @pytest.mark.parametrize(

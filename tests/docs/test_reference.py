@@ -8,13 +8,28 @@ import yaml
 
 from tests.docs.pages import FENCE, PAGES, ROOT
 
-GENERATED = runpy.run_path(str(ROOT / "docs" / "reference" / "generate.py"))["PAGES"]
+GENERATOR = runpy.run_path(str(ROOT / "docs" / "reference" / "generate.py"))
+GENERATED = GENERATOR["PAGES"]
 
 
 @pytest.mark.parametrize("page", GENERATED)
 def test_the_reference_is_up_to_date(page):
     written = (ROOT / "docs" / "reference" / page).read_text("utf-8")
     assert written == GENERATED[page](), "run: python docs/reference/generate.py"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"), (1, "1"), (0.0, "0.0"), (1.0, "1.0"), (False, "false"), (True, "true"),
+        (None, "null"), ((1, 0, True), "[1, 0, true]"), ("on", "on"),
+    ],
+)  # fmt: skip
+def test_values_stand_in_the_reference_as_in_yaml(value, text):
+    assert GENERATOR["plain"](value) == text
+    read = yaml.safe_load(text) if value != "on" else value
+    assert read == (list(value) if isinstance(value, tuple) else value)
+    assert type(read) is (list if isinstance(value, tuple) else type(value))
 
 
 def test_the_site_has_every_page_once():

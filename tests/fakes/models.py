@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from core.config import Config, check_config
+from core.config import check_config
 from core.config.shipped import merge
 from core.data.dataset import ClipBatch
 from core.models.lmgait.build import build_lmgait
-from core.models.lmgait.config import lmgait_settings
 from core.models.lmgait.network import LMGait, TrainingOutput
+
+if TYPE_CHECKING:
+    from core.config.schema import LMGaitSettings
 
 # Frames of 64x32 in patches of 8: a grid of 8x4, maps of 16x8, gait features of 4x2.
 SMALL: dict[str, Any] = {
@@ -30,15 +32,15 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 
 
-def small_config(**sections: Any) -> Config:
+def small_config(**sections: Any) -> LMGaitSettings:
     """The small configuration with ``sections`` laid over it, such as ``model={...}``."""
-    return check_config(merge(SMALL, sections))
+    return cast("LMGaitSettings", check_config(merge(SMALL, sections)))
 
 
 def small_model(*, classes: int | None = 3, with_text: bool = True, **model: Any) -> LMGait:
     """A small model; ``model`` is laid over its configuration."""
     config = small_config(model=model).model
-    return build_lmgait(lmgait_settings(config), classes=classes, seed=1, with_text=with_text)
+    return build_lmgait(config, classes=classes, seed=1, with_text=with_text)
 
 
 def moving_frames(count: int, seed: int = 0, size: tuple[int, int] = (64, 32)) -> torch.Tensor:

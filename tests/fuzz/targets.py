@@ -187,7 +187,7 @@ def read_shard(codec: str, *, forged: bool = False) -> Callable[[Path], Read]:
 
     def reader(folder: Path) -> Read:
         """Frames other than those written are wrong, unless their checksums were forged."""
-        from core.records import SequenceKey
+        from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceKey
         from core.storage.shard import ShardReader
 
         key = SequenceKey("a", "b", "c")
@@ -195,8 +195,9 @@ def read_shard(codec: str, *, forged: bool = False) -> Callable[[Path], Read]:
         def digest(path: Path) -> str:
             opened = ShardReader(path, codec, 3)  # type: ignore[arg-type]
             try:
-                found = opened.read([(0, 3)], key)
-                parts = (found.rgb, found.silhouettes, found.valid)
+                frames = np.empty((3, FRAME_HEIGHT, FRAME_WIDTH, 3), np.uint8)
+                opened.read_rgb([(0, 3)], key, frames)
+                parts = (frames, *opened.read_silhouettes([(0, 3)], key))
                 return hashlib.sha256(b"".join(p.tobytes() for p in parts)).hexdigest()
             finally:
                 opened.close()

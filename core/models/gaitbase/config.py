@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -24,7 +24,7 @@ class GaitBaseConfig(SilhouetteFamilyConfig):
     embedding: Width = 256
 
 
-def _implementation() -> Implementation:
+def _implementation() -> Implementation[Any]:
     from core.models.gaitbase.implementation import GaitBaseImplementation
 
     return GaitBaseImplementation()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -76,7 +76,7 @@ class LMGaitLosses(LossConfig):
     diversity_form: Literal["entropy", "literal"] = "entropy"
 
 
-def _implementation() -> Implementation:
+def _implementation() -> Implementation[Any]:
     from core.models.lmgait.implementation import LMGaitImplementation
 
     return LMGaitImplementation()

@@ -1,9 +1,18 @@
 """Settings of the machine decide nothing, and may change where a trained model may not."""
 
+import re
+
 import pytest
 
 from core.config import check_config, flatten, resolve_config
-from core.config.machine import EMBEDDING_KEYS, deciding, on_this_machine
+from core.config.machine import (
+    EMBEDDING_KEYS,
+    EMBEDDING_MEMORY,
+    TRAINING_MEMORY,
+    WARMUP_MEMORY,
+    deciding,
+    on_this_machine,
+)
 from core.errors import ConfigError, UsageError
 
 
@@ -66,3 +75,26 @@ def test_values_are_checked(text):
 def test_what_changes_no_weight_decides_nothing(text, decides):
     plain, changed = resolve_config("tiny"), resolve_config("tiny", overrides=[text])
     assert (deciding(plain) != deciding(changed)) == decides
+
+
+@pytest.mark.parametrize(
+    ("advice", "settings"),
+    [
+        (TRAINING_MEMORY, ["model.image.chunk", "train.precision", "data.features",
+                           "data.sequences", "train.accumulate", "data.frames"]),
+        (WARMUP_MEMORY, ["model.image.chunk", "warmup.precision", "warmup.batch",
+                         "warmup.accumulate", "warmup.frames"]),
+        (EMBEDDING_MEMORY, ["evaluate.frames_per_chunk", "model.image.chunk"]),
+    ],
+)  # fmt: skip
+def test_what_to_do_for_want_of_memory_names_settings_that_there_are(advice, settings):
+    named = re.findall(r"\b(?:data|evaluate|model|train|warmup)\.[a-z_.]*[a-z_]", advice)
+    assert named == settings
+    assert set(named) <= set(flatten(resolve_config("tiny")))
+
+
+def test_values_that_the_advice_names_are_taken():
+    for given in re.findall(r"[a-z_.]+=\w+", TRAINING_MEMORY + WARMUP_MEMORY):
+        assert flatten(resolve_config("tiny", overrides=[given]))[given.partition("=")[0]]
+    for name in re.findall(r"[a-z_]+\.[a-z_.]*[a-z_]", EMBEDDING_MEMORY):
+        assert name in EMBEDDING_KEYS

@@ -220,6 +220,7 @@ def test_torchs_loader_pins_every_tensor_of_a_batch(store, monkeypatch):
     for name, tensor in held.items():
         expected = None if tensor is None else copies[tensor.data_ptr()]
         assert getattr(found, name) is expected
+    assert found.frames is not None
     assert found.frames.is_contiguous(memory_format=torch.channels_last)
 
 

@@ -13,50 +13,12 @@ from core.tracking.looks import look_of, unlike
 from core.tracking.rejoin import rejoined
 from core.tracking.tracks import Track, iou, sort_out
 from core.tracking.untangle import untangled
-from core.tracking.ways import Way, filled, step_of
+from core.tracking.ways import filled
 from core.workflows.walks import tell_slow
+from tests.fakes.crowds import BLUE, RED, boxes_at, look, silhouette, way
 from tests.fakes.videos import write_film
 
 SIZE = (240, 320)
-# Neck, trunk and legs: left, right, upper and lower end, in heights.
-_LIMBS = (
-    (-0.03, 0.03, 0.1, 0.2),
-    (-0.12, 0.12, 0.17, 0.52),
-    (-0.11, -0.02, 0.5, 1),
-    (0.02, 0.11, 0.5, 1),
-)
-RED, BLUE = (180, 40, 40), (40, 40, 160)
-
-
-def boxes_at(xs, tall=100.0, foot=200.0):
-    x = np.asarray(xs, np.float64)
-    return np.stack([x - tall / 6, x * 0 + foot - tall, x + tall / 6, x * 0 + foot], axis=1)
-
-
-def look(colour):
-    return look_of(np.full((40, 20, 3), colour, np.uint8), (0, 0, 20, 40), np.ones((40, 20), bool))
-
-
-def way(frames, xs, colours, rate=25.0):
-    """Somebody at ``xs`` whose clothes in each frame have a colour of the list."""
-    steps = {step_of(frame, rate): colour for frame, colour in zip(frames, colours, strict=True)}
-    looks = {step: look(colour) for step, colour in steps.items()}
-    none = np.zeros(len(frames), bool)
-    return Way(np.array(frames), boxes_at(xs), none, none, looks)
-
-
-def silhouette(height, *middles, size=(240, 320), foot=220):
-    """Masks of people who stand: a head, a trunk and two legs."""
-    mask = np.zeros(size, np.uint8)
-    for x in middles:
-        top = foot - height
-        cv2.circle(mask, (x, top + round(0.06 * height)), round(0.06 * height), 255, -1)
-        for left, right, high, low in _LIMBS:
-            corner = (round(x + left * height), round(top + high * height))
-            cv2.rectangle(
-                mask, corner, (round(x + right * height), round(top + low * height)), 255, -1
-            )
-    return mask
 
 
 @pytest.mark.parametrize(("slope", "offset"), [(0.42, -30.0), (1.14, -180.0), (0.0, 90.0)])

@@ -80,7 +80,7 @@ def test_cached_text_equals_live_text_and_no_text_encoder_is_built(workspace, mo
     monkeypatch.setattr("core.models.lmgait.build.load_text_encoder", never)
     loaded = load_model(run_of(workspace), device=CPU)
     assert loaded.cached
-    assert loaded.model.text is None
+    assert loaded.lmgait("text cache", "this test").text is None
     assert np.abs(embed(workspace).embeddings - live.embeddings).max() <= 1e-5
     with pytest.raises(AssertionError, match="was built"):
         load_model(run_of(workspace), device=CPU, use_cache=False)
@@ -174,7 +174,7 @@ def test_a_trained_model_is_embedded_with_this_machines_settings(workspace):
     plain = embed_run(run, store, load_manifest("casiab"), SilentProgress())
     given = ("model.image.chunk=2", "evaluate.frames_per_chunk=3", "data.workers=1")
     loaded = load_model(run, device=CPU, settings=given)
-    assert (loaded.model.image.chunk, loaded.config.data.workers) == (2, 1)
+    assert (loaded.lmgait("views", "this test").image.chunk, loaded.config.data.workers) == (2, 1)
     found = embed_run(run, store, load_manifest("casiab"), SilentProgress(), settings=given)
     assert np.abs(found.embeddings - plain.embeddings).max() < 1e-5
 

@@ -13,14 +13,14 @@ from core.errors import ConfigError, Interrupted, UsageError
 from core.manifests.load import load_manifest
 from core.models.base import implementation_of
 from core.models.families import FAMILIES
+from core.models.silhouettes import SilhouetteFamilyConfig
 from core.progress import SilentProgress
 from core.storage.embeddings import read_embeddings
 from core.storage.store import Store
-from core.training.checkpoint import load_tensors
 from core.training.engine import make_engine
 from core.workflows.embed import embed_sequences
 from core.workflows.evaluate import used_sequences
-from core.workflows.models import load_model
+from core.workflows.models import load_model, newest_weights
 from core.workflows.prepare import prepare
 from core.workflows.runs import find_run, list_runs
 from core.workflows.show_config import count_parts
@@ -186,6 +186,7 @@ def test_keys_of_other_families_are_refused_by_name():
 
 def test_a_dataset_has_its_own_settings_and_says_where_they_come_from():
     official = resolve_config("paper", model="gaitbase", dataset="ccpg")
+    assert isinstance(official.model, SilhouetteFamilyConfig)
     assert (official.model.input.rotate, official.train.iterations) == (0.0, 60_000)
     inferred = resolve_config("paper", model="gaitbase", dataset="sustech1k")
     assert (inferred.data.sequences, inferred.train.iterations) == (8, 50_000)
@@ -213,7 +214,7 @@ def test_a_new_family_needs_its_folder_and_a_line(walkers, monkeypatch):
     loaded = load_model(run, device=torch.device("cpu"))
     found = loaded.embed([torch.zeros(4, 64, 44, dtype=torch.uint8)])
     assert found.shape == (5, 2)
-    header = load_tensors(run.checkpoints().newest() / "model.safetensors").header
+    header = newest_weights(run)[1].header
     assert header["config"]["model"]["family"] == "toy"
     assert [part.name for part in count_parts(config, None)] == ["rows"]
     with pytest.raises(ConfigError, match="area"):

@@ -1,0 +1,218 @@
+"""Training beside programs that keep processors busy, for each way in which threads may wait.
+
+The tiny preset trains with all cores, as `lmgait train` does it with its worker for data, alone and
+beside one and two processes that only compute. Each way to wait is a process of its own, as OpenMP
+reads its settings once; the processes take turns of some seconds, and pause while another has its
+turn. `python -m benchmarks.busy COUNT ...` adds other values of GOMP_SPINCOUNT, and
+`--neighbours N ...` measures beside other numbers of busy processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol, cast
+
+from lmgait_cli.process import SPINS, set_environment
+
+NEIGHBOURS = (0, 1, 2)
+SETTINGS = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "OMP_NUM_THREADS", "THP_MEM_ALLOC_ENABLE")
+OURS, OWN = "lmgait", "openmp's own"
+
+Rates = dict[str, dict[int, list[float]]]
+
+
+class Trainer(Protocol):
+    """A process that trains when asked to."""
+
+    def turn(self, seconds: float) -> float:
+        """Train for so many seconds at least; iterations per second."""
+
+
+def measure(quick: bool) -> dict[str, Any]:
+    """``ratio``: share of its quiet rate that training keeps beside one busy process."""
+    return compare((), NEIGHBOURS, rounds=2 if quick else 7, seconds=5.0 if quick else 10.0)
+
+
+def compare(
+    counts: Sequence[int], neighbours: Sequence[int], *, rounds: int, seconds: float
+) -> dict[str, Any]:
+    """Rates of all ways to wait, side by side.
+
+    Args:
+        counts: More values of GOMP_SPINCOUNT than the command line's own.
+        neighbours: Numbers of busy processes; 0 is always among them.
+        rounds: Turns that each way has beside each number of busy processes.
+        seconds: Of a turn.
+    """
+    ways = {OURS: _environment(), OWN: {}, "passive": {"OMP_WAIT_POLICY": "PASSIVE"}}
+    ways |= {f"{count} spins": {"GOMP_SPINCOUNT": str(count)} for count in counts}
+    beside = sorted({0, *neighbours})
+    rates: Rates = {name: {number: [] for number in beside} for name in ways}
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        _walkers(Path(folder))
+        trainers = {
+            name: stack.enter_context(_trainer(Path(folder), variables))
+            for name, variables in ways.items()
+        }
+        for _ in range(rounds):
+            for number in beside:
+                with _busy(number):
+                    for name, trainer in trainers.items():
+                        rates[name][number].append(trainer.turn(seconds))
+    return _summary(rates, rounds)
+
+
+def _summary(rates: Rates, rounds: int) -> dict[str, Any]:
+    medians = {
+        name: {number: median(taken) for number, taken in found.items()}
+        for name, found in rates.items()
+    }
+    kept = {
+        name: {
+            number: _pairs(rates[name][number], rates[name][0]) for number in found if number > 0
+        }
+        for name, found in rates.items()
+    }
+    return {
+        "name": f"training at the tiny preset beside busy processes, {_cores()} cores",
+        "ratio": kept[OURS].get(1),
+        "unit": "of the rate alone, kept beside one busy process",
+        "baseline": "the same way to wait without busy processes",
+        "spins": SPINS,
+        "iterations_per_second": medians,
+        "kept": kept,
+        "alone_over_openmps_own": {
+            name: _pairs(found[0], rates[OWN][0]) for name, found in rates.items()
+        },
+        "over_openmps_own": {
+            name: {number: _pairs(taken, rates[OWN][number]) for number, taken in found.items()}
+            for name, found in rates.items()
+        },
+        "rounds": rounds,
+    }
+
+
+def _pairs(rates: Sequence[float], base: Sequence[float]) -> float:
+    """The median of the ratios round by round."""
+    return median(one / other for one, other in zip(rates, base, strict=True))
+
+
+def _environment() -> dict[str, str]:
+    """What the command line sets where the user has set nothing."""
+    variables: dict[str, str] = {}
+    set_environment(variables)
+    return variables
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _walkers(root: Path) -> None:
+    from benchmarks.features import walkers
+    from core.workspace import Workspace
+
+    walkers(Workspace(root), frames=10)
+
+
+@contextmanager
+def _busy(number: int) -> Iterator[None]:
+    """So many processes that compute and never wait."""
+    started = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(number)]
+    try:
+        if started:
+            time.sleep(0.5)
+        yield
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def _trainer(root: Path, variables: dict[str, str]) -> Iterator[Trainer]:
+    """A process that trains in turns, with its own environment."""
+    plain = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    pages = {"THP_MEM_ALLOC_ENABLE": "1"}  # for all: it is not what is compared
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.busy", "--train", str(root)],
+        env={**plain, **pages, **variables}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+
+    class Asked:
+        def turn(self, seconds: float) -> float:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(f"{seconds}\n")
+            process.stdin.flush()
+            return float(process.stdout.readline())
+
+    try:
+        Asked().turn(0.0)
+        yield Asked()
+    finally:
+        if process.stdin is not None:
+            process.stdin.close()
+        process.wait()
+
+
+def _train(root: Path) -> None:
+    """Train for as many seconds as each line of the input says, and print the rate."""
+    step = _step(root)
+    for line in sys.stdin:
+        begun, done = time.perf_counter(), 0
+        while done < 2 or time.perf_counter() - begun < float(line):
+            step()
+            done += 1
+        print(done / (time.perf_counter() - begun), flush=True)
+
+
+def _step(root: Path) -> Callable[[], None]:
+    import torch
+
+    from benchmarks.features import FROM_SEED, steps
+    from core.config import resolve_config
+    from core.data.loading import loader_workers
+    from core.models.lmgait.build import build_lmgait
+    from core.workflows.stores import open_store
+    from core.workflows.train import training_sequences
+    from core.workspace import Workspace
+
+    config = resolve_config("tiny", overrides=[one for one in FROM_SEED if "workers" not in one])
+    store, manifest = open_store(Workspace(root), "casiab")
+    data = training_sequences(store, manifest, config)
+    model = build_lmgait(config.model, classes=len(data.subjects), seed=0)
+    cpu = torch.device("cpu")
+    workers = loader_workers(config.data.workers, device=cpu, processes=1, item=0)
+    return steps(model, config, data, workers=workers)
+
+
+def main() -> None:
+    """Compare, or train as one of the processes that are compared."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.busy", description=__doc__)
+    parser.add_argument("counts", nargs="*", type=int, help="values of GOMP_SPINCOUNT")
+    parser.add_argument("--neighbours", nargs="*", type=int, default=list(NEIGHBOURS))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--train", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.train is not None:
+        _train(Path(cast(str, chosen.train)))
+        return
+    found = compare(chosen.counts, chosen.neighbours, rounds=chosen.rounds, seconds=chosen.seconds)
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
