@@ -184,15 +184,17 @@ def _step(root: Path) -> Callable[[], None]:
     from benchmarks.features import FROM_SEED, steps
     from core.config import resolve_config
     from core.data.loading import loader_workers
+    from core.models.build import build_image_encoder
     from core.models.lmgait.build import build_lmgait
     from core.workflows.stores import open_store
-    from core.workflows.train import training_sequences
+    from core.workflows.training_inputs import training_sequences
     from core.workspace import Workspace
 
     config = resolve_config("tiny", overrides=[one for one in FROM_SEED if "workers" not in one])
     store, manifest = open_store(Workspace(root), "casiab")
-    data = training_sequences(store, manifest, config)
-    model = build_lmgait(config.model, classes=len(data.subjects), seed=0)
+    image = build_image_encoder(config.model.image)
+    data = training_sequences(store, manifest, config, image)
+    model = build_lmgait(config.model, classes=len(data.subjects), seed=0, image=image)
     cpu = torch.device("cpu")
     workers = loader_workers(config.data.workers, device=cpu, processes=1, item=0)
     return steps(model, config, data, workers=workers)

@@ -19,6 +19,7 @@ from core.data.dataset import ClipBatch, TrainingSequences, load_batches
 from core.data.sampler import IdentityBatches
 from core.models.build import build_image_encoder
 from core.models.lmgait.build import build_lmgait
+from core.models.lmgait.config import lmgait_settings
 from core.models.lmgait.network import LMGait
 from core.progress import SilentProgress
 from core.training.engine import make_engine
@@ -64,9 +65,10 @@ def walkers(workspace: Workspace, frames: int) -> None:
 
 def _compare(workspace: Workspace, config: Config, rounds: int, place: Place) -> dict[str, Any]:
     store, manifest = open_store(workspace, "casiab")
-    image = build_image_encoder(config.model.image)
+    model_config = lmgait_settings(config.model)
+    image = build_image_encoder(model_config.image)
     on_frames = training_sequences(store, manifest, config, image)
-    model = build_lmgait(config.model, classes=len(on_frames.subjects), seed=0, image=image)
+    model = build_lmgait(model_config, classes=len(on_frames.subjects), seed=0, image=image)
     plan = plan_features(workspace, store, manifest, config, model.image)
     features = make_features(plan, store, model.image, config, make_engine(), SilentProgress())
     on_features = training_sequences(store, manifest, config, image, features)

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from core.losses.config import TripletConfig
+from core.models.backbones.config import EncoderFamilyConfig
 from core.models.families import FAMILIES, family_of, require
 from core.models.family import Family, FamilyConfig
 from core.settings import Node, NonNegative, Positive, Probability, Seed
@@ -137,10 +138,9 @@ class Config(Node):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Config:
-        image = getattr(self.model, "image", None)
-        warmup = getattr(self, "warmup", None)
-        trained = warmup is not None and image is not None and warmup.image_encoder
-        if trained and image.weights != "seed":
+        model, warmup = self.model, getattr(self, "warmup", None)
+        trained = isinstance(warmup, WarmupConfig) and warmup.image_encoder
+        if trained and isinstance(model, EncoderFamilyConfig) and model.image.weights != "seed":
             raise ValueError(
                 "warmup.image_encoder: only an encoder built from a seed may be trained "
                 "(model.image.weights is not `seed`)"

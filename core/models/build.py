@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
+from core.errors import ConfigError
 from core.models.backbones.config import ImageEncoderConfig
 from core.models.backbones.image import ImageEncoder
 from core.models.backbones.loading import load_image_encoder
@@ -36,3 +37,22 @@ def build_image_encoder(config: ImageEncoderConfig, *, final: bool = False) -> I
         config.skip_padding,
         final,
     )
+
+
+def check_strips(strips: int, rows: int, where: str) -> None:
+    """Refuse strips that do not divide the rows of the gait features.
+
+    Args:
+        strips: P.
+        rows: Of the features.
+        where: Setting of the strips.
+
+    Raises:
+        ConfigError: they do not divide.
+    """
+    if rows % strips:
+        raise ConfigError(
+            f"{strips} strips do not divide the {rows} rows of the gait features",
+            where=where,
+            next_step=f"Set {where} to divisors.",
+        )

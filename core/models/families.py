@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from core.errors import UsageError
+from core.models.deepgaitv2.config import DEEPGAITV2
 from core.models.family import Capability, Family, FamilyConfig
 from core.models.gaitbase.config import GAITBASE
+from core.models.gaitset.config import GAITSET
 from core.models.lmgait.config import LMGAIT
 
 DEFAULT_FAMILY = "lmgait"
@@ -12,6 +14,8 @@ DEFAULT_FAMILY = "lmgait"
 FAMILIES: dict[str, Family] = {
     "lmgait": LMGAIT,
     "gaitbase": GAITBASE,
+    "gaitset": GAITSET,
+    "deepgaitv2": DEEPGAITV2,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from core.config import Config
 from core.errors import UsageError
@@ -13,6 +14,8 @@ from core.manifests.schema import DatasetManifest
 from core.storage.layout import STORE_NAME
 from core.storage.store import Store
 from core.workspace import Workspace
+
+C = TypeVar("C", bound=Config)
 
 
 def open_store(workspace: Workspace, dataset: str | None) -> tuple[Store, DatasetManifest]:
@@ -58,7 +61,7 @@ def _marks(folder: Path) -> list[Path]:
     return [path for path in names if ".part-" not in path.parent.name]
 
 
-def with_frames(config: Config, manifest: DatasetManifest) -> Config:
+def with_frames(config: C, manifest: DatasetManifest) -> C:
     """The configuration with the dataset's own clip length where none is set."""
     if config.data.frames is not None:
         return config

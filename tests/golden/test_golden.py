@@ -16,6 +16,7 @@ from core.config import resolve_config
 from core.errors import CheckpointError, DataError, LmgaitError, StoreError
 from core.manifests.load import load_manifest
 from core.models.lmgait.build import build_lmgait
+from core.models.lmgait.config import lmgait_settings
 from core.storage.embeddings import read_embeddings
 from core.storage.features import FeatureStore
 from core.storage.forget import held_in_store
@@ -138,7 +139,7 @@ def test_an_evaluation_has_the_keys_it_had():
 def test_an_export_says_what_it_said():
     """Nothing here reads a model's metadata back; a consumer finds these keys."""
     run = find_run(V1, name=None, dataset=None)
-    model = build_lmgait(run.config.model, classes=None, seed=0, with_text=True)
+    model = build_lmgait(lmgait_settings(run.config.model), classes=None, seed=0, with_text=True)
     loaded = LoadedModel(model, run.config, newest_weights(run)[1].header, CPU, False)
     told = describe(run, loaded, "uint8")
     assert told["format"] == "1"

@@ -23,6 +23,7 @@ from core.config import Config, resolve_config
 from core.data.dataset import ClipBatch
 from core.models.build import build_image_encoder
 from core.models.lmgait.build import build_lmgait
+from core.models.lmgait.config import lmgait_settings
 from core.models.lmgait.network import LMGait
 from core.training.checkpoint import CheckpointFolder
 from core.training.engine import make_engine
@@ -62,9 +63,10 @@ def place_with(precision: Precision) -> Place:
 def job_of(root: Path, config: Config) -> Job:
     """The training on the store of the workspace at ``root``."""
     store, manifest = open_store(Workspace(root), "casiab")
-    image = build_image_encoder(config.model.image)
+    model_config = lmgait_settings(config.model)
+    image = build_image_encoder(model_config.image)
     data = training_sequences(store, manifest, config, image)
-    model = build_lmgait(config.model, classes=len(data.subjects), seed=config.seed, image=image)
+    model = build_lmgait(model_config, classes=len(data.subjects), seed=config.seed, image=image)
     nowhere = CheckpointFolder(root / "none", keep=1)
     return training_job(model, data, manifest, config, make_engine(config.train), nowhere)
 

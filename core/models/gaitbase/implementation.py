@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from torch import nn
 
-from core.errors import ConfigError
 from core.losses.total import RECOGNITION, Terms
 from core.models.backbones.image import ImageEncoder
 from core.models.base import Part, SilhouetteImplementation
-from core.models.build import seeded
+from core.models.build import check_strips, seeded
 from core.models.gaitbase.config import GaitBaseConfig
 from core.models.gaitbase.network import SilhouetteGaitBase
 from core.models.layers.initialise import initialise
@@ -29,7 +28,7 @@ class GaitBaseImplementation(SilhouetteImplementation[GaitBaseConfig]):
     ) -> nn.Module:
         """Build it (raises ``ConfigError`` where strips do not divide the rows)."""
         del image
-        check_strips(config.strips, config.input.size // 4)
+        check_strips(config.strips, config.input.size // 4, "model.strips")
         with seeded(seed):
             model = SilhouetteGaitBase(
                 1, config.channels, config.strips, config.embedding, classes or 0
@@ -45,13 +44,3 @@ class GaitBaseImplementation(SilhouetteImplementation[GaitBaseConfig]):
     def shape(self, config: GaitBaseConfig) -> tuple[int, int]:
         """(E, P)."""
         return config.embedding, config.strips
-
-
-def check_strips(strips: int, rows: int) -> None:
-    """Refuse strips that do not divide the rows of the features (``ConfigError``)."""
-    if rows % strips:
-        raise ConfigError(
-            f"{strips} strips do not divide the {rows} rows of the gait features",
-            where="model.strips",
-            next_step="Set model.strips to a divisor.",
-        )

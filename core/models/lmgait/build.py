@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from core.errors import ConfigError
 from core.models.backbones.image import ImageEncoder
 from core.models.backbones.loading import load_text_encoder
 from core.models.backbones.prompts import prompt_tokens
-from core.models.build import build_image_encoder, seeded
+from core.models.build import build_image_encoder, check_strips, seeded
 from core.models.freezing import freeze
 from core.models.layers.gaitbase import BNNeck, GaitBase
 from core.models.lmgait.config import LMGaitConfig, TemporalConfig
@@ -78,13 +77,7 @@ def build_lmgait(
     """
     image = build_image_encoder(config.image) if image is None else image
     part, gait = config.representation, config.gait
-    rows = silhouette_size(config, image)[0] // 4
-    if rows % gait.strips:
-        raise ConfigError(
-            f"{gait.strips} strips do not divide the {rows} rows of the gait features",
-            where="model.gait.strips",
-            next_step="Set model.gait.strips to a divisor.",
-        )
+    check_strips(gait.strips, silhouette_size(config, image)[0] // 4, "model.gait.strips")
     with seeded(seed):
         decoder = build_decoder(config, image)
         if not part.supervise:

@@ -165,9 +165,13 @@ def test_every_family_counts_its_parts_at_every_size(name):
         assert sum(part.trainable for part in parts) > 0
 
 
-def test_published_counts():
-    parts = count_parts(resolve_config("paper", model="gaitbase", dataset="casiab"), classes=74)
-    assert sum(part.trainable for part in parts) == 7_305_408
+@pytest.mark.parametrize(
+    ("name", "classes", "count"),
+    [("gaitbase", 74, 7_305_408), ("gaitset", 74, 2_594_592), ("deepgaitv2", 100, 8_445_888)],
+)
+def test_published_counts(name, classes, count):
+    parts = count_parts(resolve_config("paper", model=name, dataset="casiab"), classes=classes)
+    assert sum(part.trainable for part in parts) == count
 
 
 def test_keys_of_other_families_are_refused_by_name():
