@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from typer.main import get_command
 
 from core.config import preset_names, resolve_config
-from core.config.schema import Config
+from core.config.schema import Config, config_class
+from core.models.families import DEFAULT_FAMILY, FAMILIES
 from lmgait_cli.main import app
 
 FOLDER = Path(__file__).parent
@@ -55,7 +56,6 @@ def row(one: Any) -> str:  # noqa: ANN401
 
 def config() -> str:
     """Markdown of every setting with its type and its value in each preset."""
-    presets = {name: resolve_config(name).model_dump() for name in sorted(preset_names())}
     parts = [
         NOTE,
         "# Settings\n",
@@ -63,16 +63,37 @@ def config() -> str:
         "`lmgait config show` prints all of them resolved. Why each value is what it is: "
         "[paper.md](../paper.md).\n",
     ]
-    for section, fields in sections(Config):
+    parts += tables(DEFAULT_FAMILY, config_class(DEFAULT_FAMILY))
+    for name, family in FAMILIES.items():
+        if name != DEFAULT_FAMILY:
+            parts.append(f"## {family.title}: `--model {name}`\n")
+            parts.append("All other keys are those above, but for `warmup`.\n")
+            shown = config_class(name)
+            parts += tables(name, shown, ("model", "losses"), "###")
+    return "\n".join(parts)
+
+
+def tables(
+    family: str,
+    settings: type[Config],
+    roots: tuple[str, ...] = (),
+    level: str = "##",
+) -> Iterator[str]:
+    """Tables of a family's settings; ``roots`` are the sections shown, all by default."""
+    presets = {
+        name: resolve_config(name, model=family).model_dump() for name in sorted(preset_names())
+    }
+    for section, fields in sections(settings):
+        if roots and section.split(".")[0] not in roots:
+            continue
         heading = f"`{section}`" if section else "The whole"
         heads = " | ".join(f"`{name}`" for name in presets)
-        parts.append(f"## {heading}\n\n| Key | Type | {heads} |\n|---|---|{'---|' * len(presets)}")
+        yield f"{level} {heading}\n\n| Key | Type | {heads} |\n|---|---|{'---|' * len(presets)}"
         for name, kind in fields:
             key = f"{section}.{name}" if section else name
             values = " | ".join(f"`{plain(look_up(tree, key))}`" for tree in presets.values())
-            parts.append(f"| `{key}` | {kind} | {values} |")
-        parts.append("")
-    return "\n".join(parts)
+            yield f"| `{key}` | {kind} | {values} |"
+        yield ""
 
 
 def sections(
