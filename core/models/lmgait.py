@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +67,8 @@ class LMGait(nn.Module):
         if tokens is not None:
             self.register_buffer("tokens", tokens[0], persistent=False)
             self.register_buffer("kept", tokens[1], persistent=False)
+            places = tokens[1].flatten().nonzero()[:, 0]
+            self.register_buffer("places", places, persistent=False)
         self.register_buffer("cached_text", None, persistent=False)
         self.cached_text: Tensor | None
 
@@ -81,7 +83,7 @@ class LMGait(nn.Module):
             return self.cached_text
         if self.text is None:
             return None
-        return cast(Tensor, self.text(self.tokens, self.kept))
+        return cast(Tensor, self.text(self.tokens, self.places))
 
     def forward(self, frames: Tensor | None, patches: Tensor | None, clips: int) -> TrainingOutput:
         """A training pass over clips of equal length.
@@ -96,10 +98,25 @@ class LMGait(nn.Module):
         """
         if self.neck is None:
             raise RuntimeError("a model without a classifier cannot train")
-        patches = self.image(cast(Tensor, frames)) if patches is None else patches.float()
+        if patches is None:
+            patches = self.image(cast(Tensor, frames))
+        else:
+            patches = patches.to(self.image.feature_type())
+        return self._head(patches, clips)
+
+    def compile(self, **options: Any) -> None:  # noqa: ANN401 - torch.compile's own
+        """Compile one block of the image encoder, and the head that trains.
+
+        The whole pass would repeat the blocks for each chunk of frames in one endless graph.
+        """
+        self.image.compile_block(**options)
+        self._head = torch.compile(self._head, **options)  # type: ignore[method-assign]
+
+    def _head(self, patches: Tensor, clips: int) -> TrainingOutput:
         silhouettes, maps, mask = self.represent(patches, self.text_features())
         embedding = self.recognise(maps * mask, clips)
-        return TrainingOutput(embedding, self.neck(embedding), silhouettes, maps)
+        logits = cast(BNNeck, self.neck)(embedding)
+        return TrainingOutput(embedding, logits, silhouettes, maps)
 
     def represent(self, patches: Tensor, text: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """What the representation extractor makes of patches float [n, N, C].

@@ -295,6 +295,10 @@ def restore_optimizer(
         parameter = parameters.get(name)
         if parameter is None or value.shape not in (parameter.shape, ()):
             raise _damaged(where, f"{key} belongs to no parameter of this model")
-        # AdamW counts its steps in a tensor on the CPU, wherever the parameter is.
-        device = value.device if state == "step" else parameter.device
-        optimizer.state[parameter][state] = value.to(device).clone()
+        if state == "step":
+            # AdamW counts its steps in a tensor on the CPU, unless it is fused.
+            fused = optimizer.param_groups[0].get("fused")
+            own = value.to(parameter.device if fused else value.device).clone()
+        else:
+            own = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+        optimizer.state[parameter][state] = own
