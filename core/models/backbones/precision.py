@@ -13,9 +13,10 @@ _CAST = (nn.Linear, nn.Conv2d)
 
 def autocast_type(device: torch.device) -> torch.dtype | None:
     """The type that autocast computes in on ``device``; None where it is off."""
-    if not torch.is_autocast_enabled(device.type):
+    name = device.type
+    if not (torch.amp.is_autocast_available(name) and torch.is_autocast_enabled(name)):
         return None
-    return torch.get_autocast_dtype(device.type)
+    return torch.get_autocast_dtype(name)
 
 
 class CastOnce:
