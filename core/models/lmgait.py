@@ -64,6 +64,7 @@ class LMGait(nn.Module):
         self.image, self.text, self.fusion = image, text, fusion
         self.decoder, self.resnet, self.temporal = decoder, resnet, temporal
         self.gait, self.neck = gait, neck
+        self._head = run_head
         if tokens is not None:
             self.register_buffer("tokens", tokens[0], persistent=False)
             self.register_buffer("kept", tokens[1], persistent=False)
@@ -102,7 +103,7 @@ class LMGait(nn.Module):
             patches = self.image(cast(Tensor, frames))
         else:
             patches = patches.to(self.image.feature_type())
-        return self._head(patches, clips)
+        return self._head(self, patches, clips)
 
     def compile(self, **options: Any) -> None:  # noqa: ANN401 - torch.compile's own
         """Compile one block of the image encoder, and the head that trains.
@@ -110,13 +111,7 @@ class LMGait(nn.Module):
         The whole pass would repeat the blocks for each chunk of frames in one endless graph.
         """
         self.image.compile_block(**options)
-        self._head = torch.compile(self._head, **options)  # type: ignore[method-assign]
-
-    def _head(self, patches: Tensor, clips: int) -> TrainingOutput:
-        silhouettes, maps, mask = self.represent(patches, self.text_features())
-        embedding = self.recognise(maps * mask, clips)
-        logits = cast(BNNeck, self.neck)(embedding)
-        return TrainingOutput(embedding, logits, silhouettes, maps)
+        self._head = torch.compile(run_head, **options)
 
     def represent(self, patches: Tensor, text: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """What the representation extractor makes of patches float [n, N, C].
@@ -191,3 +186,11 @@ class LMGait(nn.Module):
         """Attention of each patch over the text tokens, float [n, N, K] (None without text)."""
         text = self.text_features()
         return None if text is None else attention(patches, text)
+
+
+def run_head(model: LMGait, patches: Tensor, clips: int) -> TrainingOutput:
+    """What trains, over patches float [B*T, N, C] of B clips."""
+    silhouettes, maps, mask = model.represent(patches, model.text_features())
+    embedding = model.recognise(maps * mask, clips)
+    logits = cast(BNNeck, model.neck)(embedding)
+    return TrainingOutput(embedding, logits, silhouettes, maps)

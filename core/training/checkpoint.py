@@ -295,10 +295,8 @@ def restore_optimizer(
         parameter = parameters.get(name)
         if parameter is None or value.shape not in (parameter.shape, ()):
             raise _damaged(where, f"{key} belongs to no parameter of this model")
-        if state == "step":
-            # AdamW counts its steps in a tensor on the CPU, unless it is fused.
-            fused = optimizer.param_groups[0].get("fused")
-            own = value.to(parameter.device if fused else value.device).clone()
-        else:
-            own = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
-        optimizer.state[parameter][state] = own
+        # AdamW counts its steps on the CPU, unless it is fused; the rest lies as the weight does.
+        shaped, fused = value.shape == parameter.shape, optimizer.param_groups[0].get("fused")
+        device = parameter.device if shaped or fused else value.device
+        like = parameter.detach() if shaped else value
+        optimizer.state[parameter][state] = like.to(device, value.dtype, copy=True).copy_(value)

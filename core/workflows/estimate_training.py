@@ -140,7 +140,7 @@ def _job(name: str, job: Job, left: int, found: JobPace) -> Stage:
     return Stage(
         name, left, "iterations", left * found.pace.seconds, kept * found.checkpoint,
         f"{found.pace.steps} steps after one to warm up; {kept} checkpoints of "
-        f"{found.checkpoint / 2**20:.1f} MiB",
+        f"{found.checkpoint / 2**20:.1f} MiB", found.memory,
     )  # fmt: skip
 
 

@@ -55,7 +55,7 @@ _ROUND = 512  # bytes to which CUDA's allocator rounds
 _TESTS = str(Path(__file__).parents[1])
 
 
-class DeviceFault(AssertionError):
+class DeviceError(AssertionError):
     """What a step on a GPU must not do, and the line that does it."""
 
 
@@ -82,7 +82,7 @@ class Usage:
 class _FakeTensors(FakeTensorMode):
     """Fake tensors where C++ asks for new ones on what it takes the device for."""
 
-    def dispatch(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
+    def dispatch(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """As the base does it, on the device that Python sees."""
         args, kwargs = tree_map_only(torch.device, _outside, (args, kwargs or {}))
         return super().dispatch(func, types, args, kwargs)
@@ -100,11 +100,11 @@ class Watch(TorchDispatchMode):
 
     def __torch_dispatch__(
         self,
-        func: Any,  # noqa: ANN401
-        types: Any,  # noqa: ANN401
-        args: Any = (),  # noqa: ANN401
-        kwargs: Any = None,  # noqa: ANN401
-    ) -> Any:  # noqa: ANN401
+        func: Any,
+        types: Any,
+        args: Any = (),
+        kwargs: Any = None,
+    ) -> Any:
         """Check the operation, run it on fake tensors, and count it."""
         args, kwargs = tree_map_only(torch.device, _outside, (args, kwargs or {}))
         if self.usage is not None:
@@ -120,29 +120,29 @@ class Watch(TorchDispatchMode):
             self._count(func, args, tensors)
         return out
 
-    def _check(self, func: Any, args: Any, kwargs: Any) -> None:  # noqa: ANN401
+    def _check(self, func: Any, args: Any, kwargs: Any) -> None:
         name, overload = _names(func)
         given = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
+        to = kwargs.get("device") if name == "_to_copy" else None
+        blocks = to is not None and (to.type == "cpu" or not kwargs.get("non_blocking"))
+        if blocks and to != given[0].device:
+            raise DeviceError(f"a copy from {given[0].device} blocks: {_place()}")
         if all(t.device.type == "cpu" for t in given):
             return
         if name.startswith("_fused_"):
             _check_orders(args)
         if name in _WAITS or f"{name}.{overload}" in _WAITS:
-            raise DeviceFault(f"{name} waits for the device: {_place()}")
+            raise DeviceError(f"{name} waits for the device: {_place()}")
         if name in _INDEXING and any(
             isinstance(i, Tensor) and i.dtype in (torch.bool, torch.uint8) for i in args[1]
         ):
-            raise DeviceFault(f"a mask as index waits for the device: {_place()}")
-        if name == "_to_copy" and kwargs.get("device", given[0].device) != given[0].device:
-            blocks = not kwargs.get("non_blocking")
-            if blocks or given[0].device.type != "cpu":
-                raise DeviceFault(f"a copy from {given[0].device} blocks: {_place()}")
+            raise DeviceError(f"a mask as index waits for the device: {_place()}")
         if name == "copy_" and args[0].device != args[1].device:
             blocks = not (args[2] if len(args) > 2 else kwargs.get("non_blocking"))
             if blocks or args[1].device.type != "cpu":
-                raise DeviceFault(f"a copy from {args[1].device} blocks: {_place()}")
+                raise DeviceError(f"a copy from {args[1].device} blocks: {_place()}")
 
-    def _count(self, func: Any, args: Any, tensors: list[Tensor]) -> None:  # noqa: ANN401
+    def _count(self, func: Any, args: Any, tensors: list[Tensor]) -> None:
         assert self.usage is not None
         if not any(t.device == GPU for t in tree_leaves((args, tensors)) if isinstance(t, Tensor)):
             return
@@ -150,7 +150,7 @@ class Watch(TorchDispatchMode):
         left = [t for t in tensors if t.device.type == "cpu" and t.numel() > 1]
         # The state of a random generator comes back on the CPU, and is not used there.
         if left and "attention" not in name:
-            raise DeviceFault(f"{name} leaves a tensor on the CPU: {_place()}")
+            raise DeviceError(f"{name} leaves a tensor on the CPU: {_place()}")
         if name == "_to_copy" and args[0].device == GPU and args[0].dtype != tensors[0].dtype:
             self.usage.casts[self.phase] += 1
         if not (func.is_view or name in _NO_LAUNCH or func.namespace == "prim"):
@@ -193,11 +193,13 @@ class FakeGPU:
             memo[id(value)] = torch.empty_strided(
                 value.shape, value.stride(), dtype=value.dtype, device=GPU
             )
+        for part in module.modules():  # plain attributes stay where they are
+            memo |= {id(value): value for value in vars(part).values() if isinstance(value, Tensor)}
         return copy.deepcopy(module, memo)
 
     @contextmanager
     def watched(self) -> Iterator[Usage]:
-        """Write down what happens inside the block; a fault raises :class:`DeviceFault`."""
+        """Write down what happens inside the block; a fault raises :class:`DeviceError`."""
         usage = self._watch.usage = Usage()
         try:
             yield usage
@@ -217,7 +219,7 @@ class FakeGPU:
         """Count all calls of ``module`` under ``name``."""
         forward = module.forward
 
-        def counted(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        def counted(*args: Any, **kwargs: Any) -> Any:
             with self.phase(name):
                 return forward(*args, **kwargs)
 
@@ -235,7 +237,7 @@ def fake_gpu() -> Iterator[FakeGPU]:
     device_of = torch.ops.prim.device.default
     usual = handlers[device_of]
 
-    def inside(args: Any) -> torch.device:  # noqa: ANN401
+    def inside(args: Any) -> torch.device:
         device: torch.device = usual(args)
         return _INSIDE if device.type == "cuda" else device
 
@@ -243,13 +245,13 @@ def fake_gpu() -> Iterator[FakeGPU]:
     with ExitStack() as stack:
         stack.enter_context(_device_guards())
         stack.enter_context(patch.dict(handlers, {device_of: inside}))
-        stack.enter_context(
-            patch("torch.nn.functional.scaled_dot_product_attention", _attention)
-        )
+        stack.enter_context(patch("torch.nn.functional.scaled_dot_product_attention", _attention))
         # torch's own question before it lets CUDA's autocast and gradient scaler work.
         stack.enter_context(
             patch("torch.cuda.amp.common.amp_definitely_not_available", lambda: False)
         )
+        # A module is placed whole already; torch would swap tensors that are fake.
+        stack.enter_context(patch("torch.nn.Module.to", lambda module, *_, **__: module))
         stack.enter_context(patch("torch.cuda.is_bf16_supported", lambda *_, **__: True))
         stack.enter_context(torch.autograd.set_multithreading_enabled(False))
         stack.enter_context(_FakeTensors())
@@ -271,18 +273,18 @@ def take_step(device: FakeGPU, step: Callable[[], object], rounds: int = 2) -> U
     return usage
 
 
-def _check_orders(args: Any) -> None:  # noqa: ANN401
+def _check_orders(args: Any) -> None:
     """Fused optimisers refuse parameters, gradients and states of different strides."""
     for same in zip(*(part for part in args[:4] if part and part[0].ndim), strict=False):
         if len({t.stride() for t in same if t.shape == same[0].shape}) > 1:
-            raise DeviceFault(f"strides differ: {[t.stride() for t in same]}")
+            raise DeviceError(f"strides differ: {[t.stride() for t in same]}")
 
 
 def _outside(device: torch.device) -> torch.device:
     return GPU if device.type == "xla" else device
 
 
-def _names(func: Any) -> tuple[str, str]:  # noqa: ANN401
+def _names(func: Any) -> tuple[str, str]:
     return func._schema.name.split("::")[1], func._schema.overload_name
 
 
