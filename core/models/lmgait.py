@@ -68,7 +68,9 @@ class LMGait(nn.Module):
         if tokens is not None:
             self.register_buffer("tokens", tokens[0], persistent=False)
             self.register_buffer("kept", tokens[1], persistent=False)
-            places = tokens[1].flatten().nonzero()[:, 0]
+            # A model on torch's meta device has no values: it is there to be counted.
+            count = 0 if tokens[1].is_meta else int(tokens[1].sum())
+            places = torch.nonzero_static(tokens[1].flatten(), size=count)[:, 0]
             self.register_buffer("places", places, persistent=False)
         self.register_buffer("cached_text", None, persistent=False)
         self.cached_text: Tensor | None

@@ -288,9 +288,7 @@ def restore_optimizer(
         CheckpointError: it belongs to another model.
     """
     parameters = dict(module.named_parameters())
-    for key, value in tensors.items():
-        if not key.startswith("optimizer."):
-            continue
+    for key, value in ((k, v) for k, v in tensors.items() if k.startswith("optimizer.")):
         _, state, name = (*key.split(".", 2), "")[:3]
         parameter = parameters.get(name)
         if parameter is None or value.shape not in (parameter.shape, ()):

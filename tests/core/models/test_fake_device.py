@@ -110,9 +110,10 @@ class Faulty(nn.Module):
 )
 def test_the_watch_sees_each_wait_and_names_its_kind(fault, told):
     faulty = Faulty(fault)
-    with fake_gpu() as gpu, pytest.raises(DeviceError, match=told):
-        module = gpu.place(faulty)
-        take_step(gpu, lambda: module(torch.ones(3, 4, device=GPU)))
+    with fake_gpu() as gpu:
+        module, values = gpu.place(faulty), torch.ones(3, 4, device=GPU)
+        with pytest.raises(DeviceError, match=told):
+            take_step(gpu, lambda: module(values))
 
 
 @pytest.mark.parametrize("plus", [lambda m, x: x + m.left, lambda _, x: x + torch.ones(4)])
