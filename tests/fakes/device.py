@@ -92,7 +92,7 @@ class Watch(TorchDispatchMode):
     """Writes down what the fake device is asked to do."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.usage: Usage | None = None
         self.phase = ""
         self.live = 0
@@ -189,9 +189,9 @@ class FakeGPU:
         for value in module.parameters():
             moved = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=GPU)
             memo[id(value)] = nn.Parameter(moved, value.requires_grad)
-        for value in module.buffers():
-            memo[id(value)] = torch.empty_strided(
-                value.shape, value.stride(), dtype=value.dtype, device=GPU
+        for kept in module.buffers():
+            memo[id(kept)] = torch.empty_strided(
+                kept.shape, kept.stride(), dtype=kept.dtype, device=GPU
             )
         for part in module.modules():  # plain attributes stay where they are
             memo |= {id(value): value for value in vars(part).values() if isinstance(value, Tensor)}
@@ -223,7 +223,7 @@ class FakeGPU:
             with self.phase(name):
                 return forward(*args, **kwargs)
 
-        module.forward = counted  # type: ignore[method-assign]
+        module.forward = counted
 
 
 @contextmanager
@@ -233,7 +233,7 @@ def fake_gpu() -> Iterator[FakeGPU]:
     Raises:
         RuntimeError: torch's library is not where it is on Linux.
     """
-    handlers = fake_tensor._DISPATCH_META_HANDLERS
+    handlers: Any = fake_tensor._DISPATCH_META_HANDLERS
     device_of = torch.ops.prim.device.default
     usual = handlers[device_of]
 

@@ -126,9 +126,9 @@ class ImageEncoder(Frozen):
 
     def _chunks(self, frames: Tensor) -> Sequence[Tensor]:
         if self.chunk != "auto":
-            return frames.split(self.chunk)
+            return cast(Sequence[Tensor], frames.split(self.chunk))
         if frames.device.type == "cpu":
-            return frames.split(CPU_CHUNK)
+            return cast(Sequence[Tensor], frames.split(CPU_CHUNK))
         # Of equal size, as far as that goes: what is compiled or tuned for a size serves all.
         return frames.tensor_split(max(1, math.ceil(len(frames) / self._device_chunk)))
 

@@ -151,4 +151,5 @@ def test_a_real_pass_still_works_afterwards():
         gpu.place(linear)
     values = torch.ones(2, requires_grad=True)
     (values[0] * 3).backward()
+    assert values.grad is not None
     assert values.grad.tolist() == [3, 0]

@@ -1,6 +1,7 @@
 """What was made for a GPU changes no result on a CPU."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -31,16 +32,18 @@ def test_weights_cast_once_give_what_autocast_gives_bit_for_bit(family):
 
 
 def test_the_cast_follows_weights_and_type():
-    module = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2)).requires_grad_(False)
+    module: Any = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2)).requires_grad_(False)
     once = CastOnce(module)
     with torch.autocast("cpu", torch.bfloat16):
-        first = once.now()
-        assert once.now() is first
+        first: Any = once.now()
         assert first[1].weight is module[1].weight
+        assert once.now() is first
         module[0].weight.fill_(0.5)
-        assert once.now()[0].weight.tolist() == [[0.5, 0.5], [0.5, 0.5]]
+        changed: Any = once.now()
+        assert changed[0].weight.tolist() == [[0.5, 0.5], [0.5, 0.5]]
     with torch.autocast("cpu", torch.float16):
-        assert once.now()[0].weight.dtype == torch.float16
+        other: Any = once.now()
+        assert other[0].weight.dtype == torch.float16
     assert "0.weight" in module.state_dict()
 
 
@@ -123,7 +126,7 @@ def test_steps_on_a_cpu_are_those_of_before_bit_for_bit(optimizer, monkeypatch):
     silhouettes = torch.ones(clips * 10, 16, 8)
     make = torch.optim.AdamW if optimizer == "adamw" else torch.optim.SGD
     train = config.train
-    how = {"lr": train.lr, "weight_decay": train.weight_decay}
+    how: dict[str, Any] = {"lr": train.lr, "weight_decay": train.weight_decay}
     how |= {} if optimizer == "adamw" else {"momentum": train.momentum}
     optimizers = (
         make_optimizer(new, train),

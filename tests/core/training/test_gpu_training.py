@@ -2,6 +2,7 @@
 
 import re
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -36,7 +37,7 @@ def test_momentum_begun_at_zero_is_torchs_own():
 
 def test_a_first_step_that_the_scaler_skips_leaves_no_momentum():
     parameter = nn.Parameter(torch.ones(3))
-    optimizer = SGD([parameter], lr=0.1, momentum=0.9, fused=True)
+    optimizer: Any = SGD([parameter], lr=0.1, momentum=0.9, fused=True)
     begin_momentum(optimizer)
     optimizer.grad_scale, optimizer.found_inf = torch.tensor(1.0), torch.tensor(1.0)
     stepped(parameter, [torch.full((3,), torch.inf)], optimizer)
@@ -45,7 +46,7 @@ def test_a_first_step_that_the_scaler_skips_leaves_no_momentum():
 
 
 def test_convolutions_that_train_are_laid_out_as_their_inputs_are():
-    module = nn.ModuleDict(
+    module: Any = nn.ModuleDict(
         {"two": nn.Conv2d(4, 4, 3), "three": nn.Conv3d(4, 4, 3), "frozen": nn.Conv2d(4, 4, 3)}
     )
     module["frozen"].requires_grad_(False)
