@@ -20,6 +20,7 @@ from core.storage.build import shard_done
 from core.storage.layout import ShardFile, read_json, shard_report_name
 from core.storage.store import Store
 from core.training.engine import make_engine
+from core.training.fit import StepMemory
 from core.training.rehearsal import Pace, measure
 from core.walkers.datasets import check_dataset
 from core.walkers.write import sequence_places, write_sequence
@@ -49,6 +50,7 @@ class Stage:
         seconds: How long they will take.
         bytes: What they will leave on the disk.
         basis: What this is extrapolated from.
+        memory: Of one step on a GPU; None for work that takes little.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Stage:
     seconds: float
     bytes: int
     basis: str
+    memory: StepMemory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +226,8 @@ def embedding_stage(loaded: LoadedModel, store: Store, indices: Sequence[int]) -
 
 def finished(stages: Sequence[Stage], place: Path, notes: tuple[str, ...]) -> Estimate:
     """The stages with what is free on the disk of ``place``, which need not exist yet."""
+    fits = (f"{s.name}: {s.memory.describe()}" for s in stages if s.memory is not None)
+    notes = (*fits, *notes)
     there = next(folder for folder in (place, *place.absolute().parents) if folder.is_dir())
     return Estimate(tuple(stages), shutil.disk_usage(there).free, notes)
 

@@ -140,7 +140,7 @@ def _job(name: str, job: Job, left: int, found: JobPace) -> Stage:
     return Stage(
         name, left, "iterations", left * found.pace.seconds, kept * found.checkpoint,
         f"{found.pace.steps} steps after one to warm up; {kept} checkpoints of "
-        f"{found.checkpoint / 2**20:.1f} MiB",
+        f"{found.checkpoint / 2**20:.1f} MiB", found.memory,
     )  # fmt: skip
 
 
@@ -155,7 +155,7 @@ def _untrained(config: Config, store: Store, manifest: DatasetManifest) -> Stage
 def _training_notes(config: Config) -> tuple[str, ...]:
     notes = ["One checkpoint more while a new one is written; logs and pictures are not in it."]
     if config.data.features != "off":
-        notes.append("Steps are measured on frames; on stored features they are quicker.")
+        notes.append("Steps are measured on frames; on stored features a CPU takes them quicker.")
     if torch.cuda.is_available():
         notes.append("The first steps of a GPU are slower than the rest.")
     return tuple(notes)
