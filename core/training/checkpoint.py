@@ -288,13 +288,13 @@ def restore_optimizer(
         CheckpointError: it belongs to another model.
     """
     parameters = dict(module.named_parameters())
-    for key, value in tensors.items():
-        if not key.startswith("optimizer."):
-            continue
+    for key, value in ((k, v) for k, v in tensors.items() if k.startswith("optimizer.")):
         _, state, name = (*key.split(".", 2), "")[:3]
         parameter = parameters.get(name)
         if parameter is None or value.shape not in (parameter.shape, ()):
             raise _damaged(where, f"{key} belongs to no parameter of this model")
-        # AdamW counts its steps in a tensor on the CPU, wherever the parameter is.
-        device = value.device if state == "step" else parameter.device
-        optimizer.state[parameter][state] = value.to(device).clone()
+        # AdamW counts its steps on the CPU, unless it is fused; the rest lies as the weight does.
+        shaped, fused = value.shape == parameter.shape, optimizer.param_groups[0].get("fused")
+        device = parameter.device if shaped or fused else value.device
+        like = parameter.detach() if shaped else value
+        optimizer.state[parameter][state] = like.to(device, value.dtype, copy=True).copy_(value)

@@ -27,13 +27,13 @@ from core.training.checkpoint import (
     optimizer_tensors,
     restore_optimizer,
 )
-from core.training.engine import anywhere
+from core.training.device import equal_shapes
 from core.training.memory import give_back_free_memory
 from core.training.meter import Meter, brief
 from core.training.observers import Observer
 from core.training.optimizer import learning_rate, make_optimizer, set_rate
 from core.training.scaling import LossScale
-from core.training.signals import stop_on_signal
+from core.training.signals import heard, stop_on_signal
 from core.training.statistics import share_statistics
 
 STARVED_SHARE = 0.3
@@ -100,6 +100,7 @@ def run_job(
     try:
         with (
             stop_on_signal() as stop,
+            equal_shapes(engine.device),
             progress.task(job.name, job.config.iterations - start, "it") as task,
         ):
             each = job.config.accumulate
@@ -111,14 +112,14 @@ def run_job(
                 if rest:
                     continue
                 task.advance()
-                stopped = anywhere(engine, bool(stop))
+                due = done % job.config.checkpoint_every == 0 or done == job.config.iterations
+                stopped = heard(stop, engine, done, due)
                 if done % job.config.log_every == 0 or done == job.config.iterations:
                     numbers = runner.finite() | runner.scale.take() | meter.take()
                     give_back_free_memory()  # after a look at how much it was
                     task.detail(brief(numbers))
                     for watcher in watchers:
                         watcher.scalars(done, numbers)
-                due = done % job.config.checkpoint_every == 0 or done == job.config.iterations
                 if due or stopped:
                     runner.finite()
                     path = runner.save(done)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from time import perf_counter
 
 import torch
@@ -11,6 +12,8 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from core.training.checkpoint import optimizer_tensors
+from core.training.device import equal_shapes
+from core.training.fit import StepMemory, estimated_memory, measured_memory
 from core.training.loop import Job, Runner
 
 # Three steps at least; quick ones are repeated for a steadier answer.
@@ -27,10 +30,11 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class JobPace:
-    """A job's pace by the iteration, and the bytes of one of its checkpoints."""
+    """A job's pace by the iteration, the bytes of one checkpoint, and a step's memory on a GPU."""
 
     pace: Pace
     checkpoint: int
+    memory: StepMemory
 
 
 def measure(steps: Iterable[float]) -> Pace:
@@ -60,19 +64,25 @@ def measure(steps: Iterable[float]) -> Pace:
 
 def rehearse_job(job: Job, engine: Accelerator) -> JobPace:
     """Train a few steps on real batches; the job's module is not to be used afterwards."""
+    batches = iter(job.batches(0))
+    first = next(batches)
+    on_gpu = engine.device.type == "cuda"
+    memory = None if on_gpu else estimated_memory(job, first)
     runner = Runner(job, engine)
     each = job.config.accumulate
 
     def steps() -> Iterator[float]:
-        for number, batch in enumerate(job.batches(0)):
+        for number, batch in enumerate(chain([first], batches)):
             runner.step(number // each, batch, last=(number + 1) % each == 0)
             yield 1 / each
 
-    pace = measure(steps())
+    with equal_shapes(engine.device):
+        pace = measure(steps())
+    memory = memory or measured_memory(engine.device)
     module = engine.unwrap_model(runner.module)
     tensors = [*job.kept(module.state_dict()).values()]
     tensors += optimizer_tensors(module, runner.optimizer).values()
-    return JobPace(pace, sum(map(_bytes, tensors)))
+    return JobPace(pace, sum(map(_bytes, tensors)), memory)
 
 
 def _bytes(tensor: Tensor) -> int:

@@ -8,8 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from accelerate import Accelerator
+
+from core.training.engine import anywhere
+
 # SIGHUP: the terminal was closed. SIGUSR1: what schedulers commonly send ahead of a pre-emption.
 _WANTED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+
+# Iterations between two questions to other processes on GPUs.
+ASK_EVERY = 10
 
 
 class StopRequest:
@@ -49,3 +56,19 @@ def stop_on_signal() -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def heard(stop: StopRequest, engine: Accelerator, done: int, due: bool) -> bool:
+    """Whether a signal has come to any process; all of them hear it after the same iteration.
+
+    To ask the others is to wait for the GPU, so processes on GPUs ask but now and then.
+
+    Args:
+        stop: Of this process.
+        engine: Tells who the others are.
+        done: Iterations done, the same number in all processes.
+        due: The device is waited for after this iteration anyway.
+    """
+    if engine.num_processes > 1 and engine.device.type != "cpu" and not due and done % ASK_EVERY:
+        return False
+    return anywhere(engine, bool(stop))

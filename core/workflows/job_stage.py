@@ -27,4 +27,5 @@ def job_stage(name: str, job: Job, left: int, engine: Accelerator) -> Stage:
         checkpoints * paced.checkpoint,
         f"{paced.pace.steps} steps after one to warm up; {checkpoints} checkpoints of "
         f"{paced.checkpoint / 2**20:.1f} MiB",
+        paced.memory,
     )

@@ -9,9 +9,13 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from core.config import Config
+
+if TYPE_CHECKING:
+    # Preparing estimates without torch.
+    from core.training.fit import StepMemory
 
 T = TypeVar("T")
 SAMPLE = 31  # sequences at hand for a measurement; seldom all of them are used
@@ -28,6 +32,7 @@ class Stage:
         seconds: How long they will take.
         bytes: What they will leave on the disk.
         basis: What this is extrapolated from.
+        memory: Of one step on a GPU; None for work that takes little.
     """
 
     name: str
@@ -36,6 +41,7 @@ class Stage:
     seconds: float
     bytes: int
     basis: str
+    memory: StepMemory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,8 @@ class Estimate:
 
 def finished(stages: Sequence[Stage], place: Path, notes: tuple[str, ...]) -> Estimate:
     """The stages with what is free on the disk of ``place``, which need not exist yet."""
+    fits = (f"{s.name}: {s.memory.describe()}" for s in stages if s.memory is not None)
+    notes = (*fits, *notes)
     there = next(folder for folder in (place, *place.absolute().parents) if folder.is_dir())
     return Estimate(tuple(stages), shutil.disk_usage(there).free, notes)
 

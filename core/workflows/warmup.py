@@ -258,7 +258,7 @@ def training_notes(config: Config) -> tuple[str, ...]:
     """What is not in the estimate of a training."""
     notes = ["One checkpoint more while a new one is written; logs and pictures are not in it."]
     if config.data.features != "off":
-        notes.append("Steps are measured on frames; on stored features they are quicker.")
+        notes.append("Steps are measured on frames; on stored features a CPU takes them quicker.")
     if torch.cuda.is_available():
         notes.append("The first steps of a GPU are slower than the rest.")
     return tuple(notes)

@@ -117,9 +117,9 @@ def type_name(kind: Any) -> str:  # noqa: ANN401
     """A type as words for a table."""
     text = kind.__name__ if isinstance(kind, type) and not hasattr(kind, "__args__") else str(kind)
     text = re.sub(r"typing\.|Annotated\[(\w+), .*?\](?=[,\]| ]|$)", r"\1", text)
-    text = re.sub(r"Union\[(\w+), (.*)\]", r"\1 | \2", text)
     words = re.sub(r"Literal\[(.*?)\]", lambda found: found[1].replace("'", ""), text)
-    return words.replace("|", "or")
+    union = re.fullmatch(r"Union\[(.*)\]", words)
+    return union[1].replace(", ", " or ") if union else words.replace("|", "or")
 
 
 def look_up(tree: Any, key: str) -> Any:  # noqa: ANN401

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 import yaml
 from typer.testing import CliRunner
 
@@ -80,6 +81,10 @@ def test_a_training_with_all_that_comes_before_it(place):
     )  # fmt: skip
     assert list(stages) == ["Warm-up", "Features", "Training"]
     assert stages["Training"]["amount"] == SMALL["train"]["iterations"]
+    memory = stages["Training"]["memory"]
+    assert memory["bytes"] > stages["Warm-up"]["memory"]["bytes"] > 100_000
+    assert memory["measured"] is torch.cuda.is_available()
+    assert stages["Features"]["memory"] is None
     assert stages["Warm-up"]["amount"] == SMALL["warmup"]["iterations"]
 
 

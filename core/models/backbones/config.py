@@ -22,10 +22,12 @@ class ImageEncoderConfig(Node):
     height: Pixels = 448
     width: Pixels = 224
     layers: tuple[Positive, ...] = (3, 6, 9, 12)
-    chunk: Positive = 16
-    """Frames that pass the encoder together; bounds memory and changes no result."""
+    chunk: Positive | Literal["auto"] = "auto"
+    """Frames that pass the encoder together; bounds memory and changes no result. ``auto`` is 16 on
+    a CPU, and on a GPU as many as keep it busy."""
     skip_padding: bool = False
-    """Leave out columns of patches that are black padding in a whole sequence."""
+    """Leave out columns of patches that are black padding in a whole sequence. For CPUs: a GPU is
+    waited for in each chunk."""
 
 
 class TextEncoderConfig(Node):

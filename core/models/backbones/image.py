@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import partial
-from typing import Any, cast
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.errors import ConfigError
+from core.models.backbones.precision import CastOnce, autocast_type
 from core.models.freezing import Frozen, freeze, thaw
 
 # ImageNet statistics, as DINOv2 was trained with; CLIP has its own.
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+
+
+# Frames that pass the encoder together where nothing else is set: on a CPU few, which stay in its
+# caches; else as many as make this many numbers in a block's widest layer, about 255 of 448x224 in
+# ViT-S/14, so that launching an operation takes less time than computing it.
+CPU_CHUNK = 16
+DEVICE_NUMBERS = 192 * 2**20
 
 
 class ImageEncoder(Frozen):
@@ -26,7 +34,7 @@ class ImageEncoder(Frozen):
         layers: 1-based numbers of the blocks whose outputs are taken.
         height: Input height in pixels, a multiple of the patch size.
         width: Input width in pixels, a multiple of the patch size.
-        chunk: Frames that pass the encoder together.
+        chunk: Frames that pass the encoder together; ``auto`` is what suits the device.
         skip_padding: Leave out the columns of patches that are black in a frame; their features
             are zero. Cheaper, and not exactly the same: attention no longer sees the padding.
         final: Add the last block's output after the encoder's own norm, behind the rest.
@@ -46,12 +54,14 @@ class ImageEncoder(Frozen):
         layers: Sequence[int],
         height: int,
         width: int,
-        chunk: int,
+        chunk: int | Literal["auto"] = "auto",
         skip_padding: bool = False,
         final: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
+        self._cast = CastOnce(encoder)
+        self._block = run_block
         settings: Any = encoder.config
         self.patch = int(settings.patch_size)
         if height % self.patch or width % self.patch:
@@ -74,6 +84,9 @@ class ImageEncoder(Frozen):
         self.channels = (len(self.layers) + int(final)) * self.hidden
         self._clip = hasattr(encoder, "pre_layrnorm")
         self._extra = 1 + int(getattr(settings, "num_register_tokens", 0))
+        tokens = self._extra + self.grid[0] * self.grid[1]
+        widest = tokens * int(settings.hidden_size) * int(getattr(settings, "mlp_ratio", 4))
+        self._device_chunk = max(1, DEVICE_NUMBERS // widest)
         mean, std = CLIP if self._clip else IMAGENET
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
@@ -92,10 +105,20 @@ class ImageEncoder(Frozen):
             unused.requires_grad_(False)
         if self._clip:
             thaw(encoder.pre_layrnorm)
-        for block in self._layers()[: self._last]:
+        for block in self._layers(encoder)[: self._last]:
             thaw(block)
         if self.final:
-            thaw(self._final_norm)
+            thaw(self._final_norm(encoder))
+
+    def compile_block(self, **options: Any) -> None:  # noqa: ANN401 - torch.compile's own
+        """Compile one block: all blocks are alike, and so what is compiled serves each of them."""
+        self._block = torch.compile(run_block, **options)
+
+    def feature_type(self) -> torch.dtype:
+        """The type that features are kept in: autocast's on a GPU, which computes in it anyway."""
+        device = cast(Tensor, self.mean).device
+        kind = None if device.type == "cpu" else autocast_type(device)
+        return torch.float32 if kind is None else kind
 
     def forward(self, frames: Tensor) -> Tensor:
         """Features without anything kept for backward.
@@ -104,20 +127,26 @@ class ImageEncoder(Frozen):
             frames: uint8 [n, 3, H, W], RGB, of any size.
 
         Returns:
-            float [n, N, C]: N patches row by row, C = blocks x hidden size, unit variance; then,
-            with ``final``, the last block's features as the encoder norms them.
+            float [n, N, C] of :meth:`feature_type`: N patches row by row, C = blocks x hidden size,
+            unit variance; then, with ``final``, the last block's, as the encoder norms them.
         """
         with torch.no_grad():
             encode = self._encode_filled if self.skip_padding else self._encode
-            parts = [encode(part) for part in frames.split(self.chunk)]
+            parts = [encode(part).to(self.feature_type()) for part in self._chunks(frames)]
         return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+    def _chunks(self, frames: Tensor) -> Sequence[Tensor]:
+        if self.chunk != "auto":
+            return cast(Sequence[Tensor], frames.split(self.chunk))
+        if frames.device.type == "cpu":
+            return cast(Sequence[Tensor], frames.split(CPU_CHUNK))
+        # Of equal size, as far as that goes: what is compiled or tuned for a size serves all.
+        return frames.tensor_split(max(1, math.ceil(len(frames) / self._device_chunk)))
 
     def prepare(self, frames: Tensor) -> Tensor:
         """Resize uint8 frames to the input size and normalise them: float [n, 3, height, width]."""
-        weight = next(self.encoder.parameters())
         # Loaders leave colours last in memory; this lays them out as the encoder computes fastest.
-        kind = weight.dtype if frames.is_cuda else torch.float32
-        pixels = frames.to(kind, memory_format=torch.contiguous_format)
+        pixels = frames.to(torch.float32, memory_format=torch.contiguous_format)
         pixels = resize(pixels, self.height, self.width)
         return (pixels - cast(Tensor, self.mean)) / cast(Tensor, self.std)
 
@@ -127,8 +156,9 @@ class ImageEncoder(Frozen):
 
     def _through_blocks(self, hidden: Tensor) -> Tensor:
         taken = []
-        for number, block in enumerate(self._blocks(), start=1):
-            hidden = block(hidden)
+        encoder = self._weights()
+        for number, layer in enumerate(self._layers(encoder), start=1):
+            hidden = self._block(layer, hidden)
             if number in self.layers:
                 taken.append(hidden[:, self._extra :])
             if number == self._last:
@@ -137,7 +167,7 @@ class ImageEncoder(Frozen):
         features = F.layer_norm(joined, joined.shape[-1:])
         if not self.final:
             return features
-        return torch.cat([features, self._final_norm(hidden[:, self._extra :])], dim=-1)
+        return torch.cat([features, self._final_norm(encoder)(hidden[:, self._extra :])], dim=-1)
 
     def _encode(self, frames: Tensor) -> Tensor:
         return self.features(self.prepare(frames))
@@ -165,7 +195,7 @@ class ImageEncoder(Frozen):
 
     def _embed_columns(self, pixels: Tensor, left: int, right: int) -> Tensor:
         """Tokens of some columns of patches, at their positions in the whole frame."""
-        encoder = cast(Any, self.encoder)
+        encoder = self._weights()
         if self._clip:
             raise ConfigError(
                 "Padding can be left out with DINOv2 only",
@@ -184,29 +214,32 @@ class ImageEncoder(Frozen):
         return torch.cat([start, tokens + kept], 1)
 
     def _embed(self, pixels: Tensor) -> Tensor:
-        encoder = cast(Any, self.encoder)
+        encoder = self._weights()
         if self._clip:
             embedded = encoder.embeddings(pixels, interpolate_pos_encoding=True)
             return cast(Tensor, encoder.pre_layrnorm(embedded))
         return cast(Tensor, encoder.embeddings(pixels))
 
+    def _weights(self) -> Any:  # noqa: ANN401 - transformers gives its parts no types
+        """The encoder, in the type that autocast computes in where no gradient is asked for."""
+        return self.encoder if torch.is_grad_enabled() else self._cast.now()
+
     @property
     def _last(self) -> int:
         """Number of the last block that features need."""
-        return len(self._layers()) if self.final else max(self.layers)
+        return len(self._layers(self.encoder)) if self.final else max(self.layers)
 
-    @property
-    def _final_norm(self) -> nn.Module:
-        encoder = cast(Any, self.encoder)
+    def _final_norm(self, encoder: Any) -> nn.Module:  # noqa: ANN401
         return cast(nn.Module, encoder.post_layernorm if self._clip else encoder.layernorm)
 
-    def _layers(self) -> nn.ModuleList:
-        stack = cast(Any, self.encoder).encoder
+    def _layers(self, encoder: Any) -> nn.ModuleList:  # noqa: ANN401
+        stack = encoder.encoder
         return cast(nn.ModuleList, stack.layers if self._clip else stack.layer)
 
-    def _blocks(self) -> Iterator[Any]:
-        for layer in self._layers():
-            yield partial(layer, attention_mask=None) if self._clip else layer
+
+def run_block(layer: nn.Module, hidden: Tensor) -> Tensor:
+    """One block of the encoder, over tokens float [n, tokens, width]."""
+    return cast(Tensor, layer(hidden, attention_mask=None))
 
 
 def resize(pixels: Tensor, height: int, width: int) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -64,9 +64,14 @@ class LMGait(nn.Module):
         self.image, self.text, self.fusion = image, text, fusion
         self.decoder, self.resnet, self.temporal = decoder, resnet, temporal
         self.gait, self.neck = gait, neck
+        self._head = run_head
         if tokens is not None:
             self.register_buffer("tokens", tokens[0], persistent=False)
             self.register_buffer("kept", tokens[1], persistent=False)
+            # A model on torch's meta device has no values: it is there to be counted.
+            count = 0 if tokens[1].is_meta else int(tokens[1].sum())
+            places = torch.nonzero_static(tokens[1].flatten(), size=count)[:, 0]
+            self.register_buffer("places", places, persistent=False)
         self.register_buffer("cached_text", None, persistent=False)
         self.cached_text: Tensor | None
 
@@ -81,7 +86,7 @@ class LMGait(nn.Module):
             return self.cached_text
         if self.text is None:
             return None
-        return cast(Tensor, self.text(self.tokens, self.kept))
+        return cast(Tensor, self.text(self.tokens, self.places))
 
     def forward(self, frames: Tensor | None, patches: Tensor | None, clips: int) -> TrainingOutput:
         """A training pass over clips of equal length.
@@ -96,10 +101,19 @@ class LMGait(nn.Module):
         """
         if self.neck is None:
             raise RuntimeError("a model without a classifier cannot train")
-        patches = self.image(cast(Tensor, frames)) if patches is None else patches.float()
-        silhouettes, maps, mask = self.represent(patches, self.text_features())
-        embedding = self.recognise(maps * mask, clips)
-        return TrainingOutput(embedding, self.neck(embedding), silhouettes, maps)
+        if patches is None:
+            patches = self.image(cast(Tensor, frames))
+        else:
+            patches = patches.to(self.image.feature_type())
+        return self._head(self, patches, clips)
+
+    def compile(self, **options: Any) -> None:  # noqa: ANN401 - torch.compile's own
+        """Compile one block of the image encoder, and the head that trains.
+
+        The whole pass would repeat the blocks for each chunk of frames in one endless graph.
+        """
+        self.image.compile_block(**options)
+        self._head = torch.compile(run_head, **options)
 
     def represent(self, patches: Tensor, text: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """What the representation extractor makes of patches float [n, N, C].
@@ -174,3 +188,11 @@ class LMGait(nn.Module):
         """Attention of each patch over the text tokens, float [n, N, K] (None without text)."""
         text = self.text_features()
         return None if text is None else attention(patches, text)
+
+
+def run_head(model: LMGait, patches: Tensor, clips: int) -> TrainingOutput:
+    """What trains, over patches float [B*T, N, C] of B clips."""
+    silhouettes, maps, mask = model.represent(patches, model.text_features())
+    embedding = model.recognise(maps * mask, clips)
+    logits = cast(BNNeck, model.neck)(embedding)
+    return TrainingOutput(embedding, logits, silhouettes, maps)

@@ -56,17 +56,18 @@ class TextEncoder(nn.Module):
         # Small at first, so that training starts near the decoder's warm-up, which sees F alone.
         nn.init.normal_(self.project.weight, std=0.1 * self.width**-0.5)
 
-    def forward(self, tokens: Tensor, kept: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, places: Tensor) -> Tensor:
         """Text features of the prompts.
 
         Args:
             tokens: int64 [S, L] token ids, S sentences.
-            kept: bool [S, L], True up to and including the end of text.
+            places: int64 [K], the tokens up to and including each end of text, counted through all
+                sentences. Numbers, since a GPU would have to be waited for to count a mask.
 
         Returns:
-            float [K, C], the K kept tokens of all sentences in order (eq. 7).
+            float [K, C], these tokens' features in order (eq. 7).
         """
-        return cast(Tensor, self.project(self.hidden(tokens)[kept]))
+        return cast(Tensor, self.project(self.hidden(tokens).flatten(0, 1)[places]))
 
     def hidden(self, tokens: Tensor) -> Tensor:
         """Token states after the last layer and final norm, float [S, L, D] (eq. 4-5)."""
