@@ -119,7 +119,8 @@ def _patience(known: LmgaitError, shared: bool) -> float:
         return 3.0
     if shared and NUMBER:
         return 2.0
-    return 0.5 if isinstance(known, Interrupted) else 0.0
+    # What all of them meet alike, each by itself, the first one tells.
+    return 0.5 if NUMBER or isinstance(known, Interrupted) else 0.0
 
 
 def _ended_elsewhere(ending: Ending, tell: bool) -> None:

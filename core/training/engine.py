@@ -132,7 +132,7 @@ def choose_precision(wanted: Precision, device: torch.device, where: str) -> Pre
     return precision
 
 
-def decide(engine: Accelerator, choose: Callable[[], T]) -> T:
+def decide(engine: Accelerator | PartialState, choose: Callable[[], T]) -> T:
     """What ``choose`` returns in the main process, in all of them.
 
     For all that one process does or chooses for the others, such as making a run's folder. An

@@ -133,19 +133,9 @@ def make_features(
         StoreError: the store or the features are damaged.
         OutputError: the disk is full, too small, not writable, or another process writes them.
     """
-    if plan.complete:
+    numbers = decide(engine, lambda: _begin(plan, progress))
+    if numbers is None:
         return FeatureStore.open(plan.path)
-    progress.say(f"{plan.size()}; output in {plan.path}")
-    numbers = [n for n in range(len(plan.info.parts)) if not (plan.path / part_name(n)).is_file()]
-    missing = sum(frames for n in numbers for _, frames in plan.info.parts[n])
-    need = missing * plan.info.bytes // max(plan.info.frames, 1)
-    if need > plan.free:
-        raise OutputError(
-            f"The features need {need / 1e9:,.1f} GB, and {plan.free / 1e9:,.1f} GB are free",
-            where=plan.path,
-            next_step="Free some space, or train without them (--set data.features=off).",
-        )
-    decide(engine, lambda: _make_folder(plan.path))
     with held(engine, lambda: writing(plan.path, what="feature store", inside=True)):
         decide(engine, lambda: remove_rests(plan.path))
         mine = numbers[engine.process_index :: engine.num_processes]
@@ -170,9 +160,27 @@ def make_features(
     return FeatureStore.open(plan.path)
 
 
-def _make_folder(path: Path) -> None:
-    with output_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
+def _begin(plan: FeaturesPlan, progress: Progress) -> list[int] | None:
+    """Make the folder; returns the parts that are missing, None where nothing is.
+
+    Raises:
+        OutputError: the disk is too small, or not writable.
+    """
+    if plan.complete:
+        return None
+    progress.say(f"{plan.size()}; output in {plan.path}")
+    numbers = [n for n in range(len(plan.info.parts)) if not (plan.path / part_name(n)).is_file()]
+    missing = sum(frames for n in numbers for _, frames in plan.info.parts[n])
+    need = missing * plan.info.bytes // max(plan.info.frames, 1)
+    if need > plan.free:
+        raise OutputError(
+            f"The features need {need / 1e9:,.1f} GB, and {plan.free / 1e9:,.1f} GB are free",
+            where=plan.path,
+            next_step="Free some space, or train without them (--set data.features=off).",
+        )
+    with output_errors(plan.path):
+        plan.path.mkdir(parents=True, exist_ok=True)
+    return numbers
 
 
 def _encode(

@@ -2,22 +2,28 @@
 
 Usage: torchrun ... -m tests.fakes.launched WHAT RANK lmgait's arguments
 
-``WHAT`` happens in process ``RANK``, at its third step where nothing else is said; ``nothing``
-never does. Exits are printed as ``Process RANK leaves.`` at ordinary ends.
+``WHAT`` happens in process ``RANK``; ``nothing`` never does.
 """
 
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, NoReturn
 from unittest.mock import patch
 
+from core.data.dataset import TrainingSequences
 from core.errors import DataError
 from core.storage.store import Store
+from core.training import resume
+from core.training.checkpoint import CheckpointFolder
 from core.training.loop import Runner
 from core.workflows import train as training
 from lmgait_cli.main import run
@@ -45,7 +51,7 @@ def run_out() -> None:
     raise MemoryError
 
 
-def defect() -> None:
+def defect(*_: object) -> NoReturn:
     """Fail inside a step."""
     raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
@@ -55,7 +61,7 @@ def gpu() -> None:
     raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
 
-def in_words() -> None:
+def in_words(*_: object) -> NoReturn:
     """Fail with an error in words."""
     raise DataError("The third batch is spoiled", where="batch-3", next_step="Look at it.")
 
@@ -70,39 +76,82 @@ def crash() -> None:
     ctypes.string_at(0)
 
 
+def kill_worker() -> None:
+    """Lose the process that reads data."""
+    for worker in multiprocessing.active_children():
+        os.kill(worker.pid or 0, signal.SIGKILL)
+
+
+# At the third step.
 AT_A_STEP: dict[str, Callable[[], None]] = {
     "interrupt": interrupt, "leave": leave, "leave-well": leave_well, "memory": run_out,
     "defect": defect, "gpu": gpu, "words": in_words, "killed": killed, "crash": crash,
+    "kill-worker": kill_worker,
 }  # fmt: skip
+
+
+class Spoiled(TrainingSequences):
+    """Clips that a process that reads data cannot read."""
+
+    def __getitem__(self, request: Any) -> Any:
+        """Fail."""
+        raise RuntimeError("a defect of a worker")
+
+
+def at_a_step(what: Callable[[], None]) -> AbstractContextManager[object]:
+    """Do ``what`` after the third step of a training or warm-up."""
+    step, count = Runner.step, iter(range(1, 1_000_000))
+
+    def spoiled(self: Runner, *given: Any, **more: Any) -> None:
+        step(self, *given, **more)
+        if next(count) == STEP:
+            what()
+
+    return patch.object(Runner, "step", spoiled)
+
+
+def race() -> AbstractContextManager[object]:
+    """After the decision where to go on, find a newer checkpoint than the one decided on.
+
+    Any look at the folder of checkpoints for the newest one gives one that is not there.
+    """
+    newer = Path("/nowhere/step-999999")
+    return patch.multiple(
+        CheckpointFolder, newest=lambda self: newer, newest_whole=lambda self: newer
+    )
+
+
+def unreadable() -> AbstractContextManager[object]:
+    """Be unable to read the checkpoint, as where a disk is not there on one machine."""
+
+    def fail(path: Path) -> NoReturn:
+        raise DataError("Cannot read", where=path, next_step="Look at the disk.")
+
+    return patch.object(resume, "load_tensors", fail)
 
 
 def main() -> None:
     """Sabotage this process if it is the one, and run the command line."""
     what, rank = sys.argv[1], int(sys.argv[2])
     del sys.argv[1:3]
-    if rank != int(os.environ["RANK"]) or what == "nothing":
+    warnings.simplefilter("always")
+    spoiled: AbstractContextManager[object] = nullcontext()
+    if rank == int(os.environ["RANK"]):
+        if what in AT_A_STEP:
+            spoiled = at_a_step(AT_A_STEP[what])
+        else:
+            spoiled = {
+                "nothing": nullcontext,
+                "race": race,
+                "unreadable": unreadable,
+                # The main process decides for all of them while they wait.
+                "choosing": lambda: patch.object(training, "find_warmup", defect),
+                # A disk that is not there on one machine.
+                "opening": lambda: patch.object(Store, "open", in_words),
+                "worker": lambda: patch.object(training, "TrainingSequences", Spoiled),
+            }[what]()
+    with spoiled:
         run()
-    elif what in AT_A_STEP:
-        step = Runner.step
-        steps = iter(range(1, 1_000_000))
-
-        def spoiled(self: Runner, *given: Any, **more: Any) -> None:
-            step(self, *given, **more)
-            if next(steps) == STEP:
-                AT_A_STEP[what]()
-
-        with patch.object(Runner, "step", spoiled):
-            run()
-    elif what == "choosing":
-        # The main process decides for all of them while they wait.
-        with patch.object(training, "find_warmup", lambda *_: defect()):
-            run()
-    elif what == "opening":
-        # Before they have joined, on one machine alone: a disk that is not there.
-        with patch.object(Store, "open", lambda *_: in_words()):
-            run()
-    else:
-        raise ValueError(what)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,88 @@
+"""Several processes of the command line, started by torchrun or accelerate."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.command import ROOT, all_gone, environment
+
+FORKED = "-m", "tests.fakes.launched"
+PATIENCE = 240.0
+HOST = socket.gethostname()
+
+
+@dataclass(frozen=True)
+class Launched:
+    """How processes ended: the launcher's exit code, the processes' own, and all they printed."""
+
+    code: int
+    codes: dict[int, int]
+    text: str
+
+    @property
+    def errors(self) -> list[str]:
+        """The lines with errors of the processes, not of the launcher."""
+        return [line for line in self.text.splitlines() if re.search(r"(^|: )Error: ", line)]
+
+
+def launcher(name: str, count: int) -> list[str]:
+    """The first words of a launcher's command, up to the module that it starts."""
+    python = [sys.executable, "-m"]
+    if name == "torchrun":
+        return [*python, "torch.distributed.run", "--nproc_per_node", str(count)]
+    return [
+        *python, "accelerate.commands.launch", "--cpu", "--num_processes", str(count),
+        "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
+        "--num_cpu_threads_per_process", "1", "--main_process_port", "0",
+    ]  # fmt: skip
+
+
+def launch(
+    words: Sequence[str],
+    *,
+    what: str = "nothing",
+    rank: int = 0,
+    name: str = "torchrun",
+    count: int = 2,
+    meanwhile: Callable[[subprocess.Popen[str]], None] | None = None,
+    log: Path,
+    **more: str,
+) -> Launched:
+    """Run ``lmgait WORDS`` in processes of a launcher to the end.
+
+    Args:
+        words: Arguments of ``lmgait``.
+        what: What goes wrong (:mod:`tests.fakes.launched`).
+        rank: In which process.
+        name: ``torchrun`` or ``accelerate``.
+        count: Processes.
+        meanwhile: Called with the launcher while it runs.
+        log: Gets all that is printed.
+        more: More of its environment.
+    """
+    command = [*launcher(name, count), *FORKED, what, str(rank), *words]
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            command, env=environment(False, **more), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out,
+            stderr=subprocess.STDOUT, start_new_session=True, text=True,
+        )  # fmt: skip
+        try:
+            if meanwhile is not None:
+                meanwhile(process)
+            code = process.wait(timeout=PATIENCE)
+            assert all_gone(process.pid), log.read_text()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    text = log.read_text()
+    codes = re.findall(r"rank +: (\d+) .*\n +exitcode +: (-?\d+)", text)
+    return Launched(code, {int(rank): int(ended) for rank, ended in codes}, text)
