@@ -91,9 +91,12 @@ def watch_peers(rank: int, count: int, exchange: Callable[[object], Any]) -> Non
         ResourceError: the main process cannot be reached.
     """
     global _peers
-    main = Main(count) if rank == 0 else None
-    port, token = exchange(None if main is None else (main.port, main.token))
-    _peers = main or Member(rank, count, port, token)
+    if rank == 0:
+        main = Main(count)
+        exchange((main.port, main.token, socket.gethostname()))
+        _peers = main
+    else:
+        _peers = Member(rank, *exchange(None))
 
 
 def part() -> bool:
@@ -210,8 +213,8 @@ class Member:
         rank: Number of this process.
     """
 
-    def __init__(self, rank: int, count: int, port: int, token: str) -> None:
-        self.rank, self._count = rank, count
+    def __init__(self, rank: int, port: int, token: str, main_host: str) -> None:
+        self.rank, self._main_host = rank, main_host
         host = os.environ.get("MASTER_ADDR", "127.0.0.1")
         try:
             own = socket.create_connection((host, port), timeout=_CONNECT)
@@ -256,8 +259,7 @@ class Member:
         if self._failing:
             self._answer.set()  # nobody is left to tell of it
         elif not self._let_go.is_set():
-            host = os.environ.get("MASTER_ADDR", "unknown")
-            _end_here(_killed(0, host), self.rank == 1)
+            _end_here(_killed(0, self._main_host), self.rank == 1)
 
 
 def _killed(rank: int, host: str) -> Ending:

@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import signal
 import sys
-import warnings
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -28,7 +28,7 @@ from core.training.loop import Runner
 from core.workflows import train as training
 from lmgait_cli.main import run
 
-STEP = 3
+STEP, LATE = 3, 5
 
 
 def interrupt() -> None:
@@ -82,11 +82,21 @@ def kill_worker() -> None:
         os.kill(worker.pid or 0, signal.SIGKILL)
 
 
-# At the third step.
+def killed_late() -> None:
+    """Be killed after a checkpoint."""
+    killed()
+
+
+def slow() -> None:
+    """Give a signal the time to come before the end."""
+    time.sleep(3)
+
+
+# At the third step; of some at the fifth, when there is the checkpoint of the third.
 AT_A_STEP: dict[str, Callable[[], None]] = {
     "interrupt": interrupt, "leave": leave, "leave-well": leave_well, "memory": run_out,
     "defect": defect, "gpu": gpu, "words": in_words, "killed": killed, "crash": crash,
-    "kill-worker": kill_worker,
+    "kill-worker": kill_worker, "slow": slow, "killed-late": killed_late,
 }  # fmt: skip
 
 
@@ -104,7 +114,7 @@ def at_a_step(what: Callable[[], None]) -> AbstractContextManager[object]:
 
     def spoiled(self: Runner, *given: Any, **more: Any) -> None:
         step(self, *given, **more)
-        if next(count) == STEP:
+        if next(count) == (LATE if what in (slow, killed_late) else STEP):
             what()
 
     return patch.object(Runner, "step", spoiled)
@@ -134,7 +144,6 @@ def main() -> None:
     """Sabotage this process if it is the one, and run the command line."""
     what, rank = sys.argv[1], int(sys.argv[2])
     del sys.argv[1:3]
-    warnings.simplefilter("always")
     spoiled: AbstractContextManager[object] = nullcontext()
     if rank == int(os.environ["RANK"]):
         if what in AT_A_STEP:

@@ -1,17 +1,26 @@
 """Whatever ends one of several processes ends all of them, in words; and they resume as one."""
 
+import re
 import signal
 
 import pytest
+import torch
 
 from core.config.resolve import merge
-from tests.faults.command import seldom, settings
+from core.progress import SilentProgress
+from core.training.checkpoint import load_tensors
+from core.workflows.runs import find_run
+from core.workflows.warmup import pretrain_decoder
+from core.workspace import Workspace
+from tests.faults.command import seldom, send, settings, wait_for
 from tests.faults.launchers import HOST, launch
-from tests.faults.worlds import TREE, warmed
+from tests.faults.worlds import STEPS, TREE, small_settings, stored
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 KILLED = "It ended without a message, as a process that is killed does"
 TOGETHER = merge(TREE, {"warmup": {"batch": 4}})
+# What the page on several processes sets.
+SIGNALS_PASSED_ON = {"PET_SIGNALS_TO_HANDLE": "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"}
 # What happens, in which process, the exit code of all, and what the one message says.
 ENDINGS = (
     ("words", 0, 3, "The third batch is spoiled (batch-3)"),
@@ -46,19 +55,16 @@ def words(world):
 
 
 def warmed_together(root):
-    warmed(root)
+    stored(root)
     settings(root / "small.yaml", TOGETHER)
+    pretrain_decoder(
+        Workspace(root / "ws"), "casiab", small_settings(root), preset="tiny",
+        progress=SilentProgress(),
+    )  # fmt: skip
 
 
 def train_words(root, *more):
     return ["train", "--workspace", str(root / "ws"), "--config", str(root / "small.yaml"), *more]
-
-
-def one_message(ended, rank, message):
-    assert len(ended.errors) == 1, ended.text
-    who = f"Process {rank} of 2 on {HOST}: " if rank else ""
-    assert ended.errors[0].startswith(f"{who}Error: "), ended.text
-    assert message in ended.errors[0], ended.text
 
 
 @pytest.mark.parametrize(
@@ -84,8 +90,109 @@ def test_what_ends_one_process_ends_all_and_is_told_once(
     silent = what in SIGNALS
     assert ended.codes == {rank: SIGNALS.get(what, code), 1 - rank: code}, ended.text
     assert len(ended.errors) == 1, ended.text
-    named = f"Process {rank} of 2 on {HOST if not silent or rank else '127.0.0.1'}: "
+    named = f"Process {rank} of 2 on {HOST}: "
     start = f"{named if rank or silent else ''}Error: "
     assert ended.errors[0].startswith(start), ended.text
     assert message in ended.errors[0], ended.text
     assert "forcefully" not in ended.text  # the launcher's last resort, after half a minute
+    assert "Warning" not in ended.text, ended.text
+
+
+def weights(root):
+    run = find_run(Workspace(root / "ws").runs, name=None, dataset=None)
+    newest = run.checkpoints().newest()
+    assert newest is not None
+    return load_tensors(newest / "model.safetensors").tensors
+
+
+@pytest.fixture(scope="module")
+def undisturbed(worlds, tmp_path_factory):
+    """The weights that two processes end in when nothing disturbs them."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    root = worlds.copy(warmed_together, folder / "world")
+    ended = launch(train_words(root), log=folder / "log")
+    assert ended.code == 0, ended.text
+    assert "Warning" not in ended.text, ended.text
+    return weights(root)
+
+
+def finished(root, undisturbed, tmp_path, name="torchrun"):
+    """The same command goes on, and ends in the same weights."""
+    ended = launch(train_words(root), name=name, log=tmp_path / "again")
+    assert ended.code == 0, ended.text
+    same_weights(root, undisturbed)
+    return ended.text
+
+
+def same_weights(root, undisturbed):
+    found = weights(root)
+    assert found.keys() == undisturbed.keys()
+    assert all(torch.equal(found[name], undisturbed[name]) for name in found)
+
+
+# Signals to the launcher, and whether the scheduler sends them to the processes, too.
+SIGNALLED = (
+    ("SIGTERM", False, "torchrun"),
+    ("SIGTERM SIGTERM", False, "torchrun"),
+    ("SIGTERM", True, "torchrun"),
+    ("SIGUSR1", False, "torchrun"),
+    ("SIGINT", True, "torchrun"),
+    ("SIGTERM", False, "accelerate"),
+    ("SIGUSR1", True, "accelerate"),
+)
+
+
+@pytest.mark.parametrize(
+    ("names", "everyone", "name"), [("SIGUSR1", True, "torchrun"), *seldom(*SIGNALLED)]
+)
+def test_a_signal_to_the_launcher_saves_and_the_run_goes_on(
+    words, undisturbed, tmp_path, names, everyone, name
+):
+    """With the environment variable that the page on several processes gives."""
+    root, command = words()
+
+    def stop(process):
+        wait_for(lambda: list((root / "ws" / "runs").glob("*/checkpoints/step-*")), process)
+        for word in names.split():
+            send(process, getattr(signal, word), everyone=everyone)
+
+    ended = launch(
+        command, what="slow", meanwhile=stop, name=name, log=tmp_path / "log", **SIGNALS_PASSED_ON
+    )
+    assert ended.code != 0
+    assert len(ended.errors) == 1, ended.text
+    word = names.split()[0]
+    stopped = re.match(rf"Error: Stopped by {word} after iteration (\d+); saved", ended.errors[0])
+    assert stopped, ended.text
+    assert "forcefully" not in ended.text
+    again = finished(root, undisturbed, tmp_path, name)
+    assert f"goes on at iteration {stopped[1]} of {STEPS}" in again
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("rank", [0, 1])
+def test_killed_processes_go_on_to_the_same_weights(words, undisturbed, tmp_path, rank):
+    root, command = words()
+    launch(command, what="killed-late", rank=rank, log=tmp_path / "log")
+    assert "goes on at iteration 3" in finished(root, undisturbed, tmp_path)
+
+
+@pytest.mark.faults
+def test_all_resume_from_what_the_main_process_decides_on(words, undisturbed, tmp_path):
+    """The other one would find a newer checkpoint if it looked by itself."""
+    root, command = words()
+    launch(command, what="killed-late", log=tmp_path / "log")
+    ended = launch(command, what="race", rank=1, log=tmp_path / "raced")
+    assert ended.code == 0, ended.text
+    assert "goes on at iteration 3" in ended.text
+    same_weights(root, undisturbed)
+
+
+@pytest.mark.faults
+def test_a_process_that_cannot_read_the_checkpoint_ends_all_with_the_reason(words, tmp_path):
+    _, command = words()
+    launch(command, what="killed-late", log=tmp_path / "log")
+    ended = launch(command, what="unreadable", rank=1, log=tmp_path / "unreadable")
+    assert ended.codes == {0: 3, 1: 3}, ended.text
+    assert len(ended.errors) == 1, ended.text
+    assert ended.errors[0].startswith(f"Process 1 of 2 on {HOST}: Error: Cannot read")
