@@ -8,12 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
-from tests.faults.command import ROOT, all_gone, environment
+from tests.faults.command import ROOT, environment
 
 FORKED = "-m", "tests.fakes.launched"
 PATIENCE = 240.0
@@ -32,6 +34,43 @@ class Launched:
     def errors(self) -> list[str]:
         """The lines with errors of the processes, not of the launcher."""
         return [line for line in self.text.splitlines() if re.search(r"(^|: )Error: ", line)]
+
+
+class Running:
+    """A launcher and its processes, which torchrun puts into sessions of their own."""
+
+    def __init__(self, command: Sequence[str], log: Path, **more: str) -> None:
+        self._mark = f"TEST_LAUNCH={uuid4()}"
+        name, value = self._mark.split("=")
+        with log.open("w") as out:
+            self.process = subprocess.Popen(
+                command, env=environment(False, **more, **{name: value}), cwd=ROOT,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def all(self) -> list[int]:
+        """The launcher, if it runs, and all that it started."""
+        marked = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdecimal():
+                with suppress(OSError):
+                    if self._mark.encode() in (entry / "environ").read_bytes().split(b"\0"):
+                        marked.append(int(entry.name))
+        return marked
+
+    def send(self, number: int, *, everyone: bool) -> None:
+        """Send a signal to the launcher, or to all at once."""
+        for process in self.all() if everyone else [self.process.pid]:
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
+
+    def all_gone(self, seconds: float = 20.0) -> bool:
+        """Whether all have ended, or do so soon."""
+        deadline = time.monotonic() + seconds
+        while self.all() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return not self.all()
 
 
 def launcher(name: str, count: int) -> list[str]:
@@ -53,7 +92,7 @@ def launch(
     rank: int = 0,
     name: str = "torchrun",
     count: int = 2,
-    meanwhile: Callable[[subprocess.Popen[str]], None] | None = None,
+    meanwhile: Callable[[Running], None] | None = None,
     log: Path,
     **more: str,
 ) -> Launched:
@@ -70,19 +109,15 @@ def launch(
         more: More of its environment.
     """
     command = [*launcher(name, count), *FORKED, what, str(rank), *words]
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            command, env=environment(False, **more), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out,
-            stderr=subprocess.STDOUT, start_new_session=True, text=True,
-        )  # fmt: skip
-        try:
-            if meanwhile is not None:
-                meanwhile(process)
-            code = process.wait(timeout=PATIENCE)
-            assert all_gone(process.pid), log.read_text()
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+    running = Running(command, log, **more)
+    try:
+        if meanwhile is not None:
+            meanwhile(running)
+        code = running.process.wait(timeout=PATIENCE)
+        assert running.all_gone(), log.read_text()
+    finally:
+        running.send(signal.SIGKILL, everyone=True)
+        running.process.wait()
     text = log.read_text()
     codes = re.findall(r"rank +: (\d+) .*\n +exitcode +: (-?\d+)", text)
     return Launched(code, {int(rank): int(ended) for rank, ended in codes}, text)

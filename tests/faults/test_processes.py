@@ -12,15 +12,21 @@ from core.training.checkpoint import load_tensors
 from core.workflows.runs import find_run
 from core.workflows.warmup import pretrain_decoder
 from core.workspace import Workspace
-from tests.faults.command import seldom, send, settings, wait_for
+from tests.faults.command import ROOT, seldom, settings, wait_for
 from tests.faults.launchers import HOST, launch
 from tests.faults.worlds import STEPS, TREE, small_settings, stored
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 KILLED = "It ended without a message, as a process that is killed does"
 TOGETHER = merge(TREE, {"warmup": {"batch": 4}})
-# What the page on several processes sets.
-SIGNALS_PASSED_ON = {"PET_SIGNALS_TO_HANDLE": "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"}
+# What the page on several processes has a reader set.
+SIGNALS_PASSED_ON = dict(
+    re.findall(
+        r"^export (PET_\w+|TORCH_ELASTIC_\w+)=(\S+)$",
+        (ROOT / "docs" / "several-processes.md").read_text("utf-8"),
+        re.MULTILINE,
+    )
+)
 # What happens, in which process, the exit code of all, and what the one message says.
 ENDINGS = (
     ("words", 0, 3, "The third batch is spoiled (batch-3)"),
@@ -149,12 +155,14 @@ def test_a_signal_to_the_launcher_saves_and_the_run_goes_on(
     words, undisturbed, tmp_path, names, everyone, name
 ):
     """With the environment variable that the page on several processes gives."""
+    assert sorted(SIGNALS_PASSED_ON) == ["PET_SIGNALS_TO_HANDLE", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"]
     root, command = words()
 
-    def stop(process):
-        wait_for(lambda: list((root / "ws" / "runs").glob("*/checkpoints/step-*")), process)
+    def stop(running):
+        checkpoints = root / "ws" / "runs"
+        wait_for(lambda: list(checkpoints.glob("*/checkpoints/step-*")), running.process)
         for word in names.split():
-            send(process, getattr(signal, word), everyone=everyone)
+            running.send(getattr(signal, word), everyone=everyone)
 
     ended = launch(
         command, what="slow", meanwhile=stop, name=name, log=tmp_path / "log", **SIGNALS_PASSED_ON

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from core.config import ablation_names
 from core.progress import SilentProgress
@@ -23,6 +24,15 @@ from tests.fakes.processes import embeddings, gradients, steps
 from tests.fakes.training import write_training_store
 
 ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Compute here with as many threads as the processes that are compared do."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(usual)
 
 
 def launch(count, what, root, out, cpu="ACCELERATE_USE_CPU"):
@@ -41,6 +51,8 @@ def together(count, arguments, cpu="ACCELERATE_USE_CPU"):
         port = free.getsockname()[1]
     shared = {**os.environ, "PYTHONPATH": str(ROOT)}
     shared |= {"ACCELERATE_USE_CPU": "1"} if cpu == "ACCELERATE_USE_CPU" else {cpu: ""}
+    # As torchrun does: threads of processes that share the processors wait for each other.
+    shared |= {"OMP_NUM_THREADS": "1"}
     shared |= {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     running = [
         subprocess.Popen(
