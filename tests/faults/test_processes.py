@@ -12,6 +12,7 @@ from core.training.checkpoint import load_tensors
 from core.workflows.runs import find_run
 from core.workflows.warmup import pretrain_decoder
 from core.workspace import Workspace
+from tests.fakes.training import write_training_store
 from tests.faults.command import ROOT, seldom, settings, wait_for
 from tests.faults.launchers import HOST, launch
 from tests.faults.worlds import STEPS, TREE, small_settings, stored
@@ -204,3 +205,16 @@ def test_a_process_that_cannot_read_the_checkpoint_ends_all_with_the_reason(word
     assert ended.codes == {0: 3, 1: 3}, ended.text
     assert len(ended.errors) == 1, ended.text
     assert ended.errors[0].startswith(f"Process 1 of 2 on {HOST}: Error: Cannot read")
+
+
+@pytest.mark.faults
+def test_two_processes_train_the_default_preset(tmp_path):
+    """Three steps of the warm-up and of the training, at their full size."""
+    workspace = Workspace(tmp_path / "ws")
+    subjects = [f"{number:03d}" for number in range(1, 9)]
+    write_training_store(workspace.store("casiab"), subjects=subjects)
+    steps = ["--set", "warmup.iterations=3", "--set", "train.iterations=3"]
+    ended = launch(["train", "--workspace", str(workspace.root), *steps], log=tmp_path / "log")
+    assert ended.code == 0, ended.text
+    assert "is trained (3 iterations now)" in " ".join(ended.text.split())
+    assert "Warning" not in ended.text
