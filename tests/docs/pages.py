@@ -41,7 +41,18 @@ FENCE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 # What is not checked: other programs, and words of a shell.
-OTHERS = ("pip", "python3.11", "git", "mkdocs", "scontrol", "export", "trap", "wait", "test")
+OTHERS = (
+    "pip",
+    "python3.11",
+    "git",
+    "mkdocs",
+    "scontrol",
+    "export",
+    "trap",
+    "wait",
+    "test",
+    "exec",
+)
 SKIP = re.compile(r"<!-- not run: (.+?) -->")
 
 
