@@ -140,6 +140,27 @@ def unreadable() -> AbstractContextManager[object]:
     return patch.object(resume, "load_tensors", fail)
 
 
+def choosing() -> AbstractContextManager[object]:
+    """Fail in the main process, which decides for all of them while they wait."""
+    return patch.object(training, "find_warmup", defect)
+
+
+def opening() -> AbstractContextManager[object]:
+    """Have no store, as where a disk is not there on one machine."""
+    return patch.object(Store, "open", in_words)
+
+
+def worker() -> AbstractContextManager[object]:
+    """Fail in a process that reads data."""
+    return patch.object(training, "TrainingSequences", Spoiled)
+
+
+ELSEWHERE: dict[str, Callable[[], AbstractContextManager[object]]] = {
+    "nothing": nullcontext, "race": race, "unreadable": unreadable, "choosing": choosing,
+    "opening": opening, "worker": worker,
+}  # fmt: skip
+
+
 def main() -> None:
     """Sabotage this process if it is the one, and run the command line."""
     what, rank = sys.argv[1], int(sys.argv[2])
@@ -149,16 +170,7 @@ def main() -> None:
         if what in AT_A_STEP:
             spoiled = at_a_step(AT_A_STEP[what])
         else:
-            spoiled = {
-                "nothing": nullcontext,
-                "race": race,
-                "unreadable": unreadable,
-                # The main process decides for all of them while they wait.
-                "choosing": lambda: patch.object(training, "find_warmup", defect),
-                # A disk that is not there on one machine.
-                "opening": lambda: patch.object(Store, "open", in_words),
-                "worker": lambda: patch.object(training, "TrainingSequences", Spoiled),
-            }[what]()
+            spoiled = ELSEWHERE[what]()
     with spoiled:
         run()
 

@@ -42,7 +42,7 @@ ENDINGS = (
     ("leave-well", 0, 70, "Internal error: SystemExit: 0"),
     ("choosing", 0, 70, "Internal error: RuntimeError: mat1 and mat2 shapes cannot be multiplied"),
     ("opening", 1, 3, "The third batch is spoiled (batch-3)"),
-    ("worker", 1, 70, "Internal error: RuntimeError: "),
+    ("worker", 1, 70, "Internal error: RuntimeError: RuntimeError: a defect of a worker"),
     ("kill-worker", 1, 5, "process that reads data was killed"),
     ("killed", 0, 7, KILLED),
     ("crash", 1, 7, KILLED),
