@@ -167,10 +167,7 @@ def main() -> None:
     del sys.argv[1:3]
     spoiled: AbstractContextManager[object] = nullcontext()
     if rank == int(os.environ["RANK"]):
-        if what in AT_A_STEP:
-            spoiled = at_a_step(AT_A_STEP[what])
-        else:
-            spoiled = ELSEWHERE[what]()
+        spoiled = at_a_step(AT_A_STEP[what]) if what in AT_A_STEP else ELSEWHERE[what]()
     with spoiled:
         run()
 
