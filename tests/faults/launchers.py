@@ -79,7 +79,7 @@ def launcher(name: str, count: int) -> list[str]:
     if name == "torchrun":
         return [*python, "torch.distributed.run", "--nproc_per_node", str(count)]
     return [
-        *python, "accelerate.commands.launch", "--cpu", "--num_processes", str(count),
+        *python, "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(count),
         "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
         "--num_cpu_threads_per_process", "1", "--main_process_port", "0",
     ]  # fmt: skip
