@@ -23,7 +23,7 @@ from core.manifests.schema import DatasetManifest
 from core.progress import Progress
 from core.storage.store import Store
 from core.tables.ablations import MEAN, METRIC, AblationRow, AblationTable, ScoredRun
-from core.training.engine import decide, make_engine
+from core.training.engine import decide, joined, make_engine
 from core.version import __version__
 from core.workflows.evaluate import Scoring, evaluate_run
 from core.workflows.paper_tables import (
@@ -34,6 +34,7 @@ from core.workflows.paper_tables import (
     published_table,
 )
 from core.workflows.runs import Run, list_runs
+from core.workflows.shared_store import open_shared_store
 from core.workflows.stores import open_store, with_frames
 from core.workflows.train import train
 from core.workspace import Workspace
@@ -80,7 +81,7 @@ def ablate(workspace: Workspace, request: Request, *, progress: Progress) -> lis
         Interrupted: a signal; what is done is kept.
     """
     tables = wanted(request)
-    store, manifest = open_store(workspace, request.dataset)
+    store, manifest = open_shared_store(workspace, request.dataset)
     for target in request.targets:
         open_store(workspace, target)  # before hours of training, not after
     names = list(dict.fromkeys(n for _, rows in tables for row in rows for n in row.ablations))
@@ -157,13 +158,17 @@ def _trained(
     progress: Progress,
 ) -> Run:
     """The finished run of exactly this configuration on this store, trained where need be."""
-    runs = list_runs(workspace.runs, progress)
-    same = [run for run in runs if same_training(run, config, store)]
-    for run in same:
-        if run.done(config.train.iterations):
-            progress.say(f"Run {run.name} is trained already.")
-            return run
-    name = same[-1].name if same else _free_name(ablation, config.seed, runs)
+
+    def choose() -> tuple[Run | None, str]:
+        runs = list_runs(workspace.runs, progress)
+        same = [run for run in runs if same_training(run, config, store)]
+        done = next((run for run in same if run.done(config.train.iterations)), None)
+        return done, same[-1].name if same else _free_name(ablation, config.seed, runs)
+
+    done, name = decide(joined(), choose)
+    if done is not None:
+        progress.say(f"Run {done.name} is trained already.")
+        return done
     return train(
         workspace, request.dataset, config, preset=request.preset, name=name, progress=progress
     ).run
@@ -191,13 +196,17 @@ def _scored(
     """Score a run on a test dataset, or read back what was scored from the same checkpoint."""
     store, manifest = open_store(workspace, target)
     path = run.folder / "scores" / f"{manifest.name}.json"
-    made_from = {
-        "version": __version__,
-        "step": max(run.checkpoints().steps()),
-        "store": store.fingerprint,
-        "manifest": manifest.model_dump(mode="json", include={"subjects", "protocols"}),
-    }
-    result = _read_back(path, made_from)
+
+    def choose() -> tuple[dict[str, Any], dict[str, Any] | None]:
+        made_from = {
+            "version": __version__,
+            "step": max(run.checkpoints().steps()),
+            "store": store.fingerprint,
+            "manifest": manifest.model_dump(mode="json", include={"subjects", "protocols"}),
+        }
+        return made_from, _read_back(path, made_from)
+
+    made_from, result = decide(joined(), choose)
     if result is None:
         done = evaluate_run(
             workspace, run_name=run.name, train_dataset=None, test_dataset=target,

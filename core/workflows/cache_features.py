@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from core.config import Config
+from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
 from core.models.build import build_image_encoder
 from core.models.weights import IMAGE_PREFIX
 from core.progress import Progress
-from core.training.checkpoint import load_strictly, load_tensors
-from core.training.engine import make_engine
+from core.storage.store import Store
+from core.training.checkpoint import WEIGHTS, load_strictly, load_tensors
+from core.training.engine import decide, joined, make_engine
 from core.workflows.features import FeaturesPlan, make_features, plan_features
-from core.workflows.runs import Run
-from core.workflows.stores import open_store
-from core.workflows.warmup import pretrain_decoder
+from core.workflows.shared_store import open_shared_store
+from core.workflows.warmup import finished_checkpoint, pretrain_decoder
 from core.workspace import Workspace
 
 
@@ -51,25 +53,34 @@ def cache_features(
         UsageError, StoreError, DataError, WeightsError, ConfigError, OutputError: see their texts.
         TrainingError, Interrupted: from a warm-up.
     """
-    store, manifest = open_store(workspace, dataset)
+    store, manifest = open_shared_store(workspace, dataset)
     image = build_image_encoder(config.model.image)
     if config.warmup.image_encoder and not dry_run:
         warmup = pretrain_decoder(
             workspace, manifest.name, config, preset=preset, progress=progress
         ).run
-        _load_encoder(image, warmup)
+        _load_encoder(image, decide(joined(), lambda: finished_checkpoint(warmup)))
     engine = make_engine(config.train)
-    plan = plan_features(workspace, store, manifest, config, image)
-    if dry_run or plan.complete:
+    plan, complete = decide(engine, lambda: _plan(workspace, store, manifest, config, image))
+    if dry_run or complete:
         return FeaturesResult(plan, 0)
     make_features(plan, store, image, config, engine, progress)
     return FeaturesResult(plan, plan.info.frames)
 
 
-def _load_encoder(image: ImageEncoder, warmup: Run) -> None:
-    newest = warmup.checkpoints().newest()
-    assert newest is not None, "a finished warm-up has a checkpoint"
-    found = load_tensors(newest / "model.safetensors").tensors
+def _plan(
+    workspace: Workspace,
+    store: Store,
+    manifest: DatasetManifest,
+    config: Config,
+    image: ImageEncoder,
+) -> tuple[FeaturesPlan, bool]:
+    plan = plan_features(workspace, store, manifest, config, image)
+    return plan, plan.complete
+
+
+def _load_encoder(image: ImageEncoder, checkpoint: Path) -> None:
+    found = load_tensors(checkpoint / WEIGHTS).tensors
     inner = {n.removeprefix(IMAGE_PREFIX): v for n, v in found.items()
              if n.startswith(IMAGE_PREFIX)}  # fmt: skip
-    load_strictly(image.encoder, inner, optional=(), where=newest)
+    load_strictly(image.encoder, inner, optional=(), where=checkpoint)

@@ -26,9 +26,15 @@ from core.training.observers import Observer, observers_in
 from core.workflows.features import make_features, plan_features
 from core.workflows.left_out import unused_in_training, write_once
 from core.workflows.runs import Run, adding_runs, create_run, digest, list_runs
-from core.workflows.stores import open_store, with_frames
+from core.workflows.shared_store import open_shared_store
+from core.workflows.stores import with_frames
 from core.workflows.training_job import training_job
-from core.workflows.warmup import find_warmup, load_warmup, pretrain_decoder
+from core.workflows.warmup import (
+    find_warmup,
+    finished_checkpoint,
+    load_warmup,
+    pretrain_decoder,
+)
 from core.workspace import Workspace
 
 
@@ -73,15 +79,15 @@ def train(
         TrainingError: a loss that is not finite, or too few identities.
         Interrupted: a signal; the state is saved.
     """
-    store, manifest = open_store(workspace, dataset)
+    store, manifest = open_shared_store(workspace, dataset)
     config = with_frames(config, manifest)
     key = training_key(config, store)
     engine = make_engine(config.train)
 
-    def choose() -> Run | None:
+    def choose() -> tuple[Run | None, bool]:
         run = None if fresh else _of_same_settings(workspace, key, name, progress)
         if run is not None:
-            return run
+            return run, run.done(config.train.iterations)
         if must_resume:
             raise UsageError(
                 f"There is no run for {manifest.name} with these settings",
@@ -89,10 +95,10 @@ def train(
                 next_step="Leave out --resume to begin a new one.",
             )
         _check_identities(store, manifest, config)
-        return None
+        return None, False
 
-    run = decide(engine, choose)
-    if run is not None and run.done(config.train.iterations):
+    run, complete = decide(engine, choose)
+    if run is not None and complete:
         finished = run
         decide(engine, lambda: finished.tidy(config.train))
         progress.say(f"Run {run.name} has these settings and is complete.")
@@ -173,9 +179,11 @@ def _run(
 ) -> int:
     data = training_sequences(store, manifest, config)
     model = build_lmgait(config.model, classes=len(data.subjects), seed=config.seed)
-    load_warmup(model, warmup)
+    load_warmup(model, decide(engine, lambda: finished_checkpoint(warmup)))
     if config.data.features != "off":
-        plan = plan_features(workspace, store, manifest, config, model.image)
+        plan = decide(
+            engine, lambda: plan_features(workspace, store, manifest, config, model.image)
+        )
         features = make_features(plan, store, model.image, config, engine, progress)
         data = training_sequences(store, manifest, config, features)
     if engine.is_main_process:

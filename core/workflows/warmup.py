@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -28,7 +29,7 @@ from core.progress import Progress
 from core.records import Losses
 from core.storage.features import FeatureStore
 from core.storage.store import Store
-from core.training.checkpoint import CheckpointFolder, load_strictly, load_tensors
+from core.training.checkpoint import WEIGHTS, CheckpointFolder, load_strictly, load_tensors
 from core.training.engine import decide, held, make_engine, reading_workers
 from core.training.loop import Job, run_job
 from core.training.machine import in_words, machine_of
@@ -37,7 +38,7 @@ from core.workflows.features import make_features, plan_features
 from core.workflows.left_out import unused_in_training, write_once
 from core.workflows.pictures import few, picture_rows
 from core.workflows.runs import Run, adding_runs, create_run, digest, list_runs
-from core.workflows.stores import open_store
+from core.workflows.shared_store import open_shared_store
 from core.workspace import Workspace
 
 
@@ -97,15 +98,15 @@ def pretrain_decoder(
         TrainingError: a loss that is not finite.
         Interrupted: a signal; the state is saved.
     """
-    store, manifest = open_store(workspace, dataset)
+    store, manifest = open_shared_store(workspace, dataset)
     engine = make_engine(config.warmup)
     key = warmup_key(config, store)
 
-    def choose() -> Run:
+    def choose() -> tuple[Run, bool]:
         with adding_runs(workspace.warmups):
             runs = list_runs(workspace.warmups, progress)
             same = [run for run in runs if run.facts.get("key") == key]
-            return (
+            run = (
                 same[-1]
                 if same
                 else create_run(
@@ -117,9 +118,10 @@ def pretrain_decoder(
                     facts={"key": key, "store": store.fingerprint, **machine_of(engine)},
                 )
             )
+            return run, run.done(config.warmup.iterations)
 
-    run = decide(engine, choose)
-    if run.done(config.warmup.iterations):
+    run, complete = decide(engine, choose)
+    if complete:
         decide(engine, lambda: run.tidy(config.warmup))
         progress.say(f"Warm-up {run.name} is complete.")
         return WarmupResult(run, 0)
@@ -161,15 +163,20 @@ def find_warmup(workspace: Workspace, config: Config, store: Store) -> Run | Non
     return done[-1] if done else None
 
 
-def load_warmup(model: LMGait, warmup: Run) -> None:
+def finished_checkpoint(warmup: Run) -> Path:
+    """The last checkpoint of a finished warm-up."""
+    newest = warmup.checkpoints().newest()
+    assert newest is not None, "a finished warm-up has a checkpoint"
+    return newest
+
+
+def load_warmup(model: LMGait, checkpoint: Path) -> None:
     """Start ``model`` from a warm-up's decoder (and image encoder, where it trained one).
 
     Raises:
         CheckpointError: the warm-up is damaged or does not fit.
     """
-    newest = warmup.checkpoints().newest()
-    assert newest is not None, "a finished warm-up has a checkpoint"
-    found = load_tensors(newest / "model.safetensors")
+    found = load_tensors(checkpoint / WEIGHTS)
     prefixes = ("decoder.", IMAGE_PREFIX)
     others = tuple({n.split(".")[0] + "." for n in model.state_dict()} - {"decoder.", "image."})
     absent = any(n.startswith(IMAGE_PREFIX) for n in found.tensors)
@@ -180,7 +187,10 @@ def load_warmup(model: LMGait, warmup: Run) -> None:
             next_step="Delete this warm-up's folder: it is made anew.",
         )
     load_strictly(
-        model, found.tensors, optional=others if absent else (*others, IMAGE_PREFIX), where=newest
+        model,
+        found.tensors,
+        optional=others if absent else (*others, IMAGE_PREFIX),
+        where=checkpoint,
     )
 
 
@@ -198,7 +208,9 @@ def _run(
     model = build_warmup(config)
     features = None
     if config.data.features != "off" and not model.train_encoder:
-        plan = plan_features(workspace, store, manifest, config, model.image)
+        plan = decide(
+            engine, lambda: plan_features(workspace, store, manifest, config, model.image)
+        )
         features = make_features(plan, store, model.image, config, engine, progress)
 
     def observers(start: int) -> Sequence[Observer]:

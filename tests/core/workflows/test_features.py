@@ -23,7 +23,12 @@ from core.workflows.cache_features import cache_features
 from core.workflows.runs import find_run
 from core.workflows.train import train, training_sequences
 from core.workflows.training_job import training_job
-from core.workflows.warmup import build_warmup, load_warmup, warmup_job
+from core.workflows.warmup import (
+    build_warmup,
+    finished_checkpoint,
+    load_warmup,
+    warmup_job,
+)
 from core.workspace import Workspace
 from tests.fakes.models import small_config
 from tests.fakes.training import write_training_store
@@ -80,7 +85,7 @@ def test_a_step_on_stored_features_is_a_step_on_frames(workspace, flip, train_en
             return warmup_job(start, store, manifest, config, engine, checkpoints, features)
         data = training_sequences(store, manifest, config, features)
         model = build_lmgait(config.model, classes=len(data.subjects), seed=config.seed)
-        load_warmup(model, warmup)
+        load_warmup(model, finished_checkpoint(warmup))
         return training_job(model, data, manifest, config, engine, checkpoints)
 
     kinds = {"training": run} if train_encoder else {"training": run, "warm-up": warmup}
