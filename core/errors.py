@@ -117,6 +117,10 @@ class ResourceError(LmgaitError):
     exit_code = EXIT_RESOURCE
 
 
+class PeerError(ResourceError):
+    """Another process of the same work did not take part any more: what ended it is the cause."""
+
+
 class Interrupted(LmgaitError):  # noqa: N818 - not a fault: the user asked for it
     """Work stopped by a signal after it was saved."""
 
@@ -253,7 +257,7 @@ def _device_error(error: Exception) -> ResourceError | None:
             "compute on the CPU (ACCELERATE_USE_CPU=1).",
         )
     if kind in _PROCESS_ERRORS or any(word in text for word in _PROCESSES):
-        return ResourceError(
+        return PeerError(
             f"The processes lost each other: {line}",
             next_step="Another process's message above says why it ended. Run the same command "
             "again: training goes on from its last checkpoint. If none ended, check the network "

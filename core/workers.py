@@ -42,11 +42,27 @@ def undisturbed() -> Iterator[None]:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _numbers())
     try:
         # Python's own helper of such processes inherits it too; starting it unblocks signals.
-        resource_tracker.ensure_running()
+        with _without_warnings():
+            resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, _numbers())
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Let the helper that is started here clean up after a process that was killed in silence."""
+    before = os.environ.get("PYTHONWARNINGS")
+    own = "ignore:resource_tracker"
+    os.environ["PYTHONWARNINGS"] = own if before is None else f"{before},{own}"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = before
 
 
 def serve_parent() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
@@ -36,10 +37,26 @@ LOG_EVERY_SECONDS = 15.0
 NARROW, WIDE = 60, 110
 
 
-def complain(what: str, where: str | None, next_step: str | None) -> None:
-    """Print one error: what, where, what to do next."""
+def complain(
+    what: str,
+    where: str | None,
+    next_step: str | None,
+    number: int | None = None,
+    host: str | None = None,
+) -> None:
+    """Print one error: what, where, what to do next.
+
+    Args:
+        what: As in :class:`core.errors.LmgaitError`.
+        where: Likewise.
+        next_step: Likewise.
+        number: Process whose error it is, None for this one; the first one is not named.
+        host: Its machine; None is this one.
+    """
     found_at = f" [dim]({escape(where)})[/]" if where else ""
-    who = f"Process {NUMBER} of {TOGETHER}: " if NUMBER else ""
+    number = NUMBER if number is None else number
+    machine = escape(socket.gethostname() if host is None else host)
+    who = f"Process {number} of {TOGETHER} on {machine}: " if number or host is not None else ""
     err.print(f"{who}[bold red]Error:[/] {escape(what)}{found_at}", soft_wrap=True)
     if next_step:
         err.print(f"[bold]Next:[/] {escape(next_step)}", soft_wrap=True)

@@ -13,14 +13,15 @@ import typer
 from typer.core import TyperGroup
 
 from core.errors import (
-    EXIT_INTERNAL,
     EXIT_USAGE,
     Interrupted,
     LmgaitError,
+    PeerError,
     UsageError,
     translated,
 )
-from lmgait_cli.console import NUMBER, complain
+from core.peers import Ending, end_together, watched, when_ended_elsewhere
+from lmgait_cli.console import NUMBER, complain, err
 from lmgait_cli.process import stopped_by
 
 DEBUG_VARIABLE = "LMGAIT_DEBUG"
@@ -47,7 +48,7 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except (typer.Exit, typer.Abort, _UsageFault):
             raise
-        except (Exception, KeyboardInterrupt) as error:
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
             raise typer.Exit(told(error)) from None
 
     return guarded
@@ -86,24 +87,50 @@ def anything_told() -> bool:
 
 
 def told(error: BaseException) -> int:
-    """Print an error in words; returns its exit code."""
+    """Print an error in words; returns its exit code.
+
+    One of several processes that have joined ends with the others and does not return.
+    """
     global _anything_told
     _anything_told = True
     if os.environ.get(DEBUG_VARIABLE, "0") not in ("", "0"):
         traceback.print_exception(error)
-    known = _known(error)
-    if known is not None:
-        shared = known.everywhere or isinstance(known, UsageError | Interrupted)
-        if NUMBER and shared:
-            return known.exit_code  # the first process tells of it
-        complain(known.what, known.where, known.next_step)
-        return known.exit_code
-    complain(
+    known = _known(error) or LmgaitError(
         f"Internal error: {type(error).__name__}: {str(error)[:500]}",
-        None,
-        "This is a defect of lmgait. Run it again as `lmgait --debug …` and report the output.",
+        next_step="This is a defect of lmgait. Run it again as `lmgait --debug …` and report the "
+        "output.",
     )
-    return EXIT_INTERNAL
+    shared = known.everywhere or isinstance(known, UsageError | Interrupted)
+    if watched():
+        ending = Ending(NUMBER, "", known.exit_code, known.what, known.where, known.next_step)
+        end_together(
+            ending,
+            lambda: complain(known.what, known.where, known.next_step),
+            _patience(known, shared),
+        )
+    if not (NUMBER and shared):  # else the first process tells of it
+        complain(known.what, known.where, known.next_step)
+    return known.exit_code
+
+
+def _patience(known: LmgaitError, shared: bool) -> float:
+    """Seconds in which another process may tell of what is the cause, or of the same."""
+    if isinstance(known, PeerError):
+        return 3.0
+    if shared and NUMBER:
+        return 2.0
+    # What all of them meet alike, each by itself, the first one tells.
+    return 0.5 if NUMBER or isinstance(known, Interrupted) else 0.0
+
+
+def _ended_elsewhere(ending: Ending, tell: bool) -> None:
+    if err.is_terminal:
+        err.show_cursor(True)  # a bar has hidden it
+    if tell:
+        complain(ending.what, ending.where, ending.next_step, ending.rank, ending.host)
+
+
+when_ended_elsewhere(_ended_elsewhere)
 
 
 def _known(error: BaseException) -> LmgaitError | None:

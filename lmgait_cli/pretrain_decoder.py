@@ -38,13 +38,15 @@ def pretrain_decoder(
     Example: lmgait pretrain-decoder --dataset ccpg --set warmup.iterations=500
     """
     from core.config import resolve_config
-    from core.workflows.stores import open_store
+    from core.workflows.shared_store import open_shared_store
     from core.workflows.warmup import plan_warmup
     from core.workspace import Workspace
 
     resolved = resolve_config(preset, model=model, file=config, overrides=settings or ())
     home, progress = Workspace.find(workspace), ConsoleProgress(quiet)
-    plan = plan_warmup(home, *open_store(home, dataset), resolved, preset=preset, progress=progress)
+    plan = plan_warmup(
+        home, *open_shared_store(home, dataset), resolved, preset=preset, progress=progress
+    )
     if dry_run:
         show_estimate(plan.estimate(progress), json_file, quiet)
         return

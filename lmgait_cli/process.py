@@ -16,8 +16,8 @@ from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 from core.errors import EXIT_INTERRUPTED, EXIT_OUTPUT
+from core.signals import ending_signals, note_signal
 
-_ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 # What torchrun and accelerate set, and what the launchers of MPI set.
 _LAUNCHED = (
     ("RANK", "WORLD_SIZE"),
@@ -95,11 +95,8 @@ def prepare_process() -> None:
     _open_closed()
     sys.stdout = _stream(sys.stdout, 1, whatever=False)
     sys.stderr = _stream(sys.stderr, 2, whatever=True)
-    for name in _ENDING:
-        # What this process was started to ignore (`nohup`, a shell's `&`) it ignores still.
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _end)
+    for number in ending_signals():
+        signal.signal(number, _end)
     threading.excepthook = _told_elsewhere
 
 
@@ -132,10 +129,9 @@ def leave(code: int, error: OSError | None = None) -> NoReturn:
             sys.stderr.write(f"Error: The results cannot be printed: {error.strerror}\n")
         code = code or EXIT_OUTPUT
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    for name in _ENDING:
+    for number in ending_signals():
         # All is done: what comes now may end the process as it pleases.
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is _end:
+        if signal.getsignal(number) is _end:
             signal.signal(number, signal.SIG_DFL)
     sys.exit(code)
 
@@ -162,6 +158,8 @@ def _stream(before: TextIO | None, number: int, *, whatever: bool) -> io.TextIOW
 def _end(number: int, frame: FrameType | None) -> None:
     del frame
     global _stopped_by
+    if note_signal(number):
+        return  # it repeats one that is heeded already, here or by the training
     if _stopped_by is not None:
         # Asked twice: at once. What is half written has a hidden name; workers end with us.
         os._exit(EXIT_INTERRUPTED)

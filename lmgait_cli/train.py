@@ -53,7 +53,7 @@ def train(
     """
     from core.config import resolve_config
     from core.errors import UsageError
-    from core.workflows.stores import newest_dataset
+    from core.workflows.shared_store import shared_dataset
     from core.workflows.train import plan_training
     from core.workspace import Workspace
 
@@ -62,7 +62,7 @@ def train(
             "--resume and --fresh exclude each other", next_step="Leave one of them out."
         )
     home, progress = Workspace.find(workspace), ConsoleProgress(quiet)
-    dataset = dataset or newest_dataset(home)
+    dataset = shared_dataset(home, dataset)
     resolved = resolve_config(
         preset,
         model=model,

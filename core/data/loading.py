@@ -190,6 +190,8 @@ def workers_explained() -> Iterator[None]:
         told = f"{error} {error.__cause__} {error.__context__}"
         if any(word in told for word in _NO_SHARED_MEMORY):
             raise _no_shared_memory() from error
+        if "in DataLoader worker process" in str(error):  # its text is a traceback
+            raise RuntimeError(str(error).strip().splitlines()[-1]) from error
         if "DataLoader worker" not in told:
             raise
         raise _killed() from error

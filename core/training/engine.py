@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import timedelta
 from typing import Literal, TypeVar, cast
 
 import torch
+import torch.distributed as dist
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import (
-    DistributedDataParallelKwargs,
     broadcast_object_list,
     parse_flag_from_env,
 )
@@ -20,6 +22,8 @@ from accelerate.utils import (
 from core.config.schema import OptimizerConfig, WarmupConfig, Workers
 from core.data.loading import loader_workers
 from core.errors import ConfigError, LmgaitError, UsageError
+from core.peers import part, watch_peers, watched
+from core.signals import deadly_signals
 from core.workers import usable_cores
 
 T = TypeVar("T")
@@ -47,8 +51,6 @@ def make_engine(config: OptimizerConfig | None = None) -> Accelerator:
     AcceleratorState._reset_state(reset_partial_state=False)
     return Accelerator(
         mixed_precision=_accelerate_s_name(precision),
-        # The frozen parts are outside; of the rest every parameter has a gradient at each step.
-        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
     )
 
 
@@ -83,14 +85,18 @@ def _accelerate_s_name(precision: Precision) -> str:
 def joined() -> PartialState:
     """This process among those it was launched with: its device, its number, theirs.
 
+    From here on they end together (:mod:`core.peers`).
+
     Raises:
         UsageError: it was launched as one of several and would be alone.
+        ResourceError: the main process cannot be reached.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     # Without a GPU, accelerate would leave each process of torchrun to itself.
     others = count > 1 and not (torch.cuda.is_available() or torch.xpu.is_available())
     cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or others
-    state = PartialState(cpu=cpu, timeout=WAIT)
+    with deadly_signals() if count > 1 and not dist.is_initialized() else nullcontext():
+        state = PartialState(cpu=cpu, timeout=WAIT)
     if count > 1 and state.num_processes == 1:
         raise UsageError(
             f"This is one of {count} processes (WORLD_SIZE), and they cannot join",
@@ -98,6 +104,11 @@ def joined() -> PartialState:
             next_step="Start them with torchrun or accelerate launch, which set RANK, LOCAL_RANK, "
             "MASTER_ADDR and MASTER_PORT; or unset WORLD_SIZE.",
         )
+    if state.num_processes > 1 and not watched():
+        # Of 1 x 1 convolutions, whose strides mean nothing; a step is no slower for it.
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+        watch_peers(state.process_index, state.num_processes, _from_main)
+        atexit.register(_part)
     return state
 
 
@@ -113,6 +124,18 @@ def reading_workers(engine: Accelerator, setting: Workers, item: int) -> int:
     here = int(os.environ.get("LOCAL_WORLD_SIZE", engine.num_processes))
     processes = max(1, min(here, engine.num_processes))
     return loader_workers(setting, device=engine.device, processes=processes, item=item)
+
+
+def _from_main(value: object) -> object:
+    values = [value]
+    broadcast_object_list(values)
+    return values[0]
+
+
+def _part() -> None:
+    # After an error the others are gone, and the group would wait for them.
+    if part() and dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def choose_precision(wanted: Precision, device: torch.device, where: str) -> Precision:
@@ -153,21 +176,21 @@ def choose_precision(wanted: Precision, device: torch.device, where: str) -> Pre
     return precision
 
 
-def decide(engine: Accelerator, choose: Callable[[], T]) -> T:
-    """What ``choose`` returns in the main process, in all of them; an error of its own likewise.
+def decide(engine: Accelerator | PartialState, choose: Callable[[], T]) -> T:
+    """What ``choose`` returns in the main process, in all of them.
 
-    For all that one process does for the others, such as making a run's folder.
+    For all that one process does or chooses for the others, such as making a run's folder. An
+    error in words is raised in all of them; any other ends them (:mod:`core.peers`).
     """
     if engine.num_processes == 1:
         return choose()
-    outcome: list[tuple[T | None, LmgaitError | None]] = [(None, None)]
+    outcome: tuple[T | None, LmgaitError | None] = (None, None)
     if engine.is_main_process:
         try:
-            outcome = [(choose(), None)]
+            outcome = (choose(), None)
         except LmgaitError as error:
-            outcome = [(None, error)]
-    broadcast_object_list(outcome)
-    value, failed = outcome[0]
+            outcome = (None, error)
+    value, failed = cast(tuple[T | None, LmgaitError | None], _from_main(outcome))
     if failed is not None:
         failed.everywhere = True
         raise failed

@@ -12,26 +12,20 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from core.config.schema import OptimizerConfig
 from core.data.dataset import ClipBatch
-from core.errors import CheckpointError, Interrupted, TrainingError
+from core.errors import Interrupted, TrainingError
 from core.progress import Progress
 from core.records import Losses
-from core.training.checkpoint import (
-    STATE,
-    WEIGHTS,
-    CheckpointFolder,
-    load_strictly,
-    load_tensors,
-    optimizer_tensors,
-    restore_optimizer,
-)
+from core.training.checkpoint import CheckpointFolder, optimizer_tensors
 from core.training.device import equal_shapes
 from core.training.memory import give_back_free_memory
 from core.training.meter import Meter, brief
 from core.training.observers import Observer
 from core.training.optimizer import learning_rate, make_optimizer, set_rate
+from core.training.resume import resume
 from core.training.scaling import LossScale
 from core.training.signals import heard, stop_on_signal
 from core.training.statistics import share_statistics
@@ -164,6 +158,9 @@ class Runner:
         job.module.to(engine.device)
         self.optimizer = make_optimizer(job.module, job.config)
         self.module, self.wrapped = engine.prepare(job.module, self.optimizer)
+        if isinstance(self.module, DistributedDataParallel):
+            # Running statistics are the same in all processes, and every parameter has a gradient.
+            self.module.broadcast_buffers = False
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.scale = LossScale(engine.scaler)
         self._unchecked: list[_Step] = []
@@ -272,35 +269,19 @@ class Runner:
         """Load the newest checkpoint, if there is one; returns the steps already done.
 
         Raises:
-            CheckpointError: there are checkpoints, and none is whole.
+            CheckpointError: see :func:`core.training.resume.resume`.
         """
-        newest = self.job.checkpoints.newest()
-        if newest is None:
-            torch.manual_seed(self.job.seed)
-            return 0
-        whole = self.job.checkpoints.newest_whole()
-        if whole is not None and whole != newest:
-            # The same steps give the same weights: nothing is lost but time.
-            progress.say(f"{newest} is damaged; {self.job.name} goes on from {whole.name}.")
-            newest = whole
-        module = self.engine.unwrap_model(self.module)
-        weights = load_tensors(newest / WEIGHTS)
-        load_strictly(module, weights.tensors, optional=self.job.optional, where=newest)
-        training = load_tensors(newest / STATE)
-        restore_optimizer(module, self.optimizer, training.tensors, training.path)
-        try:
-            torch.set_rng_state(training.tensor("random.torch"))
-            if "random.cuda" in training.tensors and self.engine.device.type == "cuda":
-                torch.cuda.set_rng_state(training.tensors["random.cuda"])
-            if training.header.get("scaler") and self.engine.scaler:
-                self.engine.scaler.load_state_dict(training.header["scaler"])
-        except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
-            raise CheckpointError(
-                f"The state of the training is damaged: {error}",
-                where=training.path,
-                next_step="Delete this checkpoint's folder: an earlier one is taken then.",
-            ) from None
-        return training.told("step", int)
+        job = self.job
+        return resume(
+            job.checkpoints,
+            self.engine.unwrap_model(self.module),
+            self.optimizer,
+            self.engine,
+            seed=job.seed,
+            optional=job.optional,
+            name=job.name,
+            progress=progress,
+        )
 
 
 def _readers(workers: int) -> str:

@@ -1,4 +1,4 @@
-"""A polite end: the first signal asks the loop to save and leave, a second one leaves at once."""
+"""Stop gracefully on the first signal, immediately on a second one that does not repeat it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from types import FrameType
 
 from accelerate import Accelerator
 
+from core.signals import ending_signals, note_signal
 from core.training.engine import anywhere
-
-# SIGHUP: the terminal was closed. SIGUSR1: what schedulers commonly send ahead of a pre-emption.
-_WANTED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
 
 # Iterations between two questions to other processes on GPUs.
 ASK_EVERY = 10
@@ -33,9 +31,10 @@ class StopRequest:
 def stop_on_signal() -> Iterator[StopRequest]:
     """Collect the first SIGINT, SIGTERM, SIGHUP or SIGUSR1 while the block runs.
 
-    What this process was started to ignore (`nohup`, a shell's `&`) it ignores still.
-
-    Outside the main thread (a notebook's worker) signals cannot be caught, and none are.
+    A second one raises ``KeyboardInterrupt``, unless it repeats the first
+    (:func:`core.signals.note_signal`). What this process was started to ignore (`nohup`, a shell's
+    `&`) it ignores still. Outside the main thread (a notebook's worker) signals cannot be caught,
+    and none are.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -44,13 +43,13 @@ def stop_on_signal() -> Iterator[StopRequest]:
 
     def note(number: int, frame: FrameType | None) -> None:
         del frame
-        if request:
+        repeats = note_signal(number)
+        if not request:
+            request.name = signal.Signals(number).name
+        elif not repeats:
             raise KeyboardInterrupt
-        request.name = signal.Signals(number).name
 
-    known = [getattr(signal, name) for name in _WANTED if hasattr(signal, name)]
-    numbers = [number for number in known if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, note) for number in numbers}
+    before = {number: signal.signal(number, note) for number in ending_signals()}
     try:
         yield request
     finally:

@@ -24,7 +24,7 @@ from core.models.base import implementation_of
 from core.progress import Progress
 from core.storage.store import Store
 from core.tables.ablations import MEAN, METRIC, AblationRow, AblationTable, ScoredRun
-from core.training.engine import decide, make_engine
+from core.training.engine import decide, joined, make_engine
 from core.version import __version__
 from core.workflows.ablation_request import Request, Tables, requested_tables, resolved
 from core.workflows.estimate import embedding_stage
@@ -32,6 +32,7 @@ from core.workflows.evaluate import Scoring, evaluate_run, used_sequences
 from core.workflows.models import LoadedModel
 from core.workflows.paper_tables import PaperRow, paper_scores, published_table
 from core.workflows.runs import Run
+from core.workflows.shared_store import open_shared_store
 from core.workflows.stages import Estimate, Stage, finished
 from core.workflows.stores import open_store
 from core.workflows.train import plan_on_store
@@ -141,14 +142,18 @@ class AblationPlan:
         """Score a run on a test dataset, or read back what was scored from the same checkpoint."""
         store, manifest = self.tests[target]
         path = run.folder / "scores" / f"{manifest.name}.json"
-        made_from = {
-            "version": __version__,
-            "step": max(run.checkpoints().steps()),
-            "store": store.fingerprint,
-            "metric": config.evaluate.distance,
-            "manifest": manifest.model_dump(mode="json", include={"subjects", "protocols"}),
-        }
-        result = _read_back(path, made_from)
+
+        def choose() -> tuple[dict[str, Any], dict[str, Any] | None]:
+            made_from = {
+                "version": __version__,
+                "step": max(run.checkpoints().steps()),
+                "store": store.fingerprint,
+                "metric": config.evaluate.distance,
+                "manifest": manifest.model_dump(mode="json", include={"subjects", "protocols"}),
+            }
+            return made_from, _read_back(path, made_from)
+
+        made_from, result = decide(joined(), choose)
         if result is None:
             evaluation = evaluate_run(
                 self.workspace,
@@ -178,7 +183,7 @@ def plan_ablation(workspace: Workspace, request: Request) -> AblationPlan:
         ConfigError: settings with faults.
     """
     tables = requested_tables(request)
-    store, manifest = open_store(workspace, request.dataset)
+    store, manifest = open_shared_store(workspace, request.dataset)
     # Before hours of training, not after.
     tests = {
         name: (store, manifest) if name == request.dataset else open_store(workspace, name)

@@ -9,11 +9,11 @@ from core.models.build import build_image_encoder
 from core.models.families import require
 from core.models.lmgait.config import lmgait_settings
 from core.progress import Progress
-from core.training.engine import engine_for
+from core.training.engine import decide, engine_for, joined
 from core.workflows.features import FeaturesPlan, features_stages, make_features, plan_features
+from core.workflows.shared_store import open_shared_store
 from core.workflows.stages import Estimate, finished
-from core.workflows.stores import open_store
-from core.workflows.warmup import load_warmup_encoder, plan_warmup
+from core.workflows.warmup import finished_checkpoint, load_warmup_encoder, plan_warmup
 from core.workspace import Workspace
 
 
@@ -49,17 +49,23 @@ def cache_features(
         TrainingError, Interrupted: from a warm-up.
     """
     require(config.model, "stored features", "Storing an encoder's features")
-    store, manifest = open_store(workspace, dataset)
+    store, manifest = open_shared_store(workspace, dataset)
     image = build_image_encoder(lmgait_settings(config.model).image)
     engine = None
     if config.warmup_settings.image_encoder:
         warmup = plan_warmup(workspace, store, manifest, config, preset=preset, progress=progress)
-        load_warmup_encoder(image, warmup.run(progress, image).run)
+        run = warmup.run(progress, image).run
+        load_warmup_encoder(image, decide(joined(), lambda: finished_checkpoint(run)))
         engine = warmup.engine
-    plan = plan_features(workspace, store, manifest, config, image)
-    if plan.complete:
-        return FeaturesResult(plan, 0)
     engine = engine_for(config.train, engine)
+
+    def decided() -> tuple[FeaturesPlan, bool]:
+        plan = plan_features(workspace, store, manifest, config, image)
+        return plan, plan.complete
+
+    plan, complete = decide(engine, decided)
+    if complete:
+        return FeaturesResult(plan, 0)
     make_features(plan, store, image, config, engine, progress)
     return FeaturesResult(plan, plan.info.frames)
 
@@ -72,13 +78,13 @@ def estimate_features(
     Where the warm-up trains the image encoder and is not done, the encoder is that before it.
     """
     require(config.model, "stored features", "Storing an encoder's features")
-    store, manifest = open_store(workspace, dataset)
+    store, manifest = open_shared_store(workspace, dataset)
     image = build_image_encoder(lmgait_settings(config.model).image)
     engine = engine_for(config.train, None)
     if config.warmup_settings.image_encoder:
         warmup = plan_warmup(workspace, store, manifest, config, preset=preset, engine=engine)
         if warmup.existing is not None and not warmup.left:
-            load_warmup_encoder(image, warmup.existing)
+            load_warmup_encoder(image, finished_checkpoint(warmup.existing))
     plan = plan_features(workspace, store, manifest, config, image)
     stages = features_stages(plan, store, image, config, engine)
     return plan, finished(stages, workspace.root, ())

@@ -21,13 +21,13 @@ from core.records import EmbeddingSet
 from core.storage.embeddings import check_ending, read_embeddings, write_embeddings
 from core.storage.store import Store
 from core.storage.subjects import nobody
-from core.training.engine import all_threads, decide, held, make_engine
+from core.training.engine import all_threads, decide, held, joined, make_engine
 from core.workflows.embed import embed_sequences
 from core.workflows.left_out import Reason, beside, unused_in_tests, write_left_out
-from core.workflows.models import load_model
+from core.workflows.models import load_model, newest_checkpoint
 from core.workflows.runs import Run, find_run
 from core.workflows.score import score
-from core.workflows.stores import open_store
+from core.workflows.shared_store import open_shared_store
 from core.workspace import Workspace
 
 OFFICIAL = "official"
@@ -78,8 +78,11 @@ def evaluate_run(
         UsageError: no such run, dataset or protocol.
         StoreError, DataError, CheckpointError, WeightsError: see their texts.
     """
-    run = find_run(workspace.runs, name=run_name, dataset=train_dataset, progress=progress)
-    store, manifest = open_store(workspace, test_dataset or run.dataset)
+    run = decide(
+        joined(),
+        lambda: find_run(workspace.runs, name=run_name, dataset=train_dataset, progress=progress),
+    )
+    store, manifest = open_shared_store(workspace, test_dataset or run.dataset)
     rules, names = chosen_protocols(scoring.probe_gallery, manifest)
     progress.say(f"Run {run.name} (trained on {run.dataset}), tested on {manifest.title}.")
     path = embeddings_path(run, manifest)
@@ -130,8 +133,13 @@ def embed_to_file(
         StoreError, DataError, CheckpointError, WeightsError, OutputError: see their texts.
     """
     check_ending(path)
-    run = find_run(workspace.runs, name=run_name, dataset=dataset, or_any=True, progress=progress)
-    store, manifest = open_store(workspace, dataset or run.dataset)
+    run = decide(
+        joined(),
+        lambda: find_run(
+            workspace.runs, name=run_name, dataset=dataset, or_any=True, progress=progress
+        ),
+    )
+    store, manifest = open_shared_store(workspace, dataset or run.dataset)
     progress.say(f"Run {run.name} (trained on {run.dataset}), sequences of {manifest.title}.")
     return embed_and_write(
         path, run, store, manifest, progress, everyone=everyone, settings=settings
@@ -185,7 +193,8 @@ def embed_run(
         CheckpointError, WeightsError: the model cannot be loaded.
     """
     engine = engine or make_engine()
-    loaded = load_model(run, device=engine.device, settings=settings)
+    checkpoint = decide(engine, lambda: newest_checkpoint(run))
+    loaded = load_model(run, device=engine.device, settings=settings, checkpoint=checkpoint)
     model = loaded.model
     if not loaded.cached and isinstance(model, LMGait) and model.text is not None:
         progress.say("The text branch runs live; `lmgait cache-text` spares it.")

@@ -36,6 +36,7 @@ from core.storage.features import (
 )
 from core.storage.parts import cut_parts
 from core.storage.store import Store
+from core.training.engine import decide
 from core.training.rehearsal import measure
 from core.workflows.embed import sequence_chunks
 from core.workflows.parts import free_bytes, make_parts, missing_parts
@@ -132,18 +133,8 @@ def make_features(
         StoreError: the store or the features are damaged.
         OutputError: the disk is full, too small, not writable, or another process writes them.
     """
-    if plan.complete:
+    if not decide(engine, lambda: _announce(plan, progress)):
         return FeatureStore.open(plan.path)
-    progress.say(f"{plan.size()}; output in {plan.path}")
-    numbers = missing_parts(plan.path, plan.info.parts)
-    missing = sum(frames for n in numbers for _, frames in plan.info.parts[n])
-    need = missing * plan.info.bytes // max(plan.info.frames, 1)
-    if need > plan.free:
-        raise OutputError(
-            f"The features need {need / 1e9:,.1f} GB, and {plan.free / 1e9:,.1f} GB are free",
-            where=plan.path,
-            next_step="Free some space, or train without them (--set data.features=off).",
-        )
     image.to(engine.device)
     make_parts(
         plan.path,
@@ -156,6 +147,27 @@ def make_features(
         progress=progress,
     )
     return FeatureStore.open(plan.path)
+
+
+def _announce(plan: FeaturesPlan, progress: Progress) -> bool:
+    """Say what will be written; whether anything is to be.
+
+    Raises:
+        OutputError: the disk is too small.
+    """
+    if plan.complete:
+        return False
+    progress.say(f"{plan.size()}; output in {plan.path}")
+    numbers = missing_parts(plan.path, plan.info.parts)
+    missing = sum(frames for n in numbers for _, frames in plan.info.parts[n])
+    need = missing * plan.info.bytes // max(plan.info.frames, 1)
+    if need > plan.free:
+        raise OutputError(
+            f"The features need {need / 1e9:,.1f} GB, and {plan.free / 1e9:,.1f} GB are free",
+            where=plan.path,
+            next_step="Free some space, or train without them (--set data.features=off).",
+        )
+    return True
 
 
 def features_stages(

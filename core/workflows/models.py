@@ -88,9 +88,14 @@ class LoadedModel:
 
 
 def load_model(
-    run: Run, *, device: torch.device, use_cache: bool = True, settings: Sequence[str] = ()
+    run: Run,
+    *,
+    device: torch.device,
+    use_cache: bool = True,
+    settings: Sequence[str] = (),
+    checkpoint: Path | None = None,
 ) -> LoadedModel:
-    """Load the newest checkpoint of a run.
+    """Load a checkpoint of a run.
 
     With a text cache the text encoder is not even built. A cache of another checkpoint or prompt is
     refused, never used silently.
@@ -100,13 +105,14 @@ def load_model(
         device: Where the model is to compute.
         use_cache: Use a text cache where there is one.
         settings: ``key=value`` of this machine (:func:`core.config.machine.on_this_machine`).
+        checkpoint: Its folder; None takes the newest.
 
     Raises:
         UsageError, ConfigError: settings that a trained model cannot have.
         CheckpointError: no checkpoint, damaged, of another shape, or a stale text cache.
         WeightsError: frozen weights missing, or not the ones it was trained with.
     """
-    checkpoint, weights = newest_weights(run)
+    checkpoint, weights = newest_weights(run, checkpoint)
     config = on_this_machine(config_of(weights), settings)
     family = implementation_of(config.model)
     for key in family.header_keys:
@@ -145,12 +151,8 @@ def config_of(weights: TensorFile) -> Config:
         ) from None
 
 
-def newest_weights(run: Run) -> tuple[Path, TensorFile]:
-    """The newest checkpoint's file of weights, loaded.
-
-    Raises:
-        CheckpointError: there is none, or it is damaged.
-    """
+def newest_checkpoint(run: Run) -> Path:
+    """Folder of the newest checkpoint (raises ``CheckpointError`` where there is none)."""
     newest = run.checkpoints().newest()
     if newest is None:
         raise CheckpointError(
@@ -158,6 +160,16 @@ def newest_weights(run: Run) -> tuple[Path, TensorFile]:
             where=run.folder,
             next_step="Train it on: the same `lmgait train` command continues it.",
         )
+    return newest
+
+
+def newest_weights(run: Run, checkpoint: Path | None = None) -> tuple[Path, TensorFile]:
+    """The newest checkpoint (or ``checkpoint``) with its file of weights, loaded.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged.
+    """
+    newest = newest_checkpoint(run) if checkpoint is None else checkpoint
     try:
         return newest, load_tensors(newest / WEIGHTS)
     except CheckpointError as error:

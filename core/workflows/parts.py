@@ -59,9 +59,9 @@ def make_parts(
     with held(engine, lambda: writing(path, what=f"{what} store", inside=True)):
         decide(engine, lambda: remove_rests(path))
         # After the lock is held: another process may have made some of them until then.
-        mine = missing_parts(path, parts)[engine.process_index :: engine.num_processes]
+        missing = decide(engine, lambda: missing_parts(path, parts))
+        mine = missing[engine.process_index :: engine.num_processes]
         total = sum(frames for number in mine for _, frames in parts[number])
-        engine.wait_for_everyone()
         with progress.task(what.capitalize(), total, "frames") as task:
 
             def counting(chunks: Iterator[Mapping[str, Rows]]) -> Iterator[Mapping[str, Rows]]:

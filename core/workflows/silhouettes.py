@@ -26,6 +26,7 @@ from core.storage.silhouettes import (
     write_info,
 )
 from core.storage.store import Store
+from core.training.engine import decide
 from core.video.cut import CutSize
 from core.workflows.parts import free_bytes, make_parts
 from core.workflows.runs import digest
@@ -112,7 +113,7 @@ def make_silhouettes(
         StoreError: the store or the silhouettes are damaged.
         OutputError: the disk is full, not writable, or another process writes them.
     """
-    if plan.complete:
+    if decide(engine, lambda: plan.complete):
         return SilhouetteStore.open(plan.path)
     progress.say(f"{plan.size()}; output in {plan.path}")
 

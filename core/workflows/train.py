@@ -14,7 +14,8 @@ from core.storage.subjects import nobody
 from core.training.engine import decide, engine_for
 from core.workflows.registry import training_key, trainings
 from core.workflows.runs import Run
-from core.workflows.stores import open_store, with_frames
+from core.workflows.shared_store import open_shared_store
+from core.workflows.stores import with_frames
 from core.workflows.training_plan import TrainingPlan, TrainResult
 from core.workflows.warmup import plan_warmup
 from core.workspace import Workspace
@@ -49,7 +50,7 @@ def plan_training(
         ConfigError: a precision that this device lacks.
         TrainingError: too few identities.
     """
-    store, manifest = open_store(workspace, dataset)
+    store, manifest = open_shared_store(workspace, dataset)
     return plan_on_store(
         workspace,
         store,

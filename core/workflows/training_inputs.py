@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any, cast
 
 from accelerate import Accelerator
@@ -23,13 +24,23 @@ from core.models.silhouettes import SilhouetteFamilyConfig
 from core.progress import Progress
 from core.storage.features import FeatureStore
 from core.storage.store import Store
-from core.training.engine import reading_workers
+from core.training.engine import decide, joined, reading_workers
 from core.training.rehearsal import measure
-from core.workflows.features import features_stages, make_features, plan_features
+from core.workflows.features import (
+    FeaturesPlan,
+    features_stages,
+    make_features,
+    plan_features,
+)
 from core.workflows.runs import Run
 from core.workflows.silhouettes import make_silhouettes, plan_silhouettes
 from core.workflows.stages import Stage, sample
-from core.workflows.warmup import WarmupPlan, load_warmup, load_warmup_encoder
+from core.workflows.warmup import (
+    WarmupPlan,
+    finished_checkpoint,
+    load_warmup,
+    load_warmup_encoder,
+)
 from core.workspace import Workspace
 
 TrainingData = TrainingSequences | SilhouetteClips
@@ -107,7 +118,7 @@ class EncoderInputs(TrainingInputs):
             stages += warmup.stages(progress, self.image)
             self._take(warmup)
         if self.config.data.features != "off":
-            plan = plan_features(self.workspace, self.store, self.manifest, self.config, self.image)
+            plan = self._features()
             stages += features_stages(plan, self.store, self.image, self.config, engine)
         return stages
 
@@ -131,7 +142,7 @@ class EncoderInputs(TrainingInputs):
         """Clips of frames, or of features where the settings ask for them."""
         features = None
         if self.config.data.features != "off":
-            plan = plan_features(self.workspace, self.store, self.manifest, self.config, self.image)
+            plan = decide(engine, self._features)
             features = make_features(plan, self.store, self.image, self.config, engine, progress)
         return self._clips(features)
 
@@ -142,7 +153,7 @@ class EncoderInputs(TrainingInputs):
             config.model, classes=classes, seed=config.seed, image=self.image
         )
         if warmup is not None:
-            load_warmup(cast(LMGait, model), warmup)
+            load_warmup(cast(LMGait, model), _finished(warmup))
         return model
 
     def _take(self, warmup: WarmupPlan) -> Run | None:
@@ -150,8 +161,11 @@ class EncoderInputs(TrainingInputs):
         if warmup.existing is None or warmup.left:
             return None
         if self.config.warmup_settings.image_encoder:
-            load_warmup_encoder(self.image, warmup.existing)
+            load_warmup_encoder(self.image, _finished(warmup.existing))
         return warmup.existing
+
+    def _features(self) -> FeaturesPlan:
+        return plan_features(self.workspace, self.store, self.manifest, self.config, self.image)
 
     def _clips(self, features: FeatureStore | None) -> TrainingSequences:
         return training_sequences(self.store, self.manifest, self.config, self.image, features)
@@ -215,7 +229,10 @@ class SilhouetteInputs(TrainingInputs):
     def stored(self, engine: Accelerator, progress: Progress) -> TrainingData:
         """Clips of kept silhouettes."""
         size = self.settings.input.size
-        plan = plan_silhouettes(self.workspace, self.store, self.manifest, size)
+        plan = decide(
+            engine,
+            lambda: plan_silhouettes(self.workspace, self.store, self.manifest, size),
+        )
         silhouettes = make_silhouettes(
             plan,
             self.store,
@@ -269,3 +286,7 @@ def training_sequences(
         flip=config.data.flip,
         features=features,
     )
+
+
+def _finished(warmup: Run) -> Path:
+    return decide(joined(), lambda: finished_checkpoint(warmup))

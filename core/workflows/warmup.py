@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -21,7 +22,7 @@ from core.models.lmgait.network import LMGait
 from core.models.lmgait.weights import IMAGE_PREFIX
 from core.progress import Progress
 from core.storage.store import Store
-from core.training.checkpoint import WEIGHTS, TensorFile, load_strictly, load_tensors
+from core.training.checkpoint import WEIGHTS, load_strictly, load_tensors
 from core.training.engine import decide, engine_for, held
 from core.training.loop import run_job
 from core.training.machine import Machine, in_words, machine_of
@@ -31,8 +32,8 @@ from core.workflows.job_stage import UNSAVED, job_stage
 from core.workflows.left_out import unused_in_training, write_once
 from core.workflows.registry import warmup_key, warmups
 from core.workflows.runs import Run
+from core.workflows.shared_store import open_shared_store
 from core.workflows.stages import Estimate, Stage, finished
-from core.workflows.stores import open_store
 from core.workflows.warmup_job import build_warmup, warmup_job
 from core.workspace import Workspace
 
@@ -144,7 +145,10 @@ class WarmupPlan:
         model = build_warmup(config, image)
         features = None
         if config.data.features != "off" and not model.train_encoder:
-            plan = plan_features(self.workspace, store, manifest, config, image)
+            plan = decide(
+                engine,
+                lambda: plan_features(self.workspace, store, manifest, config, image),
+            )
             features = make_features(plan, store, image, config, engine, progress)
 
         def observers(start: int) -> Sequence[Observer]:
@@ -212,18 +216,25 @@ def pretrain_decoder(
         UsageError, StoreError: an unknown dataset, or a store that cannot be opened.
         LmgaitError: as :meth:`WarmupPlan.run`.
     """
-    store, manifest = open_store(workspace, dataset)
+    store, manifest = open_shared_store(workspace, dataset)
     plan = plan_warmup(workspace, store, manifest, config, preset=preset, progress=progress)
     return plan.run(progress)
 
 
-def load_warmup(model: LMGait, warmup: Run) -> None:
+def finished_checkpoint(warmup: Run) -> Path:
+    """The last checkpoint of a finished warm-up."""
+    newest = warmup.checkpoints().newest()
+    assert newest is not None, "a finished warm-up has a checkpoint"
+    return newest
+
+
+def load_warmup(model: LMGait, checkpoint: Path) -> None:
     """Start ``model`` from a warm-up's decoder (and image encoder, where it trained one).
 
     Raises:
         CheckpointError: the warm-up is damaged or does not fit.
     """
-    weights = _weights(warmup)
+    weights = load_tensors(checkpoint / WEIGHTS)
     prefixes = ("decoder.", IMAGE_PREFIX)
     others = tuple({n.split(".")[0] + "." for n in model.state_dict()} - {"decoder.", "image."})
     trained = any(n.startswith(IMAGE_PREFIX) for n in weights.tensors)
@@ -237,21 +248,15 @@ def load_warmup(model: LMGait, warmup: Run) -> None:
     load_strictly(model, weights.tensors, optional=optional, where=weights.path)
 
 
-def load_warmup_encoder(image: ImageEncoder, warmup: Run) -> None:
+def load_warmup_encoder(image: ImageEncoder, checkpoint: Path) -> None:
     """Give ``image`` the weights that a warm-up trained (raises as :func:`load_warmup`)."""
-    weights = _weights(warmup)
+    weights = load_tensors(checkpoint / WEIGHTS)
     inner = {
         name.removeprefix(IMAGE_PREFIX): value
         for name, value in weights.tensors.items()
         if name.startswith(IMAGE_PREFIX)
     }
     load_strictly(image.encoder, inner, optional=(), where=weights.path)
-
-
-def _weights(warmup: Run) -> TensorFile:
-    newest = warmup.checkpoints().newest()
-    assert newest is not None, "a finished warm-up has a checkpoint"
-    return load_tensors(newest / WEIGHTS)
 
 
 def training_notes(config: Config) -> tuple[str, ...]:

@@ -40,6 +40,19 @@ FENCE = re.compile(
     r"(?P<before>(?:<!--[^>]*-->\s*\n+)*)^(?P<fence>```+)(?P<kind>\w*)[^\n]*\n(?P<code>.*?)^(?P=fence)",
     re.MULTILINE | re.DOTALL,
 )
+# What is not checked: other programs, and words of a shell.
+OTHERS = (
+    "pip",
+    "python3.11",
+    "git",
+    "mkdocs",
+    "scontrol",
+    "export",
+    "trap",
+    "wait",
+    "test",
+    "exec",
+)
 SKIP = re.compile(r"<!-- not run: (.+?) -->")
 
 
@@ -104,8 +117,35 @@ def commands(line: str) -> Iterator[list[str]]:
             words.append(word if words else word.removeprefix(".venv/bin/"))
 
 
+def without_launcher(words: list[str]) -> list[str]:
+    """The command that a launcher starts; the launcher's own parser checks its own options.
+
+    Raises:
+        SystemExit: an option that the launcher does not have.
+    """
+    if words[0] == "srun":
+        inner = next(at for at, word in enumerate(words[1:], 1) if not word.startswith("--"))
+        return without_launcher(words[inner:])
+    if words[0] == "torchrun":
+        from torch.distributed.run import get_args_parser
+
+        parser, options = get_args_parser(), words[1:]
+    elif words[:2] == ["accelerate", "launch"]:
+        from accelerate.commands.launch import launch_command_parser
+
+        parser, options = launch_command_parser(), words[2:]
+    else:
+        return words
+    parser.allow_abbrev = False
+    given = parser.parse_args(options)
+    assert not given.module or given.training_script == "lmgait_cli", words
+    assert given.module or Path(given.training_script).name == "lmgait", words
+    return ["lmgait", *(word for word in given.training_script_args if word != "&")]
+
+
 def check(words: list[str]) -> None:
     """Check a command that is not run as far as that is possible here."""
+    words = without_launcher(words)
     launched = [place for place, word in enumerate(words) if Path(word).name == "lmgait"]
     if launched:
         context, _, _ = parse(words[launched[0] :])
@@ -120,7 +160,7 @@ def check(words: list[str]) -> None:
     elif words[0] == "nox":
         check_sessions(words)
     else:
-        assert words[0] in ("pip", "python3.11", "git", "mkdocs"), f"unknown command: {words}"
+        assert words[0] in OTHERS, f"unknown command: {words}"
 
 
 def check_settings(given: dict[str, Any]) -> None:

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 from typer.main import get_command
 
+from core.errors import ConfigError
 from lmgait_cli.main import app
 from tests.docs.pages import (
     DATA,
@@ -29,6 +31,8 @@ FIRST = {
     "identify": [FILM, ENROLL, "lmgait film door.mp4 --take 2"],
 }
 LONG = ("lmgait demo",)
+# What the parser of the command line raises.
+MISTAKES = (typer.BadParameter.__mro__[1],)
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
@@ -59,6 +63,23 @@ def test_every_block_of_a_page_runs_in_order(page, here):
                         run(words)
                     else:
                         check(words)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "torchrun --nproc-per-nod 2 -m lmgait_cli train",
+        "torchrun --nproc_per_node 2 -m lmgait train",
+        "torchrun --nproc_per_node 2 -m lmgait_cli train --dataset ccpg --presets paper",
+        "torchrun --nproc_per_node 2 -m lmgait_cli train --set train.rate=1",
+        "accelerate launch --num_process_count 2 -m lmgait_cli train",
+        "accelerate launch --num_processes 2 -m lmgait_cli trains",
+        "srun --nodes=2 torchrun --nnodes 2 --rdzv 1 -m lmgait_cli train",
+    ],
+)
+def test_a_mistake_in_a_launched_command_is_seen(line):
+    with pytest.raises((SystemExit, AssertionError, ConfigError, *MISTAKES)):
+        check(line.split())
 
 
 @pytest.mark.parametrize("page", NAMES)

@@ -267,7 +267,7 @@ def test_a_checkpoint_with_a_key_that_is_gone_says_so(copy, monkeypatch):
     run = find_run(copy, name="run", dataset=None)
     path, weights = newest_weights(run)
     weights.header["config"]["former"] = 1
-    monkeypatch.setattr("core.workflows.models.newest_weights", lambda run: (path, weights))
+    monkeypatch.setattr("core.workflows.models.newest_weights", lambda *_: (path, weights))
     with pytest.raises(CheckpointError, match="former: unknown key") as caught:
         load_model(run, device=CPU)
     assert "train again" in (caught.value.next_step or "")

@@ -1,5 +1,7 @@
 """Who of several processes tells what."""
 
+import socket
+
 import pytest
 
 from core.errors import Interrupted, StoreError, UsageError
@@ -34,7 +36,8 @@ def test_the_launcher_says_which_process_this_is(monkeypatch, variables, expecte
 def test_an_error_of_one_process_alone_is_told_with_its_number(second_of_four, capfd):
     error = StoreError("The shard is damaged", where="shard-3", next_step="Prepare it anew.")
     assert exits.told(error) == 3
-    assert "Process 1 of 4: Error: The shard is damaged (shard-3)" in capfd.readouterr().err
+    who = f"Process 1 of 4 on {socket.gethostname()}: "
+    assert f"{who}Error: The shard is damaged (shard-3)" in capfd.readouterr().err
 
 
 def test_what_all_of_them_raise_the_first_one_tells(second_of_four, capfd):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from core.config import ablation_names
 from core.progress import SilentProgress
@@ -19,10 +20,19 @@ from core.workflows.runs import find_run
 from core.workflows.train import train
 from core.workspace import Workspace
 from tests.fakes.models import small_config
-from tests.fakes.processes import embeddings, gradients, steps
+from tests.fakes.processes import embeddings, gradients, neck, steps
 from tests.fakes.training import write_training_store
 
 ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Compute here with as many threads as the processes that are compared do."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(usual)
 
 
 def launch(count, what, root, out, cpu="ACCELERATE_USE_CPU"):
@@ -41,6 +51,8 @@ def together(count, arguments, cpu="ACCELERATE_USE_CPU"):
         port = free.getsockname()[1]
     shared = {**os.environ, "PYTHONPATH": str(ROOT)}
     shared |= {"ACCELERATE_USE_CPU": "1"} if cpu == "ACCELERATE_USE_CPU" else {cpu: ""}
+    # As torchrun does: threads of processes that share the processors wait for each other.
+    shared |= {"OMP_NUM_THREADS": "1"}
     shared |= {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     running = [
         subprocess.Popen(
@@ -77,13 +89,10 @@ def test_two_processes_have_the_gradients_of_one_on_the_whole_batch(tmp_path):
 
 # What the ordinary run has time for: with all parts, and without what once had no gradient.
 FEW = ("full", "no-silhouette", "no-extractor-losses")
-ALL = pytest.param(
-    tuple(ablation_names()),
-    id="all",
-    marks=pytest.mark.skipif(
-        not os.environ.get("LMGAIT_FAULTS"), reason="slow: `nox -s faults`, or LMGAIT_FAULTS=1"
-    ),
+LONG = pytest.mark.skipif(
+    not os.environ.get("LMGAIT_FAULTS"), reason="slow: `nox -s faults`, or LMGAIT_FAULTS=1"
 )
+ALL = pytest.param(tuple(ablation_names()), id="all", marks=LONG)
 
 
 def arrays(path):
@@ -192,3 +201,17 @@ def test_one_of_two_processes_scores_on_all_processors_and_prints_and_writes(tra
     assert [code for code, _, _ in done] == [2, 2]
     assert "There is no run `nothing`" in done[0][2]
     assert done[1][1:] == ("", "")
+
+
+@pytest.mark.slow
+@LONG
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("count", [2, 4, 8])
+def test_a_classifier_behind_a_batch_norm_learns_as_in_one_process(tmp_path, count):
+    """Six identities a batch, of which each process has a share of 24, 12 or 6 clips."""
+    neck(tmp_path / "1.json")
+    launch(count, "neck", tmp_path, tmp_path / "many.json")
+    one, many = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("1", "many"))
+    assert one["loss"] < 1.5  # chance is 4.09
+    assert abs(many["loss"] - one["loss"]) < 0.01
+    assert abs(many["accuracy"] - one["accuracy"]) < 0.01

@@ -25,7 +25,7 @@ from core.workflows.runs import find_run
 from core.workflows.train import train
 from core.workflows.training_inputs import training_sequences
 from core.workflows.training_job import training_job
-from core.workflows.warmup import load_warmup
+from core.workflows.warmup import finished_checkpoint, load_warmup
 from core.workflows.warmup_job import build_warmup, warmup_job
 from core.workspace import Workspace
 from tests.fakes.models import small_config
@@ -86,7 +86,7 @@ def test_a_step_on_stored_features_is_a_step_on_frames(workspace, flip, train_en
         model = build_lmgait(
             config.model, classes=len(data.subjects), seed=config.seed, image=image
         )
-        load_warmup(model, warmup)
+        load_warmup(model, finished_checkpoint(warmup))
         return training_job(model, data, manifest, config, engine, checkpoints)
 
     kinds = {"training": run} if train_encoder else {"training": run, "warm-up": warmup}

@@ -26,7 +26,7 @@ from core.version import __version__
 from core.workflows.registry import warmup_key, warmups
 from core.workflows.runs import find_run, list_runs
 from core.workflows.train import train
-from core.workflows.warmup import load_warmup, pretrain_decoder
+from core.workflows.warmup import finished_checkpoint, load_warmup, pretrain_decoder
 from core.workspace import Workspace
 from tests.fakes.models import small_config
 from tests.fakes.training import TRAIN, write_training_store
@@ -175,7 +175,7 @@ def test_training_starts_from_the_warmed_up_decoder(undisturbed):
     config, _, warmup = undisturbed
     model = build_lmgait(config.model, classes=3, seed=config.seed)
     before = model.decoder.reduce.weight.clone()
-    load_warmup(model, warmup)
+    load_warmup(model, finished_checkpoint(warmup))
     kept = load_tensors(warmup.checkpoints().newest() / "model.safetensors").tensors
     assert not torch.equal(model.decoder.reduce.weight, before)
     assert torch.equal(model.decoder.reduce.weight, kept["decoder.reduce.weight"])
