@@ -114,6 +114,11 @@ class Implementation(ABC, Generic[C]):
         del config
         return ()
 
+    def kept(self, config: C, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors of a state that a checkpoint holds."""
+        absent = self.absent(config)
+        return {name: value for name, value in state.items() if not name.startswith(absent)}
+
     def header(self, model: nn.Module) -> Mapping[str, Any]:
         """What a checkpoint tells of the model, beside its settings, at this moment."""
         del model

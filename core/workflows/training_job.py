@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import nn
 
 from core.config import Config
 from core.data.dataset import ClipBatch, load_batches
@@ -35,7 +35,7 @@ def training_job(
     store, family = data.store, implementation_of(config.model)
     if config.train.compile:
         model.compile()
-    terms, absent = family.terms(config.model), family.absent(config.model)
+    terms = family.terms(config.model)
     sampler = IdentityBatches(
         data.labels, config.data.identities, config.data.sequences, config.seed
     )
@@ -53,9 +53,6 @@ def training_job(
     def losses(module: nn.Module, batch: ClipBatch) -> Losses:
         return total_loss(terms, config.losses, family.forward(module, batch), batch)
 
-    def kept(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {name: value for name, value in state.items() if not name.startswith(absent)}
-
     return Job(
         name="Training",
         module=model,
@@ -64,8 +61,8 @@ def training_job(
         workers=workers,
         config=config.train,
         checkpoints=checkpoints,
-        kept=kept,
-        optional=absent,
+        kept=lambda state: family.kept(config.model, state),
+        optional=family.absent(config.model),
         header=_Header(config, manifest, store, data.subjects, family.header(model)),
         describe=lambda numbers: [str(store.sequences[i].key) for i in numbers],
         pictures=lambda batch: family.pictures(model, batch.to(engine.device)),

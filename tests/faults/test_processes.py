@@ -6,7 +6,7 @@ import signal
 import pytest
 import torch
 
-from core.config.resolve import merge
+from core.config.shipped import merge
 from core.progress import SilentProgress
 from core.training.checkpoint import load_tensors
 from core.workflows.runs import find_run

@@ -1,11 +1,8 @@
-"""Which tensors a checkpoint of LMGait holds, and the fingerprint of its text branch."""
+"""Which tensors a checkpoint of LMGait does not hold, and the fingerprint of its text branch."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-
-from torch import Tensor
 
 from core.models.backbones.loading import SEED
 from core.models.fingerprints import fingerprint, module_fingerprint
@@ -24,12 +21,6 @@ def absent_prefixes(config: LMGaitConfig) -> tuple[str, ...]:
     An image encoder built from a seed was trained by the warm-up and is saved with the rest.
     """
     return (TOWER_PREFIX,) if config.image.weights == SEED else (TOWER_PREFIX, IMAGE_PREFIX)
-
-
-def kept_tensors(config: LMGaitConfig, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a state that a checkpoint holds."""
-    absent = absent_prefixes(config)
-    return {name: value for name, value in state.items() if not name.startswith(absent)}
 
 
 class TextFingerprint:

@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from core.config.schema import config_class
 from core.config.shipped import merge
 from core.errors import ConfigError, UsageError
 from core.manifests.load import load_manifest
+from core.models.families import FAMILIES
 from core.workflows.stores import with_frames
 
 
@@ -227,5 +230,13 @@ def test_no_setting_is_unused():
     code = "\n".join(
         path.read_text("utf-8") for path in root.rglob("*.py") if path.parent.name != "config"
     )
-    names = {key.rsplit(".", 1)[-1] for key in flatten(resolve_config("paper"))}
+    keys = [key for name in FAMILIES for key in flatten(resolve_config("paper", model=name))]
+    names = {key.rsplit(".", 1)[-1] for key in keys}
     assert not [n for n in sorted(names) if not re.search(rf"(?<!\bre)(?<!torch)\.{n}\b", code)]
+
+
+def test_settings_need_no_torch():
+    """`lmgait --help` and completion read them."""
+    code = "import sys, core.config as c; c.resolve_config('tiny', model='gaitbase'); "
+    code += "sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,7 +8,7 @@ import torch
 
 from core.config.schema import TrainConfig, WarmupConfig
 from core.errors import ConfigError, UsageError
-from core.training.engine import choose_precision, joined, make_engine, reading_workers
+from core.training.engine import choose_precision, engine_for, joined, make_engine, reading_workers
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 
@@ -114,3 +114,21 @@ def test_processes_of_one_machine_share_its_cores_for_reading(
     engine: Any = SimpleNamespace(device=device, num_processes=processes)
     assert reading_workers(engine, "auto", 1000) == workers
     assert reading_workers(engine, 5, 1000) == 5
+
+
+def test_an_engine_serves_the_next_job_of_the_same_precision():
+    first = make_engine(WarmupConfig())
+    first.prepare(torch.nn.Linear(1, 1))
+    assert engine_for(TrainConfig(), first) is first
+    assert first._models == []
+    assert engine_for(TrainConfig(), None) is not first
+    other = engine_for(TrainConfig(precision="bf16"), first)
+    assert other is not first
+    assert other.mixed_precision == "bf16"
+    assert engine_for(TrainConfig(), other).mixed_precision == "no"
+
+
+def test_a_loss_scale_is_not_handed_on():
+    first = make_engine(WarmupConfig())
+    first.scaler = torch.amp.GradScaler("cpu")
+    assert engine_for(TrainConfig(), first) is not first
