@@ -204,6 +204,9 @@ def shortened(words: list[str]) -> list[str]:
     names = {option for parameter in command.params for option in parameter.opts}
     extra: list[str] = []
     if "--set" in names and "--preset" in names and path[1] != "config":
-        extra += [part for key, value in SHORT.items() for part in ("--set", f"{key}={value}")]
+        short = SHORT
+        if "--model" in words:  # the other families have no warm-up
+            short = {key: value for key, value in SHORT.items() if not key.startswith("warmup")}
+        extra += [part for key, value in short.items() for part in ("--set", f"{key}={value}")]
     extra += [part for key, value in FEW.items() if key in names for part in (key, value)]
     return [*words, *extra]
