@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,9 @@ from lmgait_cli.options import (
     WorkspaceOption,
 )
 from lmgait_cli.results import write_json
+
+if TYPE_CHECKING:
+    from core.config import Config
 
 
 def train(
@@ -62,15 +65,21 @@ def train(
             "--resume and --fresh exclude each other", next_step="Leave one of them out."
         )
     home, progress = Workspace.find(workspace), ConsoleProgress(quiet)
-    dataset = shared_dataset(home, dataset)
-    resolved = resolve_config(
-        preset,
-        model=model,
-        dataset=dataset,
-        ablation=ablation,
-        file=config,
-        overrides=settings or (),
-    )
+
+    def resolve(name: str | None) -> Config:
+        return resolve_config(
+            preset,
+            model=model,
+            dataset=name,
+            ablation=ablation,
+            file=config,
+            overrides=settings or (),
+        )
+
+    resolved = resolve(dataset)  # mistakes in settings before any in stores
+    if dataset is None:
+        dataset = shared_dataset(home, dataset)
+        resolved = resolve(dataset)
     plan = plan_training(
         home,
         dataset,

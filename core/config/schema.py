@@ -126,6 +126,10 @@ class Config(Node):
         train: TrainConfig
         evaluate: EvaluateConfig
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle it as plain values: processes send each other configurations, with runs."""
+        return _restored, (self.model_dump(mode="json"),)
+
     @property
     def warmup_settings(self) -> WarmupConfig:
         """Settings of the warm-up.
@@ -179,3 +183,7 @@ def _class_of(name: str, family: Family) -> type[Config]:
 def config_class(name: str) -> type[Config]:
     """The class of the configurations of the family called ``name``."""
     return _class_of(name, FAMILIES[name])
+
+
+def _restored(tree: dict[str, Any]) -> Config:
+    return config_class(tree["model"]["family"]).model_validate(tree)

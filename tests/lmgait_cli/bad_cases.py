@@ -430,7 +430,7 @@ WEIGHTS = {
         f"{SMALL} --resume",
     ),
     "warm-up of something else": weights(
-        "no part of it",
+        "not a part of it",
         bad.every_warmup,
         f"{SMALL} --fresh",
     ),

@@ -1,6 +1,7 @@
 """Each family trains, resumes, is scored and reported; a new one needs its folder and one line."""
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -144,6 +145,7 @@ def test_a_checkpoint_says_its_family_and_old_ones_are_lmgait(name):
     again = check_config(config.model_dump(mode="json"))
     assert again == config
     assert type(again) is type(config)
+    assert pickle.loads(pickle.dumps(config)) == config, "processes send each other runs"
     tree = config.model_dump(mode="json")
     del tree["model"]["family"]
     if name == "lmgait":
