@@ -51,9 +51,9 @@ def presets(context: typer.Context, incomplete: str) -> list[str]:
 def models(context: typer.Context, incomplete: str) -> list[str]:
     """Families of models."""
     del context
-    from core.models.families import FAMILIES
+    from core.config import family_names
 
-    return _starting(FAMILIES, incomplete)
+    return _starting(family_names(), incomplete)
 
 
 def ablations(context: typer.Context, incomplete: str) -> list[str]:

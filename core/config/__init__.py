@@ -2,7 +2,13 @@
 
 from core.config.resolve import check_config, dump_config, flatten, resolve_config
 from core.config.schema import Config
-from core.config.shipped import Ablation, ablation_names, load_ablation, preset_names
+from core.config.shipped import (
+    Ablation,
+    ablation_names,
+    family_names,
+    load_ablation,
+    preset_names,
+)
 
 __all__ = [
     "Ablation",
@@ -10,6 +16,7 @@ __all__ = [
     "ablation_names",
     "check_config",
     "dump_config",
+    "family_names",
     "flatten",
     "load_ablation",
     "preset_names",

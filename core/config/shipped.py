@@ -55,6 +55,11 @@ class Ablation(BaseModel):
         return (self.set, self.set_for[preset])
 
 
+def family_names() -> tuple[str, ...]:
+    """Names of the families of models."""
+    return tuple(FAMILIES)
+
+
 def preset_names() -> tuple[str, ...]:
     """Names of the shipped presets."""
     return _names("presets")
