@@ -116,9 +116,9 @@ class ImageEncoder(Frozen):
 
     def feature_type(self) -> torch.dtype:
         """The type that features are kept in: autocast's on a GPU, which computes in it anyway."""
-        device = cast(Tensor, self.mean).device
-        kind = None if device.type == "cpu" else autocast_type(device)
-        return torch.float32 if kind is None else kind
+        own = cast(Tensor, self.mean)
+        kind = None if own.device.type == "cpu" else autocast_type(own.device)
+        return own.dtype if kind is None else kind
 
     def forward(self, frames: Tensor) -> Tensor:
         """Features without anything kept for backward.
