@@ -132,7 +132,7 @@ OUT_OF_MEMORY = (
 )  # fmt: skip
 def test_what_a_device_or_another_process_refuses_is_no_defect(error, what, advice):
     found = translated(error)
-    assert type(found) is ResourceError
+    assert isinstance(found, ResourceError)
     assert what in found.what
     assert "\n" not in found.what
     assert advice in str(found.next_step)
