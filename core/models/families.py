@@ -24,6 +24,11 @@ def family_of(config: FamilyConfig) -> Family:
     return FAMILIES[config.family]
 
 
+def has(config: FamilyConfig, capability: Capability) -> bool:
+    """Whether the family that settings belong to can do something."""
+    return capability in family_of(config).capabilities
+
+
 def require(config: FamilyConfig, capability: Capability, what: str) -> None:
     """Refuse what a family cannot do.
 
@@ -35,11 +40,10 @@ def require(config: FamilyConfig, capability: Capability, what: str) -> None:
     Raises:
         UsageError: the family does not have it; those that do are named.
     """
-    family = family_of(config)
-    if capability not in family.capabilities:
+    if not has(config, capability):
         able = [one.title for one in FAMILIES.values() if capability in one.capabilities]
         raise UsageError(
-            f"{what} is not for {family.title}",
+            f"{what} is not for {family_of(config).title}",
             where="model.family",
             next_step=f"Families that can do it: {', '.join(able)}.",
         )

@@ -37,7 +37,9 @@ def cache_text(
         CheckpointError, WeightsError: the model cannot be loaded.
         OutputError: the cache cannot be written.
     """
-    run = find_run(workspace.runs, name=run_name, dataset=dataset, progress=progress)
+    run = find_run(
+        workspace.runs, name=run_name, dataset=dataset, capability="text cache", progress=progress
+    )
     require(run.config.model, "text cache", "A text cache")
     path = run.folder / TEXT_CACHE
     with writing(path, what="text cache"):

@@ -87,7 +87,9 @@ def enroll(
     if len(videos) > 1 and (finding.boxes is not None or track is not None):
         raise UsageError("--boxes and --track belong to one video", where="VIDEO",
                          next_step="Enroll the videos one by one.")  # fmt: skip
-    run = find_run(workspace.runs, name=run_name, dataset=None, progress=progress)
+    run = find_run(
+        workspace.runs, name=run_name, dataset=None, capability="films", progress=progress
+    )
     loaded = load_model(run, device=make_engine().device)
     maker = maker_of(run, loaded)
     progress.say(f"Run {run.name} (trained on {run.dataset}).")

@@ -89,7 +89,9 @@ def export_run(
         CheckpointError, WeightsError, ConfigError: the model cannot be loaded or exported.
         OutputError: the file cannot be written.
     """
-    run = find_run(workspace.runs, name=run_name, dataset=dataset, progress=progress)
+    run = find_run(
+        workspace.runs, name=run_name, dataset=dataset, capability="export", progress=progress
+    )
     require(run.config.model, "export", "An export")
     target = path or run.folder / f"{run.name}{ENDINGS[format]}"
     check_target(target, format)

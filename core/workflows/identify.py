@@ -96,7 +96,9 @@ def identify(
     if not gallery.entries:
         raise DataError("Nobody is in this gallery", where=path,
                         next_step="Add somebody: lmgait enroll GALLERY NAME VIDEO")  # fmt: skip
-    run = find_run(workspace.runs, name=run_name, dataset=None, progress=progress)
+    run = find_run(
+        workspace.runs, name=run_name, dataset=None, capability="films", progress=progress
+    )
     loaded = load_model(run, device=make_engine().device)
     maker = maker_of(run, loaded)
     progress.say(f"Run {run.name} (trained on {run.dataset}).")

@@ -28,7 +28,8 @@ from core.files import (
     write_text,
 )
 from core.locks import writing
-from core.models.families import DEFAULT_FAMILY
+from core.models.families import DEFAULT_FAMILY, has
+from core.models.family import Capability
 from core.progress import Progress
 from core.training.checkpoint import CheckpointFolder
 from core.version import __version__
@@ -107,6 +108,7 @@ def find_run(
     name: str | None,
     dataset: str | None,
     or_any: bool = False,
+    capability: Capability | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """The run called ``name``, else the newest of ``dataset`` (or of all) that can be read.
@@ -116,6 +118,7 @@ def find_run(
         name: Name of the run; None takes the newest.
         dataset: What it was trained on; None takes any.
         or_any: Take the newest of all where none was trained on ``dataset``.
+        capability: Take the newest whose family has it, where there is one.
         progress: Told of runs that cannot be read.
 
     Raises:
@@ -132,6 +135,8 @@ def find_run(
         step = f"Known runs: {known}."
     else:
         chosen = [run for run in runs if dataset in (None, run.dataset)] or (runs if or_any else [])
+        if capability is not None:
+            chosen = [run for run in chosen if has(run.config.model, capability)] or chosen
         missing = "There is no trained model" + (f" for {dataset}" if dataset else "")
         step = f"Train one first: lmgait train{f' --dataset {dataset}' if dataset else ''}"
     if not chosen:

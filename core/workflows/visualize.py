@@ -83,7 +83,9 @@ def visualize(
     """
     if out is not None:
         check_ending(out)
-    run = find_run(workspace.runs, name=run_name, dataset=None, progress=progress)
+    run = find_run(
+        workspace.runs, name=run_name, dataset=None, capability="views", progress=progress
+    )
     store, manifest = open_store(workspace, dataset or run.dataset)
     index = find_sequence(store, sequence)
     info = store.sequences[index]

@@ -23,7 +23,7 @@ from core.workflows.embed import embed_sequences
 from core.workflows.evaluate import used_sequences
 from core.workflows.models import load_model, newest_weights
 from core.workflows.prepare import prepare
-from core.workflows.runs import find_run, list_runs
+from core.workflows.runs import create_run, find_run, list_runs
 from core.workflows.show_config import count_parts
 from core.workflows.synthesize import synthesize
 from core.workflows.train import plan_training, train
@@ -225,3 +225,18 @@ def test_a_new_family_needs_its_folder_and_a_line(walkers, monkeypatch):
     assert [part.name for part in count_parts(config, None)] == ["rows"]
     with pytest.raises(ConfigError, match="area"):
         check_config({"losses": {"area": 0.5}})
+
+
+@pytest.mark.parametrize("capability", ["films", "export", "views", "text cache"])
+def test_a_verb_takes_the_newest_run_that_can_do_it(tmp_path, capability):
+    """A newer run of a family that cannot do it does not get in the way."""
+    common = {"name": None, "dataset": "casiab", "preset": "tiny", "facts": {}}
+    able, other = (
+        create_run(tmp_path, config=resolve_config("tiny", model=model), **common)
+        for model in ("lmgait", "gaitbase")
+    )
+    newest = {"name": None, "dataset": None}
+    assert find_run(tmp_path, **newest).name == other.name
+    assert find_run(tmp_path, **newest, capability=capability).name == able.name
+    named = {"name": other.name, "dataset": None}
+    assert find_run(tmp_path, **named, capability=capability).name == other.name
