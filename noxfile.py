@@ -9,7 +9,7 @@ import sys
 import nox
 
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "tests", "smoke"]
+nox.options.sessions = ["lint", "types", "tests"]
 
 PYTHON = sys.executable
 CODE = ("core", "lmgait_cli", "benchmarks", "tests", "examples", "noxfile.py")
@@ -52,8 +52,9 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Unit tests; arguments go to pytest (`nox -s tests -- -k storage`)."""
-    session.run(PYTHON, "-m", "pytest", *WITHOUT, *EACH_CORE, *session.posargs, env=THREADS)
+    """All tests but the browser's; arguments go to pytest (`nox -s tests -- -k storage`)."""
+    browser = "--ignore=tests/browser"
+    session.run(PYTHON, "-m", "pytest", browser, *EACH_CORE, *session.posargs, env=THREADS)
 
 
 @nox.session
@@ -67,7 +68,7 @@ def processors(session: nox.Session, processor: str, threads: int) -> None:
 
 @nox.session
 def smoke(session: nox.Session) -> None:
-    """Every verb through the command line, on walkers, in a few minutes."""
+    """Every verb through the command line, on walkers, in a few minutes; part of `tests`."""
     session.run(PYTHON, "-m", "pytest", "tests/smoke", *session.posargs, env=THREADS)
 
 

@@ -150,7 +150,7 @@ SIGNALLED = (
 
 
 @pytest.mark.parametrize(
-    ("names", "everyone", "name"), [("SIGUSR1", True, "torchrun"), *seldom(*SIGNALLED)]
+    ("names", "everyone", "name"), seldom(("SIGUSR1", True, "torchrun"), *SIGNALLED)
 )
 def test_a_signal_to_the_launcher_saves_and_the_run_goes_on(
     words, undisturbed, tmp_path, names, everyone, name

@@ -102,7 +102,7 @@ def arrays(path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # processes that wait for each other are slow where processors are few
-@pytest.mark.parametrize("count", [2, 3, 4])
+@pytest.mark.parametrize("count", [2, *(pytest.param(n, marks=LONG) for n in (3, 4))])
 @pytest.mark.parametrize("names", [FEW, ALL])
 def test_the_warm_up_and_ablations_step_as_one_process_does(tmp_path, monkeypatch, names, count):
     """Outputs, losses as logged, and gradients of the preset `tiny`, its batch norms included."""
