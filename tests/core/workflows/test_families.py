@@ -230,13 +230,21 @@ def test_a_new_family_needs_its_folder_and_a_line(walkers, monkeypatch):
 @pytest.mark.parametrize("capability", ["films", "export", "views", "text cache"])
 def test_a_verb_takes_the_newest_run_that_can_do_it(tmp_path, capability):
     """A newer run of a family that cannot do it does not get in the way."""
-    common = {"name": None, "dataset": "casiab", "preset": "tiny", "facts": {}}
     able, other = (
-        create_run(tmp_path, config=resolve_config("tiny", model=model), **common)
+        create_run(
+            tmp_path,
+            name=None,
+            dataset="casiab",
+            preset="tiny",
+            facts={},
+            config=resolve_config("tiny", model=model),
+        )
         for model in ("lmgait", "gaitbase")
     )
-    newest = {"name": None, "dataset": None}
-    assert find_run(tmp_path, **newest).name == other.name
-    assert find_run(tmp_path, **newest, capability=capability).name == able.name
-    named = {"name": other.name, "dataset": None}
-    assert find_run(tmp_path, **named, capability=capability).name == other.name
+
+    def name_of(name=None, can=None):
+        return find_run(tmp_path, name=name, dataset=None, capability=can).name
+
+    assert name_of() == other.name
+    assert name_of(can=capability) == able.name
+    assert name_of(other.name, capability) == other.name
