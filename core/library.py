@@ -129,14 +129,16 @@ def load_run(
     name: str | None = None,
     *,
     dataset: str | None = None,
+    model: str | None = None,
     workspace: AnyPath | None = None,
     device: str | torch.device | None = None,
 ) -> TrainedModel:
     """Load a trained model.
 
     Args:
-        name: The run's name; None takes the newest (of ``dataset``).
+        name: The run's name; None takes the newest (of ``dataset`` and ``model``).
         dataset: What it was trained on.
+        model: Its family, such as ``lmgait`` or ``gaitbase``; None takes any.
         workspace: Folder of runs; None takes ``$LMGAIT_WORKSPACE``, else ``./lmgait-workspace``.
         device: Where it computes; None takes the GPU if there is one.
 
@@ -145,7 +147,7 @@ def load_run(
         CheckpointError, WeightsError: it cannot be loaded.
     """
     place = Workspace.find(None if workspace is None else Path(workspace))
-    run = find_run(place.runs, name=name, dataset=dataset)
+    run = find_run(place.runs, name=name, dataset=dataset, family=model)
     chosen = make_engine().device if device is None else torch.device(device)
     return TrainedModel(run, load_model(run, device=chosen), place)
 

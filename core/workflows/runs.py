@@ -28,8 +28,9 @@ from core.files import (
     write_text,
 )
 from core.locks import writing
-from core.models.families import DEFAULT_FAMILY, has
+from core.models.families import DEFAULT_FAMILY, FAMILIES, has
 from core.models.family import Capability
+from core.nearest import known_names
 from core.progress import Progress
 from core.training.checkpoint import CheckpointFolder
 from core.version import __version__
@@ -108,6 +109,7 @@ def find_run(
     name: str | None,
     dataset: str | None,
     or_any: bool = False,
+    family: str | None = None,
     capability: Capability | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -118,11 +120,12 @@ def find_run(
         name: Name of the run; None takes the newest.
         dataset: What it was trained on; None takes any.
         or_any: Take the newest of all where none was trained on ``dataset``.
+        family: Family of its model; None takes any.
         capability: Take the newest whose family has it, where there is one.
         progress: Told of runs that cannot be read.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or no family of this name.
         CheckpointError, ConfigError: the description of the run called ``name`` is damaged.
     """
     if name is not None and (damaged := root / name) in _folders(root):
@@ -134,11 +137,19 @@ def find_run(
         missing = f"There is no run `{name}`"
         step = f"Known runs: {known}."
     else:
+        if family is not None and family not in FAMILIES:
+            raise UsageError(
+                f"There is no model `{family}`", next_step=known_names(family, tuple(FAMILIES))
+            )
+        runs = [run for run in runs if family in (None, run.config.model.family)]
         chosen = [run for run in runs if dataset in (None, run.dataset)] or (runs if or_any else [])
         if capability is not None:
             chosen = [run for run in chosen if has(run.config.model, capability)] or chosen
-        missing = "There is no trained model" + (f" for {dataset}" if dataset else "")
-        step = f"Train one first: lmgait train{f' --dataset {dataset}' if dataset else ''}"
+        title = "model" if family is None else FAMILIES[family].title
+        missing = f"There is no trained {title}" + (f" for {dataset}" if dataset else "")
+        options = (("--model", family), ("--dataset", dataset))
+        words = "".join(f" {option} {value}" for option, value in options if value)
+        step = f"Train one first: lmgait train{words}"
     if not chosen:
         raise UsageError(missing, where=root, next_step=step)
     return chosen[-1]

@@ -242,9 +242,17 @@ def test_a_verb_takes_the_newest_run_that_can_do_it(tmp_path, capability):
         for model in ("lmgait", "gaitbase")
     )
 
-    def name_of(name=None, can=None):
-        return find_run(tmp_path, name=name, dataset=None, capability=can).name
+    def name_of(name=None, can=None, family=None):
+        return find_run(tmp_path, name=name, dataset=None, family=family, capability=can).name
 
     assert name_of() == other.name
     assert name_of(can=capability) == able.name
     assert name_of(other.name, capability) == other.name
+    assert name_of(family="lmgait") == able.name
+    assert name_of(family="gaitbase", can=capability) == other.name
+    with pytest.raises(UsageError, match="There is no trained GaitSet") as caught:
+        name_of(family="gaitset")
+    assert caught.value.next_step == "Train one first: lmgait train --model gaitset"
+    with pytest.raises(UsageError, match="There is no model `gaitsett`") as caught:
+        name_of(family="gaitsett")
+    assert "gaitset" in str(caught.value.next_step)
