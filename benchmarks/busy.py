@@ -146,9 +146,11 @@ def _trainer(root: Path, variables: dict[str, str]) -> Iterator[Trainer]:
     pages = {"THP_MEM_ALLOC_ENABLE": "1"}  # for all: it is not what is compared
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.busy", "--train", str(root)],
-        env={**plain, **pages, **variables}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        env={**plain, **pages, **variables},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-    )  # fmt: skip
+    )
 
     class Asked:
         def turn(self, seconds: float) -> float:

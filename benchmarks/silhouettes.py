@@ -39,10 +39,12 @@ def measure(quick: bool) -> dict[str, Any]:
         store = Store.open(prepare("ccpg", source, workspace, codec="lossless", workers=0).store)
         sizes = {size: _compare(workspace, store, size, rounds) for size in SIZES}
     return {
-        "name": "30 cut silhouettes of 100, unordered", "unit": "times faster",
+        "name": "30 cut silhouettes of 100, unordered",
+        "unit": "times faster",
         "baseline": "reading the masks of the same frames and cutting them",
-        "ratio": sizes[64]["unordered"], "sizes": sizes,
-    }  # fmt: skip
+        "ratio": sizes[64]["unordered"],
+        "sizes": sizes,
+    }
 
 
 def _compare(workspace: Workspace, store: Store, size: CutSize, rounds: int) -> dict[str, float]:

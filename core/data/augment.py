@@ -125,8 +125,12 @@ def perspective(images: Clip, corners: Draws, *, nearest: bool = False) -> Clip:
     side = SIDE * max(1, width // SIDE_OF)
     top_left, top_right, bottom_left, bottom_right = (int(value * side) for value in corners)
     right = width - side
-    source = [(top_left, 0), (right + top_right, 0), (right + bottom_right, height),
-              (bottom_left, height)]  # fmt: skip
+    source = [
+        (top_left, 0),
+        (right + top_right, 0),
+        (right + bottom_right, height),
+        (bottom_left, height),
+    ]
     target = [(0, 0), (width, 0), (width, height), (0, height)]
     matrix = cv2.getPerspectiveTransform(np.array(source, np.float32), np.array(target, np.float32))
     flags = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR

@@ -78,9 +78,10 @@ def requested_tables(request: Request) -> Tables:
         )
     if 3 in request.tables and set(request.targets) == {request.dataset}:
         raise UsageError(
-            "Table 3 tests on other datasets than the one trained on", where="--table 3",
+            "Table 3 tests on other datasets than the one trained on",
+            where="--table 3",
             next_step="Name prepared ones, for example --test casiab_star --test sustech1k.",
-        )  # fmt: skip
+        )
     tables: Tables = [(number, paper_rows(number)) for number in dict.fromkeys(request.tables)]
     if request.ablations:
         chosen = tuple(dict.fromkeys(request.ablations))

@@ -64,10 +64,12 @@ def run(folder, *what):
         subprocess.Popen(
             [sys.executable, "-c", SCRIPT, str(rank), str(len(what)), str(folder), *what],
             env={**os.environ, "PYTHONPATH": str(ROOT), "MASTER_ADDR": "127.0.0.1"},
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
         for rank in range(len(what))
-    ]  # fmt: skip
+    ]
     try:
         lines = [process.communicate(timeout=50)[0].splitlines() for process in running]
     finally:

@@ -38,9 +38,11 @@ def job(tmp_path):
     (tmp_path / "job.sh").write_text(script)
     told = {"SLURM_JOB_ID": "17", "SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_NODELIST": "gpu[01-02]"}
     process = subprocess.Popen(
-        [shutil.which("bash") or "bash", "job.sh"], cwd=tmp_path, start_new_session=True,
+        [shutil.which("bash") or "bash", "job.sh"],
+        cwd=tmp_path,
+        start_new_session=True,
         env={**told, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"},
-    )  # fmt: skip
+    )
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
         assert process.poll() is None
         time.sleep(0.02)

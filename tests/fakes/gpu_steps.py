@@ -48,12 +48,14 @@ def batch_of(config: Config, frames: int) -> ClipBatch:
     rows, columns = image.height // patch * part.upsample, image.width // patch * part.upsample
     count = clips * frames
     return ClipBatch(
-        torch.zeros(count, 3, *size, dtype=torch.uint8), None,
+        torch.zeros(count, 3, *size, dtype=torch.uint8),
+        None,
         torch.zeros(count, rows, columns, dtype=torch.uint8),
         torch.ones(count, dtype=torch.bool),
         torch.arange(data.identities).repeat_interleave(data.sequences),
-        torch.ones(clips, dtype=torch.bool), torch.arange(clips),
-    )  # fmt: skip
+        torch.ones(clips, dtype=torch.bool),
+        torch.arange(clips),
+    )
 
 
 def losses_of(config: Config) -> Callable[[nn.Module, ClipBatch], Losses]:
@@ -71,10 +73,19 @@ def losses_of(config: Config) -> Callable[[nn.Module, ClipBatch], Losses]:
 def job_of(module: nn.Module, config: Any, losses: Callable[[nn.Module, ClipBatch], Losses]) -> Job:
     """A job of any module, to take steps of; ``config`` is that of its optimiser."""
     return Job(
-        name="Steps", module=module, losses=losses, batches=lambda _: (), config=config,
-        checkpoints=CheckpointFolder(Path("none"), keep=1), kept=dict, optional=(), header={},
-        describe=lambda _: [], pictures=lambda _: {}, workers=0,
-    )  # fmt: skip
+        name="Steps",
+        module=module,
+        losses=losses,
+        batches=lambda _: (),
+        config=config,
+        checkpoints=CheckpointFolder(Path("none"), keep=1),
+        kept=dict,
+        optional=(),
+        header={},
+        describe=lambda _: [],
+        pictures=lambda _: {},
+        workers=0,
+    )
 
 
 @contextmanager

@@ -242,8 +242,10 @@ def neck(out: Path) -> None:
     last = engine.reduce(torch.stack(losses[-50:]).mean(), reduction="mean")
     model.eval()
     with torch.no_grad():
-        tries = [(model(clips).mean(-1).argmax(1) == labels) for clips, labels in
-                 (batch() for _ in range(20))]  # fmt: skip
+        tries = [
+            (model(clips).mean(-1).argmax(1) == labels)
+            for clips, labels in (batch() for _ in range(20))
+        ]
     if engine.is_main_process:
         accuracy = float(torch.cat(tries).float().mean())
         out.write_text(json.dumps({"loss": float(last), "accuracy": accuracy}))

@@ -44,10 +44,14 @@ class Running:
         name, value = self._mark.split("=")
         with log.open("w") as out:
             self.process = subprocess.Popen(
-                command, env=environment(False, **more, **{name: value}), cwd=ROOT,
-                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                command,
+                env=environment(False, **more, **{name: value}),
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
                 start_new_session=True,
-            )  # fmt: skip
+            )
 
     def all(self) -> list[int]:
         """The launcher, if it runs, and all that it started."""
@@ -79,10 +83,22 @@ def launcher(name: str, count: int) -> list[str]:
     if name == "torchrun":
         return [*python, "torch.distributed.run", "--nproc_per_node", str(count)]
     return [
-        *python, "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(count),
-        "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
-        "--num_cpu_threads_per_process", "1", "--main_process_port", "0",
-    ]  # fmt: skip
+        *python,
+        "accelerate.commands.launch",
+        "--multi_gpu",
+        "--num_processes",
+        str(count),
+        "--num_machines",
+        "1",
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+        "--num_cpu_threads_per_process",
+        "1",
+        "--main_process_port",
+        "0",
+    ]
 
 
 def launch(

@@ -65,9 +65,12 @@ def warmed_together(root):
     stored(root)
     settings(root / "small.yaml", TOGETHER)
     pretrain_decoder(
-        Workspace(root / "ws"), "casiab", small_settings(root), preset="tiny",
+        Workspace(root / "ws"),
+        "casiab",
+        small_settings(root),
+        preset="tiny",
         progress=SilentProgress(),
-    )  # fmt: skip
+    )
 
 
 def train_words(root, *more):

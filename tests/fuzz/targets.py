@@ -262,9 +262,13 @@ def _cuts_info() -> SilhouettesInfo:
     from core.storage.silhouettes import SilhouettesInfo
 
     return SilhouettesInfo(
-        dataset="x", store="0" * 64, size=64, interpolation="area", drop_sum=None,
+        dataset="x",
+        store="0" * 64,
+        size=64,
+        interpolation="area",
+        drop_sum=None,
         parts=(((0, 2), (1, 1)),),
-    )  # fmt: skip
+    )
 
 
 def silhouette_seeds(folder: Path) -> list[bytes]:

@@ -109,8 +109,14 @@ def silhouettes(home: Path) -> None:
     """Silhouettes of two sequences."""
     folder = home / "silhouettes"
     folder.mkdir(parents=True)
-    info = SilhouettesInfo(dataset="casiab", store=STORE, size=64, interpolation="bicubic",
-                           drop_sum=10_000, parts=(((0, 2), (3, 1)),))  # fmt: skip
+    info = SilhouettesInfo(
+        dataset="casiab",
+        store=STORE,
+        size=64,
+        interpolation="bicubic",
+        drop_sum=10_000,
+        parts=(((0, 2), (3, 1)),),
+    )
     usable = np.array([1, 0, 1], np.uint8)
     content = {"silhouettes": cuts(), "usable": usable}
     write_part(folder / part_name(0), [content], info.layouts)

@@ -47,11 +47,19 @@ def config_of(precision: Precision | Literal["auto"] = "fp32", **train: Any) -> 
         return small_config(train={**steps, **train}, warmup={"precision": precision})
     settings = {f"train.{name}": value for name, value in {**steps, **train}.items()}
     settings |= {
-        "model.image.weights": "seed", "model.text.weights": "seed", "data.identities": 2,
-        "data.sequences": 2, "data.frames": 8, "data.workers": 1, "train.lr": 0.01,
-        "warmup.iterations": 2, "warmup.batch": 4, "warmup.frames": 4,
-        "warmup.precision": precision, "train.milestones": "[]",
-    }  # fmt: skip
+        "model.image.weights": "seed",
+        "model.text.weights": "seed",
+        "data.identities": 2,
+        "data.sequences": 2,
+        "data.frames": 8,
+        "data.workers": 1,
+        "train.lr": 0.01,
+        "warmup.iterations": 2,
+        "warmup.batch": 4,
+        "warmup.frames": 4,
+        "warmup.precision": precision,
+        "train.milestones": "[]",
+    }
     return resolve_config("paper", overrides=[f"{k}={v}" for k, v in settings.items()])
 
 

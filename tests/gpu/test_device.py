@@ -168,9 +168,10 @@ def test_a_whole_batch_of_the_paper_fits_and_steps(root):
     size = {"frames": 48 * 30, "silhouettes": 48 * 30, "valid": 48 * 30}
     fields = {
         name: value.repeat(-(-count // len(value)), *[1] * (value.dim() - 1))[:count]
-        for name, value in ((n, getattr(small, n)) for n in small.__slots__) if value is not None
+        for name, value in ((n, getattr(small, n)) for n in small.__slots__)
+        if value is not None
         for count in [size.get(name, 48)]
-    }  # fmt: skip
+    }
     whole = type(small)(**{"patches": None, **fields})
     runner.step(0, whole)
     assert math.isfinite(runner.finite()["loss"])

@@ -47,8 +47,11 @@ def python(code, *arguments, **variables):
     done = subprocess.run(
         [sys.executable, *code, *map(str, arguments)],
         env={**plain, "PYTHONPATH": str(ROOT), **variables},
-        capture_output=True, text=True, timeout=200, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
     return done.stderr
 
 

@@ -166,9 +166,14 @@ def test_a_batch_holds_what_its_clips_hold_one_by_one(
         write_store(folder, codec)
     store = Store.open(folder)  # sequences of 2 to 40 frames: short ones repeat
     data = TrainingSequences(
-        store, ("001", "002"), frames=4, frame_size=size, silhouette_size=masks_size, flip=0.5,
+        store,
+        ("001", "002"),
+        frames=4,
+        frame_size=size,
+        silhouette_size=masks_size,
+        flip=0.5,
         ordered=ordered,
-    )  # fmt: skip
+    )
     requests = [ClipRequest(i, (i + 1) / 9, i / 8) for i in (2, 3, 0, 7, 3, 5)]
     wanted = plainly(store, data, requests, size, masks_size, ordered)
     assert_same(data[requests], wanted)

@@ -107,5 +107,6 @@ def test_whole_sequences_come_in_chunks_of_usable_frames_and_none_is_missing(sto
         )
     )
     assert [(number, chunk.shape, int(chunk.sum())) for number, chunk in black] == [
-        (0, (1, 64, 44), 0), (1, (1, 64, 44), 0),
-    ]  # fmt: skip
+        (0, (1, 64, 44), 0),
+        (1, (1, 64, 44), 0),
+    ]

@@ -174,8 +174,10 @@ def test_gradients_reach_all_weights_but_the_mask():
     (output.embedding.square().sum() + output.logits.square().sum()).backward()
     assert not without_gradient(network)
     assert all(value.grad is None for value in network.mask.parameters())
-    assert all(torch.equal(value, before[name])
-               for name, value in network.mask.state_dict().items())  # fmt: skip
-    frozen = {name.split(".")[0] for name, value in network.named_parameters()
-              if not value.requires_grad}  # fmt: skip
+    assert all(
+        torch.equal(value, before[name]) for name, value in network.mask.state_dict().items()
+    )
+    frozen = {
+        name.split(".")[0] for name, value in network.named_parameters() if not value.requires_grad
+    }
     assert frozen == {"image", "mask"}

@@ -89,8 +89,9 @@ def test_2d_with_gaitbases_weights_is_gaitbase():
         mine, other = ours(clips), theirs(clips)
         assert torch.equal(mine.embedding, other.embedding)
         assert torch.equal(mine.logits, other.logits)
-    assert torch.equal(ours.eval().embed(pieces(clips[:1], [4])),
-                       theirs.eval().embed(pieces(clips[:1], [4])))  # fmt: skip
+    assert torch.equal(
+        ours.eval().embed(pieces(clips[:1], [4])), theirs.eval().embed(pieces(clips[:1], [4]))
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -223,10 +223,17 @@ class Encoder(Frozen):
 
 def network():
     return nn.ModuleList(
-        [nn.Conv2d(40, 50, 3), nn.Conv3d(8, 9, (3, 1, 1), bias=False), nn.Linear(300, 200),
-         nn.BatchNorm2d(4000), nn.BatchNorm1d(3, affine=False), StripLinear(4, 30, 20),
-         BNNeck(4, 30, 20), Encoder()]
-    )  # fmt: skip
+        [
+            nn.Conv2d(40, 50, 3),
+            nn.Conv3d(8, 9, (3, 1, 1), bias=False),
+            nn.Linear(300, 200),
+            nn.BatchNorm2d(4000),
+            nn.BatchNorm1d(3, affine=False),
+            StripLinear(4, 30, 20),
+            BNNeck(4, 30, 20),
+            Encoder(),
+        ]
+    )
 
 
 def test_first_weights_are_the_published_ones():

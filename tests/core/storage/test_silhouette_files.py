@@ -24,9 +24,13 @@ def stored(tmp_path, request):
         values[index] = random.integers(1, 256, (frames, size, size), dtype=np.uint8)
         values[index][list(UNUSABLE[index])] = 0
     info = SilhouettesInfo(
-        dataset="casiab", store="0" * 64, size=size, interpolation="area", drop_sum=None,
+        dataset="casiab",
+        store="0" * 64,
+        size=size,
+        interpolation="area",
+        drop_sum=None,
         parts=PARTS,
-    )  # fmt: skip
+    )
     for number, part in enumerate(PARTS):
         rows: NDArray[np.uint8] = np.concatenate([values[index] for index, _ in part])
         content = {"silhouettes": rows, "usable": (rows.max((1, 2)) > 0).astype(np.uint8)}

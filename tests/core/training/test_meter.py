@@ -171,9 +171,11 @@ def test_without_a_scaler_there_is_no_scale():
 def test_tensorboard_has_the_numbers_of_the_machine_too(tmp_path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     run_job(
-        job_in(tmp_path), make_engine(), lambda start: [TensorBoard(tmp_path / "board", start)],
+        job_in(tmp_path),
+        make_engine(),
+        lambda start: [TensorBoard(tmp_path / "board", start)],
         SilentProgress(),
-    )  # fmt: skip
+    )
     events = accumulator.EventAccumulator(str(tmp_path / "board"))
     events.Reload()
     values = [event.value for event in events.Scalars("frames_per_second")]

@@ -45,9 +45,17 @@ def walkers(tmp_path_factory):
     workspace = Workspace(tmp_path_factory.mktemp("walkers") / "lmgait-workspace")
     raw = workspace.root / "raw"
     synthesize(
-        "casiab", raw, train_subjects=3, test_subjects=2, types=("nm-01", "nm-05"),
-        views=("000", "090"), frames=6, seed=0, workers=1, progress=SilentProgress(),
-    )  # fmt: skip
+        "casiab",
+        raw,
+        train_subjects=3,
+        test_subjects=2,
+        types=("nm-01", "nm-05"),
+        views=("000", "090"),
+        frames=6,
+        seed=0,
+        workers=1,
+        progress=SilentProgress(),
+    )
     prepare("casiab", raw, workspace, workers=1)
     return workspace
 
@@ -90,10 +98,11 @@ def test_a_family_on_silhouettes_from_training_to_report(walkers, name, monkeypa
     shown = run("config", "show", "--model", name, "--dataset", "casiab")
     assert f"family: {name}" in shown
     for verb in (
-        ("export", newest.name), ("cache-text", "--run", newest.name),
+        ("export", newest.name),
+        ("cache-text", "--run", newest.name),
         ("visualize", newest.name, "075/nm-01/000"),
         ("pretrain-decoder", "--model", name, "--dataset", "casiab"),
-    ):  # fmt: skip
+    ):
         refused = CliRunner().invoke(app, verb)
         assert refused.exit_code == 2, refused.output
         assert f"is not for {FAMILIES[name].title}" in " ".join(refused.output.split())
@@ -108,9 +117,14 @@ def test_an_interrupted_training_resumes_bit_for_bit(walkers, name, tmp_path):
     watcher = Watcher("Training", 3, terminate)
     with pytest.raises(Interrupted):
         train(
-            walkers, "casiab", config, preset="tiny", name=f"{name}-parts", progress=watcher,
+            walkers,
+            "casiab",
+            config,
+            preset="tiny",
+            name=f"{name}-parts",
+            progress=watcher,
             fresh=True,
-        )  # fmt: skip
+        )
     resumed = train(
         walkers, "casiab", config, preset="tiny", name=f"{name}-parts", progress=Watcher()
     )

@@ -102,6 +102,7 @@ def test_an_evaluation_says_what_asks_for_less(trained, monkeypatch, error):
     run = list_runs(trained.runs)[0]
     monkeypatch.setattr(ImageEncoder, "forward", raising(error))
     with pytest.raises(ResourceError, match="GPU's memory is not enough") as caught:
-        embed_run(run, Store.open(trained.store("casiab")), load_manifest("casiab"),
-                  SilentProgress())  # fmt: skip
+        embed_run(
+            run, Store.open(trained.store("casiab")), load_manifest("casiab"), SilentProgress()
+        )
     assert caught.value.next_step == EMBEDDING_MEMORY

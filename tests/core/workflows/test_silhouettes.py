@@ -32,9 +32,13 @@ def made(workspace, size=64, dataset="casiab", workers=0, progress=None):
     manifest = load_manifest(dataset)
     plan = plan_silhouettes(workspace, store, manifest, size)
     return make_silhouettes(
-        plan, store, manifest, workers=workers, engine=make_engine(),
+        plan,
+        store,
+        manifest,
+        workers=workers,
+        engine=make_engine(),
         progress=progress or SilentProgress(),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(("size", "dataset"), [(64, "casiab"), (128, "casiab"), (64, "ccpg")])
@@ -117,8 +121,11 @@ def test_a_stopped_cutting_goes_on(workspace, monkeypatch):
 
 def test_workers_cut_the_same_bytes(workspace):
     alone = made(workspace)
-    content = {path.name: path.read_bytes() for path in sorted(alone.path.iterdir())
-               if not path.name.startswith(".")}  # fmt: skip
+    content = {
+        path.name: path.read_bytes()
+        for path in sorted(alone.path.iterdir())
+        if not path.name.startswith(".")
+    }
     for path in alone.path.iterdir():
         path.unlink()
     helped = made(workspace, workers=1)
