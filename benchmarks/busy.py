@@ -74,14 +74,14 @@ def compare(
 
 def _summary(rates: Rates, rounds: int) -> dict[str, Any]:
     medians = {
-        name: {number: median(taken) for number, taken in found.items()}
-        for name, found in rates.items()
+        name: {number: median(taken) for number, taken in samples.items()}
+        for name, samples in rates.items()
     }
     kept = {
         name: {
-            number: _pairs(rates[name][number], rates[name][0]) for number in found if number > 0
+            number: _pairs(rates[name][number], rates[name][0]) for number in samples if number > 0
         }
-        for name, found in rates.items()
+        for name, samples in rates.items()
     }
     return {
         "name": f"training at the tiny preset beside busy processes, {_cores()} cores",
@@ -92,11 +92,11 @@ def _summary(rates: Rates, rounds: int) -> dict[str, Any]:
         "iterations_per_second": medians,
         "kept": kept,
         "alone_over_openmps_own": {
-            name: _pairs(found[0], rates[OWN][0]) for name, found in rates.items()
+            name: _pairs(samples[0], rates[OWN][0]) for name, samples in rates.items()
         },
         "over_openmps_own": {
-            name: {number: _pairs(taken, rates[OWN][number]) for number, taken in found.items()}
-            for name, found in rates.items()
+            name: {number: _pairs(taken, rates[OWN][number]) for number, taken in samples.items()}
+            for name, samples in rates.items()
         },
         "rounds": rounds,
     }
@@ -214,8 +214,8 @@ def main() -> None:
     if chosen.train is not None:
         _train(Path(cast(str, chosen.train)))
         return
-    found = compare(chosen.counts, chosen.neighbours, rounds=chosen.rounds, seconds=chosen.seconds)
-    print(json.dumps(found, indent=2))
+    result = compare(chosen.counts, chosen.neighbours, rounds=chosen.rounds, seconds=chosen.seconds)
+    print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":

@@ -90,8 +90,8 @@ def measure(quick: bool) -> dict[str, Any]:
             for codec, pair in ways.items():
                 # Whoever comes second finds a machine that is as warm as the first did.
                 for name in sorted(pair, reverse=number % 2 == 1):
-                    found = _rates(pair[name], _requests(pair["ours"], number, batches))
-                    rates.setdefault(codec, {}).setdefault(name, []).append(found)
+                    measured = _rates(pair[name], _requests(pair["ours"], number, batches))
+                    rates.setdefault(codec, {}).setdefault(name, []).append(measured)
     ratios = {
         codec: np.array(each["ours"]) / np.array(each["common"]) for codec, each in rates.items()
     }
@@ -113,15 +113,15 @@ def _told(
 ) -> dict[str, Any]:
     return {
         f"medians{name}": {
-            codec: {way: round(float(np.median(found, 0)[column])) for way, found in each.items()}
+            codec: {way: round(float(np.median(values, 0)[column])) for way, values in each.items()}
             for codec, each in rates.items()
         },
         f"ratios{name}": {
-            codec: float(np.median(found[:, column])) for codec, found in ratios.items()
+            codec: float(np.median(values[:, column])) for codec, values in ratios.items()
         },
         f"lowest_and_highest{name}": {
-            codec: [float(found[:, column].min()), float(found[:, column].max())]
-            for codec, found in ratios.items()
+            codec: [float(values[:, column].min()), float(values[:, column].max())]
+            for codec, values in ratios.items()
         },
     }
 

@@ -87,11 +87,11 @@ def load_preset(model: str, name: str, dataset: str | None = None) -> Tree:
     Raises:
         UsageError: there is no such family or preset (the nearest is named).
     """
-    found = _family_preset(model, name)
-    if found is None:
+    shipped = _family_preset(model, name)
+    if shipped is None:
         return load_shipped("presets", name)
-    own = found.datasets.get(dataset or "")
-    trees = ({"model": {"family": model}}, found.set, {} if own is None else own.set)
+    own = shipped.datasets.get(dataset or "")
+    trees = ({"model": {"family": model}}, shipped.set, {} if own is None else own.set)
     tree: Tree = {}
     for part in trees:
         tree = merge(tree, part)
@@ -104,10 +104,10 @@ def settings_source(model: str, name: str, dataset: str) -> str:
     Raises:
         UsageError: as :func:`load_preset`.
     """
-    found = _family_preset(model, name)
-    if found is None:
+    shipped = _family_preset(model, name)
+    if shipped is None:
         return ""
-    return found.datasets[dataset].source if dataset in found.datasets else found.source
+    return shipped.datasets[dataset].source if dataset in shipped.datasets else shipped.source
 
 
 def _family_preset(model: str, name: str) -> FamilyPreset | None:

@@ -11,29 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def consecutive_frames(total: int, wanted: int, start: float) -> NDArray[np.int64]:
+def consecutive_frames(total: int, length: int, start: float) -> NDArray[np.int64]:
     """A run of consecutive frames; a short sequence repeats in order from its first frame.
 
     Args:
         total: Frames of the sequence, at least 1.
-        wanted: Frames of the clip (T).
+        length: Frames of the clip (T).
         start: Draw in [0, 1) that decides where the run begins.
 
     Returns:
         int64 [T], frame numbers.
     """
-    first = int(start * (total - wanted + 1)) if total > wanted else 0
-    return ((first + np.arange(wanted)) % total).astype(np.int64)
+    first = int(start * (total - length + 1)) if total > length else 0
+    return ((first + np.arange(length)) % total).astype(np.int64)
 
 
-def spread_frames(total: int, wanted: int, start: float) -> NDArray[np.int64]:
-    """``wanted`` frames evenly over the sequence with a random offset, int64, in time order."""
-    step = total / wanted
-    return np.asarray(np.minimum((np.arange(wanted) + start) * step, total - 1), np.int64)
+def spread_frames(total: int, length: int, start: float) -> NDArray[np.int64]:
+    """``length`` frames evenly over the sequence with a random offset, int64, in time order."""
+    step = total / length
+    return np.asarray(np.minimum((np.arange(length) + start) * step, total - 1), np.int64)
 
 
 def window_frames(
-    total: int, wanted: int, skip: int, random: np.random.Generator
+    total: int, length: int, skip: int, random: np.random.Generator
 ) -> NDArray[np.int64]:
     """Frames in time order out of a run that is ``skip`` frames longer than the clip.
 
@@ -42,26 +42,26 @@ def window_frames(
 
     Args:
         total: Frames of the sequence, at least 1.
-        wanted: Frames of the clip (T).
+        length: Frames of the clip (T).
         skip: Frames of the run that are left out, at least 0.
         random: Where the draws come from.
 
     Returns:
         int64 [T], frame numbers, in the order of the run.
     """
-    window = wanted + skip
+    window = length + skip
     run = consecutive_frames(total, window, float(random.random()))
-    return run[np.sort(np.argsort(random.random(window), kind="stable")[:wanted])]
+    return run[np.sort(np.argsort(random.random(window), kind="stable")[:length])]
 
 
 def random_frames(
-    total: int, wanted: int, random: np.random.Generator, *, replace: bool = False
+    total: int, length: int, random: np.random.Generator, *, replace: bool = False
 ) -> NDArray[np.int64]:
     """Frames from anywhere in the sequence, in the order of the draws and not of time.
 
     Args:
         total: Frames of the sequence, at least 1.
-        wanted: Frames of the clip (T).
+        length: Frames of the clip (T).
         random: Where the draws come from.
         replace: Whether a frame may be drawn twice although there are enough, as in the first
             version of GaitSet; in a sequence of fewer than T frames it always may.
@@ -69,6 +69,6 @@ def random_frames(
     Returns:
         int64 [T], frame numbers.
     """
-    if replace or total < wanted:
-        return (random.random(wanted) * total).astype(np.int64)
-    return np.argsort(random.random(total), kind="stable")[:wanted].astype(np.int64)
+    if replace or total < length:
+        return (random.random(length) * total).astype(np.int64)
+    return np.argsort(random.random(total), kind="stable")[:length].astype(np.int64)

@@ -139,15 +139,15 @@ class TrainingSequences(Dataset[ClipBatch]):
         for place, request in enumerate(requests):
             index, part = indices[place], slice(place * each, (place + 1) * each)
             count = self.store.sequences[index].frames
-            chosen = self._choose(count, each, request.start).tolist()
-            masks, flags = self.store.read_silhouettes(index, chosen)
+            numbers = self._choose(count, each, request.start).tolist()
+            masks, flags = self.store.read_silhouettes(index, numbers)
             shrink(masks.view(np.uint8) * 255, silhouettes[part].numpy())
             valid[part] = torch.from_numpy(flags)
             if frames is not None:
-                read_frames(self.store, index, chosen, frames[part].numpy())
+                read_frames(self.store, index, numbers, frames[part].numpy())
             if patches is not None and self._features is not None:
                 out = patches[part].numpy()
-                self._features.read(index, chosen, mirrored=flips[place], out=out)
+                self._features.read(index, numbers, mirrored=flips[place], out=out)
         return ClipBatch(
             None if frames is None else frames.permute(0, 3, 1, 2),
             patches,

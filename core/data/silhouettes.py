@@ -65,9 +65,9 @@ class SilhouetteClips(Dataset[ClipBatch]):
         sequences: Sequence[int] | None = None,
     ) -> None:
         self.store, self._silhouettes = store, silhouettes
-        chosen = set(subjects)
+        members = set(subjects)
         numbers = range(len(store.sequences)) if sequences is None else sequences
-        of_subjects = [i for i in numbers if store.sequences[i].key.subject in chosen]
+        of_subjects = [i for i in numbers if store.sequences[i].key.subject in members]
         if not of_subjects:
             raise nobody(store, subjects, "training")
         self.indices = [index for index in of_subjects if len(silhouettes.usable(index))]

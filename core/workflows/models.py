@@ -81,10 +81,10 @@ class LoadedModel:
         """
         family = implementation_of(self.config.model)
         with self.precision():
-            found = family.embed(
+            embedding = family.embed(
                 self.model, (chunk.to(self.device, non_blocking=True) for chunk in chunks)
             )
-        return np.asarray(found.float().cpu().numpy(), np.float32)
+        return np.asarray(embedding.float().cpu().numpy(), np.float32)
 
 
 def load_model(

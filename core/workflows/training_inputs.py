@@ -210,7 +210,7 @@ class SilhouetteInputs(TrainingInputs):
         for number, info in enumerate(self.store.sequences):
             if info.key.subject in train:
                 numbers.setdefault(info.key.subject, []).append(number)
-        chosen = [
+        sequences = [
             number
             for subject in list(numbers)[: data.identities]
             for number in numbers[subject][: data.sequences]
@@ -223,7 +223,7 @@ class SilhouetteInputs(TrainingInputs):
             frames=self.frames,
             settings=self.settings.input,
             flip=data.flip,
-            sequences=chosen,
+            sequences=sequences,
         )
 
     def stored(self, engine: Accelerator, progress: Progress) -> TrainingData:

@@ -36,26 +36,26 @@ def patch_maps(patches: Tensor, grid: tuple[int, int], factor: int) -> Tensor:
     return enlarge(to_map(patches, grid), factor)
 
 
-def pixels_in(patches: Tensor, grid: tuple[int, int], factor: int, chosen: Tensor) -> Tensor:
+def pixels_in(patches: Tensor, grid: tuple[int, int], factor: int, inside: Tensor) -> Tensor:
     """Enlarged patch features at some pixels; not all frames' are in memory at once.
 
     Args:
         patches: float [n, N, C], row by row.
         grid: Rows and columns of patches; N is their product.
         factor: Pixels for each patch, in height and in width.
-        chosen: bool [n, rows * factor, columns * factor].
+        inside: bool [n, rows * factor, columns * factor].
 
     Returns:
-        float [sum of ``chosen``, C], frame by frame and row by row.
+        float [sum of ``inside``, C], frame by frame and row by row.
     """
-    parts = zip(patches.split(_AT_ONCE), chosen.split(_AT_ONCE), strict=True)
+    parts = zip(patches.split(_AT_ONCE), inside.split(_AT_ONCE), strict=True)
     return torch.cat(
         [patch_maps(some, grid, factor).permute(0, 2, 3, 1)[pixels] for some, pixels in parts]
     )
 
 
-def maps_of(pixels: Tensor, chosen: Tensor) -> Tensor:
-    """Maps float [n, C, h, w] with ``pixels`` [m, C] where ``chosen`` [n, h, w] is, else zero."""
-    maps = pixels.new_zeros(*chosen.shape, pixels.shape[1])
-    maps[chosen] = pixels
+def maps_of(pixels: Tensor, inside: Tensor) -> Tensor:
+    """Maps float [n, C, h, w] with ``pixels`` [m, C] where ``inside`` [n, h, w] is, else zero."""
+    maps = pixels.new_zeros(*inside.shape, pixels.shape[1])
+    maps[inside] = pixels
     return maps.permute(0, 3, 1, 2)
