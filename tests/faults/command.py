@@ -84,10 +84,8 @@ def start(
     """
     told = environment(sabotage, **more)
     if not anew:
-        return stem().start(
-            [str(word) for word in arguments], environment=told, out=str(log), err=str(log),
-            shards=30 if small_shards else 0,
-        )  # fmt: skip
+        shards = 30 if small_shards else 0
+        return stem().start(arguments, environment=told, out=log, err=log, shards=shards)
     with log.open("ab") as out:
         return subprocess.Popen(
             python(arguments, small_shards), env=told, stdin=subprocess.DEVNULL, stdout=out,
@@ -96,27 +94,25 @@ def start(
 
 
 @functools.cache
-def stem() -> Stem:
-    """The one process that commands are forked from."""
-    return Stem(environment())
+def stem(**more: str) -> Stem:
+    """The one process that commands are forked from; ``more`` of its environment."""
+    return Stem(environment(**more))
 
 
-def run(*arguments: str | Path, **more: str) -> Ended:
-    """Run ``lmgait ARGUMENTS`` to its end."""
+def run(*arguments: str | Path, place: Path | None = None, **more: str) -> Ended:
+    """Run ``lmgait ARGUMENTS`` to its end, in the folder ``place``."""
     with tempfile.TemporaryDirectory() as folder:
         out, err = (Path(folder, name) for name in ("out", "err"))
-        process = stem().start(
-            [str(word) for word in arguments], environment=environment(False, **more), out=str(out),
-            err=str(err), shards=0,
-        )  # fmt: skip
+        told = environment(False, **more)
+        process = stem().start(arguments, environment=told, out=out, err=err, folder=place)
         code = process.wait(timeout=PATIENCE)
         return Ended(code, *(path.read_text(errors="replace") for path in (out, err)))
 
 
-def run_anew(*arguments: str | Path, **more: str) -> Ended:
+def run_anew(*arguments: str | Path, place: Path | None = None, **more: str) -> Ended:
     """The same with a Python of its own, for all that is decided while it starts."""
     done = subprocess.run(
-        python([str(word) for word in arguments]), env=environment(False, **more),
+        python([str(word) for word in arguments]), env=environment(False, **more), cwd=place,
         stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     shown = (part.decode(errors="replace") for part in (done.stdout, done.stderr))
