@@ -1,7 +1,10 @@
 """What every test starts from: one thread, unless the environment says how many, and no network."""
 
+import gc
 import os
 import signal
+
+import pytest
 
 # Set before anything imports torch and the hub's library, which read them once. Processes that
 # tests start inherit them, and so compute with as many threads.
@@ -22,3 +25,14 @@ _LONGEST = ("test_mission.py", "test_processes.py")
 def pytest_collection_modifyitems(items):
     """Put the longest files first; within a file nothing moves."""
     items.sort(key=lambda item: item.path.name not in _LONGEST)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported_is_no_garbage():
+    """Leave what is there as a file begins out of later collections, PyTorch most of all.
+
+    Each model that is made ready for a device has garbage collected, which takes a fifth of a
+    second where all that is imported is looked at.
+    """
+    gc.collect()
+    gc.freeze()

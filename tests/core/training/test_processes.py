@@ -90,27 +90,34 @@ def together(count, words, module=""):
         ]
 
 
-def launch_anew(count, what, root, out):
-    """The same with a Python of its own for each process, on a machine without GPUs to be seen."""
+def together_anew(count, arguments, **more):
+    """Run Python with its arguments in ``count`` processes, and ``more`` of their environment.
+
+    Each starts as torchrun starts it, and loads PyTorch itself.
+
+    Returns:
+        Exit code, stdout and stderr of each.
+    """
     port = free_port()
-    shared = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    shared = {**os.environ, "PYTHONPATH": str(ROOT), **more}
     running = [
         subprocess.Popen(
-            [sys.executable, "-m", MODULE, what, str(root), str(out)],
+            [sys.executable, *arguments],
             env=shared | variables(rank, count, port),
             cwd=ROOT,
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
         for rank in range(count)
     ]
     try:
-        told = [process.communicate(timeout=800)[1] for process in running]
+        told = [process.communicate(timeout=800) for process in running]
     finally:
         for process in running:
             process.kill()
             process.communicate()
-    assert [process.returncode for process in running] == [0] * count, "\n".join(told)
+    return [(p.returncode, *streams) for p, streams in zip(running, told, strict=True)]
 
 
 @pytest.mark.slow
@@ -193,7 +200,9 @@ def weights(run):
 def test_two_processes_train_and_one_goes_on(trained, tmp_path):
     workspace = Workspace(tmp_path / "ws")
     write_training_store(workspace.store("casiab"), leave_out=1)
-    launch_anew(2, "training", workspace.root, tmp_path / "none")
+    words = ["-m", MODULE, "training", str(workspace.root), str(tmp_path / "none")]
+    done = together_anew(2, words, CUDA_VISIBLE_DEVICES="")  # where no GPU is to be seen
+    assert [code for code, _, _ in done] == [0, 0], "\n".join(told for *_, told in done)
     run = find_run(workspace.runs, name=None, dataset=None)
     assert run.checkpoints().steps()[-1] == 4
     two, one = (weights(each) for each in (run, trained[1]))
