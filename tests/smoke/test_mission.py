@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.command import Ended, run, run_anew
+from tests.faults.command import Ended, run_in
 
 SHORT = [
     "--set", "warmup.iterations=4", "--set", "warmup.batch=4", "--set", "train.iterations=4",
@@ -36,7 +36,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def lmgait(home: Path, *words: str, anew: bool = True) -> Ended:
-    ended = (run_anew if anew else run)(*words, place=home)
+    ended = run_in(home, words, anew=anew)
     assert ended.code == 0, ended.stderr + ended.stdout
     return ended
 
