@@ -18,13 +18,19 @@ for _name in ("SIGINT", "SIGHUP"):
         _usual = signal.default_int_handler if _name == "SIGINT" else signal.SIG_DFL
         signal.signal(_number, _usual)
 
-# Files that take minutes begin first: the others fill the other processors meanwhile.
-_LONGEST = ("test_mission.py", "test_processes.py")
+# The files that take longest begin first, the longest of them at the very first: the others fill
+# the other processors meanwhile, and none is left alone with a long one at the end.
+_LONGEST = (
+    "test_pages.py", "test_mission.py", "test_own_videos.py", "test_processes.py",
+    "test_walkers_in_films.py", "test_kills.py", "test_train_resume.py", "test_offline.py",
+    "test_families.py", "test_startup.py",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items):
-    """Put the longest files first; within a file nothing moves."""
-    items.sort(key=lambda item: item.path.name not in _LONGEST)
+    """Put the longest files first, in their order; within a file nothing moves."""
+    place = {name: number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(_LONGEST)))
 
 
 @pytest.fixture(scope="module", autouse=True)
