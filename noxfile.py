@@ -46,8 +46,8 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Mypy, strict, in two processes."""
-    session.run(PYTHON, "-m", "mypy", "--num-workers", "2")
+    """Mypy, strict."""
+    session.run(PYTHON, "-m", "mypy")
 
 
 @nox.session
