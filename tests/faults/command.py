@@ -96,7 +96,7 @@ def start(
 @functools.cache
 def stem(**more: str) -> Stem:
     """The one process that commands are forked from; ``more`` of its environment."""
-    return Stem(environment(**more))
+    return Stem(environment(False, **more))
 
 
 def run(*arguments: str | Path, **more: str) -> Ended:
