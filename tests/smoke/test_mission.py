@@ -46,7 +46,7 @@ def test_walkers_become_stores(home: Path, dataset: str) -> None:
     anew = dataset == ANEW
     lmgait(
         home, "synthesize", dataset, f"raw/{dataset}", "--train-subjects", "3",
-        "--test-subjects", "3", "--frames", "4", anew=anew,
+        "--test-subjects", "3", "--frames", "5", anew=anew,
     )  # fmt: skip
     done = lmgait(home, "prepare", dataset, f"raw/{dataset}", anew=anew)
     assert (home / "lmgait-workspace" / "stores" / dataset / "store.json").is_file(), done.stderr
