@@ -21,6 +21,7 @@ from core.models.backbones.config import EncoderFamilyConfig
 from core.models.backbones.image import ImageEncoder
 from core.models.backbones.loading import SEED
 from core.models.build import build_image_encoder
+from core.models.capabilities import Ability
 from core.models.families import family_of
 from core.models.family import FamilyConfig
 from core.models.fingerprints import module_fingerprint
@@ -50,6 +51,8 @@ class Implementation(ABC, Generic[C]):
     parts: ClassVar[tuple[Part, ...]]
     training_only: ClassVar[tuple[str, ...]] = ("neck.",)
     """Prefixes of tensors that only training needs."""
+    abilities: ClassVar[tuple[Ability, ...]] = ()
+    """One for each capability that the family names."""
 
     @abstractmethod
     def build(

@@ -14,7 +14,7 @@ from core.locks import writing
 from core.manifests.load import load_manifest
 from core.manifests.schema import DatasetManifest
 from core.metrics.results import EvaluationResult
-from core.models.lmgait.network import LMGait
+from core.models.capabilities import TextCache
 from core.nearest import some
 from core.progress import Progress
 from core.records import EmbeddingSet
@@ -195,8 +195,8 @@ def embed_run(
     engine = engine or make_engine()
     checkpoint = decide(engine, lambda: newest_checkpoint(run))
     loaded = load_model(run, device=engine.device, settings=settings, checkpoint=checkpoint)
-    model = loaded.model
-    if not loaded.cached and isinstance(model, LMGait) and model.text is not None:
+    caching = TextCache.find(loaded.config.model)
+    if caching is not None and caching.live(loaded.model):
         progress.say("The text branch runs live; `lmgait cache-text` spares it.")
     indices = used_sequences(store, manifest, everyone=everyone)
     if not indices:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.models.backbones.prompts import Word
+from core.models.capabilities import Maps, View
 from core.pictures.colours import Picture, Scale, grey, heat, outlined, scaled, smooth
 from core.pictures.sheet import (
     CELL_GAP,
@@ -25,7 +26,7 @@ from core.pictures.sheet import (
     strip,
     written,
 )
-from core.workflows.look import Maps, Seen, View
+from core.workflows.look import Seen
 
 FEWEST_COLUMNS, MOST_WORDS = 5, 48
 _WORD_GAP, _NO_CELL = 4, 232
