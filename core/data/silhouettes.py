@@ -135,8 +135,7 @@ def silhouette_chunks(
 ) -> Iterator[tuple[int, Tensor]]:
     """Usable silhouettes of whole sequences, cut as they are read.
 
-    A sequence without a usable silhouette is one black image: it has an embedding, and is like
-    nobody.
+    A sequence without a usable silhouette has no chunk.
 
     Args:
         store: The prepared store.
@@ -155,14 +154,10 @@ def silhouette_chunks(
     pieces = SilhouettePieces(store, indices, size, cut)
     items = read_ahead(pieces, workers=min(workers, len(pieces)))
     for index in indices:
-        left, given = store.sequences[index].frames, 0
+        left = store.sequences[index].frames
         while left > 0:
             cuts, usable = next(items)
             left -= len(cuts)
             images = torch.from_numpy(np.ascontiguousarray(cut_sides(cuts[usable].numpy())))
             for chunk in images.split(length) if len(images) else ():
-                given += len(chunk)
                 yield index, chunk
-        if not given:
-            black = np.zeros((1, size, size), np.uint8)
-            yield index, torch.from_numpy(np.ascontiguousarray(cut_sides(black)))

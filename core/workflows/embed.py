@@ -20,6 +20,7 @@ from core.data.loading import empty, read_ahead, workers_explained
 from core.data.silhouettes import silhouette_chunks
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.config import encoder_settings
+from core.models.base import implementation_of
 from core.models.silhouettes import SilhouetteFamilyConfig
 from core.progress import Progress
 from core.records import EmbeddingSet
@@ -82,7 +83,8 @@ def embed_sequences(
         source: One line for tables.
 
     Returns:
-        Embeddings in the order of ``indices``.
+        Embeddings in the order of ``indices``, without the sequences of which there is nothing
+        that the model reads: those without a usable silhouette.
     """
     mine = list(indices)[engine.process_index :: engine.num_processes]
     found: list[tuple[int, np.ndarray]] = []
@@ -90,10 +92,14 @@ def embed_sequences(
         for index, chunks in _by_sequence(loaded, store, manifest, mine, engine):
             found.append((index, loaded.embed(chunks)))
             task.advance()
+        task.advance(len(mine) - len(found))
     everyone = dict(gather_object(found) if engine.num_processes > 1 else found)
-    keys = [store.sequences[index].key for index in indices]
+    embedded = [index for index in indices if index in everyone]
+    keys = [store.sequences[index].key for index in embedded]
+    settings = loaded.config.model
+    empty_set = np.empty((0, *implementation_of(settings).shape(settings)), np.float32)
     return EmbeddingSet(
-        np.stack([everyone[index] for index in indices]),
+        np.stack([everyone[index] for index in embedded]) if embedded else empty_set,
         tuple(key.subject for key in keys),
         tuple(key.type for key in keys),
         tuple(key.view for key in keys),

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from accelerate import Accelerator
 
 from core.config.machine import EMBEDDING_MEMORY
-from core.errors import DataError, gpu_memory_explained
+from core.errors import gpu_memory_explained
 from core.locks import writing
 from core.manifests.load import load_manifest
 from core.manifests.schema import DatasetManifest
 from core.metrics.results import EvaluationResult
 from core.models.capabilities import TextCache
-from core.nearest import some
 from core.progress import Progress
 from core.records import EmbeddingSet
 from core.storage.embeddings import check_ending, read_embeddings, write_embeddings
 from core.storage.store import Store
-from core.storage.subjects import nobody
 from core.training.engine import all_threads, decide, held, joined, make_engine
 from core.workflows.embed import embed_sequences
-from core.workflows.left_out import Reason, beside, unused_in_tests, write_left_out
+from core.workflows.left_out import (
+    Reason,
+    beside,
+    in_words,
+    no_silhouettes,
+    not_embedded,
+    nothing_used,
+    unused_in_tests,
+    write_left_out,
+)
 from core.workflows.models import load_model, newest_checkpoint
 from core.workflows.runs import Run, find_run
 from core.workflows.score import score
@@ -85,11 +92,12 @@ def evaluate_run(
     store, manifest = open_shared_store(workspace, test_dataset or run.dataset)
     rules, names = chosen_protocols(scoring.probe_gallery, manifest)
     progress.say(f"Run {run.name} (trained on {run.dataset}), tested on {manifest.title}.")
-    path = embeddings_path(run, manifest)
-    embeddings = embed_and_write(path, run, store, rules, progress, settings=settings)
+    path, engine = embeddings_path(run, manifest), make_engine()
+    embeddings = embed_and_write(path, run, store, rules, engine, progress, settings=settings)
     progress.say(f"Embeddings in {path}")
     metric = scoring.metric or run.config.evaluate.distance
-    return Evaluation(_score(embeddings, rules, names, metric, scoring, progress), run, path)
+    result = _score(embeddings, rules, names, metric, scoring, engine, progress)
+    return Evaluation(result, run, path)
 
 
 def evaluate_file(path: Path, dataset: str, *, scoring: Scoring, progress: Progress) -> Evaluation:
@@ -101,8 +109,9 @@ def evaluate_file(path: Path, dataset: str, *, scoring: Scoring, progress: Progr
     """
     rules, names = chosen_protocols(scoring.probe_gallery, load_manifest(dataset))
     embeddings = read_embeddings(path)
-    metric = scoring.metric or "euclidean"
-    return Evaluation(_score(embeddings, rules, names, metric, scoring, progress), None, None)
+    metric, engine = scoring.metric or "euclidean", make_engine()
+    result = _score(embeddings, rules, names, metric, scoring, engine, progress)
+    return Evaluation(result, None, None)
 
 
 def embed_to_file(
@@ -142,7 +151,7 @@ def embed_to_file(
     store, manifest = open_shared_store(workspace, dataset or run.dataset)
     progress.say(f"Run {run.name} (trained on {run.dataset}), sequences of {manifest.title}.")
     return embed_and_write(
-        path, run, store, manifest, progress, everyone=everyone, settings=settings
+        path, run, store, manifest, make_engine(), progress, everyone=everyone, settings=settings
     )
 
 
@@ -151,6 +160,7 @@ def embed_and_write(
     run: Run,
     store: Store,
     manifest: DatasetManifest,
+    engine: Accelerator,
     progress: Progress,
     *,
     everyone: bool = False,
@@ -164,14 +174,14 @@ def embed_and_write(
     Raises:
         OutputError: it cannot be written, or another process is writing it.
     """
-    engine = make_engine()
     unused: Reason = (lambda key: None) if everyone else unused_in_tests(manifest)
     with held(engine, lambda: writing(path, what="file of embeddings")):
         found = embed_run(
             run, store, manifest, progress, everyone=everyone, engine=engine, settings=settings
         )
         decide(engine, lambda: write_embeddings(path, found))
-        decide(engine, lambda: write_left_out(beside(path), store, unused))
+        reason = not_embedded(unused, found)
+        decide(engine, lambda: write_left_out(beside(path), store, reason))
     return found
 
 
@@ -188,8 +198,10 @@ def embed_run(
 ) -> EmbeddingSet:
     """Embed the sequences of the test (or all) subjects that ``manifest``'s protocols use.
 
+    Those of which there is nothing that the model reads are left out, and their number is told.
+
     Raises:
-        DataError: the store holds none of them.
+        DataError: the store holds none of them, or none that the model can read.
         CheckpointError, WeightsError: the model cannot be loaded.
     """
     engine = engine or make_engine()
@@ -200,23 +212,14 @@ def embed_run(
         progress.say("The text branch runs live; `lmgait cache-text` spares it.")
     indices = used_sequences(store, manifest, everyone=everyone)
     if not indices:
-        raise _nothing_used(store, manifest)
-    source = source_line(run, int(loaded.header["step"]), store)
-    return embed_sequences(loaded, store, manifest, indices, engine, progress, source=source)
-
-
-def _nothing_used(store: Store, manifest: DatasetManifest) -> DataError:
-    """The error that there is nothing to embed, with its cause: the subjects or their types."""
-    test = set(manifest.subjects.test)
-    types = sorted({info.key.type for info in store.sequences if info.key.subject in test})
-    if not types:
-        return nobody(store, manifest.subjects.test, "test")
-    return DataError(
-        "The store holds no sequence of a test subject that a protocol uses: the types of theirs "
-        f"are {some(types)}",
-        where=store.path,
-        next_step="Correct the protocols' types in the manifest, or prepare the other types too.",
-    )
+        raise nothing_used(store, manifest)
+    found = embed_sequences(loaded, store, manifest, indices, engine, progress, source="")
+    absent = len(indices) - len(found)
+    if not len(found):
+        raise no_silhouettes(store, absent)
+    if absent:
+        progress.say(f"{in_words(absent)}: missing in the embeddings.")
+    return replace(found, source=source_line(run, int(loaded.header["step"]), store, absent))
 
 
 def embeddings_path(run: Run, manifest: DatasetManifest) -> Path:
@@ -224,9 +227,17 @@ def embeddings_path(run: Run, manifest: DatasetManifest) -> Path:
     return run.folder / "embeddings" / f"{manifest.name}.npz"
 
 
-def source_line(run: Run, step: int, store: Store) -> str:
-    """One line on the model and the store that embeddings come from, for under tables."""
-    return f"{run.name}, iteration {step}; {store.describe()}"
+def source_line(run: Run, step: int, store: Store, absent: int = 0) -> str:
+    """One line on the model and the store that embeddings come from, for under tables.
+
+    Args:
+        run: Whose model.
+        step: Iteration of its checkpoint.
+        store: The store.
+        absent: Sequences that have no embedding, as they have no usable silhouette.
+    """
+    line = f"{run.name}, iteration {step}; {store.describe()}"
+    return f"{line}; {in_words(absent)} left out" if absent else line
 
 
 def used_sequences(store: Store, manifest: DatasetManifest, *, everyone: bool = False) -> list[int]:
@@ -263,10 +274,10 @@ def _score(
     names: Sequence[str] | None,
     metric: str,
     scoring: Scoring,
+    engine: Accelerator,
     progress: Progress,
 ) -> EvaluationResult:
     """Score in the main process, on all of the machine's processors; the others get the result."""
-    engine = make_engine()
 
     def work() -> EvaluationResult:
         with all_threads(engine):

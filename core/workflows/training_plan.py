@@ -180,7 +180,8 @@ class TrainingPlan:
         data = inputs.stored(engine, progress)
         model = inputs.model(len(data.subjects), warmup)
         if engine.is_main_process:
-            write_once(run.folder, self.store, unused_in_training(self.manifest))
+            used = {self.store.sequences[number].key for number in data.indices}
+            write_once(run.folder, self.store, unused_in_training(self.manifest, used))
 
         def observers(start: int) -> Sequence[Observer]:
             return observers_in(run.folder, start, progress)
