@@ -146,7 +146,7 @@ class FrameViews:
         attention: float32 [T, K, rows, columns], of each patch over the K tokens (they sum to one);
             None without text.
         model: As the model is.
-        textless: The same weights, its fusion given no text; None without text.
+        textless: The same weights without text; None without such a view.
     """
 
     attention: Maps | None

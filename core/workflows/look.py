@@ -139,13 +139,13 @@ def _joined(parts: Sequence[Seen]) -> Seen:
         views = [getattr(part, name) for part in parts]
         return View(*(np.concatenate([getattr(v, n) for v in views]) for n in View.__slots__))
 
-    without = parts[0].attention is None
+    first = parts[0]
     return Seen(
         tuple(number for part in parts for number in part.numbers),
         cast(NDArray[np.uint8], all_of("rgb")),
         cast(NDArray[np.bool_], all_of("silhouettes")),
         cast(NDArray[np.bool_], all_of("valid")),
-        None if without else cast(Maps, all_of("attention")),
+        None if first.attention is None else cast(Maps, all_of("attention")),
         view("model"),
-        None if without else view("textless"),
+        None if first.textless is None else view("textless"),
     )

@@ -142,8 +142,13 @@ def _pairs(
 
 def _scale(seen: Seen, part: Callable[[View], Maps]) -> Scale:
     views = [view for view in (seen.model, seen.textless) if view is not None]
-    # The outermost pixels answer to the padding of convolutions; they shall not set the scale.
-    return Scale.over(*(part(view)[:, 2:-2, 2:-2] for view in views))
+    return Scale.over(*(_inner(part(view)) for view in views))
+
+
+def _inner(maps: Maps) -> Maps:
+    """Maps without the outermost pixels, which answer to the padding of convolutions."""
+    inner = maps[:, 2:-2, 2:-2]
+    return inner if inner.size else maps
 
 
 def _both(
