@@ -1,6 +1,7 @@
 """What long work is to do is decided once: nothing is opened, built or joined a second time."""
 
 import shutil
+from functools import partial
 
 import pytest
 from accelerate import Accelerator
@@ -11,6 +12,7 @@ from core.models.backbones.loading import load_image_encoder
 from core.progress import SilentProgress
 from core.storage.store import Store
 from core.training import engine
+from core.workflows.evaluate import Scoring, embed_to_file, evaluate_run
 from core.workflows.runs import list_runs
 from core.workflows.train import plan_training
 from core.workspace import Workspace
@@ -78,6 +80,42 @@ def test_an_engine_is_made_again_only_for_another_precision(workspace, counts):
     config = small_config(warmup={"precision": "bf16"}, train={"precision": "fp32"})
     plan(workspace, config).run(SilentProgress())
     assert counts["engines"] == 3  # for the plan, the warm-up, and the training
+
+
+@pytest.fixture(scope="module")
+def trained(prepared, tmp_path_factory):
+    """Stores of two datasets, and a run on the first."""
+    root = tmp_path_factory.mktemp("trained") / "ws"
+    shutil.copytree(prepared, root)
+    workspace = Workspace(root)
+    others = {"subjects": ("100", "101"), "types": ("U0_D0", "U1_D1")}
+    write_training_store(workspace.store("ccpg"), dataset="ccpg", **others)
+    plan(workspace, name="run").run(SilentProgress())
+    return workspace
+
+
+def evaluated(workspace, test=None):
+    return evaluate_run(
+        workspace, run_name=None, train_dataset="casiab", test_dataset=test,
+        scoring=Scoring(bootstrap=2), progress=SilentProgress(),
+    )  # fmt: skip
+
+
+def embedded(workspace):
+    path = workspace.root / "all.npz"
+    return embed_to_file(
+        workspace, path, run_name=None, dataset=None, everyone=True, progress=SilentProgress()
+    )
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [evaluated, partial(evaluated, test="ccpg"), embedded],
+    ids=["evaluate", "cross-eval", "embed"],
+)
+def test_scoring_opens_one_store_makes_one_engine_and_builds_one_encoder(trained, counts, verb):
+    assert verb(trained)
+    assert counts == {"stores": 1, "engines": 1, "encoders": 1}
 
 
 def test_an_estimate_builds_one_encoder_too(workspace, counts):
