@@ -21,7 +21,7 @@ from core.errors import DataError
 from core.manifests.schema import SilhouetteCut
 from core.models.silhouettes import SilhouetteInput
 from core.storage.store import Store
-from core.storage.subjects import nobody
+from core.storage.subjects import nobody, sequences_of
 from core.video.cut import CutSize
 
 
@@ -65,9 +65,10 @@ class SilhouetteClips(Dataset[ClipBatch]):
         sequences: Sequence[int] | None = None,
     ) -> None:
         self.store, self._silhouettes = store, silhouettes
-        members = set(subjects)
-        numbers = range(len(store.sequences)) if sequences is None else sequences
-        of_subjects = [i for i in numbers if store.sequences[i].key.subject in members]
+        of_subjects = sequences_of(store, subjects)
+        if sequences is not None:
+            chosen = set(sequences)
+            of_subjects = [index for index in of_subjects if index in chosen]
         if not of_subjects:
             raise nobody(store, subjects, "training")
         self.indices = [index for index in of_subjects if len(silhouettes.usable(index))]

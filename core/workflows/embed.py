@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import cast
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from core.data.silhouettes import silhouette_chunks
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.config import encoder_settings
 from core.models.base import implementation_of
+from core.models.families import family_of
 from core.models.silhouettes import SilhouetteFamilyConfig
 from core.progress import Progress
 from core.records import EmbeddingSet
@@ -127,9 +129,9 @@ def _chunks(
     engine: Accelerator,
 ) -> Iterator[tuple[int, Tensor]]:
     """What the model reads of each sequence, in order, read ahead."""
-    if not isinstance(config.model, SilhouetteFamilyConfig):
+    if "rgb" in family_of(config.model).inputs:
         return sequence_chunks(config, store, indices, engine)
-    size = config.model.input.size
+    size = cast(SilhouetteFamilyConfig, config.model).input.size
     return silhouette_chunks(
         store,
         indices,

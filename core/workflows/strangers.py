@@ -14,6 +14,7 @@ from core.recognition.gallery import Maker
 from core.records import EmbeddingSet
 from core.storage.embeddings import read_embeddings, write_embeddings
 from core.storage.store import Store
+from core.storage.subjects import sequences_of
 from core.workflows.embed import embed_sequences
 from core.workflows.evaluate import embeddings_path, source_line
 from core.workflows.models import LoadedModel
@@ -70,10 +71,8 @@ def strangers_of(
 
 def _chosen(store: Store, manifest: DatasetManifest) -> tuple[list[int], bool]:
     """Numbers of at most :data:`MOST` sequences, spread over all, and whether training saw them."""
-    test, train = set(manifest.subjects.test), set(manifest.subjects.train)
-    of_test = [n for n, info in enumerate(store.sequences) if info.key.subject in test]
-    of_train = [n for n, info in enumerate(store.sequences) if info.key.subject in train]
-    chosen = of_test or of_train
+    of_test = sequences_of(store, manifest.subjects.test)
+    chosen = of_test or sequences_of(store, manifest.subjects.train)
     return [chosen[place] for place in _spread(len(chosen))], not of_test
 
 

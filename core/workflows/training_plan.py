@@ -13,7 +13,6 @@ from core.config.machine import TRAINING_MEMORY
 from core.data.loading import workers_explained
 from core.errors import gpu_memory_explained
 from core.manifests.schema import DatasetManifest
-from core.models.families import family_of
 from core.progress import Progress
 from core.storage.store import Store
 from core.training.engine import decide, engine_for, held
@@ -80,13 +79,9 @@ class TrainingPlan:
         """What is to be done, in order: warm-up, features, silhouettes, training."""
         if not self.left:
             return ()
-        steps = {
-            "warm-up": self.warmup is not None and self.warmup.left > 0,
-            "features": self.config.data.features != "off",
-            "silhouettes": "silhouettes" in family_of(self.config.model).inputs,
-            "training": True,
-        }
-        return tuple(name for name, todo in steps.items() if todo)
+        warmup = "warm-up" if self.warmup is not None and self.warmup.left else None
+        steps = (warmup, self._inputs().made_before, "training")
+        return tuple(step for step in steps if step is not None)
 
     def estimate(self, progress: Progress) -> Estimate:
         """What :meth:`run` will take, from a few real steps; nothing is written.

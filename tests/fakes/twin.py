@@ -134,7 +134,8 @@ class TwinViews(Views):
         """The size of features."""
         twin = cast(Twin, model)
         size = twin.image(frames).float().norm(dim=2).unflatten(1, twin.image.grid)
-        return (size / size.amax()).unsqueeze(1)
+        shares: Tensor = (size / size.amax()).unsqueeze(1)
+        return shares
 
     def prompt(self, config: FamilyConfig) -> str:
         """The name of the words."""

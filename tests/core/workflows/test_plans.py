@@ -9,15 +9,20 @@ from accelerate import Accelerator
 from core.config import resolve_config
 from core.errors import TrainingError, UsageError
 from core.models.backbones.loading import load_image_encoder
+from core.models.families import FAMILIES
 from core.progress import SilentProgress
 from core.storage.store import Store
 from core.training import engine
+from core.workflows import training_inputs
 from core.workflows.evaluate import Scoring, embed_to_file, evaluate_run
 from core.workflows.runs import list_runs
 from core.workflows.train import plan_training
 from core.workspace import Workspace
 from tests.fakes.models import small_config
+from tests.fakes.toy.config import TOY
 from tests.fakes.training import write_training_store
+
+QUICK = ("train.iterations=1", "data.frames=2", "data.workers=0")
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +79,26 @@ def test_one_training_opens_one_store_makes_one_engine_and_builds_one_encoder(
     assert first.iterations == config.train.iterations
     assert plan(workspace, config).run(SilentProgress()).iterations == 0
     assert counts == {"stores": 2, "engines": 2, "encoders": 1}
+
+
+def test_a_training_on_silhouettes_plans_them_once(workspace, counts, monkeypatch):
+    monkeypatch.setitem(FAMILIES, "toy", TOY)
+    planned = []
+    real = training_inputs.plan_silhouettes
+
+    def counting(*given):
+        planned.append(real(*given))
+        return planned[-1]
+
+    monkeypatch.setattr(training_inputs, "plan_silhouettes", counting)
+    config = resolve_config("tiny", model="toy", overrides=QUICK)
+    one = plan(workspace, config)
+    assert one.steps == ("silhouettes", "training")
+    assert not planned
+    one.run(SilentProgress())
+    assert counts == {"stores": 1, "engines": 1, "encoders": 0}
+    assert [silhouettes.complete for silhouettes in planned] == [True]
+    assert plan(workspace, config).steps == ()
 
 
 def test_an_engine_is_made_again_only_for_another_precision(workspace, counts):
