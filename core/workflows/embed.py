@@ -85,8 +85,8 @@ def embed_sequences(
         source: One line for tables.
 
     Returns:
-        Embeddings in the order of ``indices``, without the sequences of which there is nothing
-        that the model reads: those without a usable silhouette.
+        Embeddings in the order of ``indices``, without the sequences that have nothing the model
+        reads: no usable silhouette.
     """
     mine = list(indices)[engine.process_index :: engine.num_processes]
     found: list[tuple[int, np.ndarray]] = []
@@ -96,12 +96,12 @@ def embed_sequences(
             task.advance()
         task.advance(len(mine) - len(found))
     everyone = dict(gather_object(found) if engine.num_processes > 1 else found)
-    embedded = [index for index in indices if index in everyone]
-    keys = [store.sequences[index].key for index in embedded]
+    numbers = [index for index in indices if index in everyone]
+    keys = [store.sequences[index].key for index in numbers]
     settings = loaded.config.model
-    empty_set = np.empty((0, *implementation_of(settings).shape(settings)), np.float32)
+    none = np.empty((0, *implementation_of(settings).shape(settings)), np.float32)
     return EmbeddingSet(
-        np.stack([everyone[index] for index in embedded]) if embedded else empty_set,
+        np.stack([everyone[index] for index in numbers]) if numbers else none,
         tuple(key.subject for key in keys),
         tuple(key.type for key in keys),
         tuple(key.view for key in keys),

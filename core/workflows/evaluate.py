@@ -198,7 +198,7 @@ def embed_run(
 ) -> EmbeddingSet:
     """Embed the sequences of the test (or all) subjects that ``manifest``'s protocols use.
 
-    Those of which there is nothing that the model reads are left out, and their number is told.
+    Sequences without anything that the model reads are left out, and their number is reported.
 
     Raises:
         DataError: the store holds none of them, or none that the model can read.

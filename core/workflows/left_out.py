@@ -80,9 +80,9 @@ def unused_in_training(
     return reason
 
 
-def not_embedded(unused: Reason, found: EmbeddingSet) -> Reason:
-    """Why a sequence has no embedding in ``found``: as ``unused`` says, or for its silhouettes."""
-    keys = set(zip(found.labels, found.types, found.views, strict=True))
+def not_embedded(unused: Reason, embeddings: EmbeddingSet) -> Reason:
+    """Why a sequence is not in ``embeddings``: as ``unused`` says, or for its silhouettes."""
+    keys = set(zip(embeddings.labels, embeddings.types, embeddings.views, strict=True))
     return lambda key: unused(key) or (None if key in keys else NO_SILHOUETTE)
 
 

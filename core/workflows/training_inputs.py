@@ -72,8 +72,8 @@ class TrainingInputs(ABC):
 
     @property
     @abstractmethod
-    def made_before(self) -> str | None:
-        """Name of what is made of the store before the training; None where nothing is."""
+    def step_before(self) -> str | None:
+        """Name of the step that comes before the training; None where there is none."""
 
     @abstractmethod
     def stages(self, engine: Accelerator, progress: Progress) -> list[Stage]:
@@ -100,8 +100,8 @@ class EncoderInputs(TrainingInputs):
     """Frames for a frozen image encoder, or its stored features; the encoder is built once."""
 
     @property
-    def made_before(self) -> str | None:
-        """Features, where the settings ask for them."""
+    def step_before(self) -> str | None:
+        """Storing features, where the settings ask for them."""
         return None if self.config.data.features == "off" else "features"
 
     @cached_property
@@ -116,7 +116,7 @@ class EncoderInputs(TrainingInputs):
         if warmup is not None:
             stages += warmup.stages(progress, self.image)
             self._take(warmup)
-        if self.made_before is not None:
+        if self.step_before is not None:
             plan = self._features()
             stages += features_stages(plan, self.store, self.image, self.config, engine)
         return stages
@@ -140,7 +140,7 @@ class EncoderInputs(TrainingInputs):
     def stored(self, engine: Accelerator, progress: Progress) -> TrainingData:
         """Clips of frames, or of features where the settings ask for them."""
         features = None
-        if self.made_before is not None:
+        if self.step_before is not None:
             plan = decide(engine, self._features)
             features = make_features(plan, self.store, self.image, self.config, engine, progress)
         return self._clips(features)
@@ -174,8 +174,8 @@ class SilhouetteInputs(TrainingInputs):
     """Silhouettes cut from the store and kept for all trainings on it."""
 
     @property
-    def made_before(self) -> str | None:
-        """Cut silhouettes."""
+    def step_before(self) -> str | None:
+        """Cutting silhouettes."""
         return "silhouettes"
 
     @property

@@ -80,7 +80,7 @@ class TrainingPlan:
         if not self.left:
             return ()
         warmup = "warm-up" if self.warmup is not None and self.warmup.left else None
-        steps = (warmup, self._inputs().made_before, "training")
+        steps = (warmup, self._inputs().step_before, "training")
         return tuple(step for step in steps if step is not None)
 
     def estimate(self, progress: Progress) -> Estimate:
