@@ -14,8 +14,7 @@ from core.records import SequenceKey
 from core.storage.embeddings import read_embeddings
 from core.storage.layout import LeftOutFile, read_json
 from core.tables.build import result_tables
-from core.workflows import kept_embeddings as kept_module
-from core.workflows.evaluate import Scoring, embed_to_file, evaluate_run
+from core.workflows.evaluate import Scoring, embed_and_write, embed_to_file, evaluate_run
 from core.workflows.left_out import NO_SILHOUETTE, NOT_TESTED
 from core.workflows.report import report_run
 from core.workflows.runs import find_run
@@ -100,13 +99,12 @@ def test_a_file_of_all_embeddings_lists_it_and_has_the_same_others(workspace, tm
 def test_a_report_takes_the_embeddings_that_lack_it(workspace, monkeypatch, tmp_path):
     evaluated(workspace, SilentProgress())
     made = []
-    real = kept_module.embed_and_write
 
     def counting(*given):
         made.append(given)
-        return real(*given)
+        return embed_and_write(*given)
 
-    monkeypatch.setattr(kept_module, "embed_and_write", counting)
+    monkeypatch.setattr("core.workflows.kept_embeddings.embed_and_write", counting)
 
     def report():
         report_run(

@@ -74,10 +74,10 @@ def test_a_text_cache_of_another_family(twin):
     )  # fmt: skip
     assert said in scored.said
     done = cache_text(workspace, run_name=None, dataset=None, progress=SilentProgress())
-    assert (done.tokens, done.channels) == (2, live.model.image.channels)
+    assert (done.tokens, done.channels) == (2, 2 * 48)
     cached = load_model(run, device=torch.device("cpu"))
     assert (live.cached, cached.cached) == (False, True)
-    assert cached.model.text is None
+    assert [name for name, _ in cached.model.named_children()] == ["image", "linear"]
     assert np.array_equal(live.embed([chunk]), cached.embed([chunk]))
     scored = Watcher()
     again = evaluate_run(

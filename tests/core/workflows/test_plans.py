@@ -13,9 +13,9 @@ from core.models.families import FAMILIES
 from core.progress import SilentProgress
 from core.storage.store import Store
 from core.training import engine
-from core.workflows import training_inputs
 from core.workflows.evaluate import Scoring, embed_to_file, evaluate_run
 from core.workflows.runs import list_runs
+from core.workflows.silhouettes import SilhouettesPlan, plan_silhouettes
 from core.workflows.train import plan_training
 from core.workspace import Workspace
 from tests.fakes.models import small_config
@@ -83,14 +83,13 @@ def test_one_training_opens_one_store_makes_one_engine_and_builds_one_encoder(
 
 def test_a_training_on_silhouettes_plans_them_once(workspace, counts, monkeypatch):
     monkeypatch.setitem(FAMILIES, "toy", TOY)
-    planned = []
-    real = training_inputs.plan_silhouettes
+    planned: list[SilhouettesPlan] = []
 
     def counting(*given):
-        planned.append(real(*given))
+        planned.append(plan_silhouettes(*given))
         return planned[-1]
 
-    monkeypatch.setattr(training_inputs, "plan_silhouettes", counting)
+    monkeypatch.setattr("core.workflows.training_inputs.plan_silhouettes", counting)
     config = resolve_config("tiny", model="toy", overrides=QUICK)
     one = plan(workspace, config)
     assert one.steps == ("silhouettes", "training")
@@ -113,8 +112,9 @@ def trained(prepared, tmp_path_factory):
     root = tmp_path_factory.mktemp("trained") / "ws"
     shutil.copytree(prepared, root)
     workspace = Workspace(root)
-    others = {"subjects": ("100", "101"), "types": ("U0_D0", "U1_D1")}
-    write_training_store(workspace.store("ccpg"), dataset="ccpg", **others)
+    write_training_store(
+        workspace.store("ccpg"), dataset="ccpg", subjects=("100", "101"), types=("U0_D0", "U1_D1")
+    )
     plan(workspace, name="run").run(SilentProgress())
     return workspace
 
