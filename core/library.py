@@ -119,7 +119,7 @@ class TrainedModel:
         """
         store, manifest = open_store(self.workspace, dataset or self.run.dataset)
         told = progress or SilentProgress()
-        return embed_run(self.run, store, manifest, told, everyone=everyone)
+        return embed_run(self.run, store, manifest, told, everyone=everyone, loaded=self.loaded)
 
 
 def load_run(

@@ -24,14 +24,14 @@ from core.workflows.embed import embed_sequences
 from core.workflows.left_out import (
     Reason,
     beside,
+    count_absent,
     in_words,
-    no_silhouettes,
     not_embedded,
     nothing_used,
     unused_in_tests,
     write_left_out,
 )
-from core.workflows.models import load_model, newest_checkpoint
+from core.workflows.models import LoadedModel, load_model, newest_checkpoint
 from core.workflows.runs import Run, find_run
 from core.workflows.score import score
 from core.workflows.shared_store import open_shared_store
@@ -165,6 +165,7 @@ def embed_and_write(
     *,
     everyone: bool = False,
     settings: Sequence[str] = (),
+    loaded: LoadedModel | None = None,
 ) -> EmbeddingSet:
     """Embed as :func:`embed_run` does, and write ``path`` from the main process.
 
@@ -177,7 +178,14 @@ def embed_and_write(
     unused: Reason = (lambda key: None) if everyone else unused_in_tests(manifest)
     with held(engine, lambda: writing(path, what="file of embeddings")):
         found = embed_run(
-            run, store, manifest, progress, everyone=everyone, engine=engine, settings=settings
+            run,
+            store,
+            manifest,
+            progress,
+            everyone=everyone,
+            engine=engine,
+            settings=settings,
+            loaded=loaded,
         )
         decide(engine, lambda: write_embeddings(path, found))
         reason = not_embedded(unused, found)
@@ -195,18 +203,21 @@ def embed_run(
     everyone: bool = False,
     engine: Accelerator | None = None,
     settings: Sequence[str] = (),
+    loaded: LoadedModel | None = None,
 ) -> EmbeddingSet:
     """Embed the sequences of the test (or all) subjects that ``manifest``'s protocols use.
 
     Sequences without anything that the model reads are left out, and their number is reported.
+    ``loaded`` is the run's model where it is loaded already; ``settings`` are as in evaluation.
 
     Raises:
         DataError: the store holds none of them, or none that the model can read.
         CheckpointError, WeightsError: the model cannot be loaded.
     """
     engine = engine or make_engine()
-    checkpoint = decide(engine, lambda: newest_checkpoint(run))
-    loaded = load_model(run, device=engine.device, settings=settings, checkpoint=checkpoint)
+    if loaded is None:
+        checkpoint = decide(engine, lambda: newest_checkpoint(run))
+        loaded = load_model(run, device=engine.device, settings=settings, checkpoint=checkpoint)
     caching = TextCache.find(loaded.config.model)
     if caching is not None and caching.live(loaded.model):
         progress.say("The text branch runs live; `lmgait cache-text` spares it.")
@@ -214,11 +225,7 @@ def embed_run(
     if not indices:
         raise nothing_used(store, manifest)
     found = embed_sequences(loaded, store, manifest, indices, engine, progress, source="")
-    absent = len(indices) - len(found)
-    if not len(found):
-        raise no_silhouettes(store, absent)
-    if absent:
-        progress.say(f"{in_words(absent)}: missing in the embeddings.")
+    absent = count_absent(store, len(indices), len(found), progress)
     return replace(found, source=source_line(run, int(loaded.header["step"]), store, absent))
 
 
@@ -230,11 +237,7 @@ def embeddings_path(run: Run, manifest: DatasetManifest) -> Path:
 def source_line(run: Run, step: int, store: Store, absent: int = 0) -> str:
     """One line on the model and the store that embeddings come from, for under tables.
 
-    Args:
-        run: Whose model.
-        step: Iteration of its checkpoint.
-        store: The store.
-        absent: Sequences that have no embedding, as they have no usable silhouette.
+    ``absent`` sequences have no embedding, as they have no usable silhouette.
     """
     line = f"{run.name}, iteration {step}; {store.describe()}"
     return f"{line}; {in_words(absent)} left out" if absent else line

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from accelerate import Accelerator
 
 from core.errors import DataError
@@ -12,6 +14,7 @@ from core.storage.embeddings import one_line, read_embeddings
 from core.storage.store import Store
 from core.workflows.evaluate import embed_and_write, embeddings_path, source_line, used_sequences
 from core.workflows.left_out import beside, without_silhouettes
+from core.workflows.models import LoadedModel
 from core.workflows.runs import Run
 
 
@@ -21,6 +24,7 @@ def kept_or_new_embeddings(
     store: Store,
     manifest: DatasetManifest,
     engine: Accelerator,
+    load: Callable[[], LoadedModel],
     progress: Progress,
 ) -> EmbeddingSet:
     """The embeddings of the sequences that ``manifest``'s protocols use.
@@ -34,6 +38,7 @@ def kept_or_new_embeddings(
         store: Holds the sequences.
         manifest: Says which are used.
         engine: Computes them.
+        load: Loads the run's model.
         progress: Told where they come from.
 
     Raises:
@@ -45,7 +50,7 @@ def kept_or_new_embeddings(
     if found is not None:
         progress.say(f"Embeddings from {path}")
         return found
-    made = embed_and_write(path, run, store, manifest, engine, progress)
+    made = embed_and_write(path, run, store, manifest, engine, progress, loaded=load())
     progress.say(f"Embeddings in {path}")
     return made
 

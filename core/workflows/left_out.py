@@ -8,6 +8,7 @@ from pathlib import Path
 from core.errors import DataError
 from core.manifests.schema import DatasetManifest
 from core.nearest import some
+from core.progress import Progress
 from core.records import EmbeddingSet, SequenceKey
 from core.storage.build import SEQUENCE_LEFT_OUT, summarise
 from core.storage.layout import LEFT_OUT_NAME, Finding, LeftOutFile, read_json, write_json
@@ -105,13 +106,28 @@ def nothing_used(store: Store, manifest: DatasetManifest) -> DataError:
     )
 
 
-def no_silhouettes(store: Store, count: int) -> DataError:
-    """The error that none of ``count`` sequences has a usable silhouette."""
-    return DataError(
-        f"None of the {count:,} sequences to embed has a usable silhouette",
-        where=store.path,
-        next_step="Prepare the dataset with its silhouettes, or take a run of another --model.",
-    )
+def count_absent(store: Store, used: int, embedded: int, progress: Progress) -> int:
+    """How many of ``used`` sequences have no embedding, for want of a usable silhouette.
+
+    Args:
+        store: The store.
+        used: Sequences that were to be embedded.
+        embedded: Those that were.
+        progress: Told the number, where it is not zero.
+
+    Raises:
+        DataError: none was embedded.
+    """
+    absent = used - embedded
+    if not embedded:
+        raise DataError(
+            f"None of the {used:,} sequences to embed has a usable silhouette",
+            where=store.path,
+            next_step="Prepare the dataset with its silhouettes, or take a run of another --model.",
+        )
+    if absent:
+        progress.say(f"{in_words(absent)}: missing in the embeddings.")
+    return absent
 
 
 def without_silhouettes(path: Path) -> frozenset[str]:

@@ -100,9 +100,9 @@ def test_a_report_takes_the_embeddings_that_lack_it(workspace, monkeypatch, tmp_
     evaluated(workspace, SilentProgress())
     made = []
 
-    def counting(*given):
+    def counting(*given, **named):
         made.append(given)
-        return embed_and_write(*given)
+        return embed_and_write(*given, **named)
 
     monkeypatch.setattr("core.workflows.kept_embeddings.embed_and_write", counting)
 

@@ -14,6 +14,7 @@ from core.progress import SilentProgress
 from core.storage.store import Store
 from core.training import engine
 from core.workflows.evaluate import Scoring, embed_to_file, evaluate_run
+from core.workflows.report import report_run
 from core.workflows.runs import list_runs
 from core.workflows.silhouettes import SilhouettesPlan, plan_silhouettes
 from core.workflows.train import plan_training
@@ -40,7 +41,7 @@ def workspace(prepared, tmp_path):
 
 @pytest.fixture
 def counts(monkeypatch):
-    """How often a store is opened, an engine made, and an image encoder built."""
+    """How often a store is opened, an engine made, and an image encoder built with its weights."""
     counted = dict.fromkeys(("stores", "engines", "encoders"), 0)
 
     def counting(name, function):
@@ -52,8 +53,13 @@ def counts(monkeypatch):
 
     monkeypatch.setattr(Store, "open", counting("stores", Store.open))
     monkeypatch.setattr(engine, "Accelerator", counting("engines", Accelerator))
-    build = "core.models.build.load_image_encoder"
-    monkeypatch.setattr(build, counting("encoders", load_image_encoder))
+
+    def building(config):
+        made = load_image_encoder(config)
+        counted["encoders"] += not next(made.parameters()).is_meta
+        return made
+
+    monkeypatch.setattr("core.models.build.load_image_encoder", building)
     return counted
 
 
@@ -133,10 +139,18 @@ def embedded(workspace):
     )
 
 
+def reported(workspace):
+    shutil.rmtree(workspace.runs / "run" / "embeddings", ignore_errors=True)
+    return report_run(
+        workspace, None, run_name="run", dataset=None, bootstrap=0, pictures=False,
+        progress=SilentProgress(),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "verb",
-    [evaluated, partial(evaluated, test="ccpg"), embedded],
-    ids=["evaluate", "cross-eval", "embed"],
+    [evaluated, partial(evaluated, test="ccpg"), embedded, reported],
+    ids=["evaluate", "cross-eval", "embed", "report"],
 )
 def test_scoring_opens_one_store_makes_one_engine_and_builds_one_encoder(trained, counts, verb):
     assert verb(trained)
