@@ -21,7 +21,7 @@ from core.errors import DataError
 from core.manifests.schema import SilhouetteCut
 from core.models.silhouettes import SilhouetteInput
 from core.storage.store import Store
-from core.storage.subjects import nobody
+from core.storage.subjects import nobody, sequences_of
 from core.video.cut import CutSize
 
 
@@ -65,9 +65,10 @@ class SilhouetteClips(Dataset[ClipBatch]):
         sequences: Sequence[int] | None = None,
     ) -> None:
         self.store, self._silhouettes = store, silhouettes
-        members = set(subjects)
-        numbers = range(len(store.sequences)) if sequences is None else sequences
-        of_subjects = [i for i in numbers if store.sequences[i].key.subject in members]
+        of_subjects = sequences_of(store, subjects)
+        if sequences is not None:
+            chosen = set(sequences)
+            of_subjects = [index for index in of_subjects if index in chosen]
         if not of_subjects:
             raise nobody(store, subjects, "training")
         self.indices = [index for index in of_subjects if len(silhouettes.usable(index))]
@@ -135,8 +136,7 @@ def silhouette_chunks(
 ) -> Iterator[tuple[int, Tensor]]:
     """Usable silhouettes of whole sequences, cut as they are read.
 
-    A sequence without a usable silhouette is one black image: it has an embedding, and is like
-    nobody.
+    A sequence without a usable silhouette has no chunk.
 
     Args:
         store: The prepared store.
@@ -155,14 +155,10 @@ def silhouette_chunks(
     pieces = SilhouettePieces(store, indices, size, cut)
     items = read_ahead(pieces, workers=min(workers, len(pieces)))
     for index in indices:
-        left, given = store.sequences[index].frames, 0
+        left = store.sequences[index].frames
         while left > 0:
             cuts, usable = next(items)
             left -= len(cuts)
             images = torch.from_numpy(np.ascontiguousarray(cut_sides(cuts[usable].numpy())))
             for chunk in images.split(length) if len(images) else ():
-                given += len(chunk)
                 yield index, chunk
-        if not given:
-            black = np.zeros((1, size, size), np.uint8)
-            yield index, torch.from_numpy(np.ascontiguousarray(cut_sides(black)))

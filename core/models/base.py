@@ -16,17 +16,21 @@ from torch import Tensor, nn
 
 from core.data.dataset import ClipBatch
 from core.errors import CheckpointError
-from core.losses.total import Terms
+from core.losses.total import RECOGNITION, Terms
 from core.models.backbones.config import EncoderFamilyConfig
 from core.models.backbones.image import ImageEncoder
 from core.models.backbones.loading import SEED
-from core.models.build import build_image_encoder
+from core.models.build import build_image_encoder, seeded
+from core.models.capabilities import Ability
 from core.models.families import family_of
 from core.models.family import FamilyConfig
 from core.models.fingerprints import module_fingerprint
+from core.models.layers.initialise import initialise
+from core.models.silhouettes import SilhouetteFamilyConfig
 
 C = TypeVar("C", bound=FamilyConfig)
 E = TypeVar("E", bound=EncoderFamilyConfig)
+S = TypeVar("S", bound=SilhouetteFamilyConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class Implementation(ABC, Generic[C]):
     parts: ClassVar[tuple[Part, ...]]
     training_only: ClassVar[tuple[str, ...]] = ("neck.",)
     """Prefixes of tensors that only training needs."""
+    abilities: ClassVar[tuple[Ability, ...]] = ()
+    """One for each capability that the family names."""
 
     @abstractmethod
     def build(
@@ -196,8 +202,41 @@ class EncoderImplementation(Implementation[E]):
         return config.model_copy(update={"image": image})
 
 
-class SilhouetteImplementation(Implementation[C]):
+class SilhouetteImplementation(Implementation[S]):
     """A family on silhouettes; its module takes float [B, 1, T, H, W] in [0, 1]."""
+
+    loss_terms: ClassVar[Terms] = RECOGNITION
+
+    @abstractmethod
+    def network(self, config: S, classes: int) -> nn.Module:
+        """The network; its weights are drawn anew afterwards.
+
+        Args:
+            config: Settings of the model.
+            classes: Training identities; 0 for inference.
+
+        Raises:
+            ConfigError: numbers that do not fit together.
+        """
+
+    def build(
+        self, config: S, *, classes: int | None, seed: int, image: ImageEncoder | None = None
+    ) -> nn.Module:
+        """Build the network with the weights that published gait networks start from."""
+        del image
+        with seeded(seed):
+            model = self.network(config, classes or 0)
+            initialise(model)
+        return model
+
+    def terms(self, config: S) -> Terms:
+        """Terms of its loss: the same for all settings."""
+        del config
+        return self.loss_terms
+
+    def shape(self, config: S) -> tuple[int, int]:
+        """(E, P), of the settings."""
+        return config.embedding, config.strips
 
     def forward(self, module: nn.Module, batch: ClipBatch) -> Any:  # noqa: ANN401
         """A training pass on silhouettes."""

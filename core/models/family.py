@@ -42,7 +42,8 @@ class Family:
         capabilities: What it can do that not all families can: a silhouette warm-up of its decoder,
             training on stored features of a frozen encoder, caching its text, views of its parts in
             pictures, export as one graph, and films and folders of frames without silhouettes.
-        presets: Package that holds its ``presets.yaml``; None for the presets of ``core.config``.
+        presets: Package that holds its ``presets.yaml``; None without presets (LMGait's are
+            those of ``core.config``).
     """
 
     title: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -27,6 +27,18 @@ class SilhouetteInput(Node):
 
 
 class SilhouetteFamilyConfig(FamilyConfig):
-    """Settings of a model on silhouettes."""
+    """Settings of a model on silhouettes.
+
+    Each family has ``embedding`` and ``strips``, as fields or properties: its embeddings are float
+    [embedding, strips].
+    """
 
     input: SilhouetteInput = SilhouetteInput()
+
+    if TYPE_CHECKING:  # fields of each family, in its own order
+
+        @property
+        def embedding(self) -> int: ...  # noqa: D102
+
+        @property
+        def strips(self) -> int: ...  # noqa: D102

@@ -36,6 +36,7 @@ from core.storage.features import (
 )
 from core.storage.parts import cut_parts
 from core.storage.store import Store
+from core.storage.subjects import sequences_of
 from core.training.engine import decide
 from core.training.rehearsal import measure
 from core.workflows.embed import sequence_chunks
@@ -96,11 +97,9 @@ def plan_features(
     )
     mirrored, dtype = config.data.flip > 0, stored_type(config)
     tokens = image.grid[0] * image.grid[1]
-    train = set(manifest.subjects.train)
     used = [
-        (number, info.frames)
-        for number, info in enumerate(store.sequences)
-        if info.key.subject in train
+        (number, store.sequences[number].frames)
+        for number in sequences_of(store, manifest.subjects.train)
     ]
     info = FeaturesInfo(
         dtype=dtype,

@@ -15,8 +15,8 @@ from core.manifests.schema import DatasetManifest
 from core.metrics.results import EvaluationResult
 from core.models.backbones.config import EncoderFamilyConfig
 from core.models.backbones.loading import SEED
+from core.models.capabilities import TextCache
 from core.models.families import family_of
-from core.models.lmgait.config import LMGaitConfig
 from core.report.content import Fact, Log, Settings
 from core.storage.layout import LEFT_OUT_NAME, LeftOutFile, read_json
 from core.storage.store import Store
@@ -163,11 +163,10 @@ def _model(run: Run, header: dict[str, Any]) -> tuple[Fact, ...]:
             Fact("Image encoder", f"{model.image.weights}, input {size}"),
             Fact("Its fingerprint", str(header["image_fingerprint"])),
         ]
-    if isinstance(model, LMGaitConfig):
-        off = model.fusion == "off"
-        text = "none" if off else f"{model.text.weights}, prompt {model.text.prompt}"
+    caching = TextCache.find(model)
+    if caching is not None:
         facts += [
-            Fact("Text encoder", text),
+            Fact("Text encoder", caching.encoder(model) or "none"),
             Fact("Fingerprint of the text branch", str(header["text_fingerprint"])),
         ]
     return tuple(facts)

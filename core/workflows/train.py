@@ -10,7 +10,7 @@ from core.manifests.schema import DatasetManifest
 from core.models.families import family_of
 from core.progress import Progress
 from core.storage.store import Store
-from core.storage.subjects import nobody
+from core.storage.subjects import nobody, present
 from core.training.engine import decide, engine_for
 from core.workflows.registry import training_key, trainings
 from core.workflows.runs import Run
@@ -164,13 +164,13 @@ def train(
 
 def _check_identities(store: Store, manifest: DatasetManifest, config: Config) -> None:
     """Fail before the warm-up, not after it, where a batch cannot be filled."""
-    present = {info.key.subject for info in store.sequences} & set(manifest.subjects.train)
-    if not present:
+    subjects = present(store, manifest.subjects.train)
+    if not subjects:
         raise nobody(store, manifest.subjects.train, "training")
-    if len(present) < config.data.identities:
+    if len(subjects) < config.data.identities:
         raise TrainingError(
             f"A batch of {config.data.identities} identities needs as many training subjects; "
-            f"the store has {len(present)}",
+            f"the store has {len(subjects)}",
             where=store.path,
-            next_step=f"Add `--set data.identities={max(2, len(present))}` or prepare more.",
+            next_step=f"Add `--set data.identities={max(2, len(subjects))}` or prepare more.",
         )

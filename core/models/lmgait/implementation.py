@@ -15,11 +15,14 @@ from core.losses.total import Terms
 from core.models.backbones.image import ImageEncoder
 from core.models.backbones.loading import SEED
 from core.models.base import EncoderImplementation, Part
+from core.models.capabilities import EncoderFeatures, EncoderFilms
 from core.models.lmgait.build import build_lmgait, silhouette_size
 from core.models.lmgait.config import LMGaitConfig
 from core.models.lmgait.losses import TERMS, UNSUPERVISED
 from core.models.lmgait.network import LMGait
 from core.models.lmgait.pictures import few, picture_rows, word_attention
+from core.models.lmgait.text_cache import LMGaitTextCache
+from core.models.lmgait.views import LMGaitViews
 from core.models.lmgait.weights import (
     IMAGE_PREFIX,
     NECK_PREFIX,
@@ -46,6 +49,7 @@ class LMGaitImplementation(EncoderImplementation[LMGaitConfig]):
         Part("BNNeck and classifier", NECK_PREFIX, inference=False),
     )
     header_keys = ("text_fingerprint", "image_fingerprint")
+    abilities = (EncoderFeatures(), EncoderFilms(), LMGaitTextCache(), LMGaitViews())
 
     def build(
         self,

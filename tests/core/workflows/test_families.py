@@ -1,7 +1,8 @@
-"""Each family trains, resumes, is scored and reported; a new one needs its folder and one line."""
+"""Each family trains, resumes, is scored and reported; a new one is a folder and one line."""
 
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ from core.workflows.train import plan_training, train
 from core.workspace import Workspace
 from lmgait_cli.main import app
 from tests.core.workflows.test_train_resume import Watcher, same, state, terminate
-from tests.fakes.toy import TOY
+from tests.fakes.toy.config import TOY
 
 SILHOUETTES = [name for name, family in FAMILIES.items() if "silhouettes" in family.inputs]
 QUICK = (
@@ -60,12 +61,18 @@ def walkers(tmp_path_factory):
     return workspace
 
 
+@pytest.fixture
+def toy(monkeypatch):
+    """The table with one line more: the family in the folder tests/fakes/toy."""
+    monkeypatch.setitem(FAMILIES, "toy", TOY)
+
+
 def quick(name, *more):
     return resolve_config("tiny", model=name, dataset="casiab", overrides=(*QUICK, *more))
 
 
-@pytest.mark.parametrize("name", SILHOUETTES)
-def test_a_family_on_silhouettes_from_training_to_report(walkers, name, monkeypatch, tmp_path):
+@pytest.mark.parametrize("name", [*SILHOUETTES, "toy"])
+def test_a_family_on_silhouettes_from_training_to_report(walkers, toy, name, monkeypatch, tmp_path):
     monkeypatch.chdir(walkers.root.parent)
     monkeypatch.delenv("LMGAIT_WORKSPACE", raising=False)
     settings = [word for setting in QUICK for word in ("--set", setting)]
@@ -181,15 +188,6 @@ def test_every_family_counts_its_parts_at_every_size(name):
         assert sum(part.trainable for part in parts) > 0
 
 
-@pytest.mark.parametrize(
-    ("name", "classes", "count"),
-    [("gaitbase", 74, 7_305_408), ("gaitset", 74, 2_594_592), ("deepgaitv2", 100, 8_445_888)],
-)
-def test_published_counts(name, classes, count):
-    parts = count_parts(resolve_config("paper", model=name, dataset="casiab"), classes=classes)
-    assert sum(part.trainable for part in parts) == count
-
-
 def test_keys_of_other_families_are_refused_by_name():
     for setting in ("model.temporal.kind=off", "losses.diversity=1", "warmup.lr=1"):
         with pytest.raises(ConfigError, match=f"{setting.partition('=')[0].rpartition('.')[0]}"):
@@ -204,6 +202,13 @@ def test_keys_of_other_families_are_refused_by_name():
         resolve_config("tiny", model="gaitbase", ablation="no-text")
 
 
+def test_a_family_without_presets_is_told(monkeypatch):
+    monkeypatch.setitem(FAMILIES, "bare", replace(TOY, title="Bare", presets=None))
+    with pytest.raises(UsageError, match="Bare has no presets"):
+        load_preset("bare", "tiny")
+    assert settings_source("bare", "tiny", "casiab") == ""
+
+
 def test_a_dataset_has_its_own_settings_and_says_where_they_come_from():
     official = resolve_config("paper", model="gaitbase", dataset="ccpg")
     assert isinstance(official.model, SilhouetteFamilyConfig)
@@ -216,11 +221,9 @@ def test_a_dataset_has_its_own_settings_and_says_where_they_come_from():
     assert load_preset("lmgait", "paper") == {}
 
 
-def test_a_new_family_needs_its_folder_and_a_line(walkers, monkeypatch):
-    """The toy is a folder of three parts (tests/fakes/toy.py) and this line."""
-    monkeypatch.setitem(FAMILIES, "toy", TOY)
+def test_a_family_has_its_own_settings_losses_and_parts(walkers, toy):
     tree = {
-        "model": {"family": "toy", "channels": 5},
+        "model": {"family": "toy", "embedding": 5},
         "losses": {"area": 0.5},
         "data": {"frames": 2, "identities": 2, "sequences": 2, "workers": 0},
         "train": {"iterations": 3, "milestones": [], "log_every": 1, "lr": 0.01},
