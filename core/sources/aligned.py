@@ -1,0 +1,147 @@
+"""Silhouettes as a dataset's authors cut them: read as they are, never cut again.
+
+What is done about each fault: a silhouette that cannot be read, is empty, or has another size than
+the form says, is left out; a stream that cannot be read leaves its sequence without. Frames and
+other silhouettes of the sequence stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.manifests.forms import Form
+from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceFrames
+from core.sources.joining import MAX_FRAMES
+from core.sources.pairing import in_time_order, pair
+from core.sources.report import SequenceReport
+from core.sources.sequences import RawSequence
+from core.sources.streams import open_stream
+from core.video.faults import Effect, FrameFault, Reason
+from core.video.pictures import Picture
+
+BATCH = 32
+NO_FRAME = -1
+# Samples of 16 bits are brought to 8.
+_SHORT_STEP = 257
+
+
+class Delivered(NamedTuple):
+    """Delivered silhouettes of one sequence that can be used.
+
+    Attributes:
+        images: uint8 [M, rows, columns], grey levels 0 to 255, in time order.
+        stems: Their names.
+    """
+
+    images: NDArray[np.uint8]
+    stems: list[str]
+
+
+def read_aligned(raw: RawSequence, form: Form, report: SequenceReport) -> Delivered | None:
+    """Read the delivered silhouettes of one sequence.
+
+    Values are kept; where a sequence has none but 0 and 1, these become 0 and 255.
+
+    Args:
+        raw: The sequence.
+        form: Its form, which says how large they are.
+        report: Told of what is left out.
+
+    Returns:
+        None where none can be used.
+    """
+    assert form.aligned is not None
+    only = raw.rgb is None and raw.silhouettes is None
+    lost = Effect.SEQUENCE_LEFT_OUT if only else Effect.ALIGNED_LEFT_OUT
+    if raw.aligned is None:
+        report.add(Reason.NO_ALIGNED, Effect.NOTED, 0)
+        return None
+    try:
+        stream = open_stream(raw.aligned, grey=True, first=form.first_frame)
+        if len(stream.stems) > MAX_FRAMES:
+            raise FrameFault(Reason.TOO_LONG, raw.aligned.path)
+    except FrameFault as fault:
+        report.add(fault.reason, lost, 0, fault.file)
+        return None
+    images: list[NDArray[np.uint8]] = []
+    stems: list[str] = []
+    order = in_time_order(stream.stems)
+    for index, picture in zip(order, stream.read(order), strict=False):
+        name = f"{raw.key} aligned {stream.stems[index]}"
+        try:
+            images.append(_image(picture, form.aligned.size, name))
+        except FrameFault as fault:
+            left_out = Effect.FRAMES_LEFT_OUT if only else Effect.ALIGNED_LEFT_OUT
+            report.add(fault.reason, left_out, 1, fault.file)
+            continue
+        stems.append(stream.stems[index])
+    if len(images) < (2 if only else 1):
+        if only:
+            reason = Reason.ONE_FRAME if images else Reason.NO_FRAMES
+            report.add(reason, Effect.SEQUENCE_LEFT_OUT, len(images))
+        return None
+    whole = np.stack(images)
+    return Delivered(whole * np.uint8(255) if whole.max() == 1 else whole, stems)
+
+
+def _image(picture: Picture | FrameFault, size: tuple[int, int], name: str) -> NDArray[np.uint8]:
+    """Grey levels uint8 [rows, columns] of one silhouette; an alpha channel does not count."""
+    if isinstance(picture, FrameFault):
+        raise picture
+    pixels = picture.pixels
+    if pixels.ndim == 3:
+        if (pixels[..., :3] != pixels[..., :1]).any():
+            raise FrameFault(Reason.ARRAY_SHAPE, name)
+        pixels = pixels[..., 0]
+    if pixels.shape != size:
+        raise FrameFault(Reason.ALIGNED_SIZE, name)
+    if pixels.dtype == np.uint16:
+        pixels = np.asarray(np.rint(pixels / _SHORT_STEP), np.uint8)
+    if not pixels.any():
+        raise FrameFault(Reason.EMPTY_SILHOUETTE, name)
+    return np.asarray(pixels, np.uint8)
+
+
+def frame_numbers(
+    delivered: Delivered, stems: Sequence[str], raw: RawSequence, report: SequenceReport
+) -> NDArray[np.int32]:
+    """Which frame of the sequence shows the moment of each delivered silhouette.
+
+    They are paired by name or time, as frames and their silhouettes are.
+
+    Args:
+        delivered: The silhouettes.
+        stems: Names of the frames, in order.
+        raw: The sequence.
+        report: Told where array files have other numbers of frames.
+
+    Returns:
+        int32 [M], rising; -1 where there is no such frame.
+    """
+    numbers = np.full(len(delivered.stems), NO_FRAME, np.int32)
+    matched = pair(stems, delivered.stems).pairs
+    partners = sorted((row, frame) for frame, row in matched if row is not None)
+    latest = NO_FRAME
+    for row, frame in partners:
+        if frame > latest:
+            numbers[row] = latest = frame
+    media = {raw.first.media, None if raw.aligned is None else raw.aligned.media}
+    if media == {"arrays"} and len(stems) != len(delivered.stems):
+        difference = abs(len(stems) - len(delivered.stems))
+        report.add(Reason.ALIGNED_COUNT, Effect.NOTED, difference, raw.first.path)
+    return numbers
+
+
+def blank_frames(count: int) -> Iterator[SequenceFrames]:
+    """Frames of a sequence that has delivered silhouettes alone: no RGB, no valid silhouette."""
+    for first in range(0, count, BATCH):
+        each = min(BATCH, count - first)
+        yield SequenceFrames(
+            np.zeros((each, 0, 0, 3), np.uint8),
+            np.zeros((each, FRAME_HEIGHT, FRAME_WIDTH), np.bool_),
+            np.zeros(each, np.bool_),
+        )
