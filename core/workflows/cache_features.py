@@ -50,6 +50,7 @@ def cache_features(
     """
     require(config.model, "stored features", "Storing an encoder's features")
     store, manifest = open_shared_store(workspace, dataset)
+    store.require_rgb()
     image = build_image_encoder(lmgait_settings(config.model).image)
     engine = None
     if config.warmup_settings.image_encoder:
@@ -79,6 +80,7 @@ def estimate_features(
     """
     require(config.model, "stored features", "Storing an encoder's features")
     store, manifest = open_shared_store(workspace, dataset)
+    store.require_rgb()
     image = build_image_encoder(lmgait_settings(config.model).image)
     engine = engine_for(config.train, None)
     if config.warmup_settings.image_encoder:

@@ -131,6 +131,7 @@ def _chunks(
         size=size,
         length=config.evaluate.frames_per_chunk,
         workers=reading_workers(engine, config.data.workers, PIECE * size**2),
+        which=config.model.input.silhouettes,
     )
 
 

@@ -24,6 +24,7 @@ from core.storage.subjects import nobody
 from core.training.engine import all_threads, decide, held, joined, make_engine
 from core.workflows.embed import embed_sequences
 from core.workflows.left_out import Reason, beside, unused_in_tests, write_left_out
+from core.workflows.model_inputs import check_inputs, silhouettes_in_words
 from core.workflows.models import load_model, newest_checkpoint
 from core.workflows.runs import Run, find_run
 from core.workflows.score import score
@@ -190,8 +191,10 @@ def embed_run(
 
     Raises:
         DataError: the store holds none of them.
+        StoreError, UsageError: it lacks what the model reads.
         CheckpointError, WeightsError: the model cannot be loaded.
     """
+    check_inputs(store, run.config)
     engine = engine or make_engine()
     checkpoint = decide(engine, lambda: newest_checkpoint(run))
     loaded = load_model(run, device=engine.device, settings=settings, checkpoint=checkpoint)
@@ -225,8 +228,10 @@ def embeddings_path(run: Run, manifest: DatasetManifest) -> Path:
 
 
 def source_line(run: Run, step: int, store: Store) -> str:
-    """One line on the model and the store that embeddings come from, for under tables."""
-    return f"{run.name}, iteration {step}; {store.describe()}"
+    """One line on the model and what it read of the store, for under tables."""
+    silhouettes = silhouettes_in_words(run.config)
+    read = "" if silhouettes is None else f"; silhouettes: {silhouettes}"
+    return f"{run.name}, iteration {step}; {store.describe()}{read}"
 
 
 def used_sequences(store: Store, manifest: DatasetManifest, *, everyone: bool = False) -> list[int]:

@@ -95,7 +95,7 @@ def inspect(
         sheet: Where to write a contact sheet (PNG with people in it); none by default.
 
     Raises:
-        StoreError: the store is missing or damaged.
+        StoreError: the store is missing or damaged, or a contact sheet is asked of one without RGB.
         UsageError: the dataset has no manifest here; give one.
         OutputError: the contact sheet cannot be written.
     """
@@ -168,6 +168,7 @@ def _against_structure(
 
 def _write_sheet(store: Store, path: Path) -> None:
     """Rows of sequences, as different in subject and type as there are: frames and silhouettes."""
+    store.require_rgb()
     rows = [_sheet_row(store, index) for index in _sheet_sequences(store)]
     if not rows:
         raise StoreError(

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from core.config import Config
-from core.data.cutting import PIECE, CutSequences
+from core.data.cutting import PIECE, CutSequences, silhouette_frames
 from core.data.dataset import TrainingSequences
 from core.data.silhouettes import SilhouetteClips
 from core.manifests.schema import DatasetManifest
@@ -182,16 +182,17 @@ class SilhouetteInputs(TrainingInputs):
     def stages(self, engine: Accelerator, progress: Progress) -> list[Stage]:
         """Cutting what is missing."""
         del engine, progress
-        store, size = self.store, self.settings.input.size
-        plan = plan_silhouettes(self.workspace, store, self.manifest, size)
+        store, settings = self.store, self.settings.input
+        size, which = settings.size, settings.silhouettes
+        plan = plan_silhouettes(self.workspace, store, self.manifest, size, which)
         if plan.complete:
             return []
-        cuts = CutSequences(store, size, self.manifest.silhouette_cut)
+        cuts = CutSequences(store, size, self.manifest.silhouette_cut, which)
 
         def steps() -> Iterator[float]:
             for index in sample(range(len(store.sequences))):
                 cuts.usable(index)
-                yield store.sequences[index].frames
+                yield max(1, silhouette_frames(store, index, which))
 
         pace, frames = measure(steps()), plan.info.frames
         basis = f"{pace.steps} sequences, cut by one process; their size before packing"
@@ -215,7 +216,10 @@ class SilhouetteInputs(TrainingInputs):
             for subject in list(numbers)[: data.identities]
             for number in numbers[subject][: data.sequences]
         ]
-        cuts = CutSequences(self.store, self.settings.input.size, self.manifest.silhouette_cut)
+        settings = self.settings.input
+        cuts = CutSequences(
+            self.store, settings.size, self.manifest.silhouette_cut, settings.silhouettes
+        )
         return SilhouetteClips(
             self.store,
             cuts,
@@ -228,10 +232,11 @@ class SilhouetteInputs(TrainingInputs):
 
     def stored(self, engine: Accelerator, progress: Progress) -> TrainingData:
         """Clips of kept silhouettes."""
-        size = self.settings.input.size
+        settings = self.settings.input
+        size, which = settings.size, settings.silhouettes
         plan = decide(
             engine,
-            lambda: plan_silhouettes(self.workspace, self.store, self.manifest, size),
+            lambda: plan_silhouettes(self.workspace, self.store, self.manifest, size, which),
         )
         silhouettes = make_silhouettes(
             plan,

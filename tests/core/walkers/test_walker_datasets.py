@@ -12,7 +12,8 @@ from core.errors import DataError, OutputError, UsageError
 from core.progress import SilentProgress
 from core.records import SequenceKey
 from core.walkers.datasets import DATASETS, DEFAULT_TYPES, DEFAULT_VIEWS, TYPES, VIEWS, condition
-from core.walkers.write import align, sequence_places
+from core.walkers.packed import align
+from core.walkers.write import sequence_places
 from core.workflows.synthesize import RECORD, official_subjects, synthesize
 
 SMALL = {
