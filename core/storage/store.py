@@ -101,13 +101,18 @@ class Store:
         """Number of a sequence's aligned silhouettes (raises ``IndexError``)."""
         return self._aligned[self.sequences[index].key][1]
 
+    @property
+    def has_rgb(self) -> bool:
+        """Whether it holds RGB frames."""
+        return self.info.plan.codec != "none"
+
     def require_rgb(self) -> None:
         """Refuse a store without RGB.
 
         Raises:
             StoreError: it holds silhouettes alone.
         """
-        if self.info.plan.codec == "none":
+        if not self.has_rgb:
             raise StoreError(
                 "The store holds silhouettes without RGB frames",
                 where=self.path,

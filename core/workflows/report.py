@@ -176,7 +176,7 @@ class _Album:
 def _middle(store: Store, number: int) -> NDArray[np.uint8]:
     """The middle frame of a sequence uint8 [H, W, 3]; its silhouette in a store without RGB."""
     middle = store.sequences[number].frames // 2
-    if store.info.plan.codec != "none":
+    if store.has_rgb:
         return store.read_rgb(number, [middle])[0]
     masks, valid = store.read_silhouettes(number, [middle])
     if valid[0] or not store.aligned_count(number):

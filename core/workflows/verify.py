@@ -118,7 +118,7 @@ def _damaged(store: Store, shard: IndexShard) -> str:
         if tuple(sequence.key) in keys:
             try:
                 store.read_silhouettes(index)
-                if store.info.plan.codec != "none":
+                if store.has_rgb:
                     store.read_rgb(index)
                 if store.aligned is not None:
                     store.read_aligned(index)
