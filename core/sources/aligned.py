@@ -7,7 +7,7 @@ other silhouettes of the sequence stay.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from core.manifests.forms import Form
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceFrames
 from core.sources.joining import MAX_FRAMES
 from core.sources.pairing import in_time_order, pair
+from core.sources.reading import FrameNames
 from core.sources.report import SequenceReport
 from core.sources.sequences import RawSequence
 from core.sources.streams import open_stream
@@ -35,10 +36,12 @@ class Delivered(NamedTuple):
     Attributes:
         images: uint8 [M, rows, columns], grey levels 0 to 255, in time order.
         stems: Their names.
+        total: Number of all that the source has.
     """
 
     images: NDArray[np.uint8]
     stems: list[str]
+    total: int
 
 
 def read_aligned(raw: RawSequence, form: Form, report: SequenceReport) -> Delivered | None:
@@ -85,7 +88,8 @@ def read_aligned(raw: RawSequence, form: Form, report: SequenceReport) -> Delive
             report.add(reason, Effect.SEQUENCE_LEFT_OUT, len(images))
         return None
     whole = np.stack(images)
-    return Delivered(whole * np.uint8(255) if whole.max() == 1 else whole, stems)
+    scaled = whole * np.uint8(255) if whole.max() == 1 else whole
+    return Delivered(scaled, stems, len(order))
 
 
 def _image(picture: Picture | FrameFault, size: tuple[int, int], name: str) -> NDArray[np.uint8]:
@@ -107,7 +111,7 @@ def _image(picture: Picture | FrameFault, size: tuple[int, int], name: str) -> N
 
 
 def frame_numbers(
-    delivered: Delivered, stems: Sequence[str], raw: RawSequence, report: SequenceReport
+    delivered: Delivered, names: FrameNames, raw: RawSequence, report: SequenceReport
 ) -> NDArray[np.int32]:
     """Which frame of the sequence shows the moment of each delivered silhouette.
 
@@ -115,7 +119,7 @@ def frame_numbers(
 
     Args:
         delivered: The silhouettes.
-        stems: Names of the frames, in order.
+        names: Those of the frames.
         raw: The sequence.
         report: Told where array files have other numbers of frames.
 
@@ -123,15 +127,15 @@ def frame_numbers(
         int32 [M], rising; -1 where there is no such frame.
     """
     numbers = np.full(len(delivered.stems), NO_FRAME, np.int32)
-    matched = pair(stems, delivered.stems).pairs
+    matched = pair(names.stems, delivered.stems).pairs
     partners = sorted((row, frame) for frame, row in matched if row is not None)
     latest = NO_FRAME
     for row, frame in partners:
         if frame > latest:
             numbers[row] = latest = frame
     media = {raw.first.media, None if raw.aligned is None else raw.aligned.media}
-    if media == {"arrays"} and len(stems) != len(delivered.stems):
-        difference = abs(len(stems) - len(delivered.stems))
+    difference = abs(names.total - delivered.total)
+    if media == {"arrays"} and difference:
         report.add(Reason.ALIGNED_COUNT, Effect.NOTED, difference, raw.first.path)
     return numbers
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,19 @@ BATCH = 32
 Image = NDArray[np.uint8]
 
 
+@dataclass(slots=True)
+class FrameNames:
+    """Names of a sequence's frames.
+
+    Attributes:
+        stems: Of those that were taken, in order.
+        total: Number of all that the source has.
+    """
+
+    stems: list[str] = field(default_factory=list)
+    total: int = 0
+
+
 class _Batch:
     def __init__(self, with_rgb: bool) -> None:
         shape = (FRAME_HEIGHT, FRAME_WIDTH, 3) if with_rgb else (0, 0, 3)
@@ -53,7 +67,7 @@ class _Batch:
 
 
 def read_sequence(
-    raw: RawSequence, form: Form, report: SequenceReport, stems: list[str] | None = None
+    raw: RawSequence, form: Form, report: SequenceReport, names: FrameNames | None = None
 ) -> Iterator[SequenceFrames]:
     """Read, pair, crop and fit the frames of one sequence, or silhouettes of a source without them.
 
@@ -61,7 +75,7 @@ def read_sequence(
         raw: The sequence.
         form: Its form.
         report: Told of everything left out.
-        stems: Gets the name of each frame that is yielded.
+        names: Gets the names of the frames that are yielded.
 
     Yields:
         Batches of at most 32 frames; nothing for a sequence of fewer than two usable frames.
@@ -74,11 +88,13 @@ def read_sequence(
     batch = _Batch(with_rgb)
     yielded = False
     for rgb, mask, ratio, stem in join(raw, form, report):
+        if names is not None:
+            names.total += 1
         if not _fit(rgb, mask, ratio, form.framing == "scene", batch, report):
             continue
         batch.count += 1
-        if stems is not None:
-            stems.append(stem)
+        if names is not None:
+            names.stems.append(stem)
         if batch.count == BATCH:
             yield batch.frames()
             yielded, batch = True, _Batch(with_rgb)

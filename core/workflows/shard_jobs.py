@@ -12,7 +12,7 @@ from core.files import whole_file
 from core.manifests.forms import Form
 from core.records import SequenceFrames
 from core.sources.aligned import blank_frames, frame_numbers, read_aligned
-from core.sources.reading import read_sequence
+from core.sources.reading import FrameNames, read_sequence
 from core.sources.report import SequenceReport
 from core.sources.sequences import RawSequence
 from core.storage.aligned import AlignedFrames
@@ -110,15 +110,16 @@ def _write(
         writer.add(raw.key, _counted(read_sequence(raw, job.form, report), count))
         return
     delivered = read_aligned(raw, job.form, report)
-    stems: list[str] = []
+    names = FrameNames()
     if raw.rgb is not None or raw.silhouettes is not None:
-        batches = read_sequence(raw, job.form, report, stems)
+        batches = read_sequence(raw, job.form, report, names)
     else:
-        stems = [] if delivered is None else delivered.stems
-        batches = blank_frames(len(stems))
+        if delivered is not None:
+            names = FrameNames(delivered.stems, delivered.total)
+        batches = blank_frames(len(names.stems))
     frames = writer.add(raw.key, _counted(batches, count))
     if frames and delivered is not None:
-        numbers = frame_numbers(delivered, stems, raw, report)
+        numbers = frame_numbers(delivered, names, raw, report)
         writer.add_aligned(AlignedFrames(delivered.images, numbers))
 
 
