@@ -103,7 +103,7 @@ class SilhouettePieces(Dataset[tuple[Tensor, Tensor]]):
         """One piece (raises ``StoreError`` where the store is damaged)."""
         index, first = self._pieces[number]
         if self._which == "aligned":
-            images = self._store.read_aligned(index).images[first : first + PIECE]
+            images = self._store.read_aligned(index).images[first : first + PIECE].copy()
             return torch.from_numpy(images), torch.ones(len(images), dtype=torch.bool)
         masks, valid = self._store.read_silhouettes(index, slice(first, first + PIECE))
         # What is not valid is no person, whatever the mask holds.

@@ -51,9 +51,7 @@ def settle(
 def _settled(source: Path, form: Form, streams: dict[str, FoundStream]) -> FoundForm:
     named = sum(_is_named(source, root, s.stream) for s in streams.values() for root in s.roots)
     rgb, masks = streams.get("rgb"), streams.get("silhouettes")
-    images = masks is not None and rgb is not None
-    images = images and {rgb.stream.media, masks.stream.media} == {"frames"}
-    if rgb is None or masks is None or not images:
+    if rgb is None or masks is None or {rgb.stream.media, masks.stream.media} != {"frames"}:
         _check_arrays(source, form, streams)
         alone = {name for name in ("rgb", "silhouettes") if name in streams}
         if form.rgb is None or (form.silhouettes is not None and len(alone) == 1):

@@ -184,7 +184,8 @@ def _middle(store: Store, number: int) -> NDArray[np.uint8]:
     images = store.read_aligned(number).images
     rows, columns = images.shape[1:]
     side = (columns - rows // 2) // 2
-    return np.repeat(images[len(images) // 2, :, side : columns - side, None], 3, axis=2)
+    image: NDArray[np.uint8] = images[len(images) // 2, :, side : columns - side]
+    return np.repeat(image[..., None], 3, axis=2)
 
 
 def _retrievals(

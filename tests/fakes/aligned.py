@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +30,8 @@ LENGTHS, DELIVERED = (6, 3, 7, 9), (4, 3, 0, 9)
 def delivered(number: int, size: tuple[int, int], frames: int, count: int) -> AlignedFrames:
     """Grey levels that name the sequence, the row and the column; the last have no frame."""
     rows, columns = np.indices(size)
-    images = np.stack([(number * 31 + n * 7 + rows + 2 * columns) % 255 + 1 for n in range(count)]
-                      or [np.zeros(size)])[:count]  # fmt: skip
+    steps = np.arange(count)[:, None, None]
+    images = (number * 31 + steps * 7 + rows + 2 * columns) % 255 + 1
     numbers = np.arange(count, dtype=np.int32) + (frames - count)
     if count > 1:
         numbers[-1] = -1
@@ -39,10 +39,13 @@ def delivered(number: int, size: tuple[int, int], frames: int, count: int) -> Al
 
 
 def write_aligned_store(
-    folder: Path, size: tuple[int, int] | None = (64, 64), codec: CodecName = "none"
+    folder: Path,
+    size: tuple[int, int] | None = (64, 64),
+    codec: CodecName = "none",
+    types: Sequence[str] = TYPES,
 ) -> Mapping[SequenceKey, AlignedFrames]:
     """A store of CASIA-B's names in two shards; returns what was delivered of each sequence."""
-    keys = sorted(SequenceKey(s, t, v) for s in (*TRAIN, *TEST) for t in TYPES for v in VIEWS)
+    keys = sorted(SequenceKey(s, t, v) for s in (*TRAIN, *TEST) for t in types for v in VIEWS)
     plan = Plan(
         format=format_of(codec, size), dataset="casiab", form="videos", label="Fakes",
         framing="crop", codec=codec, source=hashlib.sha256(b"aligned").hexdigest(), shards=2,

@@ -407,7 +407,7 @@ def test_work_goes_on_where_it_stopped(tmp_path, monkeypatch):
     source = raw.write_ccpg(tmp_path / "raw")
     whole, _ = made("ccpg", source, tmp_path, "a")
     made_numbers: list[int] = []
-    make = shards.make_shard
+    make = shard_jobs.make_shard
 
     def stop_at_the_second(job, count):
         if len(made_numbers) == 1:
@@ -518,7 +518,7 @@ def _crash(job):
         yield from read_sequence(raw, form, report)
 
     # This process is a worker of its own, which ends with the test.
-    shard_jobs.read_sequence = read  # type: ignore[attr-defined]
+    shard_jobs.read_sequence = read  # type: ignore[assignment]
     return shards._work(job)
 
 

@@ -52,6 +52,12 @@ def drawn(tmp_path_factory):
     }
 
 
+def picture(path):
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert image is not None
+    return image
+
+
 def unpickled(path):
     return pickle.loads(path.read_bytes())
 
@@ -63,7 +69,7 @@ def test_they_are_stored_as_delivered_from_images(drawn, tmp_path):
     assert len(store.sequences) == 4
     for index, info in enumerate(store.sequences):
         folder = drawn["raw"].joinpath(*info.key, "Sils_aligned")
-        wanted = [cv2.imread(str(p), cv2.IMREAD_UNCHANGED) for p in sorted(folder.iterdir())]
+        wanted = [picture(path) for path in sorted(folder.iterdir())]
         found = store.read_aligned(index)
         np.testing.assert_array_equal(found.images, wanted)
         assert found.numbers.tolist() == [0, 1, 2, 3]
@@ -88,10 +94,10 @@ def test_they_are_stored_as_delivered_from_pickles(drawn, tmp_path, name, datase
 def test_rendered_pickles_hold_the_frames_of_rendered_images(drawn):
     for path in drawn["pickles"].rglob("06-*.pkl"):
         folder = drawn["raw"] / path.parent.relative_to(drawn["pickles"])
-        images = [cv2.imread(str(p), 0) for p in sorted((folder / "Sils_aligned").iterdir())]
+        images = [picture(p) for p in sorted((folder / "Sils_aligned").iterdir())]
         np.testing.assert_array_equal(unpickled(path), images)
         (ratios,) = path.parent.glob("04-*.pkl")
-        sizes = [cv2.imread(str(p)).shape[:2] for p in sorted((folder / "RGB_raw").iterdir())]
+        sizes = [picture(p).shape[:2] for p in sorted((folder / "RGB_raw").iterdir())]
         np.testing.assert_array_equal(unpickled(ratios), sizes)
     for path in drawn["star"].rglob("*-rgbs.pkl"):
         stem = str(path).removesuffix("rgbs.pkl")
@@ -298,7 +304,7 @@ def test_delivered_silhouettes_alone(tmp_path, dataset, write, size):
     assert store.read_aligned(0).numbers.tolist() == list(range(6))
     found = inspect(store.path, Workspace(tmp_path), manifest=dataset, sheet=tmp_path / "s.png")
     assert (found.aligned, found.aligned_size) == (12, size)
-    assert cv2.imread(str(tmp_path / "s.png")).max() > 0
+    assert picture(tmp_path / "s.png").max() > 0
 
 
 def test_a_form_of_one_s_own_without_rgb(tmp_path):
