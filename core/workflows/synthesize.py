@@ -174,7 +174,8 @@ def _claim(out: Path, dataset: str, form: str, frames: int, seed: int) -> None:
             found = read_plain_json(path)
             if found != record:
                 known = found if isinstance(found, dict) else {}
-                other = ", ".join(k for k in record if known.get(k) != record[k])
+                keys = dict.fromkeys((*record, "form"))
+                other = ", ".join(k for k in keys if known.get(k) != record.get(k))
                 raise DataError(
                     f"The folder holds other walkers (different: {other})", where=path,
                     next_step="Choose another folder, or delete this one.",

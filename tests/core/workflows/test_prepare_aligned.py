@@ -118,6 +118,13 @@ def stem_path(stem, name):
     return Path(f"{stem}{name}.pkl")
 
 
+def test_another_form_is_not_rendered_into_the_same_folder(drawn):
+    with pytest.raises(DataError, match="different: form"):
+        walkers(drawn["pickles"], "sustech1k", "raw")
+    with pytest.raises(UsageError, match="no form `pickels`"):
+        walkers(drawn["pickles"], "sustech1k", "pickels")
+
+
 def test_a_store_without_them_is_the_store_it_was(tmp_path):
     """The same bytes where none is delivered, and where they are left out."""
     whole = raw.write_sustech_pickles(tmp_path / "whole")
