@@ -174,6 +174,14 @@ class Form(_Strict):
             raise ValueError("assumed_ratio is for RGB array files without ratios")
         if self.ratios is not None and {self.ratios.media, kind} != {"arrays"}:
             raise ValueError("ratios are array files beside RGB array files")
+        if self.aligned is not None:
+            others = {
+                PurePosixPath(s.path).with_suffix("") for s in (self.rgb, self.silhouettes) if s
+            }
+            if self.aligned.media == "video":
+                raise ValueError("aligned silhouettes are images or array files")
+            if PurePosixPath(self.aligned.path).with_suffix("") in others:
+                raise ValueError("aligned needs a path that is not that of rgb or silhouettes")
         for stream in self.streams().values():
             segments = stream.segments[:-1] if stream.media == "frames" else stream.segments
             missing = set(KEY_FIELDS) - stream.fields_in(segments) - set(self.defaults)

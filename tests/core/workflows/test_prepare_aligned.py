@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from core.errors import DataError, StoreError, UsageError
+from core.manifests.forms import Form
 from core.manifests.load import load_manifest
 from core.progress import SilentProgress
 from core.storage.store import Store
@@ -350,3 +351,20 @@ def test_frames_alone(tmp_path):
     assert store.info.valid == 0
     assert left_out == [("no silhouette", "frames kept without silhouette", 18)]
     np.testing.assert_array_equal(store.read_rgb(0), whole.read_rgb(0))
+
+
+PATH = "{subject}/{type}/{view}/"
+
+
+@pytest.mark.parametrize(("streams", "told"), [
+    ({}, "rgb, silhouettes or aligned is needed"),
+    ({"ratios": {"path": PATH + "r.pkl"}, "ratio_order": "width/height"}, "is needed"),
+    ({"aligned": {"path": PATH + "a.pkl", "size": [64, 48]}}, r"\[64, 48\] is not one of"),
+    ({"aligned": {"path": PATH + "a.pkl"}}, "size"),
+    ({"aligned": {"path": PATH + "a.avi", "size": [64, 64]}}, "images or array files"),
+    ({"silhouettes": {"path": PATH + "{frame}.png"},
+      "aligned": {"path": PATH + "{frame}.jpg", "size": [64, 64]}}, "not that of rgb"),
+])  # fmt: skip
+def test_forms_that_cannot_be(streams, told):
+    with pytest.raises(ValueError, match=told):
+        Form(name="own", label="Own", framing="crop", **streams)
