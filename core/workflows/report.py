@@ -185,7 +185,7 @@ def _middle(store: Store, number: int) -> NDArray[np.uint8]:
     rows, columns = images.shape[1:]
     side = (columns - rows // 2) // 2
     image: NDArray[np.uint8] = images[len(images) // 2, :, side : columns - side]
-    return np.repeat(image[..., None], 3, axis=2)
+    return np.asarray(np.repeat(image[..., None], 3, axis=2), np.uint8)
 
 
 def _retrievals(

@@ -12,20 +12,21 @@ from core.storage.store import Store
 from core.workflows.verify import verify
 from core.workspace import Workspace
 from tests.golden import make_v2 as make
+from tests.golden.make import KEYS, frames
 
 V2 = Path(__file__).parent / "v2"
 
 
 def test_a_store_of_delivered_silhouettes_without_rgb():
     store = Store.open(V2 / "stores" / "aligned")
-    assert [info.key for info in store.sequences] == make.KEYS
+    assert [info.key for info in store.sequences] == KEYS
     assert (store.aligned, store.has_rgb) == (make.SIZE, False)
     found, wanted = store.read_aligned(0), make.delivered(3)
     assert (found.images == wanted.images).all()
     assert found.numbers.tolist() == [0, 1, -1]
     assert store.aligned_count(1) == 0
     masks, valid = store.read_silhouettes(1)
-    assert (masks == make.frames(2, 1).silhouettes).all()
+    assert (masks == frames(2, 1).silhouettes).all()
     assert valid.tolist() == [True, False]
     assert verify(V2 / "stores" / "aligned", Workspace(V2)).faults == ()
 
