@@ -203,20 +203,20 @@ class Form(_Strict):
         }
         return {name: stream for name, stream in named.items() if stream is not None}
 
-    def taken(self, without: Collection[str] = ()) -> set[str]:
+    def stream_names(self, without: Collection[str] = ()) -> set[str]:
         """Names of the streams that are read; ratios belong to frames or silhouettes.
 
         Args:
             without: Streams that the user leaves out.
         """
-        taken = set(self.streams()) - set(without)
-        return taken if taken & {"rgb", "silhouettes"} else taken - {"ratios"}
+        names = set(self.streams()) - set(without)
+        return names if names & {"rgb", "silhouettes"} else names - {"ratios"}
 
-    def needed(self, without: Collection[str] = ()) -> set[str]:
+    def required_names(self, without: Collection[str] = ()) -> set[str]:
         """Names of the streams that a source must have: aligned silhouettes only where no others.
 
         Args:
-            without: As in :meth:`taken`.
+            without: As in :meth:`stream_names`.
         """
-        taken = self.taken(without)
-        return taken - {"aligned"} if taken & {"rgb", "silhouettes"} else taken
+        names = self.stream_names(without)
+        return names - {"aligned"} if names & {"rgb", "silhouettes"} else names

@@ -30,7 +30,7 @@ NO_FRAME = -1
 _SHORT_STEP = 257
 
 
-class Delivered(NamedTuple):
+class AlignedSilhouettes(NamedTuple):
     """Delivered silhouettes of one sequence that can be used.
 
     Attributes:
@@ -44,7 +44,7 @@ class Delivered(NamedTuple):
     total: int
 
 
-def read_aligned(raw: RawSequence, form: Form, report: SequenceReport) -> Delivered | None:
+def read_aligned(raw: RawSequence, form: Form, report: SequenceReport) -> AlignedSilhouettes | None:
     """Read the delivered silhouettes of one sequence.
 
     Values are kept; where a sequence has none but 0 and 1, these become 0 and 255.
@@ -59,7 +59,7 @@ def read_aligned(raw: RawSequence, form: Form, report: SequenceReport) -> Delive
     """
     assert form.aligned is not None
     only = raw.rgb is None and raw.silhouettes is None
-    lost = Effect.SEQUENCE_LEFT_OUT if only else Effect.ALIGNED_LEFT_OUT
+    whole_effect = Effect.SEQUENCE_LEFT_OUT if only else Effect.ALIGNED_LEFT_OUT
     if raw.aligned is None:
         report.add(Reason.NO_ALIGNED, Effect.NOTED, 0)
         return None
@@ -68,7 +68,7 @@ def read_aligned(raw: RawSequence, form: Form, report: SequenceReport) -> Delive
         if len(stream.stems) > MAX_FRAMES:
             raise FrameFault(Reason.TOO_LONG, raw.aligned.path)
     except FrameFault as fault:
-        report.add(fault.reason, lost, 0, fault.file)
+        report.add(fault.reason, whole_effect, 0, fault.file)
         return None
     images: list[NDArray[np.uint8]] = []
     stems: list[str] = []
@@ -78,8 +78,8 @@ def read_aligned(raw: RawSequence, form: Form, report: SequenceReport) -> Delive
         try:
             images.append(_image(picture, form.aligned.size, name))
         except FrameFault as fault:
-            left_out = Effect.FRAMES_LEFT_OUT if only else Effect.ALIGNED_LEFT_OUT
-            report.add(fault.reason, left_out, 1, fault.file)
+            effect = Effect.FRAMES_LEFT_OUT if only else Effect.ALIGNED_LEFT_OUT
+            report.add(fault.reason, effect, 1, fault.file)
             continue
         stems.append(stream.stems[index])
     if len(images) < (2 if only else 1):
@@ -87,9 +87,9 @@ def read_aligned(raw: RawSequence, form: Form, report: SequenceReport) -> Delive
             reason = Reason.ONE_FRAME if images else Reason.NO_FRAMES
             report.add(reason, Effect.SEQUENCE_LEFT_OUT, len(images))
         return None
-    whole = np.stack(images)
-    scaled = whole * np.uint8(255) if whole.max() == 1 else whole
-    return Delivered(scaled, stems, len(order))
+    stack = np.stack(images)
+    scaled = stack * np.uint8(255) if stack.max() == 1 else stack
+    return AlignedSilhouettes(scaled, stems, len(order))
 
 
 def _image(picture: Picture | FrameFault, size: tuple[int, int], name: str) -> NDArray[np.uint8]:
@@ -111,14 +111,14 @@ def _image(picture: Picture | FrameFault, size: tuple[int, int], name: str) -> N
 
 
 def frame_numbers(
-    delivered: Delivered, names: FrameNames, raw: RawSequence, report: SequenceReport
+    silhouettes: AlignedSilhouettes, names: FrameNames, raw: RawSequence, report: SequenceReport
 ) -> NDArray[np.int32]:
     """Which frame of the sequence shows the moment of each delivered silhouette.
 
     They are paired by name or time, as frames and their silhouettes are.
 
     Args:
-        delivered: The silhouettes.
+        silhouettes: The silhouettes.
         names: Those of the frames.
         raw: The sequence.
         report: Told where array files have other numbers of frames.
@@ -126,15 +126,15 @@ def frame_numbers(
     Returns:
         int32 [M], rising; -1 where there is no such frame.
     """
-    numbers = np.full(len(delivered.stems), NO_FRAME, np.int32)
-    matched = pair(names.stems, delivered.stems).pairs
+    numbers = np.full(len(silhouettes.stems), NO_FRAME, np.int32)
+    matched = pair(names.stems, silhouettes.stems).pairs
     partners = sorted((row, frame) for frame, row in matched if row is not None)
     latest = NO_FRAME
     for row, frame in partners:
         if frame > latest:
             numbers[row] = latest = frame
     media = {raw.first.media, None if raw.aligned is None else raw.aligned.media}
-    difference = abs(names.total - delivered.total)
+    difference = abs(names.total - silhouettes.total)
     if media == {"arrays"} and difference:
         report.add(Reason.ALIGNED_COUNT, Effect.NOTED, difference, raw.first.path)
     return numbers

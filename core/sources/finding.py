@@ -52,19 +52,19 @@ def find_form(
         ):
             break
         streams = find_streams(source, form)
-        needed = form.needed(without)
-        if needed <= set(streams):
+        required = form.required_names(without)
+        if required <= set(streams):
             try:
                 found.append(settle(source, form, streams, without))
             except DataError as error:
-                if any(form.streams()[stream].media == "arrays" for stream in needed):
+                if any(form.streams()[stream].media == "arrays" for stream in required):
                     raise
                 # Half of the archives may lie beside what was packed of both.
                 misfits.append(error)
         elif streams:
-            lacking = needed - set(streams)
-            told = f"{' and '.join(sorted(streams))} but no {' and '.join(sorted(lacking))}"
-            partial.append((told, _option(form, lacking, streams)))
+            lacking = required - set(streams)
+            content = f"{' and '.join(sorted(streams))} but no {' and '.join(sorted(lacking))}"
+            partial.append((content, _option(form, lacking, streams)))
     if found:
         return max(found, key=lambda candidate: candidate.by_name)
     if misfits:
@@ -81,25 +81,25 @@ def _remaining(dataset: str, forms: Sequence[Form], without: Collection[str]) ->
             next_step=f"Known: {', '.join(LEFT_OUT)}.",
         )
     scenes = [form for form in forms if form.framing == "scene" and "silhouettes" in without]
-    left = [form for form in forms if form not in scenes and form.needed(without)]
-    if not left:
+    possible = [form for form in forms if form not in scenes and form.required_names(without)]
+    if not possible:
         reason = "whole scenes are cut by the silhouettes' boxes" if scenes else "nothing is left"
         raise UsageError(
             f"{dataset} cannot be prepared without {', '.join(sorted(without))}: {reason}",
             where="--without",
             next_step="Leave out less.",
         )
-    return left
+    return possible
 
 
 def _option(form: Form, lacking: Collection[str], streams: Collection[str]) -> str:
     """How silhouettes alone can be prepared, for the end of a sentence; empty where they cannot."""
-    left = {"rgb", "silhouettes"} & set(lacking)
-    possible = "silhouettes" not in left or form.framing == "crop"
-    needed = form.needed(left)
-    if "rgb" not in left or not possible or not needed or not needed <= set(streams):
+    pictures = {"rgb", "silhouettes"} & set(lacking)
+    possible = "silhouettes" not in pictures or form.framing == "crop"
+    required = form.required_names(pictures)
+    if "rgb" not in pictures or not possible or not required or not required <= set(streams):
         return ""
-    return f"; or add `--without {','.join(sorted(left))}`: {SILHOUETTES_ALONE}"
+    return f"; or add `--without {','.join(sorted(pictures))}`: {SILHOUETTES_ALONE}"
 
 
 def _check_folder(dataset: str, source: Path) -> None:
@@ -134,14 +134,14 @@ def _nothing_found(
         " + ".join(
             expected_place(stream)
             for stream_name, stream in form.streams().items()
-            if stream_name in form.needed(without)
+            if stream_name in form.required_names(without)
         )
         for form in forms
     )
     if partial:
-        told, option = partial[0]
+        content, option = partial[0]
         return DataError(
-            f"The folder holds {told} of {dataset}",
+            f"The folder holds {content} of {dataset}",
             where=source,
             next_step="Give the folder above both archives (or unpack the missing one): "
             f"{layouts}{option}.",

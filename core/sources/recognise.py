@@ -28,7 +28,7 @@ class _Likeness:
 
     @property
     def complete(self) -> bool:
-        return self.streams >= self.form.needed()
+        return self.streams >= self.form.required_names()
 
 
 def find_or_name(
@@ -107,7 +107,7 @@ def _other_dataset(error: DataError, source: Path, complete: Sequence[_Likeness]
 
 def _part_of(error: DataError, likeness: _Likeness) -> DataError:
     streams = likeness.streams
-    lacking = likeness.form.needed() - streams
+    lacking = likeness.form.required_names() - streams
     return DataError(
         f"{error.what}; it looks like the {' and '.join(sorted(streams))} of {likeness.dataset} "
         f"({likeness.form.label}), without {' and '.join(sorted(lacking))}",
@@ -119,7 +119,7 @@ def _part_of(error: DataError, likeness: _Likeness) -> DataError:
 
 def _likeness(source: Path, dataset: str, form: Form) -> _Likeness:
     streams = frozenset(find_streams(source, form))
-    if streams >= form.needed():
+    if streams >= form.required_names():
         try:
             find_form(dataset, source, [form], None)
         except DataError:

@@ -38,14 +38,16 @@ def settle(
     Raises:
         DataError: what lies there is something else.
     """
-    taken = {name: found for name, found in streams.items() if name in form.taken(without)}
+    streams_read = {
+        name: found for name, found in streams.items() if name in form.stream_names(without)
+    }
     pictures = {"rgb", "silhouettes"}
-    if pictures <= set(streams) and not pictures <= set(taken):
+    if pictures <= set(streams) and not pictures <= set(streams_read):
         # Both may lie under one pattern: only together does it show which is which.
         with suppress(DataError):
             both = _settled(source, form, streams)
-            return replace(both, streams={name: both.streams[name] for name in taken})
-    return _settled(source, form, taken)
+            return replace(both, streams={name: both.streams[name] for name in streams_read})
+    return _settled(source, form, streams_read)
 
 
 def _settled(source: Path, form: Form, streams: dict[str, FoundStream]) -> FoundForm:
@@ -80,9 +82,9 @@ def _alone(source: Path, form: Form, name: str, found: FoundStream) -> FoundStre
         return found
     masks = name == "silhouettes"
     expected = Look.SILHOUETTE if masks else Look.PHOTO
-    looked = {root: _look(root, found.at(root), form, expected) for root in found.roots}
+    looks = {root: _look(root, found.at(root), form, expected) for root in found.roots}
     roots = tuple(
-        root for root, look in looked.items() if (look > Look.PHOTO if masks else look < Look.FLAT)
+        root for root, look in looks.items() if (look > Look.PHOTO if masks else look < Look.FLAT)
     )
     if not roots:
         kind, other = ("RGB frames", "rgb") if masks else ("silhouettes", "silhouettes")
@@ -158,7 +160,9 @@ def _by_content(
             f"All images found are {kind}",
             where=source,
             next_step="Give the folder above both archives: "
-            + " + ".join(expected_place(form.streams()[name]) for name in sorted(form.needed()))
+            + " + ".join(
+                expected_place(form.streams()[name]) for name in sorted(form.required_names())
+            )
             + (f"; or add `--without rgb`: {SILHOUETTES_ALONE}." if mask_roots else "."),
         )
     swapped = any(_is_named(source, root, masks) for root in rgb_roots) or any(

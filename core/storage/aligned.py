@@ -91,10 +91,10 @@ class AlignedReader:
             DamageError: an empty silhouette, or numbers that cannot be.
         """
         images, numbers = read_packed(self._images, first, end), self._numbers[first:end]
-        paired = numbers[numbers != NO_FRAME]
+        present = numbers[numbers != NO_FRAME]
         if not images.any((1, 2)).all():
             raise DamageError("an aligned silhouette is empty")
-        outside = ((paired < 0) | (paired >= frames)).any()
-        if outside or (np.diff(paired) <= 0).any():
+        outside = ((present < 0) | (present >= frames)).any()
+        if outside or (np.diff(present) <= 0).any():
             raise DamageError("`aligned_frames` do not rise, or name frames that are not there")
         return AlignedFrames(images, numbers)

@@ -123,8 +123,8 @@ def _other_work(folder: Path, found: Plan, plan: Plan) -> StoreError:
     for name in ("dataset", "form", "codec", "part"):
         old, new = getattr(found, name), getattr(plan, name)
         if old != new:
-            held, asked = ("without RGB" if one == "none" else one for one in (old, new))
-            what = f"another {name} ({held}, not {asked})"
+            old_name, new_name = ("without RGB" if one == "none" else one for one in (old, new))
+            what = f"another {name} ({old_name}, not {new_name})"
             break
     else:
         if found.aligned is None and plan.aligned is not None:

@@ -34,15 +34,15 @@ def refuse_other_format(content: bytes, path: Path, model: type[BaseModel], next
         StoreError: the format is another one.
     """
     try:
-        found = _AnyFile.model_validate_json(content).format
+        number = _AnyFile.model_validate_json(content).format
     except ValidationError:
         return
     known = get_args(model.model_fields["format"].annotation)
-    if found not in known:
-        age = "newer" if found > max(known) else "older"
+    if number not in known:
+        age = "newer" if number > max(known) else "older"
         several = "s" if len(known) > 1 else ""
         raise StoreError(
-            f"The file has the {age} format {found}; this lmgait reads format{several} "
+            f"The file has the {age} format {number}; this lmgait reads format{several} "
             f"{' and '.join(map(str, known))}",
             where=path,
             next_step=f"{next_step.rstrip('.')}; or use the lmgait that made it.",

@@ -6,27 +6,27 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 
-def chosen_frames(frames: slice | Sequence[int] | None, count: int) -> Sequence[int]:
+def frame_numbers(frames: slice | Sequence[int] | None, count: int) -> Sequence[int]:
     """The frames asked for, of ``count``; None asks for all (raises ``IndexError``)."""
     if frames is None:
         return range(count)
     if isinstance(frames, slice):
         return range(count)[frames]
-    wanted = [int(frame) for frame in frames]
-    if any(not 0 <= frame < count for frame in wanted):
-        raise IndexError(f"frames {min(wanted)} to {max(wanted)} of a sequence of {count}")
-    return wanted
+    numbers = [int(frame) for frame in frames]
+    if any(not 0 <= frame < count for frame in numbers):
+        raise IndexError(f"frames {min(numbers)} to {max(numbers)} of a sequence of {count}")
+    return numbers
 
 
-def in_order(wanted: Sequence[int]) -> bool:
+def in_order(numbers: Sequence[int]) -> bool:
     """Whether frames rise."""
-    return all(a < b for a, b in pairwise(wanted))
+    return all(a < b for a, b in pairwise(numbers))
 
 
-def runs_of(wanted: Sequence[int]) -> list[tuple[int, int]]:
-    """Runs of neighbouring frames that cover ``wanted``, sorted, each frame once."""
+def runs_of(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Runs of neighbouring frames that cover ``numbers``, sorted, each frame once."""
     runs: list[tuple[int, int]] = []
-    for frame in sorted(set(wanted)):
+    for frame in sorted(set(numbers)):
         if runs and runs[-1][1] == frame:
             runs[-1] = (runs[-1][0], frame + 1)
         else:

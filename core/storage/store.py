@@ -29,7 +29,7 @@ from core.storage.layout import (
     read_json,
     shard_name,
 )
-from core.storage.ranges import chosen_frames, in_order, runs_of
+from core.storage.ranges import frame_numbers, in_order, runs_of
 from core.storage.shard import ShardReader
 from core.workspace import Workspace
 
@@ -223,7 +223,7 @@ class Store:
         """Where frames are: reader, runs in its shard, and their order (None: as they lie)."""
         info = self.sequences[index]
         shard, start = self._places[index]
-        wanted = chosen_frames(frames, info.frames)
+        wanted = frame_numbers(frames, info.frames)
         runs = runs_of(wanted)
         order = None
         if sum(end - first for first, end in runs) != len(wanted) or not in_order(wanted):

@@ -230,8 +230,8 @@ def embeddings_path(run: Run, manifest: DatasetManifest) -> Path:
 def source_line(run: Run, step: int, store: Store) -> str:
     """One line on the model and what it read of the store, for under tables."""
     silhouettes = silhouettes_in_words(run.config)
-    read = "" if silhouettes is None else f"; silhouettes: {silhouettes}"
-    return f"{run.name}, iteration {step}; {store.describe()}{read}"
+    suffix = "" if silhouettes is None else f"; silhouettes: {silhouettes}"
+    return f"{run.name}, iteration {step}; {store.describe()}{suffix}"
 
 
 def used_sequences(store: Store, manifest: DatasetManifest, *, everyone: bool = False) -> list[int]:

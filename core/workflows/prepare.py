@@ -157,16 +157,16 @@ def _content(
     for sequence in sequences:
         digest.update(f"{sequence.key} {sequence.weight} {sequence.digest}\n".encode())
     form = delivered.form
-    held: CodecName = codec if "rgb" in delivered.streams else "none"
-    taken = form.aligned is not None and "aligned" in delivered.streams
-    aligned = form.aligned.size if form.aligned is not None and taken else None
+    stored_as: CodecName = codec if "rgb" in delivered.streams else "none"
+    stream = form.aligned if "aligned" in delivered.streams else None
+    aligned = None if stream is None else stream.size
     return Plan(
-        format=format_of(held, aligned),
+        format=format_of(stored_as, aligned),
         dataset=dataset,
         form=form.name,
         label=form.label,
         framing=form.framing,
-        codec=held,
+        codec=stored_as,
         source=digest.hexdigest(),
         shards=shards,
         part=part,

@@ -83,7 +83,7 @@ def make_shard(
                     begins(position)
                     _write(writer, raw, job, report, count)
                 lines += findings(report.lines())
-        found = ShardFile(
+        description = ShardFile(
             format=format_of(job.codec, job.aligned),
             number=job.number,
             sha256=file_hash(partial),
@@ -94,7 +94,7 @@ def make_shard(
             sequences=writer.entries,
             left_out=tuple(lines),
         )
-    write_json(job.folder / shard_report_name(job.number), found)
+    write_json(job.folder / shard_report_name(job.number), description)
     return job.number
 
 
@@ -109,18 +109,18 @@ def _write(
     if job.aligned is None:
         writer.add(raw.key, _counted(read_sequence(raw, job.form, report), count))
         return
-    delivered = read_aligned(raw, job.form, report)
+    aligned = read_aligned(raw, job.form, report)
     names = FrameNames()
     if raw.rgb is not None or raw.silhouettes is not None:
         batches = read_sequence(raw, job.form, report, names)
     else:
-        if delivered is not None:
-            names = FrameNames(delivered.stems, delivered.total)
+        if aligned is not None:
+            names = FrameNames(aligned.stems, aligned.total)
         batches = blank_frames(len(names.stems))
     frames = writer.add(raw.key, _counted(batches, count))
-    if frames and delivered is not None:
-        numbers = frame_numbers(delivered, names, raw, report)
-        writer.add_aligned(AlignedFrames(delivered.images, numbers))
+    if frames and aligned is not None:
+        numbers = frame_numbers(aligned, names, raw, report)
+        writer.add_aligned(AlignedFrames(aligned.images, numbers))
 
 
 def findings(lines: Iterable[LeftOut]) -> tuple[Finding, ...]:

@@ -86,16 +86,16 @@ def plan_silhouettes(
     """
     cut, shape = manifest.silhouette_cut, silhouette_shape(store, size, which)
     counts = [(n, silhouette_frames(store, n, which)) for n in range(len(store.sequences))]
-    delivered = which == "aligned"
+    is_aligned = which == "aligned"
     info = SilhouettesInfo(
-        format=2 if delivered else 1,
+        format=2 if is_aligned else 1,
         dataset=manifest.name,
         store=store.fingerprint,
         size=size,
-        interpolation=None if delivered else cut.interpolation,
-        drop_sum=None if delivered else cut.drop_sum,
+        interpolation=None if is_aligned else cut.interpolation,
+        drop_sum=None if is_aligned else cut.drop_sum,
         silhouettes=which,
-        columns=shape[1] if delivered else None,
+        columns=shape[1] if is_aligned else None,
         parts=cut_parts(((n, frames) for n, frames in counts if frames), frame_bytes(shape)),
     )
     path = workspace.silhouettes / f"{manifest.name}-{digest(info.model_dump(mode='json'))[:12]}"
