@@ -92,6 +92,16 @@ def test_they_are_stored_as_delivered_from_pickles(drawn, tmp_path, name, datase
         assert found.numbers.tolist() == [0, 1, 2, 3]
 
 
+def test_those_at_10_hz_are_stored_with_frames_at_10_hz(tmp_path):
+    source = raw.write_sustech_pickles(tmp_path / "raw", sync_only=True)
+    store, left_out = made("sustech1k", source, tmp_path)
+    assert (store.info.plan.form, left_out) == ("pickles-10hz", [])
+    path = source.joinpath(*KEY.split("/"), "14-sync-000-Camera-Sils_aligned.pkl")
+    found = store.read_aligned(0)
+    np.testing.assert_array_equal(found.images, unpickled(path))
+    assert found.numbers.tolist() == [0, 1]
+
+
 def test_rendered_pickles_hold_the_frames_of_rendered_images(drawn):
     for path in drawn["pickles"].rglob("06-*.pkl"):
         folder = drawn["raw"] / path.parent.relative_to(drawn["pickles"])
