@@ -7,6 +7,7 @@ other silhouettes of the sequence stay.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -19,9 +20,10 @@ from core.sources.joining import MAX_FRAMES
 from core.sources.pairing import in_time_order, pair
 from core.sources.reading import FrameNames
 from core.sources.report import SequenceReport
-from core.sources.sequences import RawSequence
+from core.sources.sequences import RawSequence, RawStream
 from core.sources.streams import open_stream
 from core.video.faults import Effect, FrameFault, Reason
+from core.video.images import source_gone
 from core.video.pictures import Picture
 
 BATCH = 32
@@ -56,40 +58,57 @@ def read_aligned(raw: RawSequence, form: Form, report: SequenceReport) -> Aligne
 
     Returns:
         None where none can be used.
+
+    Raises:
+        DataError: they have gone since they were listed.
     """
-    assert form.aligned is not None
-    only = raw.rgb is None and raw.silhouettes is None
-    whole_effect = Effect.SEQUENCE_LEFT_OUT if only else Effect.ALIGNED_LEFT_OUT
     if raw.aligned is None:
         report.add(Reason.NO_ALIGNED, Effect.NOTED, 0)
         return None
+    only = raw.first is raw.aligned
+    silhouettes = _read(raw, raw.aligned, form, report, only=only)
+    if not os.path.lexists(raw.aligned.path):
+        raise source_gone(raw.aligned.path)
+    count = 0 if silhouettes is None else len(silhouettes.stems)
+    if only and count < 2 and not report.left_out:
+        reason = Reason.ONE_FRAME if count else Reason.NO_FRAMES
+        report.add(reason, Effect.SEQUENCE_LEFT_OUT, count)
+    return silhouettes if count >= (2 if only else 1) else None
+
+
+def _read(
+    raw: RawSequence, files: RawStream, form: Form, report: SequenceReport, *, only: bool
+) -> AlignedSilhouettes | None:
+    """The silhouettes of one stream; None where it cannot be read at all."""
+    assert form.aligned is not None
+    size = form.aligned.size
+    stream_effect, effect = Effect.ALIGNED_LEFT_OUT, Effect.ALIGNED_LEFT_OUT
+    if only:
+        stream_effect, effect = Effect.SEQUENCE_LEFT_OUT, Effect.FRAMES_LEFT_OUT
     try:
-        stream = open_stream(raw.aligned, grey=True, first=form.first_frame)
+        stream = open_stream(files, grey=True, first=form.first_frame)
+        if only and files.media == "frames" and len(stream.stems) < raw.weight:
+            raise source_gone(files.path)
         if len(stream.stems) > MAX_FRAMES:
-            raise FrameFault(Reason.TOO_LONG, raw.aligned.path)
+            raise FrameFault(Reason.TOO_LONG, files.path)
     except FrameFault as fault:
-        report.add(fault.reason, whole_effect, 0, fault.file)
+        report.add(fault.reason, stream_effect, 0, fault.file)
         return None
-    images: list[NDArray[np.uint8]] = []
-    stems: list[str] = []
     order = in_time_order(stream.stems)
+    images = np.empty((len(order), *size), np.uint8)
+    stems: list[str] = []
     for index, picture in zip(order, stream.read(order), strict=False):
         name = f"{raw.key} aligned {stream.stems[index]}"
         try:
-            images.append(_image(picture, form.aligned.size, name))
+            images[len(stems)] = _image(picture, size, name)
         except FrameFault as fault:
-            effect = Effect.FRAMES_LEFT_OUT if only else Effect.ALIGNED_LEFT_OUT
             report.add(fault.reason, effect, 1, fault.file)
-            continue
-        stems.append(stream.stems[index])
-    if len(images) < (2 if only else 1):
-        if only:
-            reason = Reason.ONE_FRAME if images else Reason.NO_FRAMES
-            report.add(reason, Effect.SEQUENCE_LEFT_OUT, len(images))
-        return None
-    stack = np.stack(images)
-    scaled = stack * np.uint8(255) if stack.max() == 1 else stack
-    return AlignedSilhouettes(scaled, stems, len(order))
+        else:
+            stems.append(stream.stems[index])
+    images = images[: len(stems)]
+    if images.max(initial=0) == 1:
+        images *= np.uint8(255)
+    return AlignedSilhouettes(images, stems, len(order))
 
 
 def _image(picture: Picture | FrameFault, size: tuple[int, int], name: str) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ from core.manifests.load import load_manifest
 from core.progress import SilentProgress
 from core.storage.store import Store
 from core.workflows.inspect import inspect
-from core.workflows.prepare import prepare
+from core.workflows.prepare import plan_preparation, prepare
 from core.workflows.synthesize import synthesize
 from core.workspace import Workspace
 from tests.fakes import raw_datasets as raw
@@ -231,6 +231,24 @@ def test_hostile_and_broken_files_leave_a_sequence_without(tmp_path, content):
     assert store.info.frames == 12
     assert sorted(store.aligned_count(i) for i in range(2)) == [0, 6]
     assert [(effect, frames) for _, effect, frames in left_out] == [(LEFT_OUT, 0)]
+
+
+@pytest.mark.parametrize(("write", "without", "names"), [
+    (raw.write_sustech_raw, [], ["Sils_aligned"]),
+    (raw.write_sustech_pickles, [], ["06-000-Camera-Sils_aligned.pkl"]),
+    (raw.write_sustech_raw, ["rgb", "silhouettes"], ["Sils_aligned"]),
+    (raw.write_sustech_raw, ["rgb", "silhouettes"], ["Sils_aligned/1650000000033000.png"]),
+    (raw.write_sustech_pickles, ["rgb", "silhouettes"], ["06-000-Camera-Sils_aligned.pkl"]),
+    (raw.write_sustech_raw, ["rgb"], ["Sils_raw/1650000000033000.png"]),
+])  # fmt: skip
+def test_a_source_that_goes_away_is_not_a_damaged_one(tmp_path, write, without, names):
+    source = write(tmp_path / "raw")
+    plan = plan_preparation("sustech1k", source, Workspace(tmp_path), without=without)
+    for name in names:
+        path = source.joinpath(*KEY.split("/"), name)
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(DataError, match="has gone while it was read"):
+        plan.run(workers=0)
 
 
 def test_images_are_paired_by_their_times(tmp_path):
