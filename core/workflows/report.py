@@ -177,7 +177,7 @@ def _middle(store: Store, number: int) -> NDArray[np.uint8]:
     """The middle frame of a sequence uint8 [H, W, 3]; its silhouette in a store without RGB."""
     middle = store.sequences[number].frames // 2
     if store.has_rgb:
-        return store.read_rgb(number, [middle])[0]
+        return np.asarray(store.read_rgb(number, [middle])[0], np.uint8)
     masks, valid = store.read_silhouettes(number, [middle])
     if valid[0] or not store.aligned_count(number):
         return grey(masks[0])
