@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.manifests.forms import KEY_FIELDS, Form, Media
+from core.manifests.forms import KEY_FIELDS, AlignedStream, Form, Media
 from core.records import SequenceKey
 from core.sources.roots import FoundForm, FoundStream
 from core.sources.spelling import KnownNames, Spelling
@@ -230,6 +231,8 @@ def _place(
         except OSError:
             size = 0
         each = ARRAY_FRAME_BYTES if media == "arrays" else VIDEO_FRAME_BYTES
+        if isinstance(found.stream, AlignedStream):
+            each = math.prod(found.stream.size)
         digest = f"{_relative(source, path)} {size}"
         return _Place(RawStream(path, media), size // each, digest)
     frames = frames_in(entry.root, path, found.at(entry.root), form, entry.fields)

@@ -333,7 +333,10 @@ def test_delivered_silhouettes_alone(tmp_path, dataset, write, size):
     with pytest.raises(DataError) as told:
         made(dataset, source, tmp_path / "a")
     assert "--without rgb,silhouettes" in str(told.value)
-    store, left_out = made(dataset, source, tmp_path / "b", without=["rgb", "silhouettes"])
+    without = ["rgb", "silhouettes"]
+    plan = plan_preparation(dataset, source, Workspace(tmp_path / "b"), without=without)
+    assert plan.frames == 12
+    store, left_out = made(dataset, source, tmp_path / "b", without=without)
     assert (store.aligned, left_out) == (size, [])
     assert store.info.frames == store.info.aligned == 12
     assert store.info.valid == 0
