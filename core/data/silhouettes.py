@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -13,26 +14,31 @@ from torch.utils.data import Dataset
 
 from core.data.augment import DRAWS, Augmentation, augment, cut_sides, draw
 from core.data.clips import random_frames, window_frames
-from core.data.cutting import SilhouettePieces
+from core.data.cutting import SilhouettePieces, silhouette_frames
 from core.data.dataset import ClipBatch
 from core.data.loading import empty, read_ahead
 from core.data.sampler import ClipRequest
 from core.errors import DataError
 from core.manifests.schema import SilhouetteCut
 from core.models.silhouettes import SilhouetteInput
+from core.records import SilhouetteKind
 from core.storage.store import Store
 from core.storage.subjects import nobody, sequences_of
 from core.video.cut import CutSize
 
 
 class Silhouettes(Protocol):
-    """Cut silhouettes, as :class:`core.storage.silhouettes.SilhouetteStore` has them."""
+    """Silhouettes of a store, as :class:`core.storage.silhouettes.SilhouetteStore` has them."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns) of each."""
 
     def usable(self, index: int) -> NDArray[np.int64]:
         """Numbers of a sequence's frames with a usable silhouette, int64, rising."""
 
     def read(self, index: int, frames: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Silhouettes uint8 [T, S, S] of usable frames of a sequence."""
+        """Silhouettes uint8 [T, rows, columns] of usable frames of a sequence."""
 
 
 class SilhouetteClips(Dataset[ClipBatch]):
@@ -42,7 +48,7 @@ class SilhouetteClips(Dataset[ClipBatch]):
 
     Args:
         store: The prepared store.
-        silhouettes: Its silhouettes, cut.
+        silhouettes: Its silhouettes.
         subjects: Training subjects; class numbers follow their order.
         frames: T.
         settings: Which frames make a clip, and augmentations.
@@ -95,12 +101,12 @@ class SilhouetteClips(Dataset[ClipBatch]):
 
     def clip_bytes(self) -> int:
         """Bytes of one clip's silhouettes, before their sides are cut."""
-        return self._frames * self._settings.size**2
+        return self._frames * math.prod(self._silhouettes.shape)
 
     def __getitem__(self, requests: Sequence[ClipRequest]) -> ClipBatch:
         """The clips asked for (raises ``StoreError`` where the silhouettes are damaged)."""
-        each, size = self._frames, self._settings.size
-        shape = cut_sides(np.empty((0, size, size), np.uint8)).shape[1:]
+        each = self._frames
+        shape = cut_sides(np.empty((0, *self._silhouettes.shape), np.uint8)).shape[1:]
         silhouettes = empty((each * len(requests), *shape), torch.uint8)
         indices = [self.indices[request.sequence] for request in requests]
         for place, (index, request) in enumerate(zip(indices, requests, strict=True)):
@@ -133,8 +139,9 @@ def silhouette_chunks(
     size: CutSize,
     length: int,
     workers: int,
+    which: SilhouetteKind = "cut",
 ) -> Iterator[tuple[int, Tensor]]:
-    """Usable silhouettes of whole sequences, cut as they are read.
+    """Usable silhouettes of whole sequences, cut as they are read, or as they were delivered.
 
     A sequence without a usable silhouette has no chunk.
 
@@ -145,17 +152,19 @@ def silhouette_chunks(
         size: Rows of a silhouette.
         length: Most frames of a chunk.
         workers: Processes that read ahead and cut; 0: in this one.
+        which: Whether they are cut from masks, or were delivered.
 
     Yields:
         Number of the sequence, and silhouettes uint8 [t, H, W] without sides, in time order.
 
     Raises:
-        StoreError: the store is damaged.
+        StoreError: the store is damaged, or does not hold them.
+        UsageError: delivered ones have another number of rows.
     """
-    pieces = SilhouettePieces(store, indices, size, cut)
+    pieces = SilhouettePieces(store, indices, size, cut, which)
     items = read_ahead(pieces, workers=min(workers, len(pieces)))
     for index in indices:
-        left = store.sequences[index].frames
+        left = silhouette_frames(store, index, which)
         while left > 0:
             cuts, usable = next(items)
             left -= len(cuts)

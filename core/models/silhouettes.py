@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from core.models.family import FamilyConfig
+from core.records import SilhouetteKind
 from core.settings import Node, Probability
 
 
 class SilhouetteInput(Node):
     """How silhouettes become clips (Fan et al., "OpenGait")."""
 
+    silhouettes: SilhouetteKind = "cut"
+    """Cut from the store's masks; or aligned, as the dataset's authors cut and delivered them."""
     size: Literal[64, 128] = 64
     """Rows of a silhouette; the network gets 64x44 or 128x88 pixels."""
     order: Literal["random", "time"] = "random"
@@ -24,6 +27,13 @@ class SilhouetteInput(Node):
     perspective: Probability = 0.0
     rotate: Probability = 0.0
     erase: Probability = 0.0
+
+
+# How tables and reports name the silhouettes that a model reads.
+SILHOUETTES_IN_WORDS: dict[SilhouetteKind, str] = {
+    "cut": "cut from the store's masks",
+    "aligned": "delivered, aligned",
+}
 
 
 class SilhouetteFamilyConfig(FamilyConfig):

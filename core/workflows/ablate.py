@@ -29,6 +29,7 @@ from core.version import __version__
 from core.workflows.ablation_request import Request, Tables, requested_tables, resolved
 from core.workflows.estimate import embedding_stage
 from core.workflows.evaluate import Scoring, evaluate_run, used_sequences
+from core.workflows.model_inputs import check_inputs
 from core.workflows.models import LoadedModel
 from core.workflows.paper_tables import PaperRow, paper_scores, published_table
 from core.workflows.runs import Run
@@ -191,6 +192,8 @@ def plan_ablation(workspace: Workspace, request: Request) -> AblationPlan:
     }
     names = list(dict.fromkeys(n for _, rows in tables for row in rows for n in row.ablations))
     configs = {name: resolved(name, request, manifest) for name in names}
+    for tested, _ in [(store, manifest), *tests.values()]:
+        check_inputs(tested, next(iter(configs.values())))
     jobs = tuple(
         (name, config.model_copy(update={"seed": config.seed + offset}))
         for name, config in configs.items()

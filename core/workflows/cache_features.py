@@ -49,6 +49,7 @@ def cache_features(
     """
     storing = StoredFeatures.of(config.model, "Storing an encoder's features")
     store, manifest = open_shared_store(workspace, dataset)
+    store.require_rgb()
     image = storing.encoder(config.model)
     engine = None
     if has(config.model, "warm-up") and config.warmup_settings.image_encoder:
@@ -78,6 +79,7 @@ def estimate_features(
     """
     storing = StoredFeatures.of(config.model, "Storing an encoder's features")
     store, manifest = open_shared_store(workspace, dataset)
+    store.require_rgb()
     image = storing.encoder(config.model)
     engine = engine_for(config.train, None)
     if has(config.model, "warm-up") and config.warmup_settings.image_encoder:

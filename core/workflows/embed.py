@@ -131,7 +131,8 @@ def _chunks(
     """What the model reads of each sequence, in order, read ahead."""
     if "rgb" in family_of(config.model).inputs:
         return sequence_chunks(config, store, indices, engine)
-    size = cast(SilhouetteFamilyConfig, config.model).input.size
+    settings = cast(SilhouetteFamilyConfig, config.model).input
+    size = settings.size
     return silhouette_chunks(
         store,
         indices,
@@ -139,6 +140,7 @@ def _chunks(
         size=size,
         length=config.evaluate.frames_per_chunk,
         workers=reading_workers(engine, config.data.workers, PIECE * size**2),
+        which=settings.silhouettes,
     )
 
 

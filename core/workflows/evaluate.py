@@ -31,6 +31,7 @@ from core.workflows.left_out import (
     unused_in_tests,
     write_left_out,
 )
+from core.workflows.model_inputs import check_inputs, silhouettes_in_words
 from core.workflows.models import LoadedModel, load_model, newest_checkpoint
 from core.workflows.runs import Run, find_run
 from core.workflows.score import score
@@ -212,8 +213,10 @@ def embed_run(
 
     Raises:
         DataError: the store holds none of them, or none that the model can read.
+        StoreError, UsageError: it lacks what the model reads.
         CheckpointError, WeightsError: the model cannot be loaded.
     """
+    check_inputs(store, run.config)
     engine = engine or make_engine()
     if loaded is None:
         checkpoint = decide(engine, lambda: newest_checkpoint(run))
@@ -235,11 +238,13 @@ def embeddings_path(run: Run, manifest: DatasetManifest) -> Path:
 
 
 def source_line(run: Run, step: int, store: Store, absent: int = 0) -> str:
-    """One line on the model and the store that embeddings come from, for under tables.
+    """One line on the model and what it read of the store, for under tables.
 
     ``absent`` sequences have no embedding, as they have no usable silhouette.
     """
+    silhouettes = silhouettes_in_words(run.config)
     line = f"{run.name}, iteration {step}; {store.describe()}"
+    line += "" if silhouettes is None else f"; silhouettes: {silhouettes}"
     return f"{line}; {in_words(absent)} left out" if absent else line
 
 

@@ -9,6 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from core.errors import WeightsError
 from core.files import write_text
 from core.manifests.published import load_published
@@ -17,6 +20,7 @@ from core.metrics.distance import Metric
 from core.metrics.projection import principal_plane
 from core.metrics.results import EvaluationResult
 from core.models.families import family_of
+from core.pictures.colours import grey
 from core.progress import Progress
 from core.records import EmbeddingSet, SequenceKey
 from core.report import Report, render
@@ -175,8 +179,22 @@ class _Album:
         return self._made[place]
 
     def _uri(self, number: int) -> str:
-        middle = self._store.sequences[number].frames // 2
-        return jpeg_uri(self._store.read(number, [middle]).rgb[0])
+        return jpeg_uri(_middle(self._store, number))
+
+
+def _middle(store: Store, number: int) -> NDArray[np.uint8]:
+    """The middle frame of a sequence uint8 [H, W, 3]; its silhouette in a store without RGB."""
+    middle = store.sequences[number].frames // 2
+    if store.has_rgb:
+        return np.asarray(store.read_rgb(number, [middle])[0], np.uint8)
+    masks, valid = store.read_silhouettes(number, [middle])
+    if valid[0] or not store.aligned_count(number):
+        return grey(masks[0])
+    images = store.read_aligned(number).images
+    rows, columns = images.shape[1:]
+    side = (columns - rows // 2) // 2
+    image: NDArray[np.uint8] = images[len(images) // 2, :, side : columns - side]
+    return np.asarray(np.repeat(image[..., None], 3, axis=2), np.uint8)
 
 
 def _retrievals(

@@ -22,6 +22,7 @@ from core.storage.layout import LEFT_OUT_NAME, LeftOutFile, read_json
 from core.storage.store import Store
 from core.tables.build import Table
 from core.training.meter import MACHINE_NUMBERS
+from core.workflows.model_inputs import silhouettes_in_words
 from core.workflows.runs import Run
 from core.workflows.show_config import count_parts, diff_configs
 from core.workflows.stores import with_frames
@@ -155,6 +156,8 @@ def _model(run: Run, header: dict[str, Any]) -> tuple[Fact, ...]:
     facts = [Fact("Model", family_of(model).title)]
     if source:
         facts.append(Fact("Source of the preset", source))
+    if (silhouettes := silhouettes_in_words(run.config)) is not None:
+        facts.append(Fact("Silhouettes", silhouettes))
     if "warm-up" in family_of(model).capabilities:
         facts.append(Fact("Warm-up", str(run.facts.get("warmup", "unknown"))))
     if isinstance(model, EncoderFamilyConfig):

@@ -17,6 +17,7 @@ from core.storage.store import Store
 from core.storage.subjects import sequences_of
 from core.workflows.embed import embed_sequences
 from core.workflows.evaluate import embeddings_path, source_line
+from core.workflows.model_inputs import check_inputs
 from core.workflows.models import LoadedModel
 from core.workflows.runs import Run
 from core.workflows.stores import open_store
@@ -45,6 +46,7 @@ def strangers_of(
     """
     try:
         store, manifest = open_store(workspace, run.dataset)
+        check_inputs(store, run.config)
     except (DataError, UsageError) as error:
         progress.say(f"No strangers to compare with: {error}")
         return None

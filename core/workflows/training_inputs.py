@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from core.config import Config
-from core.data.cutting import PIECE, CutSequences
+from core.data.cutting import PIECE, CutSequences, silhouette_frames
 from core.data.dataset import TrainingSequences
 from core.data.silhouettes import SilhouetteClips, Silhouettes
 from core.manifests.schema import DatasetManifest
@@ -187,13 +187,14 @@ class SilhouetteInputs(TrainingInputs):
         """Cutting what is missing."""
         del engine, progress
         store, plan, cuts = self.store, self._plan(), self._cut_now()
+        which = self.settings.silhouettes
         if plan.complete:
             return []
 
         def steps() -> Iterator[float]:
             for index in sample(range(len(store.sequences))):
                 cuts.usable(index)
-                yield store.sequences[index].frames
+                yield max(1, silhouette_frames(store, index, which))
 
         pace, info = measure(steps()), plan.info
         basis = f"{pace.steps} sequences, cut by one process; their size before packing"
@@ -236,10 +237,12 @@ class SilhouetteInputs(TrainingInputs):
         return self.implementation.build(self.config.model, classes=classes, seed=self.config.seed)
 
     def _plan(self) -> SilhouettesPlan:
-        return plan_silhouettes(self.workspace, self.store, self.manifest, self.settings.size)
+        size, which = self.settings.size, self.settings.silhouettes
+        return plan_silhouettes(self.workspace, self.store, self.manifest, size, which)
 
     def _cut_now(self) -> CutSequences:
-        return CutSequences(self.store, self.settings.size, self.manifest.silhouette_cut)
+        size, which = self.settings.size, self.settings.silhouettes
+        return CutSequences(self.store, size, self.manifest.silhouette_cut, which)
 
     def _clips(
         self, silhouettes: Silhouettes, sequences: Sequence[int] | None = None

@@ -18,6 +18,7 @@ from core.records import SequenceKey
 from core.storage.store import Store
 from core.training.engine import make_engine
 from core.workflows.look import Seen, look, words_of
+from core.workflows.model_inputs import check_inputs
 from core.workflows.models import load_model
 from core.workflows.runs import Run, find_run
 from core.workflows.seen_sheet import FILM, SMALL_FILM, Told, draw_film, draw_sheet
@@ -84,6 +85,7 @@ def visualize(
         workspace.runs, name=run_name, dataset=None, capability="views", progress=progress
     )
     store, manifest = open_store(workspace, dataset or run.dataset)
+    check_inputs(store, run.config)
     index = find_sequence(store, sequence)
     info = store.sequences[index]
     beside = "" if manifest.name == run.dataset else f"{manifest.name}-"

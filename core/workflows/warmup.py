@@ -185,8 +185,10 @@ def plan_warmup(
     Raises:
         ConfigError: a precision that this device lacks.
         UsageError: a family without a warm-up.
+        StoreError: the store holds no RGB.
     """
     settings = config.warmup_settings
+    store.require_rgb()
     if engine is None:
         engine = engine_for(settings, None)
     key = warmup_key(config, store.fingerprint)

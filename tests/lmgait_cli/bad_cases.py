@@ -115,6 +115,15 @@ ARGUMENTS = {
     "far too many resamples": usage("evaluate --bootstrap 10000000000", "--bootstrap"),
     "negative seed of resamples": usage("evaluate --seed -1 --bootstrap 9", "--seed"),
     "no worker": usage("prepare ccpg raw/ccpg --workers -1", "--workers"),
+    "unknown stream": usage("prepare ccpg raw/ccpg --without masks", "no stream 'masks'"),
+    "scenes without silhouettes": usage(
+        "prepare casiab raw/casiab --without silhouettes", "cut by the silhouettes' boxes"
+    ),
+    "nothing left": usage("prepare ccpg raw/ccpg --without rgb,silhouettes", "nothing is left"),
+    "unknown form of walkers": usage("synthesize ccpg out --form pickels", "no form `pickels`"),
+    "unknown silhouettes": usage(
+        "config show --model gaitset --set model.input.silhouettes=cutt", "'cut' or 'aligned'"
+    ),
     "unknown codec": usage("prepare ccpg raw/ccpg --codec zip", "lossless"),
     "misspelt dataset": usage("prepare ccpgg raw/ccpg", "Did you mean `ccpg`"),
     "dataset that leaves its folder": usage("train --dataset ../../x", "no dataset `../../x`"),
@@ -347,6 +356,10 @@ STORES = {
         "prepare casiab raw/casiab", "damaged", bad.write(f"{STORE}/plan.json", "text")
     ),
     "folder of another dataset": data("prepare casiab raw/ccpg", "it looks like ccpg"),
+    "no aligned silhouettes": data(
+        "train --dataset casiab --model gaitset --set model.input.silhouettes=aligned",
+        "holds no aligned silhouettes",
+    ),
     "made from something else": data("prepare casiab raw/casiab", "--replace"),
     "folder of something else": data(
         "prepare ccpg raw/ccpg", "something else than a store",
