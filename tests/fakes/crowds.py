@@ -41,7 +41,8 @@ def way(frames: Sequence[int], xs: ArrayLike, colours: Sequence[Colour], rate: f
     steps = {step_of(frame, rate): colour for frame, colour in zip(frames, colours, strict=True)}
     looks = {step: look(colour) for step, colour in steps.items()}
     none = np.zeros(len(frames), np.bool_)
-    return Way(np.array(frames), boxes_at(xs), none, none, looks)
+    alone = np.full(len(frames), 0.15)
+    return Way(np.array(frames), boxes_at(xs), none, none, alone, looks)
 
 
 def silhouette(
