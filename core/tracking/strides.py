@@ -62,9 +62,7 @@ def in_pairs(ways: Sequence[Way], rate: float) -> list[NDArray[np.bool_]]:
 def _has_company(way: Way, ways: Sequence[Way]) -> bool:
     """Whether anybody else is in the scene during a way."""
     return any(
-        other is not way
-        and other.frames[0] <= way.frames[-1]
-        and way.frames[0] <= other.frames[-1]
+        other is not way and other.frames[0] <= way.frames[-1] and way.frames[0] <= other.frames[-1]
         for other in ways
     )
 
@@ -72,11 +70,17 @@ def _has_company(way: Way, ways: Sequence[Way]) -> bool:
 def _too_broad(way: Way, rate: float) -> NDArray[np.bool_]:
     """Frames [n] around which the legs are seen for a step at least, and never together."""
     seen = np.isfinite(way.legs)
-    frames, breadths = way.frames[seen], way.legs[seen]
-    first = np.searchsorted(frames, way.frames - STRIDE * rate)
-    last = np.searchsorted(frames, way.frames + STRIDE * rate, side="right")
-    least = max(LEAST_FRAMES, round(LEAST_SECONDS * rate))
     broad = np.zeros(len(way.frames), np.bool_)
+    least = max(LEAST_FRAMES, round(LEAST_SECONDS * rate))
+    if seen.sum() < least:
+        return broad
+    frames, breadths = way.frames[seen], way.legs[seen]
+    reach = min(STRIDE * rate, (frames[-1] - frames[0]) / 2)
+    # At both ends the second that is looked at is the first or the last one.
+    middles = np.clip(way.frames, frames[0] + reach, frames[-1] - reach)
+    first = np.searchsorted(frames, middles - reach)
+    last = np.searchsorted(frames, middles + reach, side="right")
     for place in np.flatnonzero(last - first >= least):
-        broad[place] = np.quantile(breadths[first[place] : last[place]], TOGETHER) > HIPS
+        near = breadths[first[place] : last[place]]
+        broad[place] = np.quantile(near, TOGETHER, method="lower") > HIPS
     return broad
