@@ -66,7 +66,8 @@ class Sighting:
         two: Whether the box holds two people whom nothing tells apart.
         rough: Whether the box may be off, as the blob is wider than one person's: by a shadow, or
             something carried.
-        legs: Breadth of the legs, in heights; nan where the person is not alone in the blob.
+        legs: Breadth of the legs, in heights; nan where the person is not alone in the blob, or cut
+            by the picture's edge.
     """
 
     box: NDArray[np.float64]
@@ -148,7 +149,8 @@ class Finder:
         box = np.array(blob.box, np.float64) * scene.scale
         look = look_of(scene.small, blob.box, blob.mask)
         rough = wide > ROUGH_WIDE
-        return [Sighting(box, look, whose, True, two, rough, legs=legs(blob.mask))]
+        breadth = math.nan if self._cut(blob, scene) else legs(blob.mask)
+        return [Sighting(box, look, whose, True, two, rough, breadth)]
 
     def _learn(self, blob: Blob, scene: Scene) -> None:
         tall = blob.height >= LEAST_HEIGHT * len(scene.mask)
@@ -243,7 +245,7 @@ class Finder:
             placed = np.array(place, np.float64) * scene.scale
             alone = len(figures) == 1
             rough = alone and blob.width > ROUGH_WIDE * figure.height
-            breadth = legs(shown) if alone else math.nan
+            breadth = legs(shown) if alone and not self._cut(blob, scene) else math.nan
             sightings.append(Sighting(placed, look, figure.whose, alone, two, rough, breadth))
         return sightings
 

@@ -26,6 +26,8 @@ STRIDE = 0.5
 TOGETHER = 0.1
 # For how many seconds of these, and in how many frames, the legs have to be seen to tell.
 LEAST_SECONDS, LEAST_FRAMES = 0.5, 5
+# Seconds for which two are in the scene at once, to be two.
+COMPANY = 0.5
 
 
 def legs(mask: NDArray[np.uint8]) -> float:
@@ -54,15 +56,19 @@ def in_pairs(ways: Sequence[Way], rate: float) -> list[NDArray[np.bool_]]:
         bool [n] for each way.
     """
     return [
-        _too_broad(way, rate) if _has_company(way, ways) else np.zeros(len(way.frames), np.bool_)
+        _too_broad(way, rate)
+        if _has_company(way, ways, rate)
+        else np.zeros(len(way.frames), np.bool_)
         for way in ways
     ]
 
 
-def _has_company(way: Way, ways: Sequence[Way]) -> bool:
-    """Whether anybody else is in the scene during a way."""
+def _has_company(way: Way, ways: Sequence[Way], rate: float) -> bool:
+    """Whether anybody else is in the scene during a way, and not only a part of the same person."""
     return any(
-        other is not way and other.frames[0] <= way.frames[-1] and way.frames[0] <= other.frames[-1]
+        other is not way
+        and min(way.frames[-1], other.frames[-1]) - max(way.frames[0], other.frames[0])
+        >= COMPANY * rate
         for other in ways
     )
 

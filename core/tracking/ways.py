@@ -25,8 +25,8 @@ class Way:
         frames: int64 [n], rising.
         boxes: float64 [n, 4].
         two: bool [n], boxes that hold two people.
-        legs: float64 [n], breadth of the legs, in heights; nan where the person is not alone in the
-            blob, or not seen.
+        legs: float64 [n], breadth of the legs, in heights; nan where they are not surely seen whole
+            and alone.
         looks: What the person wears, by the number of the step of the video.
         guessed: bool [n], boxes that may be off: taken from those before and after, or rough.
     """
