@@ -94,3 +94,16 @@ def test_a_pair_seen_from_the_side_is_not_used_and_a_single_walker_is(rate, gap)
     assert [track.boxes[0, 0] < 200 for track in used] == [True]
     assert len(used[0]) > 3 * rate
     assert [one.reason.startswith("shows two people") for one in out] == [True]
+
+
+@pytest.mark.parametrize(
+    ("feet", "xs", "measured"),
+    [(220, (100,), 1), (250, (100,), 0), (220, (100, 400), 2), (220, (100, 126), 0)],
+)
+def test_legs_are_measured_where_they_are_whole_and_of_one(feet, xs, measured):
+    mask = silhouette(120, *xs, size=SIZE, foot=feet)
+    picture = np.full((*SIZE, 3), RED, np.uint8)
+    finder = Finder(Ground([(float(foot), 120.0) for foot in range(200, 260, 3)]))
+    sightings = finder.people(Scene(0, 1.0, picture, mask, mask), [])
+    assert len(sightings) == len(xs)
+    assert sum(np.isfinite(one.legs) for one in sightings) == measured
