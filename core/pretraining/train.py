@@ -34,7 +34,6 @@ from core.training.optimizer import set_rate
 from core.training.signals import stop_on_signal
 
 EVERY, LOGGED = 200, 20  # steps between two checkpoints, and between two lines of the log
-LOG = "log.jsonl"
 
 
 class Trainer:
@@ -118,13 +117,16 @@ def _optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
     return AdamW(groups, lr=recipe.lr, betas=(0.9, 0.98))
 
 
-def train(recipe: Recipe, pictures: Pictures, folder: Path, progress: Progress) -> Pretraining:
+def train(
+    recipe: Recipe, pictures: Pictures, folder: Path, log: Path, progress: Progress
+) -> Pretraining:
     """Train to the last step, from the newest checkpoint in ``folder`` if there is one.
 
     Args:
         recipe: What to do.
         pictures: All of them.
-        folder: Of checkpoints, in an existing folder; the log lies beside it.
+        folder: Of checkpoints, in an existing folder.
+        log: File that gets a line of JSON for every few steps.
         progress: Told of steps and losses.
 
     Raises:
@@ -140,7 +142,7 @@ def train(recipe: Recipe, pictures: Pictures, folder: Path, progress: Progress) 
     begun = monotonic()
     with (
         stop_on_signal() as stop,
-        _log(folder.parent / LOG, start) as log,
+        _logged(log, start) as lines,
         progress.task("Pre-training", recipe.steps - start, "steps") as task,
     ):
         for number in range(start, recipe.steps):
@@ -149,7 +151,7 @@ def train(recipe: Recipe, pictures: Pictures, folder: Path, progress: Progress) 
             last = done == recipe.steps
             if done % LOGGED == 0 or last:
                 rate = (done - start) / (monotonic() - begun)
-                log.scalars(done, values | {"lr": rate_at(recipe, number), "steps_per_s": rate})
+                lines.scalars(done, values | {"lr": rate_at(recipe, number), "steps_per_s": rate})
                 task.detail(" ".join(f"{name} {value:.3f}" for name, value in values.items()))
             if done % EVERY == 0 or last or stop:
                 path = trainer.save(checkpoints, done)
@@ -163,7 +165,7 @@ def train(recipe: Recipe, pictures: Pictures, folder: Path, progress: Progress) 
 
 
 @contextmanager
-def _log(path: Path, start: int) -> Iterator[JsonLines]:
+def _logged(path: Path, start: int) -> Iterator[JsonLines]:
     log = JsonLines(path, start)
     try:
         yield log
