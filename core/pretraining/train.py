@@ -42,6 +42,9 @@ class Trainer:
     Args:
         recipe: What to do.
         pictures: All of them.
+
+    Attributes:
+        losses: Of the last step, by name; ``loss`` is their weighted sum.
     """
 
     def __init__(self, recipe: Recipe, pictures: Pictures) -> None:
@@ -49,9 +52,10 @@ class Trainer:
         self.model = Pretraining(recipe).train()
         self.optimizer = _optimizer(self.model, recipe)
         self.weights = label_weights(torch.from_numpy(pictures.labels))
+        self.losses: dict[str, float] = {}
 
-    def step(self, number: int) -> dict[str, float]:
-        """Do step ``number`` (from 0); returns its losses.
+    def step(self, number: int) -> None:
+        """Do step ``number`` (from 0); :attr:`losses` are those of it.
 
         Raises:
             TrainingError: one of them is not finite.
@@ -68,14 +72,13 @@ class Trainer:
         set_rate(self.optimizer, rate_at(recipe, number))
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        values = {"loss": float(result.total.detach())}
-        values |= {name: float(part.detach()) for name, part in result.parts.items()}
-        if not all(map(math.isfinite, values.values())):
+        named = {"loss": result.total, **result.parts}
+        self.losses = {name: float(value.detach()) for name, value in named.items()}
+        if not all(map(math.isfinite, self.losses.values())):
             raise TrainingError(
                 f"The loss is not finite at step {number + 1}",
                 next_step="Use another --seed, or report it: this should not happen.",
             )
-        return values
 
     def save(self, checkpoints: CheckpointFolder, done: int) -> Path:
         """Write a checkpoint after ``done`` steps."""
@@ -85,7 +88,7 @@ class Trainer:
             self.model.state_dict(),
             {**header, "step": done},
             optimizer_tensors(self.model, self.optimizer),
-            {"step": done},
+            {"step": done, "losses": self.losses},
         )
 
     def resume(self, checkpoints: CheckpointFolder) -> int:
@@ -100,6 +103,7 @@ class Trainer:
         weights, state = load_tensors(newest / WEIGHTS), load_tensors(newest / STATE)
         load_strictly(self.model, weights.tensors, optional=(), where=weights.path)
         restore_optimizer(self.model, self.optimizer, state.tensors, state.path)
+        self.losses = state.told("losses", dict)
         return state.told("step", int)
 
 
@@ -119,7 +123,7 @@ def _optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
 
 def train(
     recipe: Recipe, pictures: Pictures, folder: Path, log: Path, progress: Progress
-) -> Pretraining:
+) -> Trainer:
     """Train to the last step, from the newest checkpoint in ``folder`` if there is one.
 
     Args:
@@ -146,7 +150,8 @@ def train(
         progress.task("Pre-training", recipe.steps - start, "steps") as task,
     ):
         for number in range(start, recipe.steps):
-            values, done = trainer.step(number), number + 1
+            trainer.step(number)
+            values, done = trainer.losses, number + 1
             task.advance()
             last = done == recipe.steps
             if done % LOGGED == 0 or last:
@@ -161,7 +166,7 @@ def train(
                     where=path,
                     next_step="Run the same command again: it goes on from here.",
                 )
-    return trainer.model
+    return trainer
 
 
 @contextmanager

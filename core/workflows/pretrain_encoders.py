@@ -18,7 +18,6 @@ from core.models.backbones.sizes import CLIP_TEXT, DINOV2, size_of
 from core.pretraining.cache import load_pictures
 from core.pretraining.measure import Metrics, measure
 from core.pretraining.recipe import Recipe as Recipe
-from core.pretraining.recipe import Weights
 from core.pretraining.results import (
     load_encoders,
     save_encoders,
@@ -134,11 +133,10 @@ def pretrain_encoders(
             _write(out, record)
             progress.say(f"{steps} steps of {recipe.batch} pictures fit into the time.")
             recipe = recipe.model_copy(update={"steps": steps})
-        model = train(recipe, pictures, out / WORK / "checkpoints", out / LOG, progress)
-        count = save_encoders(out, model, recipe)
-        losses = _last_losses(out / LOG)
+        trainer = train(recipe, pictures, out / WORK / "checkpoints", out / LOG, progress)
+        count = save_encoders(out, trainer.model, recipe)
         trained, seeded = _measured(out, recipe, subjects, progress)
-        write_card(out, recipe, trained, seeded, losses)
+        write_card(out, recipe, trained, seeded, trainer.losses)
         result = PretrainingResult(out, recipe, count, trained, seeded, losses, monotonic() - begun)
         write_text(out / METRICS, json.dumps(result.to_json(), indent=2) + "\n")
         remove(out / WORK)  # pictures and checkpoints: nothing needs them any more
@@ -241,11 +239,6 @@ def _measured(
         seeded = measure(*seeded_encoders(recipe), unseen)
         task.advance()
     return trained, seeded
-
-
-def _last_losses(log: Path) -> dict[str, float]:
-    last: dict[str, Any] = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
-    return {name: last[name] for name in ("loss", *Weights.model_fields)}
 
 
 def _finished(out: Path, recipe: Recipe, begun: float) -> PretrainingResult | None:
