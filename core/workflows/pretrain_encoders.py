@@ -137,7 +137,9 @@ def pretrain_encoders(
         count = save_encoders(out, trainer.model, recipe)
         trained, seeded = _measured(out, recipe, subjects, progress)
         write_card(out, recipe, trained, seeded, trainer.losses)
-        result = PretrainingResult(out, recipe, count, trained, seeded, losses, monotonic() - begun)
+        result = PretrainingResult(
+            out, recipe, count, trained, seeded, trainer.losses, monotonic() - begun
+        )
         write_text(out / METRICS, json.dumps(result.to_json(), indent=2) + "\n")
         remove(out / WORK)  # pictures and checkpoints: nothing needs them any more
     return result
