@@ -36,10 +36,10 @@ class Metrics:
         decoder_iou: Silhouettes by the paper's decoder, trained for a few steps, in [0, 1].
         part_accuracy: Share of the person's cells whose label a linear map tells, in [0, 1].
         part_recall: The same, the mean over labels.
-        limb_share: By prompt, how much more of its words' attention a patch on arms and legs has
-            than a patch of the surroundings, over the sum of both: 0.5 is no difference.
-        attention: By prompt, the mean attention to all but the begin of text on arms and legs and
-            on the surroundings, in [0, 1].
+        limb_share: By prompt, the attention of its words on a patch of arms or legs, over that and
+            the one on a patch of the surroundings: 0.5 is no difference.
+        on_limbs, on_surroundings: By prompt, the mean attention of such patches to all but the
+            begin of text, in [0, 1].
     """
 
     linear_iou: float
@@ -47,7 +47,8 @@ class Metrics:
     part_accuracy: float
     part_recall: float
     limb_share: Mapping[str, float]
-    attention: Mapping[str, tuple[float, float]]
+    on_limbs: Mapping[str, float]
+    on_surroundings: Mapping[str, float]
 
 
 def measure(image: ImageEncoder, text: TextEncoder, unseen: Unseen, seed: int = 0) -> Metrics:
@@ -64,14 +65,15 @@ def measure(image: ImageEncoder, text: TextEncoder, unseen: Unseen, seed: int = 
     patches = torch.cat([image(part) for part in frames.split(_CHUNK)]).float()
     fitted = torch.from_numpy(unseen.subjects % 2 == 0)
     linear, accuracy, recall = _probes(patches, labels, fitted, image.grid)
-    shares, looks = _attention(patches, labels, text, image.grid, ~fitted)
+    shares, limbs, around = _attention(patches, labels, text, image.grid, ~fitted)
     return Metrics(
         linear_iou=linear,
         decoder_iou=_decoder(patches, labels, fitted, image, seed),
         part_accuracy=accuracy,
         part_recall=recall,
         limb_share=shares,
-        attention=looks,
+        on_limbs=limbs,
+        on_surroundings=around,
     )
 
 
@@ -149,21 +151,24 @@ def _decoder(
 
 def _attention(
     patches: Tensor, labels: Tensor, text: TextEncoder, grid: tuple[int, int], chosen: Tensor
-) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-    """Where each built-in prompt looks: on arms and legs, or on the surroundings."""
+) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
+    """Where each built-in prompt looks: its share on limbs, and both of its attentions."""
     regions = region_masks(labels[chosen], grid)
     limbs = sum((regions[..., REGIONS.index(name)] for name in LIMBS), torch.zeros(()))
-    around = region_masks(labels[chosen], grid)[..., REGIONS.index("walls")]
-    shares, looks = {}, {}
+    surroundings = regions[..., REGIONS.index("walls")]
+    shares, on, off = {}, {}, {}
     for name, entry in built_in_prompts().items():
         ids = torch.tensor([entry["ids"]])
         with torch.no_grad():
-            z = text(ids, torch.arange(ids.shape[1]))
-            weights = attention(patches[chosen], z)
+            weights = attention(patches[chosen], text(ids, torch.arange(ids.shape[1])))
         inner = (ids[0] != CLIP_BEGIN_OF_TEXT) & (ids[0] != CLIP_END_OF_TEXT)
         words = weights[..., inner].sum(-1)
-        on, off = (float((words * mask).sum() / mask.sum()) for mask in (limbs, around))
-        shares[name] = on / (on + off)
+        far = _mean(words, surroundings)
+        shares[name] = _mean(words, limbs) / (_mean(words, limbs) + far)
         away = 1 - weights[..., 0]
-        looks[name] = tuple(float((away * m).sum() / m.sum()) for m in (limbs, around))  # type: ignore[assignment]
-    return shares, looks
+        on[name], off[name] = _mean(away, limbs), _mean(away, surroundings)
+    return shares, on, off
+
+
+def _mean(values: Tensor, weights: Tensor) -> float:
+    return float((values * weights).sum() / weights.sum())

@@ -93,7 +93,7 @@ def write_card(
     table = [f"| {name} | {own:.3f} | {other:.3f} |" for name, own, other in rows]
     looks = [
         f"| `{name}` | {share:.3f} | {seeded.limb_share[name]:.3f} | "
-        f"{trained.attention[name][0]:.3f} | {trained.attention[name][1]:.3f} |"
+        f"{trained.on_limbs[name]:.3f} | {trained.on_surroundings[name]:.3f} |"
         for name, share in trained.limb_share.items()
     ]
     text = _CARD.format(
