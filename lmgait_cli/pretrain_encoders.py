@@ -47,12 +47,12 @@ def pretrain_encoders(
     Example: lmgait pretrain-encoders encoders --minutes 60
     """
     from core.errors import UsageError
-    from core.workflows.pretrain_encoders import Recipe
     from core.workflows.pretrain_encoders import pretrain_encoders as run
+    from core.workflows.pretrain_encoders import recipe_of
 
     if steps is not None and minutes is not None:
         raise UsageError("--steps and --minutes exclude each other", next_step="Give one of them.")
-    recipe = Recipe(image=image, pictures=pictures, seed=seed, steps=steps or 1)
+    recipe = recipe_of(image=image, pictures=pictures, seed=seed, steps=steps or 1)
     result = run(
         folder, recipe=recipe, minutes=None if steps else minutes or _MINUTES,
         workers=workers or os.cpu_count() or 1, progress=ConsoleProgress(quiet),

@@ -17,7 +17,7 @@ from core.locks import writing
 from core.models.backbones.sizes import CLIP_TEXT, DINOV2, size_of
 from core.pretraining.cache import load_pictures
 from core.pretraining.measure import Metrics, measure
-from core.pretraining.recipe import Recipe as Recipe
+from core.pretraining.recipe import Recipe
 from core.pretraining.results import (
     load_encoders,
     save_encoders,
@@ -81,6 +81,19 @@ class PretrainingResult:
             "bytes": self.bytes, "trained": asdict(self.trained), "seeded": asdict(self.seeded),
             "losses": dict(self.losses), "seconds": self.seconds,
         }  # fmt: skip
+
+
+def recipe_of(**values: object) -> Recipe:
+    """A recipe with other values than usual (raises ``UsageError`` for one out of range)."""
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(
+            f"{first['msg']}, not {first['input']}",
+            where=f"--{first['loc'][0]}",
+            next_step="Give a value within the bounds.",
+        ) from None
 
 
 def pretrain_encoders(
