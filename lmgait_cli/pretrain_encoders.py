@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from lmgait_cli.console import ConsoleProgress, out, print_table
-from lmgait_cli.options import JsonOption, QuietOption, SeedOption
+from lmgait_cli.estimates import show_estimate
+from lmgait_cli.options import DryRunOption, JsonOption, QuietOption, SeedOption
 from lmgait_cli.results import write_json
 
 _MINUTES = 300.0
@@ -34,6 +35,7 @@ def pretrain_encoders(
     workers: Annotated[
         int | None, typer.Option(help="Processes that render; else one a processor.", min=1)
     ] = None,
+    dry_run: DryRunOption = False,
     json_file: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -44,7 +46,7 @@ def pretrain_encoders(
     result loads as model.image.weights and model.text.weights; its README.md says how good it is.
     Run it again after a stop and it goes on.
 
-    Example: lmgait pretrain-encoders encoders --minutes 60
+    Example: lmgait pretrain-encoders encoders --steps 4000
     """
     from core.errors import UsageError
     from core.workflows.pretrain_encoders import pretrain_encoders as run
@@ -53,10 +55,17 @@ def pretrain_encoders(
     if steps is not None and minutes is not None:
         raise UsageError("--steps and --minutes exclude each other", next_step="Give one of them.")
     recipe = recipe_of(image=image, pictures=pictures, seed=seed, steps=steps or 1)
+    time = None if steps else minutes or _MINUTES
+    processes = workers or os.cpu_count() or 1
+    if dry_run:
+        from core.workflows.pretraining_estimate import estimate_pretraining
+
+        told = estimate_pretraining(folder, recipe=recipe, minutes=time, workers=processes)
+        show_estimate(told, json_file, quiet)
+        return
     result = run(
-        folder, recipe=recipe, minutes=None if steps else minutes or _MINUTES,
-        workers=workers or os.cpu_count() or 1, progress=ConsoleProgress(quiet),
-    )  # fmt: skip
+        folder, recipe=recipe, minutes=time, workers=processes, progress=ConsoleProgress(quiet)
+    )
     rows = [
         (name, f"{own:.3f}", f"{other:.3f}")
         for name, own, other in (

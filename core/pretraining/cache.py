@@ -49,11 +49,7 @@ def load_pictures(
         OutputError: the folder cannot be written to, or a process was killed.
         CheckpointError: a file of pictures is damaged.
     """
-    people = people_of(count)
-    parts = [
-        range(start, min(start + PEOPLE_A_FILE, people))
-        for start in range(0, people, PEOPLE_A_FILE)
-    ]
+    parts = _parts(count)
     folder.mkdir(parents=True, exist_ok=True)
     missing = [part for part in parts if not _there(folder, seed, part)]
     if missing:
@@ -64,6 +60,18 @@ def load_pictures(
         for name in ("images", "labels", "depths")
     }
     return Pictures(**arrays)
+
+
+def missing_people(folder: Path, seed: int, count: int) -> int:
+    """How many people :func:`load_pictures` would render for ``count`` pictures."""
+    return sum(len(part) for part in _parts(count) if not _there(folder, seed, part))
+
+
+def _parts(count: int) -> list[range]:
+    """Numbers of the people of each file, for ``count`` pictures."""
+    people = people_of(count)
+    starts = range(0, people, PEOPLE_A_FILE)
+    return [range(start, min(start + PEOPLE_A_FILE, people)) for start in starts]
 
 
 def _path(folder: Path, people: range) -> Path:

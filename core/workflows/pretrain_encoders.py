@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.errors import DataError, UsageError
-from core.files import PARTIAL_SUFFIX, read_plain_json, remove, write_text
+from core.files import read_plain_json, remove, write_text
 from core.locks import writing
 from core.models.backbones.sizes import CLIP_TEXT, DINOV2, size_of
 from core.pretraining.cache import load_pictures
@@ -28,29 +29,22 @@ from core.pretraining.scenes import HEIGHT, ROWS, WIDTH, Pictures
 from core.pretraining.train import Trainer, train
 from core.pretraining.unseen import render_unseen
 from core.progress import Progress
-from core.settings import Node
-from core.version import __version__
+from core.training.rehearsal import Pace
+from core.training.rehearsal import measure as pace
+from core.workflows.pretraining_record import (
+    LOG,
+    METRICS,
+    PICTURES,
+    RECORD,
+    STEPS,
+    WORK,
+    Record,
+    record_of,
+    write_record,
+)
 
-RECORD = "pretraining.json"
-METRICS, LOG = "metrics.json", "log.jsonl"
-WORK = "work"
-FORMAT = 1
 UNSEEN_SUBJECTS = 24
-_PACE_STEPS = 3
 _FIRST_UNSEEN = 76
-
-
-class Record(Node):
-    """What a folder of encoders is about.
-
-    ``steps`` is None until the pace of the machine was measured.
-    """
-
-    format: int = FORMAT
-    about: str = "Encoders trained on computer-generated pictures; no real person."
-    version: str = __version__
-    recipe: Recipe
-    steps: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,22 +130,20 @@ def pretrain_encoders(
             if (result := _finished(out, recipe, begun)) is not None:
                 remove(out / WORK)
                 return result
-        pictures = load_pictures(
-            out / WORK / "pictures", recipe.seed, recipe.pictures, workers, progress
-        )
+        pictures = load_pictures(out / PICTURES, recipe.seed, recipe.pictures, workers, progress)
         if record.steps is None:
             assert minutes is not None, "without a time the number of steps is known"
             steps = _affordable(recipe, pictures, 60 * minutes - (monotonic() - begun))
             record = record.model_copy(update={"steps": steps})
-            _write(out, record)
+            write_record(out, record)
             progress.say(f"{steps} steps of {recipe.batch} pictures fit into the time.")
             recipe = recipe.model_copy(update={"steps": steps})
-        trainer = train(recipe, pictures, out / WORK / "checkpoints", out / LOG, progress)
-        count = save_encoders(out, trainer.model, recipe)
+        trainer = train(recipe, pictures, out / STEPS, out / LOG, progress)
+        written = save_encoders(out, trainer.model, recipe)
         trained, seeded = _measured(out, recipe, subjects, progress)
         write_card(out, recipe, trained, seeded, trainer.losses)
         result = PretrainingResult(
-            out, recipe, count, trained, seeded, trainer.losses, monotonic() - begun
+            out, recipe, written, trained, seeded, trainer.losses, monotonic() - begun
         )
         write_text(out / METRICS, json.dumps(result.to_json(), indent=2) + "\n")
         remove(out / WORK)  # pictures and checkpoints: nothing needs them any more
@@ -177,69 +169,28 @@ def check_sizes(recipe: Recipe) -> None:
 
 
 def _claim(out: Path, recipe: Recipe, *, timed: bool) -> Record:
-    """The record of ``out``, which is new, or of the same training."""
-    path = out / RECORD
-    if path.exists():
-        record = _read(path)
-        steps = None if timed else recipe.steps
-        same = recipe.model_copy(update={"steps": record.recipe.steps})
-        other = _differences(record.recipe, same)
-        if record.version != __version__:
-            other.append("version")
-        if steps is not None and record.steps != steps:
-            other.append("steps")
-        if other:
-            raise DataError(
-                f"The folder holds a training with other settings (different: {', '.join(other)})",
-                where=path,
-                next_step="Choose another folder, give the same settings, or delete this one.",
-            )
-        return record
-    if out.exists() and (not out.is_dir() or any(map(_foreign, out.iterdir()))):
-        raise DataError(
-            "The folder is not empty and holds no encoders of ours",
-            where=out,
-            next_step="Choose a new or empty folder.",
-        )
-    record = Record(recipe=recipe, steps=None if timed else recipe.steps)
-    _write(out, record)
+    """The record of ``out``, written where it is new."""
+    record = record_of(out, recipe, timed=timed)
+    if not (out / RECORD).exists():
+        write_record(out, record)
     return record
-
-
-def _foreign(path: Path) -> bool:
-    """Whether something else than a killed run of ours has put it here."""
-    return not (path.name[0] == "." and path.name.endswith((PARTIAL_SUFFIX, ".lock", ".owner")))
-
-
-def _read(path: Path) -> Record:
-    try:
-        return Record.model_validate(read_plain_json(path))
-    except (OSError, ValueError, ValidationError) as error:
-        raise DataError(
-            f"The record of this training is damaged: {str(error).splitlines()[0]}",
-            where=path,
-            next_step="Delete the folder and train again.",
-        ) from None
-
-
-def _write(out: Path, record: Record) -> None:
-    write_text(out / RECORD, json.dumps(record.model_dump(mode="json"), indent=2) + "\n")
-
-
-def _differences(one: Recipe, other: Recipe) -> list[str]:
-    pairs = zip(one.model_dump().items(), other.model_dump().values(), strict=True)
-    return [name for (name, value), second in pairs if value != second]
 
 
 def _affordable(recipe: Recipe, pictures: Pictures, seconds: float) -> int:
     """Steps that fit into the time, from a few real ones."""
-    trainer = Trainer(recipe.model_copy(update={"steps": 1000}), pictures)
-    trainer.step(0)
-    begun = monotonic()
-    for number in range(1, 1 + _PACE_STEPS):
-        trainer.step(number)
-    pace = (monotonic() - begun) / _PACE_STEPS
-    return max(1, int(seconds / pace))
+    return max(1, int(seconds / pace_of(recipe, pictures).seconds))
+
+
+def pace_of(recipe: Recipe, pictures: Pictures) -> Pace:
+    """Seconds of a step of training, from a few real ones; nothing is kept of them."""
+    trainer = Trainer(recipe, pictures)
+
+    def steps() -> Iterator[float]:
+        for number in count():
+            trainer.step(number)
+            yield 1
+
+    return pace(steps())
 
 
 def _measured(
@@ -264,11 +215,11 @@ def _finished(out: Path, recipe: Recipe, begun: float) -> PretrainingResult | No
     try:
         facts = read_plain_json(path)
         trained, seeded = (Metrics(**facts[name]) for name in ("trained", "seeded"))
-        losses, count = dict(facts["losses"]), int(facts["bytes"])
+        losses, written = dict(facts["losses"]), int(facts["bytes"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"The metrics of these encoders are damaged: {error}",
             where=path,
             next_step="Delete this file and run the same command again.",
         ) from None
-    return PretrainingResult(out, recipe, count, trained, seeded, losses, monotonic() - begun)
+    return PretrainingResult(out, recipe, written, trained, seeded, losses, monotonic() - begun)

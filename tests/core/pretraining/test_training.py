@@ -26,7 +26,9 @@ from core.pretraining.train import Trainer, train
 from core.pretraining.unseen import render_unseen
 from core.progress import SilentProgress
 from core.training.checkpoint import CheckpointFolder
-from core.workflows.pretrain_encoders import METRICS, WORK, pretrain_encoders
+from core.workflows.pretrain_encoders import pretrain_encoders
+from core.workflows.pretraining_estimate import estimate_pretraining
+from core.workflows.pretraining_record import METRICS, WORK
 
 RECIPE = Recipe(image="tiny", pictures=16, steps=6, batch=2, sentences=2, ramp=2)
 
@@ -340,3 +342,18 @@ def test_sizes_that_do_not_fit_are_refused(tmp_path):
                 progress=SilentProgress(),
             )  # fmt: skip
     assert not (tmp_path / "out").exists()
+
+
+def test_a_time_becomes_steps_once_and_an_estimate_writes_nothing(tmp_path):
+    out = tmp_path / "out"
+    asked = {"recipe": RECIPE, "minutes": 0.001, "workers": 1}
+    before = estimate_pretraining(out, **asked)
+    assert [stage.name for stage in before.stages] == ["Rendering", "Pre-training"]
+    assert before.stages[0].amount == RECIPE.pictures
+    assert not out.exists()
+    result = pretrain_encoders(out, **asked, progress=SilentProgress(), subjects=2)
+    assert result.recipe.steps == 1  # the time was over before the first one
+    # Any other time goes on with the steps that were counted out at the beginning.
+    again = {**asked, "minutes": 500.0}
+    assert estimate_pretraining(out, **again).stages == ()
+    assert pretrain_encoders(out, **again, progress=SilentProgress()).recipe == result.recipe
