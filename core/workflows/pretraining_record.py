@@ -83,9 +83,13 @@ def _foreign(path: Path) -> bool:
 def _read(path: Path) -> Record:
     try:
         return Record.model_validate(read_plain_json(path))
-    except (OSError, ValueError, ValidationError) as error:
+    except (OSError, ValueError) as error:
+        reason = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         raise DataError(
-            f"The record of this training is damaged: {str(error).splitlines()[0]}",
+            f"The record of this training is damaged, or of another lmgait: {reason}",
             where=path,
             next_step="Delete the folder and train again.",
         ) from None

@@ -33,6 +33,14 @@ from core.workflows.pretraining_record import METRICS, WORK
 RECIPE = Recipe(image="tiny", pictures=16, steps=6, batch=2, sentences=2, ramp=2)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def short_measurements():
+    """Let the decoder that is measured with train for few steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("core.pretraining.measure.DECODER_STEPS", 8)
+        yield
+
+
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures")
