@@ -142,4 +142,4 @@ def cells_of(labels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     pixels = labels.reshape(rows, side, columns, side).swapaxes(1, 2).reshape(rows * columns, -1)
     cells = np.arange(rows * columns)[:, None] * LABELS
     counts = np.bincount((cells + pixels).ravel(), minlength=rows * columns * LABELS)
-    return counts.reshape(rows, columns, LABELS).argmax(axis=2).astype(np.uint8)
+    return np.asarray(counts.reshape(rows, columns, LABELS).argmax(axis=2), np.uint8)

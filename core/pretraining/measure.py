@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -81,7 +82,7 @@ def _cells(values: Tensor, grid: tuple[int, int]) -> Tensor:
     """The cells of each patch, [n, N, cells], of [n, 64, 32]."""
     side = values.shape[1] // grid[0]
     parts = values.unflatten(1, (grid[0], side)).unflatten(3, (grid[1], side))
-    return parts.permute(0, 1, 3, 2, 4).flatten(1, 2).flatten(2)
+    return cast(Tensor, parts).permute(0, 1, 3, 2, 4).flatten(1, 2).flatten(2)
 
 
 def ridge(features: Tensor, goals: Tensor) -> Tensor:
@@ -89,7 +90,7 @@ def ridge(features: Tensor, goals: Tensor) -> Tensor:
     rows = F.pad(features.double(), (0, 1), value=1.0)
     square = rows.T @ rows
     square += _RIDGE * square.diagonal().mean() * torch.eye(len(square), dtype=torch.float64)
-    return torch.linalg.solve(square, rows.T @ goals.double())
+    return cast(Tensor, torch.linalg.solve(square, rows.T @ goals.double()))
 
 
 def _apply(weights: Tensor, features: Tensor) -> Tensor:
@@ -142,7 +143,7 @@ def _decoder(
             valid = torch.ones(len(chosen), dtype=torch.bool)
             loss = silhouette_loss(decoder(patches[chosen]), goals[chosen], valid)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
     with torch.no_grad():
         predicted = foreground(decoder(patches[~fitted]))[:, 0] > 0.5

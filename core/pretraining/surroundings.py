@@ -49,9 +49,10 @@ def draw_surroundings(
 
 def ramp(rng: np.random.Generator, height: int, width: int) -> Floats:
     """Light that falls off over a picture: factors float32 [height, width, 1]."""
-    down = np.linspace(*rng.uniform(0.75, 1.2, 2), height, dtype=np.float32)[:, None]
-    across = np.linspace(*rng.uniform(0.75, 1.2, 2), width, dtype=np.float32)
-    return (down * across)[..., None]
+    (top, bottom), (left, right) = rng.uniform(0.75, 1.2, (2, 2)).tolist()
+    down = np.linspace(top, bottom, height, dtype=np.float32)[:, None]
+    across = np.linspace(left, right, width, dtype=np.float32)
+    return np.asarray((down * across)[..., None])
 
 
 def _fill(

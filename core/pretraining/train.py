@@ -66,7 +66,7 @@ class Trainer:
         result = losses(
             self.model, recipe, batch.images, batch.labels, batch.depths, sentences, self.weights
         )
-        result.total.backward()  # type: ignore[no-untyped-call]
+        result.total.backward()
         if recipe.clip_norm:
             nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_norm)
         set_rate(self.optimizer, rate_at(recipe, number))
@@ -109,7 +109,8 @@ class Trainer:
 
 def _optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
     """AdamW; biases, norms, embeddings and single numbers do not decay."""
-    plain, decaying = [], []
+    plain: list[nn.Parameter] = []
+    decaying: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             free = parameter.ndim < 2 or "embeddings" in name

@@ -26,6 +26,7 @@ from core.walkers import figure, outfit
 from core.walkers.camera import Camera
 from core.walkers.datasets import DATASETS
 from core.walkers.identity import draw_identity
+from core.walkers.paint import paint_labels
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def test_each_part_has_its_own_colour_in_a_plain_picture(number):
     )
     somebody = people.draw_person(0, str(number), camera, 1, 0.3)
     plain = replace(somebody.drawing, labels=somebody.labels[1:])
-    shown = people.paint_labels(plain, 0, (0, 0, 200, 300))[..., 0]
+    shown = paint_labels(plain, 0, (0, 0, 200, 300))[..., 0]
     _, parts, distances = people.paint_posture(
         somebody, 0, (0, 0, 200, 300), np.random.default_rng(0)
     )
