@@ -68,11 +68,23 @@ def same(one, other):
     return mine.keys() == theirs.keys() and all(mine[n].equal(theirs[n]) for n in mine)
 
 
-class StopAfter(SilentProgress):
-    """Sends this process a signal after so many steps."""
+class Killed(BaseException):
+    """Ends a training anywhere, without a word, as a kill does."""
 
-    def __init__(self, steps):
-        self.left = steps
+
+def stop():
+    signal.raise_signal(signal.SIGTERM)
+
+
+def kill():
+    raise Killed
+
+
+class After(SilentProgress):
+    """Does something to the training after so many steps."""
+
+    def __init__(self, steps, action):
+        self.left, self.action = steps, action
 
     def task(self, name, total, unit):
         return super().task(name, total, unit) if unit != "steps" else self.counted()
@@ -90,7 +102,7 @@ class StopAfter(SilentProgress):
             def advance(self, amount=1):
                 outer.left -= amount
                 if outer.left == 0:
-                    signal.raise_signal(signal.SIGTERM)
+                    outer.action()
 
             def detail(self, text):
                 pass
@@ -102,7 +114,7 @@ class StopAfter(SilentProgress):
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(steps, pictures, undisturbed, tmp_path):
     places = (tmp_path / "steps", tmp_path / "log.jsonl")
     with pytest.raises(Interrupted, match=f"after step {steps}"):
-        train(RECIPE, pictures, *places, StopAfter(steps))
+        train(RECIPE, pictures, *places, After(steps, stop))
     assert CheckpointFolder(places[0], keep=2).steps() == [steps]
     resumed = train(RECIPE, pictures, *places, SilentProgress())
     assert same(resumed, undisturbed)
@@ -111,6 +123,17 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(steps, pictures, undis
     again = train(RECIPE, pictures, *places, SilentProgress())
     assert same(again, undisturbed)
     assert again.losses == undisturbed.losses
+
+
+def test_a_killed_training_goes_on_from_its_last_checkpoint(
+    pictures, undisturbed, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("core.pretraining.train.EVERY", 2)
+    places = (tmp_path / "steps", tmp_path / "log.jsonl")
+    with pytest.raises(Killed):
+        train(RECIPE, pictures, *places, After(5, kill))
+    assert CheckpointFolder(places[0], keep=2).steps() == [2, 4]
+    assert same(train(RECIPE, pictures, *places, SilentProgress()), undisturbed)
 
 
 def test_all_that_is_used_trains_and_the_seed_decides(undisturbed):
