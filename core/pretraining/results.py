@@ -83,7 +83,7 @@ def write_card(
     folder: Path, recipe: Recipe, trained: Metrics, seeded: Metrics, losses: Mapping[str, float]
 ) -> None:
     """Write what these encoders are, how they were made and how good they are, in Markdown."""
-    layers = ", ".join(map(str, image_settings(recipe.image, IMAGE).layers))
+    layers = ",".join(map(str, image_settings(recipe.image, IMAGE).layers))
     rows = [
         ("Silhouette IoU, linear probe", trained.linear_iou, seeded.linear_iou),
         ("Silhouette IoU, LMGait's decoder", trained.decoder_iou, seeded.decoder_iou),
@@ -114,7 +114,7 @@ Use them with
 
 ```
 --set model.image.architecture={image} --set model.image.weights=FOLDER/image
---set model.image.layers=[{layers}] --set model.image.height=128 --set model.image.width=64
+--set 'model.image.layers=[{layers}]' --set model.image.height=128 --set model.image.width=64
 --set model.text.architecture={text} --set model.text.weights=FOLDER/text
 --set warmup.image_encoder=false
 ```

@@ -282,8 +282,9 @@ def test_a_finished_folder_is_told_again_and_another_training_is_refused(done):
             )  # fmt: skip
 
 
-def test_the_workflow_gives_what_the_training_gave(done, undisturbed):
+def test_the_workflow_gives_what_the_training_gave(done, undisturbed, capfd):
     image, text = load_encoders(done.folder, RECIPE)
+    assert capfd.readouterr() == ("", "")  # no bar of transformers either
     own = undisturbed.model.image.encoder.state_dict()
     for name, value in image.encoder.state_dict().items():
         torch.testing.assert_close(value, own[name].half().float(), atol=0, rtol=0)
