@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("variants", nargs="*", default=VARIANTS)
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--pictures", type=int, default=8_000)
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     torch.set_num_threads(1)
     given.folder.mkdir(parents=True, exist_ok=True)
     begun = time.process_time()
