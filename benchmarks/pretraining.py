@@ -63,7 +63,7 @@ def compare(
     begun = time.process_time()
     for number in range(recipe.steps):
         trainer.step(number)
-    trained = time.process_time() - begun
+    spent = time.process_time() - begun
     count = save_encoders(folder, trainer.model, recipe)
     image, text = load_encoders(folder, recipe)
     begun = time.process_time()
@@ -71,8 +71,8 @@ def compare(
     image(frames)
     return {
         "recipe": recipe.model_dump(mode="json"),
-        "cpu_seconds": trained,
-        "pictures_per_cpu_second": recipe.steps * recipe.batch / trained,
+        "cpu_seconds": spent,
+        "pictures_per_cpu_second": recipe.steps * recipe.batch / spent,
         "frames_per_cpu_second_at_inference": len(frames) / (time.process_time() - begun),
         "bytes": count,
         "losses": trainer.losses,
@@ -87,18 +87,21 @@ def main() -> None:
     parser.add_argument("variants", nargs="*", default=VARIANTS)
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--pictures", type=int, default=8_000)
-    given = parser.parse_intermixed_args()
+    arguments = parser.parse_intermixed_args()
     torch.set_num_threads(1)
-    given.folder.mkdir(parents=True, exist_ok=True)
+    arguments.folder.mkdir(parents=True, exist_ok=True)
     begun = time.process_time()
-    recipes = [parsed(variant, given.pictures) for variant in given.variants]
-    pictures = load_pictures(given.folder / "pictures", 0, given.pictures, 1, SilentProgress())
+    recipes = [parsed(variant, arguments.pictures) for variant in arguments.variants]
+    place = arguments.folder / "pictures"
+    pictures = load_pictures(place, 0, arguments.pictures, 1, SilentProgress())
     rendering = time.process_time() - begun
-    print(json.dumps({"rendering_cpu_seconds": rendering, "pictures": given.pictures}), flush=True)
+    print(
+        json.dumps({"rendering_cpu_seconds": rendering, "pictures": arguments.pictures}), flush=True
+    )
     unseen = render_unseen([f"{76 + number:03d}" for number in range(_WALKERS)])
-    for variant, recipe in zip(given.variants, recipes, strict=True):
-        place = given.folder / variant.replace(":", "-").replace(",", "-")
-        result = compare(recipe, pictures, unseen, given.seconds, place)
+    for variant, recipe in zip(arguments.variants, recipes, strict=True):
+        place = arguments.folder / variant.replace(":", "-").replace(",", "-")
+        result = compare(recipe, pictures, unseen, arguments.seconds, place)
         print(json.dumps({"variant": variant, **result}), flush=True)
 
 

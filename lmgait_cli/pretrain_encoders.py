@@ -60,8 +60,8 @@ def pretrain_encoders(
     if dry_run:
         from core.workflows.pretraining_estimate import estimate_pretraining
 
-        told = estimate_pretraining(folder, recipe=recipe, minutes=time, workers=processes)
-        show_estimate(told, json_file, quiet)
+        estimate = estimate_pretraining(folder, recipe=recipe, minutes=time, workers=processes)
+        show_estimate(estimate, json_file, quiet)
         return
     result = run(
         folder, recipe=recipe, minutes=time, workers=processes, progress=ConsoleProgress(quiet)
@@ -69,12 +69,12 @@ def pretrain_encoders(
     rows = [
         (name, f"{own:.3f}", f"{other:.3f}")
         for name, own, other in (
-            ("silhouette IoU, linear probe", result.trained.linear_iou, result.seeded.linear_iou),
-            ("silhouette IoU, decoder", result.trained.decoder_iou, result.seeded.decoder_iou),
-            ("parts told right", result.trained.part_accuracy, result.seeded.part_accuracy),
+            ("silhouette IoU, linear probe", result.metrics.linear_iou, result.start.linear_iou),
+            ("silhouette IoU, decoder", result.metrics.decoder_iou, result.start.decoder_iou),
+            ("parts told right", result.metrics.part_accuracy, result.start.part_accuracy),
             *(
-                (f"attention on limbs, {name}", share, result.seeded.limb_share[name])
-                for name, share in result.trained.limb_share.items()
+                (f"attention on limbs, {name}", share, result.start.limb_share[name])
+                for name, share in result.metrics.limb_share.items()
             ),
         )
     ]

@@ -51,9 +51,9 @@ def load_pictures(
     """
     parts = _parts(count)
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [part for part in parts if not _there(folder, seed, part)]
-    if missing:
-        _render_all(folder, seed, missing, min(workers, len(missing)), progress)
+    absent = [part for part in parts if not _there(folder, seed, part)]
+    if absent:
+        _render_all(folder, seed, absent, min(workers, len(absent)), progress)
     files = [load_tensors(_path(folder, part)) for part in parts]
     arrays = {
         name: np.concatenate([file.tensor(name).numpy() for file in files])[:count]
@@ -106,8 +106,8 @@ def _render_all(
         with ProcessPoolExecutor(workers, context, initializer=serve_parent) as pool:
             try:
                 with undisturbed():
-                    done = pool.map(partial(_render, folder, seed), parts)
-                for count in done:
+                    counts = pool.map(partial(_render, folder, seed), parts)
+                for count in counts:
                     task.advance(count)
             except BrokenProcessPool as error:
                 raise OutputError(
@@ -125,9 +125,9 @@ def _render_all(
 def _render(folder: Path, seed: int, people: range) -> int:
     """Render some people into one file; returns the number of pictures."""
     cv2.setNumThreads(1)
-    rendered = [render_pictures(seed, person) for person in people]
+    by_person = [render_pictures(seed, person) for person in people]
     joined = Pictures(*(
-        np.concatenate([getattr(part, name) for part in rendered])
+        np.concatenate([getattr(part, name) for part in by_person])
         for name in ("images", "labels", "depths")
     ))  # fmt: skip
     save_tensors(_path(folder, people), picture_tensors(joined), _header(seed, people))

@@ -64,7 +64,6 @@ _OF: dict[str, tuple[Label, ...]] = {
 BOUNDARY = "boundary"
 REGIONS = (*_OF, BOUNDARY)
 LIMBS = ("arms", "legs")
-SURROUNDINGS = tuple(label for label in Label if label < Label.PADDING)
 
 
 def region_table() -> Tensor:

@@ -64,12 +64,12 @@ def measure(image: ImageEncoder, text: TextEncoder, unseen: Unseen, seed: int = 
     frames = torch.from_numpy(unseen.images).permute(0, 3, 1, 2)
     labels = torch.from_numpy(unseen.labels).long()
     patches = torch.cat([image(part) for part in frames.split(_CHUNK)]).float()
-    fitted = torch.from_numpy(unseen.subjects % 2 == 0)
-    linear, accuracy, recall = _probes(patches, labels, fitted, image.grid)
-    shares, limbs, around = _attention(patches, labels, text, image.grid, ~fitted)
+    fit = torch.from_numpy(unseen.subjects % 2 == 0)
+    linear, accuracy, recall = _probes(patches, labels, fit, image.grid)
+    shares, limbs, around = _attention(patches, labels, text, image.grid, ~fit)
     return Metrics(
         linear_iou=linear,
-        decoder_iou=_decoder(patches, labels, fitted, image, seed),
+        decoder_iou=_decoder(patches, labels, fit, image, seed),
         part_accuracy=accuracy,
         part_recall=recall,
         limb_share=shares,
@@ -98,20 +98,20 @@ def _apply(weights: Tensor, features: Tensor) -> Tensor:
 
 
 def _probes(
-    patches: Tensor, labels: Tensor, fitted: Tensor, grid: tuple[int, int]
+    patches: Tensor, labels: Tensor, fit: Tensor, grid: tuple[int, int]
 ) -> tuple[float, float, float]:
     """IoU of silhouettes, accuracy and mean recall of parts, by linear maps."""
     cells = _cells(labels, grid)
     person = person_mask(cells)
-    one = patches[fitted].flatten(0, 1), person[fitted].flatten(0, 1)
+    one = patches[fit].flatten(0, 1), person[fit].flatten(0, 1)
     weights = ridge(one[0], one[1].double() * 2 - 1)
-    predicted = _apply(weights, patches[~fitted]) > 0
-    score = iou(predicted, person[~fitted])
+    predicted = _apply(weights, patches[~fit]) > 0
+    score = iou(predicted, person[~fit])
     # The label that most of a patch's cells show, of patches that show the person.
     main = F.one_hot(cells, LABELS).sum(2).argmax(-1)
     mine = person_mask(main)
-    fit, test = fitted[:, None] & mine, ~fitted[:, None] & mine
-    weights = ridge(patches[fit], F.one_hot(main[fit], LABELS))
+    ours, test = fit[:, None] & mine, ~fit[:, None] & mine
+    weights = ridge(patches[ours], F.one_hot(main[ours], LABELS))
     guess = _apply(weights, patches[test])[:, int(Label.HEAD) :].argmax(-1) + int(Label.HEAD)
     right = (guess == main[test]).double()
     recalls = [float(right[main[test] == label].mean()) for label in main[test].unique()]
@@ -125,9 +125,7 @@ def iou(predicted: Tensor, true: Tensor) -> float:
     return float((both / either).mean())
 
 
-def _decoder(
-    patches: Tensor, labels: Tensor, fitted: Tensor, image: ImageEncoder, seed: int
-) -> float:
+def _decoder(patches: Tensor, labels: Tensor, fit: Tensor, image: ImageEncoder, seed: int) -> float:
     """IoU of the silhouettes of a decoder branch that is trained on half of the walkers."""
     scale = _UPSAMPLE
     person = person_mask(labels).float()
@@ -135,33 +133,33 @@ def _decoder(
     goals = F.avg_pool2d(person[:, None], side)[:, 0]
     with seeded(seed):
         decoder = DecoderBranch(image.channels, _DECODER_WIDTH, image.grid, scale)
-        numbers = torch.nonzero(fitted)[:, 0]
+        numbers = torch.nonzero(fit)[:, 0]
         optimizer = AdamW(decoder.parameters(), lr=_DECODER_RATE, weight_decay=0.01)
         for step in range(DECODER_STEPS):
             optimizer.param_groups[0]["lr"] = _DECODER_RATE * (1 - step / DECODER_STEPS)
-            chosen = numbers[torch.randperm(len(numbers))[:DECODER_BATCH]]
-            valid = torch.ones(len(chosen), dtype=torch.bool)
-            loss = silhouette_loss(decoder(patches[chosen]), goals[chosen], valid)
+            part = numbers[torch.randperm(len(numbers))[:DECODER_BATCH]]
+            valid = torch.ones(len(part), dtype=torch.bool)
+            loss = silhouette_loss(decoder(patches[part]), goals[part], valid)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
     with torch.no_grad():
-        predicted = foreground(decoder(patches[~fitted]))[:, 0] > 0.5
-    return iou(predicted, goals[~fitted] > 0.5)
+        predicted = foreground(decoder(patches[~fit]))[:, 0] > 0.5
+    return iou(predicted, goals[~fit] > 0.5)
 
 
 def _attention(
-    patches: Tensor, labels: Tensor, text: TextEncoder, grid: tuple[int, int], chosen: Tensor
+    patches: Tensor, labels: Tensor, text: TextEncoder, grid: tuple[int, int], part: Tensor
 ) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
     """Where each built-in prompt looks: its share on limbs, and both of its attentions."""
-    regions = region_masks(labels[chosen], grid)
+    regions = region_masks(labels[part], grid)
     limbs = sum((regions[..., REGIONS.index(name)] for name in LIMBS), torch.zeros(()))
     surroundings = regions[..., REGIONS.index("walls")]
     shares, on, off = {}, {}, {}
     for name, entry in built_in_prompts().items():
         ids = torch.tensor([entry["ids"]])
         with torch.no_grad():
-            weights = attention(patches[chosen], text(ids, torch.arange(ids.shape[1])))
+            weights = attention(patches[part], text(ids, torch.arange(ids.shape[1])))
         inner = (ids[0] != CLIP_BEGIN_OF_TEXT) & (ids[0] != CLIP_END_OF_TEXT)
         words = weights[..., inner].sum(-1)
         far = _mean(words, surroundings)

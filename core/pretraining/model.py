@@ -21,7 +21,6 @@ from core.pretraining.recipe import Recipe
 from core.pretraining.scenes import HEIGHT, ROWS, WIDTH
 from core.pretraining.sentences import neutral_ids, vocabulary
 
-TABLE = "text_model.embeddings.token_embedding.weight"
 _BLOCKS = 4  # whose outputs are taken, spread evenly, as those of DINOv2 are
 
 

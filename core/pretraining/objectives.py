@@ -91,12 +91,12 @@ def looking_loss(patches: Tensor, text: Tensor, regions: Tensor, batch: Sentence
         batch: Says which token names what.
     """
     scores = patches @ text.flatten(0, 1).T / math.sqrt(patches.shape[-1])
-    scores = scores.unflatten(-1, text.shape[:2]).masked_fill(~batch.kept, -torch.inf)
-    named = torch.einsum("bnr,slr->bnsl", regions, batch.naming)
-    share = named.sum(-1, keepdim=True)
-    goal = named / share.clamp(min=1)
+    scores = scores.unflatten(-1, text.shape[:2]).masked_fill(~batch.inside, -torch.inf)
+    naming = torch.einsum("bnr,slr->bnsl", regions, batch.naming)
+    share = naming.sum(-1, keepdim=True)
+    goal = naming / share.clamp(min=1)
     goal[..., 0] += (1 - share[..., 0]).clamp(min=0)
-    logs = F.log_softmax(scores, -1).masked_fill(~batch.kept, 0)
+    logs = F.log_softmax(scores, -1).masked_fill(~batch.inside, 0)
     loss = -(goal * logs).sum(-1)
     weight = 1 + (_NAMED - 1) * share[..., 0].clamp(max=1)
     return (loss * weight).sum() / weight.sum()
@@ -117,9 +117,9 @@ def naming_loss(
     mass = regions.sum(1)
     pooled = torch.einsum("bnr,bnc->brc", regions, patches) / mass.clamp(min=_LEAST)[..., None]
     pooled = pooled[mass >= _LEAST]
-    last = batch.kept.sum(1) - 1
+    last = batch.inside.sum(1) - 1
     ends = text[torch.arange(len(text)), last]
     cosine = F.normalize(ends, dim=-1) @ F.normalize(pooled, dim=-1).T
     region = torch.arange(regions.shape[-1]).expand(len(regions), -1)[mass >= _LEAST]
-    named = (batch.naming.sum(1) > 0).float()[:, region]
-    return F.binary_cross_entropy_with_logits(cosine * scale.exp() + bias, named)
+    truth = (batch.naming.sum(1) > 0).float()[:, region]
+    return F.binary_cross_entropy_with_logits(cosine * scale.exp() + bias, truth)

@@ -71,16 +71,16 @@ def draw_person(seed: int, name: str, camera: Camera, postures: int, light: floa
     outfit = _outfit(rng)
     body = _other_body(identity.body, rng)
     dynamics = hold(_other_walk(vary(identity.dynamics, rng), rng), outfit)
-    turned = _turned(dress(pose(body, dynamics, rng.random(postures)), body, outfit), rng)
-    drawing = draw(turned, camera, light)
-    numbers = np.arange(1, len(turned.labels) + 1, dtype=np.uint8)
-    _, depth = camera.project(turned.balls[..., :3])
+    figure = _turned(dress(pose(body, dynamics, rng.random(postures)), body, outfit), rng)
+    drawing = draw(figure, camera, light)
+    numbers = np.arange(1, len(figure.labels) + 1, dtype=np.uint8)
+    _, depth = camera.project(figure.balls[..., :3])
     distances = depth.mean(axis=2) - drawing.depth[:, None]
     return Person(
         drawing=replace(drawing, labels=numbers),
         outfit=outfit,
-        labels=np.append(np.uint8(0), part_labels(turned.pieces, turned.labels)),
-        matters=np.append(np.uint8(0), turned.labels),
+        labels=np.append(np.uint8(0), part_labels(figure.pieces, figure.labels)),
+        matters=np.append(np.uint8(0), figure.labels),
         distances=np.pad(distances, ((0, 0), (1, 0))),
     )
 
@@ -156,11 +156,11 @@ def paint_posture(
     assert len(person.outfit.palette) == LABELS
     image = colour(canvas, person.outfit, (int(anchor[0]) - box[0], int(anchor[1]) - box[1]))
     height, width = parts.shape
-    lit = image * ramp(rng, height, width)
+    colours = image * ramp(rng, height, width)
     if rng.random() < 0.6:
-        lit = lit + texture(rng, height, width) * rng.uniform(2, 22)
+        colours = colours + texture(rng, height, width) * rng.uniform(2, 22)
     distances = person.distances[number].astype(np.float32)[parts]
-    return np.clip(lit, 0, 255).astype(np.uint8), parts, distances
+    return np.clip(colours, 0, 255).astype(np.uint8), parts, distances
 
 
 def _table(values: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -58,6 +58,6 @@ def _blurred(rng: np.random.Generator, image: Image) -> Image:
 
 def _compressed(rng: np.random.Generator, image: Image) -> Image:
     quality = (cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 96)))
-    done, data = cv2.imencode(".jpg", image, quality)
-    assert done, "a picture in memory can be encoded"
+    success, data = cv2.imencode(".jpg", image, quality)
+    assert success, "a picture in memory can be encoded"
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)

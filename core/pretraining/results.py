@@ -70,7 +70,7 @@ def load_encoders(folder: Path, recipe: Recipe) -> tuple[ImageEncoder, TextEncod
     return image, text
 
 
-def seeded_encoders(recipe: Recipe) -> tuple[ImageEncoder, TextEncoder]:
+def encoders_at_start(recipe: Recipe) -> tuple[ImageEncoder, TextEncoder]:
     """The encoders that the training began with."""
     model = Pretraining(recipe)
     tower = load_text_encoder(text_settings(recipe.text, SEED, recipe.seed))
@@ -80,21 +80,21 @@ def seeded_encoders(recipe: Recipe) -> tuple[ImageEncoder, TextEncoder]:
 
 
 def write_card(
-    folder: Path, recipe: Recipe, trained: Metrics, seeded: Metrics, losses: Mapping[str, float]
+    folder: Path, recipe: Recipe, metrics: Metrics, start: Metrics, losses: Mapping[str, float]
 ) -> None:
     """Write what these encoders are, how they were made and how good they are, in Markdown."""
     layers = ",".join(map(str, image_settings(recipe.image, IMAGE).layers))
     rows = [
-        ("Silhouette IoU, linear probe", trained.linear_iou, seeded.linear_iou),
-        ("Silhouette IoU, LMGait's decoder", trained.decoder_iou, seeded.decoder_iou),
-        ("Parts told right, share of cells", trained.part_accuracy, seeded.part_accuracy),
-        ("Parts told right, mean over parts", trained.part_recall, seeded.part_recall),
+        ("Silhouette IoU, linear probe", metrics.linear_iou, start.linear_iou),
+        ("Silhouette IoU, LMGait's decoder", metrics.decoder_iou, start.decoder_iou),
+        ("Parts told right, share of cells", metrics.part_accuracy, start.part_accuracy),
+        ("Parts told right, mean over parts", metrics.part_recall, start.part_recall),
     ]
     table = [f"| {name} | {own:.3f} | {other:.3f} |" for name, own, other in rows]
     looks = [
-        f"| `{name}` | {share:.3f} | {seeded.limb_share[name]:.3f} | "
-        f"{trained.on_limbs[name]:.3f} | {trained.on_surroundings[name]:.3f} |"
-        for name, share in trained.limb_share.items()
+        f"| `{name}` | {share:.3f} | {start.limb_share[name]:.3f} | "
+        f"{metrics.on_limbs[name]:.3f} | {metrics.on_surroundings[name]:.3f} |"
+        for name, share in metrics.limb_share.items()
     ]
     text = _CARD.format(
         image=recipe.image, text=recipe.text, layers=layers, pictures=recipe.pictures,

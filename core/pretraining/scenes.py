@@ -7,7 +7,6 @@ of the picture; equal seeds and numbers give equal pictures, whatever was render
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -65,13 +64,13 @@ def _camera(rng: np.random.Generator) -> Camera:
     """A camera at any usual height and distance; its image is cut to the person later."""
     distance, up = float(rng.uniform(2.8, 14)), float(rng.choice([1.0, 1.6, 2.5, 4.0, 6.0]))
     up *= float(rng.uniform(0.7, 1.3))
-    seen = Camera.looking_at(
+    camera = Camera.looking_at(
         np.array([0.0, -distance, up]), np.array([0.0, 0.0, 0.9]), _FOCAL * distance / 2.5, 0, 0
     )
     roll = np.radians(rng.normal(0, 2.5))
     cos, sin = np.cos(roll), np.sin(roll)
     turn = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1.0]])
-    return Camera(seen.position, turn @ seen.axes, seen.focal, 0, 0)
+    return Camera(camera.position, turn @ camera.axes, camera.focal, 0, 0)
 
 
 def _render(
@@ -94,9 +93,9 @@ def _render(
     scene[visible] = image[visible]
     shows[visible] = person.labels[parts[visible]]
     if rng.random() < 0.2:
-        lit = scene.astype(np.float32)
-        add_thing(rng, lit, shows, height, near=True)
-        scene = np.clip(lit, 0, 255).astype(np.uint8)
+        pixels = scene.astype(np.float32)
+        add_thing(rng, pixels, shows, height, near=True)
+        scene = np.clip(pixels, 0, 255).astype(np.uint8)
     depths = np.round(np.clip(distances / REACH, -1, 1) * 127 + 128).astype(np.uint8)
     scene = record(rng, scene)
     if rng.random() < 0.6:
@@ -167,8 +166,8 @@ def _fitted(scene: Image, shows: Image, depths: Image) -> tuple[Image, Image, Im
     method = cv2.INTER_AREA if scene.shape[0] > FRAME_HEIGHT else cv2.INTER_LINEAR
     frame = cv2.resize(scene, size, interpolation=method)
     image = cv2.resize(frame, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
-    seen = cv2.resize(shows, size, interpolation=cv2.INTER_NEAREST)
-    labels = cells_of(np.asarray(seen, np.uint8), FRAME_HEIGHT // ROWS)
+    sharp = cv2.resize(shows, size, interpolation=cv2.INTER_NEAREST)
+    labels = cells_of(np.asarray(sharp, np.uint8), FRAME_HEIGHT // ROWS)
     near = cv2.resize(depths, (COLUMNS, ROWS), interpolation=cv2.INTER_NEAREST)
     near = np.where(labels >= Label.HEAD, near, _NO_DEPTH)
     return np.asarray(image, np.uint8), labels, np.asarray(near, np.uint8)
@@ -177,8 +176,3 @@ def _fitted(scene: Image, shows: Image, depths: Image) -> tuple[Image, Image, Im
 def people_of(pictures: int) -> int:
     """How many people that many pictures need."""
     return -(-pictures // POSTURES)
-
-
-def many_pictures(seed: int, people: range) -> Iterator[Pictures]:
-    """Pictures person by person."""
-    return (render_pictures(seed, person) for person in people)

@@ -73,13 +73,13 @@ class SentenceBatch:
 
     Attributes:
         tokens: int64 [S, L], CLIP's ids, padded with the end of text.
-        kept: bool [S, L], up to and including the first end of text.
+        inside: bool [S, L], up to and including the first end of text.
         naming: float32 [S, L, R], shares: those of the tokens that name a region sum to one, the
             end of text counts as one of them; zero for regions that are not named.
     """
 
     tokens: Tensor
-    kept: Tensor
+    inside: Tensor
     naming: Tensor
 
 
@@ -193,23 +193,23 @@ def sentences_of(seed: int, step: int, count: int) -> list[Sentence]:
 def as_tensors(sentences: Sequence[Sentence]) -> SentenceBatch:
     """Tokenise sentences."""
     rows: list[list[int]] = []
-    named: list[list[int]] = []
+    regions: list[list[int]] = []
     for sentence in sentences:
         ids, names = [CLIP_BEGIN_OF_TEXT], [NOTHING]
         for word, name in zip(sentence.words, sentence.names, strict=True):
             ids += token_ids()[word]
             names += [name] * len(token_ids()[word])
         rows.append([*ids, CLIP_END_OF_TEXT])
-        named.append([*names, NOTHING])
+        regions.append([*names, NOTHING])
     length = max(map(len, rows))
     tokens = torch.full((len(rows), length), CLIP_END_OF_TEXT)
-    kept = torch.zeros(len(rows), length, dtype=torch.bool)
+    inside = torch.zeros(len(rows), length, dtype=torch.bool)
     naming = torch.zeros(len(rows), length, len(REGIONS))
-    for number, (row, names) in enumerate(zip(rows, named, strict=True)):
+    for number, (row, names) in enumerate(zip(rows, regions, strict=True)):
         tokens[number, : len(row)] = torch.tensor(row)
-        kept[number, : len(row)] = True
+        inside[number, : len(row)] = True
         for place, name in enumerate(names):
             if name != NOTHING:
                 naming[number, place, name] = naming[number, len(row) - 1, name] = 1
     naming /= naming.sum(1, keepdim=True).clamp(min=1)
-    return SentenceBatch(tokens, kept, naming)
+    return SentenceBatch(tokens, inside, naming)

@@ -72,8 +72,8 @@ class Trainer:
         set_rate(self.optimizer, rate_at(recipe, number))
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        named = {"loss": result.total, **result.parts}
-        self.losses = {name: float(value.detach()) for name, value in named.items()}
+        parts = {"loss": result.total, **result.parts}
+        self.losses = {name: float(value.detach()) for name, value in parts.items()}
         if not all(map(math.isfinite, self.losses.values())):
             raise TrainingError(
                 f"The loss is not finite at step {number + 1}",

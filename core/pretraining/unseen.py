@@ -66,16 +66,16 @@ def render_unseen(subjects: Sequence[str], seed: int = UNSEEN_SEED) -> Unseen:
 
 def _frames(shot: Shot, rng: np.random.Generator) -> list[tuple[Image, Image]]:
     figure = shot.walker.figure(np.arange(_FRAMES) / FPS)
-    shown = np.append(np.uint8(0), part_labels(figure.pieces, figure.labels))
-    counted = np.arange(1, len(figure.labels) + 1, dtype=np.uint8)
-    drawing = replace(shot.drawing, labels=counted)
+    label_of = np.append(np.uint8(0), part_labels(figure.pieces, figure.labels))
+    numbers = np.arange(1, len(figure.labels) + 1, dtype=np.uint8)
+    drawing = replace(shot.drawing, labels=numbers)
     left, top = shot.origin
     frames = []
     for number, (image, silhouette) in enumerate(render_whole(shot)):
         height, width = silhouette.shape
         area = (left, top, left + width, top + height)
         parts = paint_labels(drawing, number, area)[..., 0]
-        labels = np.where(silhouette > 0, shown[parts], np.uint8(Label.WALL)).astype(np.uint8)
+        labels = np.where(silhouette > 0, label_of[parts], np.uint8(Label.WALL)).astype(np.uint8)
         try:
             box = _wider(person_box(silhouette), silhouette.shape, rng)
         except FrameFault:
@@ -104,14 +104,14 @@ def _fitted_labels(labels: Image, box: Box) -> Image:
     part = labels[box.top : box.bottom, box.left : box.right]
     tall = FRAME_HEIGHT
     wide = max(1, round(tall * part.shape[1] / part.shape[0]))
-    scaled = cv2.resize(part, (wide, tall), interpolation=cv2.INTER_NEAREST)
-    fitted = np.full((tall, FRAME_WIDTH), Label.PADDING, np.uint8)
+    resized = cv2.resize(part, (wide, tall), interpolation=cv2.INTER_NEAREST)
+    frame = np.full((tall, FRAME_WIDTH), Label.PADDING, np.uint8)
     if wide > FRAME_WIDTH:
         start = (wide - FRAME_WIDTH) // 2
-        fitted[:] = scaled[:, start : start + FRAME_WIDTH]
+        frame[:] = resized[:, start : start + FRAME_WIDTH]
     else:
         start = (FRAME_WIDTH - wide) // 2
-        fitted[:, start : start + wide] = scaled
-    cells = cells_of(fitted, tall // ROWS)
+        frame[:, start : start + wide] = resized
+    cells = cells_of(frame, tall // ROWS)
     assert cells.shape == (ROWS, COLUMNS)
     return cells

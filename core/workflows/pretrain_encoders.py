@@ -20,9 +20,9 @@ from core.pretraining.cache import load_pictures
 from core.pretraining.measure import Metrics, measure
 from core.pretraining.recipe import Recipe
 from core.pretraining.results import (
+    encoders_at_start,
     load_encoders,
     save_encoders,
-    seeded_encoders,
     write_card,
 )
 from core.pretraining.scenes import HEIGHT, ROWS, WIDTH, Pictures
@@ -55,7 +55,7 @@ class PretrainingResult:
         folder: With ``image``, ``text`` and the card.
         recipe: How they were trained.
         bytes: Of both encoders.
-        trained, seeded: What was measured of them, and of what the seed drew.
+        metrics, start: What was measured of them, and of the encoders before training.
         losses: The last ones.
         seconds: How long this call took.
     """
@@ -63,8 +63,8 @@ class PretrainingResult:
     folder: Path
     recipe: Recipe
     bytes: int
-    trained: Metrics
-    seeded: Metrics
+    metrics: Metrics
+    start: Metrics
     losses: Mapping[str, float]
     seconds: float
 
@@ -72,7 +72,7 @@ class PretrainingResult:
         """As plain values."""
         return {
             "folder": str(self.folder), "recipe": self.recipe.model_dump(mode="json"),
-            "bytes": self.bytes, "trained": asdict(self.trained), "seeded": asdict(self.seeded),
+            "bytes": self.bytes, "metrics": asdict(self.metrics), "start": asdict(self.start),
             "losses": dict(self.losses), "seconds": self.seconds,
         }  # fmt: skip
 
@@ -139,11 +139,11 @@ def pretrain_encoders(
             progress.say(f"{steps} steps of {recipe.batch} pictures fit into the time.")
             recipe = recipe.model_copy(update={"steps": steps})
         trainer = train(recipe, pictures, out / STEPS, out / LOG, progress)
-        written = save_encoders(out, trainer.model, recipe)
-        trained, seeded = _measured(out, recipe, subjects, progress)
-        write_card(out, recipe, trained, seeded, trainer.losses)
+        size = save_encoders(out, trainer.model, recipe)
+        metrics, start = _measured(out, recipe, subjects, progress)
+        write_card(out, recipe, metrics, start, trainer.losses)
         result = PretrainingResult(
-            out, recipe, written, trained, seeded, trainer.losses, monotonic() - begun
+            out, recipe, size, metrics, start, trainer.losses, monotonic() - begun
         )
         write_text(out / METRICS, json.dumps(result.to_json(), indent=2) + "\n")
         remove(out / WORK)  # pictures and checkpoints: nothing needs them any more
@@ -200,11 +200,11 @@ def _measured(
     with progress.task("Measuring", 3, "parts") as task:
         unseen = render_unseen([f"{_FIRST_UNSEEN + n:03d}" for n in range(subjects)])
         task.advance()
-        trained = measure(*load_encoders(out, recipe), unseen)
+        metrics = measure(*load_encoders(out, recipe), unseen)
         task.advance()
-        seeded = measure(*seeded_encoders(recipe), unseen)
+        start = measure(*encoders_at_start(recipe), unseen)
         task.advance()
-    return trained, seeded
+    return metrics, start
 
 
 def _finished(out: Path, recipe: Recipe, begun: float) -> PretrainingResult | None:
@@ -214,12 +214,12 @@ def _finished(out: Path, recipe: Recipe, begun: float) -> PretrainingResult | No
         return None
     try:
         facts = read_plain_json(path)
-        trained, seeded = (Metrics(**facts[name]) for name in ("trained", "seeded"))
-        losses, written = dict(facts["losses"]), int(facts["bytes"])
+        metrics, start = (Metrics(**facts[name]) for name in ("metrics", "start"))
+        losses, size = dict(facts["losses"]), int(facts["bytes"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"The metrics of these encoders are damaged: {error}",
             where=path,
             next_step="Delete this file and run the same command again.",
         ) from None
-    return PretrainingResult(out, recipe, written, trained, seeded, losses, monotonic() - begun)
+    return PretrainingResult(out, recipe, size, metrics, start, losses, monotonic() - begun)

@@ -39,9 +39,9 @@ def estimate_pretraining(
             yield POSTURES
 
     each = measure(people())
-    left = POSTURES * missing_people(out / PICTURES, recipe.seed, recipe.pictures)
+    pictures = POSTURES * missing_people(out / PICTURES, recipe.seed, recipe.pictures)
     rendering = Stage(
-        "Rendering", left, "pictures", left * each.seconds / workers, left * _BYTES,
+        "Rendering", pictures, "pictures", pictures * each.seconds / workers, pictures * _BYTES,
         f"{each.steps * POSTURES} pictures rendered by one process; {workers} share the work",
     )  # fmt: skip
     pace = pace_of(recipe, some[0])

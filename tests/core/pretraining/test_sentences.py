@@ -100,7 +100,7 @@ def test_tensors_share_each_region_between_its_tokens_and_the_end():
     )
     short = Sentence(("look",), (NOTHING,))
     batch = as_tensors([long, short])
-    assert batch.kept.sum(1).tolist() == [8, 3]  # "forearms" is two tokens
+    assert batch.inside.sum(1).tolist() == [8, 3]  # "forearms" is two tokens
     assert batch.tokens[1, 2:].unique().tolist() == [CLIP_END_OF_TEXT]
     assert batch.naming[0, :, arms].tolist() == pytest.approx([0, 0, 1 / 3, 1 / 3, 0, 0, 0, 1 / 3])
     assert batch.naming[0, :, sky].tolist() == pytest.approx([0, 0, 0, 0, 0, 0, 0.5, 0.5])

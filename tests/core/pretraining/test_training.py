@@ -21,7 +21,7 @@ from core.pretraining.labels import LABELS, Label
 from core.pretraining.measure import iou, measure, ridge
 from core.pretraining.model import Pretraining, even_layers
 from core.pretraining.recipe import Recipe, rate_at
-from core.pretraining.results import load_encoders, seeded_encoders
+from core.pretraining.results import encoders_at_start, load_encoders
 from core.pretraining.sentences import as_tensors, sentences_of, vocabulary
 from core.pretraining.train import Trainer, train
 from core.pretraining.unseen import render_unseen
@@ -224,7 +224,7 @@ def test_naming_loss_is_least_where_sentences_are_near_what_they_name():
     patches = torch.eye(2, 4)[None]
     text = torch.zeros(1, batch.tokens.shape[1], 4)
     scale, bias = torch.tensor(3.0), torch.tensor(-8.0)
-    last = int(batch.kept.sum()) - 1
+    last = int(batch.inside.sum()) - 1
     text[0, last] = patches[0, 0]
     good = objectives.naming_loss(patches, text, regions, batch, scale, bias)
     text[0, last] = patches[0, 1]
@@ -262,17 +262,17 @@ def test_encoders_come_whole_small_and_measured(done):
     for name in ("image/config.json", "image/model.safetensors", "text/model.safetensors"):
         assert (done.folder / name).is_file()
     card = (done.folder / "README.md").read_text("utf-8")
-    assert f"{done.trained.linear_iou:.3f}" in card
-    assert set(done.trained.limb_share) == set(done.seeded.limb_share) > {"designed", "wrong"}
-    assert 0 < done.trained.linear_iou < 1
-    assert 0 < done.trained.part_accuracy < 1
+    assert f"{done.metrics.linear_iou:.3f}" in card
+    assert set(done.metrics.limb_share) == set(done.start.limb_share) > {"designed", "wrong"}
+    assert 0 < done.metrics.linear_iou < 1
+    assert 0 < done.metrics.part_accuracy < 1
 
 
 def test_a_finished_folder_is_told_again_and_another_training_is_refused(done):
     again = pretrain_encoders(
         done.folder, recipe=RECIPE, minutes=None, workers=1, progress=SilentProgress(), subjects=2
     )
-    assert again.trained == done.trained
+    assert again.metrics == done.metrics
     assert again.losses == done.losses
     for changed in ({"seed": 5}, {"steps": 7}):
         with pytest.raises(DataError, match=next(iter(changed))):
@@ -298,7 +298,7 @@ def test_the_workflow_gives_what_the_training_gave(done, undisturbed, capfd):
 
 @pytest.mark.parametrize("name", ["text.project.weight", "image.encoder.embeddings.cls_token"])
 def test_encoders_from_the_seed_are_those_that_the_training_began_with(name):
-    image, text = seeded_encoders(RECIPE)
+    image, text = encoders_at_start(RECIPE)
     own = Pretraining(RECIPE).state_dict()[name]
     parts = {"image": image, "text": text}
     room, inner = name.split(".", 1)
@@ -308,7 +308,7 @@ def test_encoders_from_the_seed_are_those_that_the_training_began_with(name):
 def test_metrics_of_a_perfect_encoder_are_perfect():
     """Features that spell the labels out give silhouettes and parts without a fault."""
     unseen = render_unseen(["076", "077", "078", "079"])
-    image, text = seeded_encoders(RECIPE)
+    image, text = encoders_at_start(RECIPE)
 
     class Oracle(torch.nn.Module):
         grid, channels, at = image.grid, 64 * LABELS, 0
