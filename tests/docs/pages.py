@@ -5,7 +5,8 @@ from what a reader types, and nothing else:
 
 - ``/data/CCPG`` and its like are folders of rendered walkers.
 - Verbs that train get the settings of ``SHORT`` after their own, so that they end in seconds;
-  ``synthesize`` gets ``FEW`` subjects and frames, ``ablate`` one seed, ``film`` small pictures.
+  ``synthesize`` gets ``FEW`` subjects and frames, ``ablate`` one seed, ``film`` small pictures,
+  ``pretrain-encoders`` few steps and pictures.
 - A block below ``<!-- not run: REASON -->`` is not run; its arguments are checked all the same.
 
 A block below ``<!-- file: PATH -->`` is the content of that file, and is written there.
@@ -33,7 +34,7 @@ SHORT = {
     "data.sequences": "2", "data.frames": "4", "data.workers": "0",
 }  # fmt: skip
 FEW = {"--train-subjects": "1", "--test-subjects": "1", "--frames": "4", "--seeds": "1",
-       "--size": "320x240"}  # fmt: skip
+       "--size": "320x240", "--steps": "2", "--pictures": "16", "--image": "tiny"}  # fmt: skip
 FOLDERS = {
     "/data/CCPG": "raw/ccpg", "/data/SUSTech1K": "raw/sustech1k", "/data/CASIA-B": "raw/casiab",
     "/data/lmgait": "other-workspace",

@@ -155,6 +155,16 @@ ARGUMENTS = {
         "ablate --dataset casiab --ablation no-pte --set model.temporal.pte=true", "undo"
     ),
     "settings of a run": usage("config diff first nothing", "no preset, ablation, YAML file"),
+    "encoders of an unknown size": usage("pretrain-encoders out --image tinny", "tiny-patch"),
+    "encoders with patches that do not fit": usage(
+        "pretrain-encoders out --image small", "Patches of 14"
+    ),
+    "encoders for a time and for steps": usage(
+        "pretrain-encoders out --steps 1 --minutes 1", "exclude each other"
+    ),
+    "encoders of an endless seed": usage(
+        "pretrain-encoders out --steps 1 --seed 9223372036854775808", "--seed"
+    ),
     "walkers of an unknown dataset": usage("synthesize ccpgg out", "Did you mean `ccpg`"),
     "walkers that stand still": usage("synthesize ccpg out --frames 1", "at least 2"),
     "walkers of a negative seed": usage("synthesize ccpg out --seed -1", "--seed"),
@@ -484,6 +494,12 @@ OUTPUTS = {
     "settings below a file": output(f"{SHOW} --json text.txt/c.json", "text.txt"),
     "workspace below a file": output("prepare ccpg raw/ccpg --workspace text.txt/ws", "text.txt"),
     "contact sheet below a file": output("inspect casiab --sheet text.txt/s.png", "text.txt"),
+    "encoders below a file": output("pretrain-encoders text.txt/e --steps 1", "text.txt"),
+    "encoders on a file": data("pretrain-encoders text.txt --steps 1", "no encoders of ours"),
+    "encoders among other things": data("pretrain-encoders raw --steps 1", "no encoders of ours"),
+    "encoders with a damaged record": data(
+        "pretrain-encoders e --steps 1", "damaged", bad.write("e/pretraining.json", "{")
+    ),
     "walkers below a file": output("synthesize ccpg text.txt/w --frames 2", "text.txt"),
     "walkers on a file": data("synthesize ccpg text.txt --frames 2", "holds no walkers"),
     "walkers on other walkers": data(

@@ -133,9 +133,10 @@ def _read(
     """The model, and the names of its tensors that the files lack or have in another shape."""
     from transformers.utils import logging
 
-    verbosity = logging.get_verbosity()
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     # Its table of tensors is read here, and told in an error where it matters.
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         model, report = kind.from_pretrained(
             str(folder),
@@ -160,6 +161,8 @@ def _read(
         ) from None
     finally:
         logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
     unfit = sorted(str(name) for name, *_ in report["mismatched_keys"])
     return model, sorted(report["missing_keys"]), unfit
 
