@@ -202,10 +202,11 @@ def test_tables_and_reports_name_the_silhouettes(home, name, words):
 
 
 def test_embeddings_follow_from_the_chosen_silhouettes(home):
-    masks, delivered = (
-        read_embeddings(home / "runs" / name / "embeddings" / "casiab.npz")
-        for name in ("of-masks", "of-delivered")
-    )
+    names = ("of-masks", "of-delivered")
+    files = [home / f"{name}.npz" for name in names]
+    for name, file in zip(names, files, strict=True):
+        assert run(home, "embed", file, "--run", name, "--dataset", "casiab").exit_code == 0
+    masks, delivered = (read_embeddings(file) for file in files)
     keys = [list(zip(one.labels, one.types, one.views, strict=True)) for one in (masks, delivered)]
     both = [keys[0].index(key) for key in keys[1]]
     # Three sequences were delivered without an aligned silhouette.
