@@ -25,13 +25,12 @@ from core.workflows.left_out import (
     Reason,
     beside,
     count_absent,
-    in_words,
     not_embedded,
     nothing_used,
     unused_in_tests,
     write_left_out,
 )
-from core.workflows.model_inputs import check_inputs, silhouettes_in_words
+from core.workflows.model_inputs import check_inputs, source_line
 from core.workflows.models import LoadedModel, load_model, newest_checkpoint
 from core.workflows.runs import Run, find_run
 from core.workflows.score import score
@@ -235,17 +234,6 @@ def embed_run(
 def embeddings_path(run: Run, manifest: DatasetManifest) -> Path:
     """Where a run keeps its embeddings of a dataset's test subjects."""
     return run.folder / "embeddings" / f"{manifest.name}.npz"
-
-
-def source_line(run: Run, step: int, store: Store, absent: int = 0) -> str:
-    """One line on the model and what it read of the store, for under tables.
-
-    ``absent`` sequences have no embedding, as they have no usable silhouette.
-    """
-    silhouettes = silhouettes_in_words(run.config)
-    line = f"{run.name}, iteration {step}; {store.describe()}"
-    line += "" if silhouettes is None else f"; silhouettes: {silhouettes}"
-    return f"{line}; {in_words(absent)} left out" if absent else line
 
 
 def used_sequences(store: Store, manifest: DatasetManifest, *, everyone: bool = False) -> list[int]:

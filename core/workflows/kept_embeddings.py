@@ -12,8 +12,9 @@ from core.progress import Progress
 from core.records import EmbeddingSet
 from core.storage.embeddings import one_line, read_embeddings
 from core.storage.store import Store
-from core.workflows.evaluate import embed_and_write, embeddings_path, source_line, used_sequences
+from core.workflows.evaluate import embed_and_write, embeddings_path, used_sequences
 from core.workflows.left_out import beside, without_silhouettes
+from core.workflows.model_inputs import source_line
 from core.workflows.models import LoadedModel
 from core.workflows.runs import Run
 

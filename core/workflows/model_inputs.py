@@ -7,6 +7,8 @@ from core.data.cutting import silhouette_shape
 from core.models.families import family_of
 from core.models.silhouettes import SILHOUETTES_IN_WORDS, SilhouetteFamilyConfig
 from core.storage.store import Store
+from core.workflows.left_out import in_words
+from core.workflows.runs import Run
 
 
 def check_inputs(store: Store, config: Config) -> None:
@@ -28,3 +30,14 @@ def silhouettes_in_words(config: Config) -> str | None:
     if not isinstance(config.model, SilhouetteFamilyConfig):
         return None
     return SILHOUETTES_IN_WORDS[config.model.input.silhouettes]
+
+
+def source_line(run: Run, step: int, store: Store, absent: int = 0) -> str:
+    """One line on the model and what it read of the store, for under tables.
+
+    ``absent`` sequences have no embedding, as they have no usable silhouette.
+    """
+    silhouettes = silhouettes_in_words(run.config)
+    line = f"{run.name}, iteration {step}; {store.describe()}"
+    line += "" if silhouettes is None else f"; silhouettes: {silhouettes}"
+    return f"{line}; {in_words(absent)} left out" if absent else line

@@ -16,8 +16,8 @@ from core.storage.embeddings import read_embeddings, write_embeddings
 from core.storage.store import Store
 from core.storage.subjects import sequences_of
 from core.workflows.embed import embed_sequences
-from core.workflows.evaluate import embeddings_path, source_line
-from core.workflows.model_inputs import check_inputs
+from core.workflows.evaluate import embeddings_path
+from core.workflows.model_inputs import check_inputs, source_line
 from core.workflows.models import LoadedModel
 from core.workflows.runs import Run
 from core.workflows.stores import open_store
