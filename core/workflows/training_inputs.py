@@ -195,8 +195,9 @@ class SilhouetteInputs(TrainingInputs):
 
         pace, frames = measure(steps()), plan.info.frames
         basis = f"{pace.steps} sequences, cut by one process; their size before packing"
-        seconds = frames * pace.seconds
-        return [Stage("Silhouettes", frames, "frames", seconds, plan.info.bytes, basis)]
+        seconds, size_on_disk = frames * pace.seconds, plan.info.bytes
+        shared = str(plan.path)
+        return [Stage("Silhouettes", frames, "frames", seconds, size_on_disk, basis, shared=shared)]
 
     def warmed_up(self, progress: Progress) -> Run | None:
         """There is no warm-up."""
