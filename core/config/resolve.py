@@ -94,9 +94,9 @@ def family_keys(model: str) -> frozenset[str]:
     return frozenset(flatten(config_class(model)()))
 
 
-def given_keys(file: Path | None, overrides: Iterable[str]) -> tuple[str, ...]:
-    """Dotted keys that a file and overrides set (raises ``ConfigError``)."""
-    return tuple(dict.fromkeys(key for part in _given(file, overrides) for key in _leaves(part)))
+def given_settings(file: Path | None, overrides: Iterable[str]) -> dict[str, Any]:
+    """What a file and overrides set, by dotted key (raises ``ConfigError``)."""
+    return {key: value for part in _given(file, overrides) for key, value in _leaves(part).items()}
 
 
 def _given(file: Path | None, overrides: Iterable[str]) -> list[Tree]:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.config import Config, flatten, resolve_config
-from core.config.resolve import family_keys, given_keys
+from core.config.resolve import family_keys, given_settings
 from core.errors import UsageError
 from core.manifests.load import load_manifest
 from core.manifests.schema import DatasetManifest
-from core.models.families import FAMILIES, family_of
 from core.workflows.paper_tables import (
     ABLATIONS,
     ACROSS,
@@ -75,6 +74,13 @@ def resolved(
         ConfigError: see :func:`core.config.resolve_config`.
     """
     name, dataset = variant.family, manifest.name
+    other = str(given_settings(request.file, request.overrides).get("model.family", name))[:100]
+    if other != name:
+        raise UsageError(
+            f"The settings are of the model `{other}`, and `{name}` is to be trained",
+            where="model.family",
+            next_step="Leave model.family out of --set and --config, or name that --model.",
+        )
     plain = resolve_config(request.preset, model=name, dataset=dataset)
     alone = resolve_config(request.preset, model=name, dataset=dataset, ablation=variant.ablation)
     config = resolve_config(
@@ -86,13 +92,6 @@ def resolved(
         overrides=request.overrides,
         elsewhere=frozenset().union(*map(family_keys, families)) - family_keys(name),
     )
-    if config.model.family != name:
-        raise UsageError(
-            f"The settings are those of {family_of(config.model).title}, "
-            f"and {FAMILIES[name].title} is to be trained",
-            where="model.family",
-            next_step="Leave model.family out of --set and --config, or name that --model.",
-        )
     before, named, ours = flatten(plain), flatten(alone), flatten(config)
     undone = [key for key in before if named[key] != before[key] and ours[key] != named[key]]
     if undone:
@@ -109,7 +108,7 @@ def partial_settings(request: Request, families: Iterable[str]) -> dict[str, tup
     known = {name: family_keys(name) for name in names}
     having = {
         key: tuple(name for name in names if key in known[name])
-        for key in given_keys(request.file, request.overrides)
+        for key in given_settings(request.file, request.overrides)
     }
     return {key: able for key, able in having.items() if len(able) < len(names)}
 

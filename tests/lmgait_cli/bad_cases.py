@@ -145,6 +145,18 @@ ARGUMENTS = {
     "settings that undo the ablation": usage(
         "ablate --dataset casiab --ablation no-pte --set model.temporal.pte=true", "undo"
     ),
+    "ablation of parts that a model lacks": usage(
+        "ablate --dataset casiab --model gaitbase --ablation no-pte", "GaitBase lacks"
+    ),
+    "model without a row": usage(
+        "ablate --dataset casiab --table 1 --model gaitbas", "no row of the model `gaitbas`"
+    ),
+    "table that tests where it trains": usage(
+        "ablate --dataset casiab --table 1 --test casiab", "Tables 1 and 2"
+    ),
+    "settings of another model": usage(
+        "ablate --dataset casiab --table 1 --set model.family=gaitset", "of the model `gaitset`"
+    ),
     "settings of a run": usage("config diff first nothing", "no preset, ablation, YAML file"),
     "walkers of an unknown dataset": usage("synthesize ccpgg out", "Did you mean `ccpg`"),
     "walkers that stand still": usage("synthesize ccpg out --frames 1", "at least 2"),
