@@ -33,7 +33,7 @@ class DeepGaitV2Implementation(SilhouetteImplementation[DeepGaitV2Config]):
     ) -> nn.Module:
         """Build it (raises ``ConfigError`` where strips do not divide the rows)."""
         del image
-        check_strips(config.strips, config.input.size // 4, "model.strips")
+        check_strips(config.strips, config.input.rows // 4, "model.strips")
         with seeded(seed):
             model = DeepGaitV2(
                 1,
@@ -43,6 +43,7 @@ class DeepGaitV2Implementation(SilhouetteImplementation[DeepGaitV2Config]):
                 config.strips,
                 config.embedding,
                 classes or 0,
+                config.input.shrink,
             )
             initialise(model)
         return model

@@ -28,10 +28,15 @@ class GaitBaseImplementation(SilhouetteImplementation[GaitBaseConfig]):
     ) -> nn.Module:
         """Build it (raises ``ConfigError`` where strips do not divide the rows)."""
         del image
-        check_strips(config.strips, config.input.size // 4, "model.strips")
+        check_strips(config.strips, config.input.rows // 4, "model.strips")
         with seeded(seed):
             model = SilhouetteGaitBase(
-                1, config.channels, config.strips, config.embedding, classes or 0
+                1,
+                config.channels,
+                config.strips,
+                config.embedding,
+                classes or 0,
+                config.input.shrink,
             )
             initialise(model)
         return model

@@ -34,9 +34,11 @@ class GaitSetImplementation(SilhouetteImplementation[GaitSetConfig]):
         """Build it (raises ``ConfigError`` where strips do not divide the rows)."""
         del classes, image
         for strips in config.scales:
-            check_strips(strips, config.input.size // 4, "model.scales")
+            check_strips(strips, config.input.rows // 4, "model.scales")
         with seeded(seed):
-            model = GaitSet(1, config.channels, config.scales, config.embedding)
+            model = GaitSet(
+                1, config.channels, config.scales, config.embedding, config.input.shrink
+            )
             initialise(model)
         return model
 
