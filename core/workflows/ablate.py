@@ -45,7 +45,7 @@ class AblationPlan:
         manifest: Of the dataset to train on.
         tables: The tables that are to be made.
         jobs: The trainings: what is trained and its configuration, seed by seed.
-        tests: Stores and manifests of the datasets to test on, by name.
+        tests: Stores and manifests of the datasets to test on, as they were named.
     """
 
     workspace: Workspace
@@ -79,6 +79,7 @@ class AblationPlan:
                     self.workspace,
                     run,
                     config,
+                    target,
                     *self.tests[target],
                     ablation=variant.ablation,
                     progress=progress,
@@ -153,7 +154,7 @@ def plan_ablation(workspace: Workspace, request: Request) -> AblationPlan:
     # Before hours of training, not after.
     targets = dict.fromkeys(table.tested_on for table in tables)
     tests = {
-        name: (store, manifest) if name == manifest.name else open_store(workspace, name)
+        name: (store, manifest) if name == request.dataset else open_store(workspace, name)
         for name in targets
     }
     variants = tuple(dict.fromkeys(one for table in tables for one in table.variants))

@@ -9,7 +9,6 @@ from pathlib import Path
 from core.config import Config, flatten, resolve_config
 from core.config.resolve import family_keys, given_settings
 from core.errors import UsageError
-from core.manifests.load import load_manifest
 from core.manifests.schema import DatasetManifest
 from core.workflows.paper_tables import (
     ABLATIONS,
@@ -117,7 +116,7 @@ def requested_tables(request: Request) -> tuple[PaperTable, ...]:
     """The tables that are asked for, one for each test dataset.
 
     Raises:
-        UsageError: an unknown table, ablation or dataset; nothing to run; a table without a row of
+        UsageError: an unknown table or ablation; nothing to run; a table without a row of
             the family; Table 3 without another dataset to test on, or one that no table uses.
     """
     if not (request.tables or request.ablations):
@@ -132,14 +131,8 @@ def requested_tables(request: Request) -> tuple[PaperTable, ...]:
             where="--test",
             next_step=f"Leave --test out, or ask for --table {ACROSS} as well.",
         )
-    trained_on = load_manifest(request.dataset).name
     tables = [
-        paper_table(
-            number,
-            trained_on=trained_on,
-            tested_on=load_manifest(target).name,
-            model=request.model,
-        )
+        paper_table(number, trained_on=request.dataset, tested_on=target, model=request.model)
         for number in numbers
         for target in _targets(number, request)
     ]
@@ -147,8 +140,8 @@ def requested_tables(request: Request) -> tuple[PaperTable, ...]:
         tables += [
             ablations_by_name(
                 request.ablations,
-                trained_on=trained_on,
-                tested_on=load_manifest(target).name,
+                trained_on=request.dataset,
+                tested_on=target,
                 model=request.model,
             )
             for target in request.targets

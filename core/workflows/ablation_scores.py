@@ -24,6 +24,7 @@ def scored(
     workspace: Workspace,
     run: Run,
     config: Config,
+    target: str,
     store: Store,
     manifest: DatasetManifest,
     *,
@@ -36,6 +37,7 @@ def scored(
         workspace: Where stores and runs live.
         run: A trained run.
         config: What was asked for; its distance is the metric.
+        target: The test dataset, as it was named.
         store: Of the test dataset.
         manifest: Of the test dataset.
         ablation: What the run stands for.
@@ -62,7 +64,7 @@ def scored(
             workspace,
             run_name=run.name,
             train_dataset=None,
-            test_dataset=manifest.name,
+            test_dataset=target,
             scoring=Scoring(metric=config.evaluate.distance),
             progress=progress,
         )

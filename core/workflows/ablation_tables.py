@@ -25,7 +25,7 @@ def scored_table(
 
     Args:
         table: What was asked for.
-        scored: Runs by variant and name of the test dataset.
+        scored: Runs by variant and test dataset.
         request: What was asked for, for the notes.
         store: Of the dataset that was trained on.
     """
@@ -47,7 +47,7 @@ def scored_table(
     return AblationTable(
         number=table.number,
         trained_on=table.trained_on,
-        tested_on=table.tested_on,
+        tested_on=manifest.name,
         protocol=protocol,
         columns=(*manifest.protocols[protocol].conditions, MEAN),
         rows=rows,
@@ -67,9 +67,10 @@ def _settings_notes(table: PaperTable, request: Request, store: Store) -> list[s
     named = table.number not in SYSTEMS and request.model is not None
     what = f"{_titles(families)}, trained" if named else "trained"
     notes = [f"Preset {request.preset}; {what} on {store.describe()}"]
+    dataset = load_manifest(table.trained_on).name
     sources: dict[str, list[str]] = {}
     for family in families:
-        source = settings_source(family, request.preset, table.trained_on)
+        source = settings_source(family, request.preset, dataset)
         sources.setdefault(source, []).append(family)
     notes += [
         f"Settings of {_titles(some)}: {source}." for source, some in sources.items() if source

@@ -76,8 +76,8 @@ class PaperTable:
 
     Attributes:
         number: Of the paper's table; None for ablations by name.
-        trained_on: Name of the dataset to train on.
-        tested_on: Name of the dataset to test on.
+        trained_on: The dataset to train on, as it was named (a path for a manifest of one's own).
+        tested_on: The dataset to test on, likewise.
         rows: In the order of the paper.
         published: Whose numbers stand beside ours; None without any.
     """
@@ -101,8 +101,8 @@ def paper_table(
 
     Args:
         number: 1 to 7.
-        trained_on: Name of the dataset to train on.
-        tested_on: Name of the dataset to test on.
+        trained_on: The dataset to train on.
+        tested_on: The dataset to test on.
         model: Name of a family: of Tables 1 to 3 its rows alone are trained, and the others are
             ablations of it. None trains every family, and ablations of LMGait.
 

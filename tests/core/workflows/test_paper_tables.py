@@ -1,12 +1,13 @@
 """The paper's tables as rows: which run, beside which numbers, and why the others do not."""
 
 from dataclasses import replace
+from importlib import resources
 
 import pytest
 
 from core.config import resolve_config
 from core.errors import ConfigError, UsageError
-from core.manifests.load import load_manifest
+from core.manifests.load import PACKAGE, load_manifest
 from core.manifests.published import load_ablations, load_published
 from core.models.families import FAMILIES
 from core.progress import SilentProgress
@@ -263,6 +264,20 @@ def test_tables_1_and_3_run_share_their_trainings_and_go_on(home, four, monkeypa
     assert any("; GaitSet, trained on" in note for note in named.notes)
     with pytest.raises(AssertionError, match="done already"):
         ablate(home, request(tables=(1,), seeds=2), progress=SilentProgress())
+
+
+def test_a_dataset_of_ones_own_by_the_path_of_its_manifest(home, four):
+    path = home.root / "mine.yaml"
+    shipped = (resources.files(PACKAGE) / "casiab.yaml").read_text("utf-8")
+    path.write_text(shipped.replace("name: casiab\n", "name: mine\n"))
+    write_casiab(home.store("mine"), dataset="mine")
+    asked = request(dataset=str(path), tables=(2,), model="gaitset", overrides=QUICK[4:])
+    (table,) = ablate(home, asked, progress=SilentProgress())
+    assert [(row.label, len(row.runs)) for row in table.rows] == [("GaitSet", 1)]
+    assert table.paper_columns == ()
+    assert [run.dataset for run in list_runs(home.runs)] == ["mine"]
+    (again,) = ablate(home, asked, progress=SilentProgress())
+    assert again == table
 
 
 @pytest.mark.parametrize(
