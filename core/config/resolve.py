@@ -91,7 +91,7 @@ def resolve_config(
 
 def family_keys(model: str) -> frozenset[str]:
     """Dotted keys of a family's settings."""
-    return frozenset(flatten(config_class(model)()))
+    return frozenset(flatten(check_config({"model": {"family": model}})))
 
 
 def given_settings(file: Path | None, overrides: Iterable[str]) -> dict[str, Any]:

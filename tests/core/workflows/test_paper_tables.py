@@ -12,7 +12,7 @@ from core.manifests.published import load_ablations, load_published
 from core.models.families import FAMILIES
 from core.progress import SilentProgress
 from core.storage.store import Store
-from core.tables.ablations import ScoredRun, ablation_json, ablation_table
+from core.tables.ablations import ScoredRun, Scores, ablation_json, ablation_table
 from core.workflows import ablation_scores, training_plan
 from core.workflows.ablate import ablate, plan_ablation
 from core.workflows.ablation_request import Request, requested_tables, resolved
@@ -176,11 +176,11 @@ def test_names_of_what_is_trained():
 
 
 def scored_by_hand(table, families):
-    score = {"CL": 40.0, "UP": 50.0, "DN": 60.0, "BG": 70.0, "Mean": 55.0}
+    score: Scores = {"CL": 40.0, "UP": 50.0, "DN": 60.0, "BG": 70.0, "Mean": 55.0}
+    chance: Scores = dict.fromkeys(score, 1.0)
     return {
         (Variant(name), table.tested_on): [
-            ScoredRun("full", seed, f"{name}-{seed}", score, dict.fromkeys(score, 1.0))
-            for seed in (0, 1)
+            ScoredRun("full", seed, f"{name}-{seed}", score, chance) for seed in (0, 1)
         ]
         for name in families
     }
