@@ -19,8 +19,8 @@ from core.progress import Progress
 from core.storage.store import Store
 from core.tables.ablations import AblationTable, ScoredRun
 from core.workflows.ablation_request import Request, requested_tables, resolved
-from core.workflows.ablation_scores import scored
-from core.workflows.ablation_tables import scored_table
+from core.workflows.ablation_scores import score_run
+from core.workflows.ablation_tables import table_of_runs
 from core.workflows.estimate import embedding_stage
 from core.workflows.evaluate import used_sequences
 from core.workflows.models import LoadedModel
@@ -75,7 +75,7 @@ class AblationPlan:
             plan = self._training(variant, config, engine, progress)
             run, engine = plan.run(progress).run, plan.engine
             for target in self._targets(variant):
-                scores = scored(
+                scores = score_run(
                     self.workspace,
                     run,
                     config,
@@ -85,22 +85,22 @@ class AblationPlan:
                     progress=progress,
                 )
                 runs.setdefault((variant, target), []).append(scores)
-        return [scored_table(table, runs, self.request, self.store) for table in self.tables]
+        return [table_of_runs(table, runs, self.request, self.store) for table in self.tables]
 
     def estimate(self, progress: Progress) -> Estimate:
         """What :meth:`run` will take; what is finished counts no more, and nothing is written."""
         stages: list[Stage] = []
-        shared: set[str] = set()
+        counted: set[str] = set()
         engine: Accelerator | None = None
-        measured: Variant | None = None
+        last: Variant | None = None
         for variant, config in self.jobs:
-            if variant != measured:
+            if variant != last:
                 progress.say(f"Measuring {variant.name}.")
-                measured = variant
+                last = variant
             plan = self._training(variant, config, engine, progress)
             engine = plan.engine
-            training = [one for one in plan.stages(progress) if one.shared not in shared]
-            shared |= {one.shared for one in training if one.shared}
+            training = [one for one in plan.stages(progress) if one.shared not in counted]
+            counted |= {one.shared for one in training if one.shared}
             embedding = [
                 self._embedding(config, target, engine) for target in self._targets(variant)
             ]

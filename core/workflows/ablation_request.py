@@ -91,8 +91,8 @@ def resolved(
         overrides=request.overrides,
         elsewhere=frozenset().union(*map(family_keys, families)) - family_keys(name),
     )
-    before, named, ours = flatten(plain), flatten(alone), flatten(config)
-    undone = [key for key in before if named[key] != before[key] and ours[key] != named[key]]
+    values, ablation, default = flatten(config), flatten(alone), flatten(plain)
+    undone = [key for key in default if default[key] != ablation[key] != values[key]]
     if undone:
         raise UsageError(
             f"The settings undo the ablation `{variant.ablation}`: {', '.join(undone)}",

@@ -20,7 +20,7 @@ from core.workflows.runs import Run
 from core.workspace import Workspace
 
 
-def scored(
+def score_run(
     workspace: Workspace,
     run: Run,
     config: Config,
@@ -85,7 +85,7 @@ def shown_protocol(manifest: DatasetManifest) -> str:
 
 def _read_back(path: Path, made_from: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
-        kept = read_plain_json(path)
-        return dict(kept["result"]) if kept["made_from"] == made_from else None
+        content = read_plain_json(path)
+        return dict(content["result"]) if content["made_from"] == made_from else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # absent or damaged: it is only a copy

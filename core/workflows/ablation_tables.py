@@ -15,17 +15,15 @@ from core.workflows.ablation_request import Request, partial_settings
 from core.workflows.ablation_scores import shown_protocol
 from core.workflows.paper_tables import SYSTEMS, PaperTable, Variant
 
-Scored = Mapping[tuple[Variant, str], Sequence[ScoredRun]]
+Runs = Mapping[tuple[Variant, str], Sequence[ScoredRun]]
 
 
-def scored_table(
-    table: PaperTable, scored: Scored, request: Request, store: Store
-) -> AblationTable:
+def table_of_runs(table: PaperTable, runs: Runs, request: Request, store: Store) -> AblationTable:
     """A table with its scores.
 
     Args:
         table: What was asked for.
-        scored: Runs by variant and test dataset.
+        runs: By variant and test dataset.
         request: What was asked for, for the notes.
         store: Of the dataset that was trained on.
     """
@@ -35,7 +33,7 @@ def scored_table(
     rows = tuple(
         AblationRow(
             row.label,
-            tuple(run for one in row.variants for run in scored[one, table.tested_on]),
+            tuple(run for one in row.variants for run in runs[one, table.tested_on]),
             row.published,
             model=row.variants[0].family if row.variants else None,
             reason=row.reason,

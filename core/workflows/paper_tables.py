@@ -154,24 +154,24 @@ def _systems(number: int, trained_on: str, tested_on: str, model: str | None) ->
     beside = _beside(tables, trained_on, tested_on)
     numbers = {} if beside is None else {row.method: row for row in beside.rows}
     if beside is not None and beside in tables:
-        printed = beside.rows
+        sources = beside.rows
     else:
         # Without a published table of these datasets, a row for each system of the others.
         once = {_system(row.method): row for one in reversed(tables) for row in reversed(one.rows)}
         order = dict.fromkeys(_system(row.method) for one in tables for row in one.rows)
-        printed = tuple(once[system] for system in order)
+        sources = tuple(once[system] for system in order)
     families = {_system(family.title): name for name, family in FAMILIES.items()}
     rows: list[PaperRow] = []
-    named: set[str] = set()
-    for row in printed:
-        system, given = _system(row.method), numbers.get(row.method)
+    earlier: set[str] = set()
+    for row in sources:
+        system, entry = _system(row.method), numbers.get(row.method)
         family = families.get(system)
-        reason = _reason(system, family, system in named, model)
-        named.add(system)
-        if beside is None or given is None:
+        reason = _reason(system, family, system in earlier, model)
+        earlier.add(system)
+        if beside is None or entry is None:
             label, published = FAMILIES[family].title if family else row.method, {}
         else:
-            label, published = row_label(given), _scores(beside, given)
+            label, published = row_label(entry), _scores(beside, entry)
         variants = () if family is None or reason else (Variant(family),)
         rows.append(PaperRow(label, variants, published, reason))
     if not any(row.variants for row in rows):

@@ -16,7 +16,7 @@ from core.tables.ablations import ScoredRun, Scores, ablation_json, ablation_tab
 from core.workflows import ablation_scores, training_plan
 from core.workflows.ablate import ablate, plan_ablation
 from core.workflows.ablation_request import Request, requested_tables, resolved
-from core.workflows.ablation_tables import scored_table
+from core.workflows.ablation_tables import table_of_runs
 from core.workflows.paper_tables import (
     NO_DESCRIPTION,
     NOT_A_FAMILY,
@@ -37,7 +37,7 @@ QUICK = (
 FOUR = ("gaitset", "gaitbase", "deepgaitv2", "lmgait")
 
 
-class Told(SilentProgress):
+class Lines(SilentProgress):
     def __init__(self):
         self.lines = []
 
@@ -70,19 +70,19 @@ def rows(number, trained_on, tested_on=None, **more):
     return {row.label: row for row in table.rows}
 
 
-def running(found):
-    return {label: row.variants[0].family for label, row in found.items() if row.variants}
+def running(table_rows):
+    return {label: row.variants[0].family for label, row in table_rows.items() if row.variants}
 
 
 def test_rows_of_tables_4_to_7_stand_for_every_row_that_the_paper_prints():
     for number, count in ((4, 4), (5, 4), (6, 6), (7, 2)):
         published = next(t for t in load_ablations() if t.id == f"table-{number}")
-        found = paper_table(number, trained_on="casiab", tested_on="casiab").rows
-        assert [row.label for row in found] == [row.method for row in published.rows]
-        assert [tuple(row.published.values()) for row in found] == [
+        table_rows = paper_table(number, trained_on="casiab", tested_on="casiab").rows
+        assert [row.label for row in table_rows] == [row.method for row in published.rows]
+        assert [tuple(row.published.values()) for row in table_rows] == [
             row.values for row in published.rows
         ]
-        assert len(found) == count
+        assert len(table_rows) == count
     fourth, sixth = (list(rows(number, "ccpg").values()) for number in (4, 6))
     assert fourth[0].variants == (Variant("lmgait", "no-text-no-mtcm"),)
     assert fourth[2].variants == sixth[0].variants == (Variant("lmgait", "no-text"),)
@@ -137,9 +137,9 @@ def test_a_line_in_the_table_of_families_makes_a_row_run(four, monkeypatch):
     monkeypatch.setitem(FAMILIES, "toy", replace(TOY, title="BiggerGait"))
     assert running(rows(1, "ccpg"))["BiggerGait (DINOv2-S)"] == "toy"
     monkeypatch.setitem(FAMILIES, "toy", replace(TOY, title="SkeletonGait"))
-    found = running(rows(1, "sustech1k"))
-    assert found["SkeletonGait"] == "toy"
-    assert not {"SkeletonGait++", "SkeletonGait (later)"} & set(found)
+    families = running(rows(1, "sustech1k"))
+    assert families["SkeletonGait"] == "toy"
+    assert not {"SkeletonGait++", "SkeletonGait (later)"} & set(families)
 
 
 def test_published_numbers_stand_beside_those_of_the_same_datasets_only(four):
@@ -160,10 +160,10 @@ def test_published_numbers_stand_beside_those_of_the_same_datasets_only(four):
 
 
 def test_one_family_of_a_table(four):
-    found = rows(1, "ccpg", model="gaitbase")
-    assert running(found) == {"GaitBase": "gaitbase"}
-    assert found["LMGait"].reason == found["GaitSet"].reason == NOT_ASKED_FOR
-    assert found["GaitEdge"].reason == NOT_A_FAMILY
+    table_rows = rows(1, "ccpg", model="gaitbase")
+    assert running(table_rows) == {"GaitBase": "gaitbase"}
+    assert table_rows["LMGait"].reason == table_rows["GaitSet"].reason == NOT_ASKED_FOR
+    assert table_rows["GaitEdge"].reason == NOT_A_FAMILY
     with pytest.raises(UsageError, match="Table 2 has no row of the model `deepgaitv2`"):
         rows(2, "casiab_star", model="deepgaitv2")
 
@@ -175,7 +175,7 @@ def test_names_of_what_is_trained():
     assert Variant("gaitbase", "no-text").name == "gaitbase-no-text"
 
 
-def scored_by_hand(table, families):
+def runs_by_hand(table, families):
     score: Scores = {"CL": 40.0, "UP": 50.0, "DN": 60.0, "BG": 70.0, "Mean": 55.0}
     chance: Scores = dict.fromkeys(score, 1.0)
     return {
@@ -190,8 +190,8 @@ def test_a_table_says_whose_settings_they_are_and_what_is_not_trained(home, four
     table = paper_table(1, trained_on="ccpg", tested_on="ccpg")
     asked = Request("ccpg", tables=(1,), preset="paper", overrides=("warmup.iterations=9",))
     store = Store.open(home.store("casiab"))
-    made = scored_table(table, scored_by_hand(table, FOUR), asked, store)
-    shown = ablation_table(made)
+    result = table_of_runs(table, runs_by_hand(table, FOUR), asked, store)
+    shown = ablation_table(result)
     assert shown.title == "Table 1, ccpg, protocol gait, Rank-1 (%)"
     assert shown.headers[5:] == (
         "Mean", "published CL", "published UP", "published DN", "published BG", "published Mean",
@@ -213,23 +213,26 @@ def test_a_table_says_whose_settings_they_are_and_what_is_not_trained(home, four
     assert "MultiGait++, GaitEdge, BigGait, DenoisingGait" in notes
     assert f"GaitMax: {NOT_A_FAMILY}." in notes
     assert "not comparable" not in notes
-    tiny = scored_table(table, scored_by_hand(table, FOUR), replace(asked, preset="tiny"), store)
+    tiny = table_of_runs(table, runs_by_hand(table, FOUR), replace(asked, preset="tiny"), store)
     assert "Another model size than the published: not comparable with them." in tiny.notes
-    told = {row["label"]: row for row in ablation_json(made)["rows"]}
-    assert (told["GaitBase"]["model"], told["GaitBase"]["paper"]["UP"]) == ("gaitbase", 75.0)
-    assert (told["BigGait"]["model"], told["BigGait"]["reason"]) == (None, NOT_A_FAMILY)
+    by_label = {row["label"]: row for row in ablation_json(result)["rows"]}
+    assert (by_label["GaitBase"]["model"], by_label["GaitBase"]["paper"]["UP"]) == (
+        "gaitbase",
+        75.0,
+    )
+    assert (by_label["BigGait"]["model"], by_label["BigGait"]["reason"]) == (None, NOT_A_FAMILY)
 
 
 def test_tables_1_and_3_run_share_their_trainings_and_go_on(home, four, monkeypatch):
-    told, asked = Told(), request(tables=(1, 3), tests=("casiab_star",))
-    stages = [stage.name for stage in plan_ablation(home, asked).estimate(told).stages]
+    progress, asked = Lines(), request(tables=(1, 3), tests=("casiab_star",))
+    stages = [stage.name for stage in plan_ablation(home, asked).estimate(progress).stages]
     assert [name for name in stages if name.endswith("Silhouettes")] == [
         "gaitset, seed 0: Silhouettes"
     ]
     assert len([name for name in stages if name.endswith("Embedding")]) == 8
     assert list_runs(home.runs) == []
-    first, third = ablate(home, asked, progress=told)
-    assert [line for line in told.lines if line.startswith("Training ")] == [
+    first, third = ablate(home, asked, progress=progress)
+    assert [line for line in progress.lines if line.startswith("Training ")] == [
         "Training 1 of 4: gaitset, seed 0", "Training 2 of 4: gaitbase, seed 0",
         "Training 3 of 4: deepgaitv2, seed 0", "Training 4 of 4: full, seed 0",
     ]  # fmt: skip
@@ -317,16 +320,16 @@ def test_a_setting_reaches_the_families_that_have_it(tmp_path, four):
         return {name: resolved(Variant(name), asked, manifest, FOUR) for name in FOUR}
 
     given = ("warmup.iterations=3", "model.input.rotate=0.5", "train.iterations=7")
-    found = configs(overrides=given)
-    assert {config.train.iterations for config in found.values()} == {7}
-    assert found["lmgait"].warmup_settings.iterations == 3
-    assert [found[name].model.input.rotate for name in FOUR[:3]] == [0.5] * 3
+    settings = configs(overrides=given)
+    assert {config.train.iterations for config in settings.values()} == {7}
+    assert settings["lmgait"].warmup_settings.iterations == 3
+    assert [settings[name].model.input.rotate for name in FOUR[:3]] == [0.5] * 3
     path = tmp_path / "mine.yaml"
     path.write_text("warmup: {iterations: 4}\nlosses: {margin: 0.3}\n")
-    found = configs(overrides=(), file=path)
-    assert found["lmgait"].warmup_settings.iterations == 4
-    assert {config.losses.margin for config in found.values()} == {0.3}
-    assert found["gaitset"] == resolve_config(
+    settings = configs(overrides=(), file=path)
+    assert settings["lmgait"].warmup_settings.iterations == 4
+    assert {config.losses.margin for config in settings.values()} == {0.3}
+    assert settings["gaitset"] == resolve_config(
         "tiny", model="gaitset", dataset="casiab", overrides=["losses.margin=0.3"]
     )
     with pytest.raises(ConfigError, match=r"train\.iteration: unknown key"):
