@@ -215,12 +215,12 @@ def test_a_table_says_whose_settings_they_are_and_what_is_not_trained(home, four
     assert "not comparable" not in notes
     tiny = table_of_runs(table, runs_by_hand(table, FOUR), replace(asked, preset="tiny"), store)
     assert "Another model size than the published: not comparable with them." in tiny.notes
-    by_label = {row["label"]: row for row in ablation_json(result)["rows"]}
-    assert (by_label["GaitBase"]["model"], by_label["GaitBase"]["paper"]["UP"]) == (
+    json_rows = {row["label"]: row for row in ablation_json(result)["rows"]}
+    assert (json_rows["GaitBase"]["model"], json_rows["GaitBase"]["paper"]["UP"]) == (
         "gaitbase",
         75.0,
     )
-    assert (by_label["BigGait"]["model"], by_label["BigGait"]["reason"]) == (None, NOT_A_FAMILY)
+    assert (json_rows["BigGait"]["model"], json_rows["BigGait"]["reason"]) == (None, NOT_A_FAMILY)
 
 
 def test_tables_1_and_3_run_share_their_trainings_and_go_on(home, four, monkeypatch):
