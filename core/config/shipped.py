@@ -21,7 +21,7 @@ class PaperRow(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    table: Literal[3, 4, 5, 6, 7]
+    table: Literal[4, 5, 6, 7]
     label: str
 
 

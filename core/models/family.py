@@ -34,7 +34,7 @@ class Family:
     """A family of models.
 
     Attributes:
-        title: Its name as printed.
+        title: Its name as printed, and that of its row in the paper's Tables 1 to 3.
         inputs: What it reads.
         model: Class of its settings.
         losses: Class of the settings of its losses.

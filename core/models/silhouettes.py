@@ -18,6 +18,8 @@ class SilhouetteInput(Node):
     """Cut from the store's masks; or aligned, as the dataset's authors cut and delivered them."""
     size: Literal[64, 128] = 64
     """Rows of a silhouette; the network gets 64x44 or 128x88 pixels."""
+    shrink: Literal[1, 2, 4] = 1
+    """Squares of as many pixels a side become one, their mean: 2 gives 32x22 pixels of 64x44."""
     order: Literal["random", "time"] = "random"
     """Frames of a training clip from anywhere, or in time order."""
     skip: Annotated[int, Field(ge=0, le=10_000)] = 0
@@ -27,6 +29,11 @@ class SilhouetteInput(Node):
     perspective: Probability = 0.0
     rotate: Probability = 0.0
     erase: Probability = 0.0
+
+    @property
+    def rows(self) -> int:
+        """Rows that the network works on."""
+        return self.size // self.shrink
 
 
 # How tables and reports name the silhouettes that a model reads.

@@ -191,7 +191,8 @@ def features_stages(
     pace, turns = measure(steps()), 2 if plan.info.mirrored else 1
     seconds = plan.info.frames * pace.seconds * turns
     basis = f"{pace.steps} chunks of frames, encoded once"
-    return [Stage("Features", plan.info.frames, "frames", seconds, plan.info.bytes, basis)]
+    info, shared = plan.info, str(plan.path)
+    return [Stage("Features", info.frames, "frames", seconds, info.bytes, basis, shared=shared)]
 
 
 def _encode(

@@ -198,8 +198,11 @@ class SilhouetteInputs(TrainingInputs):
 
         pace, info = measure(steps()), plan.info
         basis = f"{pace.steps} sequences, cut by one process; their size before packing"
-        seconds = info.frames * pace.seconds
-        return [Stage("Silhouettes", info.frames, "frames", seconds, info.bytes, basis)]
+        seconds, shared = info.frames * pace.seconds, str(plan.path)
+        stage = Stage(
+            "Silhouettes", info.frames, "frames", seconds, info.bytes, basis, shared=shared
+        )
+        return [stage]
 
     def warmed_up(self, progress: Progress) -> Run | None:
         """There is no warm-up."""

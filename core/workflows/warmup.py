@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -92,7 +92,7 @@ class WarmupPlan:
         engine = engine_for(self.config.warmup_settings, self.engine)
         model = build_warmup(self.config, image)
         job = warmup_job(model, self.store, self.manifest, self.config, engine, UNSAVED)
-        stage = job_stage(WARMUP, job, self.left, engine)
+        stage = replace(job_stage(WARMUP, job, self.left, engine), shared=self.key)
         freeze(image)
         return [stage]
 

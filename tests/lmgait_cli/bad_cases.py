@@ -154,6 +154,18 @@ ARGUMENTS = {
     "settings that undo the ablation": usage(
         "ablate --dataset casiab --ablation no-pte --set model.temporal.pte=true", "undo"
     ),
+    "ablation of parts that a model lacks": usage(
+        "ablate --dataset casiab --model gaitbase --ablation no-pte", "GaitBase lacks"
+    ),
+    "model without a row": usage(
+        "ablate --dataset casiab --table 1 --model gaitbas", "no row of the model `gaitbas`"
+    ),
+    "table that tests where it trains": usage(
+        "ablate --dataset casiab --table 1 --test casiab", "Tables 1 and 2"
+    ),
+    "settings of another model": usage(
+        "ablate --dataset casiab --table 1 --set model.family=gaitset", "of the model `gaitset`"
+    ),
     "settings of a run": usage("config diff first nothing", "no preset, ablation, YAML file"),
     "encoders of an unknown size": usage("pretrain-encoders out --image tinny", "tiny-patch"),
     "encoders with patches that do not fit": usage(

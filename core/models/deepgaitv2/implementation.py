@@ -22,7 +22,7 @@ class DeepGaitV2Implementation(SilhouetteImplementation[DeepGaitV2Config]):
 
     def network(self, config: DeepGaitV2Config, classes: int) -> nn.Module:
         """The network (raises ``ConfigError`` where strips do not divide the rows)."""
-        check_strips(config.strips, config.input.size // 4, "model.strips")
+        check_strips(config.strips, config.input.rows // 4, "model.strips")
         return DeepGaitV2(
             1,
             config.channels,
@@ -31,4 +31,5 @@ class DeepGaitV2Implementation(SilhouetteImplementation[DeepGaitV2Config]):
             config.strips,
             config.embedding,
             classes,
+            config.input.shrink,
         )

@@ -17,5 +17,12 @@ class GaitBaseImplementation(SilhouetteImplementation[GaitBaseConfig]):
 
     def network(self, config: GaitBaseConfig, classes: int) -> nn.Module:
         """The network (raises ``ConfigError`` where strips do not divide the rows)."""
-        check_strips(config.strips, config.input.size // 4, "model.strips")
-        return SilhouetteGaitBase(1, config.channels, config.strips, config.embedding, classes)
+        check_strips(config.strips, config.input.rows // 4, "model.strips")
+        return SilhouetteGaitBase(
+            1,
+            config.channels,
+            config.strips,
+            config.embedding,
+            classes,
+            config.input.shrink,
+        )

@@ -26,5 +26,5 @@ class GaitSetImplementation(SilhouetteImplementation[GaitSetConfig]):
         """The network (raises ``ConfigError`` where strips do not divide the rows)."""
         del classes
         for strips in config.scales:
-            check_strips(strips, config.input.size // 4, "model.scales")
-        return GaitSet(1, config.channels, config.scales, config.embedding)
+            check_strips(strips, config.input.rows // 4, "model.scales")
+        return GaitSet(1, config.channels, config.scales, config.embedding, config.input.shrink)

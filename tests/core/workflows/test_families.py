@@ -198,8 +198,15 @@ def test_keys_of_other_families_are_refused_by_name():
         check_config({"model": {"family": "gaitbas"}})
     with pytest.raises(UsageError, match="no model `gaitbas`"):
         resolve_config("tiny", model="gaitbas")
-    with pytest.raises(UsageError, match="ablations are those of LMGait"):
+    lacking = "`no-text` names settings that GaitBase lacks: model.fusion"
+    with pytest.raises(UsageError, match=lacking):
         resolve_config("tiny", model="gaitbase", ablation="no-text")
+    lacking = "`no-diversity` names settings that DeepGaitV2 lacks: losses.diversity"
+    with pytest.raises(UsageError, match=lacking):
+        resolve_config("tiny", model="deepgaitv2", ablation="no-diversity")
+    assert resolve_config("tiny", model="gaitset", ablation="full") == resolve_config(
+        "tiny", model="gaitset"
+    )
 
 
 def test_a_family_without_presets_is_told(monkeypatch):
