@@ -98,7 +98,6 @@ def test_a_family_on_silhouettes_from_training_to_report(walkers, name, monkeypa
     shown = run("config", "show", "--model", name, "--dataset", "casiab")
     assert f"family: {name}" in shown
     for verb in (
-        ("export", newest.name),
         ("cache-text", "--run", newest.name),
         ("visualize", newest.name, "075/nm-01/000"),
         ("pretrain-decoder", "--model", name, "--dataset", "casiab"),
@@ -241,7 +240,7 @@ def test_a_new_family_needs_its_folder_and_a_line(walkers, monkeypatch):
         check_config({"losses": {"area": 0.5}})
 
 
-@pytest.mark.parametrize("capability", ["films", "export", "views", "text cache"])
+@pytest.mark.parametrize("capability", ["films", "views", "text cache"])
 def test_a_verb_takes_the_newest_run_that_can_do_it(tmp_path, capability):
     """A newer run of a family that cannot do it does not get in the way."""
     able, other = (
