@@ -19,7 +19,7 @@ def test_a_family_overfits_one_batch(name):
     """Two clips of each of four people, told apart after sixteen steps."""
     config = settings_of(name, "tiny", *RATE)
     model = model_of(config, classes=4)
-    batch = batch_of(config, model, identities=4, sequences=2, frames=2)
+    batch = batch_of(config, model, identities=4, sequences=2, frames=3)
     runner = Runner(job_of(model, config.train, losses_of(config)), make_engine(config.train))
     losses = []
     for step in range(STEPS):
