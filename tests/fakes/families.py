@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.config import Config, resolve_config
+from core.data.augment import side_columns
 from core.data.dataset import ClipBatch, reduced_size
-from core.models.backbones.image import ImageEncoder
 from core.models.base import implementation_of
-from core.models.families import family_of
-from core.models.inference import SilhouetteGraph
+from core.models.silhouettes import SilhouetteFamilyConfig
 
 DATASET = "casiab"
+Sizes: TypeAlias = tuple[tuple[int, int] | None, tuple[int, int]]
 
 
 def settings_of(name: str, preset: str = "tiny", *overrides: str) -> Config:
@@ -44,31 +46,39 @@ def stirred(model: nn.Module, seed: int = 0) -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
-def inputs_of(config: Config, model: nn.Module, people: Tensor, frames: int) -> Tensor:
+def sizes_of(config: Config) -> Sizes:
+    """(H, W) of the frames that a family reads (None for silhouettes alone), and of silhouettes."""
+    model, family = config.model, implementation_of(config.model)
+    if isinstance(model, SilhouetteFamilyConfig):
+        size = model.input.size
+        return None, (size, size - 2 * side_columns(size, size))
+    image = family.encoder(model)
+    assert image is not None
+    return reduced_size((image.height, image.width)), family.silhouette_size(model, image)
+
+
+def inputs_of(config: Config, people: Tensor, frames: int) -> Tensor:
     """What the family reads of walkers: one clip after the other, uint8 [B*T, ...].
 
     Args:
         config: Of the model.
-        model: The model.
         people: int64 [B], who walks in each clip; below 8.
         frames: T.
 
     Returns:
         Silhouettes [B*T, H, W], or frames [B*T, 3, H, W].
     """
-    if "rgb" not in family_of(config.model).inputs:
-        graph = implementation_of(config.model).graph(config.model, model)
-        assert isinstance(graph, SilhouetteGraph)
-        return (walkers(people, frames, graph.frame) * 255).to(torch.uint8)
-    image = image_of(model)
-    bright = walkers(people, frames, reduced_size((image.height, image.width)))
+    images, silhouettes = sizes_of(config)
+    if images is None:
+        return (walkers(people, frames, silhouettes) * 255).to(torch.uint8)
+    bright = walkers(people, frames, images)
     colours = torch.tensor([1.0, 0.8, 0.6]) - 0.05 * people[:, None].repeat_interleave(frames, 0)
     grey = 60 * torch.rand(bright.shape, generator=torch.Generator().manual_seed(5))
     pixels = torch.maximum(255 * colours[..., None, None] * bright[:, None], grey[:, None])
     return pixels.to(torch.uint8).contiguous(memory_format=torch.channels_last)
 
 
-def walkers(people: Tensor, frames: int, size: tuple[int, ...]) -> Tensor:
+def walkers(people: Tensor, frames: int, size: tuple[int, int]) -> Tensor:
     """Bars with swinging legs whose width, height and pace are a person's own.
 
     Returns:
@@ -87,31 +97,21 @@ def walkers(people: Tensor, frames: int, size: tuple[int, ...]) -> Tensor:
     return torch.stack(pictures).float()
 
 
-def batch_of(
-    config: Config, model: nn.Module, identities: int, sequences: int, frames: int
-) -> ClipBatch:
+def batch_of(config: Config, identities: int, sequences: int, frames: int) -> ClipBatch:
     """A training batch of the family with all that its losses need."""
-    family, table = implementation_of(config.model), family_of(config.model)
     people = torch.arange(identities).repeat_interleave(sequences)
-    pixels, count = inputs_of(config, model, people, frames), len(people) * frames
-    seen = pixels
-    if "rgb" in table.inputs:
-        size = family.silhouette_size(config.model, image_of(model))
-        bars = walkers(people, frames, tuple(pixels.shape[-2:]))
-        seen = (255 * F.adaptive_avg_pool2d(bars[:, None], size)[:, 0]).to(torch.uint8)
+    pixels, (images, size) = inputs_of(config, people, frames), sizes_of(config)
+    silhouettes = pixels
+    if images is not None:
+        bars = walkers(people, frames, images)
+        shares = F.adaptive_avg_pool2d(bars[:, None], size)[:, 0]
+        silhouettes = (255 * shares).to(torch.uint8)
     return ClipBatch(
-        pixels if "rgb" in table.inputs else None,
+        None if images is None else pixels,
         None,
-        seen,
-        torch.ones(count, dtype=torch.bool),
+        silhouettes,
+        torch.ones(len(pixels), dtype=torch.bool),
         people,
         torch.zeros(len(people), dtype=torch.bool),
         torch.arange(len(people)),
     )
-
-
-def image_of(model: nn.Module) -> ImageEncoder:
-    """The image encoder of a model on frames."""
-    image = model.get_submodule("image")
-    assert isinstance(image, ImageEncoder)
-    return image

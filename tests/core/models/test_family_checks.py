@@ -19,7 +19,7 @@ def test_a_family_overfits_one_batch(name):
     """Two clips of each of four people, told apart after sixteen steps."""
     config = settings_of(name, "tiny", *RATE)
     model = model_of(config, classes=4)
-    batch = batch_of(config, model, identities=4, sequences=2, frames=3)
+    batch = batch_of(config, identities=4, sequences=2, frames=3)
     runner = Runner(job_of(model, config.train, losses_of(config)), make_engine(config.train))
     losses = []
     for step in range(STEPS):
@@ -38,7 +38,7 @@ def test_chunks_change_no_embedding_of_a_long_walk(name):
     """Within 1e-6 of the largest value: fewer frames at once may be summed in another order."""
     config = settings_of(name)
     model, family = stirred(model_of(config)), implementation_of(config.model)
-    walk = inputs_of(config, model, torch.tensor([3]), frames=70)
+    walk = inputs_of(config, torch.tensor([3]), frames=70)
     whole = family.embed(model, [walk])
     assert whole.shape == family.shape(config.model)
     bound = 1e-6 * float(whole.abs().max())
