@@ -42,10 +42,11 @@ from core.workflows.evaluate import Scoring, embed_run, evaluate_run, used_seque
 from core.workflows.runs import find_run
 from core.workflows.score import score
 from core.workflows.train import train
-from core.workflows.training_inputs import training_sequences
+from core.workflows.training_inputs import training_inputs, training_sequences
 from core.workflows.training_job import training_job
 from core.workflows.warmup_job import build_warmup, warmup_job
 from core.workspace import Workspace
+from tests.fakes.families import settings_of
 from tests.fakes.models import batch_of, moving_frames, small_config, small_model
 
 CLIPS, FRAMES = 4, 3
@@ -57,6 +58,10 @@ SETTINGS = (
     "data.identities=3", "data.sequences=4", "data.frames=2", "data.workers=0",
     "warmup.batch=12", "warmup.frames=1", f"warmup.iterations={STEPS}", "warmup.clip_norm=0",
     f"train.iterations={STEPS}", "train.clip_norm=0",
+)  # fmt: skip
+FAMILY_SETTINGS = (
+    "data.identities=3", "data.sequences=2", "data.frames=2", "data.workers=0",
+    f"train.iterations={STEPS}", "train.milestones=[]", "train.clip_norm=0",
 )  # fmt: skip
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
@@ -135,6 +140,38 @@ def steps(root: Path, out: Path) -> None:
         written |= _steps(name, job, engine)
     if engine.is_main_process:
         np.savez(out, **written)  # type: ignore[arg-type]
+
+
+def families(root: Path, out: Path) -> None:
+    """Write what three steps of some families' training give, as :func:`steps` does.
+
+    The families are those of ``LMGAIT_TEST_FAMILIES``, each with its settings behind it, and with
+    commas between them.
+    """
+    workspace, manifest = Workspace(root), load_manifest("casiab")
+    store, nowhere = Store.open(workspace.store("casiab")), CheckpointFolder(root / "none", keep=1)
+    written: dict[str, np.ndarray] = {}
+    for case in os.environ["LMGAIT_TEST_FAMILIES"].split(","):
+        name, *settings = case.split()
+        config = settings_of(name, "tiny", *FAMILY_SETTINGS, *settings)
+        engine = make_engine(config.train)
+        inputs = training_inputs(workspace, store, manifest, config, None)
+        data = inputs.stored(engine, SilentProgress())
+        model = inputs.model(len(data.subjects), None)
+        model.register_forward_pre_hook(in_double)
+        job = training_job(model, data, manifest, config, engine, nowhere)
+        written |= _steps(case, job, engine)
+    if engine.is_main_process:
+        np.savez(out, **written)  # type: ignore[arg-type]
+
+
+def in_double(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Inputs of single precision in double."""
+    del module
+    return tuple(
+        one.double() if isinstance(one, Tensor) and one.is_floating_point() else one
+        for one in inputs
+    )
 
 
 def _steps(name: str, job: Job, engine: Accelerator) -> dict[str, np.ndarray]:
@@ -260,6 +297,8 @@ def main() -> None:
         embeddings(root, out)
     elif what == "steps":
         steps(root, out)
+    elif what == "families":
+        families(root, out)
     elif what == "scoring":
         scoring(root, out)
     elif what == "neck":

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from core.config import ablation_names
+from core.models.families import FAMILIES
 from core.progress import SilentProgress
 from core.storage.store import Store
 from core.training.checkpoint import load_tensors
@@ -20,7 +21,7 @@ from core.workflows.runs import find_run
 from core.workflows.train import train
 from core.workspace import Workspace
 from tests.fakes.models import small_config
-from tests.fakes.processes import embeddings, gradients, neck, steps
+from tests.fakes.processes import embeddings, families, gradients, neck, steps
 from tests.fakes.training import write_training_store
 
 ROOT = Path(__file__).parents[3]
@@ -100,6 +101,18 @@ def arrays(path):
         return dict(file)
 
 
+def shares_apart(one, many):
+    """Largest differences of two sets of arrays, by name: of their size, where that is above one.
+
+    Losses are of single precision: where gradients are of tens, so is their last digit.
+    """
+    assert set(one) == set(many)
+    return {
+        name: float(np.abs(value - many[name]).max()) / max(1.0, float(np.abs(value).max()))
+        for name, value in one.items()
+    }
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # processes that wait for each other are slow where processors are few
 @pytest.mark.parametrize("count", [2, *(pytest.param(n, marks=LONG) for n in (3, 4))])
@@ -111,15 +124,30 @@ def test_the_warm_up_and_ablations_step_as_one_process_does(tmp_path, monkeypatc
     steps(tmp_path, tmp_path / "1.npz")
     launch(count, "steps", tmp_path, tmp_path / f"{count}.npz")
     one, many = arrays(tmp_path / "1.npz"), arrays(tmp_path / f"{count}.npz")
-    assert set(one) == set(many)
-    apart = {}
-    for name, value in one.items():
-        # Losses are of single precision: where gradients are of tens, so is their last digit.
-        size = max(1.0, float(np.abs(value).max()))
-        apart[name] = float(np.abs(value - many[name]).max()) / size
+    apart = shares_apart(one, many)
     assert {name: share for name, share in apart.items() if not share <= 1e-5} == {}
     assert {name.split("/")[0] for name in one} == {"warm-up", *names}
     assert {name.split("/")[1] for name in one} == {"0", "1", "2"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "cases",
+    [("gaitbase",), pytest.param((*FAMILIES, "deepgaitv2 model.blocks=3d"), id="all", marks=LONG)],
+)
+def test_families_step_as_one_process_does(tmp_path, monkeypatch, cases):
+    """Embeddings, losses as logged, and gradients, batch statistics shared, of the tiny sizes."""
+    write_training_store(Workspace(tmp_path).store("casiab"))
+    monkeypatch.setenv("LMGAIT_TEST_FAMILIES", ",".join(cases))
+    families(tmp_path, tmp_path / "1.npz")
+    launch(2, "families", tmp_path, tmp_path / "2.npz")
+    one, many = arrays(tmp_path / "1.npz"), arrays(tmp_path / "2.npz")
+    apart = shares_apart(one, many)
+    assert {name: share for name, share in apart.items() if not share <= 1e-5} == {}
+    assert {name.split("/")[0] for name in one} == set(cases)
+    assert {name.split("/")[1] for name in one} == {"0", "1", "2"}
+    assert any("gradient of" in name for name in one)
 
 
 @pytest.fixture(scope="module")
