@@ -21,7 +21,7 @@ from core.workflows.runs import find_run
 from core.workflows.train import train
 from core.workspace import Workspace
 from tests.fakes.models import small_config
-from tests.fakes.processes import embeddings, families, gradients, neck, steps
+from tests.fakes.processes import embeddings, gradients, neck, steps
 from tests.fakes.training import write_training_store
 
 ROOT = Path(__file__).parents[3]
@@ -89,11 +89,13 @@ def test_two_processes_have_the_gradients_of_one_on_the_whole_batch(tmp_path):
 
 
 # What the ordinary run has time for: with all parts, and without what once had no gradient.
-FEW = ("full", "no-silhouette", "no-extractor-losses")
+FEW = (("full", "no-silhouette", "no-extractor-losses"), ("gaitbase",))
 LONG = pytest.mark.skipif(
     not os.environ.get("LMGAIT_FAULTS"), reason="slow: `nox -s faults`, or LMGAIT_FAULTS=1"
 )
-ALL = pytest.param(tuple(ablation_names()), id="all", marks=LONG)
+# LMGait is the ablation `full`.
+OTHERS = (*(name for name in FAMILIES if name != "lmgait"), "deepgaitv2 model.blocks=3d")
+ALL = pytest.param(tuple(ablation_names()), OTHERS, id="all", marks=LONG)
 
 
 def arrays(path):
@@ -101,53 +103,29 @@ def arrays(path):
         return dict(file)
 
 
-def shares_apart(one, many):
-    """Largest differences of two sets of arrays, by name: of their size, where that is above one.
-
-    Losses are of single precision: where gradients are of tens, so is their last digit.
-    """
-    assert set(one) == set(many)
-    return {
-        name: float(np.abs(value - many[name]).max()) / max(1.0, float(np.abs(value).max()))
-        for name, value in one.items()
-    }
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # processes that wait for each other are slow where processors are few
 @pytest.mark.parametrize("count", [2, *(pytest.param(n, marks=LONG) for n in (3, 4))])
-@pytest.mark.parametrize("names", [FEW, ALL])
-def test_the_warm_up_and_ablations_step_as_one_process_does(tmp_path, monkeypatch, names, count):
+@pytest.mark.parametrize(("names", "families"), [FEW, ALL])
+def test_the_warm_up_ablations_and_families_step_as_one_process_does(
+    tmp_path, monkeypatch, names, families, count
+):
     """Outputs, losses as logged, and gradients of the preset `tiny`, its batch norms included."""
     write_training_store(Workspace(tmp_path).store("casiab"))
     monkeypatch.setenv("LMGAIT_TEST_ABLATIONS", ",".join(names))
+    monkeypatch.setenv("LMGAIT_TEST_FAMILIES", ",".join(families))
     steps(tmp_path, tmp_path / "1.npz")
     launch(count, "steps", tmp_path, tmp_path / f"{count}.npz")
     one, many = arrays(tmp_path / "1.npz"), arrays(tmp_path / f"{count}.npz")
-    apart = shares_apart(one, many)
+    assert set(one) == set(many)
+    apart = {}
+    for name, value in one.items():
+        # Losses are of single precision: where gradients are of tens, so is their last digit.
+        size = max(1.0, float(np.abs(value).max()))
+        apart[name] = float(np.abs(value - many[name]).max()) / size
     assert {name: share for name, share in apart.items() if not share <= 1e-5} == {}
-    assert {name.split("/")[0] for name in one} == {"warm-up", *names}
+    assert {name.split("/")[0] for name in one} == {"warm-up", *names, *families}
     assert {name.split("/")[1] for name in one} == {"0", "1", "2"}
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    "cases",
-    [("gaitbase",), pytest.param((*FAMILIES, "deepgaitv2 model.blocks=3d"), id="all", marks=LONG)],
-)
-def test_families_step_as_one_process_does(tmp_path, monkeypatch, cases):
-    """Embeddings, losses as logged, and gradients, batch statistics shared, of the tiny sizes."""
-    write_training_store(Workspace(tmp_path).store("casiab"))
-    monkeypatch.setenv("LMGAIT_TEST_FAMILIES", ",".join(cases))
-    families(tmp_path, tmp_path / "1.npz")
-    launch(2, "families", tmp_path, tmp_path / "2.npz")
-    one, many = arrays(tmp_path / "1.npz"), arrays(tmp_path / "2.npz")
-    apart = shares_apart(one, many)
-    assert {name: share for name, share in apart.items() if not share <= 1e-5} == {}
-    assert {name.split("/")[0] for name in one} == set(cases)
-    assert {name.split("/")[1] for name in one} == {"0", "1", "2"}
-    assert any("gradient of" in name for name in one)
 
 
 @pytest.fixture(scope="module")
