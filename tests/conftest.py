@@ -3,6 +3,8 @@
 import os
 import signal
 
+import pytest
+
 # Set before anything imports torch and the hub's library, which read them once. Processes that
 # tests start inherit them, and so compute with as many threads.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -17,8 +19,15 @@ for _name in ("SIGINT", "SIGHUP"):
 
 # Files that take minutes begin first: the others fill the other processors meanwhile.
 _LONGEST = ("test_mission.py", "test_processes.py")
+_SLOW_TOO = "LMGAIT_FAULTS"
 
 
 def pytest_collection_modifyitems(items):
-    """Put the longest files first; within a file nothing moves."""
+    """Put the longest files first, and leave the marked tests to `nox -s faults`.
+
+    Within a file nothing moves.
+    """
     items.sort(key=lambda item: item.path.name not in _LONGEST)
+    for item in [] if os.environ.get(_SLOW_TOO) else items:
+        if item.get_closest_marker("faults"):
+            item.add_marker(pytest.mark.skip(reason=f"slow: `nox -s faults`, or {_SLOW_TOO}=1"))

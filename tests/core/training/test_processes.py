@@ -90,9 +90,7 @@ def test_two_processes_have_the_gradients_of_one_on_the_whole_batch(tmp_path):
 
 # What the ordinary run has time for: with all parts, and without what once had no gradient.
 FEW = (("full", "no-silhouette", "no-extractor-losses"), ("gaitbase",))
-LONG = pytest.mark.skipif(
-    not os.environ.get("LMGAIT_FAULTS"), reason="slow: `nox -s faults`, or LMGAIT_FAULTS=1"
-)
+LONG = pytest.mark.faults
 # LMGait is the ablation `full`.
 OTHERS = (*(name for name in FAMILIES if name != "lmgait"), "deepgaitv2 model.blocks=3d")
 ALL = pytest.param(tuple(ablation_names()), OTHERS, id="all", marks=LONG)

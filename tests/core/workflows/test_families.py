@@ -91,6 +91,14 @@ def test_a_family_on_silhouettes_from_training_to_report(walkers, name, monkeypa
     channels, strips = implementation_of(newest.config.model).shape(newest.config.model)
     assert found.embeddings.shape == (20, channels, strips)
     assert np.isfinite(found.embeddings).all()
+    told = tmp_path / "export.json"
+    run("export", newest.name, "--format", "torch", "--out", tmp_path / "m.pt2", "--json", told)
+    exported = json.loads(told.read_text())
+    assert exported["difference"] <= 1e-4
+    kind = "silhouettes: uint8 foreground [batch, length, 64, 44], 0-255"
+    assert exported["metadata"]["input"] == kind
+    of_run = {"family": name, "run": newest.name, "dataset": "casiab", "iteration": "6"}
+    assert of_run.items() <= exported["metadata"].items()
     run("report", newest.name, "--bootstrap", "0", "--out", tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text()
     assert FAMILIES[name].title in text
