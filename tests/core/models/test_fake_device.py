@@ -96,8 +96,7 @@ def test_a_training_step_waits_nowhere_and_keeps_to_its_types_and_budget(case, p
     assert sum(usage.launches.values()) <= budgets.training.launches
     assert usage.peak <= budgets.training.peak
     # What a dry run tells without a GPU.
-    if encoded:
-        assert estimate == pytest.approx(usage.peak, rel=TOLERANCE)
+    assert estimate == pytest.approx(usage.peak, rel=TOLERANCE)
 
 
 def test_embedding_a_sequence_waits_nowhere(case):
