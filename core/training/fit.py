@@ -72,10 +72,11 @@ def step_bytes(job: Job, batch: ClipBatch, *, half: bool) -> int:
     """
     module = _without_content(job.module).train()
     parts = [*module.parameters(), *module.buffers()]
-    with LiveBytes(parts) as alive, torch.compiler.set_stance("force_eager"):
+    alive = LiveBytes(parts)
+    with alive, torch.compiler.set_stance("force_eager"):
         with MetaAutocast() if half else nullcontext():
             losses = job.losses(module, batch.to(META).mirrored())
-        losses.total.backward()  # type: ignore[no-untyped-call]
+        losses.total.backward()
     trained = sum(_bytes(part) for part in module.parameters() if part.requires_grad)
     return alive.most + sum(map(_bytes, parts)) + trained * _states(job.config)
 

@@ -28,7 +28,8 @@ class LiveBytes(TorchDispatchMode):
 
     def __init__(self, known: Iterable[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.live = self.most = 0
+        self.live: int = 0
+        self.most: int = 0
         self._known = {tensor.untyped_storage()._cdata for tensor in known}
         self._alive: dict[int, int] = {}
 

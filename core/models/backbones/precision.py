@@ -47,12 +47,12 @@ class MetaAutocast(TorchFunctionMode):
     def __enter__(self) -> Self:
         """Begin; :func:`autocast_type` tells it too."""
         self._before = _of_meta.set(torch.float16)
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:  # noqa: ANN401
         """End."""
-        super().__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
         _of_meta.reset(self._before)
 
     def __torch_function__(
