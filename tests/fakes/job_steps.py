@@ -46,6 +46,9 @@ def family_steps(root: Path, cases: Sequence[str]) -> dict[str, np.ndarray]:
         inputs = training_inputs(workspace, store, manifest, config, None)
         data = inputs.stored(engine, SilentProgress())
         model = inputs.model(len(data.subjects), None)
+        for part in model.modules():
+            if isinstance(part, nn.Dropout):
+                part.p = 0.0  # each process draws for its share alone
         job = training_job(model, data, manifest, config, engine, nowhere)
         steps |= job_steps(case, job, engine)
     return steps
