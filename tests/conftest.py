@@ -25,12 +25,19 @@ _LONGEST = (
     "test_walkers_in_films.py", "test_kills.py", "test_train_resume.py", "test_offline.py",
     "test_families.py", "test_startup.py",
 )  # fmt: skip
+_SLOW_TOO = "LMGAIT_FAULTS"
 
 
 def pytest_collection_modifyitems(items):
-    """Put the longest files first, in their order; within a file nothing moves."""
+    """Put the longest files first, and leave the marked tests to `nox -s faults`.
+
+    Within a file nothing moves.
+    """
     place = {name: number for number, name in enumerate(_LONGEST)}
     items.sort(key=lambda item: place.get(item.path.name, len(_LONGEST)))
+    for item in [] if os.environ.get(_SLOW_TOO) else items:
+        if item.get_closest_marker("faults"):
+            item.add_marker(pytest.mark.skip(reason=f"slow: `nox -s faults`, or {_SLOW_TOO}=1"))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -25,6 +26,7 @@ from core.models.capabilities import Ability
 from core.models.families import family_of
 from core.models.family import FamilyConfig
 from core.models.fingerprints import module_fingerprint
+from core.models.inference import EncoderGraph, InferenceGraph, SilhouetteGraph
 from core.models.layers.initialise import initialise
 from core.models.silhouettes import SilhouetteFamilyConfig
 
@@ -95,6 +97,18 @@ class Implementation(ABC, Generic[C]):
     def shape(self, config: C) -> tuple[int, int]:
         """(E, P): channels and strips of an embedding."""
 
+    @abstractmethod
+    def graph(self, config: C, model: nn.Module) -> InferenceGraph:
+        """Inference as one graph, for the capability ``export``.
+
+        Args:
+            config: Settings of the model.
+            model: In eval mode, without a classifier; it may be changed.
+
+        Raises:
+            ConfigError: settings that no fixed graph can follow.
+        """
+
     def encoder(self, config: C) -> ImageEncoder | None:
         """The frozen image encoder that the model is built on; None without one."""
         del config
@@ -164,6 +178,11 @@ class EncoderImplementation(Implementation[E]):
     def forward(self, module: nn.Module, batch: ClipBatch) -> Any:  # noqa: ANN401
         """A training pass on frames or stored features."""
         return module(batch.frames, batch.patches, len(batch.labels))
+
+    def graph(self, config: E, model: nn.Module) -> InferenceGraph:
+        """Frames to embeddings, the encoder included."""
+        del config
+        return EncoderGraph(model, partial(self.embed, model))
 
     def absent(self, config: E) -> tuple[str, ...]:
         """A seeded encoder was trained by a warm-up, and is saved with the rest."""
@@ -247,6 +266,10 @@ class SilhouetteImplementation(Implementation[S]):
         """The embedding float [E, P] of silhouettes uint8 [t, H, W] in time order."""
         embedding: Tensor = model.embed((chunk.float() / 255)[:, None] for chunk in chunks)  # type: ignore[operator]
         return embedding
+
+    def graph(self, config: S, model: nn.Module) -> InferenceGraph:
+        """Silhouettes to embeddings."""
+        return SilhouetteGraph(model, partial(self.embed, model), config.input.size)
 
 
 def implementation_of(config: FamilyConfig) -> Implementation[Any]:

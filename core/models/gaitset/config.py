@@ -42,5 +42,6 @@ GAITSET = Family(
     model=GaitSetConfig,
     losses=TripletConfig,
     implementation=_implementation,
+    capabilities=frozenset({"export"}),
     presets="core.models.gaitset",
 )

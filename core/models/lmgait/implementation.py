@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from core.models.base import EncoderImplementation, Part
 from core.models.capabilities import EncoderFeatures, EncoderFilms
 from core.models.lmgait.build import build_lmgait, silhouette_size
 from core.models.lmgait.config import LMGaitConfig
+from core.models.lmgait.inference import LMGaitGraph
 from core.models.lmgait.losses import TERMS, UNSUPERVISED
 from core.models.lmgait.network import LMGait
 from core.models.lmgait.pictures import few, picture_rows, word_attention
@@ -69,6 +71,11 @@ class LMGaitImplementation(EncoderImplementation[LMGaitConfig]):
     def embed(self, model: nn.Module, chunks: Iterable[Tensor]) -> Tensor:
         """The embedding float [E, P] of frames uint8 [t, 3, H, W] in time order."""
         return cast(LMGait, model).embed(chunks)
+
+    def graph(self, config: LMGaitConfig, model: nn.Module) -> LMGaitGraph:
+        """Frames to embeddings, the text as a constant; the model loses its text branch."""
+        prompt = "" if config.fusion == "off" else config.text.prompt
+        return LMGaitGraph(cast(LMGait, model), partial(self.embed, model), prompt)
 
     def shape(self, config: LMGaitConfig) -> tuple[int, int]:
         """(E, P)."""

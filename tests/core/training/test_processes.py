@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from core.config import ablation_names
+from core.models.families import FAMILIES
 from core.progress import SilentProgress
 from core.storage.store import Store
 from core.training.checkpoint import load_tensors
@@ -134,11 +135,11 @@ def test_two_processes_have_the_gradients_of_one_on_the_whole_batch(tmp_path):
 
 
 # What the ordinary run has time for: with all parts, and without what once had no gradient.
-FEW = ("full", "no-silhouette", "no-extractor-losses")
-LONG = pytest.mark.skipif(
-    not os.environ.get("LMGAIT_FAULTS"), reason="slow: `nox -s faults`, or LMGAIT_FAULTS=1"
-)
-ALL = pytest.param(tuple(ablation_names()), id="all", marks=LONG)
+FEW = (("full", "no-silhouette", "no-extractor-losses"), ("gaitbase",))
+LONG = pytest.mark.faults
+# LMGait is the ablation `full`.
+OTHERS = (*(name for name in FAMILIES if name != "lmgait"), "deepgaitv2 model.blocks=3d")
+ALL = pytest.param(tuple(ablation_names()), OTHERS, id="all", marks=LONG)
 
 
 def arrays(path):
@@ -149,11 +150,14 @@ def arrays(path):
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # processes that wait for each other are slow where processors are few
 @pytest.mark.parametrize("count", [2, *(pytest.param(n, marks=LONG) for n in (3, 4))])
-@pytest.mark.parametrize("names", [FEW, ALL])
-def test_the_warm_up_and_ablations_step_as_one_process_does(tmp_path, monkeypatch, names, count):
+@pytest.mark.parametrize(("names", "families"), [FEW, ALL])
+def test_the_warm_up_ablations_and_families_step_as_one_process_does(
+    tmp_path, monkeypatch, names, families, count
+):
     """Outputs, losses as logged, and gradients of the preset `tiny`, its batch norms included."""
     write_training_store(Workspace(tmp_path).store("casiab"))
     monkeypatch.setenv("LMGAIT_TEST_ABLATIONS", ",".join(names))
+    monkeypatch.setenv("LMGAIT_TEST_FAMILIES", ",".join(families))
     steps(tmp_path, tmp_path / "1.npz")
     launch(count, "steps", tmp_path, tmp_path / f"{count}.npz")
     one, many = arrays(tmp_path / "1.npz"), arrays(tmp_path / f"{count}.npz")
@@ -164,7 +168,7 @@ def test_the_warm_up_and_ablations_step_as_one_process_does(tmp_path, monkeypatc
         size = max(1.0, float(np.abs(value).max()))
         apart[name] = float(np.abs(value - many[name]).max()) / size
     assert {name: share for name, share in apart.items() if not share <= 1e-5} == {}
-    assert {name.split("/")[0] for name in one} == {"warm-up", *names}
+    assert {name.split("/")[0] for name in one} == {"warm-up", *names, *families}
     assert {name.split("/")[1] for name in one} == {"0", "1", "2"}
 
 

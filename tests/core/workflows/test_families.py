@@ -98,6 +98,14 @@ def test_a_family_on_silhouettes_from_training_to_report(walkers, toy, name, mon
     channels, strips = implementation_of(newest.config.model).shape(newest.config.model)
     assert found.embeddings.shape == (20, channels, strips)
     assert np.isfinite(found.embeddings).all()
+    told = tmp_path / "export.json"
+    run("export", newest.name, "--format", "torch", "--out", tmp_path / "m.pt2", "--json", told)
+    exported = json.loads(told.read_text())
+    assert exported["difference"] <= 1e-4
+    kind = "silhouettes: uint8 foreground [batch, length, 64, 44], 0-255"
+    assert exported["metadata"]["input"] == kind
+    of_run = {"family": name, "run": newest.name, "dataset": "casiab", "iteration": "6"}
+    assert of_run.items() <= exported["metadata"].items()
     run("report", newest.name, "--bootstrap", "0", "--out", tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text()
     assert FAMILIES[name].title in text
@@ -105,7 +113,6 @@ def test_a_family_on_silhouettes_from_training_to_report(walkers, toy, name, mon
     shown = run("config", "show", "--model", name, "--dataset", "casiab")
     assert f"family: {name}" in shown
     for verb in (
-        ("export", newest.name),
         ("cache-text", "--run", newest.name),
         ("visualize", newest.name, "075/nm-01/000"),
         ("pretrain-decoder", "--model", name, "--dataset", "casiab"),
@@ -251,7 +258,7 @@ def test_a_family_has_its_own_settings_losses_and_parts(walkers, toy):
         check_config({"losses": {"area": 0.5}})
 
 
-@pytest.mark.parametrize("capability", ["films", "export", "views", "text cache"])
+@pytest.mark.parametrize("capability", ["films", "views", "text cache"])
 def test_a_verb_takes_the_newest_run_that_can_do_it(tmp_path, capability):
     """A newer run of a family that cannot do it does not get in the way."""
     able, other = (
