@@ -43,5 +43,6 @@ TOY = Family(
     model=ToyConfig,
     losses=ToyLosses,
     implementation=_implementation,
+    capabilities=frozenset({"export"}),
     presets="tests.fakes.toy",
 )
