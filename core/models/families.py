@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from core.errors import UsageError
 from core.models.deepgaitv2.config import DEEPGAITV2
 from core.models.family import Capability, Family, FamilyConfig
@@ -41,9 +43,20 @@ def require(config: FamilyConfig, capability: Capability, what: str) -> None:
         UsageError: the family does not have it; those that do are named.
     """
     if not has(config, capability):
-        able = [one.title for one in FAMILIES.values() if capability in one.capabilities]
-        raise UsageError(
-            f"{what} is not for {family_of(config).title}",
-            where="model.family",
-            next_step=f"Families that can do it: {', '.join(able)}.",
-        )
+        able = [one for one in FAMILIES.values() if capability in one.capabilities]
+        raise _refusal(config, what, able)
+
+
+def require_warmup(config: FamilyConfig) -> None:
+    """Refuse a family that trains nothing before its training (raises as :func:`require`)."""
+    if family_of(config).warmup is None:
+        able = [one for one in FAMILIES.values() if one.warmup is not None]
+        raise _refusal(config, "A warm-up", able)
+
+
+def _refusal(config: FamilyConfig, what: str, able: Iterable[Family]) -> UsageError:
+    return UsageError(
+        f"{what} is not for {family_of(config).title}",
+        where="model.family",
+        next_step=f"Families that can do it: {', '.join(one.title for one in able)}.",
+    )

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.config.schema import OptimizerConfig
 from core.data.dataset import ClipBatch
+from core.steps import OptimizerConfig
 from core.training.loop import Job
 
 META = torch.device("meta")

@@ -52,7 +52,7 @@ def cache_features(
     store, manifest = open_shared_store(workspace, dataset)
     image = build_image_encoder(lmgait_settings(config.model).image)
     engine = None
-    if config.warmup_settings.image_encoder:
+    if config.warmup_settings.trains_encoder:
         warmup = plan_warmup(workspace, store, manifest, config, preset=preset, progress=progress)
         run = warmup.run(progress, image).run
         load_warmup_encoder(image, decide(joined(), lambda: finished_checkpoint(run)))
@@ -81,7 +81,7 @@ def estimate_features(
     store, manifest = open_shared_store(workspace, dataset)
     image = build_image_encoder(lmgait_settings(config.model).image)
     engine = engine_for(config.train, None)
-    if config.warmup_settings.image_encoder:
+    if config.warmup_settings.trains_encoder:
         warmup = plan_warmup(workspace, store, manifest, config, preset=preset, engine=engine)
         if warmup.existing is not None and not warmup.left:
             load_warmup_encoder(image, finished_checkpoint(warmup.existing))

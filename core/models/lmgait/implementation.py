@@ -20,6 +20,7 @@ from core.models.lmgait.config import LMGaitConfig
 from core.models.lmgait.losses import TERMS, UNSUPERVISED
 from core.models.lmgait.network import LMGait
 from core.models.lmgait.pictures import few, picture_rows, word_attention
+from core.models.lmgait.warmup import DecoderWarmup
 from core.models.lmgait.weights import (
     IMAGE_PREFIX,
     NECK_PREFIX,
@@ -46,6 +47,7 @@ class LMGaitImplementation(EncoderImplementation[LMGaitConfig]):
         Part("BNNeck and classifier", NECK_PREFIX, inference=False),
     )
     header_keys = ("text_fingerprint", "image_fingerprint")
+    warmup = DecoderWarmup()
 
     def build(
         self,
