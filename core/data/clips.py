@@ -13,6 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from core.models.clips import ClipInput
+
 
 @dataclass(frozen=True, slots=True)
 class FrameChoice:
@@ -28,6 +30,11 @@ class FrameChoice:
     order: Literal["run", "spread", "time", "random"] = "run"
     skip: int = 0
     replace: bool = False
+
+    @classmethod
+    def of(cls, settings: ClipInput) -> FrameChoice:
+        """The choice that a family's settings name."""
+        return cls(settings.order, settings.skip, settings.replace)
 
     def frames(
         self, total: int, length: int, start: float, random: np.random.Generator

@@ -82,7 +82,7 @@ class SilhouetteClips(Dataset[ClipBatch]):
         number = {subject: place for place, subject in enumerate(self.subjects)}
         self.labels = [number[store.sequences[index].key.subject] for index in self.indices]
         self._frames, self._settings = frames, settings
-        self._choice = FrameChoice(settings.order, settings.skip, settings.replace)
+        self._choice = FrameChoice.of(settings)
         self._augmentation = Augmentation(
             perspective=settings.perspective,
             flip=flip,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from core.errors import UsageError
+from core.models.biggait.config import BIGGAIT
+from core.models.biggergait.config import BIGGERGAIT
 from core.models.deepgaitv2.config import DEEPGAITV2
 from core.models.family import Capability, Family, FamilyConfig
 from core.models.gaitbase.config import GAITBASE
@@ -18,6 +20,8 @@ FAMILIES: dict[str, Family] = {
     "gaitbase": GAITBASE,
     "gaitset": GAITSET,
     "deepgaitv2": DEEPGAITV2,
+    "biggait": BIGGAIT,
+    "biggergait": BIGGERGAIT,
 }
 
 

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
+from core.models.clips import ClipInput
 from core.models.family import FamilyConfig
-from core.settings import Node, Probability
+from core.settings import Probability
 
 
-class SilhouetteInput(Node):
+class SilhouetteInput(ClipInput):
     """How silhouettes become clips (Fan et al., "OpenGait")."""
 
     size: Literal[64, 128] = 64
     """Rows of a silhouette; the network gets 64x44 or 128x88 pixels."""
-    order: Literal["random", "time"] = "random"
-    """Frames of a training clip from anywhere, or in time order."""
-    skip: Annotated[int, Field(ge=0, le=10_000)] = 0
-    """Frames left out of the run that a clip in time order is drawn from."""
-    replace: bool = False
-    """Let a clip of random frames hold a frame twice although there are enough."""
     perspective: Probability = 0.0
     rotate: Probability = 0.0
     erase: Probability = 0.0

@@ -19,7 +19,7 @@ from core.models.lmgait.build import build_lmgait, silhouette_size
 from core.models.lmgait.config import LMGaitConfig
 from core.models.lmgait.losses import TERMS, UNSUPERVISED
 from core.models.lmgait.network import LMGait
-from core.models.lmgait.pictures import few, picture_rows, word_attention
+from core.models.lmgait.pictures import picture_rows, word_attention
 from core.models.lmgait.warmup import DecoderWarmup
 from core.models.lmgait.weights import (
     IMAGE_PREFIX,
@@ -29,6 +29,7 @@ from core.models.lmgait.weights import (
     TextFingerprint,
     absent_prefixes,
 )
+from core.models.pictures import few
 
 
 class LMGaitImplementation(EncoderImplementation[LMGaitConfig]):

@@ -14,8 +14,9 @@ from core.losses.silhouette import silhouette_loss
 from core.models.backbones.image import ImageEncoder
 from core.models.lmgait.build import build_decoder
 from core.models.lmgait.config import DecoderWarmupConfig, LMGaitConfig
-from core.models.lmgait.pictures import few, picture_rows
+from core.models.lmgait.pictures import picture_rows
 from core.models.lmgait.representation import DecoderBranch
+from core.models.pictures import few
 from core.models.warmup import Warmup, WarmupModel
 
 
