@@ -57,7 +57,7 @@ def make_engine(config: OptimizerConfig | None = None) -> Accelerator:
     )
 
 
-def wrapped_again(engine: Accelerator, module: nn.Module) -> nn.Module:
+def wrapped_again(module: nn.Module) -> nn.Module:
     """Wrap a prepared module anew after some of its parameters were frozen.
 
     Processes that share a batch wait for a gradient of every parameter that trained when it was
@@ -65,13 +65,10 @@ def wrapped_again(engine: Accelerator, module: nn.Module) -> nn.Module:
     """
     if not isinstance(module, DistributedDataParallel):
         return module
-    new = DistributedDataParallel(
+    module._remove_autograd_hooks()
+    return DistributedDataParallel(
         module.module, device_ids=module.device_ids, output_device=module.output_device
     )
-    new._is_accelerate_prepared = True  # type: ignore[assignment]
-    engine._models[engine._models.index(module)] = new
-    module._remove_autograd_hooks()
-    return new
 
 
 def engine_for(config: OptimizerConfig | None, engine: Accelerator | None) -> Accelerator:

@@ -176,7 +176,7 @@ class Runner:
         job = self.job
         if job.freeze(step):
             self.finite()  # the batches before may have other losses
-            self.module = wrapped_again(self.engine, self.module)
+            self.module = wrapped_again(self.module)
             self._expect_gradients()
         self.module.train()
         on_device = batch.to(self.engine.device).mirrored()

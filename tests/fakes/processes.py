@@ -30,7 +30,6 @@ from core.models.layers.gaitbase import BNNeck
 from core.models.lmgait.build import build_lmgait
 from core.models.lmgait.config import LMGaitLosses, lmgait_settings
 from core.models.lmgait.losses import TERMS
-from core.models.lmgait.network import TrainingOutput
 from core.progress import SilentProgress
 from core.records import Losses
 from core.storage.store import Store
@@ -124,7 +123,7 @@ def steps(root: Path, out: Path) -> None:
     engine = make_engine(config.warmup)
     image = build_image_encoder(lmgait_settings(config.model).image)
     warmup = warmup_job(build_warmup(config, image), store, manifest, config, engine, nowhere)
-    written |= _steps("warm-up", warmup, engine)
+    written |= recorded_steps("warm-up", warmup, engine)
     for name in os.environ["LMGAIT_TEST_ABLATIONS"].split(","):
         config = resolve_config("tiny", ablation=name, overrides=SETTINGS)
         model_config = lmgait_settings(config.model)
@@ -132,12 +131,13 @@ def steps(root: Path, out: Path) -> None:
         data = training_sequences(store, manifest, config, image)
         model = build_lmgait(model_config, classes=len(data.subjects), seed=1, image=image)
         job = training_job(model, data, manifest, config, engine, nowhere)
-        written |= _steps(name, job, engine)
+        written |= recorded_steps(name, job, engine)
     if engine.is_main_process:
         np.savez(out, **written)  # type: ignore[arg-type]
 
 
-def _steps(name: str, job: Job, engine: Accelerator) -> dict[str, np.ndarray]:
+def recorded_steps(name: str, job: Job, engine: Accelerator) -> dict[str, np.ndarray]:
+    """What the steps of a job give, by keys as :func:`steps` has them."""
     # Small batches of nearly equal clips: norms divide by next to nothing, and in single precision
     # the last digit would show.
     job.module.double()
@@ -145,7 +145,7 @@ def _steps(name: str, job: Job, engine: Accelerator) -> dict[str, np.ndarray]:
     outputs: list[Tensor] = []
     gradients: list[dict[str, np.ndarray]] = []
 
-    def see(module: nn.Module, inputs: object, output: Tensor | TrainingOutput) -> None:
+    def see(module: nn.Module, inputs: object, output: Any) -> None:
         del module, inputs
         outputs.append((output if isinstance(output, Tensor) else output.embedding).detach())
 

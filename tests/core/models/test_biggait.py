@@ -14,7 +14,7 @@ from core.models.biggait.network import BigGait
 from core.models.layers.initialise import initialise
 from core.models.layers.mask_branch import person_pixels
 from tests.fakes.encoders import small_vit, tiny_encoder
-from tests.fakes.models import moving_frames
+from tests.fakes.models import batch_of, moving_frames
 from tests.fakes.networks import (
     CUTS,
     parameters,
@@ -131,7 +131,9 @@ def test_stored_features_give_the_same_embedding():
 def own_losses(output, **weights):
     """BigGait's own weighted terms, without those of recognition."""
     own = {name: term for name, term in TERMS.items() if name not in RECOGNITION}
-    return total_loss(own, BigGaitLosses(**weights), output, None).parts
+    labels, frames = torch.arange(len(output.embedding)), len(output.denoised)
+    targets = batch_of(labels, torch.zeros(frames, 8, 4), torch.ones(frames, dtype=torch.bool))
+    return total_loss(own, BigGaitLosses(**weights), output, targets).parts
 
 
 def zeroed_maps(network, draws, clips=6):
