@@ -81,6 +81,7 @@ def faults(session: nox.Session) -> None:
         "pytest",
         "tests/faults",
         "tests/core/training/test_processes.py",
+        "tests/core/models/test_family_export.py",
         *session.posargs,
         env={**THREADS, "LMGAIT_FAULTS": "1"},
     )

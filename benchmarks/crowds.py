@@ -2,7 +2,8 @@
 
 ``python -m benchmarks crowds`` films crowds of six walkers, two and two of them in pairs, from
 several sides, at 25 and at 10 frames a second, finds tracks as `lmgait identify` does and scores
-them as MOTChallenge does (motrics). ``python -m benchmarks.crowds FOLDER`` keeps the films there.
+them as MOTChallenge does (motrics). ``python -m benchmarks.crowds FOLDER`` keeps the films there;
+``python -m benchmarks.crowds FOLDER others`` does the same with other people, cameras and numbers.
 
 The truth are the boxes around what is seen of everybody of whom at least half is seen; each of a
 pair counts. A box is right where its IoU is 0.5 or more. Boxes that show somebody of whom less is
@@ -30,7 +31,7 @@ from core.tracking.find import Finding, Footage, find_tracks, frame_rate
 from core.tracking.tracks import Boxes, Track, area, iou, overlap, sort_out
 from core.workflows.film import film
 
-PEOPLE = ("100", "101", "102", "103", "104", "105")
+FIRST, PEOPLE, PAIRS = 100, 6, 2
 RATES = (25, 10)
 LEAST_SEEN, LEAST_IOU = 0.5, 0.5
 # From the street: far, small, from above; from near: one of the usual places for a camera.
@@ -44,6 +45,24 @@ SCENES: dict[str, dict[str, Any]] = {
     "away": {"angle": 144.0, "size": "640x480", "height": 2.5, "seed": 6, "crossing": True},
 }  # fmt: skip
 QUICK = ("towards", "oblique")
+# Other people, cameras and numbers, each scene at one rate, the lower one unless it says so.
+OTHERS: dict[str, dict[str, Any]] = {
+    "h-side": {"angle": 84.0, "size": "640x480", "height": 1.8, "seed": 12, "first": 120,
+               "people": 5},
+    "h-across": {"angle": 100.0, "size": "800x450", "height": 3.0, "seed": 13, "first": 130,
+                 "people": 8, "pairs": 3, "crossing": True, "stops": 1},
+    "h-oblique": {"angle": 40.0, "size": "640x480", "height": 1.6, "seed": 14, "first": 140,
+                  "crossing": True},
+    "h-back": {"angle": 170.0, "size": "640x360", "height": 2.2, "seed": 15, "first": 150,
+               "people": 4, "pairs": 1},
+    "k-oblique": {"angle": 120.0, "size": "640x480", "height": 2.0, "seed": 32, "first": 170,
+                  "crossing": True, "stops": 1},
+    "k-side": {"angle": 75.0, "size": "640x480", "height": 3.5, "seed": 33, "first": 180},
+    "k-near": {"angle": 35.0, "size": "400x300", "height": 1.8, "seed": 35, "first": 200,
+               "people": 5, "crossing": True, "rate": 25},
+    "k-broad": {"angle": 80.0, "size": "480x320", "height": 2.5, "seed": 36, "first": 210,
+                "people": 5, "rate": 25},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,7 +87,7 @@ class Count:
     sums: Counter[str] = field(default_factory=Counter)
 
     def scores(self) -> dict[str, float]:
-        """Shares, rounded: recall, precision, MOTA, IDF1, tracks a person, and mixed frames."""
+        """Recall, precision, MOTA, IDF1 and other shares, rounded; mixed tracks, and all tracks."""
         n = self.sums
         wrong = n["misses"] + n["false"] + n["switches"]
         values = {
@@ -80,6 +99,7 @@ class Count:
             "frames_of_another": n["another"] / max(n["frames"], 1),
             "frames_of_two": n["two"] / max(n["frames"], 1),
             "mixed_tracks": float(n["mixed"]),
+            "tracks": float(n["tracks"]),
         }
         return {name: round(value, 3) for name, value in values.items()}
 
@@ -166,8 +186,10 @@ def filmed(folder: Path, name: str, rate: int) -> tuple[Path, list[Truth]]:
     path = folder / f"{name}-{rate}.mp4"
     boxes = path.with_suffix(".txt")
     if not (path.is_file() and boxes.is_file()):
-        options = {"kind": "nm-01", "take": name, "crossing": False, **SCENES[name]}
-        film(path, PEOPLE, pairs=2, rate=rate, boxes=boxes, progress=SilentProgress(), **options)
+        scene = {"pairs": PAIRS, "crossing": False, **{**SCENES, **OTHERS}[name], "rate": rate}
+        first = scene.pop("first", FIRST)
+        people = [str(first + number) for number in range(scene.pop("people", PEOPLE))]
+        film(path, people, kind="nm-01", take=name, boxes=boxes, progress=SilentProgress(), **scene)
     rows = np.loadtxt(boxes, delimiter=",", ndmin=2)
     count = len(Footage.open(path).video)
     truth = []
@@ -178,7 +200,7 @@ def filmed(folder: Path, name: str, rate: int) -> tuple[Path, list[Truth]]:
     return path, truth
 
 
-def measure(quick: bool, folder: Path | None = None) -> dict[str, Any]:
+def measure(quick: bool, folder: Path | None = None, *, others: bool = False) -> dict[str, Any]:
     """Scores of all tracks and of those that can be used, for each rate."""
     if folder is None:
         with tempfile.TemporaryDirectory() as temporary:
@@ -187,28 +209,40 @@ def measure(quick: bool, folder: Path | None = None) -> dict[str, Any]:
     for rate in RATES:
         every, usable = Count(), Count()
         seconds = frames = 0.0
-        for name in QUICK if quick else SCENES:
+        for name in _scenes(quick, others, rate):
             path, truth = filmed(folder, name, rate)
             footage = Footage.open(path)
             begin = time.perf_counter()
             tracks = find_tracks(footage, Finding(), SilentProgress())
             seconds, frames = seconds + time.perf_counter() - begin, frames + len(truth)
-            one = Count()
+            one, used = Count(), Count()
             one.add(tracks, truth)
-            every.add(tracks, truth)
-            usable.add(sort_out(tracks, footage.size, rate=frame_rate(footage))[0], truth)
-            print(f"{rate} a second, {name}: {json.dumps(one.scores())}", file=sys.stderr)
+            used.add(sort_out(tracks, footage.size, rate=frame_rate(footage))[0], truth)
+            every.sums.update(one.sums)
+            usable.sums.update(used.sums)
+            print(
+                f"{rate} a second, {name}: {json.dumps(one.scores())}, "
+                f"usable: {json.dumps(used.scores())}",
+                file=sys.stderr,
+            )
         result[f"{rate} a second, all tracks"] = every.scores()
         result[f"{rate} a second, usable tracks"] = usable.scores()
         result[f"{rate} a second, frames looked at in a second"] = round(frames / seconds, 1)
     return result
 
 
+def _scenes(quick: bool, others: bool, rate: int) -> list[str]:
+    """Names of the scenes that are filmed at a rate."""
+    if others:
+        return [name for name, scene in OTHERS.items() if scene.get("rate", min(RATES)) == rate]
+    return list(QUICK if quick else SCENES)
+
+
 def main() -> None:
     """Print the scores; films are kept in the folder that is given."""
-    folder = Path(sys.argv[1])
+    folder, others = Path(sys.argv[1]), sys.argv[2:] == ["others"]
     folder.mkdir(parents=True, exist_ok=True)
-    for key, value in measure(quick=False, folder=folder).items():
+    for key, value in measure(quick=False, folder=folder, others=others).items():
         print(f"{key}: {value}")
 
 

@@ -11,8 +11,8 @@ import onnxruntime
 import torch
 
 from benchmarks.encoder import FRAMES, frames, interleaved, paper_model
-from core.models.lmgait.inference import InferenceGraph, trace
-from core.records import FRAME_HEIGHT, FRAME_WIDTH
+from core.models.inference import trace
+from core.models.lmgait.inference import LMGaitGraph
 from core.workflows.export import hushed, write_onnx
 
 
@@ -24,10 +24,10 @@ def measure(quick: bool) -> dict[str, Any]:
             torch.nn.init.normal_(parameter, std=0.05)
     model.use_cached_text(torch.randn(31, model.image.channels))
     model.requires_grad_(False)
-    graph = InferenceGraph(model, (FRAME_HEIGHT, FRAME_WIDTH))
+    graph = LMGaitGraph(model, model.embed, prompt="designed")
     with tempfile.TemporaryDirectory() as folder, hushed():
         path = Path(folder) / "model.onnx"
-        write_onnx(trace(graph), path, {})
+        write_onnx(trace(graph), path, {}, graph.input_name)
         session = open_session(path)
     clips = frames()[: 2 * FRAMES].split(FRAMES)
 

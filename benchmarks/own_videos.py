@@ -26,6 +26,7 @@ from core.recognition.gallery import Entry, Gallery, Maker, empty_gallery
 from core.records import EmbeddingSet
 from core.storage.embeddings import read_embeddings, write_embeddings
 from core.tracking.find import Finding
+from core.training.engine import make_engine
 from core.workflows.film import film
 from core.workflows.models import LoadedModel, load_model
 from core.workflows.runs import find_run
@@ -159,7 +160,7 @@ def measure(
     run = find_run(workspace.runs, name=run_name, dataset=None)
     loaded = load_model(run, device=torch.device("cpu"))
     maker = maker_of(run, loaded)
-    others = strangers_of(workspace, run, loaded, maker, SilentProgress())
+    others = strangers_of(workspace, run, loaded, maker, make_engine(), SilentProgress())
     films = Films(folder, loaded, maker, people)
     for first, second in views:
         days = films.walks(first, MONDAY), films.walks(second, FRIDAY)

@@ -14,13 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.data.dataset import reduced_size, to_tensor
+from core.data.dataset import to_tensor
 from core.errors import DataError
 from core.manifests.load import load_manifest
 from core.metrics.distance import Metric, distances
 from core.metrics.results import EvaluationResult
-from core.models.backbones.config import encoder_settings
-from core.models.families import require
+from core.models.capabilities import Films
 from core.progress import Progress, SilentProgress
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, EmbeddingSet
 from core.storage.embeddings import read_embeddings
@@ -67,10 +66,8 @@ class TrainedModel:
             UsageError: the model reads silhouettes.
         """
         config = self.loaded.config
-        require(config.model, "films", "Embedding frames without silhouettes")
-        image = encoder_settings(config.model)
-        size = reduced_size((image.height, image.width))
-        pixels = to_tensor(fit_frames(frames), size)
+        films = Films.of(config.model, "Embedding frames without silhouettes")
+        pixels = to_tensor(fit_frames(frames), films.frame_size(config.model))
         chunks = pixels.split(config.evaluate.frames_per_chunk)
         return self.loaded.embed(chunks)
 
@@ -122,7 +119,7 @@ class TrainedModel:
         """
         store, manifest = open_store(self.workspace, dataset or self.run.dataset)
         told = progress or SilentProgress()
-        return embed_run(self.run, store, manifest, told, everyone=everyone)
+        return embed_run(self.run, store, manifest, told, everyone=everyone, loaded=self.loaded)
 
 
 def load_run(

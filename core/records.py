@@ -25,6 +25,10 @@ FRAME_WIDTH = 128
 BACKGROUND, FOREGROUND = 0, 1
 # How a silhouette is resized when it is cut.
 Interpolation = Literal["bicubic", "area"]
+# Which silhouettes a model reads: cut from a store's masks, or as the dataset's authors cut them.
+SilhouetteKind = Literal["cut", "aligned"]
+# (rows, columns) that delivered silhouettes may have: with their sides, or without.
+ALIGNED_SIZES = ((64, 64), (64, 44), (128, 128), (128, 88))
 # Signs of a subject's, type's or view's name.
 MAX_NAME = 200
 
@@ -68,7 +72,7 @@ class SequenceFrames:
     """Frames of one sequence, in time order.
 
     Attributes:
-        rgb: uint8 [T, 256, 128, 3], RGB, black outside the crop.
+        rgb: uint8 [T, 256, 128, 3], RGB, black outside the crop; [T, 0, 0, 3] of a source without.
         silhouettes: bool [T, 256, 128], True on the person, same geometry as ``rgb``.
         valid: bool [T], False where a frame has no usable silhouette.
     """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Hashable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ import yaml
 MAX_BYTES = 1 << 20
 # Aliases let a small file stand for an endless tree; a manifest has some thousand nodes.
 MAX_NODES = 200_000
+# A verb looks several times at all runs, and reads the settings of each: texts up to this long are
+# parsed once.
+KNOWN_BYTES = 1 << 15
 
 _BOOLEAN, _MERGE = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:merge"
 
@@ -70,8 +75,8 @@ def plain_yaml(text: str) -> Any:  # noqa: ANN401 - any plain value
     if len(text) > MAX_BYTES:
         raise YamlFault(f"larger than {MAX_BYTES >> 20} MiB")
     try:
-        content = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - derived from SafeLoader
-        size = _unfolded(content, {})
+        content, size = (_known if len(text) <= KNOWN_BYTES else _parsed)(text)
+        content = copy.deepcopy(content)  # the caller's own, to change as it likes
     except yaml.YAMLError as error:
         raise YamlFault(_one_line(error)) from error
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
@@ -81,6 +86,15 @@ def plain_yaml(text: str) -> Any:  # noqa: ANN401 - any plain value
     if size > MAX_NODES:
         raise YamlFault(f"its aliases unfold to more than {MAX_NODES:,} values")
     return content
+
+
+def _parsed(text: str) -> tuple[Any, int]:
+    """The content of a text, and how many values it stands for."""
+    content = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - derived from SafeLoader
+    return content, _unfolded(content, {})
+
+
+_known = lru_cache(maxsize=256)(_parsed)
 
 
 def read_plain_yaml(path: Path) -> Any:  # noqa: ANN401

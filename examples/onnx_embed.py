@@ -1,7 +1,8 @@
 """Embed walkers with an exported model: needs onnxruntime and numpy, nothing of lmgait.
 
 python examples/onnx_embed.py model.onnx a.npy b.npy
-Each .npy holds one sequence: RGB frames uint8 [length, 256, 128, 3], the person filling the height.
+Each .npy holds one sequence: RGB frames uint8 [length, 256, 128, 3], the person filling the height,
+or silhouettes uint8 [length, 64, 44] cut to their height, as the model takes.
 """
 
 import sys
@@ -11,11 +12,14 @@ import onnxruntime
 
 model, *files = sys.argv[1:]
 session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-found = []
+(name,) = (part.name for part in session.get_inputs())  # frames or silhouettes
+embeddings = []
 for file in files:
-    frames = np.load(file).transpose(0, 3, 1, 2)[None]  # [1, length, 3, 256, 128]
-    found.append(session.run(["embedding"], {"frames": frames})[0][0])  # [channels, strips]
+    clip = np.load(file)[None]
+    if name == "frames":
+        clip = clip.transpose(0, 1, 4, 2, 3)  # [1, length, 3, 256, 128]
+    embeddings.append(session.run(["embedding"], {name: clip})[0][0])  # [channels, strips]
 for number, file in enumerate(files):
     # Euclidean distance per strip, mean over strips: the smaller, the more alike two walks are.
-    distances = [np.linalg.norm(found[number] - other, axis=0).mean() for other in found]
+    distances = [np.linalg.norm(embeddings[number] - other, axis=0).mean() for other in embeddings]
     print(file, *(f"{distance:.4f}" for distance in distances))

@@ -39,7 +39,10 @@ def show_estimate(
         out.print(note, markup=False, soft_wrap=True)
     content = {
         **(beside or {}), "dry_run": True, "seconds": estimate.seconds, "bytes": estimate.bytes,
-        "free": estimate.free, "stages": [asdict(stage) for stage in estimate.stages],
+        "free": estimate.free, "stages": [
+            {key: value for key, value in asdict(stage).items() if key != "shared"}
+            for stage in estimate.stages
+        ],
         "notes": estimate.notes,
     }  # fmt: skip
     write_json(json_file, content, quiet)

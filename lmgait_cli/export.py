@@ -27,7 +27,7 @@ def export(
     ] = None,
     pixels: Annotated[
         Literal["uint8", "float32"],
-        typer.Option("--pixels", help="Type of the frames; float32 has 0 to 255 as well."),
+        typer.Option("--pixels", help="Type of the input; float32 has 0 to 255 as well."),
     ] = "uint8",
     dataset: DatasetOption = None,
     workspace: WorkspaceOption = None,
@@ -36,9 +36,9 @@ def export(
 ) -> None:
     """Write a run's model as one file that needs neither lmgait nor a text encoder.
 
-    It takes RGB frames [batch, length, 3, 256, 128] of any batch and length and gives embeddings
-    [batch, channels, strips]; resizing, normalisation and the text's features are inside. ONNX
-    needs `pip install 'lmgait[export]'`.
+    It takes RGB frames [batch, length, 3, 256, 128], or silhouettes [batch, length, 64, 44], of any
+    batch and length, and gives embeddings [batch, channels, strips]. Resizing, normalisation and
+    LMGait's text features are inside. ONNX needs `pip install 'lmgait[export]'`.
 
     Example: lmgait export --format onnx --out model.onnx
     """

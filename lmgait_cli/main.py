@@ -29,6 +29,7 @@ from lmgait_cli.inspect import inspect
 from lmgait_cli.merge import merge
 from lmgait_cli.prepare import prepare
 from lmgait_cli.pretrain_decoder import pretrain_decoder
+from lmgait_cli.pretrain_encoders import pretrain_encoders
 from lmgait_cli.process import leave, prepare_process, set_environment, stopped_by
 from lmgait_cli.report import report
 from lmgait_cli.synthesize import synthesize
@@ -66,6 +67,7 @@ def _top(
 VERBS: tuple[Callable[..., None], ...] = (
     prepare,
     pretrain_decoder,
+    pretrain_encoders,
     train,
     cache_text,
     cache_features,

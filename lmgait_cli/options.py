@@ -74,7 +74,7 @@ RunOption = Annotated[
 AblationOption = Annotated[
     str | None,
     typer.Option(
-        "--ablation", help="A row of the paper's Tables 3-7 by name.", autocompletion=ablations
+        "--ablation", help="A row of the paper's Tables 4-7 by name.", autocompletion=ablations
     ),
 ]
 

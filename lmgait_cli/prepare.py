@@ -47,6 +47,14 @@ def prepare(
     form: Annotated[
         str | None, typer.Option("--form", help="The delivered form, if it is not to be guessed.")
     ] = None,
+    without: Annotated[
+        str | None,
+        typer.Option(
+            "--without",
+            help="Leave out streams: rgb (for models on silhouettes), silhouettes, aligned; "
+            "several with commas.",
+        ),
+    ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Delete a store made from something else.")
     ] = False,
@@ -73,6 +81,7 @@ def prepare(
         codec=codec,
         part=_part(part),
         form=form,
+        without=[name.strip() for name in (without or "").split(",") if name.strip()],
         progress=progress,
     )
     if dry_run:
@@ -127,11 +136,12 @@ def _show(result: PrepareResult) -> None:
     _show_split(result.comparison, result.left_out, result.report)
     done = "Complete already, nothing to do" if result.already else _speed(result)
     loss = "" if info.psnr is None else f", PSNR {info.psnr:.1f} dB"
+    share = f"{info.bytes / max(1, info.raw_bytes):.0%} of raw ({info.plan.codec}{loss})"
+    aligned = "" if info.plan.aligned is None else f", {info.aligned:,} aligned silhouettes"
     _tell(
         f"{result.store}: {info.sequences:,} sequences, {info.frames:,} frames "
-        f"({info.valid:,} with silhouette), {info.bytes / 2**20:,.1f} MiB, "
-        f"{info.bytes / max(1, info.raw_bytes):.0%} of raw ({info.plan.codec}{loss}), form "
-        f"`{info.plan.form}`. {done}."
+        f"({info.valid:,} with silhouette){aligned}, {info.bytes / 2**20:,.1f} MiB, "
+        f"{share if info.raw_bytes else 'without RGB'}, form `{info.plan.form}`. {done}."
     )
 
 

@@ -15,7 +15,7 @@ from lmgait_cli.results import write_json
 
 
 def synthesize(
-    dataset: Annotated[str, typer.Argument(help="ccpg, sustech1k or casiab.")],
+    dataset: Annotated[str, typer.Argument(help="ccpg, sustech1k, casiab or casiab_star.")],
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to fill.")],
     train_subjects: Annotated[int, typer.Option(help="Training subjects.", min=0)] = 8,
     test_subjects: Annotated[int, typer.Option(help="Test subjects.", min=0)] = 8,
@@ -27,6 +27,10 @@ def synthesize(
         str | None, typer.Option(help="Views, with commas, or all; else four of them.")
     ] = None,
     frames: Annotated[int, typer.Option(help="Frames a sequence, at 25 a second.")] = 40,
+    form: Annotated[
+        str | None,
+        typer.Option("--form", help="The delivered form: of sustech1k raw, or pickles."),
+    ] = None,
     seed: SeedOption = 0,
     workers: Annotated[
         int | None, typer.Option(help="Processes; else one a processor.", min=1)
@@ -51,13 +55,14 @@ def synthesize(
         told = estimate_synthesis(
             dataset, folder, train_subjects=train_subjects, test_subjects=test_subjects,
             types=_names(types), views=_names(views), frames=frames, seed=seed, workers=processes,
+            form=form,
         )  # fmt: skip
         show_estimate(told, json_file, quiet)
         return
     result = run(
         dataset, folder, train_subjects=train_subjects, test_subjects=test_subjects,
         types=_names(types), views=_names(views), frames=frames, seed=seed,
-        workers=processes, progress=ConsoleProgress(quiet),
+        workers=processes, progress=ConsoleProgress(quiet), form=form,
     )  # fmt: skip
     rate = result.frames / max(result.seconds, 1e-9)
     out.print(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -46,6 +46,7 @@ def resolve_config(
     ablation: str | None = None,
     file: Path | None = None,
     overrides: Iterable[str] = (),
+    elsewhere: Collection[str] = (),
 ) -> Config: ...
 
 
@@ -57,6 +58,7 @@ def resolve_config(
     ablation: str | None = None,
     file: Path | None = None,
     overrides: Iterable[str] = (),
+    elsewhere: Collection[str] = (),
 ) -> Config:
     """Layer preset, ablation, YAML file and ``key.path=value`` overrides, the later ones winning.
 
@@ -64,31 +66,76 @@ def resolve_config(
         preset: Name of a preset.
         model: Name of the family, whose preset it is.
         dataset: Dataset whose settings the preset takes, where the family has several.
-        ablation: Name of an ablation (of LMGait).
+        ablation: Name of an ablation.
         file: A YAML file.
         overrides: ``key.path=value`` each.
+        elsewhere: Dotted keys of other families, which file and overrides may name too: what they
+            say of them is left out.
 
     Raises:
         ConfigError: with a line for every fault: unknown keys (and the nearest known one), values
             of the wrong type or range, malformed YAML or overrides.
-        UsageError: an unknown preset or ablation, or an ablation that the preset cannot have.
+        UsageError: an unknown preset or ablation, or an ablation that the preset or the family
+            cannot have.
     """
     tree = load_preset(model, preset, dataset)
-    if ablation is not None and model != DEFAULT_FAMILY:
-        raise UsageError(
-            "The ablations are those of LMGait",
-            where="--ablation",
-            next_step="Leave it out, or leave --model out.",
-        )
     if ablation is not None:
-        for part in load_ablation(ablation).trees(preset):
+        changes = load_ablation(ablation).trees(preset)
+        _check_ablation(ablation, changes, model)
+        for part in changes:
             tree = merge(tree, part)
-    where: str | None = None
-    if file is not None:
-        tree, where = merge(tree, read_yaml(file)), str(file)
-    for text in overrides:
-        tree = merge(tree, parse_override(text))
-    return check_config(tree, where=where)
+    for part in _given(file, overrides):
+        tree = merge(tree, _without(part, elsewhere) if elsewhere else part)
+    return check_config(tree, where=None if file is None else str(file))
+
+
+def family_keys(model: str) -> frozenset[str]:
+    """Dotted keys of a family's settings."""
+    return frozenset(flatten(check_config({"model": {"family": model}})))
+
+
+def given_settings(file: Path | None, overrides: Iterable[str]) -> dict[str, Any]:
+    """What a file and overrides set, by dotted key (raises ``ConfigError``)."""
+    return {key: value for part in _given(file, overrides) for key, value in _leaves(part).items()}
+
+
+def _given(file: Path | None, overrides: Iterable[str]) -> list[Tree]:
+    trees = [] if file is None else [read_yaml(file)]
+    return [*trees, *map(parse_override, overrides)]
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        inner = isinstance(value, Mapping)
+        leaves |= _leaves(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
+    return leaves
+
+
+def _without(tree: Mapping[str, Any], keys: Collection[str], prefix: str = "") -> Tree:
+    """The tree without these leaves, and without nodes that held nothing else."""
+    rest: Tree = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            inner = _without(value, keys, f"{prefix}{key}.")
+            if inner or not value:
+                rest[key] = inner
+        elif f"{prefix}{key}" not in keys:
+            rest[key] = value
+    return rest
+
+
+def _check_ablation(name: str, changes: Iterable[Tree], model: str) -> None:
+    """Refuse an ablation of parts that the family does not have."""
+    known = family_keys(model)
+    named = dict.fromkeys(key for change in changes for key in _leaves(change))
+    if lacking := [key for key in named if key not in known]:
+        title = FAMILIES[model].title
+        raise UsageError(
+            f"The ablation `{name}` names settings that {title} lacks: {', '.join(lacking)}",
+            where="--ablation",
+            next_step=f"Leave it out, or train a model that has them instead of {title}.",
+        )
 
 
 def check_config(tree: Mapping[str, Any], *, where: str | None = None) -> Config:
@@ -176,17 +223,7 @@ def dump_config(config: Config) -> str:
 
 def flatten(config: Config) -> dict[str, Any]:
     """Every leaf by its dotted key, in the schema's order."""
-    leaves: dict[str, Any] = {}
-
-    def walk(tree: Mapping[str, Any], prefix: str) -> None:
-        for key, value in tree.items():
-            if isinstance(value, dict):
-                walk(value, f"{prefix}{key}.")
-            else:
-                leaves[prefix + key] = value
-
-    walk(config.model_dump(mode="json"), "")
-    return leaves
+    return _leaves(config.model_dump(mode="json"))
 
 
 def _keys_at(root: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

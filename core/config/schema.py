@@ -100,10 +100,15 @@ class Config(Node):
         require_warmup(self.model)
         return cast(WarmupConfig, getattr(self, "warmup"))  # noqa: B009
 
+    @property
+    def warmup_trains_encoder(self) -> bool:
+        """Whether there is a warm-up that trains the image encoder along."""
+        warmup = getattr(self, "warmup", None)
+        return isinstance(warmup, WarmupConfig) and warmup.trains_encoder
+
     @model_validator(mode="after")
     def _fits_together(self) -> Config:
-        model, warmup = self.model, getattr(self, "warmup", None)
-        trained = isinstance(warmup, WarmupConfig) and warmup.trains_encoder
+        model, trained = self.model, self.warmup_trains_encoder
         if trained and isinstance(model, EncoderFamilyConfig) and model.image.weights != "seed":
             raise ValueError(
                 "warmup.image_encoder: only an encoder built from a seed may be trained "

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from core.errors import UsageError
-from core.models.families import FAMILIES
+from core.models.families import DEFAULT_FAMILY, FAMILIES
 from core.nearest import known_names
 from core.yamlfile import plain_yaml
 
@@ -21,7 +21,7 @@ class PaperRow(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    table: Literal[3, 4, 5, 6, 7]
+    table: Literal[4, 5, 6, 7]
     label: str
 
 
@@ -85,9 +85,15 @@ def load_preset(model: str, name: str, dataset: str | None = None) -> Tree:
     """The settings of a family's preset, for a dataset where it has its own.
 
     Raises:
-        UsageError: there is no such family or preset (the nearest is named).
+        UsageError: there is no such family or preset (the nearest is named), or it has none.
     """
     shipped = _family_preset(model, name)
+    if shipped is None and model != DEFAULT_FAMILY:
+        raise UsageError(
+            f"{FAMILIES[model].title} has no presets",
+            where="--preset",
+            next_step="Add a presets.yaml to its folder, and name the folder in its Family.",
+        )
     if shipped is None:
         return load_shipped("presets", name)
     own = shipped.datasets.get(dataset or "")

@@ -19,7 +19,7 @@ from core.data.sampler import ClipRequest
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
 from core.storage.features import FeatureStore, frame_bytes
 from core.storage.store import Store
-from core.storage.subjects import nobody
+from core.storage.subjects import nobody, present, sequences_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +107,10 @@ class TrainingSequences(Dataset[ClipBatch]):
         choice: FrameChoice = FrameChoice(),  # noqa: B008 - frozen
         features: FeatureStore | None = None,
     ) -> None:
-        present = {info.key.subject for info in store.sequences}
-        self.subjects = tuple(s for s in subjects if s in present)
+        self.subjects = present(store, subjects)
         number = {subject: place for place, subject in enumerate(self.subjects)}
         self.store = store
-        self.indices = [i for i, info in enumerate(store.sequences) if info.key.subject in number]
+        self.indices = sequences_of(store, subjects)
         self.labels = [number[store.sequences[i].key.subject] for i in self.indices]
         if not self.indices:
             raise nobody(store, subjects, "training")

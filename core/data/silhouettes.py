@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -13,26 +14,31 @@ from torch.utils.data import Dataset
 
 from core.data.augment import DRAWS, Augmentation, augment, cut_sides, draw
 from core.data.clips import FrameChoice
-from core.data.cutting import SilhouettePieces
+from core.data.cutting import SilhouettePieces, silhouette_frames
 from core.data.dataset import ClipBatch
 from core.data.loading import empty, read_ahead
 from core.data.sampler import ClipRequest
 from core.errors import DataError
 from core.manifests.schema import SilhouetteCut
 from core.models.silhouettes import SilhouetteInput
+from core.records import SilhouetteKind
 from core.storage.store import Store
-from core.storage.subjects import nobody
+from core.storage.subjects import nobody, sequences_of
 from core.video.cut import CutSize
 
 
 class Silhouettes(Protocol):
-    """Cut silhouettes, as :class:`core.storage.silhouettes.SilhouetteStore` has them."""
+    """Silhouettes of a store, as :class:`core.storage.silhouettes.SilhouetteStore` has them."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns) of each."""
 
     def usable(self, index: int) -> NDArray[np.int64]:
         """Numbers of a sequence's frames with a usable silhouette, int64, rising."""
 
     def read(self, index: int, frames: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Silhouettes uint8 [T, S, S] of usable frames of a sequence."""
+        """Silhouettes uint8 [T, rows, columns] of usable frames of a sequence."""
 
 
 class SilhouetteClips(Dataset[ClipBatch]):
@@ -42,7 +48,7 @@ class SilhouetteClips(Dataset[ClipBatch]):
 
     Args:
         store: The prepared store.
-        silhouettes: Its silhouettes, cut.
+        silhouettes: Its silhouettes.
         subjects: Training subjects; class numbers follow their order.
         frames: T.
         settings: Which frames make a clip, and augmentations.
@@ -65,9 +71,10 @@ class SilhouetteClips(Dataset[ClipBatch]):
         sequences: Sequence[int] | None = None,
     ) -> None:
         self.store, self._silhouettes = store, silhouettes
-        members = set(subjects)
-        numbers = range(len(store.sequences)) if sequences is None else sequences
-        of_subjects = [i for i in numbers if store.sequences[i].key.subject in members]
+        of_subjects = sequences_of(store, subjects)
+        if sequences is not None:
+            chosen = set(sequences)
+            of_subjects = [index for index in of_subjects if index in chosen]
         if not of_subjects:
             raise nobody(store, subjects, "training")
         self.indices = [index for index in of_subjects if len(silhouettes.usable(index))]
@@ -95,12 +102,12 @@ class SilhouetteClips(Dataset[ClipBatch]):
 
     def clip_bytes(self) -> int:
         """Bytes of one clip's silhouettes, before their sides are cut."""
-        return self._frames * self._settings.size**2
+        return self._frames * math.prod(self._silhouettes.shape)
 
     def __getitem__(self, requests: Sequence[ClipRequest]) -> ClipBatch:
         """The clips asked for (raises ``StoreError`` where the silhouettes are damaged)."""
-        each, size = self._frames, self._settings.size
-        shape = cut_sides(np.empty((0, size, size), np.uint8)).shape[1:]
+        each = self._frames
+        shape = cut_sides(np.empty((0, *self._silhouettes.shape), np.uint8)).shape[1:]
         silhouettes = empty((each * len(requests), *shape), torch.uint8)
         indices = [self.indices[request.sequence] for request in requests]
         for place, (index, request) in enumerate(zip(indices, requests, strict=True)):
@@ -128,11 +135,11 @@ def silhouette_chunks(
     size: CutSize,
     length: int,
     workers: int,
+    which: SilhouetteKind = "cut",
 ) -> Iterator[tuple[int, Tensor]]:
-    """Usable silhouettes of whole sequences, cut as they are read.
+    """Usable silhouettes of whole sequences, cut as they are read, or as they were delivered.
 
-    A sequence without a usable silhouette is one black image: it has an embedding, and is like
-    nobody.
+    A sequence without a usable silhouette has no chunk.
 
     Args:
         store: The prepared store.
@@ -141,24 +148,22 @@ def silhouette_chunks(
         size: Rows of a silhouette.
         length: Most frames of a chunk.
         workers: Processes that read ahead and cut; 0: in this one.
+        which: Whether they are cut from masks, or were delivered.
 
     Yields:
         Number of the sequence, and silhouettes uint8 [t, H, W] without sides, in time order.
 
     Raises:
-        StoreError: the store is damaged.
+        StoreError: the store is damaged, or does not hold them.
+        UsageError: delivered ones have another number of rows.
     """
-    pieces = SilhouettePieces(store, indices, size, cut)
+    pieces = SilhouettePieces(store, indices, size, cut, which)
     items = read_ahead(pieces, workers=min(workers, len(pieces)))
     for index in indices:
-        left, given = store.sequences[index].frames, 0
+        left = silhouette_frames(store, index, which)
         while left > 0:
             cuts, usable = next(items)
             left -= len(cuts)
             images = torch.from_numpy(np.ascontiguousarray(cut_sides(cuts[usable].numpy())))
             for chunk in images.split(length) if len(images) else ():
-                given += len(chunk)
                 yield index, chunk
-        if not given:
-            black = np.zeros((1, size, size), np.uint8)
-            yield index, torch.from_numpy(np.ascontiguousarray(cut_sides(black)))

@@ -8,11 +8,14 @@ made of follows from the ending of its pattern: images (one a frame), a video, o
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from core.records import ALIGNED_SIZES
 
 KEY_FIELDS = ("subject", "type", "view")
 FIELDS = (*KEY_FIELDS, "frame")
@@ -38,7 +41,7 @@ class _Strict(BaseModel):
 
 
 class Stream(_Strict):
-    """Files of one kind (RGB, silhouettes or ratios).
+    """Files of one kind (RGB, silhouettes, aligned silhouettes or ratios).
 
     Attributes:
         path: Pattern below the folder that holds the subjects, such as
@@ -104,6 +107,24 @@ class Stream(_Strict):
         return set(re.findall(r"{(\w+)}", "/".join(segments)))
 
 
+class AlignedStream(Stream):
+    """Silhouettes that the dataset's authors cut to squares or to squares without sides.
+
+    Attributes:
+        size: (rows, columns) of each.
+    """
+
+    size: tuple[int, int]
+
+    @field_validator("size")
+    @classmethod
+    def _size_is_known(cls, size: tuple[int, int]) -> tuple[int, int]:
+        if size not in ALIGNED_SIZES:
+            known = ", ".join(str(list(one)) for one in ALIGNED_SIZES)
+            raise ValueError(f"{list(size)} is not one of {known}")
+        return size
+
+
 class Form(_Strict):
     """One way in which a dataset's raw data are delivered.
 
@@ -112,8 +133,10 @@ class Form(_Strict):
         label: What tables print under the numbers of a store that was made from this form.
         framing: ``crop`` where a frame is the person's box already, ``scene`` where the person is
             cut out by the silhouette's box.
-        rgb: The RGB stream.
+        rgb: The RGB stream; without it a store serves models on silhouettes alone.
         silhouettes: The silhouettes; without them (crops only) no frame has a valid silhouette.
+        aligned: Silhouettes that the dataset's authors cut, with frames of their own; they are
+            stored where a source has them.
         ratios: One number or pair a frame where crops were squashed to a square.
         ratio_order: What ``ratios`` hold: width / height, or (height, width).
         assumed_ratio: Width / height given to square frames that were squashed, where no ratios
@@ -127,8 +150,9 @@ class Form(_Strict):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
     label: Annotated[str, Field(min_length=1, max_length=200)]
     framing: Literal["crop", "scene"]
-    rgb: Stream
+    rgb: Stream | None = None
     silhouettes: Stream | None = None
+    aligned: AlignedStream | None = None
     ratios: Stream | None = None
     ratio_order: Literal["width/height", "height,width"] | None = None
     assumed_ratio: Annotated[float, Field(ge=0.1, le=2)] | None = None
@@ -138,14 +162,26 @@ class Form(_Strict):
 
     @model_validator(mode="after")
     def _streams_agree(self) -> Form:
+        if not {"rgb", "silhouettes", "aligned"} & set(self.streams()):
+            raise ValueError("rgb, silhouettes or aligned is needed")
+        pictures = self.rgb or self.silhouettes
         if self.framing == "scene" and self.silhouettes is None:
             raise ValueError("framing 'scene' needs silhouettes: their box is the crop")
         if (self.ratios is None) != (self.ratio_order is None):
             raise ValueError("ratios and ratio_order go together")
-        if self.assumed_ratio is not None and (self.ratios or self.rgb.media != "arrays"):
+        kind = None if pictures is None else pictures.media
+        if self.assumed_ratio is not None and (self.ratios or kind != "arrays"):
             raise ValueError("assumed_ratio is for RGB array files without ratios")
-        if self.ratios is not None and {self.ratios.media, self.rgb.media} != {"arrays"}:
+        if self.ratios is not None and {self.ratios.media, kind} != {"arrays"}:
             raise ValueError("ratios are array files beside RGB array files")
+        if self.aligned is not None:
+            others = {
+                PurePosixPath(s.path).with_suffix("") for s in (self.rgb, self.silhouettes) if s
+            }
+            if self.aligned.media == "video":
+                raise ValueError("aligned silhouettes are images or array files")
+            if PurePosixPath(self.aligned.path).with_suffix("") in others:
+                raise ValueError("aligned needs a path that is not that of rgb or silhouettes")
         for stream in self.streams().values():
             segments = stream.segments[:-1] if stream.media == "frames" else stream.segments
             missing = set(KEY_FIELDS) - stream.fields_in(segments) - set(self.defaults)
@@ -159,5 +195,28 @@ class Form(_Strict):
 
     def streams(self) -> dict[str, Stream]:
         """The streams that the form has, by name."""
-        named = {"rgb": self.rgb, "silhouettes": self.silhouettes, "ratios": self.ratios}
+        named = {
+            "rgb": self.rgb,
+            "silhouettes": self.silhouettes,
+            "ratios": self.ratios,
+            "aligned": self.aligned,
+        }
         return {name: stream for name, stream in named.items() if stream is not None}
+
+    def stream_names(self, without: Collection[str] = ()) -> set[str]:
+        """Names of the streams that are read; ratios belong to frames or silhouettes.
+
+        Args:
+            without: Streams that the user leaves out.
+        """
+        names = set(self.streams()) - set(without)
+        return names if names & {"rgb", "silhouettes"} else names - {"ratios"}
+
+    def required_names(self, without: Collection[str] = ()) -> set[str]:
+        """Names of the streams that a source must have: aligned silhouettes only where no others.
+
+        Args:
+            without: As in :meth:`stream_names`.
+        """
+        names = self.stream_names(without)
+        return names - {"aligned"} if names & {"rgb", "silhouettes"} else names

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -17,18 +18,23 @@ from torch import Tensor, nn
 from core.data.clips import FrameChoice
 from core.data.dataset import ClipBatch
 from core.errors import CheckpointError
-from core.losses.total import Terms
+from core.losses.total import RECOGNITION, Terms
 from core.models.backbones.config import EncoderFamilyConfig
 from core.models.backbones.image import ImageEncoder
 from core.models.backbones.loading import SEED
-from core.models.build import build_image_encoder
+from core.models.build import build_image_encoder, seeded
+from core.models.capabilities import Ability
 from core.models.families import family_of, require_warmup
 from core.models.family import FamilyConfig
 from core.models.fingerprints import module_fingerprint
+from core.models.inference import EncoderGraph, InferenceGraph, SilhouetteGraph
+from core.models.layers.initialise import initialise
+from core.models.silhouettes import SilhouetteFamilyConfig
 from core.models.warmup import Warmup
 
 C = TypeVar("C", bound=FamilyConfig)
 E = TypeVar("E", bound=EncoderFamilyConfig)
+S = TypeVar("S", bound=SilhouetteFamilyConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,8 @@ class Implementation(ABC, Generic[C]):
     """Prefixes of tensors that only training needs."""
     warmup: ClassVar[Warmup[Any, Any] | None] = None
     """What is trained before the training; None where nothing is."""
+    abilities: ClassVar[tuple[Ability, ...]] = ()
+    """One for each capability that the family names."""
 
     @abstractmethod
     def build(
@@ -103,6 +111,18 @@ class Implementation(ABC, Generic[C]):
     @abstractmethod
     def shape(self, config: C) -> tuple[int, int]:
         """(E, P): channels and strips of an embedding."""
+
+    @abstractmethod
+    def graph(self, config: C, model: nn.Module) -> InferenceGraph:
+        """Inference as one graph, for the capability ``export``.
+
+        Args:
+            config: Settings of the model.
+            model: In eval mode, without a classifier; it may be changed.
+
+        Raises:
+            ConfigError: settings that no fixed graph can follow.
+        """
 
     def encoder(self, config: C) -> ImageEncoder | None:
         """The frozen image encoder that the model is built on; None without one."""
@@ -179,6 +199,11 @@ class EncoderImplementation(Implementation[E]):
         """A training pass on frames or stored features."""
         return module(batch.frames, batch.patches, len(batch.labels))
 
+    def graph(self, config: E, model: nn.Module) -> InferenceGraph:
+        """Frames to embeddings, the encoder included."""
+        del config
+        return EncoderGraph(model, partial(self.embed, model))
+
     def absent(self, config: E) -> tuple[str, ...]:
         """A seeded encoder was trained by a warm-up, and is saved with the rest."""
         return () if config.image.weights == SEED else (self.image_prefix,)
@@ -216,8 +241,41 @@ class EncoderImplementation(Implementation[E]):
         return config.model_copy(update={"image": image})
 
 
-class SilhouetteImplementation(Implementation[C]):
+class SilhouetteImplementation(Implementation[S]):
     """A family on silhouettes; its module takes float [B, 1, T, H, W] in [0, 1]."""
+
+    loss_terms: ClassVar[Terms] = RECOGNITION
+
+    @abstractmethod
+    def network(self, config: S, classes: int) -> nn.Module:
+        """The network; its weights are drawn anew afterwards.
+
+        Args:
+            config: Settings of the model.
+            classes: Training identities; 0 for inference.
+
+        Raises:
+            ConfigError: numbers that do not fit together.
+        """
+
+    def build(
+        self, config: S, *, classes: int | None, seed: int, image: ImageEncoder | None = None
+    ) -> nn.Module:
+        """Build the network with the weights that published gait networks start from."""
+        del image
+        with seeded(seed):
+            model = self.network(config, classes or 0)
+            initialise(model)
+        return model
+
+    def terms(self, config: S) -> Terms:
+        """Terms of its loss: the same for all settings."""
+        del config
+        return self.loss_terms
+
+    def shape(self, config: S) -> tuple[int, int]:
+        """(E, P), of the settings."""
+        return config.embedding, config.strips
 
     def forward(self, module: nn.Module, batch: ClipBatch) -> Any:  # noqa: ANN401
         """A training pass on silhouettes."""
@@ -228,6 +286,10 @@ class SilhouetteImplementation(Implementation[C]):
         """The embedding float [E, P] of silhouettes uint8 [t, H, W] in time order."""
         embedding: Tensor = model.embed((chunk.float() / 255)[:, None] for chunk in chunks)  # type: ignore[operator]
         return embedding
+
+    def graph(self, config: S, model: nn.Module) -> InferenceGraph:
+        """Silhouettes to embeddings."""
+        return SilhouetteGraph(model, partial(self.embed, model), config.input.size)
 
 
 def implementation_of(config: FamilyConfig) -> Implementation[Any]:

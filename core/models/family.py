@@ -35,7 +35,7 @@ class Family:
     """A family of models.
 
     Attributes:
-        title: Its name as printed.
+        title: Its name as printed, and that of its row in the paper's Tables 1 to 3.
         inputs: What it reads.
         model: Class of its settings.
         losses: Class of the settings of its losses.
@@ -45,7 +45,8 @@ class Family:
             and films and folders of frames without silhouettes.
         warmup: Class of the settings of its warm-up, where a part of the model is trained before
             the rest; its implementation has a :class:`core.models.warmup.Warmup` then.
-        presets: Package that holds its ``presets.yaml``; None for the presets of ``core.config``.
+        presets: Package that holds its ``presets.yaml``; None without presets (LMGait's are
+            those of ``core.config``).
     """
 
     title: str

@@ -12,6 +12,7 @@ from core.data.clips import FrameChoice
 from core.data.dataset import ClipBatch
 from core.models.backbones.image import ImageEncoder
 from core.models.base import EncoderImplementation
+from core.models.capabilities import EncoderFeatures, EncoderFilms
 from core.models.pictures import below_frames, few
 from core.models.rgb import MaskedFamilyConfig
 
@@ -25,6 +26,7 @@ class MaskedImplementation(EncoderImplementation[M]):
     """
 
     final: ClassVar[bool] = True
+    abilities = (EncoderFeatures(), EncoderFilms())
 
     def embed(self, model: nn.Module, chunks: Iterable[Tensor]) -> Tensor:
         """The embedding float [E, P] of frames uint8 [t, 3, H, W] in time order."""

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from core.errors import DataError, UsageError
 from core.manifests.forms import Form
 from core.sources.roots import FoundForm, expected_place, find_streams
-from core.sources.settling import settle
+from core.sources.settling import SILHOUETTES_ALONE, settle
+
+# Streams that a user may leave out.
+LEFT_OUT = ("rgb", "silhouettes", "aligned")
 
 
-def find_form(dataset: str, source: Path, forms: Sequence[Form], name: str | None) -> FoundForm:
+def find_form(
+    dataset: str,
+    source: Path,
+    forms: Sequence[Form],
+    name: str | None,
+    without: Collection[str] = (),
+) -> FoundForm:
     """Find the form in which ``source`` holds the dataset.
 
     Args:
@@ -19,9 +28,10 @@ def find_form(dataset: str, source: Path, forms: Sequence[Form], name: str | Non
         source: The folder given by the user.
         forms: The dataset's forms, preferred ones first.
         name: The only form to look for; all of them without it.
+        without: Streams that are left out: ``rgb``, ``silhouettes``, ``aligned``.
 
     Raises:
-        UsageError: ``name`` is none of the forms.
+        UsageError: ``name`` is none of the forms, or nothing remains of them.
         DataError: ``source`` is missing, empty, or holds none of the forms.
     """
     _check_folder(dataset, source)
@@ -31,7 +41,8 @@ def find_form(dataset: str, source: Path, forms: Sequence[Form], name: str | Non
             f"{dataset} has no form {name!r}",
             next_step=f"Choose one of: {', '.join(form.name for form in forms)}.",
         )
-    partial: list[str] = []
+    wanted = _remaining(dataset, wanted, without)
+    partial: list[tuple[str, str]] = []
     found: list[FoundForm] = []
     misfits: list[DataError] = []
     for number, form in enumerate(wanted):
@@ -41,22 +52,54 @@ def find_form(dataset: str, source: Path, forms: Sequence[Form], name: str | Non
         ):
             break
         streams = find_streams(source, form)
-        if len(streams) == len(form.streams()):
+        required = form.required_names(without)
+        if required <= set(streams):
             try:
-                found.append(settle(source, form, streams))
+                found.append(settle(source, form, streams, without))
             except DataError as error:
-                if form.rgb.media == "arrays":
+                if any(form.streams()[stream].media == "arrays" for stream in required):
                     raise
                 # Half of the archives may lie beside what was packed of both.
                 misfits.append(error)
         elif streams:
-            lacking = sorted(set(form.streams()) - set(streams))
-            partial.append(f"{' and '.join(sorted(streams))} but no {' and '.join(lacking)}")
+            lacking = required - set(streams)
+            content = f"{' and '.join(sorted(streams))} but no {' and '.join(sorted(lacking))}"
+            partial.append((content, _option(form, lacking, streams)))
     if found:
         return max(found, key=lambda candidate: candidate.by_name)
     if misfits:
         raise misfits[0]
-    raise _nothing_found(dataset, source, wanted, partial)
+    raise _nothing_found(dataset, source, wanted, partial, without)
+
+
+def _remaining(dataset: str, forms: Sequence[Form], without: Collection[str]) -> list[Form]:
+    """The forms that can do without some streams."""
+    if unknown := sorted(set(without) - set(LEFT_OUT)):
+        raise UsageError(
+            f"There is no stream {unknown[0]!r} to leave out",
+            where="--without",
+            next_step=f"Known: {', '.join(LEFT_OUT)}.",
+        )
+    scenes = [form for form in forms if form.framing == "scene" and "silhouettes" in without]
+    possible = [form for form in forms if form not in scenes and form.required_names(without)]
+    if not possible:
+        reason = "whole scenes are cut by the silhouettes' boxes" if scenes else "nothing is left"
+        raise UsageError(
+            f"{dataset} cannot be prepared without {', '.join(sorted(without))}: {reason}",
+            where="--without",
+            next_step="Leave out less.",
+        )
+    return possible
+
+
+def _option(form: Form, lacking: Collection[str], streams: Collection[str]) -> str:
+    """How silhouettes alone can be prepared, for the end of a sentence; empty where they cannot."""
+    pictures = {"rgb", "silhouettes"} & set(lacking)
+    possible = "silhouettes" not in pictures or form.framing == "crop"
+    required = form.required_names(pictures)
+    if "rgb" not in pictures or not possible or not required or not required <= set(streams):
+        return ""
+    return f"; or add `--without {','.join(sorted(pictures))}`: {SILHOUETTES_ALONE}"
 
 
 def _check_folder(dataset: str, source: Path) -> None:
@@ -81,17 +124,27 @@ def _check_folder(dataset: str, source: Path) -> None:
 
 
 def _nothing_found(
-    dataset: str, source: Path, forms: Sequence[Form], partial: Sequence[str]
+    dataset: str,
+    source: Path,
+    forms: Sequence[Form],
+    partial: Sequence[tuple[str, str]],
+    without: Collection[str],
 ) -> DataError:
     layouts = "; ".join(
-        " + ".join(expected_place(stream) for stream in form.streams().values()) for form in forms
+        " + ".join(
+            expected_place(stream)
+            for stream_name, stream in form.streams().items()
+            if stream_name in form.required_names(without)
+        )
+        for form in forms
     )
     if partial:
+        content, option = partial[0]
         return DataError(
-            f"The folder holds {partial[0]} of {dataset}",
+            f"The folder holds {content} of {dataset}",
             where=source,
             next_step="Give the folder above both archives (or unpack the missing one): "
-            f"{layouts}.",
+            f"{layouts}{option}.",
         )
     return DataError(
         f"The folder holds no {dataset} data in a known layout",

@@ -32,7 +32,7 @@ COLOUR = 0.03
 
 
 def assumed_ratios(
-    assumed: float | None, rgb: str, count: int, report: SequenceReport
+    assumed: float | None, rgb: str, count: int, report: SequenceReport, *, padding: bool = True
 ) -> NDArray[np.float64] | None:
     """Width / height of frames without ratios, where they were squashed to squares.
 
@@ -43,6 +43,7 @@ def assumed_ratios(
         rgb: File of the sequence's frames.
         count: Number of its frames.
         report: Told where the ratio is assumed.
+        padding: Whether bars can tell: silhouettes are black at their sides, padded or not.
 
     Returns:
         float64 [count], or None where the frames have their own shape.
@@ -54,7 +55,7 @@ def assumed_ratios(
         return None
     frames = list(_spread(read_array(rgb)))
     square = bool(frames) and all(frame.shape[0] == frame.shape[1] for frame in frames)
-    if not square or sum(map(_is_padded, frames)) * 2 > len(frames):
+    if not square or (padding and sum(map(_is_padded, frames)) * 2 > len(frames)):
         return None
     report.add(Reason.RATIO_ASSUMED, Effect.NOTED, count, rgb)
     return np.full(count, assumed)

@@ -42,6 +42,14 @@ def pair(rgb: Sequence[str], silhouettes: Sequence[str]) -> Pairs:
     return Pairs(pairs, [index for index in range(len(silhouettes)) if index not in used])
 
 
+def in_time_order(stems: Sequence[str]) -> list[int]:
+    """Indices of the frames of one stream in the order of the numbers or times in their names."""
+    names = read_names(stems, stems)[0]
+    return sorted(
+        range(len(stems)), key=lambda index: (order_key(stems[index], names), stems[index])
+    )
+
+
 def _pair_equal(
     order: Sequence[int],
     rgb: Sequence[str],

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,19 +28,25 @@ class _Likeness:
 
     @property
     def complete(self) -> bool:
-        return self.streams == frozenset(self.form.streams())
+        return self.streams >= self.form.required_names()
 
 
-def find_or_name(dataset: str, source: Path, forms: Sequence[Form], name: str | None) -> FoundForm:
+def find_or_name(
+    dataset: str,
+    source: Path,
+    forms: Sequence[Form],
+    name: str | None,
+    without: Collection[str] = (),
+) -> FoundForm:
     """Find a dataset's form as :func:`core.sources.finding.find_form` does, or name another.
 
     Raises:
-        UsageError: ``name`` is none of the forms.
+        UsageError: as :func:`core.sources.finding.find_form`.
         DataError: ``source`` is missing, empty, or holds none of the forms; where it holds another
             form, or another dataset that is shipped, the error says so.
     """
     try:
-        return find_form(dataset, source, forms, name)
+        return find_form(dataset, source, forms, name, without)
     except DataError as error:
         if not source.is_dir() or not any(source.iterdir()):
             raise
@@ -101,7 +107,7 @@ def _other_dataset(error: DataError, source: Path, complete: Sequence[_Likeness]
 
 def _part_of(error: DataError, likeness: _Likeness) -> DataError:
     streams = likeness.streams
-    lacking = frozenset(likeness.form.streams()) - streams
+    lacking = likeness.form.required_names() - streams
     return DataError(
         f"{error.what}; it looks like the {' and '.join(sorted(streams))} of {likeness.dataset} "
         f"({likeness.form.label}), without {' and '.join(sorted(lacking))}",
@@ -113,7 +119,7 @@ def _part_of(error: DataError, likeness: _Likeness) -> DataError:
 
 def _likeness(source: Path, dataset: str, form: Form) -> _Likeness:
     streams = frozenset(find_streams(source, form))
-    if streams == frozenset(form.streams()):
+    if streams >= form.required_names():
         try:
             find_form(dataset, source, [form], None)
         except DataError:

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.manifests.forms import KEY_FIELDS, Form, Media
+from core.manifests.forms import KEY_FIELDS, AlignedStream, Form, Media
 from core.records import SequenceKey
 from core.sources.roots import FoundForm, FoundStream
 from core.sources.spelling import KnownNames, Spelling
@@ -43,19 +44,26 @@ class RawSequence:
 
     Attributes:
         key: Its key.
-        rgb: Its RGB frames.
+        rgb: Its RGB frames; None in a source without.
         silhouettes: Its silhouettes, where it has some.
         ratios: Its ratios, where the form has them.
+        aligned: Its silhouettes as the dataset's authors cut them, where it has some.
         weight: Number of its frames, or an estimate.
         digest: Hash of the names (and sizes, for files) it consists of.
     """
 
     key: SequenceKey
-    rgb: RawStream
+    rgb: RawStream | None
     silhouettes: RawStream | None
     ratios: RawStream | None
+    aligned: RawStream | None
     weight: int
     digest: str
+
+    @property
+    def first(self) -> RawStream:
+        """The stream that its frames are counted by."""
+        return next(s for s in (self.rgb, self.silhouettes, self.aligned) if s is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,43 +106,54 @@ def scan(
         left_out.append(LeftOut(place, Reason.NAME, Effect.SEQUENCE_LEFT_OUT, 0, (place,)))
     foreign: set[str] = set()
     places: dict[str, dict[SequenceKey, _Place]] = {}
-    for name, stream in found.streams.items():
-        beside = places.get("rgb", {})
+    order = ("rgb", "silhouettes", "aligned", "ratios")
+    first = next(name for name in order if name in found.streams)
+    for name in (name for name in order if name in found.streams):
+        beside = places.get(first, {})
         listed = _nearest_first(entries[name], spelling, beside)
-        places[name] = _places(source, found.form, stream, listed, left_out, foreign)
-    rgb = places["rgb"]
-    masks, ratios = places.get("silhouettes", {}), places.get("ratios", {})
+        places[name] = _places(source, found.form, found.streams[name], listed, left_out, foreign)
+    pictures = ("silhouettes", "aligned")
+    reason = Reason.NO_RGB if first == "rgb" else Reason.NO_SILHOUETTE
+    alone = {
+        key: place
+        for name in reversed(pictures)
+        for key, place in places.get(name, {}).items()
+        if key not in places[first]
+    }
     left_out += [
         LeftOut(
             str(key),
-            Reason.NO_RGB,
+            reason,
             Effect.SEQUENCE_LEFT_OUT,
             place.frames,
             (_relative(source, place.stream.path),),
         )
-        for key, place in masks.items()
-        if key not in rgb
+        for key, place in alone.items()
     ]
-    sequences = []
-    for key in sorted(rgb):
-        mask, ratio = masks.get(key), ratios.get(key)
-        parts = [place for place in (rgb[key], mask, ratio) if place is not None]
-        sequences.append(
-            RawSequence(
-                key,
-                rgb[key].stream,
-                None if mask is None else mask.stream,
-                None if ratio is None else ratio.stream,
-                _weight(rgb[key], mask),
-                _hash(part.digest for part in parts),
-            )
-        )
-    return sequences, left_out
+    return [_sequence(key, places, first) for key in sorted(places[first])], left_out
 
 
-def _weight(rgb: _Place, mask: _Place | None) -> int:
-    counted = mask is not None and mask.stream.media == "frames" and rgb.stream.media != "frames"
-    return max(1, mask.frames if counted and mask is not None else rgb.frames)
+def _sequence(
+    key: SequenceKey, places: dict[str, dict[SequenceKey, _Place]], first: str
+) -> RawSequence:
+    here = {name: placed[key] for name, placed in places.items() if key in placed}
+    streams = {name: place.stream for name, place in here.items()}
+    named = ("rgb", "silhouettes", "ratios", "aligned")
+    parts = [here[name].digest for name in named if name in here]
+    return RawSequence(
+        key,
+        streams.get("rgb"),
+        streams.get("silhouettes"),
+        streams.get("ratios"),
+        streams.get("aligned"),
+        weight=_weight(here[first], here.get("silhouettes")),
+        digest=_hash(parts),
+    )
+
+
+def _weight(first: _Place, mask: _Place | None) -> int:
+    counted = mask is not None and mask.stream.media == "frames" and first.stream.media != "frames"
+    return max(1, mask.frames if counted and mask is not None else first.frames)
 
 
 def _entries(form: Form, found: FoundStream, unwritable: set[str]) -> list[_Entry]:
@@ -212,6 +231,8 @@ def _place(
         except OSError:
             size = 0
         each = ARRAY_FRAME_BYTES if media == "arrays" else VIDEO_FRAME_BYTES
+        if isinstance(found.stream, AlignedStream):
+            each = math.prod(found.stream.size)
         digest = f"{_relative(source, path)} {size}"
         return _Place(RawStream(path, media), size // each, digest)
     frames = frames_in(entry.root, path, found.at(entry.root), form, entry.fields)

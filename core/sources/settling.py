@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -19,15 +21,43 @@ from core.video.images import read_picture
 from core.video.looks import Look, look_at
 
 SAMPLES = 6
+SILHOUETTES_ALONE = "silhouettes alone serve models that read nothing else"
 
 
-def settle(source: Path, form: Form, streams: dict[str, FoundStream]) -> FoundForm:
-    """Decide which root holds which stream: by looking at images, with names as the expectation."""
+def settle(
+    source: Path, form: Form, streams: dict[str, FoundStream], without: Collection[str] = ()
+) -> FoundForm:
+    """Decide which root holds which stream: by looking at images, with names as the expectation.
+
+    Args:
+        source: The folder given by the user.
+        form: The form.
+        streams: Where below it each stream may lie.
+        without: Streams that the user leaves out.
+
+    Raises:
+        DataError: what lies there is something else.
+    """
+    streams_read = {
+        name: found for name, found in streams.items() if name in form.stream_names(without)
+    }
+    pictures = {"rgb", "silhouettes"}
+    if pictures <= set(streams) and not pictures <= set(streams_read):
+        # Both may lie under one pattern: only together does it show which is which.
+        with suppress(DataError):
+            both = _settled(source, form, streams)
+            return replace(both, streams={name: both.streams[name] for name in streams_read})
+    return _settled(source, form, streams_read)
+
+
+def _settled(source: Path, form: Form, streams: dict[str, FoundStream]) -> FoundForm:
     named = sum(_is_named(source, root, s.stream) for s in streams.values() for root in s.roots)
-    rgb, masks = streams["rgb"], streams.get("silhouettes")
-    images = masks is not None and {rgb.stream.media, masks.stream.media} == {"frames"}
-    if masks is None or not images:
+    rgb, masks = streams.get("rgb"), streams.get("silhouettes")
+    if rgb is None or masks is None or {rgb.stream.media, masks.stream.media} != {"frames"}:
         _check_arrays(source, form, streams)
+        alone = {name for name in ("rgb", "silhouettes") if name in streams}
+        if form.rgb is None or (form.silhouettes is not None and len(alone) == 1):
+            streams = {**streams, **{n: _alone(source, form, n, streams[n]) for n in alone}}
         return FoundForm(form, streams, (), named)
     same = alike(rgb.stream, masks.stream)
     if same and (beside := _beside(form, rgb, masks)):
@@ -44,6 +74,27 @@ def settle(source: Path, form: Form, streams: dict[str, FoundStream]) -> FoundFo
     else:
         settled = _checked(source, rgb, masks, looked)
     return FoundForm(form, {**streams, **settled[0]}, settled[1], named)
+
+
+def _alone(source: Path, form: Form, name: str, found: FoundStream) -> FoundStream:
+    """Frames or silhouettes that are read without the other: the roots that hold such images."""
+    if found.stream.media != "frames":
+        return found
+    masks = name == "silhouettes"
+    expected = Look.SILHOUETTE if masks else Look.PHOTO
+    looks = {root: _look(root, found.at(root), form, expected) for root in found.roots}
+    roots = tuple(
+        root for root, look in looks.items() if (look > Look.PHOTO if masks else look < Look.FLAT)
+    )
+    if not roots:
+        kind, other = ("RGB frames", "rgb") if masks else ("silhouettes", "silhouettes")
+        raise DataError(
+            f"All images found are {kind}",
+            where=source,
+            next_step=f"Give the folder that holds {expected_place(found.stream)}, or prepare the "
+            f"{kind} instead of leaving `{other}` out.",
+        )
+    return replace(found, roots=roots)
 
 
 def _check_arrays(source: Path, form: Form, streams: dict[str, FoundStream]) -> None:
@@ -109,8 +160,10 @@ def _by_content(
             f"All images found are {kind}",
             where=source,
             next_step="Give the folder above both archives: "
-            + " + ".join(expected_place(stream) for stream in form.streams().values())
-            + ".",
+            + " + ".join(
+                expected_place(form.streams()[name]) for name in sorted(form.required_names())
+            )
+            + (f"; or add `--without rgb`: {SILHOUETTES_ALONE}." if mask_roots else "."),
         )
     swapped = any(_is_named(source, root, masks) for root in rgb_roots) or any(
         _is_named(source, root, rgb) for root in mask_roots

@@ -123,8 +123,17 @@ def _other_work(folder: Path, found: Plan, plan: Plan) -> StoreError:
     for name in ("dataset", "form", "codec", "part"):
         old, new = getattr(found, name), getattr(plan, name)
         if old != new:
-            what = f"another {name} ({old}, not {new})"
+            old_name, new_name = ("without RGB" if one == "none" else one for one in (old, new))
+            what = f"another {name} ({old_name}, not {new_name})"
             break
+    else:
+        if found.aligned is None and plan.aligned is not None:
+            return StoreError(
+                "The store here was made without the aligned silhouettes that the source holds",
+                where=folder,
+                next_step="It can still be used (--without aligned). Add --replace to make it "
+                "anew with them.",
+            )
     return StoreError(f"The store here was made from {what}", where=folder, next_step=REPLACE)
 
 
@@ -176,12 +185,13 @@ def finish(folder: Path, plan: Plan, listing: Sequence[Finding]) -> StoreFile:
     sequences, valid, measured, error = facts
     frames = sum(shard.frames for shard in index.shards)
     info = StoreFile(
+        format=plan.format,
         plan=plan,
         sequences=sequences,
         frames=frames,
         valid=valid,
         bytes=sum(shard.bytes for shard in index.shards),
-        raw_bytes=frames * FRAME_BYTES,
+        raw_bytes=0 if plan.codec == "none" else frames * FRAME_BYTES,
         psnr=_psnr(error / measured) if measured else None,
         index=digest,
         left_out_sequences=len(
@@ -189,6 +199,7 @@ def finish(folder: Path, plan: Plan, listing: Sequence[Finding]) -> StoreFile:
         ),
         left_out_frames=_frames_of(everything, FRAMES_LEFT_OUT),
         unsupervised_frames=_frames_of(everything, NOT_SUPERVISED),
+        aligned=sum(entry.aligned for shard in index.shards for entry in shard.sequences),
     )
     write_json(folder / STORE_NAME, info)
     return info
@@ -221,7 +232,11 @@ def _gather(
         valid += found.valid
         measured += found.fidelity.frames
         error += found.fidelity.squared_error
-    return IndexFile(shards=tuple(shards)), findings, (sequences, valid, measured, error)
+    return (
+        IndexFile(format=plan.format, shards=tuple(shards)),
+        findings,
+        (sequences, valid, measured, error),
+    )
 
 
 def _psnr(error: float) -> float:

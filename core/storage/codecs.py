@@ -13,6 +13,9 @@
     uint8 [N, 4096]: 256 x 128 bits, most significant first, deflated.
 ``valid``
     uint8 [N]: 1 where the frame has a usable silhouette.
+
+Without RGB there is no ``rgb``. With silhouettes that the dataset's authors cut there are two more,
+see :mod:`core.storage.aligned`.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from numpy.typing import NDArray
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
 from core.storage.chunks import DamageError, check_chunks, read_packed
 from core.storage.layout import CodecName, Fidelity
+from core.storage.no_frames import NoFrames
 from core.video.geometry import is_blank
 
 FRAME_SHAPE = (FRAME_HEIGHT, FRAME_WIDTH, 3)
@@ -78,6 +82,8 @@ def codec(name: CodecName) -> Codec:
     """A codec by name."""
     if name == "jpeg":
         return Jpeg()
+    if name == "none":
+        return NoFrames()
     return Compact() if name == "compact" else Lossless()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from core.errors import StoreError
@@ -21,7 +22,6 @@ from core.storage.layout import (
     LEFT_OUT_NAME,
     PLAN_NAME,
     STORE_NAME,
-    CodecName,
     Entry,
     Finding,
     ForgettingFile,
@@ -125,7 +125,7 @@ def purge_store(folder: Path, subject: str, count: Callable[[], None]) -> bool:
     remove_rests(folder)
     for number in plan.shard_numbers():
         try:
-            _purge_shard(folder, number, plan.codec, subject)
+            _purge_shard(folder, number, plan, subject)
         except StoreError as error:
             raise StoreError(error.what, where=error.where, next_step=ANEW) from error
         count()
@@ -134,7 +134,7 @@ def purge_store(folder: Path, subject: str, count: Callable[[], None]) -> bool:
     return complete
 
 
-def _purge_shard(folder: Path, number: int, codec: CodecName, subject: str) -> None:
+def _purge_shard(folder: Path, number: int, plan: Plan, subject: str) -> None:
     report, shard = folder / shard_report_name(number), folder / shard_name(number)
     if not (report.is_file() and shard.is_file()):
         # Half a shard of a killed preparation: whose frames are in it, nothing says.
@@ -149,30 +149,36 @@ def _purge_shard(folder: Path, number: int, codec: CodecName, subject: str) -> N
             write_json(report, old.model_copy(update={"left_out": lines}))
         return
     frames = sum(entry.frames for entry in kept)
-    valid = _rewrite(shard, old, kept, codec, subject)
+    valid = _rewrite(shard, old, kept, plan, subject)
     new = ShardFile(
-        number=number, sha256=file_hash(shard), bytes=shard.stat().st_size, frames=frames,
-        valid=valid, fidelity=old.fidelity, sequences=kept, left_out=lines,
-    )  # fmt: skip
+        format=old.format,
+        number=number,
+        sha256=file_hash(shard),
+        bytes=shard.stat().st_size,
+        frames=frames,
+        valid=valid,
+        fidelity=old.fidelity,
+        sequences=kept,
+        left_out=lines,
+    )
     write_json(report, new)
 
 
-def _rewrite(
-    path: Path, old: ShardFile, kept: tuple[Entry, ...], codec: CodecName, subject: str
-) -> int:
+def _rewrite(path: Path, old: ShardFile, kept: tuple[Entry, ...], plan: Plan, subject: str) -> int:
     """Replace a shard by one without the subject; returns its frames with silhouette."""
     try:
-        source = ShardReader(path, codec, old.frames)
+        source = _opened(path, plan, old.sequences)
     except StoreError:
         # A run before this one was killed after the shard and before its description.
-        return _valid_of(path, codec, sum(entry.frames for entry in kept))
+        return _valid_of(path, plan, kept)
     try:
         with whole_file(path) as partial:
             try:
-                with ShardWriter(partial, codec) as writer:
-                    for entry in old.sequences:
+                with ShardWriter(partial, plan.codec, plan.aligned) as writer:
+                    aligned = accumulate((entry.aligned for entry in old.sequences), initial=0)
+                    for entry, start in zip(old.sequences, aligned, strict=False):
                         if entry.subject != subject:
-                            writer.copy(source, entry)
+                            writer.copy(source, entry, start)
                 source.close()  # an open file cannot be replaced everywhere
             except RuntimeError as error:
                 # h5py tells a failed write that was put off as a RuntimeError.
@@ -183,8 +189,13 @@ def _rewrite(
     return writer.valid
 
 
-def _valid_of(path: Path, codec: CodecName, frames: int) -> int:
-    reader = ShardReader(path, codec, frames)
+def _opened(path: Path, plan: Plan, entries: tuple[Entry, ...]) -> ShardReader:
+    frames, aligned = sum(e.frames for e in entries), sum(e.aligned for e in entries)
+    return ShardReader(path, plan.codec, frames, plan.aligned, aligned)
+
+
+def _valid_of(path: Path, plan: Plan, entries: tuple[Entry, ...]) -> int:
+    reader = _opened(path, plan, entries)
     reader.close()
     return reader.valid
 

@@ -20,13 +20,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.errors import StoreError
 from core.files import read_bounded, write_text
-from core.records import is_name
+from core.records import ALIGNED_SIZES, is_name
+from core.storage.formats import Format, format_of, refuse_other_format
 
-FORMAT = 1
 # Frames of a shard: the unit of work, of resuming and of splitting over machines (60 MB or so).
 SHARD_FRAMES = 1024
 MAX_SEQUENCE_FRAMES = 20_000
@@ -42,7 +42,8 @@ FORGET_AGAIN = "Run the same `lmgait forget` again: it goes on where it stopped.
 # How the source's hash begins where subjects were taken out: it is no source's any more.
 _REDUCED = "0" * 16
 
-CodecName = Literal["lossless", "compact", "jpeg"]
+# How RGB is stored; "none": the store holds silhouettes without RGB.
+CodecName = Literal["lossless", "compact", "jpeg", "none"]
 
 
 def _plain_name(name: str) -> str:
@@ -68,7 +69,7 @@ class Plan(_File):
         form: Name of the source's form.
         label: The form in words, printed under tables.
         framing: ``crop`` or ``scene``: whether frames were crops, or cut by the silhouette's box.
-        codec: How RGB is stored.
+        codec: How RGB is stored; ``none`` where it is not.
         height: Pixels of a stored frame.
         width: Pixels of a stored frame.
         source: Hash of the names of everything that the source holds; its first 16 digits are zero
@@ -76,11 +77,13 @@ class Plan(_File):
         shards: Number of shards of the whole dataset.
         part: ``[i, n]`` where this folder holds the shards i - 1, i - 1 + n, ... only.
         tool: Version of lmgait.
+        aligned: (rows, columns) of the silhouettes that the dataset's authors cut and delivered;
+            None where the store holds none.
         reading: Version of the rules by which files become frames (:data:`READING`); 1 in stores
             that were made before it was recorded.
     """
 
-    format: Literal[1] = 1
+    format: Format = 1
     dataset: Name
     form: str
     label: str
@@ -94,6 +97,15 @@ class Plan(_File):
     tool: str
     # Left out of files where it is 1, as it was before it was recorded.
     reading: Annotated[int, Field(ge=1, exclude_if=lambda value: value == 1)] = 1
+    aligned: Annotated[tuple[int, int] | None, Field(exclude_if=lambda size: size is None)] = None
+
+    @model_validator(mode="after")
+    def _format_fits(self) -> Plan:
+        if self.aligned is not None and self.aligned not in ALIGNED_SIZES:
+            raise ValueError(f"aligned silhouettes of {self.aligned}")
+        if self.format != format_of(self.codec, self.aligned):
+            raise ValueError(f"format {self.format} does not fit its other keys")
+        return self
 
     def same_work(self, other: Plan) -> bool:
         """Whether two plans give the same store (the versions of lmgait may differ)."""
@@ -116,13 +128,17 @@ class Plan(_File):
 
 
 class Entry(_File):
-    """A sequence in a shard: frames ``start`` to ``start + frames``."""
+    """A sequence in a shard: frames ``start`` to ``start + frames``.
+
+    ``aligned`` is its number of aligned silhouettes, which lie in the order of the sequences.
+    """
 
     subject: Name
     type: Name
     view: Name
     start: Annotated[int, Field(ge=0, le=10**9)]
     frames: Annotated[int, Field(ge=1, le=MAX_SEQUENCE_FRAMES)]
+    aligned: Annotated[int, Field(ge=0, le=MAX_SEQUENCE_FRAMES, exclude_if=lambda n: n == 0)] = 0
 
 
 class Finding(_File):
@@ -150,7 +166,7 @@ class Fidelity(_File):
 class ShardFile(_File):
     """What a shard holds."""
 
-    format: Literal[1] = 1
+    format: Format = 1
     number: Count
     sha256: Sha256
     bytes: Count
@@ -174,7 +190,7 @@ class IndexShard(_File):
 class IndexFile(_File):
     """All shards and sequences of a store."""
 
-    format: Literal[1] = 1
+    format: Format = 1
     shards: tuple[IndexShard, ...]
 
 
@@ -193,9 +209,10 @@ class StoreFile(_File):
         left_out_sequences: Number of sequences left out.
         left_out_frames: Number of frames left out of sequences that were taken.
         unsupervised_frames: Number of frames kept without a usable silhouette.
+        aligned: Number of aligned silhouettes.
     """
 
-    format: Literal[1] = 1
+    format: Format = 1
     plan: Plan
     sequences: Count
     frames: Count
@@ -207,6 +224,7 @@ class StoreFile(_File):
     left_out_sequences: Count
     left_out_frames: Count
     unsupervised_frames: Count
+    aligned: Annotated[Count, Field(exclude_if=lambda n: n == 0)] = 0
 
 
 class ReasonCount(_File):
@@ -274,27 +292,9 @@ def read_json(path: Path, model: type[Model], next_step: str) -> Model:
     try:
         return model.model_validate_json(content)
     except ValidationError as error:
-        _refuse_other_format(content, path, next_step)
+        refuse_other_format(content, path, model, next_step)
         fault = error.errors()[0]
         key = ".".join(str(part) for part in fault["loc"]) or "its JSON"
         raise StoreError(
             f"The file is damaged: {key}: {fault['msg']}", where=path, next_step=next_step
         ) from error
-
-
-class _AnyFile(BaseModel):
-    format: int
-
-
-def _refuse_other_format(content: bytes, path: Path, next_step: str) -> None:
-    try:
-        found = _AnyFile.model_validate_json(content).format
-    except ValidationError:
-        return
-    if found != FORMAT:
-        age = "newer" if found > FORMAT else "older"
-        raise StoreError(
-            f"The file has the {age} format {found}; this lmgait reads format {FORMAT}",
-            where=path,
-            next_step=f"{next_step.rstrip('.')}; or use the lmgait that made it.",
-        )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from core.errors import StoreError
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceFrames, SequenceKey
+from core.storage.aligned import AlignedFrames, AlignedReader, AlignedWriter
 from core.storage.chunks import DamageError, read_packed
 from core.storage.codecs import (
     DEFLATE,
@@ -42,14 +43,16 @@ class ShardWriter:
     Args:
         path: The file; an existing one is overwritten.
         name: The codec.
+        aligned: (rows, columns) of delivered silhouettes; None: the store has none.
     """
 
-    def __init__(self, path: Path, name: CodecName) -> None:
+    def __init__(self, path: Path, name: CodecName, aligned: tuple[int, int] | None = None) -> None:
         self._file: Any = h5py.File(path, "w", libver=HDF5_FORMAT, rdcc_nbytes=0)
         self._codec = codec(name)
         self._codec.create(self._file)
         create_dataset(self._file, "silhouettes", (MASK_BYTES,), MASK_CHUNK, dtype="u1", **DEFLATE)
         create_dataset(self._file, "valid", (), FLAG_CHUNK, dtype="u1")
+        self._aligned = None if aligned is None else AlignedWriter(self._file, aligned)
         self._entries: list[Entry] = []
         self._frames, self.valid = 0, 0
         self._masks: list[NDArray[np.uint8]] = []
@@ -67,6 +70,8 @@ class ShardWriter:
         try:
             if kind is None:
                 self._write_masks()
+                if self._aligned is not None:
+                    self._aligned.write()
         finally:
             self._file.close()
 
@@ -88,8 +93,19 @@ class ShardWriter:
             self._enter(key, start)
         return frames
 
-    def copy(self, source: ShardReader, entry: Entry) -> None:
+    def add_aligned(self, content: AlignedFrames) -> None:
+        """Write the delivered silhouettes of the sequence that was written last."""
+        assert self._aligned is not None, "the shard was made for delivered silhouettes"
+        self._aligned.add(content)
+        self._entries[-1] = self._entries[-1].model_copy(update={"aligned": len(content.images)})
+
+    def copy(self, source: ShardReader, entry: Entry, aligned_start: int) -> None:
         """Take over a sequence of a shard of the same codec, its frames as they are stored.
+
+        Args:
+            source: The shard.
+            entry: The sequence.
+            aligned_start: Where its delivered silhouettes begin.
 
         Raises:
             StoreError: the source is damaged.
@@ -103,6 +119,9 @@ class ShardWriter:
             self._flags.append(valid)
             self._frames += end - first
         self._enter(key, start)
+        if entry.aligned:
+            rows = (aligned_start, aligned_start + entry.aligned)
+            self.add_aligned(source.read_aligned(*rows, entry.frames, key))
 
     def _enter(self, key: SequenceKey, start: int) -> None:
         subject, kind, view = key
@@ -142,12 +161,21 @@ class ShardReader:
         path: The file.
         name: The codec.
         frames: The number of frames that the index declares.
+        aligned: (rows, columns) of delivered silhouettes; None: the store has none.
+        aligned_total: The number of them that the index declares.
 
     Raises:
         StoreError: the file is missing, damaged, or declares anything else than the index.
     """
 
-    def __init__(self, path: Path, name: CodecName, frames: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        name: CodecName,
+        frames: int,
+        aligned: tuple[int, int] | None = None,
+        aligned_total: int = 0,
+    ) -> None:
         self._path, self._frames = path, frames
         self._codec = codec(name)
         with self._explained(None):
@@ -160,6 +188,9 @@ class ShardReader:
                 )
                 valid = dataset(self._file, "valid", "u1", (FLAG_CHUNK,), frames)
                 self._valid: NDArray[np.bool_] = valid[:].astype(np.bool_)
+                self._aligned: AlignedReader | None = None
+                if aligned is not None:
+                    self._aligned = AlignedReader(self._file, aligned, aligned_total)
         except StoreError:
             self._file.close()
             raise
@@ -209,6 +240,18 @@ class ShardReader:
         shape = (total, FRAME_HEIGHT, FRAME_WIDTH)
         valid = np.concatenate([self._valid[first:end] for first, end in runs] or [self._valid[:0]])
         return masks.reshape(shape), valid
+
+    def read_aligned(
+        self, first: int, end: int, frames: int, sequence: SequenceKey
+    ) -> AlignedFrames:
+        """Read delivered silhouettes ``first`` to ``end`` of a sequence of ``frames`` frames.
+
+        Raises:
+            StoreError: the content is damaged.
+        """
+        assert self._aligned is not None, "the store holds delivered silhouettes"
+        with self._explained(sequence):
+            return self._aligned.read(first, end, frames)
 
     def stored(
         self, first: int, end: int, sequence: SequenceKey

@@ -7,11 +7,13 @@
         silhouettes.json   what they were made from, which sequences each part holds; written last
 
 A row belongs to a frame of the store, the usable ones and the others (zeros): frame numbers are
-those of the store, so silhouettes, RGB and whatever else is of one frame find each other.
+those of the store, so silhouettes, RGB and whatever else is of one frame find each other. Of
+delivered silhouettes a row is one of those that the store holds of a sequence, in their order.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.files import write_text
-from core.records import Interpolation
+from core.records import Interpolation, SilhouetteKind
 from core.storage.chunks import DamageError
 from core.storage.codecs import FLAG_CHUNK
 from core.storage.layout import Sha256, read_json
@@ -41,21 +43,30 @@ class SilhouettesInfo(BaseModel):
     Attributes:
         dataset: Name of the dataset.
         store: Fingerprint of the store.
-        size: Rows and columns.
-        interpolation: How they were resized.
+        size: Rows, and columns of cut ones.
+        interpolation: How they were resized; None of delivered ones.
         drop_sum: A silhouette whose grey levels (0 and 255) sum to this or less is not usable.
+        silhouettes: Whether they were cut from masks, or delivered.
+        columns: Columns of delivered ones.
         parts: (number of the sequence in the store, its frames) of all sequences of each part.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 1
     dataset: str
     store: Sha256
     size: CutSize
-    interpolation: Interpolation
+    interpolation: Interpolation | None
     drop_sum: Annotated[int, Field(ge=0)] | None
+    silhouettes: Annotated[SilhouetteKind, Field(exclude_if=lambda kind: kind == "cut")] = "cut"
+    columns: Annotated[int | None, Field(ge=1, le=128, exclude_if=lambda n: n is None)] = None
     parts: Parts
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns) of each."""
+        return self.size, self.size if self.columns is None else self.columns
 
     @property
     def frames(self) -> int:
@@ -65,13 +76,13 @@ class SilhouettesInfo(BaseModel):
     @property
     def bytes(self) -> int:
         """Size before packing."""
-        return self.frames * frame_bytes(self.size)
+        return self.frames * frame_bytes(self.shape)
 
     @property
     def layouts(self) -> dict[str, Layout]:
         """How the datasets of a part lie."""
         return {
-            SILHOUETTES: Layout((self.size, self.size), "uint8", CHUNK, packed=True),
+            SILHOUETTES: Layout(self.shape, "uint8", CHUNK, packed=True),
             USABLE: Layout((), "uint8", FLAG_CHUNK),
         }
 
@@ -96,6 +107,11 @@ class SilhouetteStore:
         """
         return cls(path, read_json(path / INFO_NAME, SilhouettesInfo, REPAIR))
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns) of each."""
+        return self.info.shape
+
     def __contains__(self, index: int) -> bool:
         return index in self._files
 
@@ -108,6 +124,8 @@ class SilhouetteStore:
             IndexError: no such sequence.
             StoreError: missing or damaged.
         """
+        if self.info.silhouettes == "aligned" and index not in self._files:
+            return np.zeros(0, np.int64)  # delivered without any
         place = self._files.place(index, ())
         return np.flatnonzero(self._usable(place.part)[place.start : place.start + place.frames])
 
@@ -119,7 +137,7 @@ class SilhouetteStore:
             frames: Which frames, in the order wanted; usable ones.
 
         Returns:
-            uint8 [T, S, S], share of the foreground x 255.
+            uint8 [T, rows, columns], share of the foreground x 255.
 
         Raises:
             IndexError: no such sequence, or a frame without a usable silhouette.
@@ -151,9 +169,9 @@ class SilhouetteStore:
         return self._flags[part]
 
 
-def frame_bytes(size: CutSize) -> int:
+def frame_bytes(shape: tuple[int, int]) -> int:
     """Bytes of one frame's silhouette before packing, and its mark."""
-    return size * size + 1
+    return math.prod(shape) + 1
 
 
 def write_info(folder: Path, info: SilhouettesInfo) -> None:

@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,9 @@ from numpy.typing import NDArray
 
 from core.errors import StoreError
 from core.records import SequenceFrames, SequenceInfo, SequenceKey
+from core.storage.aligned import AlignedFrames
 from core.storage.codecs import FRAME_SHAPE
+from core.storage.index import aligned_places, index_fault
 from core.storage.layout import (
     FORGET_AGAIN,
     FORGETTING_NAME,
@@ -28,6 +29,7 @@ from core.storage.layout import (
     read_json,
     shard_name,
 )
+from core.storage.ranges import frame_numbers, in_order, runs_of
 from core.storage.shard import ShardReader
 from core.workspace import Workspace
 
@@ -56,6 +58,7 @@ class Store:
         )
         self.sequences = tuple(SequenceInfo(key, frames) for key, _, _, frames in places)
         self._places = [(shard, start) for _, shard, start, _ in places]
+        self._aligned = aligned_places(index)
         self._open: OrderedDict[int, ShardReader] = OrderedDict()
         self._process = os.getpid()
 
@@ -76,7 +79,7 @@ class Store:
         index = read_json(index_path, IndexFile, step)
         if hashlib.sha256(index_path.read_bytes()).hexdigest() != info.index:
             raise StoreError("The store's index is damaged", where=index_path, next_step=step)
-        if fault := _index_fault(info, index):
+        if fault := index_fault(info, index):
             raise StoreError(f"The store's index is wrong: {fault}", where=index_path,
                              next_step=step)  # fmt: skip
         return cls(path, info, index)
@@ -90,6 +93,34 @@ class Store:
         return self.info.index
 
     @property
+    def aligned(self) -> tuple[int, int] | None:
+        """(rows, columns) of its aligned silhouettes; None where it holds none."""
+        return self.info.plan.aligned
+
+    def aligned_count(self, index: int) -> int:
+        """Number of a sequence's aligned silhouettes (raises ``IndexError``)."""
+        return self._aligned[self.sequences[index].key][1]
+
+    @property
+    def has_rgb(self) -> bool:
+        """Whether it holds RGB frames."""
+        return self.info.plan.codec != "none"
+
+    def require_rgb(self) -> None:
+        """Refuse a store without RGB.
+
+        Raises:
+            StoreError: it holds silhouettes alone.
+        """
+        if not self.has_rgb:
+            raise StoreError(
+                "The store holds silhouettes without RGB frames",
+                where=self.path,
+                next_step="Use a model on silhouettes (--model gaitbase); or prepare it again with "
+                "--replace, without `--without rgb`, from a source that holds the frames.",
+            )
+
+    @property
     def shards(self) -> IndexFile:
         """The shards with their hashes, as the index lists them."""
         return self._index
@@ -101,9 +132,14 @@ class Store:
         loss = "" if info.psnr is None else f" at {info.psnr:.1f} dB"
         less = " less forgotten subjects" if plan.reduced else ""
         rules = f", reading rules {plan.reading}" if plan.reading != READING else ""
+        codec = "without RGB" if plan.codec == "none" else plan.codec
+        aligned = ""
+        if plan.aligned is not None:
+            size = f"{plan.aligned[0]}x{plan.aligned[1]}"
+            aligned = f", {info.aligned:,} aligned silhouettes of {size}"
         return (
             f"{plan.dataset}: {plan.label}{less}; {cut}, fitted to {plan.height}x{plan.width}; "
-            f"{plan.codec}{loss}; {info.sequences:,} sequences, {info.frames:,} frames; "
+            f"{codec}{loss}; {info.sequences:,} sequences, {info.frames:,} frames{aligned}; "
             f"lmgait {plan.tool}{rules}; {self.fingerprint[:12]}"
         )
 
@@ -116,7 +152,7 @@ class Store:
 
         Raises:
             IndexError: there is no such sequence or frame.
-            StoreError: the shard is missing or damaged.
+            StoreError: the shard is missing or damaged, or the store holds no RGB.
         """
         return SequenceFrames(self.read_rgb(index, frames), *self.read_silhouettes(index, frames))
 
@@ -133,6 +169,7 @@ class Store:
             frames: Which frames.
             out: Is filled and returned: uint8 [T, 256, 128, 3], contiguous; a new array by default.
         """
+        self.require_rgb()
         reader, runs, order, key = self._wanted(index, frames)
         count = sum(end - first for first, end in runs)
         total = count if order is None else len(order)
@@ -161,16 +198,35 @@ class Store:
         masks, valid = reader.read_silhouettes(runs, key)
         return (masks, valid) if order is None else (masks[order], valid[order])
 
+    def read_aligned(self, index: int) -> AlignedFrames:
+        """Read all aligned silhouettes of a sequence, as they were delivered.
+
+        Raises:
+            IndexError: there is no such sequence.
+            StoreError: the shard is missing or damaged, or the store holds none.
+        """
+        if self.aligned is None:
+            raise StoreError(
+                "The store holds no aligned silhouettes",
+                where=self.path,
+                next_step="Prepare it again with --replace from a source that holds them, without "
+                "`--without aligned`.",
+            )
+        info = self.sequences[index]
+        start, count = self._aligned[info.key]
+        reader = self._reader(self._places[index][0])
+        return reader.read_aligned(start, start + count, info.frames, info.key)
+
     def _wanted(
         self, index: int, frames: slice | Sequence[int] | None
     ) -> tuple[ShardReader, list[tuple[int, int]], list[int] | None, SequenceKey]:
         """Where frames are: reader, runs in its shard, and their order (None: as they lie)."""
         info = self.sequences[index]
         shard, start = self._places[index]
-        wanted = _wanted(frames, info.frames)
-        runs = _runs(wanted)
+        wanted = frame_numbers(frames, info.frames)
+        runs = runs_of(wanted)
         order = None
-        if sum(end - first for first, end in runs) != len(wanted) or not _in_order(wanted):
+        if sum(end - first for first, end in runs) != len(wanted) or not in_order(wanted):
             place = {frame: position for position, frame in enumerate(sorted(set(wanted)))}
             order = [place[frame] for frame in wanted]
         moved = [(start + first, start + end) for first, end in runs]
@@ -192,7 +248,8 @@ class Store:
         if reader is None:
             entry = self._index.shards[shard]
             path = self.path / shard_name(entry.number)
-            reader = ShardReader(path, self.info.plan.codec, entry.frames)
+            plan, aligned = self.info.plan, sum(one.aligned for one in entry.sequences)
+            reader = ShardReader(path, plan.codec, entry.frames, plan.aligned, aligned)
             self._open[shard] = reader
             if len(self._open) > MAX_OPEN_FILES:
                 self._open.popitem(last=False)[1].close()
@@ -208,32 +265,6 @@ def locate_store(given: str | Path, workspace: Workspace) -> Path:
     return workspace.store(str(given))
 
 
-def _wanted(frames: slice | Sequence[int] | None, count: int) -> Sequence[int]:
-    if frames is None:
-        return range(count)
-    if isinstance(frames, slice):
-        return range(count)[frames]
-    wanted = [int(frame) for frame in frames]
-    if any(not 0 <= frame < count for frame in wanted):
-        raise IndexError(f"frames {min(wanted)} to {max(wanted)} of a sequence of {count}")
-    return wanted
-
-
-def _in_order(wanted: Sequence[int]) -> bool:
-    return all(a < b for a, b in pairwise(wanted))
-
-
-def _runs(wanted: Sequence[int]) -> list[tuple[int, int]]:
-    """Runs of neighbouring frames that cover ``wanted``, sorted, each frame once."""
-    runs: list[tuple[int, int]] = []
-    for frame in sorted(set(wanted)):
-        if runs and runs[-1][1] == frame:
-            runs[-1] = (runs[-1][0], frame + 1)
-        else:
-            runs.append((frame, frame + 1))
-    return runs
-
-
 def _not_there(path: Path) -> StoreError:
     command = f"lmgait prepare {path.name} FOLDER"
     if (path / FORGETTING_NAME).is_file():
@@ -244,23 +275,3 @@ def _not_there(path: Path) -> StoreError:
             next_step=f"Run the same `{command}` again: it goes on where it stopped.",
         )  # fmt: skip
     return StoreError("There is no store here", where=path, next_step=f"Run `{command}` first.")
-
-
-def _index_fault(info: StoreFile, index: IndexFile) -> str | None:
-    numbers = [shard.number for shard in index.shards]
-    if numbers != sorted(set(numbers)):
-        return "shards are out of order"
-    keys = set()
-    for shard in index.shards:
-        end = 0
-        for entry in shard.sequences:
-            keys.add((entry.subject, entry.type, entry.view))
-            if entry.start != end:
-                return f"{entry.subject}/{entry.type}/{entry.view} starts at the wrong frame"
-            end += entry.frames
-        if end != shard.frames:
-            return f"shard {shard.number} has another number of frames than its sequences"
-    sequences = sum(len(shard.sequences) for shard in index.shards)
-    if len(keys) != sequences or sequences != info.sequences:
-        return "the number of sequences differs"
-    return None

@@ -1,4 +1,4 @@
-"""What to say where a store holds nobody of one side of a split."""
+"""Which of a split's subjects a store holds, and what to say where it holds none."""
 
 from __future__ import annotations
 
@@ -7,6 +7,18 @@ from collections.abc import Sequence
 from core.errors import DataError
 from core.nearest import some
 from core.storage.store import Store
+
+
+def present(store: Store, subjects: Sequence[str]) -> tuple[str, ...]:
+    """Those of ``subjects`` of whom the store holds a sequence, in their order."""
+    here = {info.key.subject for info in store.sequences}
+    return tuple(subject for subject in subjects if subject in here)
+
+
+def sequences_of(store: Store, subjects: Sequence[str]) -> list[int]:
+    """Numbers of the sequences of ``subjects`` in a store, rising."""
+    members = set(subjects)
+    return [n for n, info in enumerate(store.sequences) if info.key.subject in members]
 
 
 def nobody(store: Store, subjects: Sequence[str], side: str) -> DataError:

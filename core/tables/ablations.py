@@ -1,4 +1,4 @@
-"""Tables of ablations: ours, with the spread over runs, beside the paper's."""
+"""Tables of systems and ablations: ours, with the spread over runs, beside the published."""
 
 from __future__ import annotations
 
@@ -33,11 +33,21 @@ class ScoredRun:
 
 @dataclass(frozen=True, slots=True)
 class AblationRow:
-    """One row: its label, all its runs, and the paper's numbers by column where it has the row."""
+    """One row.
+
+    Attributes:
+        label: As printed.
+        runs: All its runs; none where it does not run here.
+        paper: The published numbers by column, where there are any.
+        model: Name of the family of its runs.
+        reason: Why it has no runs.
+    """
 
     label: str
     runs: tuple[ScoredRun, ...]
     paper: Scores
+    model: str | None = None
+    reason: str = ""
 
     def mean(self, column: str) -> float | None:
         """Mean over the runs; None where a run has no value."""
@@ -56,14 +66,16 @@ class AblationRow:
 
 @dataclass(frozen=True, slots=True)
 class AblationTable:
-    """One of the paper's tables (or the chosen ablations) on one test dataset.
+    """One of the paper's tables (or ablations by name) on one test dataset.
 
     Attributes:
-        number: of the paper's table; None for chosen ablations.
+        number: of the paper's table; None for ablations by name.
         columns: conditions of ``protocol``, and ``Mean``.
-        paper_columns: those that the paper prints; empty without a published table.
-        paper_dataset: what the paper's numbers were tested on.
+        rows: one of them at least has runs.
+        paper_columns: those of the published numbers; empty without any.
+        paper_dataset: what the published numbers were tested on.
         notes: lines below the table.
+        systems: whether it compares systems, whose published numbers have several sources.
     """
 
     number: int | None
@@ -75,10 +87,11 @@ class AblationTable:
     paper_columns: tuple[str, ...]
     paper_dataset: str | None
     notes: tuple[str, ...]
+    systems: bool = False
 
 
 def ablation_table(table: AblationTable) -> Table:
-    """Return a table in words: a row per ablation and one for chance, the paper's columns last."""
+    """Return a table in words: its rows and one for chance, the published columns last."""
     rows = [
         (
             row.label + (f" ({len(row.runs)} runs)" if len(row.runs) > 1 else ""),
@@ -88,14 +101,17 @@ def ablation_table(table: AblationTable) -> Table:
         for row in table.rows
     ]
     # Chance belongs to the protocol and the data, so any run tells it.
-    chance = table.rows[0].runs[0].chance
+    chance = next(run.chance for row in table.rows for run in row.runs)
     empty = (NO_VALUE,) * len(table.paper_columns)
     rows.append(("chance", *(_number(chance[c]) for c in table.columns), *empty))
     name = "Ablations" if table.number is None else f"Ablations of Table {table.number}"
+    source = "paper"
+    if table.systems:
+        name, source = f"Table {table.number}", "published"
     where = "" if table.trained_on == table.tested_on else f"{table.trained_on} -> "
     return Table(
         f"{name}, {where}{table.tested_on}, protocol {table.protocol}, {NAMES[METRIC]} (%)",
-        ("method", *table.columns, *(f"paper {c}" for c in table.paper_columns)),
+        ("method", *table.columns, *(f"{source} {c}" for c in table.paper_columns)),
         tuple(rows),
         table.notes,
     )
@@ -113,6 +129,8 @@ def ablation_json(table: AblationTable) -> dict[str, Any]:
         "rows": [
             {
                 "label": row.label,
+                "model": row.model,
+                "reason": row.reason,
                 "mean": {column: row.mean(column) for column in table.columns},
                 "spread": {column: row.spread(column) for column in table.columns},
                 "paper": row.paper,

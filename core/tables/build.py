@@ -90,11 +90,8 @@ def compare_table(published: PublishedTable, results: Mapping[str, EvaluationRes
         published: the table.
         results: ours by dataset; a dataset without a result has no row.
     """
-    rows = [
-        (row.method + _mark(row), *(_number(value) for value in row.values))
-        for row in published.rows
-    ]
-    notes = _published_notes(published)
+    rows = [(row_label(row), *(_number(value) for value in row.values)) for row in published.rows]
+    notes = published_notes(published)
     result = results.get(published.dataset)
     title = published.dataset
     if result is not None:
@@ -110,7 +107,8 @@ def compare_table(published: PublishedTable, results: Mapping[str, EvaluationRes
     )  # fmt: skip
 
 
-def _published_notes(published: PublishedTable) -> list[str]:
+def published_notes(published: PublishedTable) -> list[str]:
+    """Where a published table's numbers are from, and what there is to know of single rows."""
     notes = [f"Published: {published.source}."]
     notes += [published.note] if published.note else []
     for source in dict.fromkeys(row.source for row in published.rows if row.source):
@@ -121,12 +119,13 @@ def _published_notes(published: PublishedTable) -> list[str]:
         differences += [f"{row.dataset}, not {published.dataset}"] if row.dataset else []
         what = [f"numbers of {' and '.join(differences)}."] if differences else []
         if words := " ".join([*what, row.note] if row.note else what):
-            notes.append(f"{_mark(row)}{' ' if differences else ''}{row.method}: {words}")
+            notes.append(f"{'† ' if differences else ''}{row.method}: {words}")
     return notes
 
 
-def _mark(row: PublishedRow) -> str:
-    return "" if row.comparable else "†"
+def row_label(row: PublishedRow) -> str:
+    """A published row's method, with a mark where its numbers do not compare with the others."""
+    return row.method if row.comparable else f"{row.method}†"
 
 
 def cross_table(

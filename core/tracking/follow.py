@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from core.tracking.certain import doubtful
 from core.tracking.looks import Look, unlike
 from core.tracking.people import Expected, Sighting
 from core.tracking.rejoin import rejoined
+from core.tracking.strides import in_pairs
 from core.tracking.tracks import Boxes, Track, area, iou, overlap
 from core.tracking.untangle import untangled
 from core.tracking.ways import Way, filled, step_of
@@ -45,6 +47,7 @@ class _Person:
     boxes: list[Boxes] = field(default_factory=list)
     two: list[bool] = field(default_factory=list)
     rough: list[bool] = field(default_factory=list)
+    legs: list[float] = field(default_factory=list)
     look: Look | None = None
     looks: int = 0
     alone: int = 0
@@ -56,6 +59,7 @@ class _Person:
         self.boxes.append(box)
         self.two.append(sighting is not None and sighting.two)
         self.rough.append(sighting is not None and sighting.rough)
+        self.legs.append(math.nan if sighting is None else sighting.legs)
         if sighting is not None:
             self.looks += 1
             self.alone += sighting.alone and not sighting.two
@@ -154,6 +158,7 @@ class Follower:
                 np.stack(p.boxes),
                 np.array(p.two, np.bool_),
                 np.array(p.rough, np.bool_),
+                np.array(p.legs, np.float64),
                 {step: look for step, (_, look) in p.steps.items()},
             )
             for p in people
@@ -161,11 +166,10 @@ class Follower:
         ways = rejoined(untangled(ways, self._rate), self._rate)
         ways = [filled(way, GAP * self._rate) for way in ways if len(way.frames) >= least]
         ways.sort(key=lambda way: (int(way.frames[0]), float(way.boxes[0, 0])))
+        pairs, doubts = in_pairs(ways, self._rate), doubtful(ways, self._rate)
         return [
-            Track(number, way.frames, way.boxes, way.two, way.guessed, doubt)
-            for number, (way, doubt) in enumerate(
-                zip(ways, doubtful(ways, self._rate), strict=True), 1
-            )
+            Track(number, way.frames, way.boxes, way.two | pair, way.guessed, doubt)
+            for number, (way, pair, doubt) in enumerate(zip(ways, pairs, doubts, strict=True), 1)
         ]
 
     def _score(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -26,6 +27,7 @@ from core.tracking.figures import (
 from core.tracking.ground import Ground
 from core.tracking.looks import Look, look_of
 from core.tracking.owners import owners, seen_box
+from core.tracking.strides import legs
 from core.tracking.tracks import EDGE, Boxes, area, overlap
 
 # In heights of a person: what is wider or higher is not one person alone; what is lower than the
@@ -64,6 +66,8 @@ class Sighting:
         two: Whether the box holds two people whom nothing tells apart.
         rough: Whether the box may be off, as the blob is wider than one person's: by a shadow, or
             something carried.
+        legs: Breadth of the legs, in heights; nan where the person is not alone in the blob, or cut
+            by the picture's edge.
     """
 
     box: NDArray[np.float64]
@@ -72,6 +76,7 @@ class Sighting:
     alone: bool = True
     two: bool = False
     rough: bool = False
+    legs: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,9 @@ class Finder:
         two = len(inside) > 1 or breadth > TWO_BROAD or _thick(blob.mask)
         box = np.array(blob.box, np.float64) * scene.scale
         look = look_of(scene.small, blob.box, blob.mask)
-        return [Sighting(box, look, whose, alone=True, two=two, rough=wide > ROUGH_WIDE)]
+        rough = wide > ROUGH_WIDE
+        breadth = math.nan if self._cut(blob, scene) else legs(blob.mask)
+        return [Sighting(box, look, whose, True, two, rough, breadth)]
 
     def _learn(self, blob: Blob, scene: Scene) -> None:
         tall = blob.height >= LEAST_HEIGHT * len(scene.mask)
@@ -238,7 +245,8 @@ class Finder:
             placed = np.array(place, np.float64) * scene.scale
             alone = len(figures) == 1
             rough = alone and blob.width > ROUGH_WIDE * figure.height
-            sightings.append(Sighting(placed, look, figure.whose, alone, two, rough))
+            breadth = legs(shown) if alone and not self._cut(blob, scene) else math.nan
+            sightings.append(Sighting(placed, look, figure.whose, alone, two, rough, breadth))
         return sightings
 
 

@@ -25,6 +25,8 @@ class Way:
         frames: int64 [n], rising.
         boxes: float64 [n, 4].
         two: bool [n], boxes that hold two people.
+        legs: float64 [n], breadth of the legs, in heights; nan where they are not surely seen whole
+            and alone.
         looks: What the person wears, by the number of the step of the video.
         guessed: bool [n], boxes that may be off: taken from those before and after, or rough.
     """
@@ -33,6 +35,7 @@ class Way:
     boxes: Boxes
     two: NDArray[np.bool_]
     guessed: NDArray[np.bool_]
+    legs: NDArray[np.float64]
     looks: dict[int, Look]
 
     def part(self, kept: NDArray[np.bool_], rate: float) -> Way:
@@ -40,7 +43,8 @@ class Way:
         frames = self.frames[kept]
         steps = {step_of(int(frame), rate) for frame in frames}
         looks = {step: look for step, look in self.looks.items() if step in steps}
-        return Way(frames, self.boxes[kept], self.two[kept], self.guessed[kept], looks)
+        boxes, two, guessed = self.boxes[kept], self.two[kept], self.guessed[kept]
+        return Way(frames, boxes, two, guessed, self.legs[kept], looks)
 
     def look(self, first: int, last: int) -> Look | None:
         """Mean look of the steps from ``first`` to ``last``; None where there is none."""
@@ -78,6 +82,7 @@ def chained(ways: Sequence[Way]) -> Way:
         np.concatenate([way.boxes for way in ways]),
         np.concatenate([way.two for way in ways]),
         np.concatenate([way.guessed for way in ways]),
+        np.concatenate([way.legs for way in ways]),
         looks,
     )
 
@@ -103,4 +108,5 @@ def filled(way: Way, longest: float) -> Way:
         ),
         two=np.concatenate([way.two, none])[order],
         guessed=np.concatenate([way.guessed, ~none])[order],
+        legs=np.concatenate([way.legs, np.full(len(between), np.nan)])[order],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from core.data.dataset import ClipBatch
+from core.models.backbones.precision import MetaAutocast
 from core.steps import OptimizerConfig
 from core.training.loop import Job
+from core.training.sizes_only import META, LiveBytes
 
-META = torch.device("meta")
-# Of what is kept for the way back in half precision: autocast leaves some of it in float32, and
-# some in both. Measured on fake tensors of both presets, 1.2 and 1.45.
-HALF_EXCESS = 1.3
 # Share by which the estimate may be wrong, as the tests hold it to.
 TOLERANCE = 0.15
 
@@ -63,33 +62,23 @@ def estimated_memory(job: Job, batch: ClipBatch) -> StepMemory:
 def step_bytes(job: Job, batch: ClipBatch, *, half: bool) -> int:
     """Bytes of GPU memory that one step of ``job`` takes at its largest, estimated.
 
-    The step runs on tensors without content. What autograd keeps for the way back counts, each
-    piece of memory once, with the weights, their gradients and the optimiser's state.
+    The step runs forth and back on tensors without content, of the types that a GPU computes in.
+    The most that is alive of them at once counts, with the weights and the optimiser's state.
 
     Args:
         job: Any, not yet taken up by a runner; it is left as it is.
         batch: One of its batches.
         half: Whether the step would compute in fp16 or bf16.
     """
-    module = _without_content(job.module)
-    pieces: dict[int, float] = {}
+    module = _without_content(job.module).train()
     parts = [*module.parameters(), *module.buffers()]
-    own = {part.untyped_storage()._cdata for part in parts}
-
-    def count(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage._cdata not in own:
-            share = HALF_EXCESS / 2 if half and tensor.dtype == torch.float32 else 1.0
-            pieces[storage._cdata] = storage.nbytes() * share
-        return tensor
-
-    hooks = torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor)
-    with hooks, torch.compiler.set_stance("force_eager"):
-        losses = job.losses(module.train(), batch.to(META).mirrored())
+    alive = LiveBytes(parts)
+    with alive, torch.compiler.set_stance("force_eager"):
+        with MetaAutocast() if half else nullcontext():
+            losses = job.losses(module, batch.to(META).mirrored())
+        losses.total.backward()
     trained = sum(_bytes(part) for part in module.parameters() if part.requires_grad)
-    frozen = sum(map(_bytes, parts)) - trained
-    del losses  # until here autograd holds the pieces, and no two have one address
-    return trained * (2 + _states(job.config)) + frozen + round(sum(pieces.values()))
+    return alive.most + sum(map(_bytes, parts)) + trained * _states(job.config)
 
 
 def _states(config: OptimizerConfig) -> int:

@@ -20,7 +20,7 @@ def share_statistics(module: nn.Module, device: torch.device) -> None:
         return
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
+            if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
                 setattr(parent, name, SharedBatchNorm.of(child))
 
 
@@ -31,7 +31,7 @@ class SharedBatchNorm(_BatchNorm):
     """
 
     @classmethod
-    def of(cls, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> SharedBatchNorm:
+    def of(cls, norm: nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) -> SharedBatchNorm:
         """One with the parameters and the running statistics of ``norm`` (the same tensors)."""
         shared = cls(norm.num_features, norm.eps, norm.momentum, norm.affine)
         shared.weight, shared.bias = norm.weight, norm.bias

@@ -24,6 +24,9 @@ class Reason(StrEnum):
     BLANK = "black or white all over"
     OTHER_SIZE = "silhouette of another size than its frame"
     NO_SILHOUETTE = "no silhouette"
+    NO_ALIGNED = "no aligned silhouettes"
+    ALIGNED_SIZE = "aligned silhouette of another size than the form says"
+    ALIGNED_COUNT = "other number of aligned silhouettes than frames: paired in order"
     EMPTY_SILHOUETTE = "empty silhouette"
     NO_RGB = "silhouette without RGB frame"
     NO_FRAMES = "no usable frame"
@@ -65,6 +68,7 @@ class Effect(StrEnum):
     SEQUENCE_LEFT_OUT = "sequence left out"
     FRAMES_LEFT_OUT = "frames left out"
     NOT_SUPERVISED = "frames kept without silhouette"
+    ALIGNED_LEFT_OUT = "aligned silhouettes left out"
     NOTED = "noted"
 
 

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from core.errors import UsageError
 from core.nearest import known_names
 
-DATASETS = ("ccpg", "sustech1k", "casiab")
+DATASETS = ("ccpg", "sustech1k", "casiab", "casiab_star")
+# Forms that are rendered, as the manifests name them; the first by default.
+FORMS = {
+    "ccpg": ("archives",),
+    "sustech1k": ("raw", "pickles"),
+    "casiab": ("videos",),
+    "casiab_star": ("pickles",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +60,28 @@ _SUSTECH_VIEWS = {
     "180-far": View(180.0, 1.6, 14.0, 110.0), "270-far": View(270.0, 1.6, 14.0, 110.0),
 }  # fmt: skip
 _CASIAB_VIEWS = {f"{angle:03d}": View(float(angle), 1.6, 6.0, 135.0) for angle in range(0, 181, 18)}
-VIEWS = {"ccpg": _CCPG_VIEWS, "sustech1k": _SUSTECH_VIEWS, "casiab": _CASIAB_VIEWS}
+VIEWS = {
+    "ccpg": _CCPG_VIEWS, "sustech1k": _SUSTECH_VIEWS, "casiab": _CASIAB_VIEWS,
+    "casiab_star": _CASIAB_VIEWS,
+}  # fmt: skip
 
 DEFAULT_VIEWS = {
     "ccpg": ("01_0", "03_0", "05_0", "09_0"),
     "sustech1k": ("000", "045", "090", "135"),
     "casiab": ("000", "054", "090", "144"),
+    "casiab_star": ("000", "054", "090", "144"),
 }
 
 # Types that the official protocols need; the others exist and may be asked for.
+_CASIAB_TYPES = ("nm-01", "nm-02", "nm-05", "bg-01", "bg-02", "cl-01", "cl-02")
+_ALL_CASIAB_TYPES = (*(f"nm-0{n}" for n in range(1, 7)), "bg-01", "bg-02", "cl-01", "cl-02")
 DEFAULT_TYPES = {
     "ccpg": ("U0_D0", "U0_D0_BG", "U0_D3", "U1_D0", "U1_D1", "U2_D2", "U3_D3"),
     "sustech1k": (
         "00-nm", "01-nm", "01-bg", "01-cl", "01-cr", "01-ub", "01-uf", "01-oc", "01-nt",
     ),
-    "casiab": ("nm-01", "nm-02", "nm-05", "bg-01", "bg-02", "cl-01", "cl-02"),
+    "casiab": _CASIAB_TYPES,
+    "casiab_star": _CASIAB_TYPES,
 }  # fmt: skip
 TYPES = {
     "ccpg": DEFAULT_TYPES["ccpg"],
@@ -75,9 +89,8 @@ TYPES = {
         *DEFAULT_TYPES["sustech1k"], "02-nm", "02-bg", "02-cl", "02-cr", "02-ub", "02-uf",
         "02-oc", "02-nt", "02-bg-nt", "02-cl-nt", "02-cr-nt", "03-nm", "04-nm",
     ),
-    "casiab": (
-        *(f"nm-0{n}" for n in range(1, 7)), "bg-01", "bg-02", "cl-01", "cl-02",
-    ),
+    "casiab": _ALL_CASIAB_TYPES,
+    "casiab_star": _ALL_CASIAB_TYPES,
 }  # fmt: skip
 
 _LIGHT_CLOTHES = ("tee", "shirt", "jumper", "jacket")
@@ -105,6 +118,12 @@ def condition(dataset: str, kind: str) -> Condition:
     uppers = _COATS if "cl" in words else ("jacket",) if uniform else _LIGHT_CLOTHES
     lowers = ("trousers",) if uniform else _LEGWEAR
     return Condition(uppers, lowers, loads, "oc" in words, "nt" in words, uniform)
+
+
+def check_form(dataset: str, form: str | None) -> str:
+    """Return a form of ``dataset`` (None: its first), or raise UsageError with the nearest name."""
+    known = FORMS[dataset]
+    return choose("form", None if form is None else (form,), known, known[:1])[0]
 
 
 def check_dataset(dataset: str) -> str:

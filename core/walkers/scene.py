@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import cv2
@@ -61,7 +61,7 @@ class SceneWalker:
         turn, shift = self._path(times)
         balls = still.balls.copy()
         balls[..., :3] = balls[..., :3] @ turn.T + shift[:, None, None]
-        return Figure(balls, still.labels, still.nearer)
+        return replace(still, balls=balls)
 
     def _posture(self, times: NDArray[np.float64]) -> Pose:
         return pose(self.body, self.dynamics, self._phases(times))

@@ -18,6 +18,7 @@ import numpy as np
 
 from core.files import output_error
 from core.records import SequenceKey
+from core.walkers.packed import align, write_casiab_star, write_sustech_pickles
 from core.walkers.scene import Image
 from core.walkers.shot import FPS, plan_shot, render_crops, render_whole
 
@@ -26,7 +27,6 @@ CCPG_SILHOUETTES = "CCPG_G_SIL"
 PARTIAL = ".partial-"
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 92)
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
-_ALIGNED = (64, 64)
 _BITEXACT: int = int(av.container.Flags.bitexact.value)  # type: ignore[call-overload]
 
 
@@ -34,12 +34,14 @@ def sequence_places(dataset: str, out: Path, key: SequenceKey) -> tuple[Path, ..
     """What a complete sequence consists of: files or folders, in the order they are moved in."""
     if dataset == "ccpg":
         return (out / CCPG_SILHOUETTES / Path(*key), out / CCPG_RGB / Path(*key))
-    if dataset == "sustech1k":
+    if dataset in ("sustech1k", "casiab_star"):
         return (out / Path(*key),)
     return (out / "silhouettes" / Path(*key), out / "videos" / f"{'-'.join(key)}.avi")
 
 
-def write_sequence(dataset: str, out: Path, key: SequenceKey, frames: int, seed: int) -> bool:
+def write_sequence(
+    dataset: str, form: str, out: Path, key: SequenceKey, frames: int, seed: int
+) -> bool:
     """Render one sequence and put it in its place.
 
     Returns:
@@ -60,6 +62,10 @@ def write_sequence(dataset: str, out: Path, key: SequenceKey, frames: int, seed:
         staged = [partial / str(number) for number in range(len(places))]
         if dataset == "ccpg":
             _write_ccpg(render_crops(shot), staged[0], staged[1])
+        elif dataset == "casiab_star":
+            write_casiab_star(render_crops(shot), staged[0], key.view)
+        elif form == "pickles":
+            write_sustech_pickles(render_crops(shot), staged[0], key.view)
         elif dataset == "sustech1k":
             _write_sustech(render_crops(shot), staged[0])
         else:
@@ -103,20 +109,6 @@ def _write_sustech(pairs: Iterable[tuple[Image, Image]], folder: Path) -> None:
         _write_image(kinds[0] / f"{stem}.jpg", image, _JPEG)
         _write_image(kinds[1] / f"{stem}.png", silhouette, _PNG)
         _write_image(kinds[2] / f"{stem}.png", align(silhouette), _PNG)
-
-
-def align(silhouette: Image) -> Image:
-    """Normalise a silhouette uint8 [H, W]: full height, centred on its mass, uint8 [64, 64]."""
-    height, width = _ALIGNED
-    rows = np.flatnonzero(silhouette.any(axis=1))
-    if not rows.size:
-        return np.zeros(_ALIGNED, np.uint8)
-    tight = silhouette[rows[0] : rows[-1] + 1]
-    scale = height / len(tight)
-    centre = float(np.average(np.arange(tight.shape[1]), weights=tight.sum(axis=0)))
-    move = np.array([[scale, 0.0, width / 2 - scale * centre], [0.0, scale, 0.0]])
-    moved = cv2.warpAffine(tight, move, (width, height), flags=cv2.INTER_LINEAR)
-    return np.asarray(np.where(moved > 127, 255, 0), dtype=np.uint8)
 
 
 def _write_casiab(

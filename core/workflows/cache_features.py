@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.config import Config
-from core.models.build import build_image_encoder
-from core.models.families import require
-from core.models.lmgait.config import lmgait_settings
+from core.models.capabilities import StoredFeatures
 from core.progress import Progress
 from core.training.engine import decide, engine_for, joined
 from core.workflows.features import FeaturesPlan, features_stages, make_features, plan_features
@@ -48,11 +46,12 @@ def cache_features(
         UsageError, StoreError, DataError, WeightsError, ConfigError, OutputError: see their texts.
         TrainingError, Interrupted: from a warm-up.
     """
-    require(config.model, "stored features", "Storing an encoder's features")
+    storing = StoredFeatures.of(config.model, "Storing an encoder's features")
     store, manifest = open_shared_store(workspace, dataset)
-    image = build_image_encoder(lmgait_settings(config.model).image)
+    store.require_rgb()
+    image = storing.encoder(config.model)
     engine = None
-    if config.warmup_settings.trains_encoder:
+    if config.warmup_trains_encoder:
         warmup = plan_warmup(workspace, store, manifest, config, preset=preset, progress=progress)
         run = warmup.run(progress, image).run
         load_warmup_encoder(image, decide(joined(), lambda: finished_checkpoint(run)))
@@ -77,11 +76,12 @@ def estimate_features(
 
     Where the warm-up trains the image encoder and is not done, the encoder is that before it.
     """
-    require(config.model, "stored features", "Storing an encoder's features")
+    storing = StoredFeatures.of(config.model, "Storing an encoder's features")
     store, manifest = open_shared_store(workspace, dataset)
-    image = build_image_encoder(lmgait_settings(config.model).image)
+    store.require_rgb()
+    image = storing.encoder(config.model)
     engine = engine_for(config.train, None)
-    if config.warmup_settings.trains_encoder:
+    if config.warmup_trains_encoder:
         warmup = plan_warmup(workspace, store, manifest, config, preset=preset, engine=engine)
         if warmup.existing is not None and not warmup.left:
             load_warmup_encoder(image, finished_checkpoint(warmup.existing))

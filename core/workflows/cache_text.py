@@ -8,8 +8,7 @@ from pathlib import Path
 import torch
 
 from core.locks import writing
-from core.models.families import require
-from core.models.lmgait.config import lmgait_settings
+from core.models.capabilities import TextCache
 from core.progress import Progress
 from core.training.checkpoint import save_tensors
 from core.workflows.models import TEXT_CACHE, load_model
@@ -40,18 +39,18 @@ def cache_text(
     run = find_run(
         workspace.runs, name=run_name, dataset=dataset, capability="text cache", progress=progress
     )
-    require(run.config.model, "text cache", "A text cache")
+    caching = TextCache.of(run.config.model, "A text cache")
     path = run.folder / TEXT_CACHE
     with writing(path, what="text cache"):
         loaded = load_model(run, device=torch.device("cpu"), use_cache=False)
         with torch.no_grad():
-            text = loaded.lmgait("text cache", "A text cache").text_features()
+            text = caching.compute(loaded.model)
         if text is None:
             progress.say(f"Run {run.name} has no text branch: nothing to cache.")
             return CacheResult(run, None, 0, 0)
         header = {
             "kind": "text cache",
-            "prompt": lmgait_settings(loaded.config.model).text.prompt,
+            "prompt": caching.prompt(loaded.config.model),
             "step": loaded.header["step"],
             "text_fingerprint": loaded.header["text_fingerprint"],
         }

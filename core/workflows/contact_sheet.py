@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from core.data.dataset import reduced_size, to_tensor
-from core.models.lmgait.representation import foreground
+from core.data.dataset import to_tensor
+from core.models.capabilities import Views
 from core.pictures.colours import Picture, Scale, grey, heat, outlined, scaled, signed, smooth
 from core.pictures.files import write_png
 from core.pictures.sheet import GAP, beside, framed, legend, stack, written
@@ -118,9 +118,8 @@ def silhouette_iou(loaded: LoadedModel, store: Store, indices: Sequence[int], ea
 
 def _silhouettes(loaded: LoadedModel, rgb: NDArray[np.uint8]) -> torch.Tensor:
     """Foreground probability [n, 256, 128] of frames uint8 [n, 256, 128, 3]."""
-    model = loaded.lmgait("views", "A picture of predicted silhouettes")
-    size = reduced_size((model.image.height, model.image.width))
+    views = Views.of(loaded.config.model, "A picture of predicted silhouettes")
+    frames = to_tensor(rgb, views.frame_size(loaded.model)).to(loaded.device)
     with loaded.precision():
-        patches = model.image(to_tensor(rgb, size).to(loaded.device))
-        mask = foreground(model.represent(patches, model.text_features())[0]).float()
+        mask = views.silhouettes(loaded.model, frames)
     return F.interpolate(mask, _SIZE, mode="bilinear", align_corners=False)[:, 0].cpu()

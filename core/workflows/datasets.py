@@ -60,4 +60,5 @@ def _prepared(workspace: Workspace, name: str) -> str:
         info = Store.open(path).info
     except StoreError as error:
         return error.what
-    return f"{info.sequences:,} sequences ({info.plan.form}, {info.plan.codec})"
+    codec = "without RGB" if info.plan.codec == "none" else info.plan.codec
+    return f"{info.sequences:,} sequences ({info.plan.form}, {codec})"

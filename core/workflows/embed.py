@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import cast
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from core.data.loading import empty, read_ahead, workers_explained
 from core.data.silhouettes import silhouette_chunks
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.config import encoder_settings
+from core.models.base import implementation_of
+from core.models.families import family_of
 from core.models.silhouettes import SilhouetteFamilyConfig
 from core.progress import Progress
 from core.records import EmbeddingSet
@@ -82,7 +85,8 @@ def embed_sequences(
         source: One line for tables.
 
     Returns:
-        Embeddings in the order of ``indices``.
+        Embeddings in the order of ``indices``, without the sequences that have nothing the model
+        reads: no usable silhouette.
     """
     mine = list(indices)[engine.process_index :: engine.num_processes]
     found: list[tuple[int, np.ndarray]] = []
@@ -90,10 +94,14 @@ def embed_sequences(
         for index, chunks in _by_sequence(loaded, store, manifest, mine, engine):
             found.append((index, loaded.embed(chunks)))
             task.advance()
+        task.advance(len(mine) - len(found))
     everyone = dict(gather_object(found) if engine.num_processes > 1 else found)
-    keys = [store.sequences[index].key for index in indices]
+    numbers = [index for index in indices if index in everyone]
+    keys = [store.sequences[index].key for index in numbers]
+    settings = loaded.config.model
+    none = np.empty((0, *implementation_of(settings).shape(settings)), np.float32)
     return EmbeddingSet(
-        np.stack([everyone[index] for index in indices]),
+        np.stack([everyone[index] for index in numbers]) if numbers else none,
         tuple(key.subject for key in keys),
         tuple(key.type for key in keys),
         tuple(key.view for key in keys),
@@ -121,9 +129,10 @@ def _chunks(
     engine: Accelerator,
 ) -> Iterator[tuple[int, Tensor]]:
     """What the model reads of each sequence, in order, read ahead."""
-    if not isinstance(config.model, SilhouetteFamilyConfig):
+    if "rgb" in family_of(config.model).inputs:
         return sequence_chunks(config, store, indices, engine)
-    size = config.model.input.size
+    settings = cast(SilhouetteFamilyConfig, config.model).input
+    size = settings.size
     return silhouette_chunks(
         store,
         indices,
@@ -131,6 +140,7 @@ def _chunks(
         size=size,
         length=config.evaluate.frames_per_chunk,
         workers=reading_workers(engine, config.data.workers, PIECE * size**2),
+        which=settings.silhouettes,
     )
 
 

@@ -15,10 +15,11 @@ from core.progress import Progress, SilentProgress
 from core.storage.store import Store
 from core.training.engine import make_engine
 from core.training.rehearsal import Pace, measure
-from core.walkers.datasets import check_dataset
+from core.walkers.datasets import check_dataset, check_form
 from core.walkers.write import sequence_places, write_sequence
 from core.workflows.embed import embed_sequences
 from core.workflows.evaluate import used_sequences
+from core.workflows.model_inputs import check_inputs
 from core.workflows.models import LoadedModel, load_model
 from core.workflows.runs import find_run
 from core.workflows.stages import Estimate, Stage, finished, sample, without_workers
@@ -41,6 +42,7 @@ def estimate_embedding(
     """What it would take to embed (and, if ``scored``, score) a dataset with a run's model."""
     run = find_run(workspace.runs, name=run_name, dataset=train_dataset, or_any=not scored)
     store, manifest = open_store(workspace, test_dataset or run.dataset)
+    check_inputs(store, run.config)
     engine = make_engine()
     loaded = load_model(run, device=engine.device, settings=settings)
     progress.say(f"Run {run.name}, sequences of {manifest.title}.")
@@ -62,9 +64,11 @@ def estimate_synthesis(
     frames: int,
     seed: int,
     workers: int,
+    form: str | None = None,
 ) -> Estimate:
     """What :func:`core.workflows.synthesize.synthesize` would take (raises as it does)."""
     dataset = check_dataset(dataset)
+    form = check_form(dataset, form)
     keys, _, _ = wanted_keys(
         dataset, train_subjects=train_subjects, test_subjects=test_subjects, types=types,
         views=views, frames=frames, workers=workers, seed=seed,
@@ -75,7 +79,7 @@ def estimate_synthesis(
 
         def steps() -> Iterator[float]:
             for key in chosen:
-                write_sequence(dataset, Path(folder), key, frames, seed)
+                write_sequence(dataset, form, Path(folder), key, frames, seed)
                 yield 1
 
         pace = measure(steps()) if chosen else Pace(0.0, 0)

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from accelerate import Accelerator
 
 from core.config.machine import EMBEDDING_MEMORY
-from core.errors import DataError, gpu_memory_explained
+from core.errors import gpu_memory_explained
 from core.locks import writing
 from core.manifests.load import load_manifest
 from core.manifests.schema import DatasetManifest
 from core.metrics.results import EvaluationResult
-from core.models.lmgait.network import LMGait
-from core.nearest import some
+from core.models.capabilities import TextCache
 from core.progress import Progress
 from core.records import EmbeddingSet
 from core.storage.embeddings import check_ending, read_embeddings, write_embeddings
 from core.storage.store import Store
-from core.storage.subjects import nobody
 from core.training.engine import all_threads, decide, held, joined, make_engine
 from core.workflows.embed import embed_sequences
-from core.workflows.left_out import Reason, beside, unused_in_tests, write_left_out
-from core.workflows.models import load_model, newest_checkpoint
+from core.workflows.left_out import (
+    Reason,
+    beside,
+    count_absent,
+    not_embedded,
+    nothing_used,
+    unused_in_tests,
+    write_left_out,
+)
+from core.workflows.model_inputs import check_inputs, source_line
+from core.workflows.models import LoadedModel, load_model, newest_checkpoint
 from core.workflows.runs import Run, find_run
 from core.workflows.score import score
 from core.workflows.shared_store import open_shared_store
@@ -85,11 +92,12 @@ def evaluate_run(
     store, manifest = open_shared_store(workspace, test_dataset or run.dataset)
     rules, names = chosen_protocols(scoring.probe_gallery, manifest)
     progress.say(f"Run {run.name} (trained on {run.dataset}), tested on {manifest.title}.")
-    path = embeddings_path(run, manifest)
-    embeddings = embed_and_write(path, run, store, rules, progress, settings=settings)
+    path, engine = embeddings_path(run, manifest), make_engine()
+    embeddings = embed_and_write(path, run, store, rules, engine, progress, settings=settings)
     progress.say(f"Embeddings in {path}")
     metric = scoring.metric or run.config.evaluate.distance
-    return Evaluation(_score(embeddings, rules, names, metric, scoring, progress), run, path)
+    result = _score(embeddings, rules, names, metric, scoring, engine, progress)
+    return Evaluation(result, run, path)
 
 
 def evaluate_file(path: Path, dataset: str, *, scoring: Scoring, progress: Progress) -> Evaluation:
@@ -101,8 +109,9 @@ def evaluate_file(path: Path, dataset: str, *, scoring: Scoring, progress: Progr
     """
     rules, names = chosen_protocols(scoring.probe_gallery, load_manifest(dataset))
     embeddings = read_embeddings(path)
-    metric = scoring.metric or "euclidean"
-    return Evaluation(_score(embeddings, rules, names, metric, scoring, progress), None, None)
+    metric, engine = scoring.metric or "euclidean", make_engine()
+    result = _score(embeddings, rules, names, metric, scoring, engine, progress)
+    return Evaluation(result, None, None)
 
 
 def embed_to_file(
@@ -142,7 +151,7 @@ def embed_to_file(
     store, manifest = open_shared_store(workspace, dataset or run.dataset)
     progress.say(f"Run {run.name} (trained on {run.dataset}), sequences of {manifest.title}.")
     return embed_and_write(
-        path, run, store, manifest, progress, everyone=everyone, settings=settings
+        path, run, store, manifest, make_engine(), progress, everyone=everyone, settings=settings
     )
 
 
@@ -151,10 +160,12 @@ def embed_and_write(
     run: Run,
     store: Store,
     manifest: DatasetManifest,
+    engine: Accelerator,
     progress: Progress,
     *,
     everyone: bool = False,
     settings: Sequence[str] = (),
+    loaded: LoadedModel | None = None,
 ) -> EmbeddingSet:
     """Embed as :func:`embed_run` does, and write ``path`` from the main process.
 
@@ -164,14 +175,21 @@ def embed_and_write(
     Raises:
         OutputError: it cannot be written, or another process is writing it.
     """
-    engine = make_engine()
     unused: Reason = (lambda key: None) if everyone else unused_in_tests(manifest)
     with held(engine, lambda: writing(path, what="file of embeddings")):
         found = embed_run(
-            run, store, manifest, progress, everyone=everyone, engine=engine, settings=settings
+            run,
+            store,
+            manifest,
+            progress,
+            everyone=everyone,
+            engine=engine,
+            settings=settings,
+            loaded=loaded,
         )
         decide(engine, lambda: write_embeddings(path, found))
-        decide(engine, lambda: write_left_out(beside(path), store, unused))
+        reason = not_embedded(unused, found)
+        decide(engine, lambda: write_left_out(beside(path), store, reason))
     return found
 
 
@@ -185,48 +203,37 @@ def embed_run(
     everyone: bool = False,
     engine: Accelerator | None = None,
     settings: Sequence[str] = (),
+    loaded: LoadedModel | None = None,
 ) -> EmbeddingSet:
     """Embed the sequences of the test (or all) subjects that ``manifest``'s protocols use.
 
+    Sequences without anything that the model reads are left out, and their number is reported.
+    ``loaded`` is the run's model where it is loaded already; ``settings`` are as in evaluation.
+
     Raises:
-        DataError: the store holds none of them.
+        DataError: the store holds none of them, or none that the model can read.
+        StoreError, UsageError: it lacks what the model reads.
         CheckpointError, WeightsError: the model cannot be loaded.
     """
+    check_inputs(store, run.config)
     engine = engine or make_engine()
-    checkpoint = decide(engine, lambda: newest_checkpoint(run))
-    loaded = load_model(run, device=engine.device, settings=settings, checkpoint=checkpoint)
-    model = loaded.model
-    if not loaded.cached and isinstance(model, LMGait) and model.text is not None:
+    if loaded is None:
+        checkpoint = decide(engine, lambda: newest_checkpoint(run))
+        loaded = load_model(run, device=engine.device, settings=settings, checkpoint=checkpoint)
+    caching = TextCache.find(loaded.config.model)
+    if caching is not None and caching.live(loaded.model):
         progress.say("The text branch runs live; `lmgait cache-text` spares it.")
     indices = used_sequences(store, manifest, everyone=everyone)
     if not indices:
-        raise _nothing_used(store, manifest)
-    source = source_line(run, int(loaded.header["step"]), store)
-    return embed_sequences(loaded, store, manifest, indices, engine, progress, source=source)
-
-
-def _nothing_used(store: Store, manifest: DatasetManifest) -> DataError:
-    """The error that there is nothing to embed, with its cause: the subjects or their types."""
-    test = set(manifest.subjects.test)
-    types = sorted({info.key.type for info in store.sequences if info.key.subject in test})
-    if not types:
-        return nobody(store, manifest.subjects.test, "test")
-    return DataError(
-        "The store holds no sequence of a test subject that a protocol uses: the types of theirs "
-        f"are {some(types)}",
-        where=store.path,
-        next_step="Correct the protocols' types in the manifest, or prepare the other types too.",
-    )
+        raise nothing_used(store, manifest)
+    found = embed_sequences(loaded, store, manifest, indices, engine, progress, source="")
+    absent = count_absent(store, len(indices), len(found), progress)
+    return replace(found, source=source_line(run, int(loaded.header["step"]), store, absent))
 
 
 def embeddings_path(run: Run, manifest: DatasetManifest) -> Path:
     """Where a run keeps its embeddings of a dataset's test subjects."""
     return run.folder / "embeddings" / f"{manifest.name}.npz"
-
-
-def source_line(run: Run, step: int, store: Store) -> str:
-    """One line on the model and the store that embeddings come from, for under tables."""
-    return f"{run.name}, iteration {step}; {store.describe()}"
 
 
 def used_sequences(store: Store, manifest: DatasetManifest, *, everyone: bool = False) -> list[int]:
@@ -263,10 +270,10 @@ def _score(
     names: Sequence[str] | None,
     metric: str,
     scoring: Scoring,
+    engine: Accelerator,
     progress: Progress,
 ) -> EvaluationResult:
     """Score in the main process, on all of the machine's processors; the others get the result."""
-    engine = make_engine()
 
     def work() -> EvaluationResult:
         with all_threads(engine):

@@ -17,15 +17,13 @@ import numpy as np
 import torch
 from torch.export import ExportedProgram
 
-from core.data.dataset import reduced_size
 from core.errors import LmgaitError, UsageError
 from core.files import whole_file
 from core.locks import writing
+from core.models.base import implementation_of
 from core.models.families import require
-from core.models.lmgait.config import lmgait_settings
-from core.models.lmgait.inference import InferenceGraph, PixelType, trace
+from core.models.inference import InferenceGraph, PixelType, trace
 from core.progress import Progress
-from core.records import FRAME_HEIGHT, FRAME_WIDTH
 from core.version import __version__
 from core.workflows.models import LoadedModel, load_model
 from core.workflows.runs import Run, find_run
@@ -50,7 +48,7 @@ class ExportResult:
         path: The file.
         format: ``onnx`` or ``torch``.
         bytes: Its size.
-        difference: Largest absolute difference from PyTorch on random frames; None where ONNX
+        difference: Largest absolute difference from PyTorch on a random clip; None where ONNX
             Runtime is not installed.
         metadata: What the file says of itself.
     """
@@ -73,7 +71,7 @@ def export_run(
     pixels: PixelType = "uint8",
     progress: Progress,
 ) -> ExportResult:
-    """Export the newest checkpoint of a run, with its text features inside.
+    """Export the newest checkpoint of a run, of any family that has an export.
 
     Args:
         workspace: Where runs live.
@@ -103,19 +101,19 @@ def _export(
     run: Run, target: Path, format: Format, pixels: PixelType, progress: Progress
 ) -> ExportResult:
     loaded = load_model(run, device=torch.device("cpu"))
-    model = loaded.lmgait("export", "An export")
-    graph = InferenceGraph(model, reduced_size((model.image.height, model.image.width)))
-    told = describe(run, loaded, pixels)
+    settings = loaded.config.model
+    graph = implementation_of(settings).graph(settings, loaded.model)
+    metadata = describe(run, loaded, graph, pixels)
     with progress.task("Exporting", 1, "model") as task, hushed():
         program = trace(graph, pixels)
         with whole_file(target) as partial:
             if format == "torch":
-                write_torch(program, partial, told)
+                write_torch(program, partial, metadata)
             else:
-                write_onnx(program, partial, told)
+                write_onnx(program, partial, metadata, graph.input_name)
             difference = compare(graph, program, partial, format, pixels)
         task.advance()
-    return ExportResult(run, target, format, target.stat().st_size, difference, told)
+    return ExportResult(run, target, format, target.stat().st_size, difference, metadata)
 
 
 def check_target(path: Path, format: Format) -> None:
@@ -133,27 +131,22 @@ def check_target(path: Path, format: Format) -> None:
         )
 
 
-def describe(run: Run, loaded: LoadedModel, pixels: PixelType) -> dict[str, str]:
+def describe(
+    run: Run, loaded: LoadedModel, graph: InferenceGraph, pixels: PixelType
+) -> dict[str, str]:
     """What an exported file says of itself: plain strings."""
-    image, settings = loaded.lmgait("export", "An export").image, loaded.config
-    model = lmgait_settings(settings.model)
-    mean, std = (
-        [round(float(value) / 255, 6) for value in cast(torch.Tensor, part).flatten()]
-        for part in (image.mean, image.std)
-    )
+    axes = ", ".join(["batch", "length", *map(str, graph.frame)])
     return {
         "format": FORMAT,
         "lmgait": __version__,
+        "family": loaded.config.model.family,
         "run": run.name,
         "dataset": run.dataset,
         "iteration": str(loaded.header["step"]),
-        "text_fingerprint": str(loaded.header["text_fingerprint"]),
-        "prompt": model.text.prompt if model.fusion != "off" else "",
-        "input": f"frames: {pixels} RGB [batch, length, 3, {FRAME_HEIGHT}, {FRAME_WIDTH}], 0-255",
+        "input": f"{graph.input_name}: {pixels} {graph.content} [{axes}], 0-255",
         "output": "embedding: float32 [batch, channels, strips]",
-        "encoder_size": f"{image.height}x{image.width}",
-        "normalisation": f"inside: mean {mean}, std {std} of values 0-1",
-        "distance": f"{settings.evaluate.distance} per strip, mean over strips",
+        "distance": f"{loaded.config.evaluate.distance} per strip, mean over strips",
+        **graph.metadata(loaded.header),
     }
 
 
@@ -164,20 +157,22 @@ def write_torch(program: ExportedProgram, path: Path, metadata: Mapping[str, str
         torch.export.save(program, cast(io.BytesIO, file), extra_files=extra)
 
 
-def write_onnx(program: ExportedProgram, path: Path, metadata: Mapping[str, str]) -> None:
+def write_onnx(
+    program: ExportedProgram, path: Path, metadata: Mapping[str, str], input_name: str
+) -> None:
     """Translate a program to ONNX and write it as one file with its metadata."""
-    made = torch.onnx.export(
+    translation = torch.onnx.export(
         program,
         dynamo=True,
         opset_version=OPSET,
-        input_names=["frames"],
+        input_names=[input_name],
         output_names=["embedding"],
         verbose=False,
     )
-    if made is None:
+    if translation is None:
         raise LmgaitError("PyTorch gave no ONNX model", next_step=_REPORT)
-    made.model.metadata_props.update(metadata)
-    made.save(str(path), external_data=False)
+    translation.model.metadata_props.update(metadata)
+    translation.save(str(path), external_data=False)
 
 
 def compare(
@@ -187,26 +182,25 @@ def compare(
     format: Format,
     pixels: PixelType,
 ) -> float | None:
-    """Largest absolute difference of the exported model from ``LMGait.embed`` on random frames.
+    """Largest absolute difference of the exported model from PyTorch's on a random clip.
 
     Raises:
         LmgaitError: it is beyond the tolerance: a defect, so the file is not kept.
     """
-    shape = (1, 7, 3, FRAME_HEIGHT, FRAME_WIDTH)
-    frames = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    given = frames if pixels == "uint8" else frames.astype(np.float32)
+    clips = np.random.default_rng(0).integers(0, 256, (1, 7, *graph.frame), np.uint8)
+    typed = clips if pixels == "uint8" else clips.astype(np.float32)
     if format == "torch":
-        found = program.module()(torch.from_numpy(given)).numpy()
+        exported = program.module()(torch.from_numpy(typed)).numpy()
     elif _installed("onnxruntime"):
         import onnxruntime
 
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        found = session.run(None, {"frames": given})[0]
+        exported = session.run(None, {graph.input_name: typed})[0]
     else:
         return None
     with torch.inference_mode():
-        wanted = graph.reference(torch.from_numpy(frames[0])).numpy()
-    difference = float(np.abs(found[0] - wanted).max())
+        expected = graph.reference(torch.from_numpy(clips[0])).numpy()
+    difference = float(np.abs(exported[0] - expected).max())
     if not difference <= TOLERANCE:
         raise LmgaitError(
             f"The exported model differs from PyTorch by {difference:.2g}", next_step=_REPORT

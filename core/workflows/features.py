@@ -36,6 +36,7 @@ from core.storage.features import (
 )
 from core.storage.parts import cut_parts
 from core.storage.store import Store
+from core.storage.subjects import sequences_of
 from core.training.engine import decide
 from core.training.rehearsal import measure
 from core.workflows.embed import sequence_chunks
@@ -89,18 +90,16 @@ def plan_features(
         {
             "weights": module_fingerprint(image.encoder),
             "family": settings.family,
-            "layers": image.layers,
+            "layers": [*image.layers, "final"] if image.final else image.layers,
             "size": [image.height, image.width],
             "skip_padding": image.skip_padding,
         }
     )
     mirrored, dtype = config.data.flip > 0, stored_type(config)
     tokens = image.grid[0] * image.grid[1]
-    train = set(manifest.subjects.train)
     used = [
-        (number, info.frames)
-        for number, info in enumerate(store.sequences)
-        if info.key.subject in train
+        (number, store.sequences[number].frames)
+        for number in sequences_of(store, manifest.subjects.train)
     ]
     info = FeaturesInfo(
         dtype=dtype,
@@ -192,7 +191,8 @@ def features_stages(
     pace, turns = measure(steps()), 2 if plan.info.mirrored else 1
     seconds = plan.info.frames * pace.seconds * turns
     basis = f"{pace.steps} chunks of frames, encoded once"
-    return [Stage("Features", plan.info.frames, "frames", seconds, plan.info.bytes, basis)]
+    info, shared = plan.info, str(plan.path)
+    return [Stage("Features", info.frames, "frames", seconds, info.bytes, basis, shared=shared)]
 
 
 def _encode(

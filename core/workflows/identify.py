@@ -99,12 +99,13 @@ def identify(
     run = find_run(
         workspace.runs, name=run_name, dataset=None, capability="films", progress=progress
     )
-    loaded = load_model(run, device=make_engine().device)
+    engine = make_engine()
+    loaded = load_model(run, device=engine.device)
     maker = maker_of(run, loaded)
     progress.say(f"Run {run.name} (trained on {run.dataset}).")
     check_maker(gallery, maker, path)
     found = walks_in(video, loaded, finding, progress)
-    strangers = strangers_of(workspace, run, loaded, maker, progress)
+    strangers = strangers_of(workspace, run, loaded, maker, engine, progress)
     recogniser = Recogniser(
         gallery, strangers, metric=loaded.config.evaluate.distance, false_accepts=false_accepts
     )

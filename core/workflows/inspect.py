@@ -13,10 +13,10 @@ import numpy as np
 from core.errors import StoreError
 from core.manifests.load import load_manifest
 from core.manifests.schema import DatasetManifest
-from core.pictures.colours import Picture, grey
+from core.pictures.colours import Picture, grey, scaled
 from core.pictures.files import write_png
-from core.pictures.sheet import GAP, beside, framed, stack, written
-from core.records import SequenceKey
+from core.pictures.sheet import GAP, beside, blank, framed, stack, written
+from core.records import FRAME_HEIGHT, SequenceKey
 from core.storage.store import Store, locate_store
 from core.workspace import Workspace
 
@@ -48,6 +48,8 @@ class InspectResult:
         median: Frames of the median sequence.
         longest: Frames of the longest sequence.
         valid: Number of frames with a usable silhouette.
+        aligned: Number of aligned silhouettes.
+        aligned_size: (rows, columns) of each; None where the store holds none.
         bytes: Size of its shards.
         raw_bytes: Size of its RGB frames without a codec.
         types: Number of sequences by type.
@@ -68,6 +70,8 @@ class InspectResult:
     median: int
     longest: int
     valid: int
+    aligned: int
+    aligned_size: tuple[int, int] | None
     bytes: int
     raw_bytes: int
     types: dict[str, int]
@@ -118,6 +122,8 @@ def inspect(
         median=lengths[len(lengths) // 2] if lengths else 0,
         longest=lengths[-1] if lengths else 0,
         valid=opened.info.valid,
+        aligned=opened.info.aligned,
+        aligned_size=opened.aligned,
         bytes=opened.info.bytes,
         raw_bytes=opened.info.raw_bytes,
         types=_counts(key.type for key in keys),
@@ -167,7 +173,7 @@ def _against_structure(
 
 
 def _write_sheet(store: Store, path: Path) -> None:
-    """Rows of sequences, as different in subject and type as there are: frames and silhouettes."""
+    """Rows of sequences, as different in subject and type as there are: what is held of each."""
     rows = [_sheet_row(store, index) for index in _sheet_sequences(store)]
     if not rows:
         raise StoreError(
@@ -192,6 +198,15 @@ def _sheet_sequences(store: Store) -> list[int]:
 def _sheet_row(store: Store, index: int) -> Picture:
     info = store.sequences[index]
     picked = sorted({int(f) for f in np.linspace(0, info.frames - 1, SHEET_FRAMES)})
-    found = store.read(index, picked)
-    cells = [*found.rgb, *(grey(mask) for mask in found.silhouettes)]
+    cells: list[Picture] = []
+    if store.has_rgb:
+        cells += list(store.read_rgb(index, picked))
+    if store.has_rgb or store.info.valid:
+        cells += [grey(mask) for mask in store.read_silhouettes(index, picked)[0]]
+    if store.aligned_count(index):
+        images = store.read_aligned(index).images
+        some = sorted({int(n) for n in np.linspace(0, len(images) - 1, SHEET_FRAMES)})
+        size = (FRAME_HEIGHT, images.shape[2] * FRAME_HEIGHT // images.shape[1])
+        cells += [scaled(grey(images[n] / np.float32(255)), size, blocks=True) for n in some]
+    cells = cells or [blank(FRAME_HEIGHT, FRAME_HEIGHT // 2)]  # delivered without any
     return stack([written(f"{info.key}, {info.frames} frames"), beside(cells)], gap=4)

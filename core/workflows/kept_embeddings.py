@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from accelerate import Accelerator
+
 from core.errors import DataError
 from core.manifests.schema import DatasetManifest
 from core.progress import Progress
 from core.records import EmbeddingSet
 from core.storage.embeddings import one_line, read_embeddings
 from core.storage.store import Store
-from core.workflows.evaluate import embed_and_write, embeddings_path, source_line, used_sequences
+from core.workflows.evaluate import embed_and_write, embeddings_path, used_sequences
+from core.workflows.left_out import beside, without_silhouettes
+from core.workflows.model_inputs import source_line
+from core.workflows.models import LoadedModel
 from core.workflows.runs import Run
 
 
 def kept_or_new_embeddings(
-    run: Run, step: int, store: Store, manifest: DatasetManifest, progress: Progress
+    run: Run,
+    step: int,
+    store: Store,
+    manifest: DatasetManifest,
+    engine: Accelerator,
+    load: Callable[[], LoadedModel],
+    progress: Progress,
 ) -> EmbeddingSet:
     """The embeddings of the sequences that ``manifest``'s protocols use.
 
@@ -25,6 +38,8 @@ def kept_or_new_embeddings(
         step: Iteration of its newest checkpoint.
         store: Holds the sequences.
         manifest: Says which are used.
+        engine: Computes them.
+        load: Loads the run's model.
         progress: Told where they come from.
 
     Raises:
@@ -36,7 +51,7 @@ def kept_or_new_embeddings(
     if found is not None:
         progress.say(f"Embeddings from {path}")
         return found
-    made = embed_and_write(path, run, store, manifest, progress)
+    made = embed_and_write(path, run, store, manifest, engine, progress, loaded=load())
     progress.say(f"Embeddings in {path}")
     return made
 
@@ -49,12 +64,13 @@ def kept_embeddings(
     if not path.is_file():
         return None
     try:
-        found = read_embeddings(path)
+        found, absent = read_embeddings(path), without_silhouettes(beside(path))
     except DataError as error:
         progress.say(f"Not used: {error}")
         return None
-    if found.source != one_line(source_line(run, step, store)):
+    used = [store.sequences[index].key for index in used_sequences(store, manifest)]
+    keys = [key for key in used if str(key) not in absent]
+    if found.source != one_line(source_line(run, step, store, len(used) - len(keys))):
         return None
-    keys = [store.sequences[index].key for index in used_sequences(store, manifest)]
     named = list(zip(found.labels, found.types, found.views, strict=True))
     return found if keys == named else None

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
+from core.errors import DataError
 from core.manifests.schema import DatasetManifest
-from core.records import SequenceKey
+from core.nearest import some
+from core.progress import Progress
+from core.records import EmbeddingSet, SequenceKey
 from core.storage.build import SEQUENCE_LEFT_OUT, summarise
-from core.storage.layout import LEFT_OUT_NAME, Finding, LeftOutFile, write_json
+from core.storage.layout import LEFT_OUT_NAME, Finding, LeftOutFile, read_json, write_json
 from core.storage.store import Store
+from core.storage.subjects import nobody
 
 NOT_TESTED = "not of a test subject"
 NOT_TRAINED = "not of a training subject"
 NO_PROTOCOL = "of a type that no protocol uses"
+NO_SILHOUETTE = "without a usable silhouette"
 
 Reason = Callable[[SequenceKey], str | None]
 
@@ -57,7 +62,81 @@ def unused_in_tests(manifest: DatasetManifest) -> Reason:
     return reason
 
 
-def unused_in_training(manifest: DatasetManifest) -> Reason:
-    """Why a sequence is not trained on; None where it is."""
+def unused_in_training(
+    manifest: DatasetManifest, used: Collection[SequenceKey] | None = None
+) -> Reason:
+    """Why a sequence is not trained on; None where it is.
+
+    Args:
+        manifest: The dataset.
+        used: The sequences that clips are drawn from; None: all of the training subjects.
+    """
     train = set(manifest.subjects.train)
-    return lambda key: None if key.subject in train else NOT_TRAINED
+
+    def reason(key: SequenceKey) -> str | None:
+        if key.subject not in train:
+            return NOT_TRAINED
+        return None if used is None or key in used else NO_SILHOUETTE
+
+    return reason
+
+
+def not_embedded(unused: Reason, embeddings: EmbeddingSet) -> Reason:
+    """Why a sequence is not in ``embeddings``: as ``unused`` says, or for its silhouettes."""
+    keys = set(zip(embeddings.labels, embeddings.types, embeddings.views, strict=True))
+    return lambda key: unused(key) or (None if key in keys else NO_SILHOUETTE)
+
+
+def in_words(absent: int) -> str:
+    """How many sequences have no usable silhouette."""
+    return f"{absent:,} sequence{'' if absent == 1 else 's'} {NO_SILHOUETTE}"
+
+
+def nothing_used(store: Store, manifest: DatasetManifest) -> DataError:
+    """The error that there is nothing to embed, with its cause: the subjects or their types."""
+    test = set(manifest.subjects.test)
+    types = sorted({info.key.type for info in store.sequences if info.key.subject in test})
+    if not types:
+        return nobody(store, manifest.subjects.test, "test")
+    return DataError(
+        "The store holds no sequence of a test subject that a protocol uses: the types of theirs "
+        f"are {some(types)}",
+        where=store.path,
+        next_step="Correct the protocols' types in the manifest, or prepare the other types too.",
+    )
+
+
+def count_absent(store: Store, used: int, embedded: int, progress: Progress) -> int:
+    """How many of ``used`` sequences have no embedding, for want of a usable silhouette.
+
+    Args:
+        store: The store.
+        used: Sequences that were to be embedded.
+        embedded: Those that were.
+        progress: Told the number, where it is not zero.
+
+    Raises:
+        DataError: none was embedded.
+    """
+    absent = used - embedded
+    if not embedded:
+        raise DataError(
+            f"None of the {used:,} sequences to embed has a usable silhouette",
+            where=store.path,
+            next_step="Prepare the dataset with its silhouettes, or take a run of another --model.",
+        )
+    if absent:
+        progress.say(f"{in_words(absent)}: missing in the embeddings.")
+    return absent
+
+
+def without_silhouettes(path: Path) -> frozenset[str]:
+    """The sequences that a report names as without a usable silhouette; empty without a report.
+
+    Raises:
+        StoreError: the report is damaged.
+    """
+    if not path.is_file():
+        return frozenset()
+    report = read_json(path, LeftOutFile, "Delete it.")
+    return frozenset(one.sequence for one in report.findings if one.reason == NO_SILHOUETTE)

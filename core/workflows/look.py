@@ -9,35 +9,14 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from core.config import Config
-from core.data.dataset import reduced_size, to_tensor
+from core.data.dataset import to_tensor
 from core.errors import UsageError, WeightsError
-from core.models.backbones.prompts import Word, prompt_words
-from core.models.lmgait.config import lmgait_settings
-from core.models.lmgait.network import LMGait
-from core.models.lmgait.representation import foreground
+from core.models.backbones.prompts import Word
+from core.models.capabilities import Maps, View, Views
 from core.storage.store import Store
 from core.workflows.models import LoadedModel
-
-Maps = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """The parts of the model over T frames, with or without its text.
-
-    Attributes:
-        silhouettes: float32 [T, h, w], the foreground's probability.
-        motion: float32 [T, h, w], what the temporal module adds: mean over channels of
-            |temporal(maps) - maps|.
-        first_layer: float32 [T, h, w], mean over channels of the gait network's first activation.
-    """
-
-    silhouettes: Maps
-    motion: Maps
-    first_layer: Maps
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +58,17 @@ def look(loaded: LoadedModel, store: Store, index: int, numbers: Sequence[int]) 
 
     Raises:
         StoreError: the store is damaged.
-        UsageError: the model is not LMGait.
+        UsageError: the model's family has no views.
     """
-    model = loaded.lmgait("views", "A look at the parts of a model")
-    reach = cast(int, model.temporal.reach)
+    views = Views.of(loaded.config.model, "A look at the parts of a model")
+    reach = views.reach(loaded.model)
     total = store.sequences[index].frames
     most = loaded.config.evaluate.frames_per_chunk
     with loaded.precision():
         parts = [
-            _window(loaded, store, index, group, max(0, group[0] - reach),
-                    min(total, group[-1] + 1 + reach))
+            _window(views, loaded, store, index, group, range(total))
             for group in _groups(numbers, reach, most)
-        ]  # fmt: skip
+        ]
     return _joined(parts)
 
 
@@ -101,15 +79,16 @@ def words_of(config: Config, seen: Seen) -> tuple[list[Word], list[str]]:
     """
     if seen.attention is None:
         return [], []
-    text = lmgait_settings(config.model).text
+    views = Views.of(config.model, "A look at the parts of a model")
     count = seen.attention.shape[1]
     try:
-        words = prompt_words(text.prompt, text.weights)
+        words = views.words(config.model)
     except (UsageError, WeightsError):  # its file, or its tokenizer, is gone
         words = []
     if sum(len(word.rows) for word in words) == count:
         return words, []
-    note = f"The words of the prompt {text.prompt} are not to be had: its tokens are numbered."
+    prompt = views.prompt(config.model)
+    note = f"The words of the prompt {prompt} are not to be had: its tokens are numbered."
     return [Word(f"token {row + 1}", (row,)) for row in range(count)], [note]
 
 
@@ -127,44 +106,29 @@ def _groups(numbers: Sequence[int], reach: int, most: int) -> Iterator[list[int]
 
 
 def _window(
-    loaded: LoadedModel, store: Store, index: int, group: list[int], begin: int, end: int
+    views: Views,
+    loaded: LoadedModel,
+    store: Store,
+    index: int,
+    group: list[int],
+    frames: range,
 ) -> Seen:
-    model = cast(LMGait, loaded.model)
+    """A group of frames of a sequence, seen with what the model reaches around them."""
+    reach = views.reach(loaded.model)
+    begin, end = max(frames.start, group[0] - reach), min(frames.stop, group[-1] + 1 + reach)
     clip = store.read(index, slice(begin, end))
-    size = reduced_size((model.image.height, model.image.width))
-    patches = model.image(to_tensor(clip.rgb, size).to(loaded.device))
-    text = model.text_features()
+    pixels = to_tensor(clip.rgb, views.frame_size(loaded.model)).to(loaded.device)
     chosen = [number - begin for number in group]
-    found = model.attention_maps(patches[chosen])
-    attention = None
-    if found is not None:
-        attention = _array(found.transpose(1, 2).unflatten(2, model.image.grid))
+    made = views.of_frames(loaded.model, pixels, chosen)
     return Seen(
         tuple(group),
         clip.rgb[chosen],
         clip.silhouettes[chosen],
         clip.valid[chosen],
-        attention,
-        _view(loaded, patches, text, chosen),
-        None if text is None else _view(loaded, patches, None, chosen),
+        made.attention,
+        made.model,
+        made.textless,
     )
-
-
-def _view(loaded: LoadedModel, patches: Tensor, text: Tensor | None, chosen: list[int]) -> View:
-    model = cast(LMGait, loaded.model)
-    logits, appearance, mask = model.represent(patches, text)
-    maps = appearance * mask
-    moving = model.temporal(maps.transpose(0, 1).unsqueeze(0))[0].transpose(0, 1)
-    first = model.gait.first_layer(moving[chosen])
-    return View(
-        _array(foreground(logits)[chosen, 0]),
-        _array((moving - maps)[chosen].abs().mean(1)),
-        _array(first.mean(1)),
-    )
-
-
-def _array(values: Tensor) -> Maps:
-    return np.asarray(values.float().cpu().numpy(), np.float32)
 
 
 def _joined(parts: Sequence[Seen]) -> Seen:
@@ -175,13 +139,13 @@ def _joined(parts: Sequence[Seen]) -> Seen:
         views = [getattr(part, name) for part in parts]
         return View(*(np.concatenate([getattr(v, n) for v in views]) for n in View.__slots__))
 
-    without = parts[0].attention is None
+    first = parts[0]
     return Seen(
         tuple(number for part in parts for number in part.numbers),
         cast(NDArray[np.uint8], all_of("rgb")),
         cast(NDArray[np.bool_], all_of("silhouettes")),
         cast(NDArray[np.bool_], all_of("valid")),
-        None if without else cast(Maps, all_of("attention")),
+        None if first.attention is None else cast(Maps, all_of("attention")),
         view("model"),
-        None if without else view("textless"),
+        None if first.textless is None else view("textless"),
     )

@@ -17,12 +17,10 @@ from core.config import Config, check_config
 from core.config.machine import on_this_machine
 from core.errors import CheckpointError, ConfigError
 from core.models.base import implementation_of
+from core.models.capabilities import TextCache
 from core.models.families import require
 from core.models.family import Capability
-from core.models.lmgait.build import build_lmgait
-from core.models.lmgait.config import LMGaitConfig, lmgait_settings
 from core.models.lmgait.network import LMGait
-from core.models.lmgait.weights import TEXT_PREFIX
 from core.training.checkpoint import WEIGHTS, TensorFile, load_strictly, load_tensors
 from core.training.engine import choose_precision
 from core.version import __version__
@@ -119,21 +117,18 @@ def load_model(
         weights.told(key, str)
     weights.told("step", int)
     path = run.folder / TEXT_CACHE
-    cache = None
-    if use_cache and isinstance(config.model, LMGaitConfig) and path.is_file():
-        cache = load_cache(path, weights.header)
+    caching = TextCache.find(config.model) if use_cache and path.is_file() else None
+    cache = None if caching is None else load_cache(path, weights.header)
     optional = (*family.absent(config.model), *family.training_only)
-    if cache is None:
+    if caching is None:
         model = family.build(config.model, classes=None, seed=config.seed)
     else:
-        settings_of = lmgait_settings(config.model)
-        model = build_lmgait(settings_of, classes=None, seed=config.seed, with_text=False)
-        optional = (*optional, TEXT_PREFIX)
+        model = caching.build(config.model, seed=config.seed)
+        optional = (*optional, caching.prefix)
     load_strictly(model, weights.tensors, optional=optional, where=checkpoint)
     family.check_frozen(model, weights.header, checkpoint)
-    if cache is not None:
-        lmgait = cast(LMGait, model)
-        lmgait.use_cached_text(_fitting_text(cache, lmgait))
+    if caching is not None and cache is not None:
+        caching.use(model, _fitting_text(cache, caching.channels(model)))
     model.eval().requires_grad_(False)
     return LoadedModel(model.to(device), config, weights.header, device, cache is not None)
 
@@ -206,9 +201,8 @@ def load_cache(path: Path, header: dict[str, Any]) -> TensorFile:
     return cache
 
 
-def _fitting_text(cache: TensorFile, model: LMGait) -> torch.Tensor:
+def _fitting_text(cache: TensorFile, channels: int) -> torch.Tensor:
     text = cache.tensor("text")
-    channels = model.image.channels
     shaped = text.ndim == 2 and len(text) > 0 and text.shape[1] == channels
     if not shaped or not text.is_floating_point() or not text.isfinite().all():
         raise CheckpointError(

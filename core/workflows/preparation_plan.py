@@ -25,7 +25,8 @@ from core.storage.layout import (
     shard_report_name,
 )
 from core.workers import usable_cores
-from core.workflows.shards import ShardJob, make_shard, make_shards
+from core.workflows.shard_jobs import ShardJob, make_shard
+from core.workflows.shards import make_shards
 from core.workflows.split import Comparison
 from core.workflows.stages import Estimate, Stage, finished, sample
 from core.workflows.stores import make_newest

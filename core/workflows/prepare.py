@@ -8,6 +8,7 @@ shard that is missing, and the result is the same, byte for byte.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from time import monotonic
 
@@ -17,10 +18,11 @@ from core.progress import Progress, SilentProgress
 from core.sources.recognise import find_or_name
 from core.sources.roots import FoundForm
 from core.sources.sequences import RawSequence, scan
+from core.storage.formats import format_of
 from core.storage.layout import READING, SHARD_FRAMES, CodecName, Plan
 from core.version import __version__
 from core.workflows.preparation_plan import PreparationPlan, PrepareResult
-from core.workflows.shards import ShardJob, findings
+from core.workflows.shard_jobs import ShardJob, findings
 from core.workflows.split import compare, known_names
 from core.workspace import Workspace
 
@@ -33,6 +35,7 @@ def plan_preparation(
     codec: CodecName = "lossless",
     part: tuple[int, int] | None = None,
     form: str | None = None,
+    without: Collection[str] = (),
     progress: Progress | None = None,
 ) -> PreparationPlan:
     """List a source and decide what a preparation is to make; reads only.
@@ -44,10 +47,11 @@ def plan_preparation(
         codec: ``lossless``, ``compact`` (exact too) or ``jpeg``.
         part: ``(i, n)``: only the i-th of n parts, to be joined by :func:`core.workflows.merge`.
         form: Name of the form, where the source could be read in several.
+        without: Streams that are left out: ``rgb``, ``silhouettes``, ``aligned``.
         progress: Told of the listing.
 
     Raises:
-        UsageError: an unknown dataset or form, or a part that does not exist.
+        UsageError: an unknown dataset or form, a part that does not exist, or nothing left of it.
         DataError: the source is missing, empty, or holds none of the dataset's forms.
     """
     begun = monotonic()
@@ -55,7 +59,7 @@ def plan_preparation(
     source = Path(source).expanduser().absolute()
     _check_part(part)
     manifest = load_manifest(dataset)
-    delivered = find_or_name(manifest.name, source, manifest.forms, form)
+    delivered = find_or_name(manifest.name, source, manifest.forms, form, without)
     for note in delivered.notes:
         progress.say(note)
     with progress.task(f"Listing {manifest.name}", None, "sequences") as task:
@@ -71,7 +75,15 @@ def plan_preparation(
     content = _content(manifest.name, delivered, codec, sequences, len(shards), part)
     folder = part_folder(workspace, manifest.name, part)
     jobs = tuple(
-        ShardJob(number, folder, source, delivered.form, codec, tuple(shards[number]))
+        ShardJob(
+            number,
+            folder,
+            source,
+            delivered.form,
+            content.codec,
+            content.aligned,
+            tuple(shards[number]),
+        )
         for number in content.shard_numbers()
     )
     return PreparationPlan(
@@ -95,6 +107,7 @@ def prepare(
     workers: int | None = None,
     part: tuple[int, int] | None = None,
     form: str | None = None,
+    without: Collection[str] = (),
     replace: bool = False,
     progress: Progress | None = None,
 ) -> PrepareResult:
@@ -103,8 +116,9 @@ def prepare(
     Arguments and errors are those of :func:`plan_preparation` and :meth:`PreparationPlan.run`.
     """
     plan = plan_preparation(
-        dataset, source, workspace, codec=codec, part=part, form=form, progress=progress
-    )
+        dataset, source, workspace, codec=codec, part=part, form=form, without=without,
+        progress=progress,
+    )  # fmt: skip
     return plan.run(workers=workers, replace=replace, progress=progress)
 
 
@@ -143,8 +157,20 @@ def _content(
     for sequence in sequences:
         digest.update(f"{sequence.key} {sequence.weight} {sequence.digest}\n".encode())
     form = delivered.form
+    stored_as: CodecName = codec if "rgb" in delivered.streams else "none"
+    stream = form.aligned if "aligned" in delivered.streams else None
+    aligned = None if stream is None else stream.size
     return Plan(
-        dataset=dataset, form=form.name, label=form.label, framing=form.framing,
-        codec=codec, source=digest.hexdigest(), shards=shards, part=part, tool=__version__,
+        format=format_of(stored_as, aligned),
+        dataset=dataset,
+        form=form.name,
+        label=form.label,
+        framing=form.framing,
+        codec=stored_as,
+        source=digest.hexdigest(),
+        shards=shards,
+        part=part,
+        tool=__version__,
         reading=READING,
-    )  # fmt: skip
+        aligned=aligned,
+    )

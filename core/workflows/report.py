@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import WeightsError
 from core.files import write_text
@@ -15,6 +20,7 @@ from core.metrics.distance import Metric
 from core.metrics.projection import principal_plane
 from core.metrics.results import EvaluationResult
 from core.models.families import family_of
+from core.pictures.colours import grey
 from core.progress import Progress
 from core.records import EmbeddingSet, SequenceKey
 from core.report import Report, render
@@ -26,7 +32,7 @@ from core.training.engine import make_engine
 from core.workflows.contact_sheet import middle_views, silhouette_iou
 from core.workflows.evaluate import used_sequences
 from core.workflows.kept_embeddings import kept_or_new_embeddings
-from core.workflows.models import load_model, newest_weights
+from core.workflows.models import LoadedModel, load_model, newest_weights
 from core.workflows.report_facts import (
     cautions,
     logs,
@@ -102,12 +108,18 @@ def report_run(
     run = find_run(workspace.runs, name=run_name, dataset=dataset, or_any=True)
     store, manifest = open_store(workspace, dataset or run.dataset)
     progress.say(f"Run {run.name} (trained on {run.dataset}), tested on {manifest.title}.")
-    header = newest_weights(run)[1].header
-    embeddings = kept_or_new_embeddings(run, int(header["step"]), store, manifest, progress)
+    header, engine = newest_weights(run)[1].header, make_engine()
+    step = int(header["step"])
+
+    @cache
+    def load() -> LoadedModel:
+        return load_model(run, device=engine.device)
+
+    embeddings = kept_or_new_embeddings(run, step, store, manifest, engine, load, progress)
     metric: Metric = run.config.evaluate.distance
     result = score(embeddings, manifest, metric=metric, bootstrap=bootstrap, progress=progress)
     content = _content(
-        workspace, run, header, store, manifest, embeddings, result, pictures, progress
+        workspace, run, header, store, manifest, embeddings, result, pictures, load, progress
     )
     own = manifest.name == run.dataset
     target = path or run.folder / ("report.html" if own else f"report-{manifest.name}.html")
@@ -125,11 +137,12 @@ def _content(
     embeddings: EmbeddingSet,
     result: EvaluationResult,
     pictures: bool,
+    load: Callable[[], LoadedModel],
     progress: Progress,
 ) -> Report:
     published = load_published(result.dataset)
     tables = result_tables(result, published, run.dataset)
-    silhouettes, sights = _seen(run, store, manifest, pictures, progress)
+    silhouettes, sights = _seen(run, store, manifest, pictures, load, progress)
     return Report(
         run=run.name,
         dataset=manifest.title,
@@ -166,8 +179,22 @@ class _Album:
         return self._made[place]
 
     def _uri(self, number: int) -> str:
-        middle = self._store.sequences[number].frames // 2
-        return jpeg_uri(self._store.read(number, [middle]).rgb[0])
+        return jpeg_uri(_middle(self._store, number))
+
+
+def _middle(store: Store, number: int) -> NDArray[np.uint8]:
+    """The middle frame of a sequence uint8 [H, W, 3]; its silhouette in a store without RGB."""
+    middle = store.sequences[number].frames // 2
+    if store.has_rgb:
+        return np.asarray(store.read_rgb(number, [middle])[0], np.uint8)
+    masks, valid = store.read_silhouettes(number, [middle])
+    if valid[0] or not store.aligned_count(number):
+        return grey(masks[0])
+    images = store.read_aligned(number).images
+    rows, columns = images.shape[1:]
+    side = (columns - rows // 2) // 2
+    image: NDArray[np.uint8] = images[len(images) // 2, :, side : columns - side]
+    return np.asarray(np.repeat(image[..., None], 3, axis=2), np.uint8)
 
 
 def _retrievals(
@@ -205,7 +232,12 @@ def _plane(embeddings: EmbeddingSet) -> Plane:
 
 
 def _seen(
-    run: Run, store: Store, manifest: DatasetManifest, pictures: bool, progress: Progress
+    run: Run,
+    store: Store,
+    manifest: DatasetManifest,
+    pictures: bool,
+    load: Callable[[], LoadedModel],
+    progress: Progress,
 ) -> tuple[str, tuple[Sight, ...]]:
     """How near predicted silhouettes come to the true ones, in a sentence, and some of them."""
     family = family_of(run.config.model)
@@ -214,7 +246,7 @@ def _seen(
     used = used_sequences(store, manifest)
     chosen = spread(used, MOST_SILHOUETTES)
     try:
-        loaded = load_model(run, device=make_engine().device)
+        loaded = load()
         iou = silhouette_iou(loaded, store, chosen, each=1)
         views = {n: middle_views(loaded, store, n) for n in spread(used, SIGHTS if pictures else 0)}
     except WeightsError as error:

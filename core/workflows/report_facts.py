@@ -15,13 +15,14 @@ from core.manifests.schema import DatasetManifest
 from core.metrics.results import EvaluationResult
 from core.models.backbones.config import EncoderFamilyConfig
 from core.models.backbones.loading import SEED
+from core.models.capabilities import TextCache
 from core.models.families import family_of
-from core.models.lmgait.config import LMGaitConfig
 from core.report.content import Fact, Log, Settings
 from core.storage.layout import LEFT_OUT_NAME, LeftOutFile, read_json
 from core.storage.store import Store
 from core.tables.build import Table
 from core.training.meter import MACHINE_NUMBERS
+from core.workflows.model_inputs import silhouettes_in_words
 from core.workflows.runs import Run
 from core.workflows.show_config import count_parts, diff_configs
 from core.workflows.stores import with_frames
@@ -156,6 +157,8 @@ def _model(run: Run, header: dict[str, Any]) -> tuple[Fact, ...]:
     facts = [Fact("Model", family_of(model).title)]
     if source:
         facts.append(Fact("Source of the preset", source))
+    if (silhouettes := silhouettes_in_words(run.config)) is not None:
+        facts.append(Fact("Silhouettes", silhouettes))
     if family_of(model).warmup is not None:
         facts.append(Fact("Warm-up", str(run.facts.get("warmup", "unknown"))))
     if isinstance(model, EncoderFamilyConfig):
@@ -164,11 +167,10 @@ def _model(run: Run, header: dict[str, Any]) -> tuple[Fact, ...]:
             Fact("Image encoder", f"{model.image.weights}, input {size}"),
             Fact("Its fingerprint", str(header["image_fingerprint"])),
         ]
-    if isinstance(model, LMGaitConfig):
-        off = model.fusion == "off"
-        text = "none" if off else f"{model.text.weights}, prompt {model.text.prompt}"
+    caching = TextCache.find(model)
+    if caching is not None:
         facts += [
-            Fact("Text encoder", text),
+            Fact("Text encoder", caching.encoder(model) or "none"),
             Fact("Fingerprint of the text branch", str(header["text_fingerprint"])),
         ]
     return tuple(facts)

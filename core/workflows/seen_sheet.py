@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.models.backbones.prompts import Word
+from core.models.capabilities import Maps, View
 from core.pictures.colours import Picture, Scale, grey, heat, outlined, scaled, smooth
 from core.pictures.sheet import (
     CELL_GAP,
@@ -25,7 +26,7 @@ from core.pictures.sheet import (
     strip,
     written,
 )
-from core.workflows.look import Maps, Seen, View
+from core.workflows.look import Seen
 
 FEWEST_COLUMNS, MOST_WORDS = 5, 48
 _WORD_GAP, _NO_CELL = 4, 232
@@ -141,8 +142,13 @@ def _pairs(
 
 def _scale(seen: Seen, part: Callable[[View], Maps]) -> Scale:
     views = [view for view in (seen.model, seen.textless) if view is not None]
-    # The outermost pixels answer to the padding of convolutions; they shall not set the scale.
-    return Scale.over(*(part(view)[:, 2:-2, 2:-2] for view in views))
+    return Scale.over(*(_inner(part(view)) for view in views))
+
+
+def _inner(maps: Maps) -> Maps:
+    """Maps without the outermost pixels, which answer to the padding of convolutions."""
+    inner = maps[:, 2:-2, 2:-2]
+    return inner if inner.size else maps
 
 
 def _both(

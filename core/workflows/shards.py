@@ -5,38 +5,23 @@ from __future__ import annotations
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING
 
-import cv2
-
 from core.errors import OutputError
-from core.files import PARTIAL_SUFFIX, remove_rests, whole_file
-from core.manifests.forms import Form
+from core.files import PARTIAL_SUFFIX, remove_rests
 from core.progress import Progress, Task
-from core.records import SequenceFrames
-from core.sources.reading import read_sequence
-from core.sources.report import SequenceReport
-from core.sources.sequences import RawSequence
 from core.storage.build import shard_done
-from core.storage.layout import (
-    CodecName,
-    Finding,
-    ShardFile,
-    shard_name,
-    shard_report_name,
-    write_json,
-)
-from core.storage.shard import ShardWriter, file_hash
-from core.video.faults import Effect, LeftOut, Reason, writable
+from core.storage.layout import shard_name
 from core.workers import serve_parent, undisturbed, worker_context
+from core.workflows.shard_jobs import ShardJob, make_shard
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
@@ -48,90 +33,6 @@ CRASHES = frozenset(
     for name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
     if hasattr(signal, name)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ShardJob:
-    """One shard to make.
-
-    Attributes:
-        number: Its number.
-        folder: The store's folder.
-        source: Folder that the report names files relative to.
-        form: Form of the source.
-        codec: Codec of the store.
-        sequences: What goes into it.
-        crashed: Positions of sequences that ended a process that read them: left out.
-    """
-
-    number: int
-    folder: Path
-    source: Path
-    form: Form
-    codec: CodecName
-    sequences: tuple[RawSequence, ...]
-    crashed: frozenset[int] = frozenset()
-
-
-def make_shard(
-    job: ShardJob, count: Callable[[int], None], begins: Callable[[int], object] = lambda _: None
-) -> int:
-    """Make one shard and, once it is whole, its description.
-
-    Args:
-        job: What to make.
-        count: Told of frames as they are done.
-        begins: Told the position of each sequence before it is read.
-
-    Returns:
-        The shard's number.
-
-    Raises:
-        OutputError: the shard cannot be written.
-    """
-    cv2.setNumThreads(1)
-    path = job.folder / shard_name(job.number)
-    lines: list[Finding] = []
-    with whole_file(path, parents=False) as partial:
-        with ShardWriter(partial, job.codec) as writer:
-            for position, raw in enumerate(job.sequences):
-                report = SequenceReport(raw.key, job.source)
-                if position in job.crashed:
-                    report.add(Reason.CRASHED, Effect.SEQUENCE_LEFT_OUT, 0, raw.rgb.path)
-                else:
-                    begins(position)
-                    batches = _counted(read_sequence(raw, job.form, report), count)
-                    writer.add(raw.key, batches)
-                lines += findings(report.lines())
-        found = ShardFile(
-            number=job.number, sha256=file_hash(partial), bytes=partial.stat().st_size,
-            frames=writer.frames, valid=writer.valid, fidelity=writer.fidelity(),
-            sequences=writer.entries, left_out=tuple(lines),
-        )  # fmt: skip
-    write_json(job.folder / shard_report_name(job.number), found)
-    return job.number
-
-
-def findings(lines: Iterable[LeftOut]) -> tuple[Finding, ...]:
-    """The report's lines as the store writes them."""
-    return tuple(
-        Finding(
-            sequence=line.sequence,
-            reason=str(line.reason),
-            effect=str(line.effect),
-            frames=line.frames,
-            files=tuple(writable(name) for name in line.files),
-        )
-        for line in lines
-    )
-
-
-def _counted(
-    batches: Iterator[SequenceFrames], count: Callable[[int], None]
-) -> Iterator[SequenceFrames]:
-    for batch in batches:
-        yield batch
-        count(len(batch.valid))
 
 
 def make_shards(jobs: Sequence[ShardJob], workers: int, progress: Progress) -> None:
@@ -216,7 +117,7 @@ def _alone(job: ShardJob, counts: Queue[int], task: Task) -> None:
             _stop(pool)
         position, crashed = _read_note(job), _crashed(process)
         if position is None or not crashed:
-            raise _killed(None if position is None else job.sequences[position].rgb.path)
+            raise _killed(None if position is None else job.sequences[position].first.path)
         job = replace(job, crashed=job.crashed | {position})
 
 

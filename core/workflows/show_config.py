@@ -50,11 +50,13 @@ class ShownConfig:
         config: every setting, the clip length taken from the dataset where one is named.
         dataset: the dataset, whose training subjects are the classifier's classes; or None.
         parts: parts that the model has; without a dataset there is no classifier.
+        embedding: (E, P), channels and strips of an embedding.
     """
 
     config: Config
     dataset: str | None
     parts: tuple[PartCount, ...]
+    embedding: tuple[int, int]
 
     @property
     def totals(self) -> dict[str, int]:
@@ -79,6 +81,7 @@ class ShownConfig:
             "dataset": self.dataset,
             "config": self.config.model_dump(mode="json"),
             "parameters": {"parts": counts, "totals": self.totals},
+            "embedding": dict(zip(("channels", "strips"), self.embedding, strict=True)),
         }
 
     def to_yaml(self) -> str:
@@ -90,6 +93,7 @@ class ShownConfig:
         cached = "text cache" in family_of(self.config.model).capabilities
         what = "inference with cached text" if cached else "inference"
         lines.append(f"# {what}: {totals['inference']:,}")
+        lines.append("# embedding: {} channels of {} strips".format(*self.embedding))
         if self.dataset is None:
             lines.append("# The classifier is as wide as the dataset: name one to count it.")
         return dump_config(self.config) + "\n".join(lines)
@@ -108,7 +112,8 @@ def show_config(config: Config, dataset: str | None = None) -> ShownConfig:
     if dataset is not None:
         manifest = load_manifest(dataset)
         config, classes = with_frames(config, manifest), len(manifest.subjects.train)
-    return ShownConfig(config, dataset, count_parts(config, classes))
+    shape = implementation_of(config.model).shape(config.model)
+    return ShownConfig(config, dataset, count_parts(config, classes), shape)
 
 
 def count_parts(config: Config, classes: int | None) -> tuple[PartCount, ...]:

@@ -10,10 +10,11 @@ import numpy as np
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
-from core.data.cutting import SilhouettePieces
+from core.data.cutting import SilhouettePieces, silhouette_frames, silhouette_shape
 from core.data.loading import read_ahead, workers_explained
 from core.manifests.schema import DatasetManifest
 from core.progress import Progress
+from core.records import SilhouetteKind
 from core.storage.codecs import FLAG_CHUNK
 from core.storage.parts import Rows, cut_parts
 from core.storage.silhouettes import (
@@ -58,13 +59,18 @@ class SilhouettesPlan:
         sequences = sum(len(part) for part in info.parts)
         return (
             f"Silhouettes of {sequences:,} sequences, {info.frames:,} frames, "
-            f"{info.size} x {info.size}, {info.interpolation}: {info.bytes / 1e9:,.2f} GB before "
+            f"{info.shape[0]} x {info.shape[1]}, {info.interpolation or 'as delivered'}: "
+            f"{info.bytes / 1e9:,.2f} GB before "
             f"packing ({self.free / 1e9:,.0f} GB free)"
         )
 
 
 def plan_silhouettes(
-    workspace: Workspace, store: Store, manifest: DatasetManifest, size: CutSize
+    workspace: Workspace,
+    store: Store,
+    manifest: DatasetManifest,
+    size: CutSize,
+    which: SilhouetteKind = "cut",
 ) -> SilhouettesPlan:
     """What the silhouettes of a store's sequences are, how large, and where; writes nothing.
 
@@ -72,18 +78,25 @@ def plan_silhouettes(
         workspace: Where they are kept.
         store: The store.
         manifest: Says how the dataset's silhouettes are cut.
-        size: Rows and columns, 64 or 128.
+        size: Rows, 64 or 128; cut ones have as many columns.
+        which: Whether they are cut from masks, or were delivered.
+
+    Raises:
+        StoreError, UsageError: as :func:`core.data.cutting.silhouette_shape`.
     """
-    cut = manifest.silhouette_cut
+    cut, shape = manifest.silhouette_cut, silhouette_shape(store, size, which)
+    counts = [(n, silhouette_frames(store, n, which)) for n in range(len(store.sequences))]
+    is_aligned = which == "aligned"
     info = SilhouettesInfo(
+        format=2 if is_aligned else 1,
         dataset=manifest.name,
         store=store.fingerprint,
         size=size,
-        interpolation=cut.interpolation,
-        drop_sum=cut.drop_sum,
-        parts=cut_parts(
-            ((number, one.frames) for number, one in enumerate(store.sequences)), frame_bytes(size)
-        ),
+        interpolation=None if is_aligned else cut.interpolation,
+        drop_sum=None if is_aligned else cut.drop_sum,
+        silhouettes=which,
+        columns=shape[1] if is_aligned else None,
+        parts=cut_parts(((n, frames) for n, frames in counts if frames), frame_bytes(shape)),
     )
     path = workspace.silhouettes / f"{manifest.name}-{digest(info.model_dump(mode='json'))[:12]}"
     return SilhouettesPlan(path, info, free_bytes(path))
@@ -118,7 +131,10 @@ def make_silhouettes(
     progress.say(f"{plan.size()}; output in {plan.path}")
 
     def rows(indices: Sequence[int]) -> Iterator[Mapping[str, Rows]]:
-        pieces = SilhouettePieces(store, indices, plan.info.size, manifest.silhouette_cut)
+        info = plan.info
+        pieces = SilhouettePieces(
+            store, indices, info.size, manifest.silhouette_cut, info.silhouettes
+        )
         items = read_ahead(pieces, workers=min(workers, len(pieces)))
         return _blocks((cuts.numpy(), usable.numpy()) for cuts, usable in items)
 

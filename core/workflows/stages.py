@@ -33,6 +33,7 @@ class Stage:
         bytes: What they will leave on the disk.
         basis: What this is extrapolated from.
         memory: Of one step on a GPU; None for work that takes little.
+        shared: Tells work whose result other plans use too, and which is done once; "" for others.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Stage:
     bytes: int
     basis: str
     memory: StepMemory | None = None
+    shared: str = ""
 
 
 @dataclass(frozen=True, slots=True)

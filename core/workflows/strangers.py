@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from accelerate import Accelerator
 
 from core.errors import DataError, UsageError
 from core.manifests.schema import DatasetManifest
@@ -13,9 +14,10 @@ from core.recognition.gallery import Maker
 from core.records import EmbeddingSet
 from core.storage.embeddings import read_embeddings, write_embeddings
 from core.storage.store import Store
-from core.training.engine import make_engine
+from core.storage.subjects import sequences_of
 from core.workflows.embed import embed_sequences
-from core.workflows.evaluate import embeddings_path, source_line
+from core.workflows.evaluate import embeddings_path
+from core.workflows.model_inputs import check_inputs, source_line
 from core.workflows.models import LoadedModel
 from core.workflows.runs import Run
 from core.workflows.stores import open_store
@@ -26,7 +28,12 @@ MOST = 400
 
 
 def strangers_of(
-    workspace: Workspace, run: Run, loaded: LoadedModel, maker: Maker, progress: Progress
+    workspace: Workspace,
+    run: Run,
+    loaded: LoadedModel,
+    maker: Maker,
+    engine: Accelerator,
+    progress: Progress,
 ) -> EmbeddingSet | None:
     """Embeddings of test subjects of the run's dataset, who were never seen in training.
 
@@ -39,6 +46,7 @@ def strangers_of(
     """
     try:
         store, manifest = open_store(workspace, run.dataset)
+        check_inputs(store, run.config)
     except (DataError, UsageError) as error:
         progress.say(f"No strangers to compare with: {error}")
         return None
@@ -54,7 +62,7 @@ def strangers_of(
         source = f"{whose} {MOST}; {maker.fingerprint}; {source}"
         kept = _kept(path, source)
         found = kept or embed_sequences(
-            loaded, store, manifest, indices, make_engine(), progress, source=source
+            loaded, store, manifest, indices, engine, progress, source=source
         )
         if kept is None:
             write_embeddings(path, found)
@@ -65,10 +73,8 @@ def strangers_of(
 
 def _chosen(store: Store, manifest: DatasetManifest) -> tuple[list[int], bool]:
     """Numbers of at most :data:`MOST` sequences, spread over all, and whether training saw them."""
-    test, train = set(manifest.subjects.test), set(manifest.subjects.train)
-    of_test = [n for n, info in enumerate(store.sequences) if info.key.subject in test]
-    of_train = [n for n, info in enumerate(store.sequences) if info.key.subject in train]
-    chosen = of_test or of_train
+    of_test = sequences_of(store, manifest.subjects.test)
+    chosen = of_test or sequences_of(store, manifest.subjects.train)
     return [chosen[place] for place in _spread(len(chosen))], not of_test
 
 

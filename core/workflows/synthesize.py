@@ -21,7 +21,16 @@ from core.progress import Progress, Task
 from core.records import SequenceKey
 from core.storage.layout import MAX_SEQUENCE_FRAMES
 from core.version import __version__
-from core.walkers.datasets import DEFAULT_TYPES, DEFAULT_VIEWS, TYPES, VIEWS, check_dataset, choose
+from core.walkers.datasets import (
+    DEFAULT_TYPES,
+    DEFAULT_VIEWS,
+    FORMS,
+    TYPES,
+    VIEWS,
+    check_dataset,
+    check_form,
+    choose,
+)
 from core.walkers.write import PARTIAL, write_sequence
 from core.workers import serve_parent, undisturbed, worker_context
 
@@ -63,11 +72,12 @@ def synthesize(
     seed: int,
     workers: int,
     progress: Progress,
+    form: str | None = None,
 ) -> SynthesisResult:
     """Render walkers as ``dataset``; equal arguments give equal bytes, with any number of workers.
 
     Args:
-        dataset: ``ccpg``, ``sustech1k`` or ``casiab``.
+        dataset: ``ccpg``, ``sustech1k``, ``casiab`` or ``casiab_star``.
         out: folder to fill; sequences that are complete there are kept.
         train_subjects: how many of the official training subjects, from the first.
         test_subjects: the same of the test subjects.
@@ -77,6 +87,7 @@ def synthesize(
         seed: of everything random.
         workers: processes; 1 renders in this one.
         progress: where to report to.
+        form: form of the dataset, as its manifest names it; None for the first that is rendered.
 
     Raises:
         UsageError: a name is unknown or a number out of range.
@@ -85,16 +96,17 @@ def synthesize(
     """
     begun = monotonic()
     dataset = check_dataset(dataset)
+    form = check_form(dataset, form)
     keys, train, test = wanted_keys(
         dataset, train_subjects=train_subjects, test_subjects=test_subjects, types=types,
         views=views, frames=frames, workers=workers, seed=seed,
     )  # fmt: skip
     out = Path(out)
     with (
-        _claimed(out, dataset, frames, seed),
+        _claimed(out, dataset, form, frames, seed),
         progress.task(f"Rendering {dataset} walkers", len(keys), "sequences") as task,
     ):
-        rendered = _render_all(dataset, out, keys, frames, seed, workers, task)
+        rendered = _render_all(dataset, form, out, keys, frames, seed, workers, task)
     return SynthesisResult(
         out, len(keys), rendered, rendered * frames, monotonic() - begun, train, test
     )
@@ -147,20 +159,23 @@ def _check_numbers(frames: int, workers: int, seed: int) -> None:
             )
 
 
-def _claim(out: Path, dataset: str, frames: int, seed: int) -> None:
+def _claim(out: Path, dataset: str, form: str, frames: int, seed: int) -> None:
     """Mark ``out`` as synthetic, or make sure that it is the same that we would render."""
     record = {
         "synthetic": True,
         "about": "Computer-generated walkers in the raw layout of a dataset; no real person.",
         "dataset": dataset, "seed": seed, "frames": frames, "version": __version__,
     }  # fmt: skip
+    if form != FORMS[dataset][0]:
+        record["form"] = form
     path = out / RECORD
     try:
         if path.exists():
             found = read_plain_json(path)
             if found != record:
                 known = found if isinstance(found, dict) else {}
-                other = ", ".join(k for k in record if known.get(k) != record[k])
+                keys = dict.fromkeys((*record, "form"))
+                other = ", ".join(k for k in keys if known.get(k) != record.get(k))
                 raise DataError(
                     f"The folder holds other walkers (different: {other})", where=path,
                     next_step="Choose another folder, or delete this one.",
@@ -187,9 +202,9 @@ def _foreign(path: Path) -> bool:
 
 
 @contextmanager
-def _claimed(out: Path, dataset: str, frames: int, seed: int) -> Iterator[None]:
+def _claimed(out: Path, dataset: str, form: str, frames: int, seed: int) -> Iterator[None]:
     """Hold ``out`` alone while the block runs, cleared of what a killed run has left."""
-    _claim(out, dataset, frames, seed)
+    _claim(out, dataset, form, frames, seed)
     with writing(out, what="folder of walkers", inside=True):
         for left in out.glob(f"{PARTIAL}*"):
             shutil.rmtree(left, ignore_errors=True)
@@ -197,22 +212,34 @@ def _claimed(out: Path, dataset: str, frames: int, seed: int) -> Iterator[None]:
 
 
 def _render_all(
-    dataset: str, out: Path, keys: Sequence[SequenceKey], frames: int, seed: int, workers: int,
+    dataset: str,
+    form: str,
+    out: Path,
+    keys: Sequence[SequenceKey],
+    frames: int,
+    seed: int,
+    workers: int,
     task: Task,
-) -> int:  # fmt: skip
+) -> int:
     rendered = 0
-    for fresh in _results(dataset, out, keys, frames, seed, min(workers, len(keys))):
+    for fresh in _results(dataset, form, out, keys, frames, seed, min(workers, len(keys))):
         rendered += fresh
         task.advance()
     return rendered
 
 
 def _results(
-    dataset: str, out: Path, keys: Sequence[SequenceKey], frames: int, seed: int, workers: int
+    dataset: str,
+    form: str,
+    out: Path,
+    keys: Sequence[SequenceKey],
+    frames: int,
+    seed: int,
+    workers: int,
 ) -> Iterator[bool]:
     if workers == 1:
         for key in keys:
-            yield write_sequence(dataset, out, key, frames, seed)
+            yield write_sequence(dataset, form, out, key, frames, seed)
         return
     context = worker_context()
     with ProcessPoolExecutor(workers, context, initializer=serve_parent) as pool:
@@ -222,7 +249,9 @@ def _results(
             while True:
                 with undisturbed():  # the first call starts all the processes
                     for key in islice(todo, 4 * workers - len(running)):
-                        running.add(pool.submit(write_sequence, dataset, out, key, frames, seed))
+                        running.add(
+                            pool.submit(write_sequence, dataset, form, out, key, frames, seed)
+                        )
                 if not running:
                     return
                 done, running = wait(running, return_when=FIRST_COMPLETED)

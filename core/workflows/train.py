@@ -10,8 +10,9 @@ from core.manifests.schema import DatasetManifest
 from core.models.families import family_of
 from core.progress import Progress
 from core.storage.store import Store
-from core.storage.subjects import nobody
+from core.storage.subjects import nobody, present
 from core.training.engine import decide, engine_for
+from core.workflows.model_inputs import check_inputs
 from core.workflows.registry import training_key, trainings
 from core.workflows.runs import Run
 from core.workflows.shared_store import open_shared_store
@@ -46,7 +47,8 @@ def plan_training(
 
     Raises:
         UsageError: nothing to resume, or an unknown dataset.
-        StoreError, DataError: the store cannot be opened, or holds no training subject.
+        StoreError, DataError: the store cannot be opened, lacks what the model reads, or holds no
+            training subject.
         ConfigError: a precision that this device lacks.
         TrainingError: too few identities.
     """
@@ -93,6 +95,7 @@ def plan_on_store(
         engine: One that this process has already; its precision may be another.
         progress: Told of runs that cannot be read.
     """
+    check_inputs(store, config)
     config = with_frames(config, manifest)
     if engine is None:
         engine = engine_for(config.train, None)
@@ -164,13 +167,13 @@ def train(
 
 def _check_identities(store: Store, manifest: DatasetManifest, config: Config) -> None:
     """Fail before the warm-up, not after it, where a batch cannot be filled."""
-    present = {info.key.subject for info in store.sequences} & set(manifest.subjects.train)
-    if not present:
+    subjects = present(store, manifest.subjects.train)
+    if not subjects:
         raise nobody(store, manifest.subjects.train, "training")
-    if len(present) < config.data.identities:
+    if len(subjects) < config.data.identities:
         raise TrainingError(
             f"A batch of {config.data.identities} identities needs as many training subjects; "
-            f"the store has {len(present)}",
+            f"the store has {len(subjects)}",
             where=store.path,
-            next_step=f"Add `--set data.identities={max(2, len(present))}` or prepare more.",
+            next_step=f"Add `--set data.identities={max(2, len(subjects))}` or prepare more.",
         )

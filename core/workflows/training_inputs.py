@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -12,27 +12,23 @@ from accelerate import Accelerator
 from torch import nn
 
 from core.config import Config
-from core.data.cutting import PIECE, CutSequences
+from core.data.cutting import PIECE, CutSequences, silhouette_frames
 from core.data.dataset import TrainingSequences
-from core.data.silhouettes import SilhouetteClips
+from core.data.silhouettes import SilhouetteClips, Silhouettes
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
 from core.models.base import Implementation, implementation_of
 from core.models.families import family_of
-from core.models.silhouettes import SilhouetteFamilyConfig
+from core.models.silhouettes import SilhouetteFamilyConfig, SilhouetteInput
 from core.progress import Progress
 from core.storage.features import FeatureStore
 from core.storage.store import Store
+from core.storage.subjects import present, sequences_of
 from core.training.engine import decide, joined, reading_workers
 from core.training.rehearsal import measure
-from core.workflows.features import (
-    FeaturesPlan,
-    features_stages,
-    make_features,
-    plan_features,
-)
+from core.workflows.features import FeaturesPlan, features_stages, make_features, plan_features
 from core.workflows.runs import Run
-from core.workflows.silhouettes import make_silhouettes, plan_silhouettes
+from core.workflows.silhouettes import SilhouettesPlan, make_silhouettes, plan_silhouettes
 from core.workflows.stages import Stage, sample
 from core.workflows.warmup import (
     WarmupPlan,
@@ -69,16 +65,14 @@ class TrainingInputs(ABC):
         self.implementation: Implementation[Any] = implementation_of(config.model)
 
     @property
-    def frames(self) -> int:
-        """T, frames of a clip."""
-        frames = self.config.data.frames
-        return self.manifest.frames if frames is None else frames
-
-    @property
     def subjects(self) -> int:
         """Training subjects of the store."""
-        train = set(self.manifest.subjects.train)
-        return len({info.key.subject for info in self.store.sequences} & train)
+        return len(present(self.store, self.manifest.subjects.train))
+
+    @property
+    @abstractmethod
+    def step_before(self) -> str | None:
+        """Name of the step that comes before the training; None where there is none."""
 
     @abstractmethod
     def stages(self, engine: Accelerator, progress: Progress) -> list[Stage]:
@@ -104,6 +98,11 @@ class TrainingInputs(ABC):
 class EncoderInputs(TrainingInputs):
     """Frames for a frozen image encoder, or its stored features; the encoder is built once."""
 
+    @property
+    def step_before(self) -> str | None:
+        """Storing features, where the settings ask for them."""
+        return None if self.config.data.features == "off" else "features"
+
     @cached_property
     def image(self) -> ImageEncoder:
         """The image encoder."""
@@ -116,7 +115,7 @@ class EncoderInputs(TrainingInputs):
         if warmup is not None:
             stages += warmup.stages(progress, self.image)
             self._take(warmup)
-        if self.config.data.features != "off":
+        if self.step_before is not None:
             plan = self._features()
             stages += features_stages(plan, self.store, self.image, self.config, engine)
         return stages
@@ -141,7 +140,7 @@ class EncoderInputs(TrainingInputs):
     def stored(self, engine: Accelerator, progress: Progress) -> TrainingData:
         """Clips of frames, or of features where the settings ask for them."""
         features = None
-        if self.config.data.features != "off":
+        if self.step_before is not None:
             plan = decide(engine, self._features)
             features = make_features(plan, self.store, self.image, self.config, engine, progress)
         return self._clips(features)
@@ -160,7 +159,7 @@ class EncoderInputs(TrainingInputs):
         """A warm-up that is complete, its encoder loaded; None for one that is not."""
         if warmup.existing is None or warmup.left:
             return None
-        if self.config.warmup_settings.trains_encoder:
+        if self.config.warmup_trains_encoder:
             load_warmup_encoder(self.image, _finished(warmup.existing))
         return warmup.existing
 
@@ -175,28 +174,35 @@ class SilhouetteInputs(TrainingInputs):
     """Silhouettes cut from the store and kept for all trainings on it."""
 
     @property
-    def settings(self) -> SilhouetteFamilyConfig:
-        """Settings of the model, which say how silhouettes are cut."""
-        return cast(SilhouetteFamilyConfig, self.config.model)
+    def step_before(self) -> str | None:
+        """Cutting silhouettes."""
+        return "silhouettes"
+
+    @property
+    def settings(self) -> SilhouetteInput:
+        """How silhouettes are cut and become clips."""
+        return cast(SilhouetteFamilyConfig, self.config.model).input
 
     def stages(self, engine: Accelerator, progress: Progress) -> list[Stage]:
         """Cutting what is missing."""
         del engine, progress
-        store, size = self.store, self.settings.input.size
-        plan = plan_silhouettes(self.workspace, store, self.manifest, size)
+        store, plan, cuts = self.store, self._plan(), self._cut_now()
+        which = self.settings.silhouettes
         if plan.complete:
             return []
-        cuts = CutSequences(store, size, self.manifest.silhouette_cut)
 
         def steps() -> Iterator[float]:
             for index in sample(range(len(store.sequences))):
                 cuts.usable(index)
-                yield store.sequences[index].frames
+                yield max(1, silhouette_frames(store, index, which))
 
-        pace, frames = measure(steps()), plan.info.frames
+        pace, info = measure(steps()), plan.info
         basis = f"{pace.steps} sequences, cut by one process; their size before packing"
-        seconds = frames * pace.seconds
-        return [Stage("Silhouettes", frames, "frames", seconds, plan.info.bytes, basis)]
+        seconds, shared = info.frames * pace.seconds, str(plan.path)
+        stage = Stage(
+            "Silhouettes", info.frames, "frames", seconds, info.bytes, basis, shared=shared
+        )
+        return [stage]
 
     def warmed_up(self, progress: Progress) -> Run | None:
         """There is no warm-up."""
@@ -205,55 +211,54 @@ class SilhouetteInputs(TrainingInputs):
 
     def sample(self) -> TrainingData:
         """Clips of a few sequences, which are cut now: as many as one batch has."""
-        data, train = self.config.data, set(self.manifest.subjects.train)
-        numbers: dict[str, list[int]] = {}
-        for number, info in enumerate(self.store.sequences):
-            if info.key.subject in train:
-                numbers.setdefault(info.key.subject, []).append(number)
+        data, numbers = self.config.data, dict[str, list[int]]()
+        for number in sequences_of(self.store, self.manifest.subjects.train):
+            numbers.setdefault(self.store.sequences[number].key.subject, []).append(number)
         sequences = [
             number
             for subject in list(numbers)[: data.identities]
             for number in numbers[subject][: data.sequences]
         ]
-        cuts = CutSequences(self.store, self.settings.input.size, self.manifest.silhouette_cut)
-        return SilhouetteClips(
-            self.store,
-            cuts,
-            self.manifest.subjects.train,
-            frames=self.frames,
-            settings=self.settings.input,
-            flip=data.flip,
-            sequences=sequences,
-        )
+        return self._clips(self._cut_now(), sequences)
 
     def stored(self, engine: Accelerator, progress: Progress) -> TrainingData:
         """Clips of kept silhouettes."""
-        size = self.settings.input.size
-        plan = decide(
-            engine,
-            lambda: plan_silhouettes(self.workspace, self.store, self.manifest, size),
-        )
+        plan, piece = decide(engine, self._plan), PIECE * self.settings.size**2
         silhouettes = make_silhouettes(
             plan,
             self.store,
             self.manifest,
-            workers=reading_workers(engine, self.config.data.workers, PIECE * size**2),
+            workers=reading_workers(engine, self.config.data.workers, piece),
             engine=engine,
             progress=progress,
         )
-        return SilhouetteClips(
-            self.store,
-            silhouettes,
-            self.manifest.subjects.train,
-            frames=self.frames,
-            settings=self.settings.input,
-            flip=self.config.data.flip,
-        )
+        return self._clips(silhouettes)
 
     def model(self, classes: int, warmup: Run | None) -> nn.Module:
         """A new model."""
         del warmup
         return self.implementation.build(self.config.model, classes=classes, seed=self.config.seed)
+
+    def _plan(self) -> SilhouettesPlan:
+        size, which = self.settings.size, self.settings.silhouettes
+        return plan_silhouettes(self.workspace, self.store, self.manifest, size, which)
+
+    def _cut_now(self) -> CutSequences:
+        size, which = self.settings.size, self.settings.silhouettes
+        return CutSequences(self.store, size, self.manifest.silhouette_cut, which)
+
+    def _clips(
+        self, silhouettes: Silhouettes, sequences: Sequence[int] | None = None
+    ) -> SilhouetteClips:
+        return SilhouetteClips(
+            self.store,
+            silhouettes,
+            self.manifest.subjects.train,
+            frames=_clip_length(self.config),
+            settings=self.settings,
+            flip=self.config.data.flip,
+            sequences=sequences,
+        )
 
 
 def training_inputs(
@@ -276,17 +281,24 @@ def training_sequences(
     features: FeatureStore | None = None,
 ) -> TrainingSequences:
     """The clips that a training on frames draws from; sizes are those of the image encoder."""
-    frames, family = config.data.frames, implementation_of(config.model)
+    family = implementation_of(config.model)
     return TrainingSequences(
         store,
         manifest.subjects.train,
-        frames=manifest.frames if frames is None else frames,
+        frames=_clip_length(config),
         frame_size=(image.height, image.width),
         silhouette_size=family.silhouette_size(config.model, image),
         flip=config.data.flip,
         choice=family.frame_choice(config.model),
         features=features,
     )
+
+
+def _clip_length(config: Config) -> int:
+    """T; a plan has taken it from the dataset where none is set."""
+    frames = config.data.frames
+    assert frames is not None, "with_frames comes first"
+    return frames
 
 
 def _finished(warmup: Run) -> Path:

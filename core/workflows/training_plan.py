@@ -13,7 +13,6 @@ from core.config.machine import TRAINING_MEMORY
 from core.data.loading import workers_explained
 from core.errors import gpu_memory_explained
 from core.manifests.schema import DatasetManifest
-from core.models.families import family_of
 from core.progress import Progress
 from core.storage.store import Store
 from core.training.engine import decide, engine_for, held
@@ -80,13 +79,9 @@ class TrainingPlan:
         """What is to be done, in order: warm-up, features, silhouettes, training."""
         if not self.left:
             return ()
-        steps = {
-            "warm-up": self.warmup is not None and self.warmup.left > 0,
-            "features": self.config.data.features != "off",
-            "silhouettes": "silhouettes" in family_of(self.config.model).inputs,
-            "training": True,
-        }
-        return tuple(name for name, todo in steps.items() if todo)
+        warmup = "warm-up" if self.warmup is not None and self.warmup.left else None
+        steps = (warmup, self._inputs().step_before, "training")
+        return tuple(step for step in steps if step is not None)
 
     def estimate(self, progress: Progress) -> Estimate:
         """What :meth:`run` will take, from a few real steps; nothing is written.
@@ -180,7 +175,8 @@ class TrainingPlan:
         data = inputs.stored(engine, progress)
         model = inputs.model(len(data.subjects), warmup)
         if engine.is_main_process:
-            write_once(run.folder, self.store, unused_in_training(self.manifest))
+            used = {self.store.sequences[number].key for number in data.indices}
+            write_once(run.folder, self.store, unused_in_training(self.manifest, used))
 
         def observers(start: int) -> Sequence[Observer]:
             return observers_in(run.folder, start, progress)

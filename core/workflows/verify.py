@@ -117,7 +117,11 @@ def _damaged(store: Store, shard: IndexShard) -> str:
     for index, sequence in enumerate(store.sequences):
         if tuple(sequence.key) in keys:
             try:
-                store.read(index)
+                store.read_silhouettes(index)
+                if store.has_rgb:
+                    store.read_rgb(index)
+                if store.aligned is not None:
+                    store.read_aligned(index)
             except StoreError:
                 damaged.append(str(sequence.key))
     if not damaged:

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from core.config import Config
 from core.errors import CheckpointError, UsageError
 from core.models.backbones.prompts import Word
-from core.models.families import require
-from core.models.lmgait.config import lmgait_settings
+from core.models.capabilities import Views
 from core.nearest import nearest_few
 from core.pictures.files import check_ending, moves, write_film, write_png
 from core.progress import Progress
@@ -20,6 +18,7 @@ from core.records import SequenceKey
 from core.storage.store import Store
 from core.training.engine import make_engine
 from core.workflows.look import Seen, look, words_of
+from core.workflows.model_inputs import check_inputs
 from core.workflows.models import load_model
 from core.workflows.runs import Run, find_run
 from core.workflows.seen_sheet import FILM, SMALL_FILM, Told, draw_film, draw_sheet
@@ -28,7 +27,6 @@ from core.workspace import Workspace
 
 # Most frames by the file's ending: they keep it below 5 MB.
 FRAMES = {".png": 8, ".gif": 28, ".mp4": 48}
-_TEMPORAL = {"mtcm": "MTCM response", "cnn3d": "3D-CNN response", "off": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +85,12 @@ def visualize(
         workspace.runs, name=run_name, dataset=None, capability="views", progress=progress
     )
     store, manifest = open_store(workspace, dataset or run.dataset)
+    check_inputs(store, run.config)
     index = find_sequence(store, sequence)
     info = store.sequences[index]
     beside = "" if manifest.name == run.dataset else f"{manifest.name}-"
     path = out or run.folder / "pictures" / f"{beside}{'-'.join(info.key)}.png"
-    require(run.config.model, "views", "A picture of the parts of a model")
+    views = Views.of(run.config.model, "A picture of the parts of a model")
     loaded = load_model(run, device=make_engine().device)
     most = frames or FRAMES[path.suffix.lower()]
     chosen = spread(info.frames, most)
@@ -107,8 +106,8 @@ def visualize(
     told = Told(
         title=f"{manifest.title} {info.key}, {info.frames} frames, as {run.name} sees it "
         f"(iteration {loaded.header['step']})",
-        notes=(*notes, *_left_out(loaded.config)),
-        motion=_TEMPORAL[lmgait_settings(loaded.config.model).temporal.kind],
+        notes=(*notes, *views.notes(loaded.config.model)),
+        motion=views.motion(loaded.config.model),
     )
     if moves(path):
         # A GIF keeps every grain of a smooth picture: blocks make a file a third as large.
@@ -146,19 +145,6 @@ def spread(total: int, most: int) -> list[int]:
     if most == 1:
         return [total // 2]
     return [int(number) for number in np.linspace(0, total - 1, most).round()]
-
-
-def _left_out(config: Config) -> list[str]:
-    notes = []
-    model = lmgait_settings(config.model)
-    if model.fusion == "off":
-        notes.append("This model has no text: no attention to words, no second view.")
-    elif model.fusion != "attend_add":
-        notes.append(f"This model's fusion, `{model.fusion}`, takes the text as a whole: the "
-                     "attention to words is what the default fusion would have.")  # fmt: skip
-    if model.temporal.kind == "off":
-        notes.append("This model has no temporal module: no response of one.")
-    return notes
 
 
 def _shares(seen: Seen, words: Sequence[Word]) -> tuple[tuple[str, float], ...]:

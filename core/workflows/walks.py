@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.data.dataset import reduced_size, to_tensor
+from core.data.dataset import to_tensor
 from core.errors import DataError
-from core.models.backbones.config import encoder_settings
+from core.models.capabilities import Films
 from core.models.families import require
 from core.progress import Progress
 from core.recognition.gallery import Maker
@@ -157,8 +157,7 @@ def embed_track(footage: Footage, track: Track, loaded: LoadedModel) -> NDArray[
 
 def _chunks(footage: Footage, track: Track, loaded: LoadedModel) -> Iterator[torch.Tensor]:
     config = loaded.config
-    image = encoder_settings(config.model)
-    size = reduced_size((image.height, image.width))
+    size = Films.of(config.model, "Embedding people of a film").frame_size(config.model)
     length = config.evaluate.frames_per_chunk
     held: list[NDArray[np.uint8]] = []
     for frame in crops(footage, track):

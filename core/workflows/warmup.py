@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -91,7 +91,7 @@ class WarmupPlan:
         engine = engine_for(self.config.warmup_settings, self.engine)
         model = build_warmup(self.config, image)
         job = warmup_job(model, self.store, self.manifest, self.config, engine, UNSAVED)
-        stage = job_stage(WARMUP, job, self.left, engine)
+        stage = replace(job_stage(WARMUP, job, self.left, engine), shared=self.key)
         freeze(image)
         return [stage]
 
@@ -189,8 +189,10 @@ def plan_warmup(
     Raises:
         ConfigError: a precision that this device lacks.
         UsageError: a family without a warm-up.
+        StoreError: the store holds no RGB.
     """
     settings = config.warmup_settings
+    store.require_rgb()
     if engine is None:
         engine = engine_for(settings, None)
     key = warmup_key(config, store.fingerprint)

@@ -4,7 +4,7 @@ import pytest
 
 from core.config.resolve import parse_override, read_yaml
 from core.errors import ConfigError
-from core.yamlfile import MAX_BYTES, YamlFault, plain_yaml, read_plain_yaml
+from core.yamlfile import KNOWN_BYTES, MAX_BYTES, YamlFault, plain_yaml, read_plain_yaml
 
 # Each line unfolds to nine of the line before: 9^9 values from a few hundred bytes.
 BOMB = "a0: &a0 [x]\n" + "\n".join(
@@ -41,6 +41,16 @@ def test_plain_values():
     assert plain_yaml(text) == {
         "a": "off", "b": True, "c": [1, 2.5], "d": {"e": [1, 2.5], "f": None},
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("rest", ["", "# " + "x" * KNOWN_BYTES])
+def test_a_text_that_is_read_again_gives_the_caller_values_of_its_own(rest):
+    text = f"a: &x [1, {{b: 2}}]\nc: *x\n{rest}"
+    first = plain_yaml(text)
+    first["a"][1]["b"], first["d"] = 3, 4
+    again = plain_yaml(text)
+    assert again == {"a": [1, {"b": 2}], "c": [1, {"b": 2}]}
+    assert again["a"] is again["c"]
 
 
 def test_a_byte_order_mark_is_no_content_and_other_encodings_are_refused(tmp_path):

@@ -1,10 +1,12 @@
 """One folder for all pages: walkers in the layout of each dataset, their stores, and one run."""
 
 import os
+import sys
 
 import pytest
 
 from core.config import resolve_config
+from core.models.families import FAMILIES
 from core.progress import SilentProgress
 from core.workflows.prepare import prepare
 from core.workflows.synthesize import synthesize
@@ -38,8 +40,18 @@ def reader(tmp_path_factory):
 
 @pytest.fixture
 def here(reader, monkeypatch):
-    """The same, as the current folder, without settings from outside."""
+    """The same, as the current folder, without settings from outside.
+
+    A page may import from it and add families of models: for itself.
+    """
     for name in [name for name in os.environ if name.startswith("LMGAIT")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(reader)
-    return reader
+    monkeypatch.syspath_prepend(reader)
+    known, loaded = dict(FAMILIES), set(sys.modules)
+    yield reader
+    FAMILIES.clear()
+    FAMILIES.update(known)
+    for name in set(sys.modules) - loaded:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(reader)):
+            del sys.modules[name]

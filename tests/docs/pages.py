@@ -5,8 +5,11 @@ from what a reader types, and nothing else:
 
 - ``/data/CCPG`` and its like are folders of rendered walkers.
 - Verbs that train get the settings of ``SHORT`` after their own, so that they end in seconds;
-  ``synthesize`` gets ``FEW`` subjects and frames, ``ablate`` one seed, ``film`` small pictures.
+  ``synthesize`` gets ``FEW`` subjects and frames, ``ablate`` one seed, ``film`` small pictures,
+  ``pretrain-encoders`` few steps and pictures.
 - A block below ``<!-- not run: REASON -->`` is not run; its arguments are checked all the same.
+
+A block below ``<!-- file: PATH -->`` is the content of that file, and is written there.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ SHORT = {
     "data.sequences": "2", "data.frames": "4", "data.workers": "0",
 }  # fmt: skip
 FEW = {"--train-subjects": "1", "--test-subjects": "1", "--frames": "4", "--seeds": "1",
-       "--size": "320x240"}  # fmt: skip
+       "--size": "320x240", "--steps": "2", "--pictures": "16", "--image": "tiny"}  # fmt: skip
 FOLDERS = {
     "/data/CCPG": "raw/ccpg", "/data/SUSTech1K": "raw/sustech1k", "/data/CASIA-B": "raw/casiab",
     "/data/lmgait": "other-workspace",
@@ -55,16 +58,26 @@ OTHERS = (
     "exec",
 )
 SKIP = re.compile(r"<!-- not run: (.+?) -->")
+NAMED = re.compile(r"<!-- file: (\S+) -->")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, text, line, and why it is not run (None: it runs)."""
+    """A fenced block.
+
+    Attributes:
+        kind: Its language.
+        code: Its text.
+        line: Where it begins.
+        reason: Why it is not run; None: it runs.
+        file: The file that it is, below the current folder; None: it is none.
+    """
 
     kind: str
     code: str
     line: int
     reason: str | None
+    file: Path | None = None
 
     @property
     def lines(self) -> list[str]:
@@ -78,9 +91,10 @@ def blocks(text: str) -> list[Block]:
     """All fenced blocks of a page."""
     found = []
     for match in FENCE.finditer(text):
-        skip = SKIP.search(match["before"])
+        skip, named = SKIP.search(match["before"]), NAMED.search(match["before"])
         line = text.count("\n", 0, match.start("fence")) + 1
-        found.append(Block(match["kind"], match["code"], line, skip and skip[1]))
+        file = None if named is None else Path(named[1])
+        found.append(Block(match["kind"], match["code"], line, skip and skip[1], file))
     return found
 
 

@@ -49,11 +49,14 @@ def test_every_block_of_a_page_runs_in_order(page, here):
     variables: dict[str, object] = {}
     for block in blocks((ROOT / page).read_text("utf-8")):
         assert block.kind in SHELL + PYTHON + DATA, f"line {block.line}: {block.kind}"
+        if block.file is not None:
+            block.file.parent.mkdir(exist_ok=True)
+            block.file.write_text(block.code, encoding="utf-8")
         if block.kind in ("yaml", "json"):
             assert yaml.safe_load(block.code), f"line {block.line}"
         elif block.kind in PYTHON:
             code = compile(block.code, f"{page}:{block.line}", "exec")
-            if block.reason is None:
+            if block.reason is None and block.file is None:
                 exec(code, variables)
         elif block.kind in SHELL:
             for line in block.lines:

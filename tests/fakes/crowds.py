@@ -1,4 +1,4 @@
-"""People of a crowd, as far as tests of following them need any."""
+"""People of a crowd, as far as tests of finding and following them need any."""
 
 from __future__ import annotations
 
@@ -36,12 +36,19 @@ def look(colour: Colour) -> Look:
     )
 
 
-def way(frames: Sequence[int], xs: ArrayLike, colours: Sequence[Colour], rate: float = 25.0) -> Way:
+def way(
+    frames: Sequence[int],
+    xs: ArrayLike,
+    colours: Sequence[Colour],
+    rate: float = 25.0,
+    legs: ArrayLike = 0.15,
+) -> Way:
     """Somebody at ``xs`` whose clothes in each frame have a colour of the list."""
     steps = {step_of(frame, rate): colour for frame, colour in zip(frames, colours, strict=True)}
     looks = {step: look(colour) for step, colour in steps.items()}
     none = np.zeros(len(frames), np.bool_)
-    return Way(np.array(frames), boxes_at(xs), none, none, looks)
+    breadths = np.full(len(frames), legs, np.float64)
+    return Way(np.array(frames), boxes_at(xs), none, none, breadths, looks)
 
 
 def silhouette(
@@ -58,3 +65,18 @@ def silhouette(
                 mask, corner, (round(x + right * height), round(top + low * height)), 255, -1
             )
     return mask
+
+
+def strider(
+    mask: NDArray[np.uint8], height: int, x: float, seconds: float, *, foot: int = 220
+) -> None:
+    """Put somebody into a mask who walks there, seen from the side: a step in half a second."""
+    top, swing = foot - height, 0.17 * height * np.cos(2 * np.pi * seconds)
+    cv2.circle(mask, (round(x), top + round(0.06 * height)), round(0.06 * height), 255, -1)
+    for left, right, high, low in ((-0.03, 0.03, 0.1, 0.2), (-0.09, 0.09, 0.17, 0.52)):
+        first = (round(x + left * height), round(top + high * height))
+        last = (round(x + right * height), round(top + low * height))
+        cv2.rectangle(mask, first, last, 255, -1)
+    hip = (round(x), top + round(0.5 * height))
+    for ankle in (x - swing, x + swing):
+        cv2.line(mask, hip, (round(ankle), foot - 4), 255, round(0.11 * height))

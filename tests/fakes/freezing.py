@@ -21,7 +21,8 @@ from core.training.engine import make_engine
 from core.workflows.training_inputs import training_sequences
 from core.workflows.training_job import training_job
 from core.workspace import Workspace
-from tests.fakes.processes import SETTINGS, recorded_steps
+from tests.fakes.job_steps import job_steps
+from tests.fakes.processes import SETTINGS
 
 OTHERS = ("warmup", "model.gait")
 
@@ -45,7 +46,7 @@ def freezing(root: Path, out: Path) -> None:
     model = cast(BigGait, built)
     model.mask.dropout.p = 0.0
     job = training_job(model, data, manifest, config, engine, nowhere)
-    written = recorded_steps("biggait", job, engine)
+    written = job_steps("biggait", job, engine)
     assert model.mask.frozen
     if engine.is_main_process:
         np.savez(out, **written)  # type: ignore[arg-type]

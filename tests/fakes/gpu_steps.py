@@ -12,45 +12,29 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
 from torch import Tensor, nn
 
-from core.config import Config, resolve_config
+from core.config import Config
 from core.data.dataset import ClipBatch
 from core.losses.total import total_loss
 from core.models.base import implementation_of
-from core.models.lmgait.build import build_lmgait
-from core.models.lmgait.config import lmgait_settings
-from core.models.lmgait.network import LMGait
 from core.records import Losses
 from core.training.checkpoint import CheckpointFolder
 from core.training.loop import Job, Runner
 from tests.fakes.device import GPU
+from tests.fakes.families import Sizes
 
 PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
 
-def config_of(preset: str, *overrides: str) -> Config:
-    """A preset with encoders from a seed."""
-    seeds = ("model.image.weights=seed", "model.text.weights=seed")
-    return resolve_config(preset, overrides=[*seeds, *overrides])
-
-
-def model_of(config: Config) -> LMGait:
-    """The model of a configuration, with 100 classes."""
-    return build_lmgait(lmgait_settings(config.model), classes=100, seed=0)
-
-
-def batch_of(config: Config, frames: int) -> ClipBatch:
+def empty_batch(config: Config, sizes: Sizes, frames: int) -> ClipBatch:
     """A batch of a configuration's size, without content that matters."""
-    data, model = config.data, lmgait_settings(config.model)
-    image, part = model.image, model.representation
-    patch = 8 if image.architecture == "tiny" else 14
+    data = config.data
     clips = data.identities * data.sequences
-    size = (256, 128) if image.height > 256 else (image.height, image.width)
-    rows, columns = image.height // patch * part.upsample, image.width // patch * part.upsample
+    images, silhouettes = sizes
     count = clips * frames
     return ClipBatch(
-        torch.zeros(count, 3, *size, dtype=torch.uint8),
+        None if images is None else torch.zeros(count, 3, *images, dtype=torch.uint8),
         None,
-        torch.zeros(count, rows, columns, dtype=torch.uint8),
+        torch.zeros(count, *silhouettes, dtype=torch.uint8),
         torch.ones(count, dtype=torch.bool),
         torch.arange(data.identities).repeat_interleave(data.sequences),
         torch.ones(clips, dtype=torch.bool),
@@ -119,13 +103,15 @@ def training_step(
     return step, runner
 
 
-def embedding_step(model: LMGait, frames: Tensor, precision: str) -> Callable[[], Tensor]:
+def embedding_step(
+    config: Config, model: nn.Module, sequence: Tensor, precision: str
+) -> Callable[[], Tensor]:
     """Embedding one sequence, cut into chunks of 64 frames."""
+    family = implementation_of(config.model)
 
     def step() -> Tensor:
         with torch.inference_mode(), torch.autocast("cuda", PRECISIONS[precision]):
-            return model.embed(
-                chunk.to(GPU, non_blocking=True) for chunk in frames.split(64)
-            ).float()
+            chunks = (chunk.to(GPU, non_blocking=True) for chunk in sequence.split(64))
+            return family.embed(model, chunks).float()
 
     return step

@@ -15,8 +15,6 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 from core.config import resolve_config
@@ -35,7 +33,6 @@ from core.records import Losses
 from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder
 from core.training.engine import make_engine
-from core.training.loop import Job, Runner
 from core.training.statistics import share_statistics
 from core.workflows.evaluate import Scoring, embed_run, evaluate_run, used_sequences
 from core.workflows.runs import find_run
@@ -45,12 +42,12 @@ from core.workflows.training_inputs import training_sequences
 from core.workflows.training_job import training_job
 from core.workflows.warmup_job import build_warmup, warmup_job
 from core.workspace import Workspace
+from tests.fakes.job_steps import STEPS, family_steps, job_steps
 from tests.fakes.models import batch_of, moving_frames, small_config, small_model
 
 CLIPS, FRAMES = 4, 3
 # Batches of twelve clips divide over two, three and four processes. Gradients are not clipped, so
 # that all of their size is compared; small pictures, for speed.
-STEPS = 3
 SETTINGS = (
     "model.image.height=64", "model.image.width=32", "model.gait.strips=4",
     "data.identities=3", "data.sequences=4", "data.frames=2", "data.workers=0",
@@ -110,9 +107,10 @@ def embeddings(root: Path, out: Path) -> None:
 
 
 def steps(root: Path, out: Path) -> None:
-    """Write what three steps of the warm-up and of some ablations' training give.
+    """Write what three steps of the warm-up and of some ablations' and families' training give.
 
-    The ablations are those of ``LMGAIT_TEST_ABLATIONS``, with commas between them.
+    The ablations are those of ``LMGAIT_TEST_ABLATIONS``, with commas between them; so are those of
+    ``LMGAIT_TEST_FAMILIES``, families with their settings.
     Keys are ``<name>/<step>/<what>``: the outputs of the whole batch, in its order, the losses as
     they are logged, and the gradients.
     """
@@ -123,7 +121,7 @@ def steps(root: Path, out: Path) -> None:
     engine = make_engine(config.warmup)
     image = build_image_encoder(lmgait_settings(config.model).image)
     warmup = warmup_job(build_warmup(config, image), store, manifest, config, engine, nowhere)
-    written |= recorded_steps("warm-up", warmup, engine)
+    written |= job_steps("warm-up", warmup, engine)
     for name in os.environ["LMGAIT_TEST_ABLATIONS"].split(","):
         config = resolve_config("tiny", ablation=name, overrides=SETTINGS)
         model_config = lmgait_settings(config.model)
@@ -131,40 +129,10 @@ def steps(root: Path, out: Path) -> None:
         data = training_sequences(store, manifest, config, image)
         model = build_lmgait(model_config, classes=len(data.subjects), seed=1, image=image)
         job = training_job(model, data, manifest, config, engine, nowhere)
-        written |= recorded_steps(name, job, engine)
+        written |= job_steps(name, job, engine)
+    written |= family_steps(root, os.environ["LMGAIT_TEST_FAMILIES"].split(","))
     if engine.is_main_process:
         np.savez(out, **written)  # type: ignore[arg-type]
-
-
-def recorded_steps(name: str, job: Job, engine: Accelerator) -> dict[str, np.ndarray]:
-    """What the steps of a job give, by keys as :func:`steps` has them."""
-    # Small batches of nearly equal clips: norms divide by next to nothing, and in single precision
-    # the last digit would show.
-    job.module.double()
-    runner = Runner(job, engine)
-    outputs: list[Tensor] = []
-    gradients: list[dict[str, np.ndarray]] = []
-
-    def see(module: nn.Module, inputs: object, output: Any) -> None:
-        del module, inputs
-        outputs.append((output if isinstance(output, Tensor) else output.embedding).detach())
-
-    def keep(*_: object) -> None:
-        values = {n: value.grad for n, value in job.module.named_parameters()}
-        gradients.append({n: g.numpy().copy() for n, g in values.items() if g is not None})
-
-    job.module.register_forward_hook(see)
-    runner.optimizer.register_step_pre_hook(keep)
-    taken: dict[str, np.ndarray] = {}
-    for step, batch in enumerate(job.batches(0)):
-        runner.step(step, batch)
-        parts = gather_object([outputs[step].unflatten(0, (len(batch.labels), -1)).numpy()])
-        whole = np.stack(parts, 1).reshape(-1, *parts[0].shape[1:])
-        losses = {n: np.array(value) for n, value in runner.finite().items()}
-        grads = {f"gradient of {n}": value for n, value in gradients[step].items()}
-        found = {"output": whole, **losses, **grads}
-        taken |= {f"{name}/{step}/{what}": value for what, value in found.items()}
-    return taken
 
 
 def scoring(root: Path, out: Path) -> None:

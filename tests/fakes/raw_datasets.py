@@ -194,5 +194,6 @@ def write_casiab_star(
         )
         write_pickle(folder / f"{view}-sils.pkl", np.stack([mask for _, mask in squashed]))
         write_pickle(folder / f"{view}-ratios.pkl", [2.0 if upside_down else 0.5] * frames)
-        write_pickle(folder / f"{view}-aligned-sils.pkl", np.zeros((frames, 64, 44), np.uint8))
+        cut = [person(64, 44, frame, seed)[1] for frame in range(frames)]
+        write_pickle(folder / f"{view}-aligned-sils.pkl", np.stack(cut))
     return root

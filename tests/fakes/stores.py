@@ -80,3 +80,24 @@ def write_shard(
         valid=writer.valid, fidelity=writer.fidelity(), sequences=writer.entries, left_out=(),
     )  # fmt: skip
     write_json(folder / shard_report_name(number), report)
+
+
+def write_casiab(folder: Path, *, dataset: str = "casiab", train: bool = True) -> None:
+    """Write a store of two test subjects, and of two training subjects before them.
+
+    Args:
+        folder: Of the store.
+        dataset: ``casiab`` or ``casiab_star``.
+        train: Whether it has training subjects, and other conditions than walking normally.
+    """
+    subjects = ("001", "002", "075", "076") if train else ("075", "076")
+    kinds = ("nm-01", "nm-05", "bg-01", "cl-01") if train else ("nm-01", "nm-05")
+    keys = sorted(
+        SequenceKey(subject, kind, view)
+        for subject in subjects for kind in kinds for view in ("000", "090")
+    )  # fmt: skip
+    made = [frames(2, int(hashlib.sha256(str(k).encode()).hexdigest(), 16) % 40) for k in keys]
+    whole = plan(shards=1).model_copy(update={"dataset": dataset})
+    begin(folder, whole, replace=False)
+    write_shard(folder, 0, keys, made, "lossless")
+    finish(folder, whole, ())

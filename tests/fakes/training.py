@@ -39,20 +39,24 @@ def write_training_store(
     label: str = "",
     leave_out: int = 0,
     types: Sequence[str] = TYPES,
+    dataset: str = "casiab",
+    without: Sequence[SequenceKey] = (),
 ) -> Path:
     """Write a store of CASIA-B's names; sequence lengths go round ``lengths``.
 
-    ``leave_out`` sequences are missing at the end.
+    ``leave_out`` sequences are missing at the end, and those in ``without`` have no silhouette.
     """
     keys = sorted(SequenceKey(s, t, v) for s in subjects for t in types for v in VIEWS)
     keys = keys[: len(keys) - leave_out]
     source = hashlib.sha256(f"walkers {label}".encode()).hexdigest()
     plan = Plan(
-        dataset="casiab", form="videos", label="Fakes", framing="crop", codec="lossless",
+        dataset=dataset, form="videos", label="Fakes", framing="crop", codec="lossless",
         source=source, shards=1, tool="0.0.0",
     )  # fmt: skip
     begin(folder, plan, replace=False)
     made = [walker(key, lengths[i % len(lengths)]) for i, key in enumerate(keys)]
+    for key in without:
+        made[keys.index(key)].valid[:] = False
     write_shard(folder, 0, keys, made, "lossless")
     finish(folder, plan, ())
     return folder

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,10 +84,8 @@ def start(
     """
     told = environment(sabotage, **more)
     if not anew:
-        return stem().start(
-            [str(word) for word in arguments], environment=told, out=str(log), err=str(log),
-            shards=30 if small_shards else 0,
-        )  # fmt: skip
+        shards = 30 if small_shards else 0
+        return stem().start(arguments, environment=told, out=log, err=log, shards=shards)
     with log.open("ab") as out:
         return subprocess.Popen(
             python(arguments, small_shards), env=told, stdin=subprocess.DEVNULL, stdout=out,
@@ -96,31 +94,50 @@ def start(
 
 
 @functools.cache
-def stem() -> Stem:
-    """The one process that commands are forked from."""
-    return Stem(environment())
+def stem(**more: str) -> Stem:
+    """The one process that commands are forked from; ``more`` of its environment."""
+    return Stem(environment(False, **more))
 
 
 def run(*arguments: str | Path, **more: str) -> Ended:
     """Run ``lmgait ARGUMENTS`` to its end."""
-    with tempfile.TemporaryDirectory() as folder:
-        out, err = (Path(folder, name) for name in ("out", "err"))
-        process = stem().start(
-            [str(word) for word in arguments], environment=environment(False, **more), out=str(out),
-            err=str(err), shards=0,
-        )  # fmt: skip
-        code = process.wait(timeout=PATIENCE)
-        return Ended(code, *(path.read_text(errors="replace") for path in (out, err)))
+    return run_in(None, arguments, more)
 
 
 def run_anew(*arguments: str | Path, **more: str) -> Ended:
     """The same with a Python of its own, for all that is decided while it starts."""
-    done = subprocess.run(
-        python([str(word) for word in arguments]), env=environment(False, **more),
-        stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
-    shown = (part.decode(errors="replace") for part in (done.stdout, done.stderr))
-    return Ended(done.returncode, *shown)
+    return run_in(None, arguments, more, anew=True)
+
+
+def run_in(
+    folder: Path | None,
+    arguments: Sequence[str | Path],
+    more: Mapping[str, str] | None = None,
+    *,
+    anew: bool = False,
+) -> Ended:
+    """Run ``lmgait ARGUMENTS`` to its end.
+
+    Args:
+        folder: The current one; where there is none, any.
+        arguments: Its arguments.
+        more: More of its environment.
+        anew: With a Python of its own; else forked from one that has imported everything.
+    """
+    told = environment(False, **(more or {}))
+    with tempfile.TemporaryDirectory() as name:
+        out, err = (Path(name, stream) for stream in ("out", "err"))
+        if anew:
+            with out.open("wb") as stdout, err.open("wb") as stderr:
+                code = subprocess.run(
+                    python([str(word) for word in arguments]), env=told, cwd=folder,
+                    stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, timeout=PATIENCE,
+                    check=False,
+                ).returncode  # fmt: skip
+        else:
+            process = stem().start(arguments, environment=told, out=out, err=err, folder=folder)
+            code = process.wait(timeout=PATIENCE)
+        return Ended(code, *(path.read_text(errors="replace") for path in (out, err)))
 
 
 def finish(*arguments: str | Path, **more: str) -> Ended:

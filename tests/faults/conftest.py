@@ -1,22 +1,10 @@
-"""Worlds made once for all tests of a session, and which tests an ordinary run has time for."""
+"""Worlds made once for all tests of a session."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.faults.worlds import Worlds
-
-ALL = "LMGAIT_FAULTS"
-
-
-def pytest_collection_modifyitems(items):
-    """Leave the slow ones to `nox -s faults`: each starts PyTorch several times."""
-    if os.environ.get(ALL):
-        return
-    for item in items:
-        if item.get_closest_marker("faults"):
-            item.add_marker(pytest.mark.skip(reason=f"slow: `nox -s faults`, or {ALL}=1"))
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,14 @@
 """Commands in processes of their own that need not import PyTorch first.
 
 One process imports what the verbs import, and is forked for each command: what runs then is the
-console script's own function, with its arguments, in a session of its own. A command that takes
-ten seconds to begin takes a tenth of one, so there is time for many more faults.
+console script's own function, or a module of the tests, with its arguments, in a session of its
+own. A command that takes five seconds to begin takes a tenth of one, so there is time for many
+more.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import runpy
@@ -14,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +56,34 @@ class Stem:
             env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def start(self, words: list[str], **more: Any) -> Prestarted:
-        """Start a command: its arguments, and ``environment``, ``out``, ``err``, ``shards``."""
-        return Prestarted(self, self.ask(words=words, **more))
+    def start(
+        self,
+        words: Sequence[str | Path],
+        *,
+        environment: Mapping[str, str],
+        out: Path,
+        err: Path,
+        shards: int = 0,
+        module: str = "",
+        folder: Path | None = None,
+    ) -> Prestarted:
+        """Start a command.
+
+        Args:
+            words: Its arguments.
+            environment: All of its environment. What is read while PyTorch is loaded, as
+                ``OMP_NUM_THREADS``, it has from the process that is forked.
+            out: Gets what it prints.
+            err: Gets its errors.
+            shards: Frames of a shard, where it prepares a store; 0 is the usual number.
+            module: Run as ``python -m`` does; the command line where there is none.
+            folder: The current one; where there is none, that of the process that is forked.
+        """
+        pid = self.ask(
+            words=[str(word) for word in words], environment=dict(environment), out=str(out),
+            err=str(err), shards=shards, module=module, folder=str(folder or ""),
+        )  # fmt: skip
+        return Prestarted(self, pid)
 
     def ask(self, **request: Any) -> Any:
         """Have something done."""
@@ -71,6 +99,7 @@ def serve() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     _import_all()
+    gc.freeze()  # what is imported is no garbage: collecting looks at none of it
     for line in sys.stdin:
         request = json.loads(line)
         if "poll" in request:
@@ -85,12 +114,11 @@ def serve() -> None:
 
 
 def _import_all() -> None:
+    # Of other people's packages: ours decide much while they are imported.
     import accelerate
     import transformers
     from torch.utils.tensorboard import SummaryWriter  # noqa: F401
     from transformers import CLIPTextModel, CLIPVisionModel, Dinov2Model  # noqa: F401
-
-    import lmgait_cli.main  # noqa: F401
 
     del accelerate, transformers
 
@@ -104,6 +132,8 @@ def _become(request: dict[str, Any]) -> None:
         os.close(handle)
     os.environ.clear()
     os.environ.update(request["environment"])
+    if request["folder"]:
+        os.chdir(request["folder"])
     sys.argv = ["lmgait", *request["words"]]
     if any(name.startswith("FAULT_") for name in os.environ):
         runpy.run_path(str(SABOTEUR))
@@ -112,14 +142,9 @@ def _become(request: dict[str, Any]) -> None:
 
         # The name that `prepare` reads is its own.
         module.SHARD_FRAMES = request["shards"]  # type: ignore[attr-defined]
-    from lmgait_cli.console import err, out
-    from lmgait_cli.main import run
-
-    for console in (out, err):
-        console.width = 200
     code = 70
     try:
-        run()
+        _run(request["module"])
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     except BaseException:
@@ -127,6 +152,15 @@ def _become(request: dict[str, Any]) -> None:
 
         traceback.print_exc()
     _finish(code)
+
+
+def _run(module: str) -> None:
+    if module:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        sys.exit(0)
+    from lmgait_cli.main import run
+
+    run()
 
 
 def _finish(code: int) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from core.errors import EXIT_OUTPUT
-from tests.faults.command import alive, all_gone, seldom, start, wait_for
-from tests.faults.trials import Moment, trial
-from tests.faults.worlds import BY_NAME
+from tests.faults.command import PATIENCE, alive, all_gone, seldom, start, wait_for
+from tests.faults.trials import Moment, difference, trial
+from tests.faults.worlds import BY_NAME, OTHERS, contents
 
 pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc"),
@@ -48,6 +48,10 @@ BY_SIGNALS = [
         ("train", Moment(seconds=1.5, number=signal.SIGTERM, everyone=False)),
     ),
 ]
+QUICKEST = "gaitset"
+SLOWER = [name for name in OTHERS if name != QUICKEST]
+# With the checkpoint of iteration 4 written and not yet named.
+IN_TRAINING = "rename:3:before:all"
 WITH_ITS_OWN_PYTHON = [
     ("prepare", Moment("replace:1:after:all")),
     *seldom(
@@ -62,6 +66,23 @@ WITH_ITS_OWN_PYTHON = [
 @pytest.mark.parametrize(("verb", "call"), AT_CALLS)
 def test_a_kill_where_files_appear_and_go_loses_nothing(worlds, verb, call):
     assert trial(worlds, BY_NAME[verb], Moment(call)) != "done"
+
+
+@pytest.mark.parametrize("name", [QUICKEST, *seldom(*SLOWER)])
+def test_a_family_killed_in_training_goes_on_bit_for_bit(worlds, world, tmp_path, name):
+    """Checkpoints and logs are those of a training that nothing disturbed."""
+    verb, log = BY_NAME[f"train {name}"], tmp_path / "log"
+    root, words = world(verb.world), verb.words(tmp_path / "world")
+    killed = start(words, log, sabotage=True, FAULT_CALL=IN_TRAINING)
+    assert killed.wait(timeout=PATIENCE) == -signal.SIGKILL, log.read_text()
+    assert all_gone(killed.pid)
+    (checkpoint,) = root.glob("ws/runs/*/checkpoints/step-*")
+    assert checkpoint.name == "step-000002"
+    assert start(words, log).wait(timeout=PATIENCE) == 0, log.read_text()
+    assert "goes on at iteration 2 of 6" in " ".join(log.read_text().split())
+    expected = worlds.undisturbed(verb).files
+    assert sum(name.endswith("model.safetensors") for name in expected) == 2
+    assert not difference(expected, contents(root))
 
 
 @pytest.mark.parametrize(("verb", "moment"), BY_SIGNALS, ids=str)

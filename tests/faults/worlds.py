@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 from core.config import Config, resolve_config
 from core.config.shipped import merge
+from core.models.families import DEFAULT_FAMILY, FAMILIES
 from core.progress import SilentProgress
 from core.workflows import prepare as module
 from core.workflows.train import train
@@ -29,6 +30,12 @@ STEPPED = {"iterations": STEPS, "checkpoint_every": 3, "log_every": 1}
 TREE = merge(
     SMALL, {"warmup": STEPPED, "train": STEPPED | {"milestones": [8]}, "data": {"workers": 0}}
 )
+QUICK = (
+    "data.workers=0", "data.identities=2", "data.sequences=2", "data.frames=3",
+    "train.iterations=6", "train.milestones=[4]", "train.checkpoint_every=2", "train.log_every=1",
+)  # fmt: skip
+# Families beside the one whose verbs have settings of their own.
+OTHERS = [name for name in FAMILIES if name != DEFAULT_FAMILY]
 CCPG = [(f"{i:03d}", kind, "01_0") for i in range(6) for kind in ("U0_D0", "U1_D1")]
 
 
@@ -119,6 +126,18 @@ def _on_store(verb: str, *more: str) -> Callable[[Path], list[str]]:
     return words
 
 
+def training(model: str) -> Callable[[Path], list[str]]:
+    """Arguments of a short training of a family at its tiny size."""
+
+    def words(root: Path) -> list[str]:
+        return [
+            "train", "--model", model, "--dataset", "casiab", "--workspace", str(root / "ws"),
+            "--preset", "tiny", *(word for one in QUICK for word in ("--set", one)),
+        ]  # fmt: skip
+
+    return words
+
+
 _CONFIGURED = ("pretrain-decoder", "train", "cache-features")
 VERBS = (
     Verb(
@@ -142,6 +161,7 @@ VERBS = (
     Verb("merge", parts, lambda root: ["merge", "ccpg", "--workspace", str(root / "ws")], share=3),
     Verb("pretrain-decoder", stored, _on_store("pretrain-decoder"), share=2),
     Verb("train", warmed, _on_store("train", "--set", "data.workers=1"), share=3),
+    *(Verb(f"train {name}", stored, training(name), share=1) for name in OTHERS),
     Verb("cache-features", stored, _on_store("cache-features"), share=1),
     Verb("cache-text", trained, _on_store("cache-text"), share=1),
     Verb("embed", trained, _on_store("embed", "{root}/out/all.npz", "--all"), share=1),

@@ -212,6 +212,36 @@ def read_shard(codec: str, *, forged: bool = False) -> Callable[[Path], Read]:
     return reader
 
 
+def aligned_seeds(folder: Path) -> list[bytes]:
+    """A shard of delivered silhouettes without RGB."""
+    from tests.golden.make_v2 import store
+
+    store(folder)
+    return [(folder / "stores" / "aligned" / "shard-00000.h5").read_bytes()]
+
+
+def read_aligned(folder: Path) -> Read:
+    """As a store reads; what is read has to be what was written."""
+    from core.records import SequenceKey
+    from core.storage.shard import ShardReader
+    from tests.golden.make_v2 import SIZE, delivered
+
+    key, written = SequenceKey("a", "b", "c"), delivered(3)
+
+    def read(path: Path) -> str | None:
+        opened = ShardReader(path, "none", 4, SIZE, 3)
+        try:
+            found = opened.read_aligned(0, 3, 2, key)
+            opened.read_silhouettes([(0, 4)], key)
+        finally:
+            opened.close()
+        same = np.array_equal(found.images, written.images)
+        same = same and np.array_equal(found.numbers, written.numbers)
+        return None if same else "other silhouettes than written"
+
+    return read
+
+
 def feature_seeds(folder: Path) -> list[bytes]:
     """One part of stored features."""
     from core.storage.parts import Layout, write_part
@@ -509,6 +539,7 @@ _ALL = (
       for codec in ("lossless", "compact", "jpeg")),
     *(Target(f"forged-{codec}", ".h5", "hdf5", shard_seeds(codec), read_shard(codec, forged=True))
       for codec in ("compact", "jpeg")),
+    Target("shard-aligned", ".h5", "", aligned_seeds, read_aligned),
     Target("features", ".h5", "", feature_seeds, read_features),
     Target("silhouettes", ".h5", "", silhouette_seeds, read_silhouettes),
     Target("checkpoint", ".safetensors", "tensors", tensor_seeds, read_checkpoint),

@@ -15,6 +15,7 @@ import core.manifests.published as published
 from core.config import resolve_config
 from core.errors import CheckpointError, DataError, LmgaitError, StoreError
 from core.manifests.load import load_manifest
+from core.models.base import implementation_of
 from core.models.lmgait.build import build_lmgait
 from core.models.lmgait.config import lmgait_settings
 from core.storage.embeddings import read_embeddings
@@ -141,11 +142,12 @@ def test_an_export_says_what_it_said():
     run = find_run(V1, name=None, dataset=None)
     model = build_lmgait(lmgait_settings(run.config.model), classes=None, seed=0, with_text=True)
     loaded = LoadedModel(model, run.config, newest_weights(run)[1].header, CPU, False)
-    told = describe(run, loaded, "uint8")
+    graph = implementation_of(run.config.model).graph(run.config.model, model)
+    told = describe(run, loaded, graph, "uint8")
     assert told["format"] == "1"
     assert set(told) == {
-        "format", "lmgait", "run", "dataset", "iteration", "text_fingerprint", "prompt", "input",
-        "output", "encoder_size", "normalisation", "distance",
+        "format", "lmgait", "family", "run", "dataset", "iteration", "text_fingerprint", "prompt",
+        "input", "output", "encoder_size", "normalisation", "distance",
     }  # fmt: skip
 
 

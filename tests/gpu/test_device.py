@@ -24,7 +24,7 @@ from core.training.loop import Runner
 from core.workflows.runs import list_runs
 from core.workflows.train import train
 from core.workspace import Workspace
-from tests.core.training.test_processes import together
+from tests.core.training.test_processes import together_anew
 from tests.gpu.steps import (
     ON_GPU,
     apart,
@@ -237,7 +237,7 @@ def test_two_devices_have_the_gradients_of_one(root, tmp_path):
     gradients = []
     for count in (1, 2):
         out = tmp_path / f"{count}.npz"
-        done = together(count, ["-m", "tests.gpu.steps", str(root), str(out)], cpu="UNUSED")
+        done = together_anew(count, ["-m", "tests.gpu.steps", str(root), str(out)])
         assert [code for code, _, _ in done] == [0] * count, "\n".join(told for *_, told in done)
         with np.load(out) as file:
             gradients.append(dict(file))

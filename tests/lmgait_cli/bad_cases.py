@@ -115,6 +115,15 @@ ARGUMENTS = {
     "far too many resamples": usage("evaluate --bootstrap 10000000000", "--bootstrap"),
     "negative seed of resamples": usage("evaluate --seed -1 --bootstrap 9", "--seed"),
     "no worker": usage("prepare ccpg raw/ccpg --workers -1", "--workers"),
+    "unknown stream": usage("prepare ccpg raw/ccpg --without masks", "no stream 'masks'"),
+    "scenes without silhouettes": usage(
+        "prepare casiab raw/casiab --without silhouettes", "cut by the silhouettes' boxes"
+    ),
+    "nothing left": usage("prepare ccpg raw/ccpg --without rgb,silhouettes", "nothing is left"),
+    "unknown form of walkers": usage("synthesize ccpg out --form pickels", "no form `pickels`"),
+    "unknown silhouettes": usage(
+        "config show --model gaitset --set model.input.silhouettes=cutt", "'cut' or 'aligned'"
+    ),
     "unknown codec": usage("prepare ccpg raw/ccpg --codec zip", "lossless"),
     "misspelt dataset": usage("prepare ccpgg raw/ccpg", "Did you mean `ccpg`"),
     "dataset that leaves its folder": usage("train --dataset ../../x", "no dataset `../../x`"),
@@ -145,7 +154,29 @@ ARGUMENTS = {
     "settings that undo the ablation": usage(
         "ablate --dataset casiab --ablation no-pte --set model.temporal.pte=true", "undo"
     ),
+    "ablation of parts that a model lacks": usage(
+        "ablate --dataset casiab --model gaitbase --ablation no-pte", "GaitBase lacks"
+    ),
+    "model without a row": usage(
+        "ablate --dataset casiab --table 1 --model gaitbas", "no row of the model `gaitbas`"
+    ),
+    "table that tests where it trains": usage(
+        "ablate --dataset casiab --table 1 --test casiab", "Tables 1 and 2"
+    ),
+    "settings of another model": usage(
+        "ablate --dataset casiab --table 1 --set model.family=gaitset", "of the model `gaitset`"
+    ),
     "settings of a run": usage("config diff first nothing", "no preset, ablation, YAML file"),
+    "encoders of an unknown size": usage("pretrain-encoders out --image tinny", "tiny-patch"),
+    "encoders with patches that do not fit": usage(
+        "pretrain-encoders out --image small", "Patches of 14"
+    ),
+    "encoders for a time and for steps": usage(
+        "pretrain-encoders out --steps 1 --minutes 1", "exclude each other"
+    ),
+    "encoders of an endless seed": usage(
+        "pretrain-encoders out --steps 1 --seed 9223372036854775808", "--seed"
+    ),
     "walkers of an unknown dataset": usage("synthesize ccpgg out", "Did you mean `ccpg`"),
     "walkers that stand still": usage("synthesize ccpg out --frames 1", "at least 2"),
     "walkers of a negative seed": usage("synthesize ccpg out --seed -1", "--seed"),
@@ -347,6 +378,10 @@ STORES = {
         "prepare casiab raw/casiab", "damaged", bad.write(f"{STORE}/plan.json", "text")
     ),
     "folder of another dataset": data("prepare casiab raw/ccpg", "it looks like ccpg"),
+    "no aligned silhouettes": data(
+        "train --dataset casiab --model gaitset --set model.input.silhouettes=aligned",
+        "holds no aligned silhouettes",
+    ),
     "made from something else": data("prepare casiab raw/casiab", "--replace"),
     "folder of something else": data(
         "prepare ccpg raw/ccpg", "something else than a store",
@@ -471,6 +506,12 @@ OUTPUTS = {
     "settings below a file": output(f"{SHOW} --json text.txt/c.json", "text.txt"),
     "workspace below a file": output("prepare ccpg raw/ccpg --workspace text.txt/ws", "text.txt"),
     "contact sheet below a file": output("inspect casiab --sheet text.txt/s.png", "text.txt"),
+    "encoders below a file": output("pretrain-encoders text.txt/e --steps 1", "text.txt"),
+    "encoders on a file": data("pretrain-encoders text.txt --steps 1", "no encoders of ours"),
+    "encoders among other things": data("pretrain-encoders raw --steps 1", "no encoders of ours"),
+    "encoders with a damaged record": data(
+        "pretrain-encoders e --steps 1", "damaged", bad.write("e/pretraining.json", "{")
+    ),
     "walkers below a file": output("synthesize ccpg text.txt/w --frames 2", "text.txt"),
     "walkers on a file": data("synthesize ccpg text.txt --frames 2", "holds no walkers"),
     "walkers on other walkers": data(

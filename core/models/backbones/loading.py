@@ -2,6 +2,8 @@
 
 Nothing reaches the network unless a hub id was asked for and its files are not in the cache.
 Weights are safetensors: pickled ones are refused unread, and no code that comes with them is run.
+`transformers` takes longer to import than all else together: it is imported where an encoder is
+built, and so what builds none does without.
 """
 
 from __future__ import annotations
@@ -12,17 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import (
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPVisionConfig,
-    CLIPVisionModel,
-    Dinov2Config,
-    Dinov2Model,
-    Dinov2WithRegistersConfig,
-    Dinov2WithRegistersModel,
-)
-from transformers.utils import logging
 
 from core.errors import WeightsError
 from core.models.backbones.config import ImageEncoderConfig, TextEncoderConfig
@@ -73,19 +64,29 @@ def load_image_encoder(config: ImageEncoderConfig) -> torch.nn.Module:
         WeightsError: no weights there (says what to download and where to), or of another size.
         ConfigError: an unknown architecture.
     """
+    kind: Any
+    expected: Any
     if config.family == "clip":
+        from transformers import CLIPVisionConfig, CLIPVisionModel
+
         size = size_of(CLIP_VISION, config.architecture, "model.image.architecture")
         expected = CLIPVisionConfig(**size.clip(), patch_size=size.patch, image_size=size.image)
-        kind: Any = CLIPVisionModel
+        kind = CLIPVisionModel
+    elif (size := size_of(DINOV2, config.architecture, "model.image.architecture")).registers:
+        from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
+
+        expected, kind = Dinov2WithRegistersConfig(**size.dinov2()), Dinov2WithRegistersModel
     else:
-        size = size_of(DINOV2, config.architecture, "model.image.architecture")
-        expected = (Dinov2WithRegistersConfig if size.registers else Dinov2Config)(**size.dinov2())
-        kind = Dinov2WithRegistersModel if size.registers else Dinov2Model
+        from transformers import Dinov2Config, Dinov2Model
+
+        expected, kind = Dinov2Config(**size.dinov2()), Dinov2Model
     return _load(kind, expected, config.weights, config.seed, "model.image.weights")
 
 
 def load_text_encoder(config: TextEncoderConfig) -> torch.nn.Module:
     """Build the CLIP text tower, a ``CLIPTextModel`` (raises as :func:`load_image_encoder`)."""
+    from transformers import CLIPTextConfig, CLIPTextModel
+
     size = size_of(CLIP_TEXT, config.architecture, "model.text.architecture")
     expected = CLIPTextConfig(
         **size.clip(),
@@ -130,9 +131,12 @@ def _read(
     renames: dict[str, str] | None = None,
 ) -> tuple[torch.nn.Module, list[str], list[str]]:
     """The model, and the names of its tensors that the files lack or have in another shape."""
-    verbosity = logging.get_verbosity()
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     # Its table of tensors is read here, and told in an error where it matters.
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         model, report = kind.from_pretrained(
             str(folder),
@@ -157,6 +161,8 @@ def _read(
         ) from None
     finally:
         logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
     unfit = sorted(str(name) for name, *_ in report["mismatched_keys"])
     return model, sorted(report["missing_keys"]), unfit
 

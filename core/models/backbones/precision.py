@@ -3,20 +3,81 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Self
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_map_only
 
 _CAST = (nn.Linear, nn.Conv2d)
+# What autocast of CUDA does with functions by name ("Autocast Op Reference" of PyTorch); the others
+# compute in the type of what they are given.
+_IN_HALF = frozenset({
+    "conv1d", "conv2d", "conv3d", "linear", "matmul", "__matmul__", "__rmatmul__", "mm", "bmm",
+    "addmm", "baddbmm", "einsum", "scaled_dot_product_attention",
+})  # fmt: skip
+_IN_FLOAT = frozenset({
+    "__pow__", "__rdiv__", "__rpow__", "__rtruediv__", "cdist", "cosine_similarity",
+    "cross_entropy", "cumsum", "dist", "exp", "group_norm", "kl_div", "l1_loss", "layer_norm",
+    "log", "log_softmax", "log1p", "log2", "logsumexp", "mse_loss", "nll_loss", "norm", "normalize",
+    "pow", "prod", "reciprocal", "rsqrt", "smooth_l1_loss", "softmax", "softplus", "sum",
+    "vector_norm",
+})  # fmt: skip
+_of_meta: ContextVar[torch.dtype | None] = ContextVar("autocast of meta tensors", default=None)
 
 
 def autocast_type(device: torch.device) -> torch.dtype | None:
     """The type that autocast computes in on ``device``; None where it is off."""
     name = device.type
+    if name == "meta":
+        return _of_meta.get()
     if not (torch.amp.is_autocast_available(name) and torch.is_autocast_enabled(name)):
         return None
     return torch.get_autocast_dtype(name)
+
+
+class MetaAutocast(TorchFunctionMode):
+    """CUDA's autocast to fp16 for tensors on torch's meta device, which has none of its own.
+
+    Types of results, and so sizes, are those on a GPU; there is no content that could differ.
+    """
+
+    def __enter__(self) -> Self:
+        """Begin; :func:`autocast_type` tells it too."""
+        self._before = _of_meta.set(torch.float16)
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: Any) -> None:  # noqa: ANN401
+        """End."""
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        _of_meta.reset(self._before)
+
+    def __torch_function__(
+        self,
+        func: Any,  # noqa: ANN401 - torch gives these no types
+        types: Any,  # noqa: ANN401
+        args: Any = (),  # noqa: ANN401
+        kwargs: Any = None,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        """Call a function with its tensors in the type that autocast gives them."""
+        del types
+        name = func.__name__
+        if name in _IN_HALF:
+            args, kwargs = _to(torch.float16, (args, kwargs))
+        elif name in _IN_FLOAT:
+            args, kwargs = _to(torch.float32, (args, kwargs))
+        return func(*args, **(kwargs or {}))
+
+
+def _to(kind: torch.dtype, given: Any) -> Any:  # noqa: ANN401
+    def cast(tensor: Tensor) -> Tensor:
+        casts = tensor.dtype in (torch.float16, torch.float32) and tensor.device.type == "meta"
+        return tensor.to(kind) if casts else tensor
+
+    return tree_map_only(Tensor, cast, given)
 
 
 class CastOnce:

@@ -1,7 +1,7 @@
 """Named architectures: the numbers of each encoder's size, as its authors published them.
 
 DINOv2: Oquab et al. 2023 (registers: Darcet et al. 2023). CLIP ViT-B/32: Radford et al. 2021.
-``tiny`` is ours, for a CPU: the same architecture with small numbers and no published weights.
+``tiny`` and what begins with it are ours, for a CPU: the same architecture with small numbers.
 """
 
 from __future__ import annotations
@@ -54,6 +54,9 @@ class EncoderSize:
 
 DINOV2 = {
     "tiny": EncoderSize(48, 3, 3, patch=8, image=64),
+    "tiny-patch4": EncoderSize(64, 4, 4, patch=4, image=64),
+    "tiny-patch4-wide": EncoderSize(96, 4, 3, patch=4, image=64),
+    "tiny-patch8": EncoderSize(96, 6, 3, patch=8, image=64),
     "small": EncoderSize(384, 12, 6),
     "base": EncoderSize(768, 12, 12),
     "large": EncoderSize(1024, 24, 16),

@@ -45,5 +45,6 @@ BIGGAIT = Family(
     model=BigGaitConfig,
     losses=BigGaitLosses,
     implementation=_implementation,
+    capabilities=frozenset({"stored features", "films"}),
     presets="core.models.biggait",
 )

@@ -76,6 +76,7 @@ BIGGERGAIT = Family(
     model=BiggerGaitConfig,
     losses=LossConfig,
     implementation=_implementation,
+    capabilities=frozenset({"stored features", "films"}),
     warmup=MaskWarmupConfig,
     presets="core.models.biggergait",
 )

@@ -17,11 +17,18 @@ if TYPE_CHECKING:
 Depth = Annotated[int, Field(gt=0, le=64)]
 
 
+class DeepGaitV2Input(SilhouetteInput):
+    """Clips in time order, drawn from a run that is four frames longer."""
+
+    order: Literal["random", "time"] = "time"
+    skip: Annotated[int, Field(ge=0, le=10_000)] = 4
+
+
 class DeepGaitV2Config(SilhouetteFamilyConfig):
     """DeepGaitV2 (Fan et al. 2023)."""
 
     family: Literal["deepgaitv2"] = "deepgaitv2"
-    input: SilhouetteInput = SilhouetteInput(order="time", skip=4)
+    input: DeepGaitV2Input = DeepGaitV2Input()
     channels: Annotated[tuple[Width, ...], Field(min_length=4, max_length=4)] = (64, 128, 256, 512)
     depths: Annotated[tuple[Depth, ...], Field(min_length=4, max_length=4)] = (1, 1, 1, 1)
     """Blocks of each stage; (1, 4, 4, 1) for Gait3D and GREW."""
@@ -43,5 +50,6 @@ DEEPGAITV2 = Family(
     model=DeepGaitV2Config,
     losses=LossConfig,
     implementation=_implementation,
+    capabilities=frozenset({"export"}),
     presets="core.models.deepgaitv2",
 )

@@ -14,6 +14,7 @@ from core.models.layers.sequences import (
     frames_of,
     maximum_over_time,
     running_maxima,
+    shrunk,
     with_context,
 )
 
@@ -31,6 +32,7 @@ class DeepGaitV2(nn.Module):
         strips: P; must divide a quarter of the height.
         embedding: E, channels of a strip's embedding.
         classes: Training identities; 0 for inference, without BNNeck.
+        shrink: Side of the squares of pixels that are averaged first.
     """
 
     def __init__(
@@ -42,8 +44,10 @@ class DeepGaitV2(nn.Module):
         strips: int = 16,
         embedding: int = 256,
         classes: int = 0,
+        shrink: int = 1,
     ) -> None:
         super().__init__()
+        self.shrink = shrink
         self.backbone = GaitBackbone(inner, channels, depths, kind=kind)
         self.head = StripHead(self.backbone.channels, strips, embedding, classes)
 
@@ -57,8 +61,12 @@ class DeepGaitV2(nn.Module):
             The embedding [B, E, P], and the logits [B, classes, P] unless ``classes`` is 0.
         """
         clips = silhouettes.shape[0]
-        features = self.backbone(frames_of(silhouettes), clips)
+        features = self.frame_features(frames_of(silhouettes), clips)
         return cast(GaitOutput, self.head(maximum_over_time(features, clips)))
+
+    def frame_features(self, frames: Tensor, clips: int) -> Tensor:
+        """Features of frames float [B*T, inner, H, W]; ``clips`` is B."""
+        return cast(Tensor, self.backbone(shrunk(frames, self.shrink), clips))
 
     def embed(self, chunks: Iterable[Tensor]) -> Tensor:
         """The embedding of one whole sequence, in bounded memory; cuts do not change it.
@@ -73,5 +81,5 @@ class DeepGaitV2(nn.Module):
             ValueError: the sequence has no frames.
         """
         windows = with_context(chunks, self.backbone.reach)
-        (pooled,) = running_maxima([w.inner(self.backbone(w.frames, 1))] for w in windows)
+        (pooled,) = running_maxima([w.inner(self.frame_features(w.frames, 1))] for w in windows)
         return self.head.embed(pooled)[0]

@@ -36,5 +36,6 @@ GAITBASE = Family(
     model=GaitBaseConfig,
     losses=LossConfig,
     implementation=_implementation,
+    capabilities=frozenset({"export"}),
     presets="core.models.gaitbase",
 )

@@ -12,6 +12,7 @@ from core.models.layers.sequences import (
     frames_of,
     maximum_over_time,
     running_maxima,
+    shrunk,
     with_context,
 )
 
@@ -22,9 +23,10 @@ class SilhouetteGaitBase(nn.Module):
     Args:
         inner: Channels of the silhouettes.
         channels: Channels of the four stages.
-        strips: P; must divide a quarter of the height.
+        strips: P; must divide a quarter of the height that is left.
         embedding: E, channels of a strip's embedding.
         classes: Training identities; 0 for inference, without BNNeck.
+        shrink: Side of the squares of pixels that are averaged first.
     """
 
     def __init__(
@@ -34,8 +36,10 @@ class SilhouetteGaitBase(nn.Module):
         strips: int = 16,
         embedding: int = 256,
         classes: int = 0,
+        shrink: int = 1,
     ) -> None:
         super().__init__()
+        self.shrink = shrink
         self.gait = GaitBase(inner, channels, strips, embedding)
         self.neck = BNNeck(strips, embedding, classes) if classes else None
 
@@ -48,9 +52,13 @@ class SilhouetteGaitBase(nn.Module):
         Returns:
             The embedding [B, E, P], and the logits [B, classes, P] unless ``classes`` is 0.
         """
-        features = self.gait.frame_features(frames_of(silhouettes))
+        features = self.frame_features(frames_of(silhouettes))
         embedding = self.gait.head(maximum_over_time(features, silhouettes.shape[0]))
         return GaitOutput(embedding, None if self.neck is None else self.neck(embedding))
+
+    def frame_features(self, frames: Tensor) -> Tensor:
+        """Features of frames float [n, inner, H, W]."""
+        return self.gait.frame_features(shrunk(frames, self.shrink))
 
     def embed(self, chunks: Iterable[Tensor]) -> Tensor:
         """The embedding of one whole sequence, in bounded memory; cuts do not change it.
@@ -65,5 +73,5 @@ class SilhouetteGaitBase(nn.Module):
             ValueError: the sequence has no frames.
         """
         windows = with_context(chunks, 0)
-        (pooled,) = running_maxima([self.gait.frame_features(w.frames)] for w in windows)
+        (pooled,) = running_maxima([self.frame_features(w.frames)] for w in windows)
         return self.gait.head(pooled)[0]

@@ -24,6 +24,11 @@ class GaitSetConfig(SilhouetteFamilyConfig):
     """Numbers of strips, all of which are taken."""
     embedding: Width = 256
 
+    @property
+    def strips(self) -> int:
+        """Strips of an embedding: all of both branches."""
+        return 2 * sum(self.scales)
+
 
 def _implementation() -> Implementation[Any]:
     from core.models.gaitset.implementation import GaitSetImplementation
@@ -37,5 +42,6 @@ GAITSET = Family(
     model=GaitSetConfig,
     losses=TripletConfig,
     implementation=_implementation,
+    capabilities=frozenset({"export"}),
     presets="core.models.gaitset",
 )

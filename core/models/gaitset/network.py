@@ -16,6 +16,7 @@ from core.models.layers.sequences import (
     frames_of,
     maximum_over_time,
     running_maxima,
+    shrunk,
     with_context,
 )
 
@@ -53,6 +54,7 @@ class GaitSet(nn.Module):
         channels: Channels of the three pairs of convolutions.
         scales: Numbers of strips; each must divide a quarter of the height.
         embedding: E, channels of a strip's embedding.
+        shrink: Side of the squares of pixels that are averaged first.
     """
 
     def __init__(
@@ -61,8 +63,10 @@ class GaitSet(nn.Module):
         channels: Sequence[int] = (32, 64, 128),
         scales: Sequence[int] = (16, 8, 4, 2, 1),
         embedding: int = 256,
+        shrink: int = 1,
     ) -> None:
         super().__init__()
+        self.shrink = shrink
         first, second, third = channels
         self.scales = tuple(scales)
         self.frame1 = ConvolutionPair(inner, first, kernel=5, pool=True)
@@ -105,8 +109,9 @@ class GaitSet(nn.Module):
         """Features of frames float [n, inner, H, W] after each of the frame branch's pairs.
 
         Returns:
-            float [n, channels[i], H / s, W / s] with s = 2, 4, 4.
+            float [n, channels[i], H / s, W / s] with s = 2, 4, 4 times ``shrink``.
         """
+        frames = shrunk(frames, self.shrink)
         first = self.frame1(frames.contiguous(memory_format=torch.channels_last))
         second = self.frame2(first)
         return [first, second, self.frame3(second)]

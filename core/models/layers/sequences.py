@@ -9,12 +9,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
 def frames_of(clips: Tensor) -> Tensor:
     """Frames [B*T, C, H, W] of clips [B, C, T, H, W]."""
     return clips.transpose(1, 2).flatten(0, 1)
+
+
+def shrunk(frames: Tensor, side: int) -> Tensor:
+    """Frames [n, C, H / side, W / side]: means of squares of frames float [n, C, H, W]."""
+    return frames if side == 1 else F.avg_pool2d(frames, side)
 
 
 def clips_of(frames: Tensor, clips: int) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,11 +16,15 @@ from core.losses.total import Terms
 from core.models.backbones.image import ImageEncoder
 from core.models.backbones.loading import SEED
 from core.models.base import EncoderImplementation, Part
+from core.models.capabilities import EncoderFeatures, EncoderFilms
 from core.models.lmgait.build import build_lmgait, silhouette_size
 from core.models.lmgait.config import LMGaitConfig
+from core.models.lmgait.inference import LMGaitGraph
 from core.models.lmgait.losses import TERMS, UNSUPERVISED
 from core.models.lmgait.network import LMGait
 from core.models.lmgait.pictures import picture_rows, word_attention
+from core.models.lmgait.text_cache import LMGaitTextCache
+from core.models.lmgait.views import LMGaitViews
 from core.models.lmgait.warmup import DecoderWarmup
 from core.models.lmgait.weights import (
     IMAGE_PREFIX,
@@ -48,6 +53,7 @@ class LMGaitImplementation(EncoderImplementation[LMGaitConfig]):
         Part("BNNeck and classifier", NECK_PREFIX, inference=False),
     )
     header_keys = ("text_fingerprint", "image_fingerprint")
+    abilities = (EncoderFeatures(), EncoderFilms(), LMGaitTextCache(), LMGaitViews())
     warmup = DecoderWarmup()
 
     def build(
@@ -68,6 +74,11 @@ class LMGaitImplementation(EncoderImplementation[LMGaitConfig]):
     def embed(self, model: nn.Module, chunks: Iterable[Tensor]) -> Tensor:
         """The embedding float [E, P] of frames uint8 [t, 3, H, W] in time order."""
         return cast(LMGait, model).embed(chunks)
+
+    def graph(self, config: LMGaitConfig, model: nn.Module) -> LMGaitGraph:
+        """Frames to embeddings, the text as a constant; the model loses its text branch."""
+        prompt = "" if config.fusion == "off" else config.text.prompt
+        return LMGaitGraph(cast(LMGait, model), partial(self.embed, model), prompt)
 
     def shape(self, config: LMGaitConfig) -> tuple[int, int]:
         """(E, P)."""

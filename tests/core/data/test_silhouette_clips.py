@@ -91,7 +91,7 @@ def test_a_dataset_without_usable_silhouettes_is_refused(store):
 
 
 @pytest.mark.parametrize("length", [1, 2, 64])
-def test_whole_sequences_come_in_chunks_of_usable_frames_and_none_is_missing(store, length):
+def test_whole_sequences_come_in_chunks_of_usable_frames(store, length):
     indices = [4, 1, 2]
     chunks = list(silhouette_chunks(store, indices, CUT, size=64, length=length, workers=0))
     cuts = CutSequences(store, 64, CUT)
@@ -101,12 +101,5 @@ def test_whole_sequences_come_in_chunks_of_usable_frames_and_none_is_missing(sto
         whole = cuts.read(index, cuts.usable(index))[:, :, 10:54]
         assert np.array_equal(torch.cat(parts).numpy(), whole)
     assert list(dict.fromkeys(number for number, _ in chunks)) == indices
-    black = list(
-        silhouette_chunks(
-            store, [0, 1], SilhouetteCut(drop_sum=10**8), size=64, length=length, workers=0
-        )
-    )
-    assert [(number, chunk.shape, int(chunk.sum())) for number, chunk in black] == [
-        (0, (1, 64, 44), 0),
-        (1, (1, 64, 44), 0),
-    ]
+    none = SilhouetteCut(drop_sum=10**8)
+    assert not list(silhouette_chunks(store, indices, none, size=64, length=length, workers=0))

@@ -1,51 +1,102 @@
 """What a step asks of a GPU, told by fake tensors: no waits, its types, launches and memory."""
 
+from typing import NamedTuple
+
 import pytest
 import torch
 from torch import nn
 
+from core.models.backbones.config import EncoderFamilyConfig
+from core.models.base import implementation_of
+from core.models.families import FAMILIES
 from core.training.fit import TOLERANCE, step_bytes
 from tests.fakes.device import GPU, DeviceError, fake_gpu, take_step
+from tests.fakes.families import model_of, settings_of, sizes_of
 from tests.fakes.gpu_steps import (
     PRECISIONS,
-    batch_of,
-    config_of,
     embedding_step,
+    empty_batch,
     engine_on_gpu,
     job_of,
     losses_of,
-    model_of,
     training_step,
 )
 
-# Frames of a clip, launches of the encoder and of the whole step, and its peak in bytes.
-EMBEDDING = {"paper": (1_500, 3.0e9), "tiny": (700, 0.1e9)}
-BUDGETS = {"paper": (30, 2_000, 3_700, 14.2e9), "tiny": (10, 200, 1_500, 0.30e9)}
+
+class Budget(NamedTuple):
+    """Most launches, and most bytes at once."""
+
+    launches: int
+    peak: float
 
 
-@pytest.fixture(scope="module", params=["paper", "tiny"])
-def preset(request):
-    config = config_of(request.param)
-    return request.param, config, model_of(config)
+class Budgets(NamedTuple):
+    """Of a family at a preset's size.
+
+    Attributes:
+        frames: Of a clip.
+        training: Of a step.
+        embedding: Of a sequence.
+        encoder: Launches of the frozen encoder in a step.
+        waits: Why the device is waited for, as the watch says; such a step has no budget.
+    """
+
+    frames: int
+    training: Budget = Budget(0, 0)
+    embedding: Budget = Budget(0, 0)
+    encoder: int = 0
+    waits: str = ""
+
+
+BUDGETS = {
+    ("lmgait", "paper"): Budgets(30, Budget(3_700, 14.2e9), Budget(1_500, 3.0e9), encoder=2_000),
+    ("lmgait", "tiny"): Budgets(10, Budget(1_500, 0.30e9), Budget(700, 0.1e9), encoder=200),
+    ("gaitbase", "paper"): Budgets(30, Budget(310, 19.5e9), Budget(95, 0.14e9)),
+    ("gaitbase", "tiny"): Budgets(10, Budget(430, 0.36e9), Budget(90, 0.03e9)),
+    ("gaitset", "paper"): Budgets(30, Budget(300, 8.3e9), Budget(95, 0.04e9)),
+    ("gaitset", "tiny"): Budgets(10, Budget(300, 0.30e9), Budget(85, 0.02e9)),
+    ("deepgaitv2", "paper"): Budgets(30, Budget(355, 23.0e9), Budget(175, 0.18e9)),
+    ("deepgaitv2", "tiny"): Budgets(10, Budget(500, 0.42e9), Budget(170, 0.04e9)),
+    # Its batch norms see the person's pixels alone, whose number only the device knows.
+    ("biggait", "paper"): Budgets(30, waits="a mask as index"),
+    ("biggait", "tiny"): Budgets(10, waits="a mask as index"),
+    ("biggergait", "paper"): Budgets(30, Budget(2_150, 57e9), Budget(880, 3.0e9), encoder=1_400),
+    ("biggergait", "tiny"): Budgets(10, Budget(760, 0.49e9), Budget(340, 0.05e9), encoder=190),
+}
+
+
+CASES = [(name, preset) for name in FAMILIES for preset in ("paper", "tiny")]
+
+
+@pytest.fixture(scope="module", params=CASES, ids="-".join)
+def case(request):
+    """A family's settings at the size of a preset, its model, and its budgets."""
+    config = settings_of(*request.param)
+    assert request.param in BUDGETS, "state what a step of this family may take in BUDGETS"
+    return config, model_of(config, classes=100), sizes_of(config), BUDGETS[request.param]
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_training_step_waits_nowhere_and_keeps_to_its_types_and_budget(preset, precision):
-    name, config, model = preset
-    frames, encoder, launches, most = BUDGETS[name]
-    losses = losses_of(config)
-    estimate = step_bytes(job_of(model, config.train, losses), batch_of(config, frames), half=True)
-    grads = {}
+def test_a_training_step_waits_nowhere_and_keeps_to_its_types_and_budget(case, precision):
+    config, model, sizes, budgets = case
+    batch, losses, grads = empty_batch(config, sizes, budgets.frames), losses_of(config), {}
+    estimate = step_bytes(job_of(model, config.train, losses), batch, half=True)
+    encoded = isinstance(config.model, EncoderFamilyConfig)
     with fake_gpu() as gpu, engine_on_gpu(precision) as engine:
         placed = gpu.place(model)
-        gpu.phase_of(placed.image, "encoder")
+        if encoded:
+            gpu.phase_of(placed.image, "encoder")
         job = job_of(placed, config.train, losses)
-        step, runner = training_step(job, batch_of(config, frames), engine)
+        step, runner = training_step(job, empty_batch(config, sizes, budgets.frames), engine)
         runner.optimizer.register_step_pre_hook(
             lambda *_: grads.update({n: p.grad for n, p in placed.named_parameters()})
         )
-        # One step more only where the first differs: it makes what is kept.
-        usage = take_step(gpu, step, rounds=2 if name == "tiny" else 1)
+        if budgets.waits:
+            with pytest.raises(DeviceError, match=budgets.waits):
+                take_step(gpu, step, rounds=1)
+            return
+        # The first step makes what is kept; where the model is small, another one is cheap.
+        usage = take_step(gpu, step, rounds=2 if budgets.frames == 10 else 1)
         values = runner._unchecked[-1].values
         assert {value.dtype for value in values.values()} == {torch.float32}
         for label, weight in placed.named_parameters():
@@ -54,32 +105,35 @@ def test_a_training_step_waits_nowhere_and_keeps_to_its_types_and_budget(preset,
             if weight.requires_grad:
                 assert grads[label].dtype == torch.float32
                 assert grads[label].stride() == weight.stride(), label
-        cast = placed.image._cast._copy.modules()
-        linear = [part.weight.dtype for part in cast if isinstance(part, nn.Linear)]
-        assert set(linear) == {PRECISIONS[precision]}
-        assert all(p.dtype == torch.float32 for p in placed.image.encoder.parameters())
-    assert usage.launches["encoder"] <= encoder
-    assert sum(usage.launches.values()) <= launches
-    assert usage.peak <= most
+        if encoded:
+            copies = placed.image._cast._copy.modules()
+            linear = [part.weight.dtype for part in copies if isinstance(part, nn.Linear)]
+            assert set(linear) == {PRECISIONS[precision]}
+            assert all(p.dtype == torch.float32 for p in placed.image.encoder.parameters())
+    assert usage.launches["encoder"] <= budgets.encoder
+    assert sum(usage.launches.values()) <= budgets.training.launches
+    assert usage.peak <= budgets.training.peak
     # What a dry run tells without a GPU.
     assert estimate == pytest.approx(usage.peak, rel=TOLERANCE)
 
 
-def test_embedding_a_sequence_waits_nowhere(preset):
-    name, config, model = preset
-    height, width = (256, 128) if name == "paper" else (128, 64)
+def test_embedding_a_sequence_waits_nowhere(case):
+    config, model, (images, silhouettes), budgets = case
     with fake_gpu() as gpu:
         placed = gpu.place(model).eval().requires_grad_(False)
-        frames = torch.zeros(70, 3, height, width, dtype=torch.uint8)
-        found = []
-        step = embedding_step(placed, frames, "fp16")
-        usage = take_step(gpu, lambda: found.append(step()), rounds=1)
-        gait = config.model.gait
-        assert found[0].shape == (gait.embedding, gait.strips)
-        assert (found[0].device, found[0].dtype) == (GPU, torch.float32)
-    launches, most = EMBEDDING[name]
-    assert sum(usage.launches.values()) <= launches
-    assert usage.peak <= most
+        frame = silhouettes if images is None else (3, *images)
+        sequence = torch.zeros(70, *frame, dtype=torch.uint8)
+        embeddings = []
+        step = embedding_step(config, placed, sequence, "fp16")
+        if budgets.waits:
+            with pytest.raises(DeviceError, match=budgets.waits):
+                take_step(gpu, step, rounds=1)
+            return
+        usage = take_step(gpu, lambda: embeddings.append(step()), rounds=1)
+        assert embeddings[0].shape == implementation_of(config.model).shape(config.model)
+        assert (embeddings[0].device, embeddings[0].dtype) == (GPU, torch.float32)
+    assert sum(usage.launches.values()) <= budgets.embedding.launches
+    assert usage.peak <= budgets.embedding.peak
 
 
 class Faulty(nn.Module):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-import core.sources.reading as reading
+import core.sources.joining as joining
 import core.sources.roots as source_roots
 from core.errors import DataError
 from core.manifests.forms import Form
@@ -16,7 +16,7 @@ from core.sources.reading import read_sequence
 from core.sources.report import SequenceReport
 from core.sources.roots import find_roots
 from core.sources.sequences import scan
-from core.workflows.shards import findings
+from core.workflows.shard_jobs import findings
 from tests.fakes import files
 from tests.fakes import raw_datasets as raw
 
@@ -215,7 +215,7 @@ def test_an_endless_sequence_is_left_out(tmp_path, monkeypatch):
     own = form("{subject}/{type}/{view}/{frame}.jpg")
     for frame in range(5):
         raw.write_image(tmp_path / "s/t/v" / f"{frame}.jpg", raw.person(20, 10, frame)[0])
-    monkeypatch.setattr(reading, "MAX_FRAMES", 4)
+    monkeypatch.setattr(joining, "MAX_FRAMES", 4)
     sequences, _ = scan(tmp_path, find_form("own", tmp_path, [own], None))
     report = SequenceReport(sequences[0].key, tmp_path)
     assert list(read_sequence(sequences[0], own, report)) == []

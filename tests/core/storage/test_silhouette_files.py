@@ -80,7 +80,7 @@ def test_a_store_goes_to_a_worker_process(stored):
 def test_bytes_before_packing(stored):
     info = SilhouetteStore.open(stored[0]).info
     assert info.frames == 30
-    assert info.bytes == 30 * frame_bytes(info.size) == 30 * (info.size**2 + 1)
+    assert info.bytes == 30 * frame_bytes(info.shape) == 30 * (info.size**2 + 1)
 
 
 def flipped(path):

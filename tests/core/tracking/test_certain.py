@@ -1,5 +1,7 @@
 """Frames that may show somebody else, or a second person, are not used."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,6 @@ from core.tracking.certain import doubtful
 from core.tracking.company import with_company
 from core.tracking.figures import neck
 from core.tracking.tracks import Track, sort_out
-from core.tracking.ways import Way
 from tests.fakes.crowds import BLUE, GREEN, RED, boxes_at, silhouette, way
 
 SIZE = (240, 320)
@@ -55,7 +56,7 @@ def test_nobody_met_and_no_clothes_known_leave_no_doubt():
     one = way(range(50), np.arange(50.0), [RED] * 50)
     far = way(range(50), 200 + np.arange(50.0), [RED] * 50)
     assert not any(doubt.any() for doubt in doubtful([one, far], 25.0))
-    bare = Way(one.frames, one.boxes, one.two, one.guessed, {})
+    bare = replace(one, looks={})
     assert not any(doubt.any() for doubt in doubtful([bare, bare], 25.0))
 
 

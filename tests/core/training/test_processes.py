@@ -1,11 +1,13 @@
-"""Several processes for real: gloo on this machine's CPU, launched with torchrun's environment."""
+"""Several processes for real: gloo on this machine's CPU, started with torchrun's environment."""
 
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 import torch
 
 from core.config import ablation_names
+from core.models.families import FAMILIES
 from core.progress import SilentProgress
 from core.storage.store import Store
 from core.training.checkpoint import load_tensors
@@ -23,8 +26,10 @@ from tests.fakes.freezing import freezing
 from tests.fakes.models import small_config
 from tests.fakes.processes import embeddings, gradients, neck, steps
 from tests.fakes.training import write_training_store
+from tests.faults.command import send, stem
 
 ROOT = Path(__file__).parents[3]
+MODULE = "tests.fakes.processes"
 
 
 @pytest.fixture(autouse=True)
@@ -36,35 +41,77 @@ def one_thread():
     torch.set_num_threads(usual)
 
 
-def launch(count, what, root, out, cpu="ACCELERATE_USE_CPU"):
+def launch(count, what, root, out):
     """Run ``count`` processes of tests.fakes.processes and wait for all of them."""
-    done = together(count, ["-m", "tests.fakes.processes", what, str(root), str(out)], cpu)
+    done = together(count, (what, root, out), MODULE)
     assert [code for code, _, _ in done] == [0] * count, "\n".join(told for _, _, told in done)
 
 
-def together(count, arguments, cpu="ACCELERATE_USE_CPU"):
-    """Run Python in ``count`` processes as torchrun does: exit code, stdout and stderr of each.
+def variables(rank, count, port):
+    """What torchrun sets in each process."""
+    # Threads of processes that share the processors wait for each other.
+    return {
+        "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count),
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
 
-    ``cpu`` is the variable that keeps them on CPUs: told so, or where no GPU is to be seen.
-    """
+
+def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {**os.environ, "PYTHONPATH": str(ROOT)}
-    shared |= {"ACCELERATE_USE_CPU": "1"} if cpu == "ACCELERATE_USE_CPU" else {cpu: ""}
-    # As torchrun does: threads of processes that share the processors wait for each other.
-    shared |= {"OMP_NUM_THREADS": "1"}
-    shared |= {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        return free.getsockname()[1]
+
+
+def together(count, words, module=""):
+    """Run the command line or a module in ``count`` processes, told to compute on the CPU.
+
+    They are forked from one that has PyTorch loaded, with one thread.
+
+    Returns:
+        Exit code, stdout and stderr of each.
+    """
+    port, running = free_port(), []
+    with tempfile.TemporaryDirectory() as name:
+        streams = [(Path(name, f"out-{rank}"), Path(name, f"err-{rank}")) for rank in range(count)]
+        try:
+            for rank, (out, err) in enumerate(streams):
+                told = os.environ | variables(rank, count, port) | {"ACCELERATE_USE_CPU": "1"}
+                process = stem(OMP_NUM_THREADS="1").start(
+                    words, environment=told, out=out, err=err, module=module, folder=ROOT
+                )
+                running.append(process)
+            codes = [process.wait(timeout=800) for process in running]
+        finally:
+            for process in running:
+                if process.poll() is None:
+                    send(process, signal.SIGKILL)
+                    process.wait()
+        return [
+            (code, out.read_text("utf-8"), err.read_text("utf-8"))
+            for code, (out, err) in zip(codes, streams, strict=True)
+        ]
+
+
+def together_anew(count, arguments, **more):
+    """Run Python with its arguments in ``count`` processes, and ``more`` of their environment.
+
+    Each starts as torchrun starts it, and loads PyTorch itself.
+
+    Returns:
+        Exit code, stdout and stderr of each.
+    """
+    port = free_port()
+    shared = {**os.environ, "PYTHONPATH": str(ROOT), **more}
     running = [
         subprocess.Popen(
             [sys.executable, *arguments],
-            env=shared | {"RANK": str(i), "LOCAL_RANK": str(i)},
+            env=shared | variables(rank, count, port),
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for i in range(count)
+        for rank in range(count)
     ]
     try:
         told = [process.communicate(timeout=800) for process in running]
@@ -89,11 +136,11 @@ def test_two_processes_have_the_gradients_of_one_on_the_whole_batch(tmp_path):
 
 
 # What the ordinary run has time for: with all parts, and without what once had no gradient.
-FEW = ("full", "no-silhouette", "no-extractor-losses")
-LONG = pytest.mark.skipif(
-    not os.environ.get("LMGAIT_FAULTS"), reason="slow: `nox -s faults`, or LMGAIT_FAULTS=1"
-)
-ALL = pytest.param(tuple(ablation_names()), id="all", marks=LONG)
+FEW = (("full", "no-silhouette", "no-extractor-losses"), ("gaitbase",))
+LONG = pytest.mark.faults
+# LMGait is the ablation `full`.
+OTHERS = (*(name for name in FAMILIES if name != "lmgait"), "deepgaitv2 model.blocks=3d")
+ALL = pytest.param(tuple(ablation_names()), OTHERS, id="all", marks=LONG)
 
 
 def arrays(path):
@@ -104,11 +151,14 @@ def arrays(path):
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # processes that wait for each other are slow where processors are few
 @pytest.mark.parametrize("count", [2, *(pytest.param(n, marks=LONG) for n in (3, 4))])
-@pytest.mark.parametrize("names", [FEW, ALL])
-def test_the_warm_up_and_ablations_step_as_one_process_does(tmp_path, monkeypatch, names, count):
+@pytest.mark.parametrize(("names", "families"), [FEW, ALL])
+def test_the_warm_up_ablations_and_families_step_as_one_process_does(
+    tmp_path, monkeypatch, names, families, count
+):
     """Outputs, losses as logged, and gradients of the preset `tiny`, its batch norms included."""
     write_training_store(Workspace(tmp_path).store("casiab"))
     monkeypatch.setenv("LMGAIT_TEST_ABLATIONS", ",".join(names))
+    monkeypatch.setenv("LMGAIT_TEST_FAMILIES", ",".join(families))
     steps(tmp_path, tmp_path / "1.npz")
     launch(count, "steps", tmp_path, tmp_path / f"{count}.npz")
     one, many = arrays(tmp_path / "1.npz"), arrays(tmp_path / f"{count}.npz")
@@ -119,7 +169,7 @@ def test_the_warm_up_and_ablations_step_as_one_process_does(tmp_path, monkeypatc
         size = max(1.0, float(np.abs(value).max()))
         apart[name] = float(np.abs(value - many[name]).max()) / size
     assert {name: share for name, share in apart.items() if not share <= 1e-5} == {}
-    assert {name.split("/")[0] for name in one} == {"warm-up", *names}
+    assert {name.split("/")[0] for name in one} == {"warm-up", *names, *families}
     assert {name.split("/")[1] for name in one} == {"0", "1", "2"}
 
 
@@ -174,7 +224,9 @@ def weights(run):
 def test_two_processes_train_and_one_goes_on(trained, tmp_path):
     workspace = Workspace(tmp_path / "ws")
     write_training_store(workspace.store("casiab"), leave_out=1)
-    launch(2, "training", workspace.root, tmp_path / "none", cpu="CUDA_VISIBLE_DEVICES")
+    words = ["-m", MODULE, "training", str(workspace.root), str(tmp_path / "none")]
+    done = together_anew(2, words, CUDA_VISIBLE_DEVICES="")  # where no GPU is to be seen
+    assert [code for code, _, _ in done] == [0, 0], "\n".join(told for *_, told in done)
     run = find_run(workspace.runs, name=None, dataset=None)
     assert run.checkpoints().steps()[-1] == 4
     two, one = (weights(each) for each in (run, trained[1]))
@@ -208,16 +260,15 @@ def test_one_of_two_processes_scores_on_all_processors_and_prints_and_writes(tra
     assert (len(first["threads"]), second["threads"]) == (1, [])
     if hasattr(os, "sched_getaffinity"):
         assert first["threads"] == [len(os.sched_getaffinity(0))]
-    entry = "from lmgait_cli.main import run; run()"
     home = ["--workspace", str(trained[0].root)]
     written = tmp_path / "result.json"
-    done = together(2, ["-c", entry, "evaluate", *home, "--json", str(written)])
+    done = together(2, ["evaluate", *home, "--json", str(written)])
     assert [code for code, _, _ in done] == [0, 0]
     assert "Rank-1" in done[0][1]
     assert done[0][2].count("Written: ") == 1
     assert done[1][1:] == ("", "")
     assert json.loads(written.read_text()) == first["result"]
-    done = together(2, ["-c", entry, "evaluate", *home, "--run", "nothing"])
+    done = together(2, ["evaluate", *home, "--run", "nothing"])
     assert [code for code, _, _ in done] == [2, 2]
     assert "There is no run `nothing`" in done[0][2]
     assert done[1][1:] == ("", "")

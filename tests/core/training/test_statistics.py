@@ -3,9 +3,11 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from core.data.sampler import ClipRequest, share_of
 from core.losses.identity import identity_loss
+from core.models.deepgaitv2.network import DeepGaitV2
 from core.models.layers.gaitbase import BNNeck
 from core.training.statistics import SharedBatchNorm, share_statistics
 from tests.fakes.models import small_model
@@ -52,18 +54,20 @@ def test_a_share_alone_teaches_the_neck_what_the_whole_batch_does(alone, process
     assert abs(last_loss(processes) - alone) < 0.01
 
 
-def test_every_batch_norm_is_shared_under_its_old_name_with_its_old_tensors():
-    model = small_model()
-    norms = [
-        n for n, part in model.named_modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)
-    ]
+@pytest.mark.parametrize(
+    ("make", "neck"),
+    [(small_model, "neck.norm"), (lambda: DeepGaitV2(classes=3, kind="3d"), "head.neck.norm")],
+)
+def test_every_batch_norm_is_shared_under_its_old_name_with_its_old_tensors(make, neck):
+    model = make()
+    norms = [n for n, part in model.named_modules() if isinstance(part, _BatchNorm)]
     before = {name: value.data_ptr() for name, value in model.state_dict().items()}
     trained = [name for name, value in model.named_parameters() if value.requires_grad]
     share_statistics(model, torch.device("cpu"))
     assert {n for n, part in model.named_modules() if isinstance(part, SharedBatchNorm)} == set(
         norms
     )
-    assert "neck.norm" in norms
+    assert neck in norms
     assert {name: value.data_ptr() for name, value in model.state_dict().items()} == before
     assert [name for name, value in model.named_parameters() if value.requires_grad] == trained
 

@@ -1,4 +1,3 @@
-import hashlib
 import json
 import shutil
 
@@ -9,8 +8,6 @@ from core.errors import ConfigError, UsageError
 from core.manifests.load import load_manifest
 from core.manifests.published import load_ablations
 from core.progress import SilentProgress
-from core.records import SequenceKey
-from core.storage.build import begin, finish
 from core.tables.ablations import (
     AblationRow,
     AblationTable,
@@ -19,15 +16,14 @@ from core.tables.ablations import (
     ablation_table,
 )
 from core.tables.formats import to_markdown
-from core.workflows import ablate as workflow
-from core.workflows import training_plan
+from core.workflows import ablation_scores, training_plan
 from core.workflows.ablate import ablate, plan_ablation
 from core.workflows.ablation_request import Request, resolved
-from core.workflows.paper_tables import paper_rows
+from core.workflows.paper_tables import Variant
 from core.workflows.runs import list_runs
 from core.workflows.show_config import count_parts, diff_configs, named_config, show_config
 from core.workspace import Workspace
-from tests.fakes.stores import frames, plan, write_shard
+from tests.fakes.stores import write_casiab
 
 QUICK = (
     "warmup.iterations=1", "warmup.milestones=[]", "warmup.batch=2", "warmup.frames=1",
@@ -40,17 +36,7 @@ QUICK = (
 def home(tmp_path):
     """A workspace with a CASIA-B store: two training subjects and two test subjects."""
     space = Workspace(tmp_path)
-    keys = sorted(
-        SequenceKey(subject, kind, view)
-        for subject in ("001", "002", "075", "076")
-        for kind in ("nm-01", "nm-05", "bg-01", "cl-01")
-        for view in ("000", "090")
-    )
-    made = [frames(2, int(hashlib.sha256(str(k).encode()).hexdigest(), 16) % 40) for k in keys]
-    folder = space.store("casiab")
-    begin(folder, plan(shards=1), replace=False)
-    write_shard(folder, 0, keys, made, "lossless")
-    finish(folder, plan(shards=1), ())
+    write_casiab(space.store("casiab"))
     return space
 
 
@@ -65,21 +51,6 @@ class Told(SilentProgress):
 
     def say(self, text):
         self.lines.append(text)
-
-
-def test_rows_of_each_table_stand_for_every_row_that_the_paper_prints():
-    for number, count in ((4, 4), (5, 4), (6, 6), (7, 2)):
-        table = next(t for t in load_ablations() if t.id == f"table-{number}")
-        assert [row.label for row in paper_rows(number)] == [row.method for row in table.rows]
-        assert len(table.rows) == count
-    assert [row.ablations for row in paper_rows(3)] == [("no-text-no-mtcm",), ("full",)]
-    assert paper_rows(4)[0].ablations == ("no-text-no-mtcm",)
-    assert paper_rows(4)[2].ablations == paper_rows(6)[0].ablations == ("no-text",)
-    assert paper_rows(6)[4].ablations == (
-        "random-text", *(f"random-text-{n}" for n in range(2, 7)),
-    )  # fmt: skip
-    with pytest.raises(UsageError, match="Table 2 has no ablations"):
-        paper_rows(2)
 
 
 def test_published_ablations_agree_with_table_1_and_with_each_other():
@@ -103,9 +74,9 @@ def test_published_ablations_agree_with_table_1_and_with_each_other():
 def test_a_table_runs_and_goes_on_without_training_again(home, monkeypatch):
     told = Told()
     (table,) = ablate(home, request(tables=(4,)), progress=told)
-    assert [line for line in told.lines if line.startswith("Ablation")] == [
-        "Ablation 1 of 4: no-text-no-mtcm, seed 0", "Ablation 2 of 4: no-text-3dcnn, seed 0",
-        "Ablation 3 of 4: no-text, seed 0", "Ablation 4 of 4: full, seed 0",
+    assert [line for line in told.lines if line.startswith("Training ")] == [
+        "Training 1 of 4: no-text-no-mtcm, seed 0", "Training 2 of 4: no-text-3dcnn, seed 0",
+        "Training 3 of 4: no-text, seed 0", "Training 4 of 4: full, seed 0",
     ]  # fmt: skip
     assert sorted(run.name for run in list_runs(home.runs)) == [
         "ablate-full-s0", "ablate-no-text-3dcnn-s0", "ablate-no-text-no-mtcm-s0",
@@ -128,7 +99,7 @@ def test_a_table_runs_and_goes_on_without_training_again(home, monkeypatch):
         "no-text-no-mtcm, seed 0: Embedding"
     )
     monkeypatch.setattr(training_plan, "run_job", fail)
-    monkeypatch.setattr(workflow, "evaluate_run", fail)
+    monkeypatch.setattr(ablation_scores, "evaluate_run", fail)
     (again,) = ablate(home, request(tables=(4,)), progress=SilentProgress())
     assert again == table
     shared = ablate(home, request(ablations=("full", "no-text")), progress=SilentProgress())
@@ -212,8 +183,6 @@ def test_what_cannot_be_run_is_refused_first(home):
     silent = SilentProgress()
     with pytest.raises(UsageError, match="Nothing to run"):
         ablate(home, request(), progress=silent)
-    with pytest.raises(UsageError, match="Table 3 tests on other datasets"):
-        ablate(home, request(tables=(3,)), progress=silent)
     with pytest.raises(UsageError, match="no ablation `ful`"):
         ablate(home, request(ablations=("ful",)), progress=silent)
     with pytest.raises(UsageError, match=r"undo the ablation `no-text`: model\.fusion"):
@@ -228,9 +197,9 @@ def test_what_cannot_be_run_is_refused_first(home):
 def test_the_datasets_clip_length_is_kept_unless_set():
     manifest = load_manifest("ccpg")
     asked = Request("ccpg", preset="paper")
-    assert resolved("full", asked, manifest).data.frames == 30
+    assert resolved(Variant("lmgait"), asked, manifest).data.frames == 30
     asked = Request("ccpg", preset="paper", overrides=("data.frames=4",))
-    assert resolved("full", asked, manifest).data.frames == 4
+    assert resolved(Variant("lmgait"), asked, manifest).data.frames == 4
 
 
 def test_parameters_are_counted_without_any_weights():
@@ -294,29 +263,6 @@ def test_a_stopped_row_goes_on(home):
     (again,) = ablate(home, asked, progress=told)
     assert "Training: goes on at iteration 1 of 2." in told.lines
     assert again == first
-
-
-def test_table_3_tests_elsewhere(home):
-    keys = [
-        SequenceKey(subject, kind, view)
-        for subject in ("075", "076") for kind in ("nm-01", "nm-05") for view in ("000", "090")
-    ]  # fmt: skip
-    folder, other = (
-        home.store("casiab_star"),
-        plan(shards=1).model_copy(update={"dataset": "casiab_star"}),
-    )
-    begin(folder, other, replace=False)
-    write_shard(folder, 0, keys, [frames(2, n) for n in range(8)], "lossless")
-    finish(folder, other, ())
-    (table,) = ablate(home, request(tables=(3,), tests=("casiab_star",)), progress=SilentProgress())
-    text = ablation_table(table)
-    assert text.title.startswith("Ablations of Table 3, casiab -> casiab_star, protocol")
-    assert text.headers[-3:] == ("paper NM", "paper BG", "paper CL")
-    assert [(row[0], *row[-3:]) for row in text.rows[:2]] == [
-        ("BigGait", "77.4", "71.5", "33.6"), ("Ours", "81.6", "75.4", "35.4"),
-    ]  # fmt: skip
-    assert text.rows[0][1] != "-"
-    assert text.rows[0][2] == "-", "no probe with a bag is in that store"
 
 
 @pytest.mark.parametrize("name", ablation_names())

@@ -12,7 +12,8 @@ import torch
 
 from core.data.dataset import to_tensor
 from core.errors import ConfigError, LmgaitError, UsageError
-from core.models.lmgait.inference import InferenceGraph, _reduce, trace
+from core.models.inference import reduce_frames, trace
+from core.models.lmgait.inference import LMGaitGraph
 from core.progress import SilentProgress
 from core.storage.embeddings import read_embeddings
 from core.storage.store import Store
@@ -49,6 +50,10 @@ def exported(tmp_path_factory):
 
 def run_of(workspace):
     return find_run(workspace.runs, name=None, dataset=None)
+
+
+def graph_of(model):
+    return LMGaitGraph(model, model.embed, "designed")
 
 
 def frames(batch, length, seed=0):
@@ -134,7 +139,7 @@ def test_a_torch_program_of_float_frames(exported, tmp_path):
 @pytest.mark.parametrize("fusion", ["gate", "off"])
 def test_other_fusions_and_temporal_parts_trace(fusion):
     model = small_model(classes=None, fusion=fusion, temporal={"kind": "cnn3d"}).eval()
-    graph = InferenceGraph(model, (64, 32))
+    graph = graph_of(model)
     clips = torch.from_numpy(frames(1, 3))
     with torch.no_grad():
         found = trace(graph).module()(clips)[0]
@@ -147,7 +152,7 @@ def test_frames_are_reduced_as_the_loader_does(size):
     clip = frames(1, 3)[0]
     wanted = to_tensor(clip.transpose(0, 2, 3, 1), size)
     factor = (256 // size[0], 128 // size[1])
-    assert torch.equal(_reduce(torch.from_numpy(clip).float(), factor), wanted.float())
+    assert torch.equal(reduce_frames(torch.from_numpy(clip).float(), factor), wanted.float())
 
 
 def test_what_cannot_be_exported_is_refused(exported, tmp_path, monkeypatch):
@@ -161,7 +166,7 @@ def test_what_cannot_be_exported_is_refused(exported, tmp_path, monkeypatch):
     with pytest.raises(UsageError, match=r"ends in \.pt2"):
         go(tmp_path / "x.onnx", format="torch")
     with pytest.raises(ConfigError, match="padding"):
-        InferenceGraph(small_model(classes=None, image={"skip_padding": True}), (64, 32))
+        graph_of(small_model(classes=None, image={"skip_padding": True}))
     monkeypatch.setattr(exporting, "_installed", lambda name: name != "onnxscript")
     with pytest.raises(UsageError, match="onnxscript") as caught:
         go(tmp_path / "x.onnx")
@@ -171,7 +176,7 @@ def test_what_cannot_be_exported_is_refused(exported, tmp_path, monkeypatch):
     torch.nn.init.normal_(other.gait.embed.weight)
     with pytest.raises(LmgaitError, match="differs from PyTorch"):
         # ONNX is compared without the program.
-        compare(InferenceGraph(other, (128, 64)), None, done.path, "onnx", "uint8")  # type: ignore[arg-type]
+        compare(graph_of(other), None, done.path, "onnx", "uint8")  # type: ignore[arg-type]
 
 
 def test_the_example_needs_onnxruntime_and_numpy_alone(exported, tmp_path):

@@ -1,7 +1,8 @@
-"""Each family trains, resumes, is scored and reported; a new one needs its folder and one line."""
+"""Each family trains, resumes, is scored and reported; a new one is a folder and one line."""
 
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ from core.workflows.train import plan_training, train
 from core.workspace import Workspace
 from lmgait_cli.main import app
 from tests.core.workflows.test_train_resume import Watcher, same, state, terminate
-from tests.fakes.toy import TOY
+from tests.fakes.toy.config import TOY
 
 SILHOUETTES = [name for name, family in FAMILIES.items() if "silhouettes" in family.inputs]
 QUICK = (
@@ -60,12 +61,18 @@ def walkers(tmp_path_factory):
     return workspace
 
 
+@pytest.fixture
+def toy(monkeypatch):
+    """The table with one line more: the family in the folder tests/fakes/toy."""
+    monkeypatch.setitem(FAMILIES, "toy", TOY)
+
+
 def quick(name, *more):
     return resolve_config("tiny", model=name, dataset="casiab", overrides=(*QUICK, *more))
 
 
-@pytest.mark.parametrize("name", SILHOUETTES)
-def test_a_family_on_silhouettes_from_training_to_report(walkers, name, monkeypatch, tmp_path):
+@pytest.mark.parametrize("name", [*SILHOUETTES, "toy"])
+def test_a_family_on_silhouettes_from_training_to_report(walkers, toy, name, monkeypatch, tmp_path):
     monkeypatch.chdir(walkers.root.parent)
     monkeypatch.delenv("LMGAIT_WORKSPACE", raising=False)
     settings = [word for setting in QUICK for word in ("--set", setting)]
@@ -91,6 +98,14 @@ def test_a_family_on_silhouettes_from_training_to_report(walkers, name, monkeypa
     channels, strips = implementation_of(newest.config.model).shape(newest.config.model)
     assert found.embeddings.shape == (20, channels, strips)
     assert np.isfinite(found.embeddings).all()
+    told = tmp_path / "export.json"
+    run("export", newest.name, "--format", "torch", "--out", tmp_path / "m.pt2", "--json", told)
+    exported = json.loads(told.read_text())
+    assert exported["difference"] <= 1e-4
+    kind = "silhouettes: uint8 foreground [batch, length, 64, 44], 0-255"
+    assert exported["metadata"]["input"] == kind
+    of_run = {"family": name, "run": newest.name, "dataset": "casiab", "iteration": "6"}
+    assert of_run.items() <= exported["metadata"].items()
     run("report", newest.name, "--bootstrap", "0", "--out", tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text()
     assert FAMILIES[name].title in text
@@ -98,7 +113,6 @@ def test_a_family_on_silhouettes_from_training_to_report(walkers, name, monkeypa
     shown = run("config", "show", "--model", name, "--dataset", "casiab")
     assert f"family: {name}" in shown
     for verb in (
-        ("export", newest.name),
         ("cache-text", "--run", newest.name),
         ("visualize", newest.name, "075/nm-01/000"),
         ("pretrain-decoder", "--model", name, "--dataset", "casiab"),
@@ -181,15 +195,6 @@ def test_every_family_counts_its_parts_at_every_size(name):
         assert sum(part.trainable for part in parts) > 0
 
 
-@pytest.mark.parametrize(
-    ("name", "classes", "count"),
-    [("gaitbase", 74, 7_305_408), ("gaitset", 74, 2_594_592), ("deepgaitv2", 100, 8_445_888)],
-)
-def test_published_counts(name, classes, count):
-    parts = count_parts(resolve_config("paper", model=name, dataset="casiab"), classes=classes)
-    assert sum(part.trainable for part in parts) == count
-
-
 def test_keys_of_other_families_are_refused_by_name():
     for setting in ("model.temporal.kind=off", "losses.diversity=1", "warmup.lr=1"):
         with pytest.raises(ConfigError, match=f"{setting.partition('=')[0].rpartition('.')[0]}"):
@@ -200,8 +205,22 @@ def test_keys_of_other_families_are_refused_by_name():
         check_config({"model": {"family": "gaitbas"}})
     with pytest.raises(UsageError, match="no model `gaitbas`"):
         resolve_config("tiny", model="gaitbas")
-    with pytest.raises(UsageError, match="ablations are those of LMGait"):
+    lacking = "`no-text` names settings that GaitBase lacks: model.fusion"
+    with pytest.raises(UsageError, match=lacking):
         resolve_config("tiny", model="gaitbase", ablation="no-text")
+    lacking = "`no-diversity` names settings that DeepGaitV2 lacks: losses.diversity"
+    with pytest.raises(UsageError, match=lacking):
+        resolve_config("tiny", model="deepgaitv2", ablation="no-diversity")
+    assert resolve_config("tiny", model="gaitset", ablation="full") == resolve_config(
+        "tiny", model="gaitset"
+    )
+
+
+def test_a_family_without_presets_is_told(monkeypatch):
+    monkeypatch.setitem(FAMILIES, "bare", replace(TOY, title="Bare", presets=None))
+    with pytest.raises(UsageError, match="Bare has no presets"):
+        load_preset("bare", "tiny")
+    assert settings_source("bare", "tiny", "casiab") == ""
 
 
 def test_a_dataset_has_its_own_settings_and_says_where_they_come_from():
@@ -216,11 +235,9 @@ def test_a_dataset_has_its_own_settings_and_says_where_they_come_from():
     assert load_preset("lmgait", "paper") == {}
 
 
-def test_a_new_family_needs_its_folder_and_a_line(walkers, monkeypatch):
-    """The toy is a folder of three parts (tests/fakes/toy.py) and this line."""
-    monkeypatch.setitem(FAMILIES, "toy", TOY)
+def test_a_family_has_its_own_settings_losses_and_parts(walkers, toy):
     tree = {
-        "model": {"family": "toy", "channels": 5},
+        "model": {"family": "toy", "embedding": 5},
         "losses": {"area": 0.5},
         "data": {"frames": 2, "identities": 2, "sequences": 2, "workers": 0},
         "train": {"iterations": 3, "milestones": [], "log_every": 1, "lr": 0.01},
@@ -241,7 +258,7 @@ def test_a_new_family_needs_its_folder_and_a_line(walkers, monkeypatch):
         check_config({"losses": {"area": 0.5}})
 
 
-@pytest.mark.parametrize("capability", ["films", "export", "views", "text cache"])
+@pytest.mark.parametrize("capability", ["films", "views", "text cache"])
 def test_a_verb_takes_the_newest_run_that_can_do_it(tmp_path, capability):
     """A newer run of a family that cannot do it does not get in the way."""
     able, other = (

@@ -344,6 +344,19 @@ def test_a_family_has_a_warm_up_where_it_has_settings_for_one(name):
         assert config.warmup_settings.trains_encoder == lmgait
 
 
+@pytest.mark.parametrize("name", MASKED)
+def test_a_training_on_stored_features_begins_as_one_on_frames(home, name):
+    """The final features, which the mask branch looks at, are stored with the others."""
+    losses = []
+    for features in ("off", "float32"):
+        config = quick(name, "seed=12", f"data.features={features}", "train.log_every=1")
+        losses.append(lines(run_training(home, config).run)[0])
+    terms = set(losses[0]) & {"triplet", "cross_entropy", "diversity", "mask_reconstruction"}
+    assert len(terms) == (4 if name == "biggait" else 2)
+    for term in terms:
+        assert losses[1][term] == pytest.approx(losses[0][term], rel=1e-4), term
+
+
 def test_a_plan_lists_the_warm_up(home):
     config = quick("biggergait", "seed=11")
     plan = plan_training(home, "casiab", config, preset="tiny")

@@ -1,6 +1,7 @@
 """What long work is to do is decided once: nothing is opened, built or joined a second time."""
 
 import shutil
+from functools import partial
 
 import pytest
 from accelerate import Accelerator
@@ -8,14 +9,21 @@ from accelerate import Accelerator
 from core.config import resolve_config
 from core.errors import TrainingError, UsageError
 from core.models.backbones.loading import load_image_encoder
+from core.models.families import FAMILIES
 from core.progress import SilentProgress
 from core.storage.store import Store
 from core.training import engine
+from core.workflows.evaluate import Scoring, embed_to_file, evaluate_run
+from core.workflows.report import report_run
 from core.workflows.runs import list_runs
+from core.workflows.silhouettes import SilhouettesPlan, plan_silhouettes
 from core.workflows.train import plan_training
 from core.workspace import Workspace
 from tests.fakes.models import small_config
+from tests.fakes.toy.config import TOY
 from tests.fakes.training import write_training_store
+
+QUICK = ("train.iterations=1", "data.frames=2", "data.workers=0")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +41,7 @@ def workspace(prepared, tmp_path):
 
 @pytest.fixture
 def counts(monkeypatch):
-    """How often a store is opened, an engine made, and an image encoder built."""
+    """How often a store is opened, an engine made, and an image encoder built with its weights."""
     counted = dict.fromkeys(("stores", "engines", "encoders"), 0)
 
     def counting(name, function):
@@ -45,8 +53,13 @@ def counts(monkeypatch):
 
     monkeypatch.setattr(Store, "open", counting("stores", Store.open))
     monkeypatch.setattr(engine, "Accelerator", counting("engines", Accelerator))
-    build = "core.models.build.load_image_encoder"
-    monkeypatch.setattr(build, counting("encoders", load_image_encoder))
+
+    def building(config):
+        made = load_image_encoder(config)
+        counted["encoders"] += not next(made.parameters()).is_meta
+        return made
+
+    monkeypatch.setattr("core.models.build.load_image_encoder", building)
     return counted
 
 
@@ -74,10 +87,74 @@ def test_one_training_opens_one_store_makes_one_engine_and_builds_one_encoder(
     assert counts == {"stores": 2, "engines": 2, "encoders": 1}
 
 
+def test_a_training_on_silhouettes_plans_them_once(workspace, counts, monkeypatch):
+    monkeypatch.setitem(FAMILIES, "toy", TOY)
+    planned: list[SilhouettesPlan] = []
+
+    def counting(*given):
+        planned.append(plan_silhouettes(*given))
+        return planned[-1]
+
+    monkeypatch.setattr("core.workflows.training_inputs.plan_silhouettes", counting)
+    config = resolve_config("tiny", model="toy", overrides=QUICK)
+    one = plan(workspace, config)
+    assert one.steps == ("silhouettes", "training")
+    assert not planned
+    one.run(SilentProgress())
+    assert counts == {"stores": 1, "engines": 1, "encoders": 0}
+    assert [silhouettes.complete for silhouettes in planned] == [True]
+    assert plan(workspace, config).steps == ()
+
+
 def test_an_engine_is_made_again_only_for_another_precision(workspace, counts):
     config = small_config(warmup={"precision": "bf16"}, train={"precision": "fp32"})
     plan(workspace, config).run(SilentProgress())
     assert counts["engines"] == 3  # for the plan, the warm-up, and the training
+
+
+@pytest.fixture(scope="module")
+def trained(prepared, tmp_path_factory):
+    """Stores of two datasets, and a run on the first."""
+    root = tmp_path_factory.mktemp("trained") / "ws"
+    shutil.copytree(prepared, root)
+    workspace = Workspace(root)
+    write_training_store(
+        workspace.store("ccpg"), dataset="ccpg", subjects=("100", "101"), types=("U0_D0", "U1_D1")
+    )
+    plan(workspace, name="run").run(SilentProgress())
+    return workspace
+
+
+def evaluated(workspace, test=None):
+    return evaluate_run(
+        workspace, run_name=None, train_dataset="casiab", test_dataset=test,
+        scoring=Scoring(bootstrap=2), progress=SilentProgress(),
+    )  # fmt: skip
+
+
+def embedded(workspace):
+    path = workspace.root / "all.npz"
+    return embed_to_file(
+        workspace, path, run_name=None, dataset=None, everyone=True, progress=SilentProgress()
+    )
+
+
+def reported(workspace):
+    shutil.rmtree(workspace.runs / "run" / "embeddings", ignore_errors=True)
+    return report_run(
+        workspace, None, run_name="run", dataset=None, bootstrap=0, pictures=False,
+        progress=SilentProgress(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [evaluated, partial(evaluated, test="ccpg"), embedded, reported],
+    ids=["evaluate", "cross-eval", "embed", "report"],
+)
+def test_scoring_opens_one_store_makes_one_engine_and_builds_one_encoder(trained, counts, verb):
+    assert verb(trained)
+    assert counts == {"stores": 1, "engines": 1, "encoders": 1}
 
 
 def test_an_estimate_builds_one_encoder_too(workspace, counts):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import core.workflows.prepare as prepare_module
+import core.workflows.shard_jobs as shard_jobs
 import core.workflows.shards as shards
 from core.errors import DataError, OutputError, StoreError, UsageError
 from core.files import PARTIAL_SUFFIX
@@ -406,7 +407,7 @@ def test_work_goes_on_where_it_stopped(tmp_path, monkeypatch):
     source = raw.write_ccpg(tmp_path / "raw")
     whole, _ = made("ccpg", source, tmp_path, "a")
     made_numbers: list[int] = []
-    make = shards.make_shard
+    make = shard_jobs.make_shard
 
     def stop_at_the_second(job, count):
         if len(made_numbers) == 1:
@@ -517,7 +518,7 @@ def _crash(job):
         yield from read_sequence(raw, form, report)
 
     # This process is a worker of its own, which ends with the test.
-    shards.read_sequence = read  # type: ignore[attr-defined]
+    shard_jobs.read_sequence = read  # type: ignore[attr-defined, assignment]
     return shards._work(job)
 
 
@@ -529,7 +530,7 @@ def test_a_full_disk_is_told_and_can_be_gone_on_from(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(shards, "file_hash", full)
+        patched.setattr(shard_jobs, "file_hash", full)
         with pytest.raises(OutputError, match="No space"):
             made("ccpg", source, tmp_path, "b")
     again, _ = made("ccpg", source, tmp_path, "b")

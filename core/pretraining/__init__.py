@@ -1,0 +1,1 @@
+"""Small frozen encoders, trained from nothing on rendered pictures and on sentences about them."""

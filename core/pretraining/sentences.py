@@ -1,0 +1,215 @@
+"""Sentences about regions of a picture, from a small grammar, in CLIP's own tokens.
+
+A sentence names regions ("with the focus on the arms"), says where not to look ("rather than on
+the sky"), or names none. In "the boundary of the body" the body only says whose boundary it is. So
+what a word stands for depends on the words before it, which is all that CLIP's causal text tower
+sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.models.backbones.prompts import CLIP_BEGIN_OF_TEXT
+from core.models.backbones.sizes import CLIP_END_OF_TEXT
+from core.pretraining.labels import BOUNDARY, REGIONS
+from core.pretraining.people import PEOPLE
+from core.walkers.seeds import stream
+from core.yamlfile import plain_yaml
+
+NEUTRAL = "neutral"
+NOTHING = -1
+
+_LEADS = (
+    "the focus is on", "attention is given to", "look at", "this picture shows", "please note",
+    "a view of", "the camera sees", "watch", "describe", "consider", "find", "see",
+    "the walking posture of a {body} , with the focus on", "the gait of the {body} , looking at",
+    "how the walker moves , with attention to", "what is to be seen is", "details such as", "",
+)  # fmt: skip
+_ADJECTIVES = (
+    "blue", "grey", "green", "red", "white", "black", "brown", "yellow", "dark", "bright", "clean",
+    "clear", "plain", "old", "new", "large", "small", "long", "wide", "left", "right", "moving",
+)  # fmt: skip
+_MOTIONS = ("swings", "swing", "movement", "motion", "rhythm", "position", "shape")
+_MOVING = ("arms", "legs", "feet", "head")
+_NOT = ("rather than", "not", "without regard to", "but not", "instead of")
+_PLAIN = (
+    "a person walks along a path", "someone stands before a wall", "a bright day outdoors",
+    "one pedestrian crosses the road", "the walker wears clothes and shoes",
+    "a full length picture", "a human figure stands out", "a recording of the scene",
+    "a video of everyday movement", "a woman carries a bag", "the man walks slowly on the ground",
+    "the camera stands beside the way",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence and what it names.
+
+    Attributes:
+        words: As written, in lower case.
+        names: For each word the number of the region that it names, or :data:`NOTHING`.
+    """
+
+    words: tuple[str, ...]
+    names: tuple[int, ...]
+
+    @property
+    def regions(self) -> frozenset[int]:
+        """Numbers of the regions named."""
+        return frozenset(self.names) - {NOTHING}
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceBatch:
+    """Sentences as tensors.
+
+    Attributes:
+        tokens: int64 [S, L], CLIP's ids, padded with the end of text.
+        inside: bool [S, L], up to and including the first end of text.
+        naming: float32 [S, L, R], shares: those of the tokens that name a region sum to one, the
+            end of text counts as one of them; zero for regions that are not named.
+    """
+
+    tokens: Tensor
+    inside: Tensor
+    naming: Tensor
+
+
+@cache
+def word_table() -> dict[str, dict[str, list[int]]]:
+    """Words with their token ids by region, and :data:`NEUTRAL` ones."""
+    text = resources.files("core.pretraining").joinpath("words.yaml").read_text("utf-8")
+    return dict(plain_yaml(text))
+
+
+@cache
+def token_ids() -> dict[str, tuple[int, ...]]:
+    """Token ids of every word."""
+    return {w: tuple(ids) for part in word_table().values() for w, ids in part.items()}
+
+
+@cache
+def region_of() -> dict[str, int]:
+    """The region that each word names by itself, or :data:`NOTHING`."""
+    numbers = {name: number for number, name in enumerate(REGIONS)} | {NEUTRAL: NOTHING}
+    return {word: numbers[name] for name, part in word_table().items() for word in part}
+
+
+@cache
+def vocabulary() -> tuple[int, ...]:
+    """All token ids that sentences use, rising."""
+    inner = {i for ids in token_ids().values() for i in ids}
+    return tuple(sorted(inner | {CLIP_BEGIN_OF_TEXT, CLIP_END_OF_TEXT}))
+
+
+@cache
+def neutral_ids() -> tuple[int, ...]:
+    """Token ids of words that name no region, rising."""
+    return tuple(sorted({i for ids in word_table()[NEUTRAL].values() for i in ids}))
+
+
+class _Writer:
+    """Takes down words and what each names."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.names: list[int] = []
+
+    def say(self, text: str, *, naming: bool = True, instead: int | None = None) -> None:
+        """Add words; they name their regions, or the region ``instead`` of it, or none."""
+        for word in text.split():
+            own = region_of()[word]
+            if own != NOTHING and instead is not None:
+                own = instead
+            self.words.append(word)
+            self.names.append(own if naming else NOTHING)
+
+
+def draw_sentence(rng: np.random.Generator) -> Sentence:
+    """One sentence: about regions, most of the time."""
+    writer = _Writer()
+    if rng.random() < 0.12:
+        writer.say(_one(rng, _PLAIN))
+    else:
+        writer.say(_one(rng, _LEADS).format(body=_noun(rng, "body")))
+        regions = rng.choice(len(REGIONS), size=int(rng.integers(1, 4)), replace=False)
+        for place, number in enumerate(regions.tolist()):
+            if place:
+                writer.say("and" if place == len(regions) - 1 else ",")
+                writer.say("on" if rng.random() < 0.3 else "")
+            _say_region(rng, writer, number)
+        if rng.random() < 0.3:
+            writer.say(_one(rng, _NOT))
+            writer.say(_phrase(rng, _one(rng, REGIONS)), naming=False)
+    if rng.random() < 0.7:
+        writer.say(".")
+    return Sentence(tuple(writer.words), tuple(writer.names))
+
+
+def _say_region(rng: np.random.Generator, writer: _Writer, number: int) -> None:
+    """Name one region: by a plain noun, by its movement, or as the boundary of something."""
+    name = REGIONS[number]
+    if name == BOUNDARY:
+        writer.say(_one(rng, ("", "the regions near", "areas around")))
+        writer.say(f"the {_noun(rng, name)}")
+        if rng.random() < 0.6:
+            writer.say(f"of the {_noun(rng, 'body')}", instead=number)
+    elif name in _MOVING and rng.random() < 0.4:
+        writer.say(f"the {_one(rng, _MOTIONS)}", instead=number)
+        writer.say(f"of the {_noun(rng, name)}")
+    else:
+        writer.say(_phrase(rng, name))
+
+
+def _phrase(rng: np.random.Generator, region: str) -> str:
+    """A noun with or without an article and an adjective."""
+    article = _one(rng, ("the", "the", "a", "its", ""))
+    adjective = _one(rng, _ADJECTIVES) if rng.random() < 0.35 else ""
+    return f"{article} {adjective} {_noun(rng, region)}"
+
+
+def _noun(rng: np.random.Generator, region: str) -> str:
+    return _one(rng, tuple(word_table()[region]))
+
+
+def _one(rng: np.random.Generator, choices: Sequence[str]) -> str:
+    return choices[int(rng.integers(len(choices)))]
+
+
+def sentences_of(seed: int, step: int, count: int) -> list[Sentence]:
+    """The sentences of one step of training; equal numbers give equal sentences."""
+    rng = stream(seed, PEOPLE, "sentences", str(step))
+    return [draw_sentence(rng) for _ in range(count)]
+
+
+def as_tensors(sentences: Sequence[Sentence]) -> SentenceBatch:
+    """Tokenise sentences."""
+    rows: list[list[int]] = []
+    regions: list[list[int]] = []
+    for sentence in sentences:
+        ids, names = [CLIP_BEGIN_OF_TEXT], [NOTHING]
+        for word, name in zip(sentence.words, sentence.names, strict=True):
+            ids += token_ids()[word]
+            names += [name] * len(token_ids()[word])
+        rows.append([*ids, CLIP_END_OF_TEXT])
+        regions.append([*names, NOTHING])
+    length = max(map(len, rows))
+    tokens = torch.full((len(rows), length), CLIP_END_OF_TEXT)
+    inside = torch.zeros(len(rows), length, dtype=torch.bool)
+    naming = torch.zeros(len(rows), length, len(REGIONS))
+    for number, (row, names) in enumerate(zip(rows, regions, strict=True)):
+        tokens[number, : len(row)] = torch.tensor(row)
+        inside[number, : len(row)] = True
+        for place, name in enumerate(names):
+            if name != NOTHING:
+                naming[number, place, name] = naming[number, len(row) - 1, name] = 1
+    naming /= naming.sum(1, keepdim=True).clamp(min=1)
+    return SentenceBatch(tokens, inside, naming)

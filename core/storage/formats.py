@@ -1,0 +1,49 @@
+"""Numbers of the formats of a store's files: which one a store needs, and what to say of others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from core.errors import StoreError
+
+# 2 where a store holds aligned silhouettes or no RGB; other stores stay in format 1, byte for byte.
+Format = Literal[1, 2]
+
+
+def format_of(codec: str, aligned: tuple[int, int] | None) -> Format:
+    """The format of a store's files.
+
+    Args:
+        codec: The store's codec.
+        aligned: (rows, columns) of its aligned silhouettes; None without any.
+    """
+    return 1 if aligned is None and codec != "none" else 2
+
+
+class _AnyFile(BaseModel):
+    format: int
+
+
+def refuse_other_format(content: bytes, path: Path, model: type[BaseModel], next_step: str) -> None:
+    """Refuse a file of a format that ``model`` does not have; others may be damaged.
+
+    Raises:
+        StoreError: the format is another one.
+    """
+    try:
+        number = _AnyFile.model_validate_json(content).format
+    except ValidationError:
+        return
+    known = get_args(model.model_fields["format"].annotation)
+    if number not in known:
+        age = "newer" if number > max(known) else "older"
+        several = "s" if len(known) > 1 else ""
+        raise StoreError(
+            f"The file has the {age} format {number}; this lmgait reads format{several} "
+            f"{' and '.join(map(str, known))}",
+            where=path,
+            next_step=f"{next_step.rstrip('.')}; or use the lmgait that made it.",
+        )

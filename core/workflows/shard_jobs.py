@@ -1,0 +1,145 @@
+"""One shard: its sequences read, written, and described."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from core.files import whole_file
+from core.manifests.forms import Form
+from core.records import SequenceFrames
+from core.sources.aligned import blank_frames, frame_numbers, read_aligned
+from core.sources.reading import FrameNames, read_sequence
+from core.sources.report import SequenceReport
+from core.sources.sequences import RawSequence
+from core.storage.aligned import AlignedFrames
+from core.storage.formats import format_of
+from core.storage.layout import (
+    CodecName,
+    Finding,
+    ShardFile,
+    shard_name,
+    shard_report_name,
+    write_json,
+)
+from core.storage.shard import ShardWriter, file_hash
+from core.video.faults import Effect, LeftOut, Reason, writable
+
+
+@dataclass(frozen=True, slots=True)
+class ShardJob:
+    """One shard to make.
+
+    Attributes:
+        number: Its number.
+        folder: The store's folder.
+        source: Folder that the report names files relative to.
+        form: Form of the source.
+        codec: Codec of the store.
+        aligned: (rows, columns) of delivered silhouettes; None: the store holds none.
+        sequences: What goes into it.
+        crashed: Positions of sequences that ended a process that read them: left out.
+    """
+
+    number: int
+    folder: Path
+    source: Path
+    form: Form
+    codec: CodecName
+    aligned: tuple[int, int] | None
+    sequences: tuple[RawSequence, ...]
+    crashed: frozenset[int] = frozenset()
+
+
+def make_shard(
+    job: ShardJob, count: Callable[[int], None], begins: Callable[[int], object] = lambda _: None
+) -> int:
+    """Make one shard and, once it is whole, its description.
+
+    Args:
+        job: What to make.
+        count: Told of frames as they are done.
+        begins: Told the position of each sequence before it is read.
+
+    Returns:
+        The shard's number.
+
+    Raises:
+        OutputError: the shard cannot be written.
+    """
+    cv2.setNumThreads(1)
+    path = job.folder / shard_name(job.number)
+    lines: list[Finding] = []
+    with whole_file(path, parents=False) as partial:
+        with ShardWriter(partial, job.codec, job.aligned) as writer:
+            for position, raw in enumerate(job.sequences):
+                report = SequenceReport(raw.key, job.source)
+                if position in job.crashed:
+                    report.add(Reason.CRASHED, Effect.SEQUENCE_LEFT_OUT, 0, raw.first.path)
+                else:
+                    begins(position)
+                    _write(writer, raw, job, report, count)
+                lines += findings(report.lines())
+        description = ShardFile(
+            format=format_of(job.codec, job.aligned),
+            number=job.number,
+            sha256=file_hash(partial),
+            bytes=partial.stat().st_size,
+            frames=writer.frames,
+            valid=writer.valid,
+            fidelity=writer.fidelity(),
+            sequences=writer.entries,
+            left_out=tuple(lines),
+        )
+    write_json(job.folder / shard_report_name(job.number), description)
+    return job.number
+
+
+def _write(
+    writer: ShardWriter,
+    raw: RawSequence,
+    job: ShardJob,
+    report: SequenceReport,
+    count: Callable[[int], None],
+) -> None:
+    """Write one sequence: its frames, and what was delivered cut."""
+    if job.aligned is None:
+        writer.add(raw.key, _counted(read_sequence(raw, job.form, report), count))
+        return
+    aligned = read_aligned(raw, job.form, report)
+    names = FrameNames()
+    if raw.rgb is not None or raw.silhouettes is not None:
+        batches = read_sequence(raw, job.form, report, names)
+    else:
+        if aligned is not None:
+            names = FrameNames(aligned.stems, aligned.total)
+        batches = blank_frames(len(names.stems))
+    frames = writer.add(raw.key, _counted(batches, count))
+    if frames and aligned is not None:
+        numbers = frame_numbers(aligned, names, raw, report)
+        writer.add_aligned(AlignedFrames(aligned.images, numbers))
+
+
+def findings(lines: Iterable[LeftOut]) -> tuple[Finding, ...]:
+    """The report's lines as the store writes them."""
+    return tuple(
+        Finding(
+            sequence=line.sequence,
+            reason=str(line.reason),
+            effect=str(line.effect),
+            frames=line.frames,
+            files=tuple(writable(name) for name in line.files),
+        )
+        for line in lines
+    )
+
+
+def _counted(
+    batches: Iterator[SequenceFrames], count: Callable[[int], None]
+) -> Iterator[SequenceFrames]:
+    for batch in batches:
+        yield batch
+        count(len(batch.valid))

@@ -1,0 +1,87 @@
+"""`lmgait pretrain-encoders`: small encoders from nothing, on rendered people."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lmgait_cli.console import ConsoleProgress, out, print_table
+from lmgait_cli.estimates import show_estimate
+from lmgait_cli.options import DryRunOption, JsonOption, QuietOption, SeedOption
+from lmgait_cli.results import write_json
+
+_MINUTES = 300.0
+
+
+def pretrain_encoders(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to fill.")],
+    minutes: Annotated[
+        float | None,
+        typer.Option(help=f"Time for all of it, {_MINUTES:.0f} if nothing is given.", min=0.01),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps, in place of a time.", min=1, max=10**9)
+    ] = None,
+    pictures: Annotated[
+        int, typer.Option(help="Pictures to render, 27 kB each.", min=16, max=10**7)
+    ] = 24_000,
+    image: Annotated[
+        str, typer.Option(help="Size of the image encoder: tiny-patch4, tiny-patch8 or tiny.")
+    ] = "tiny-patch4",
+    seed: SeedOption = 0,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that render; else one a processor.", min=1)
+    ] = None,
+    dry_run: DryRunOption = False,
+    json_file: JsonOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Train small image and text encoders from nothing, on a CPU, without any real picture.
+
+    It renders people with the label of every pixel, makes sentences about their parts and the
+    surroundings, and trains an encoder of DINOv2's architecture and one of CLIP's on both. The
+    result loads as model.image.weights and model.text.weights; its README.md says how good it is.
+    Run it again after a stop and it goes on.
+
+    Example: lmgait pretrain-encoders encoders --steps 4000
+    """
+    from core.errors import UsageError
+    from core.workflows.pretrain_encoders import pretrain_encoders as run
+    from core.workflows.pretrain_encoders import recipe_of
+
+    if steps is not None and minutes is not None:
+        raise UsageError("--steps and --minutes exclude each other", next_step="Give one of them.")
+    recipe = recipe_of(image=image, pictures=pictures, seed=seed, steps=steps or 1)
+    time = None if steps else minutes or _MINUTES
+    processes = workers or os.cpu_count() or 1
+    if dry_run:
+        from core.workflows.pretraining_estimate import estimate_pretraining
+
+        estimate = estimate_pretraining(folder, recipe=recipe, minutes=time, workers=processes)
+        show_estimate(estimate, json_file, quiet)
+        return
+    result = run(
+        folder, recipe=recipe, minutes=time, workers=processes, progress=ConsoleProgress(quiet)
+    )
+    rows = [
+        (name, f"{own:.3f}", f"{other:.3f}")
+        for name, own, other in (
+            ("silhouette IoU, linear probe", result.metrics.linear_iou, result.start.linear_iou),
+            ("silhouette IoU, decoder", result.metrics.decoder_iou, result.start.decoder_iou),
+            ("parts told right", result.metrics.part_accuracy, result.start.part_accuracy),
+            *(
+                (f"attention on limbs, {name}", share, result.start.limb_share[name])
+                for name, share in result.metrics.limb_share.items()
+            ),
+        )
+    ]
+    print_table("On walkers that they never saw", ("", "trained", "from the seed"), rows)
+    out.print(
+        f"{result.bytes / 2**20:.1f} MiB of encoders after {result.recipe.steps} steps: "
+        f"{result.folder}\nNext: {result.folder / 'README.md'} says how to use them.",
+        markup=False, soft_wrap=True,
+    )  # fmt: skip
+    write_json(json_file, result.to_json(), quiet)

@@ -1,0 +1,49 @@
+"""What every family in the table must do: learn a batch, and embed a walk in chunks."""
+
+import pytest
+import torch
+
+from core.models.base import implementation_of
+from core.models.families import FAMILIES
+from core.training.engine import make_engine
+from core.training.loop import Runner
+from tests.fakes.families import batch_of, inputs_of, model_of, settings_of, stirred
+from tests.fakes.gpu_steps import job_of, losses_of
+
+STEPS = 16
+RATE = ("train.lr=0.002", "train.ramp=0", "train.milestones=[]")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_overfits_one_batch(name):
+    """Two clips of each of four people, told apart after sixteen steps."""
+    config = settings_of(name, "tiny", *RATE)
+    model = model_of(config, classes=4)
+    batch = batch_of(config, identities=4, sequences=2, frames=3)
+    runner = Runner(job_of(model, config.train, losses_of(config)), make_engine(config.train))
+    losses = []
+    for step in range(STEPS):
+        runner.step(step, batch)
+        losses.append(runner.finite())
+    assert losses[0]["triplet"] > 0.1
+    assert losses[-1]["triplet"] < 0.05
+    # Labels are smoothed: with four classes, no cross entropy is below 0.349.
+    assert losses[-1].get("cross_entropy", 0.0) < 0.6
+    # Other terms, where a family has any, fall less.
+    assert losses[-1]["loss"] < 0.5 * losses[0]["loss"]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@torch.inference_mode()
+def test_chunks_change_no_embedding_of_a_long_walk(name):
+    """Within 1e-6 of the largest value: fewer frames at once may be summed in another order."""
+    config = settings_of(name)
+    model, family = stirred(model_of(config)), implementation_of(config.model)
+    walk = inputs_of(config, torch.tensor([3]), frames=70)
+    whole = family.embed(model, [walk])
+    assert whole.shape == family.shape(config.model)
+    bound = 1e-6 * float(whole.abs().max())
+    for chunks in (walk.split(1), walk.split(16), walk.split([40, 1, 29])):
+        assert float((family.embed(model, chunks) - whole).abs().max()) <= bound
+    # Frames that were missed would show.
+    assert float((family.embed(model, [walk[:35]]) - whole).abs().max()) > 10 * bound

@@ -1,0 +1,145 @@
+"""Published sizes of each family, as `lmgait config show` gives them, and the work of a clip."""
+
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+
+from core.config import resolve_config
+from core.models.base import implementation_of
+from core.models.families import FAMILIES
+from core.workflows.show_config import show_config
+from tests.fakes.networks import multiply_adds
+
+# Training identities of the official splits.
+DATASETS = {"casiab": 74, "ccpg": 100, "sustech1k": 250}
+# DINOv2-small, and the text tower of CLIP ViT-B/32.
+ENCODER, TOWER = 22_056_576, 63_165_952
+# GaitBase on silhouettes without its classifier; of its first convolution, an input channel.
+GAITBASE, CHANNEL = 6_994_112, 64 * 3 * 3
+
+
+@dataclass(frozen=True)
+class Published:
+    """What is published of a family.
+
+    Attributes:
+        shape: Of an embedding.
+        inference: Parameters that inference needs.
+        training: Further parameters of training alone, without the classifier.
+        classifiers: Strips of all classifiers and their batch norms, 256 channels each.
+        frozen: Parameters that never train; None where that depends on the stage.
+        parts: Parameters of some parts.
+        work: Multiply-adds of a clip of 30 frames at 64x44, in units of 10^9.
+        share: Largest relative error, where published numbers are rounded.
+    """
+
+    shape: tuple[int, int]
+    inference: int
+    classifiers: int
+    training: int = 0
+    frozen: int | None = 0
+    parts: dict[str, int] = field(default_factory=dict)
+    work: float | None = None
+    share: float = 0.0
+
+    def classifier(self, classes: int) -> int:
+        """Parameters of batch norms before the classifiers, and of the classifiers."""
+        return 256 * self.classifiers * (2 + classes)
+
+
+PUBLISHED = {
+    "lmgait": Published(
+        (256, 16),
+        ENCODER + 135_816 + 59_024 + 14_656 + GAITBASE + 15 * CHANNEL,
+        classifiers=16,
+        training=TOWER + 2 * 786_432,
+        frozen=ENCODER + TOWER,
+        parts={
+            "image encoder": ENCODER,
+            "text tower": TOWER,
+            "MAM": 12 * 2 * 512 * 64,
+            "text projection": 512 * 4 * 384,
+            "GaitBase": GAITBASE + 15 * CHANNEL,
+        },
+    ),
+    "gaitset": Published(
+        (256, 62), 2_594_592, classifiers=0, parts={"linear maps of strips": 2_031_616}, work=3.26
+    ),
+    "gaitbase": Published(
+        (256, 16), GAITBASE, classifiers=16, parts={"GaitBase": 4_896_960 + 2_097_152}, work=35.42
+    ),
+    "deepgaitv2": Published(
+        (256, 16),
+        704 + 73_984 + 279_552 + 1_116_160 + 4_460_544 + 2_097_152,
+        classifiers=16,
+        parts={"residual network": 5_930_944, "linear maps of strips": 2_097_152},
+        work=41.66,
+    ),
+    "biggait": Published(
+        (256, 16),
+        ENCODER + 7_505_056 - 256 * 16 * (2 + 100) + 1_192_720 + 24_592 + 1_922,
+        classifiers=16,
+        frozen=None,
+    ),
+    # In two groups: 19.9 million in networks with 100 classes, 0.9 million in projections.
+    "biggergait": Published(
+        (256, 192),
+        ENCODER + 19_900_000 - 256 * 2 * 32 * (2 + 100) + 900_000,
+        classifiers=2 * 32,
+        frozen=None,
+        share=0.003,
+    ),
+}
+NAMES = [name for name in PUBLISHED if name in FAMILIES]
+
+
+def paper(name, dataset):
+    return resolve_config("paper", model=name, dataset=dataset)
+
+
+@pytest.mark.parametrize(("dataset", "classes"), DATASETS.items())
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_and_shapes_are_the_published_ones(name, dataset, classes):
+    one = PUBLISHED[name]
+    shown = show_config(paper(name, dataset), dataset).to_json()
+    assert shown["embedding"] == {"channels": one.shape[0], "strips": one.shape[1]}
+    parts, totals = shown["parameters"]["parts"], shown["parameters"]["totals"]
+    whole = one.inference + one.training + one.classifier(classes)
+    assert totals["inference"] == pytest.approx(one.inference, rel=one.share, abs=0)
+    assert totals["trainable"] + totals["frozen"] == pytest.approx(whole, rel=one.share, abs=0)
+    if one.frozen is not None:
+        assert totals["frozen"] == one.frozen
+    for key in ("trainable", "frozen"):
+        assert sum(part[key] for part in parts.values()) == totals[key]
+    for part, count in one.parts.items():
+        assert parts[part]["trainable"] + parts[part]["frozen"] == count
+    if one.classifiers and one.share == 0:
+        needed = sum(p["trainable"] + p["frozen"] for p in parts.values() if not p["inference"])
+        assert needed == one.training + one.classifier(classes)
+
+
+def test_totals_are_those_that_papers_print():
+    printed = {
+        ("gaitbase", "casiab"): 7_305_408,
+        ("gaitbase", "ccpg"): 7_411_904,
+        ("gaitbase", "sustech1k"): 8_026_304,
+        ("gaitset", "casiab"): 2_594_592,
+        ("deepgaitv2", "ccpg"): 8_445_888,
+    }
+    for (name, dataset), count in printed.items():
+        assert show_config(paper(name, dataset), dataset).totals["trainable"] == count
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("name", [name for name in NAMES if PUBLISHED[name].work is not None])
+def test_a_clip_takes_the_published_work(name, dataset):
+    config, one = paper(name, dataset), PUBLISHED[name]
+    family, frames = implementation_of(config.model), config.data.frames
+    assert frames == (10 if (name, dataset) == ("deepgaitv2", "sustech1k") else 30)
+    with torch.device("meta"):
+        network = family.build(config.model, classes=DATASETS[dataset], seed=0).eval()
+        clip = torch.empty(1, 1, frames, 64, 44)
+        work, output = multiply_adds(lambda: network(clip))
+    assert work == pytest.approx(one.work * frames / 30, rel=0.01)
+    assert output.embedding.shape == (1, *one.shape)

@@ -1,0 +1,117 @@
+"""Each family at a preset's size, with encoders from seeds, and batches that it can tell apart."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.config import Config, resolve_config
+from core.data.augment import side_columns
+from core.data.dataset import ClipBatch, reduced_size
+from core.models.base import implementation_of
+from core.models.silhouettes import SilhouetteFamilyConfig
+
+DATASET = "casiab"
+Sizes: TypeAlias = tuple[tuple[int, int] | None, tuple[int, int]]
+
+
+def settings_of(name: str, preset: str = "tiny", *overrides: str) -> Config:
+    """A preset of the family called ``name``, its encoders from seeds."""
+    config = resolve_config(preset, model=name, dataset=DATASET, overrides=overrides)
+    model = implementation_of(config.model).countable(config.model)
+    return config.model_copy(update={"model": model})
+
+
+def model_of(config: Config, classes: int | None = None) -> nn.Module:
+    """The model of a configuration, for inference without ``classes``."""
+    return implementation_of(config.model).build(config.model, classes=classes, seed=1)
+
+
+def stirred(model: nn.Module, seed: int = 0) -> nn.Module:
+    """``model`` in eval mode, no weight that trains and no running statistic at a special value."""
+    draws = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for value in model.parameters():
+            if value.requires_grad:
+                size = value.std() if value.numel() > 1 and value.any() else torch.tensor(0.1)
+                value.add_(0.2 * size * torch.randn(value.shape, generator=draws))
+        for name, kept in model.named_buffers():
+            if name.endswith("running_mean"):
+                kept.normal_(0, 0.3, generator=draws)
+            if name.endswith("running_var"):
+                kept.uniform_(0.5, 2, generator=draws)
+    return model.eval().requires_grad_(False)
+
+
+def sizes_of(config: Config) -> Sizes:
+    """(H, W) of the frames that a family reads (None for silhouettes alone), and of silhouettes."""
+    model, family = config.model, implementation_of(config.model)
+    if isinstance(model, SilhouetteFamilyConfig):
+        size = model.input.size
+        return None, (size, size - 2 * side_columns(size, size))
+    image = family.encoder(model)
+    assert image is not None
+    return reduced_size((image.height, image.width)), family.silhouette_size(model, image)
+
+
+def inputs_of(config: Config, people: Tensor, frames: int) -> Tensor:
+    """What the family reads of walkers: one clip after the other, uint8 [B*T, ...].
+
+    Args:
+        config: Of the model.
+        people: int64 [B], who walks in each clip; below 8.
+        frames: T.
+
+    Returns:
+        Silhouettes [B*T, H, W], or frames [B*T, 3, H, W].
+    """
+    images, silhouettes = sizes_of(config)
+    if images is None:
+        return (walkers(people, frames, silhouettes) * 255).to(torch.uint8)
+    bright = walkers(people, frames, images)
+    colours = torch.tensor([1.0, 0.8, 0.6]) - 0.05 * people[:, None].repeat_interleave(frames, 0)
+    grey = 60 * torch.rand(bright.shape, generator=torch.Generator().manual_seed(5))
+    pixels = torch.maximum(255 * colours[..., None, None] * bright[:, None], grey[:, None])
+    return pixels.to(torch.uint8).contiguous(memory_format=torch.channels_last)
+
+
+def walkers(people: Tensor, frames: int, size: tuple[int, int]) -> Tensor:
+    """Bars with swinging legs whose width, height and pace are a person's own.
+
+    Returns:
+        float [B*T, H, W] of zeros and ones; no two clips of a person begin at the same step.
+    """
+    height, width = size
+    rows, columns = torch.arange(height)[:, None], torch.arange(width)[None]
+    pictures = []
+    for clip, person in enumerate(people.tolist()):
+        for at in range(frames):
+            swing = torch.sin(torch.tensor((at + 1.3 * clip) * (0.4 + 0.1 * person)))
+            middle = width / 2 + swing * (rows > height / 2) * width / 6
+            half = width * (0.08 + 0.03 * (person % 4))
+            top = height * (0.05 + 0.08 * (person // 4))
+            pictures.append(((columns - middle).abs() < half) & (rows >= top))
+    return torch.stack(pictures).float()
+
+
+def batch_of(config: Config, identities: int, sequences: int, frames: int) -> ClipBatch:
+    """A training batch of the family with all that its losses need."""
+    people = torch.arange(identities).repeat_interleave(sequences)
+    pixels, (images, size) = inputs_of(config, people, frames), sizes_of(config)
+    silhouettes = pixels
+    if images is not None:
+        bars = walkers(people, frames, images)
+        shares = F.adaptive_avg_pool2d(bars[:, None], size)[:, 0]
+        silhouettes = (255 * shares).to(torch.uint8)
+    return ClipBatch(
+        None if images is None else pixels,
+        None,
+        silhouettes,
+        torch.ones(len(pixels), dtype=torch.bool),
+        people,
+        torch.zeros(len(people), dtype=torch.bool),
+        torch.arange(len(people)),
+    )

@@ -1,0 +1,1 @@
+"""A family as small as one can be."""
