@@ -1,4 +1,4 @@
-"""`lmgait pretrain-decoder`: the silhouette warm-up."""
+"""`lmgait pretrain-decoder`: the warm-up of a family, LMGait's decoder first of all."""
 
 from __future__ import annotations
 
@@ -33,17 +33,27 @@ def pretrain_decoder(
 ) -> None:
     """Warm the decoder branch up on silhouettes (5,000 iterations at `--preset paper`).
 
-    `lmgait train` starts from its result. Run it again after a stop and it goes on.
+    BiggerGait's warm-up is that of its mask branch; other models have none. `lmgait train` starts
+    from its result. Run it again after a stop and it goes on.
 
     Example: lmgait pretrain-decoder --dataset ccpg --set warmup.iterations=500
     """
-    from core.config import resolve_config
-    from core.workflows.shared_store import open_shared_store
+    from core.config import Config, resolve_config
+    from core.workflows.shared_store import open_shared_store, shared_dataset
     from core.workflows.warmup import plan_warmup
     from core.workspace import Workspace
 
-    resolved = resolve_config(preset, model=model, file=config, overrides=settings or ())
     home, progress = Workspace.find(workspace), ConsoleProgress(quiet)
+
+    def resolve(name: str | None) -> Config:
+        return resolve_config(
+            preset, model=model, dataset=name, file=config, overrides=settings or ()
+        )
+
+    resolved = resolve(dataset)  # mistakes in settings before any in stores
+    if dataset is None:
+        dataset = shared_dataset(home, dataset)
+        resolved = resolve(dataset)
     plan = plan_warmup(
         home, *open_shared_store(home, dataset), resolved, preset=preset, progress=progress
     )
@@ -51,9 +61,10 @@ def pretrain_decoder(
         show_estimate(plan.estimate(progress), json_file, quiet)
         return
     result = plan.run(progress)
+    named = "" if model == DEFAULT_MODEL else f" --model {model}"
     out.print(
         f"Warm-up {result.run.name} is done: {result.run.folder}\n"
-        f"Next: lmgait train --dataset {result.run.dataset}",
+        f"Next: lmgait train{named} --dataset {result.run.dataset}",
         markup=False,
         soft_wrap=True,
     )

@@ -20,12 +20,13 @@ from pydantic import (
 
 from core.losses.config import TripletConfig
 from core.models.backbones.config import EncoderFamilyConfig
-from core.models.families import FAMILIES, family_of, require
+from core.models.families import FAMILIES, family_of, require_warmup
 from core.models.family import Family, FamilyConfig
-from core.settings import Node, NonNegative, Positive, Probability, Seed
+from core.settings import Node, Positive, Probability, Seed
+from core.steps import OptimizerConfig, WarmupConfig
 
 if TYPE_CHECKING:
-    from core.models.lmgait.config import LMGaitConfig, LMGaitLosses
+    from core.models.lmgait.config import DecoderWarmupConfig, LMGaitConfig, LMGaitLosses
 
 
 def _count_or_auto(value: object, check: ValidatorFunctionWrapHandler) -> Workers:
@@ -51,47 +52,6 @@ class DataConfig(Node):
     """Processes that read ahead; 0: none. ``auto`` fits device, cores and shared memory."""
     features: Literal["off", "float32", "float16"] = "off"
     """Train on stored features of the frozen image encoder; made first where they are missing."""
-
-
-class OptimizerConfig(Node):
-    """The optimiser and its steps."""
-
-    iterations: Positive
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    lr: Annotated[float, Field(gt=0)] = 0.1
-    momentum: Probability = 0.9
-    weight_decay: NonNegative = 5e-4
-    milestones: tuple[Positive, ...] = ()
-    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
-    ramp: Annotated[int, Field(ge=0, le=10**9)] = 0
-    """Iterations over which the rate rises linearly from a tenth; 0 in the paper."""
-    clip_norm: NonNegative = 0.0
-    """Largest gradient norm; 0 leaves gradients alone."""
-    accumulate: Positive = 1
-    """Batches whose gradients one iteration averages; triplets are formed inside each batch."""
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """``auto`` is fp16 on a CUDA GPU, else fp32, or what `accelerate launch` names."""
-    checkpoint_every: Positive = 1000
-    keep: Positive = 2
-    log_every: Positive = 20
-
-    @model_validator(mode="after")
-    def _milestones_rise(self) -> OptimizerConfig:
-        if list(self.milestones) != sorted(set(self.milestones)):
-            raise ValueError("milestones must rise")
-        return self
-
-
-class WarmupConfig(OptimizerConfig):
-    """The silhouette warm-up of the decoder branch."""
-
-    iterations: Positive = 5_000
-    batch: Positive = 48
-    """Sequences of a batch."""
-    frames: Positive = 8
-    """Frames of each sequence, evenly spread: silhouettes need no order."""
-    image_encoder: bool = False
-    """Train the image encoder along. Only for encoders built from a seed, which see little."""
 
 
 class TrainConfig(OptimizerConfig):
@@ -137,13 +97,18 @@ class Config(Node):
         Raises:
             UsageError: the family has none.
         """
-        require(self.model, "warm-up", "A warm-up of the decoder")
+        require_warmup(self.model)
         return cast(WarmupConfig, getattr(self, "warmup"))  # noqa: B009
+
+    @property
+    def warmup_trains_encoder(self) -> bool:
+        """Whether there is a warm-up that trains the image encoder along."""
+        warmup = getattr(self, "warmup", None)
+        return isinstance(warmup, WarmupConfig) and warmup.trains_encoder
 
     @model_validator(mode="after")
     def _fits_together(self) -> Config:
-        model, warmup = self.model, getattr(self, "warmup", None)
-        trained = isinstance(warmup, WarmupConfig) and warmup.image_encoder
+        model, trained = self.model, self.warmup_trains_encoder
         if trained and isinstance(model, EncoderFamilyConfig) and model.image.weights != "seed":
             raise ValueError(
                 "warmup.image_encoder: only an encoder built from a seed may be trained "
@@ -163,7 +128,7 @@ if TYPE_CHECKING:
 
         model: LMGaitConfig
         losses: LMGaitLosses
-        warmup: WarmupConfig
+        warmup: DecoderWarmupConfig
 
 
 @cache
@@ -172,8 +137,8 @@ def _class_of(name: str, family: Family) -> type[Config]:
         "model": (family.model, family.model(family=name)),
         "losses": (family.losses, family.losses()),
     }
-    if "warm-up" in family.capabilities:
-        fields["warmup"] = (WarmupConfig, WarmupConfig())
+    if family.warmup is not None:
+        fields["warmup"] = (family.warmup, family.warmup())
     fields["train"] = (TrainConfig, TrainConfig())
     fields["evaluate"] = (EvaluateConfig, EvaluateConfig())
     made: type[Config] = create_model(f"{family.title}Settings", __base__=Config, **fields)

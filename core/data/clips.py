@@ -2,13 +2,58 @@
 
 Functions with a ``start`` are what LMGait trains on; those with a ``random`` generator are the
 sampling of the other gait models, and draw all they need from it (see
-:meth:`core.data.sampler.ClipRequest.random`).
+:meth:`core.data.sampler.ClipRequest.random`). :class:`FrameChoice` is any of them, with settings.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
+
+from core.models.clips import ClipInput
+
+
+@dataclass(frozen=True, slots=True)
+class FrameChoice:
+    """How the frames of clips are taken from sequences.
+
+    Attributes:
+        order: A ``run`` of consecutive frames, frames ``spread`` evenly over the sequence, a run in
+            order of ``time`` of which some frames are left out, or ``random`` frames.
+        skip: Frames left out with ``time``.
+        replace: Whether ``random`` frames may come twice although there are enough.
+    """
+
+    order: Literal["run", "spread", "time", "random"] = "run"
+    skip: int = 0
+    replace: bool = False
+
+    @classmethod
+    def of(cls, settings: ClipInput) -> FrameChoice:
+        """The choice that a family's settings name."""
+        return cls(settings.order, settings.skip, settings.replace)
+
+    def frames(
+        self, total: int, length: int, start: float, random: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Numbers int64 [T] of a clip's frames.
+
+        Args:
+            total: Frames of the sequence, at least 1.
+            length: Frames of the clip (T).
+            start: Draw in [0, 1), all that ``run`` and ``spread`` need.
+            random: Where ``time`` and ``random`` draw from.
+        """
+        if self.order == "run":
+            return consecutive_frames(total, length, start)
+        if self.order == "spread":
+            return spread_frames(total, length, start)
+        if self.order == "time":
+            return window_frames(total, length, self.skip, random)
+        return random_frames(total, length, random, replace=self.replace)
 
 
 def consecutive_frames(total: int, length: int, start: float) -> NDArray[np.int64]:

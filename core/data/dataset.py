@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from core.data.clips import consecutive_frames, spread_frames
+from core.data.clips import FrameChoice
 from core.data.loading import empty, read_ahead
 from core.data.sampler import ClipRequest
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
 from core.storage.features import FeatureStore, frame_bytes
 from core.storage.store import Store
 from core.storage.subjects import nobody, present, sequences_of
-
-FrameChoice = Callable[[int, int, float], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +38,8 @@ class ClipBatch:
         labels: int64 [B], class numbers.
         flips: bool [B], clips to be mirrored.
         sequences: int64 [B], numbers of the sequences in the store.
+        draws: float64 [B] in [0, 1), one for what a model changes at random in a whole clip: it
+            follows from seed and step, whatever the process. None where nothing draws.
     """
 
     frames: Tensor | None
@@ -49,6 +49,7 @@ class ClipBatch:
     labels: Tensor
     flips: Tensor
     sequences: Tensor
+    draws: Tensor | None = None
 
     def pin_memory(self) -> ClipBatch:
         """The same batch in memory that a GPU copies from by itself; torch's loader calls it."""
@@ -87,7 +88,7 @@ class TrainingSequences(Dataset[ClipBatch]):
             else the store's own size (enlarging is the device's work).
         silhouette_size: (h, w) of the decoder's output.
         flip: Probability of a mirrored clip.
-        ordered: Consecutive frames; else frames spread over the sequence (warm-up).
+        choice: Which frames make a clip.
         features: Read these in place of frames; they hold every sequence used here.
 
     Raises:
@@ -103,7 +104,7 @@ class TrainingSequences(Dataset[ClipBatch]):
         frame_size: tuple[int, int],
         silhouette_size: tuple[int, int],
         flip: float,
-        ordered: bool = True,
+        choice: FrameChoice = FrameChoice(),  # noqa: B008 - frozen
         features: FeatureStore | None = None,
     ) -> None:
         self.subjects = present(store, subjects)
@@ -117,7 +118,7 @@ class TrainingSequences(Dataset[ClipBatch]):
         self._frame_size = reduced_size(frame_size)
         self._silhouette_size = silhouette_size
         self._features = features
-        self._choose: FrameChoice = consecutive_frames if ordered else spread_frames
+        self._choice = choice
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -134,11 +135,12 @@ class TrainingSequences(Dataset[ClipBatch]):
             info = self._features.info
             patches = empty((total, info.tokens, info.channels), getattr(torch, info.dtype))
         silhouettes = empty((total, *self._silhouette_size), torch.uint8)
-        valid = empty((total,), torch.bool)
+        valid, draws = empty((total,), torch.bool), []
         for place, request in enumerate(requests):
             index, part = indices[place], slice(place * each, (place + 1) * each)
-            count = self.store.sequences[index].frames
-            numbers = self._choose(count, each, request.start).tolist()
+            count, random = self.store.sequences[index].frames, request.random()
+            numbers = self._choice.frames(count, each, request.start, random).tolist()
+            draws.append(random.random())
             masks, flags = self.store.read_silhouettes(index, numbers)
             shrink(masks.view(np.uint8) * 255, silhouettes[part].numpy())
             valid[part] = torch.from_numpy(flags)
@@ -155,6 +157,7 @@ class TrainingSequences(Dataset[ClipBatch]):
             torch.tensor([self.labels[request.sequence] for request in requests]),
             torch.tensor(flips),
             torch.tensor(indices),
+            torch.tensor(draws, dtype=torch.float64),
         )
 
     def clip_bytes(self) -> int:

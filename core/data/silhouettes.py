@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from core.data.augment import DRAWS, Augmentation, augment, cut_sides, draw
-from core.data.clips import random_frames, window_frames
+from core.data.clips import FrameChoice
 from core.data.cutting import SilhouettePieces, silhouette_frames
 from core.data.dataset import ClipBatch
 from core.data.loading import empty, read_ahead
@@ -89,6 +89,7 @@ class SilhouetteClips(Dataset[ClipBatch]):
         number = {subject: place for place, subject in enumerate(self.subjects)}
         self.labels = [number[store.sequences[index].key.subject] for index in self.indices]
         self._frames, self._settings = frames, settings
+        self._choice = FrameChoice.of(settings)
         self._augmentation = Augmentation(
             perspective=settings.perspective,
             flip=flip,
@@ -111,7 +112,8 @@ class SilhouetteClips(Dataset[ClipBatch]):
         indices = [self.indices[request.sequence] for request in requests]
         for place, (index, request) in enumerate(zip(indices, requests, strict=True)):
             random, usable = request.random(), self._silhouettes.usable(index)
-            clip = self._silhouettes.read(index, usable[self._choose(len(usable), random)])
+            frames = self._choice.frames(len(usable), each, request.start, random)
+            clip = self._silhouettes.read(index, usable[frames])
             images = augment(clip, draw(self._augmentation, random.random(DRAWS)))
             silhouettes[place * each : (place + 1) * each] = torch.from_numpy(images)
         return ClipBatch(
@@ -123,12 +125,6 @@ class SilhouetteClips(Dataset[ClipBatch]):
             torch.zeros(len(requests), dtype=torch.bool),
             torch.tensor(indices),
         )
-
-    def _choose(self, total: int, random: np.random.Generator) -> NDArray[np.int64]:
-        settings = self._settings
-        if settings.order == "time":
-            return window_frames(total, self._frames, settings.skip, random)
-        return random_frames(total, self._frames, random, replace=settings.replace)
 
 
 def silhouette_chunks(

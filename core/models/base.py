@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from torch import Tensor, nn
 
+from core.data.clips import FrameChoice
 from core.data.dataset import ClipBatch
 from core.errors import CheckpointError
 from core.losses.total import RECOGNITION, Terms
@@ -23,12 +24,13 @@ from core.models.backbones.image import ImageEncoder
 from core.models.backbones.loading import SEED
 from core.models.build import build_image_encoder, seeded
 from core.models.capabilities import Ability
-from core.models.families import family_of
+from core.models.families import family_of, require_warmup
 from core.models.family import FamilyConfig
 from core.models.fingerprints import module_fingerprint
 from core.models.inference import EncoderGraph, InferenceGraph, SilhouetteGraph
 from core.models.layers.initialise import initialise
 from core.models.silhouettes import SilhouetteFamilyConfig
+from core.models.warmup import Warmup
 
 C = TypeVar("C", bound=FamilyConfig)
 E = TypeVar("E", bound=EncoderFamilyConfig)
@@ -56,6 +58,8 @@ class Implementation(ABC, Generic[C]):
     parts: ClassVar[tuple[Part, ...]]
     training_only: ClassVar[tuple[str, ...]] = ("neck.",)
     """Prefixes of tensors that only training needs."""
+    warmup: ClassVar[Warmup[Any, Any] | None] = None
+    """What is trained before the training; None where nothing is."""
     abilities: ClassVar[tuple[Ability, ...]] = ()
     """One for each capability that the family names."""
 
@@ -83,6 +87,17 @@ class Implementation(ABC, Generic[C]):
     @abstractmethod
     def forward(self, module: nn.Module, batch: ClipBatch) -> Any:  # noqa: ANN401 - its own output
         """A training pass of the model, or of what wraps it for several processes."""
+
+    def freeze(self, config: C, model: nn.Module, step: int) -> bool:
+        """Freeze what no longer trains in iteration ``step`` (from 0).
+
+        It is asked before every iteration, the first after a resume too.
+
+        Returns:
+            Whether something is frozen now that was not before.
+        """
+        del config, model, step
+        return False
 
     @abstractmethod
     def embed(self, model: nn.Module, chunks: Iterable[Tensor]) -> Tensor:
@@ -118,6 +133,11 @@ class Implementation(ABC, Generic[C]):
         """The frozen encoder of a model, whose share of the time is logged; None without one."""
         del model
         return None
+
+    def frame_choice(self, config: C) -> FrameChoice:
+        """Which frames of a sequence make a training clip of frames."""
+        del config
+        return FrameChoice()
 
     def silhouette_size(self, config: C, image: ImageEncoder) -> tuple[int, int]:
         """(h, w) of the silhouettes that come with frames."""
@@ -275,6 +295,18 @@ class SilhouetteImplementation(Implementation[S]):
 def implementation_of(config: FamilyConfig) -> Implementation[Any]:
     """The implementation of the family that settings belong to."""
     return family_of(config).implementation()
+
+
+def warmup_of(config: FamilyConfig) -> Warmup[Any, Any]:
+    """The warm-up of the family that settings belong to.
+
+    Raises:
+        UsageError: the family has none.
+    """
+    require_warmup(config)
+    warmup = implementation_of(config).warmup
+    assert warmup is not None, "a family with settings of a warm-up has one"
+    return warmup
 
 
 def _image(model: nn.Module) -> ImageEncoder:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from core.errors import UsageError
+from core.models.biggait.config import BIGGAIT
+from core.models.biggergait.config import BIGGERGAIT
 from core.models.deepgaitv2.config import DEEPGAITV2
 from core.models.family import Capability, Family, FamilyConfig
 from core.models.gaitbase.config import GAITBASE
@@ -16,6 +20,8 @@ FAMILIES: dict[str, Family] = {
     "gaitbase": GAITBASE,
     "gaitset": GAITSET,
     "deepgaitv2": DEEPGAITV2,
+    "biggait": BIGGAIT,
+    "biggergait": BIGGERGAIT,
 }
 
 
@@ -41,9 +47,20 @@ def require(config: FamilyConfig, capability: Capability, what: str) -> None:
         UsageError: the family does not have it; those that do are named.
     """
     if not has(config, capability):
-        able = [one.title for one in FAMILIES.values() if capability in one.capabilities]
-        raise UsageError(
-            f"{what} is not for {family_of(config).title}",
-            where="model.family",
-            next_step=f"Families that can do it: {', '.join(able)}.",
-        )
+        able = [one for one in FAMILIES.values() if capability in one.capabilities]
+        raise _refusal(config, what, able)
+
+
+def require_warmup(config: FamilyConfig) -> None:
+    """Refuse a family that trains nothing before its training (raises as :func:`require`)."""
+    if family_of(config).warmup is None:
+        able = [one for one in FAMILIES.values() if one.warmup is not None]
+        raise _refusal(config, "A warm-up", able)
+
+
+def _refusal(config: FamilyConfig, what: str, able: Iterable[Family]) -> UsageError:
+    return UsageError(
+        f"{what} is not for {family_of(config).title}",
+        where="model.family",
+        next_step=f"Families that can do it: {', '.join(one.title for one in able)}.",
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from core.losses.config import TripletConfig
 from core.settings import Node
+from core.steps import WarmupConfig
 
 if TYPE_CHECKING:
     from core.models.base import Implementation
@@ -26,7 +27,7 @@ class FamilyConfig(Node):
 
 
 # What only some families can do.
-Capability = Literal["warm-up", "stored features", "text cache", "views", "export", "films"]
+Capability = Literal["stored features", "text cache", "views", "export", "films"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,11 @@ class Family:
         model: Class of its settings.
         losses: Class of the settings of its losses.
         implementation: Imports and makes what needs torch.
-        capabilities: What it can do that not all families can: a silhouette warm-up of its decoder,
-            training on stored features of a frozen encoder, caching its text, views of its parts in
-            pictures, export as one graph, and films and folders of frames without silhouettes.
+        capabilities: What it can do that not all families can: training on stored features of a
+            frozen encoder, caching its text, views of its parts in pictures, export as one graph,
+            and films and folders of frames without silhouettes.
+        warmup: Class of the settings of its warm-up, where a part of the model is trained before
+            the rest; its implementation has a :class:`core.models.warmup.Warmup` then.
         presets: Package that holds its ``presets.yaml``; None without presets (LMGait's are
             those of ``core.config``).
     """
@@ -52,4 +55,5 @@ class Family:
     losses: type[TripletConfig]
     implementation: Callable[[], Implementation[Any]]
     capabilities: frozenset[Capability] = frozenset()
+    warmup: type[WarmupConfig] | None = None
     presets: str | None = None

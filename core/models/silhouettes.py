@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
-
+from core.models.clips import ClipInput
 from core.models.family import FamilyConfig
 from core.records import SilhouetteKind
-from core.settings import Node, Probability
+from core.settings import Probability
 
 
-class SilhouetteInput(Node):
+class SilhouetteInput(ClipInput):
     """How silhouettes become clips (Fan et al., "OpenGait")."""
 
     silhouettes: SilhouetteKind = "cut"
@@ -20,12 +19,6 @@ class SilhouetteInput(Node):
     """Rows of a silhouette; the network gets 64x44 or 128x88 pixels."""
     shrink: Literal[1, 2, 4] = 1
     """Squares of as many pixels a side become one, their mean: 2 gives 32x22 pixels of 64x44."""
-    order: Literal["random", "time"] = "random"
-    """Frames of a training clip from anywhere, or in time order."""
-    skip: Annotated[int, Field(ge=0, le=10_000)] = 0
-    """Frames left out of the run that a clip in time order is drawn from."""
-    replace: bool = False
-    """Let a clip of random frames hold a frame twice although there are enough."""
     perspective: Probability = 0.0
     rotate: Probability = 0.0
     erase: Probability = 0.0

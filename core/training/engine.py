@@ -18,12 +18,15 @@ from accelerate.utils import (
     broadcast_object_list,
     parse_flag_from_env,
 )
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
-from core.config.schema import OptimizerConfig, WarmupConfig, Workers
+from core.config.schema import Workers
 from core.data.loading import loader_workers
 from core.errors import ConfigError, LmgaitError, UsageError
 from core.peers import part, watch_peers, watched
 from core.signals import deadly_signals
+from core.steps import OptimizerConfig, WarmupConfig
 from core.workers import usable_cores
 
 T = TypeVar("T")
@@ -51,6 +54,20 @@ def make_engine(config: OptimizerConfig | None = None) -> Accelerator:
     AcceleratorState._reset_state(reset_partial_state=False)
     return Accelerator(
         mixed_precision=_accelerate_s_name(precision),
+    )
+
+
+def wrapped_again(module: nn.Module) -> nn.Module:
+    """Wrap a prepared module anew after some of its parameters were frozen.
+
+    Processes that share a batch wait for a gradient of every parameter that trained when it was
+    wrapped. One process wraps nothing.
+    """
+    if not isinstance(module, DistributedDataParallel):
+        return module
+    module._remove_autograd_hooks()
+    return DistributedDataParallel(
+        module.module, device_ids=module.device_ids, output_device=module.output_device
     )
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.config.schema import OptimizerConfig
 from core.data.dataset import ClipBatch
 from core.models.backbones.precision import MetaAutocast
+from core.steps import OptimizerConfig
 from core.training.loop import Job
 from core.training.sizes_only import META, LiveBytes
 

@@ -14,13 +14,14 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from core.config.schema import OptimizerConfig
 from core.data.dataset import ClipBatch
 from core.errors import Interrupted, TrainingError
 from core.progress import Progress
 from core.records import Losses
+from core.steps import OptimizerConfig
 from core.training.checkpoint import CheckpointFolder, optimizer_tensors
 from core.training.device import equal_shapes
+from core.training.engine import wrapped_again
 from core.training.memory import give_back_free_memory
 from core.training.meter import Meter, brief
 from core.training.observers import Observer
@@ -53,6 +54,8 @@ class Job:
         pictures: From a batch to pictures for the observers, at each checkpoint.
         seed: Seed of torch's generators at the first iteration; checkpoints hold them from then on.
         encoder: Frozen part of ``module`` whose share of the time is logged.
+        freeze: Freezes what no longer trains in an iteration (from 0); whether that is something
+            new.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Job:
     pictures: Callable[[ClipBatch], Mapping[str, Tensor]]
     seed: int = 0
     encoder: nn.Module | None = None
+    freeze: Callable[[int], bool] = lambda step: False
 
 
 def run_job(
@@ -158,9 +162,7 @@ class Runner:
         job.module.to(engine.device)
         self.optimizer = make_optimizer(job.module, job.config)
         self.module, self.wrapped = engine.prepare(job.module, self.optimizer)
-        if isinstance(self.module, DistributedDataParallel):
-            # Running statistics are the same in all processes, and every parameter has a gradient.
-            self.module.broadcast_buffers = False
+        self._expect_gradients()
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.scale = LossScale(engine.scaler)
         self._unchecked: list[_Step] = []
@@ -172,6 +174,10 @@ class Runner:
         Nothing waits for the device (:meth:`finite` reads the losses).
         """
         job = self.job
+        if job.freeze(step):
+            self.finite()  # the batches before may have other losses
+            self.module = wrapped_again(self.module)
+            self._expect_gradients()
         self.module.train()
         on_device = batch.to(self.engine.device).mirrored()
         # Processes exchange gradients once an iteration.
@@ -187,6 +193,11 @@ class Runner:
             self.wrapped.zero_grad(set_to_none=True)
         values = {"loss": losses.total.detach()} | {k: v.detach() for k, v in losses.parts.items()}
         self._unchecked.append(_Step(step, batch.sequences, values))
+
+    def _expect_gradients(self) -> None:
+        """Running statistics are the same in all processes, and all that trains has a gradient."""
+        if isinstance(self.module, DistributedDataParallel):
+            self.module.broadcast_buffers = False
 
     def finite(self) -> dict[str, float]:
         """The last iteration's mean losses, after a look at all batches since the last look.

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from core.config.schema import OptimizerConfig
 from core.models.freezing import trainable
+from core.steps import OptimizerConfig
 from core.training.device import align_gradients, lay_out
 
 

@@ -27,13 +27,13 @@ def share_statistics(module: nn.Module, device: torch.device) -> None:
 class SharedBatchNorm(_BatchNorm):
     """A batch norm of the joined batch on CPUs, where torch's SyncBatchNorm does not compute.
 
-    The processes' shares are of equal size.
+    The processes' shares may be of different sizes: not all norms see every pixel of a clip.
     """
 
     @classmethod
     def of(cls, norm: nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) -> SharedBatchNorm:
         """One with the parameters and the running statistics of ``norm`` (the same tensors)."""
-        shared = cls(norm.num_features, norm.eps, norm.momentum)
+        shared = cls(norm.num_features, norm.eps, norm.momentum, norm.affine)
         shared.weight, shared.bias = norm.weight, norm.bias
         shared.running_mean, shared.running_var = norm.running_mean, norm.running_var
         shared.num_batches_tracked = norm.num_batches_tracked
@@ -50,12 +50,18 @@ class SharedBatchNorm(_BatchNorm):
         axes = [0, *range(2, values.ndim)]
         own_variance, own_mean = torch.var_mean(values, axes, correction=0)
         means, variances = join(torch.stack([own_mean, own_variance])[None]).unbind(1)
-        mean = means.mean(0)
-        variance = (variances + (means - mean).square()).mean(0)
-        self._remember(mean.detach(), variance.detach(), values.numel() // len(mean) * len(means))
+        counts = join(values.new_full((1,), values.numel() // len(own_mean)))
+        shares = (counts / counts.sum())[:, None]
+        mean = (means * shares).sum(0)
+        variance = ((variances + (means - mean).square()) * shares).sum(0)
+        self._remember(mean.detach(), variance.detach(), int(counts.sum()))
         shape = (1, -1, *(1,) * (values.ndim - 2))
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        normed = (values - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)
+        scale = torch.rsqrt(variance + self.eps)
+        if self.affine:
+            scale = self.weight * scale
+        normed = (values - mean.view(shape)) * scale.view(shape)
+        if self.affine:
+            normed = normed + self.bias.view(shape)
         return normed.to(input.dtype)
 
     def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from core.config import Config
 from core.models.capabilities import StoredFeatures
-from core.models.families import has
 from core.progress import Progress
 from core.training.engine import decide, engine_for, joined
 from core.workflows.features import FeaturesPlan, features_stages, make_features, plan_features
@@ -52,7 +51,7 @@ def cache_features(
     store.require_rgb()
     image = storing.encoder(config.model)
     engine = None
-    if has(config.model, "warm-up") and config.warmup_settings.image_encoder:
+    if config.warmup_trains_encoder:
         warmup = plan_warmup(workspace, store, manifest, config, preset=preset, progress=progress)
         run = warmup.run(progress, image).run
         load_warmup_encoder(image, decide(joined(), lambda: finished_checkpoint(run)))
@@ -82,7 +81,7 @@ def estimate_features(
     store.require_rgb()
     image = storing.encoder(config.model)
     engine = engine_for(config.train, None)
-    if has(config.model, "warm-up") and config.warmup_settings.image_encoder:
+    if config.warmup_trains_encoder:
         warmup = plan_warmup(workspace, store, manifest, config, preset=preset, engine=engine)
         if warmup.existing is not None and not warmup.left:
             load_warmup_encoder(image, finished_checkpoint(warmup.existing))

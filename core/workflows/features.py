@@ -90,7 +90,7 @@ def plan_features(
         {
             "weights": module_fingerprint(image.encoder),
             "family": settings.family,
-            "layers": image.layers,
+            "layers": [*image.layers, "final"] if image.final else image.layers,
             "size": [image.height, image.width],
             "skip_padding": image.skip_padding,
         }

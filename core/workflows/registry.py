@@ -9,7 +9,8 @@ from typing import Any
 
 from core.config import Config
 from core.config.machine import deciding
-from core.models.lmgait.config import lmgait_settings
+from core.models.backbones.config import encoder_settings
+from core.models.base import warmup_of
 from core.progress import Progress
 from core.workflows.runs import Run, adding_runs, create_run, digest, list_runs
 from core.workspace import Workspace
@@ -119,17 +120,16 @@ def training_key(config: Config, store: str) -> str:
 
 def warmup_key(config: Config, store: str) -> str:
     """Digest of all that decides a warm-up's weights (arguments as :func:`training_key`)."""
-    model, warmup = lmgait_settings(config.model), config.warmup_settings
+    warmup = config.warmup_settings
     # What changes a frozen encoder's features without changing its weights.
-    encoding = [model.image.skip_padding, config.data.features]
+    encoding = [encoder_settings(config.model).skip_padding, config.data.features]
     return digest(
         {
             "seed": config.seed,
-            "image": model.image.model_dump(exclude={"chunk", "skip_padding"}),
-            "decoder": [model.representation.decoder_width, model.representation.upsample],
+            **warmup_of(config.model).deciding(config.model),
             "warmup": warmup.model_dump(exclude={"keep", "log_every", "checkpoint_every"}),
             "flip": config.data.flip,
-            "encoding": None if warmup.image_encoder else encoding,
+            "encoding": None if warmup.trains_encoder else encoding,
             "store": store,
         }
     )

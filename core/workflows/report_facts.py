@@ -84,10 +84,11 @@ def cautions(
 def logs(workspace: Workspace, run: Run) -> tuple[Log, ...]:
     """The numbers that warm-up and training wrote, as far as they are still there."""
     training = Log("Training", _curves(run.folder / "log.jsonl"))
-    if "warm-up" not in family_of(run.config.model).capabilities:
+    settings = family_of(run.config.model).warmup
+    if settings is None:
         return (training,)
     warmup = workspace.warmups / Path(str(run.facts.get("warmup", ""))).name
-    return Log("Warm-up of the decoder", _curves(warmup / "log.jsonl")), training
+    return Log(f"Warm-up of the {settings.part}", _curves(warmup / "log.jsonl")), training
 
 
 def _curves(path: Path) -> dict[str, list[tuple[int, float]]]:
@@ -158,7 +159,7 @@ def _model(run: Run, header: dict[str, Any]) -> tuple[Fact, ...]:
         facts.append(Fact("Source of the preset", source))
     if (silhouettes := silhouettes_in_words(run.config)) is not None:
         facts.append(Fact("Silhouettes", silhouettes))
-    if "warm-up" in family_of(model).capabilities:
+    if family_of(model).warmup is not None:
         facts.append(Fact("Warm-up", str(run.facts.get("warmup", "unknown"))))
     if isinstance(model, EncoderFamilyConfig):
         size = f"{model.image.height}x{model.image.width}"

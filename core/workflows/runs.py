@@ -16,7 +16,6 @@ from typing import Any
 
 from core.config import Config, check_config, dump_config
 from core.config.resolve import read_yaml
-from core.config.schema import OptimizerConfig
 from core.errors import CheckpointError, ConfigError, LmgaitError, OutputError, UsageError
 from core.files import (
     PARTIAL_SUFFIX,
@@ -32,6 +31,7 @@ from core.models.families import DEFAULT_FAMILY, FAMILIES, has
 from core.models.family import Capability
 from core.nearest import known_names
 from core.progress import Progress
+from core.steps import OptimizerConfig
 from core.training.checkpoint import CheckpointFolder
 from core.version import __version__
 

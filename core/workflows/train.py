@@ -118,7 +118,7 @@ def plan_on_store(
 
     existing, left = decide(engine, choose)
     warmup = None
-    if "warm-up" in family_of(config.model).capabilities:
+    if family_of(config.model).warmup is not None:
         warmup = plan_warmup(workspace, store, manifest, config, preset=preset, engine=engine)
     return TrainingPlan(
         workspace,

@@ -19,7 +19,6 @@ from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
 from core.models.base import Implementation, implementation_of
 from core.models.families import family_of
-from core.models.lmgait.network import LMGait
 from core.models.silhouettes import SilhouetteFamilyConfig, SilhouetteInput
 from core.progress import Progress
 from core.storage.features import FeatureStore
@@ -129,7 +128,8 @@ class EncoderInputs(TrainingInputs):
         if (run := self._take(warmup)) is not None:
             return run
         progress.say(
-            f"No decoder warm-up for {self.manifest.name} with these settings: running it."
+            f"No warm-up of the {warmup.config.warmup_settings.part} for {self.manifest.name} with "
+            "these settings: running it."
         )
         return warmup.run(progress, self.image).run
 
@@ -152,14 +152,14 @@ class EncoderInputs(TrainingInputs):
             config.model, classes=classes, seed=config.seed, image=self.image
         )
         if warmup is not None:
-            load_warmup(cast(LMGait, model), _finished(warmup))
+            load_warmup(model, _finished(warmup), config)
         return model
 
     def _take(self, warmup: WarmupPlan) -> Run | None:
         """A warm-up that is complete, its encoder loaded; None for one that is not."""
         if warmup.existing is None or warmup.left:
             return None
-        if self.config.warmup_settings.image_encoder:
+        if self.config.warmup_trains_encoder:
             load_warmup_encoder(self.image, _finished(warmup.existing))
         return warmup.existing
 
@@ -281,13 +281,15 @@ def training_sequences(
     features: FeatureStore | None = None,
 ) -> TrainingSequences:
     """The clips that a training on frames draws from; sizes are those of the image encoder."""
+    family = implementation_of(config.model)
     return TrainingSequences(
         store,
         manifest.subjects.train,
         frames=_clip_length(config),
         frame_size=(image.height, image.width),
-        silhouette_size=implementation_of(config.model).silhouette_size(config.model, image),
+        silhouette_size=family.silhouette_size(config.model, image),
         flip=config.data.flip,
+        choice=family.frame_choice(config.model),
         features=features,
     )
 

@@ -68,6 +68,7 @@ def training_job(
         pictures=lambda batch: family.pictures(model, batch.to(engine.device)),
         seed=config.seed,
         encoder=family.frozen(model),
+        freeze=lambda step: family.freeze(config.model, model, step),
     )
 
 

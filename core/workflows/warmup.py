@@ -1,4 +1,4 @@
-"""`lmgait pretrain-decoder`: the silhouette warm-up of the decoder branch."""
+"""`lmgait pretrain-decoder`: what a family trains before its training (LMGait: its decoder)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from torch import nn
 
 from core.config import Config
 from core.config.machine import WARMUP_MEMORY
@@ -15,11 +16,8 @@ from core.data.loading import workers_explained
 from core.errors import CheckpointError, gpu_memory_explained
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
-from core.models.build import build_image_encoder
+from core.models.base import EncoderImplementation, implementation_of, warmup_of
 from core.models.freezing import freeze
-from core.models.lmgait.config import lmgait_settings
-from core.models.lmgait.network import LMGait
-from core.models.lmgait.weights import IMAGE_PREFIX
 from core.progress import Progress
 from core.storage.store import Store
 from core.training.checkpoint import WEIGHTS, load_strictly, load_tensors
@@ -38,6 +36,7 @@ from core.workflows.warmup_job import build_warmup, warmup_job
 from core.workspace import Workspace
 
 WARMUP = "Warm-up"
+IMAGE_PREFIX = EncoderImplementation.image_prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ class WarmupPlan:
         if not self.left:
             return []
         progress.say("Measuring the warm-up.")
-        image = image or build_image_encoder(lmgait_settings(self.config.model).image)
+        image = image or self._encoder()
         engine = engine_for(self.config.warmup_settings, self.engine)
         model = build_warmup(self.config, image)
         job = warmup_job(model, self.store, self.manifest, self.config, engine, UNSAVED)
@@ -117,7 +116,7 @@ class WarmupPlan:
             decide(self.engine, lambda: existing.tidy(settings))
             progress.say(f"Warm-up {existing.name} is complete.")
             return WarmupResult(existing, 0)
-        image = image or build_image_encoder(lmgait_settings(self.config.model).image)
+        image = image or self._encoder()
         engine = engine_for(settings, self.engine)
         machine = machine_of(engine)
         run = decide(engine, lambda: self._begin(machine))
@@ -128,6 +127,11 @@ class WarmupPlan:
         with held(engine, run.locked):
             start = self._train(run, image, engine, progress)
         return WarmupResult(run, settings.iterations - start)
+
+    def _encoder(self) -> ImageEncoder:
+        image = implementation_of(self.config.model).encoder(self.config.model)
+        assert image is not None, "a warm-up trains a part on an image encoder"
+        return image
 
     def _begin(self, machine: Machine) -> Run:
         return warmups(self.workspace).resume_or_create(
@@ -210,7 +214,7 @@ def pretrain_decoder(
     preset: str,
     progress: Progress,
 ) -> WarmupResult:
-    """Warm the decoder up on the training subjects' silhouettes, or resume that.
+    """Warm a family's part up on the training subjects' frames, or resume that.
 
     A warm-up of the same store and the same settings is not repeated.
 
@@ -230,17 +234,23 @@ def finished_checkpoint(warmup: Run) -> Path:
     return newest
 
 
-def load_warmup(model: LMGait, checkpoint: Path) -> None:
-    """Start ``model`` from a warm-up's decoder (and image encoder, where it trained one).
+def load_warmup(model: nn.Module, checkpoint: Path, config: Config) -> None:
+    """Start ``model`` from a warm-up's part (and image encoder, where it trained one).
+
+    Args:
+        model: As its training begins, of the family of ``config``.
+        checkpoint: The last one of a finished warm-up.
+        config: Resolved configuration.
 
     Raises:
         CheckpointError: the warm-up is damaged or does not fit.
     """
     weights = load_tensors(checkpoint / WEIGHTS)
-    prefixes = ("decoder.", IMAGE_PREFIX)
-    others = tuple({n.split(".")[0] + "." for n in model.state_dict()} - {"decoder.", "image."})
+    part = warmup_of(config.model).prefix
+    own = (part, IMAGE_PREFIX)
+    others = tuple(n for n in model.state_dict() if not n.startswith(own))
     trained = any(n.startswith(IMAGE_PREFIX) for n in weights.tensors)
-    if foreign := [n for n in weights.tensors if not n.startswith(prefixes)]:
+    if foreign := [n for n in weights.tensors if not n.startswith(own)]:
         raise CheckpointError(
             f"The warm-up holds what is not a part of it: {', '.join(foreign[:4])}",
             where=weights.path,

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
 from core.config import Config
+from core.data.clips import FrameChoice
 from core.data.dataset import ClipBatch, TrainingSequences, load_batches
 from core.data.sampler import share_of, spread_batches
-from core.losses.everyone import weight_of
-from core.losses.silhouette import silhouette_loss
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
+from core.models.base import EncoderImplementation, implementation_of, warmup_of
 from core.models.build import seeded
-from core.models.lmgait.build import build_decoder, silhouette_size
-from core.models.lmgait.config import lmgait_settings
-from core.models.lmgait.pictures import few, picture_rows
-from core.models.lmgait.representation import DecoderBranch
-from core.models.lmgait.weights import IMAGE_PREFIX
+from core.models.warmup import WarmupModel
 from core.records import Losses
 from core.storage.features import FeatureStore
 from core.storage.store import Store
@@ -30,39 +26,15 @@ from core.training.engine import reading_workers
 from core.training.loop import Job
 
 
-class WarmupModel(nn.Module):
-    """Image encoder and decoder branch alone, under the names they have in the whole model.
-
-    The decoder sees the patches before the text joins, so one warm-up serves every text ablation.
-    """
-
-    def __init__(self, image: ImageEncoder, decoder: DecoderBranch, train_encoder: bool) -> None:
-        super().__init__()
-        self.image, self.decoder, self.train_encoder = image, decoder, train_encoder
-        if train_encoder:
-            image.thaw_used()
-
-    def forward(self, frames: Tensor | None, patches: Tensor | None) -> Tensor:
-        """Silhouette logits float [n, 2, h, w].
-
-        Args:
-            frames: uint8 [n, 3, H, W]; or None with ``patches``.
-            patches: float [n, N, C], features of the frozen encoder from a store; or None.
-        """
-        if self.train_encoder:
-            patches = self.image.features(self.image.prepare(cast(Tensor, frames)))
-        elif patches is None:
-            patches = self.image(cast(Tensor, frames))
-        else:
-            patches = patches.float()
-        return cast(Tensor, self.decoder(patches))
-
-
 def build_warmup(config: Config, image: ImageEncoder) -> WarmupModel:
-    """The image encoder and a new decoder, drawn from the configuration's seed."""
+    """The image encoder and a new part, drawn from the configuration's seed.
+
+    Raises:
+        UsageError: a family without a warm-up.
+    """
+    settings, warmup = config.warmup_settings, warmup_of(config.model)
     with seeded(config.seed):
-        decoder = build_decoder(lmgait_settings(config.model), image)
-    return WarmupModel(image, decoder, config.warmup_settings.image_encoder)
+        return warmup.build(config.model, settings, image)
 
 
 def warmup_job(
@@ -76,14 +48,15 @@ def warmup_job(
 ) -> Job:
     """The warm-up of ``model``; nothing is computed or written yet."""
     settings, image = config.warmup_settings, model.image
+    warmup, image_prefix = warmup_of(config.model), EncoderImplementation.image_prefix
     data = TrainingSequences(
         store,
         manifest.subjects.train,
         frames=settings.frames,
         frame_size=(image.height, image.width),
-        silhouette_size=silhouette_size(lmgait_settings(config.model), image),
+        silhouette_size=implementation_of(config.model).silhouette_size(config.model, image),
         flip=config.data.flip,
-        ordered=False,
+        choice=FrameChoice("spread"),
         features=features,
     )
 
@@ -104,19 +77,15 @@ def warmup_job(
         return load_batches(data, requests, workers=workers, pin=engine.device.type == "cuda")
 
     def losses(module: nn.Module, batch: ClipBatch) -> Losses:
-        logits = module(batch.frames, batch.patches)
-        own = silhouette_loss(logits.float(), batch.silhouettes.float() / 255, batch.valid)
-        loss = own * weight_of(batch.valid.sum())
-        return Losses(loss, {"silhouette": loss})
+        parts = warmup.losses(settings, module, batch)
+        return Losses(torch.stack(list(parts.values())).sum(), parts)
 
     def pictures(batch: ClipBatch) -> Mapping[str, Tensor]:
-        shown = few(batch.to(engine.device))
-        with torch.no_grad():
-            return picture_rows(shown, model(shown.frames, shown.patches))
+        return warmup.pictures(model, batch.to(engine.device))
 
     def kept(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        whole = settings.image_encoder
-        return {n: v for n, v in state.items() if whole or not n.startswith(IMAGE_PREFIX)}
+        whole = settings.trains_encoder
+        return {n: v for n, v in state.items() if whole or not n.startswith(image_prefix)}
 
     header: dict[str, Any] = {
         "kind": "warm-up",
@@ -134,7 +103,7 @@ def warmup_job(
         config=settings,
         checkpoints=checkpoints,
         kept=kept,
-        optional=() if settings.image_encoder else (IMAGE_PREFIX,),
+        optional=() if settings.trains_encoder else (image_prefix,),
         header=header,
         describe=lambda numbers: [str(store.sequences[i].key) for i in numbers],
         pictures=pictures,

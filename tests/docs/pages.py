@@ -24,6 +24,7 @@ from typing import Any
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from core.models.families import DEFAULT_FAMILY, FAMILIES
 from lmgait_cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -219,7 +220,8 @@ def shortened(words: list[str]) -> list[str]:
     extra: list[str] = []
     if "--set" in names and "--preset" in names and path[1] != "config":
         short = SHORT
-        if "--model" in words:  # the other families have no warm-up
+        model = words[words.index("--model") + 1] if "--model" in words else DEFAULT_FAMILY
+        if FAMILIES[model].warmup is None:
             short = {key: value for key, value in SHORT.items() if not key.startswith("warmup")}
         extra += [part for key, value in short.items() for part in ("--set", f"{key}={value}")]
     extra += [part for key, value in FEW.items() if key in names for part in (key, value)]

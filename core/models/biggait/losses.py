@@ -1,4 +1,4 @@
-"""BigGait's own losses, beside the triplet loss and cross entropy (Ye et al. 2024)."""
+"""BigGait's terms of the loss, beside the triplet loss and cross entropy (Ye et al. 2024)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from torch import Tensor
 from core.losses.diversity import channel_mass, diversity_loss
 from core.losses.everyone import total
 from core.losses.smoothness import smoothness_loss
+from core.losses.total import RECOGNITION, LossTerm, Targets, Terms
+from core.models.biggait.config import BigGaitLosses
 from core.models.biggait.network import BigGaitOutput
 
 
@@ -22,33 +24,35 @@ def channel_entropy_gap(maps: Tensor, mass: Tensor | None = None) -> Tensor:
     return diversity_loss(maps, "entropy", mass) * math.log2(maps.shape[1])
 
 
-def biggait_losses(
-    output: BigGaitOutput,
-    *,
-    mask_smoothness: float = 0.02,
-    mask_reconstruction: float = 1.0,
-    smoothness: float = 0.01,
-    diversity: float = 5.0,
-) -> dict[str, Tensor]:
-    """Weighted scalars by name; the mask's are absent once the mask branch is frozen.
+def _smoothness(config: BigGaitLosses, output: BigGaitOutput, batch: Targets) -> Tensor:
+    """Sobel response of the denoising maps, all channels but the last."""
+    del config, batch
+    return smoothness_loss(output.denoised.float()[:, :-1])
 
-    With several processes these are one's own share; the gradients, averaged over processes, are
-    those of one process on the whole batch.
 
-    Args:
-        output: Of a training pass; maps of at least 3x3 pixels.
-        mask_smoothness: Weight of the Sobel response of the mask branch's shares.
-        mask_reconstruction: Weight of the mask branch's reconstruction loss.
-        smoothness: Weight of the Sobel response of the denoising maps, all channels but the last.
-        diversity: Weight of :func:`channel_entropy_gap` of the denoising maps.
-    """
+def _diversity(config: BigGaitLosses, output: BigGaitOutput, batch: Targets) -> Tensor:
+    del config, batch
     maps = output.denoised.float()
-    losses = {
-        "smoothness": smoothness * smoothness_loss(maps[:, :-1]),
-        "diversity": diversity * channel_entropy_gap(maps, total(channel_mass(maps))),
-    }
-    if output.shares is not None:
-        losses["mask_smoothness"] = mask_smoothness * smoothness_loss(output.shares.float())
-    if output.reconstruction is not None:
-        losses["mask_reconstruction"] = mask_reconstruction * output.reconstruction
-    return losses
+    return channel_entropy_gap(maps, total(channel_mass(maps)))
+
+
+def _mask_smoothness(config: BigGaitLosses, output: BigGaitOutput, batch: Targets) -> Tensor | None:
+    """Sobel response of the mask branch's shares; None once it is frozen."""
+    del config, batch
+    return None if output.shares is None else smoothness_loss(output.shares.float())
+
+
+def _mask_reconstruction(
+    config: BigGaitLosses, output: BigGaitOutput, batch: Targets
+) -> Tensor | None:
+    del config, batch
+    return output.reconstruction
+
+
+TERMS: Terms = {
+    **RECOGNITION,
+    "smoothness": LossTerm(lambda c: c.smoothness, _smoothness),
+    "diversity": LossTerm(lambda c: c.diversity, _diversity),
+    "mask_smoothness": LossTerm(lambda c: c.mask_smoothness, _mask_smoothness),
+    "mask_reconstruction": LossTerm(lambda c: c.mask_reconstruction, _mask_reconstruction),
+}

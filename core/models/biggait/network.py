@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from core.models.backbones.image import ImageEncoder
 from core.models.layers.attention_fusion import AttentionFusion
 from core.models.layers.head import StripHead
-from core.models.layers.mask_branch import MaskBranch, person_pixels
+from core.models.layers.mask_branch import MaskBranch, final_maps, person_pixels
 from core.models.layers.output import GaitOutput
-from core.models.layers.patch_maps import maps_of, patch_maps, pixels_in
+from core.models.layers.patch_maps import maps_of, pixels_in
 from core.models.layers.residual import GaitBackbone, ResidualStages
 from core.models.layers.sequences import maximum_over_time, running_maxima, with_context
 
@@ -115,28 +115,33 @@ class BigGait(nn.Module):
         )
         self.gait = TwoStreamGait(maps, channels, strips, embedding, classes)
 
-    def forward(self, frames: Tensor | None, patches: Tensor | None, clips: int) -> BigGaitOutput:
+    def forward(
+        self,
+        frames: Tensor | None,
+        patches: Tensor | None,
+        clips: int,
+        draws: Tensor | None = None,
+    ) -> BigGaitOutput:
         """A training pass over clips of equal length.
-
-        In training mode, ``zeroed`` of the clips lose one of their two maps; which ones is drawn
-        from torch's generator of the CPU.
 
         Args:
             frames: uint8 [B*T, 3, H, W], RGB, clip by clip; or None with ``patches``.
             patches: float [B*T, N, C], features of the frozen encoder from a store; or None.
             clips: B.
+            draws: float [B] in [0, 1): in training mode, a clip loses its denoising maps below half
+                of ``zeroed``, its appearance maps from there to ``zeroed``. None takes none away.
 
         Returns:
             The embedding [B, E, P], the logits [B, classes, P] unless ``classes`` is 0, and more.
         """
         patches = self.image(cast(Tensor, frames)) if patches is None else patches.float()
-        last = self._final_maps(patches)
+        last = final_maps(patches, self.image, self.factor)
         shares = self.mask(last)
         denoised, appearance = self.represent(patches, shares)
         first, second = denoised, appearance
-        if self.training:
-            keep = self._maps_to_keep(clips).repeat_interleave(len(patches) // clips, 0)
-            keep = keep.to(patches.device)[:, :, None, None, None]
+        if self.training and draws is not None:
+            keep = self._maps_to_keep(draws).repeat_interleave(len(patches) // clips, 0)
+            keep = keep[:, :, None, None, None]
             first, second = denoised * keep[:, 0], appearance * keep[:, 1]
         features = self.gait.frame_features(first, second)
         gait = self.gait.head(maximum_over_time(features, clips))
@@ -180,16 +185,16 @@ class BigGait(nn.Module):
         )
         return self.gait.head.embed(pooled)[0]
 
+    def person(self, patches: Tensor) -> Tensor:
+        """Pixels of the person, bool [n, h, w], of patches float [n, N, C]."""
+        return person_pixels(self.mask(final_maps(patches.float(), self.image, self.factor)))
+
     def _frame_features(self, patches: Tensor) -> Tensor:
         patches = patches.float()
-        shares = self.mask(self._final_maps(patches))
+        shares = self.mask(final_maps(patches, self.image, self.factor))
         return self.gait.frame_features(*self.represent(patches, shares))
 
-    def _final_maps(self, patches: Tensor) -> Tensor:
-        return patch_maps(patches[..., -self.image.hidden :], self.image.grid, self.factor)
-
-    def _maps_to_keep(self, clips: int) -> Tensor:
+    def _maps_to_keep(self, draws: Tensor) -> Tensor:
         """Factors 0 or 1 of either map, float [B, 2]."""
-        draws = torch.rand(clips)
         half = self.zeroed / 2
         return torch.stack([draws >= half, (draws < half) | (draws >= self.zeroed)], 1).float()

@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.models.backbones.image import ImageEncoder
+from core.models.layers.gaitbase import BNNeck
 from core.models.layers.head import StripHead
-from core.models.layers.mask_branch import MaskBranch
+from core.models.layers.mask_branch import MaskBranch, final_maps, leading_pixels
 from core.models.layers.output import GaitOutput
-from core.models.layers.patch_maps import enlarge, patch_maps, to_map
+from core.models.layers.patch_maps import enlarge, to_map
 from core.models.layers.residual import GaitBackbone
 from core.models.layers.sequences import maximum_over_time, running_maxima, with_context
 
@@ -62,8 +63,9 @@ class BiggerGait(nn.Module):
         strips: Of each group; must divide half of the maps' height.
         embedding: E, channels of a strip's embedding.
         classes: Training identities; 0 for inference, without BNNeck.
-        person: The mask branch's channel that is the person. Training does not fix which one it is:
-            look at the masks that come with the weights.
+        person: The mask branch's channel that is the person, for weights whose masks somebody has
+            looked at: training does not fix which one it is. None decides it frame by frame, by
+            the sides (:func:`core.models.layers.mask_branch.leading_pixels`).
 
     Raises:
         ValueError: the encoder gives no final features, or numbers that do not divide.
@@ -82,7 +84,7 @@ class BiggerGait(nn.Module):
         strips: int = 32,
         embedding: int = 256,
         classes: int = 0,
-        person: int = 1,
+        person: int | None = None,
     ) -> None:
         super().__init__()
         if not image.final:
@@ -93,7 +95,7 @@ class BiggerGait(nn.Module):
                 f"{len(image.layers)} blocks do not divide into groups of {per_group} for "
                 f"{networks} networks"
             )
-        self.image, self.factor, self.person = image, factor, person
+        self.image, self.factor, self.channel = image, factor, person
         self.mask = MaskBranch(image.hidden)
         self.mask.freeze()
         width = image.hidden // 2 if hidden is None else hidden
@@ -104,7 +106,10 @@ class BiggerGait(nn.Module):
             GaitBackbone(maps, channels, strides=(1, 2, 1, 1)) for _ in range(networks)
         )
         self.heads = nn.ModuleList(
-            StripHead(channels[-1], strips, embedding, classes) for _ in range(networks)
+            StripHead(channels[-1], strips, embedding) for _ in range(networks)
+        )
+        self.necks = nn.ModuleList(
+            BNNeck(strips, embedding, classes) for _ in range(networks if classes else 0)
         )
         self.shared = groups // networks
 
@@ -121,13 +126,15 @@ class BiggerGait(nn.Module):
             first, and the logits [B, classes, P] unless ``classes`` is 0.
         """
         patches = self.image(cast(Tensor, frames)) if patches is None else patches.float()
-        outputs = [
-            head(maximum_over_time(features, self.shared * clips))
+        embeddings = [
+            cast(StripHead, head).embed(maximum_over_time(features, self.shared * clips))
             for head, features in zip(self.heads, self.frame_features(patches), strict=True)
         ]
-        embedding = self._strips_of_groups([output.embedding for output in outputs])
-        logits = [output.logits for output in outputs if output.logits is not None]
-        return GaitOutput(embedding, self._strips_of_groups(logits) if logits else None)
+        logits = None
+        if self.necks:
+            pairs = zip(self.necks, embeddings, strict=True)
+            logits = self._strips_of_groups([neck(embedding) for neck, embedding in pairs])
+        return GaitOutput(self._strips_of_groups(embeddings), logits)
 
     def embed(self, chunks: Iterable[Tensor], *, encoded: bool = False) -> Tensor:
         """The embedding of one whole sequence, in bounded memory; cuts do not change it.
@@ -154,13 +161,18 @@ class BiggerGait(nn.Module):
 
     def represent(self, patches: Tensor) -> Iterator[Tensor]:
         """Masked maps float [n, maps, h, w] of each group, from patches float [n, N, C]."""
-        hidden = self.image.hidden
-        final = patch_maps(patches[..., -hidden:], self.image.grid, self.factor)
-        person = (self.mask(final)[:, self.person : self.person + 1] > 0.5).to(patches.dtype)
-        blocks = to_map(patches[..., :-hidden], self.image.grid)
+        person = self.person(patches)[:, None].to(patches.dtype)
+        blocks = to_map(patches[..., : -self.image.hidden], self.image.grid)
         parts = blocks.chunk(len(self.projections), dim=1)
         for projection, part in zip(self.projections, parts, strict=True):
             yield projection(part) * person
+
+    def person(self, patches: Tensor) -> Tensor:
+        """Pixels of the person, bool [n, h, w], of patches float [n, N, C]."""
+        final = final_maps(patches, self.image, self.factor)
+        shares = self.mask(final)
+        leads = leading_pixels(shares) if self.channel is None else shares[:, self.channel]
+        return cast(Tensor, leads > 0.5)
 
     def frame_features(self, patches: Tensor) -> Iterator[Tensor]:
         """Features of each network, float [groups of it * n, channels[-1], h / 2, w / 2].

@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.models.backbones.image import ImageEncoder
 from core.models.freezing import freeze
+from core.models.layers.patch_maps import patch_maps
 
 
 class MaskBranch(nn.Module):
@@ -54,24 +56,46 @@ class MaskBranch(nn.Module):
         return F.mse_loss(self.restore(_pixels(shares)).float(), _pixels(features).float())
 
 
+def final_maps(patches: Tensor, image: ImageEncoder, factor: int) -> Tensor:
+    """What the branch sees: the final features, behind the others, as enlarged maps.
+
+    Args:
+        patches: float [n, N, C], of an encoder with ``final`` features.
+        image: The encoder.
+        factor: Pixels for each patch, in height and in width.
+
+    Returns:
+        float [n, image.hidden, rows * factor, columns * factor].
+    """
+    return patch_maps(patches[..., -image.hidden :], image.grid, factor)
+
+
 def _pixels(maps: Tensor) -> Tensor:
     """Pixels [n*h*w, C] of maps [n, C, h, w]."""
     return maps.permute(0, 2, 3, 1).flatten(0, 2)
 
 
-def person_pixels(shares: Tensor) -> Tensor:
-    """Pixels of the person: bool [n, h, w] of the mask branch's shares float [n, 2, h, w].
+def leading_pixels(shares: Tensor) -> Tensor:
+    """Pixels where the person's share leads: float 0 or 1 [n, h, w] of shares float [n, 2, h, w].
 
     The person is channel 0, or channel 1 in frames where channel 0 leads in more than half of the
-    pixels of the left and right columns, as only a background does. Closing (dilation 3x3, then
-    erosion 5x5) marks the inside, which belongs to the person whatever its shares are.
-
-    A frame without any such pixel is taken as a whole: the batch norms after the mask need pixels.
+    pixels of the left and right columns, as only a background does.
     """
     leads = (shares[:, 0] > 0.5).float()
     sides = torch.stack([leads[..., 0], leads[..., -1]])
     turned = sides.mean(dim=(0, 2)) > 0.5
-    person = torch.where(turned[:, None, None], 1 - leads, leads).unsqueeze(1)
+    return torch.where(turned[:, None, None], 1 - leads, leads)
+
+
+def person_pixels(shares: Tensor) -> Tensor:
+    """Pixels of the person: bool [n, h, w] of the mask branch's shares float [n, 2, h, w].
+
+    Closing (dilation 3x3, then erosion 5x5) of :func:`leading_pixels` marks the inside, which
+    belongs to the person whatever its shares are.
+
+    A frame without any such pixel is taken as a whole: the batch norms after the mask need pixels.
+    """
+    person = leading_pixels(shares).unsqueeze(1)
     dilated = F.max_pool2d(person, 3, 1, 1)
     inside = -F.max_pool2d(-dilated, 5, 1, 2)
     pixels = torch.maximum(person, inside)[:, 0] > 0.5

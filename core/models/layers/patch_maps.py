@@ -48,6 +48,8 @@ def pixels_in(patches: Tensor, grid: tuple[int, int], factor: int, inside: Tenso
     Returns:
         float [sum of ``inside``, C], frame by frame and row by row.
     """
+    if inside.is_meta:  # tensors without values, for counting: as if all were inside
+        return patch_maps(patches, grid, factor).permute(0, 2, 3, 1).flatten(0, 2)
     parts = zip(patches.split(_AT_ONCE), inside.split(_AT_ONCE), strict=True)
     return torch.cat(
         [patch_maps(some, grid, factor).permute(0, 2, 3, 1)[pixels] for some, pixels in parts]
@@ -57,5 +59,7 @@ def pixels_in(patches: Tensor, grid: tuple[int, int], factor: int, inside: Tenso
 def maps_of(pixels: Tensor, inside: Tensor) -> Tensor:
     """Maps float [n, C, h, w] with ``pixels`` [m, C] where ``inside`` [n, h, w] is, else zero."""
     maps = pixels.new_zeros(*inside.shape, pixels.shape[1])
+    if inside.is_meta:
+        return (maps + pixels.view(maps.shape)).permute(0, 3, 1, 2)
     maps[inside] = pixels
     return maps.permute(0, 3, 1, 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,7 @@ from core.losses.config import LossConfig
 from core.models.backbones.config import EncoderFamilyConfig, TextEncoderConfig
 from core.models.family import Family, FamilyConfig
 from core.settings import Node, NonNegative, Width
+from core.steps import WarmupConfig
 
 if TYPE_CHECKING:
     from core.models.base import Implementation
@@ -76,6 +77,19 @@ class LMGaitLosses(LossConfig):
     diversity_form: Literal["entropy", "literal"] = "entropy"
 
 
+class DecoderWarmupConfig(WarmupConfig):
+    """The silhouette warm-up of the decoder branch."""
+
+    part: ClassVar[str] = "decoder"
+    image_encoder: bool = False
+    """Train the image encoder along. Only for encoders built from a seed, which see little."""
+
+    @property
+    def trains_encoder(self) -> bool:
+        """Whether the image encoder trains along."""
+        return self.image_encoder
+
+
 def _implementation() -> Implementation[Any]:
     from core.models.lmgait.implementation import LMGaitImplementation
 
@@ -88,9 +102,8 @@ LMGAIT = Family(
     model=LMGaitConfig,
     losses=LMGaitLosses,
     implementation=_implementation,
-    capabilities=frozenset(
-        {"warm-up", "stored features", "text cache", "views", "export", "films"}
-    ),
+    capabilities=frozenset({"stored features", "text cache", "views", "export", "films"}),
+    warmup=DecoderWarmupConfig,
 )
 
 

@@ -22,9 +22,10 @@ from core.models.lmgait.config import LMGaitConfig
 from core.models.lmgait.inference import LMGaitGraph
 from core.models.lmgait.losses import TERMS, UNSUPERVISED
 from core.models.lmgait.network import LMGait
-from core.models.lmgait.pictures import few, picture_rows, word_attention
+from core.models.lmgait.pictures import picture_rows, word_attention
 from core.models.lmgait.text_cache import LMGaitTextCache
 from core.models.lmgait.views import LMGaitViews
+from core.models.lmgait.warmup import DecoderWarmup
 from core.models.lmgait.weights import (
     IMAGE_PREFIX,
     NECK_PREFIX,
@@ -33,6 +34,7 @@ from core.models.lmgait.weights import (
     TextFingerprint,
     absent_prefixes,
 )
+from core.models.pictures import few
 
 
 class LMGaitImplementation(EncoderImplementation[LMGaitConfig]):
@@ -52,6 +54,7 @@ class LMGaitImplementation(EncoderImplementation[LMGaitConfig]):
     )
     header_keys = ("text_fingerprint", "image_fingerprint")
     abilities = (EncoderFeatures(), EncoderFilms(), LMGaitTextCache(), LMGaitViews())
+    warmup = DecoderWarmup()
 
     def build(
         self,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from core.data.dataset import ClipBatch
@@ -14,8 +12,7 @@ from core.models.backbones.prompts import CLIP_BEGIN_OF_TEXT
 from core.models.backbones.sizes import CLIP_END_OF_TEXT
 from core.models.lmgait.network import LMGait
 from core.models.lmgait.representation import foreground
-
-SHOWN = 8
+from core.models.pictures import below_frames
 
 
 def word_attention(model: LMGait, patches: Tensor) -> Tensor | None:
@@ -38,20 +35,6 @@ def word_attention(model: LMGait, patches: Tensor) -> Tensor | None:
     return cast(Tensor, (looked - low) / (high - low).clamp(min=1e-9))
 
 
-def few(batch: ClipBatch) -> ClipBatch:
-    """The first frames of the batch, flipped as in training, enough for a row of pictures."""
-    whole = batch.mirrored()
-    return ClipBatch(
-        None if whole.frames is None else whole.frames[:SHOWN],
-        None if whole.patches is None else whole.patches[:SHOWN].float(),
-        whole.silhouettes[:SHOWN],
-        whole.valid[:SHOWN],
-        whole.labels,
-        whole.flips,
-        whole.sequences,
-    )
-
-
 def picture_rows(
     batch: ClipBatch, logits: Tensor, attention: Tensor | None = None
 ) -> Mapping[str, Tensor]:
@@ -65,15 +48,8 @@ def picture_rows(
     Returns:
         ``silhouettes`` and, with attention, ``attention``: float [3, height, width] in [0, 1].
     """
-    frames, true = batch.frames, batch.silhouettes[:, None].float() / 255
-    size = true.shape[-2:] if frames is None else frames.shape[-2:]
-    above = [] if frames is None else [frames.float() / 255]
-    rows = {"silhouettes": [*above, _grey(true, size), _grey(foreground(logits.float()), size)]}
+    true = batch.silhouettes[:, None].float() / 255
+    rows = {"silhouettes": below_frames(batch, [true, foreground(logits.float())])}
     if attention is not None:
-        rows["attention"] = [*above, _grey(attention[:, None].float(), size)]
-    return {name: torch.cat([torch.cat(list(r), dim=-1) for r in found], 1).cpu()
-            for name, found in rows.items()}  # fmt: skip
-
-
-def _grey(maps: Tensor, size: tuple[int, ...]) -> Tensor:
-    return F.interpolate(maps, size).expand(-1, 3, -1, -1)
+        rows["attention"] = below_frames(batch, [attention[:, None]])
+    return rows

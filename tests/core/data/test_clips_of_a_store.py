@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset
 from torch.utils.data._utils.pin_memory import pin_memory
 
-from core.data.clips import consecutive_frames, spread_frames
+from core.data.clips import FrameChoice, consecutive_frames, random_frames, spread_frames
 from core.data.dataset import (
     ClipBatch,
     TrainingSequences,
@@ -20,7 +20,7 @@ from core.data.dataset import (
     to_tensor,
 )
 from core.data.loading import read_ahead
-from core.data.sampler import ClipRequest
+from core.data.sampler import ClipRequest, IdentityBatches, share_of
 from core.errors import DataError
 from core.storage.store import Store
 from tests.fakes.stores import write_store
@@ -135,6 +135,7 @@ def plainly(store, data, requests, size, masks_size, ordered, flip=0.5):
         torch.tensor([data.labels[r.sequence] for r in requests]),
         torch.tensor([r.flip < flip for r in requests]),
         torch.tensor([data.indices[r.sequence] for r in requests]),
+        torch.tensor([r.random().random() for r in requests], dtype=torch.float64),
     )
 
 
@@ -172,13 +173,37 @@ def test_a_batch_holds_what_its_clips_hold_one_by_one(
         frame_size=size,
         silhouette_size=masks_size,
         flip=0.5,
-        ordered=ordered,
+        choice=FrameChoice("run" if ordered else "spread"),
     )
-    requests = [ClipRequest(i, (i + 1) / 9, i / 8) for i in (2, 3, 0, 7, 3, 5)]
+    requests = [ClipRequest(i, (i + 1) / 9, i / 8, (7, i)) for i in (2, 3, 0, 7, 3, 5)]
     wanted = plainly(store, data, requests, size, masks_size, ordered)
     assert_same(data[requests], wanted)
     assert_same(next(load_batches(data, [requests], workers=0, pin=False)), wanted)
     assert not torch.equal(wanted.frames[:4], wanted.frames[4:8])
+
+
+def test_random_frames_and_a_draw_come_from_each_clips_own_request(store):
+    data = sequences(store, frame_size=(256, 128), choice=FrameChoice("random"))
+    sampler = IdentityBatches(data.labels, 3, 4, seed=5)
+    batch = data[sampler.batch(2)]
+    assert batch.draws.dtype == torch.float64
+    assert len(set(batch.draws.tolist())) == 12
+    for rank in (0, 1):
+        share = data[list(share_of(sampler.batch(2), rank, 2))]
+        assert torch.equal(share.draws, batch.draws[rank::2])
+        assert torch.equal(share.flips, batch.flips[rank::2])
+        clips = batch.frames.unflatten(0, (12, 4))[rank::2].flatten(0, 1)
+        assert torch.equal(share.frames, clips)
+    for place, request in enumerate(sampler.batch(2)):
+        index = data.indices[request.sequence]
+        random = request.random()
+        numbers = random_frames(store.sequences[index].frames, 4, random)
+        whole = store.read(index, numbers.tolist())
+        clip = batch.frames[4 * place : 4 * place + 4].permute(0, 2, 3, 1)
+        assert torch.equal(clip, torch.from_numpy(whole.rgb))
+        assert batch.draws[place] == random.random()
+    other = data[sampler.batch(3)]
+    assert not set(other.draws.tolist()) & set(batch.draws.tolist())
 
 
 class Watched(Dataset[Any]):

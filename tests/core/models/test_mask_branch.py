@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from core.models.layers.mask_branch import MaskBranch, person_pixels
+from core.models.layers.mask_branch import MaskBranch, leading_pixels, person_pixels
 from core.models.layers.patch_maps import maps_of, patch_maps, pixels_in
 from tests.fakes.networks import shaken
 
@@ -45,6 +45,15 @@ def test_the_person_is_channel_1_where_channel_0_fills_the_sides():
     pixels = person_pixels(both)
     assert torch.equal(pixels[0], pixels[1])
     assert 0 < pixels[0].sum() < pixels[0].numel() / 2
+
+
+def test_the_sides_tell_which_channel_is_the_person():
+    person = person_in(slice(3, 8))
+    leads = leading_pixels(torch.cat([person, person.flip(1)]))
+    expected = torch.zeros(16, 12)
+    expected[4:12, 3:8] = 1
+    assert torch.equal(leads, expected.expand(2, 16, 12))
+    assert not leading_pixels(person_in()).any()
 
 
 def test_a_hole_inside_belongs_to_the_person():

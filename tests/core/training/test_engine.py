@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from core.config.schema import TrainConfig, WarmupConfig
+from core.config.schema import TrainConfig
 from core.errors import ConfigError, UsageError
+from core.steps import WarmupConfig
 from core.training.engine import choose_precision, engine_for, joined, make_engine, reading_workers
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)

@@ -75,6 +75,9 @@ def test_the_warm_up_thaws_what_the_features_come_from(family, layers, train_enc
     assert without_gradient(module) == []
     learned = {name for name, _ in trainable(module)}
     assert any(name.startswith("image.") for name in learned) == train_encoder
-    assert all(f"decoder.{name}" in learned for name, _ in module.decoder.named_parameters())
+    assert all(
+        f"decoder.{name}" in learned
+        for name, _ in module.get_submodule("decoder").named_parameters()
+    )
     blocks = {int(n.split(".")[4]) for n in learned if ".layer" in n and ".encoder.encoder." in n}
     assert blocks == (set(range(max(layers))) if train_encoder else set())

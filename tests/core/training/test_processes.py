@@ -22,6 +22,7 @@ from core.training.checkpoint import load_tensors
 from core.workflows.runs import find_run
 from core.workflows.train import train
 from core.workspace import Workspace
+from tests.fakes.freezing import freezing
 from tests.fakes.models import small_config
 from tests.fakes.processes import embeddings, gradients, neck, steps
 from tests.fakes.training import write_training_store
@@ -170,6 +171,26 @@ def test_the_warm_up_ablations_and_families_step_as_one_process_does(
     assert {name: share for name, share in apart.items() if not share <= 1e-5} == {}
     assert {name.split("/")[0] for name in one} == {"warm-up", *names, *families}
     assert {name.split("/")[1] for name in one} == {"0", "1", "2"}
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_when_a_part_is_frozen_and_step_as_one_does(tmp_path):
+    """BigGait's mask branch; its norms see other numbers of pixels in each process."""
+    write_training_store(Workspace(tmp_path).store("casiab"))
+    freezing(tmp_path, tmp_path / "1.npz")
+    arguments = ["-m", "tests.fakes.freezing", str(tmp_path), str(tmp_path / "2.npz")]
+    done = together_anew(2, arguments, ACCELERATE_USE_CPU="1")
+    assert [code for code, _, _ in done] == [0, 0], "\n".join(told for _, _, told in done)
+    one, two = arrays(tmp_path / "1.npz"), arrays(tmp_path / "2.npz")
+    assert set(one) == set(two)
+    for step in range(3):
+        learned = any(name.startswith(f"biggait/{step}/gradient of mask.") for name in one)
+        assert learned == (f"biggait/{step}/mask_reconstruction" in one) == (step == 0)
+    apart = {}
+    for name, value in one.items():
+        size = max(1.0, float(np.abs(value).max()))
+        apart[name] = float(np.abs(value - two[name]).max()) / size
+    assert {name: share for name, share in apart.items() if not share <= 1e-5} == {}
 
 
 @pytest.fixture(scope="module")

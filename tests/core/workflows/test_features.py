@@ -86,7 +86,7 @@ def test_a_step_on_stored_features_is_a_step_on_frames(workspace, flip, train_en
         model = build_lmgait(
             config.model, classes=len(data.subjects), seed=config.seed, image=image
         )
-        load_warmup(model, finished_checkpoint(warmup))
+        load_warmup(model, finished_checkpoint(warmup), config)
         return training_job(model, data, manifest, config, engine, checkpoints)
 
     kinds = {"training": run} if train_encoder else {"training": run, "warm-up": warmup}

@@ -11,6 +11,7 @@ from core.errors import ResourceError
 from core.manifests.load import load_manifest
 from core.models.backbones.image import ImageEncoder
 from core.models.lmgait.network import LMGait
+from core.models.lmgait.warmup import DecoderWarmupModel
 from core.progress import SilentProgress
 from core.storage.store import Store
 from core.training.engine import make_engine
@@ -19,7 +20,6 @@ from core.workflows.evaluate import embed_run
 from core.workflows.report_facts import provenance
 from core.workflows.runs import find_run, list_runs
 from core.workflows.train import train
-from core.workflows.warmup_job import WarmupModel
 from core.workspace import Workspace
 from tests.fakes.models import small_config
 from tests.fakes.training import write_training_store
@@ -83,7 +83,7 @@ def test_the_report_names_the_machine_where_it_was_recorded(trained):
 
 @pytest.mark.parametrize("error", [FULL, NO_ALGORITHM])
 @pytest.mark.parametrize(
-    ("part", "advice"), [(WarmupModel, WARMUP_MEMORY), (LMGait, TRAINING_MEMORY)]
+    ("part", "advice"), [(DecoderWarmupModel, WARMUP_MEMORY), (LMGait, TRAINING_MEMORY)]
 )
 def test_a_training_says_what_asks_for_less(trained, tmp_path, monkeypatch, part, advice, error):
     workspace = Workspace(tmp_path / "ws")

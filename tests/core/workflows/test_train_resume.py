@@ -175,7 +175,7 @@ def test_training_starts_from_the_warmed_up_decoder(undisturbed):
     config, _, warmup = undisturbed
     model = build_lmgait(config.model, classes=3, seed=config.seed)
     before = model.decoder.reduce.weight.clone()
-    load_warmup(model, finished_checkpoint(warmup))
+    load_warmup(model, finished_checkpoint(warmup), config)
     kept = load_tensors(warmup.checkpoints().newest() / "model.safetensors").tensors
     assert not torch.equal(model.decoder.reduce.weight, before)
     assert torch.equal(model.decoder.reduce.weight, kept["decoder.reduce.weight"])
