@@ -114,7 +114,7 @@ class Implementation(ABC, Generic[C]):
 
     @abstractmethod
     def graph(self, config: C, model: nn.Module) -> InferenceGraph:
-        """Inference as one graph, for the capability ``export``.
+        """Inference as one graph, which is what is exported.
 
         Args:
             config: Settings of the model.

@@ -27,7 +27,7 @@ class FamilyConfig(Node):
 
 
 # What only some families can do.
-Capability = Literal["stored features", "text cache", "views", "export", "films"]
+Capability = Literal["stored features", "text cache", "views", "films"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class Family:
         losses: Class of the settings of its losses.
         implementation: Imports and makes what needs torch.
         capabilities: What it can do that not all families can: training on stored features of a
-            frozen encoder, caching its text, views of its parts in pictures, export as one graph,
-            and films and folders of frames without silhouettes.
+            frozen encoder, caching its text, views of its parts in pictures, and
+            films and folders of frames without silhouettes.
         warmup: Class of the settings of its warm-up, where a part of the model is trained before
             the rest; its implementation has a :class:`core.models.warmup.Warmup` then.
         presets: Package that holds its ``presets.yaml``; None without presets (LMGait's are

@@ -21,7 +21,6 @@ from core.errors import LmgaitError, UsageError
 from core.files import whole_file
 from core.locks import writing
 from core.models.base import implementation_of
-from core.models.families import require
 from core.models.inference import InferenceGraph, PixelType, trace
 from core.progress import Progress
 from core.version import __version__
@@ -87,10 +86,7 @@ def export_run(
         CheckpointError, WeightsError, ConfigError: the model cannot be loaded or exported.
         OutputError: the file cannot be written.
     """
-    run = find_run(
-        workspace.runs, name=run_name, dataset=dataset, capability="export", progress=progress
-    )
-    require(run.config.model, "export", "An export")
+    run = find_run(workspace.runs, name=run_name, dataset=dataset, progress=progress)
     target = path or run.folder / f"{run.name}{ENDINGS[format]}"
     check_target(target, format)
     with writing(target, what="model file"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, cast
 
 from torch import nn
@@ -11,6 +12,7 @@ from core.losses.total import Terms
 from core.models.backbones.image import ImageEncoder
 from core.models.base import Part
 from core.models.biggait.config import BigGaitConfig
+from core.models.biggait.inference import BigGaitGraph
 from core.models.biggait.losses import TERMS
 from core.models.biggait.network import BigGait
 from core.models.build import check_strips, seeded
@@ -75,6 +77,11 @@ class BigGaitImplementation(MaskedImplementation[BigGaitConfig]):
             return False
         mask.freeze()
         return True
+
+    def graph(self, config: BigGaitConfig, model: nn.Module) -> BigGaitGraph:
+        """Frames to embeddings, over all pixels."""
+        del config
+        return BigGaitGraph(model, partial(self.embed, model))
 
     def shape(self, config: BigGaitConfig) -> tuple[int, int]:
         """(E, P)."""

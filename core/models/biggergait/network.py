@@ -183,12 +183,16 @@ class BiggerGait(nn.Module):
         maps = self.represent(patches)
         for backbone in self.backbones:
             joined = torch.cat([next(maps) for _ in range(self.shared)])
-            yield backbone(joined, len(joined))
+            yield backbone(joined, joined.shape[0])
 
     def _group_features(self, patches: Tensor) -> list[Tensor]:
         features = self.frame_features(patches.float())
-        return [part for network in features for part in network.chunk(self.shared)]
+        return [part for network in features for part in self._by_group(network)]
 
     def _strips_of_groups(self, values: Sequence[Tensor]) -> Tensor:
         """Side by side [B, K, P] of each network's values [groups of it * B, K, strips]."""
-        return torch.cat([part for value in values for part in value.chunk(self.shared)], dim=2)
+        return torch.cat([part for value in values for part in self._by_group(value)], dim=2)
+
+    def _by_group(self, value: Tensor) -> Sequence[Tensor]:
+        """[n, ...] of each group of a network's values [groups of it * n, ...]."""
+        return cast(Tensor, value.unflatten(0, (self.shared, -1))).unbind()

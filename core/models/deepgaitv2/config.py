@@ -50,6 +50,5 @@ DEEPGAITV2 = Family(
     model=DeepGaitV2Config,
     losses=LossConfig,
     implementation=_implementation,
-    capabilities=frozenset({"export"}),
     presets="core.models.deepgaitv2",
 )

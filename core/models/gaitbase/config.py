@@ -36,6 +36,5 @@ GAITBASE = Family(
     model=GaitBaseConfig,
     losses=LossConfig,
     implementation=_implementation,
-    capabilities=frozenset({"export"}),
     presets="core.models.gaitbase",
 )

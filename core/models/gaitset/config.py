@@ -42,6 +42,5 @@ GAITSET = Family(
     model=GaitSetConfig,
     losses=TripletConfig,
     implementation=_implementation,
-    capabilities=frozenset({"export"}),
     presets="core.models.gaitset",
 )

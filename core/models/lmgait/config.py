@@ -102,7 +102,7 @@ LMGAIT = Family(
     model=LMGaitConfig,
     losses=LMGaitLosses,
     implementation=_implementation,
-    capabilities=frozenset({"stored features", "text cache", "views", "export", "films"}),
+    capabilities=frozenset({"stored features", "text cache", "views", "films"}),
     warmup=DecoderWarmupConfig,
 )
 

@@ -19,9 +19,6 @@ OTHERS = [name for name in FAMILIES if name not in (DEFAULT_FAMILY, QUICKEST)]
 
 
 def graph_of(name):
-    family = FAMILIES[name]
-    if "export" not in family.capabilities:
-        pytest.skip(f"{family.title} names no capability `export`")
     config = settings_of(name)
     return implementation_of(config.model).graph(config.model, stirred(model_of(config)))
 

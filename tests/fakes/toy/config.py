@@ -43,6 +43,5 @@ TOY = Family(
     model=ToyConfig,
     losses=ToyLosses,
     implementation=_implementation,
-    capabilities=frozenset({"export"}),
     presets="tests.fakes.toy",
 )
