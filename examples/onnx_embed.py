@@ -2,7 +2,7 @@
 
 python examples/onnx_embed.py model.onnx a.npy b.npy
 Each .npy holds one sequence: RGB frames uint8 [length, 256, 128, 3], the person filling the height,
-or silhouettes uint8 [length, 64, 44] cut to their height, as the model takes.
+or silhouettes as the model takes them, uint8 [length, 64, 44].
 """
 
 import sys
@@ -16,8 +16,7 @@ session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]
 embeddings = []
 for file in files:
     clip = np.load(file)[None]
-    if name == "frames":
-        clip = clip.transpose(0, 1, 4, 2, 3)  # [1, length, 3, 256, 128]
+    clip = clip.transpose(0, 1, 4, 2, 3) if name == "frames" else clip  # colours before rows
     embeddings.append(session.run(["embedding"], {name: clip})[0][0])  # [channels, strips]
 for number, file in enumerate(files):
     # Euclidean distance per strip, mean over strips: the smaller, the more alike two walks are.

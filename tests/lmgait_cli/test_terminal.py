@@ -64,7 +64,7 @@ def completed(home, line, **environment):
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("lmgait pre", ["prepare", "pretrain-decoder"]),
+        ("lmgait pre", ["prepare", "pretrain-decoder", "pretrain-encoders"]),
         ("lmgait train --dataset c", ["casiab", "ccpg"]),
         ("lmgait evaluate --run ", ["ccpg-tiny-001", "ccpg-tiny-002"]),
         ("lmgait visualize ccpg-tiny-001 x --dataset cas", ["casiab"]),

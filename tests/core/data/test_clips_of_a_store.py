@@ -246,7 +246,7 @@ def test_torchs_loader_pins_every_tensor_of_a_batch(store, monkeypatch):
     monkeypatch.setattr(torch.Tensor, "pin_memory", pinned)
     found = pin_memory(batch)
     assert isinstance(found, ClipBatch)
-    assert len(copies) == 6
+    assert len(copies) == 7
     for name, tensor in held.items():
         expected = None if tensor is None else copies[tensor.data_ptr()]
         assert getattr(found, name) is expected
@@ -264,7 +264,7 @@ def test_a_batch_goes_to_its_device_without_waiting(store, monkeypatch):
 
     monkeypatch.setattr(torch.Tensor, "to", watched)
     there = batch.to(torch.device("meta"))
-    assert moved == [((torch.device("meta"),), {"non_blocking": True})] * 6
+    assert moved == [((torch.device("meta"),), {"non_blocking": True})] * 7
     assert there.patches is None
     assert there.frames.device.type == there.labels.device.type == "meta"
     assert there.frames.is_contiguous(memory_format=torch.channels_last)

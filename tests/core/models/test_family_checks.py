@@ -10,27 +10,32 @@ from core.training.loop import Runner
 from tests.fakes.families import batch_of, inputs_of, model_of, settings_of, stirred
 from tests.fakes.gpu_steps import job_of, losses_of
 
-STEPS = 16
-RATE = ("train.lr=0.002", "train.ramp=0", "train.milestones=[]")
+STEPS = 40
+RATE = ("train.lr=0.001", "train.ramp=0", "train.milestones=[]")
+
+
+def is_low(losses, first):
+    """Labels are smoothed: with four classes, no cross entropy is below 0.349."""
+    learnt = losses["triplet"] < 0.05 and losses.get("cross_entropy", 0.0) < 0.6
+    # Other terms, where a family has any, fall less.
+    return learnt and losses["loss"] < 0.5 * first["loss"]
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_family_overfits_one_batch(name):
-    """Two clips of each of four people, told apart after sixteen steps."""
+    """Two clips of each of four people are told apart, and stay so for three steps."""
     config = settings_of(name, "tiny", *RATE)
     model = model_of(config, classes=4)
     batch = batch_of(config, identities=4, sequences=2, frames=3)
     runner = Runner(job_of(model, config.train, losses_of(config)), make_engine(config.train))
-    losses = []
-    for step in range(STEPS):
-        runner.step(step, batch)
-        losses.append(runner.finite())
-    assert losses[0]["triplet"] > 0.1
-    assert losses[-1]["triplet"] < 0.05
-    # Labels are smoothed: with four classes, no cross entropy is below 0.349.
-    assert losses[-1].get("cross_entropy", 0.0) < 0.6
-    # Other terms, where a family has any, fall less.
-    assert losses[-1]["loss"] < 0.5 * losses[0]["loss"]
+    steps = []
+    while len(steps) < STEPS and not (
+        len(steps) > 3 and all(is_low(one, steps[0]) for one in steps[-3:])
+    ):
+        runner.step(len(steps), batch)
+        steps.append(runner.finite())
+    assert steps[0]["triplet"] > 0.1
+    assert all(is_low(one, steps[0]) for one in steps[-3:]), steps[-3:]
 
 
 @pytest.mark.parametrize("name", FAMILIES)
