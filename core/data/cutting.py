@@ -37,8 +37,8 @@ def silhouette_shape(store: Store, size: CutSize, which: SilhouetteKind) -> tupl
             raise StoreError(
                 "The store holds no masks to cut silhouettes from, only aligned silhouettes",
                 where=store.path,
-                next_step="Add `--set model.input.silhouettes=aligned`, or prepare it again with "
-                "--replace, without `--without silhouettes`.",
+                next_step="Train a model with `--set model.input.silhouettes=aligned`, or prepare "
+                "the dataset again with --replace, without `--without silhouettes`.",
             )
         return size, size
     if store.aligned is None:
@@ -46,14 +46,15 @@ def silhouette_shape(store: Store, size: CutSize, which: SilhouetteKind) -> tupl
             "The store holds no aligned silhouettes",
             where=store.path,
             next_step="Prepare it again with --replace from a source that holds them, without "
-            "`--without aligned`; or let them be cut: `--set model.input.silhouettes=cut`.",
+            "`--without aligned`; or train a model with `--set model.input.silhouettes=cut`.",
         )
     if store.aligned[0] != size:
         raise UsageError(
             f"The store's aligned silhouettes have {store.aligned[0]} rows, the model is set to "
             f"{size}",
             where=store.path,
-            next_step=f"Set model.input.size={store.aligned[0]}, or model.input.silhouettes=cut.",
+            next_step=f"Train a model with `--set model.input.size={store.aligned[0]}`, or with "
+            "`--set model.input.silhouettes=cut`.",
         )
     return store.aligned
 

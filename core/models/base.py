@@ -289,7 +289,7 @@ class SilhouetteImplementation(Implementation[S]):
 
     def graph(self, config: S, model: nn.Module) -> InferenceGraph:
         """Silhouettes to embeddings."""
-        return SilhouetteGraph(model, partial(self.embed, model), config.input.size)
+        return SilhouetteGraph(model, partial(self.embed, model), config.input)
 
 
 def implementation_of(config: FamilyConfig) -> Implementation[Any]:

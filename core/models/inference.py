@@ -16,6 +16,7 @@ from core.data.augment import side_columns
 from core.data.dataset import reduced_size
 from core.errors import ConfigError
 from core.models.backbones.image import ImageEncoder
+from core.models.silhouettes import SILHOUETTES_IN_WORDS, SilhouetteInput
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
 
 PixelType = Literal["uint8", "float32"]
@@ -64,14 +65,16 @@ class SilhouetteGraph(InferenceGraph):
     Args:
         model: In eval mode, without a classifier.
         embed: As for :class:`InferenceGraph`.
-        size: Rows of a silhouette, 64 or 128.
+        settings: Which silhouettes it takes, and their rows.
     """
 
     input_name = "silhouettes"
     content = "foreground"
 
-    def __init__(self, model: nn.Module, embed: Embed, size: int) -> None:
+    def __init__(self, model: nn.Module, embed: Embed, settings: SilhouetteInput) -> None:
+        size = settings.size
         super().__init__(model, embed, (size, size - 2 * side_columns(size, size)))
+        self.kind = SILHOUETTES_IN_WORDS[settings.silhouettes]
 
     def forward(self, silhouettes: Tensor) -> Tensor:
         """Embed whole clips.
@@ -89,9 +92,9 @@ class SilhouetteGraph(InferenceGraph):
         return self.embed([clip])
 
     def metadata(self, header: Mapping[str, Any]) -> dict[str, str]:
-        """How pixels are normalised."""
+        """Which silhouettes it was trained on, and how pixels are normalised."""
         del header
-        return {"normalisation": "inside: divided by 255"}
+        return {"silhouettes": self.kind, "normalisation": "inside: divided by 255"}
 
 
 class EncoderGraph(InferenceGraph):

@@ -38,7 +38,7 @@ class Metrics:
         part_accuracy: Share of the person's cells whose label a linear map tells, in [0, 1].
         part_recall: The same, the mean over labels.
         limb_share: By prompt, the attention of its words on a patch of arms or legs, over that and
-            the one on a patch of the surroundings: 0.5 is no difference.
+            the one on a patch of the surroundings: 0.5 means that both are equal.
         on_limbs, on_surroundings: By prompt, the mean attention of such patches to all but the
             begin of text, in [0, 1].
     """

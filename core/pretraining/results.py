@@ -137,7 +137,7 @@ encoders before training, as their seed drew them.
 {table}
 
 Where the sentences look. The share is the attention of a sentence's words on a patch of arms or
-legs, over that and the one on a patch of the surroundings: 0.5 is no difference. Then the
+legs, over that and the one on a patch of the surroundings: 0.5 means that both are equal. Then the
 attention of all but the begin of text on both.
 
 | Prompt | share on limbs | from the seed | on limbs | on surroundings |

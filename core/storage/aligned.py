@@ -6,7 +6,7 @@
 ``aligned_frames``
     int32 [M]: the frame of the sequence that shows the same moment, -1 where the store has none.
 
-Their number differs from that of the frames: authors leave out silhouettes that are no walkers, and
+Their number differs from that of the frames: authors leave out silhouettes that show no walker, and
 preparation leaves out frames that cannot be read.
 """
 

@@ -86,7 +86,10 @@ class AblationPlan:
                     progress=progress,
                 )
                 runs.setdefault((variant, target), []).append(scores)
-        return [table_of_runs(table, runs, self.request, self.store) for table in self.tables]
+        configs = dict(self.jobs)
+        return [
+            table_of_runs(table, runs, self.request, self.store, configs) for table in self.tables
+        ]
 
     def estimate(self, progress: Progress) -> Estimate:
         """What :meth:`run` will take; what is finished counts no more, and nothing is written."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from core.config import Config
 from core.config.shipped import settings_source
 from core.manifests.load import load_manifest
 from core.manifests.schema import DatasetManifest
@@ -13,12 +14,19 @@ from core.tables.ablations import MEAN, AblationRow, AblationTable, ScoredRun
 from core.tables.build import published_notes
 from core.workflows.ablation_request import Request, partial_settings
 from core.workflows.ablation_scores import shown_protocol
+from core.workflows.model_inputs import silhouettes_in_words
 from core.workflows.paper_tables import SYSTEMS, PaperTable, Variant
 
 Runs = Mapping[tuple[Variant, str], Sequence[ScoredRun]]
 
 
-def table_of_runs(table: PaperTable, runs: Runs, request: Request, store: Store) -> AblationTable:
+def table_of_runs(
+    table: PaperTable,
+    runs: Runs,
+    request: Request,
+    store: Store,
+    configs: Mapping[Variant, Config],
+) -> AblationTable:
     """A table with its scores.
 
     Args:
@@ -26,6 +34,7 @@ def table_of_runs(table: PaperTable, runs: Runs, request: Request, store: Store)
         runs: By variant and test dataset.
         request: What was asked for, for the notes.
         store: Of the dataset that was trained on.
+        configs: Settings of each variant, of any seed.
     """
     manifest = load_manifest(table.tested_on)
     protocol = shown_protocol(manifest)
@@ -53,6 +62,7 @@ def table_of_runs(table: PaperTable, runs: Runs, request: Request, store: Store)
         paper_dataset=None if shown is None else shown.dataset,
         notes=(
             *_settings_notes(table, request, store),
+            *_silhouette_notes(table, configs),
             *_run_notes(rows, manifest),
             *(_system_notes(table, request) if systems else _ablation_notes(table, request)),
         ),
@@ -75,6 +85,15 @@ def _settings_notes(table: PaperTable, request: Request, store: Store) -> list[s
     ]
     partial = partial_settings(request, families)
     return [*notes, *(f"{key} is set for {_titles(some)} alone." for key, some in partial.items())]
+
+
+def _silhouette_notes(table: PaperTable, configs: Mapping[Variant, Config]) -> list[str]:
+    """Which silhouettes the models read, where some do."""
+    kinds: dict[str, dict[str, None]] = {}
+    for variant in table.variants:
+        if (kind := silhouettes_in_words(configs[variant])) is not None:
+            kinds.setdefault(kind, {})[variant.family] = None
+    return [f"Silhouettes of {_titles(families)}: {kind}." for kind, families in kinds.items()]
 
 
 def _run_notes(rows: Iterable[AblationRow], manifest: DatasetManifest) -> list[str]:

@@ -177,7 +177,7 @@ def embed_and_write(
     """
     unused: Reason = (lambda key: None) if everyone else unused_in_tests(manifest)
     with held(engine, lambda: writing(path, what="file of embeddings")):
-        found = embed_run(
+        embeddings = embed_run(
             run,
             store,
             manifest,
@@ -187,10 +187,10 @@ def embed_and_write(
             settings=settings,
             loaded=loaded,
         )
-        decide(engine, lambda: write_embeddings(path, found))
-        reason = not_embedded(unused, found)
+        decide(engine, lambda: write_embeddings(path, embeddings))
+        reason = not_embedded(unused, embeddings)
         decide(engine, lambda: write_left_out(beside(path), store, reason))
-    return found
+    return embeddings
 
 
 @gpu_memory_explained(EMBEDDING_MEMORY)
@@ -226,9 +226,9 @@ def embed_run(
     indices = used_sequences(store, manifest, everyone=everyone)
     if not indices:
         raise nothing_used(store, manifest)
-    found = embed_sequences(loaded, store, manifest, indices, engine, progress, source="")
-    absent = count_absent(store, len(indices), len(found), progress)
-    return replace(found, source=source_line(run, int(loaded.header["step"]), store, absent))
+    embeddings = embed_sequences(loaded, store, manifest, indices, engine, progress, source="")
+    absent = count_absent(store, len(indices), len(embeddings), progress)
+    return replace(embeddings, source=source_line(run, int(loaded.header["step"]), store, absent))
 
 
 def embeddings_path(run: Run, manifest: DatasetManifest) -> Path:

@@ -47,10 +47,10 @@ def kept_or_new_embeddings(
         CheckpointError, WeightsError, OutputError: see their texts.
     """
     path = embeddings_path(run, manifest)
-    found = kept_embeddings(run, step, store, manifest, progress)
-    if found is not None:
+    embeddings = kept_embeddings(run, step, store, manifest, progress)
+    if embeddings is not None:
         progress.say(f"Embeddings from {path}")
-        return found
+        return embeddings
     made = embed_and_write(path, run, store, manifest, engine, progress, loaded=load())
     progress.say(f"Embeddings in {path}")
     return made
@@ -64,13 +64,13 @@ def kept_embeddings(
     if not path.is_file():
         return None
     try:
-        found, absent = read_embeddings(path), without_silhouettes(beside(path))
+        embeddings, absent = read_embeddings(path), without_silhouettes(beside(path))
     except DataError as error:
         progress.say(f"Not used: {error}")
         return None
     used = [store.sequences[index].key for index in used_sequences(store, manifest)]
     keys = [key for key in used if str(key) not in absent]
-    if found.source != one_line(source_line(run, step, store, len(used) - len(keys))):
+    if embeddings.source != one_line(source_line(run, step, store, len(used) - len(keys))):
         return None
-    named = list(zip(found.labels, found.types, found.views, strict=True))
-    return found if keys == named else None
+    named = list(zip(embeddings.labels, embeddings.types, embeddings.views, strict=True))
+    return embeddings if keys == named else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -211,15 +212,15 @@ class SilhouetteInputs(TrainingInputs):
 
     def sample(self) -> TrainingData:
         """Clips of a few sequences, which are cut now: as many as one batch has."""
-        data, numbers = self.config.data, dict[str, list[int]]()
+        data, cuts, numbers = self.config.data, self._cut_now(), dict[str, list[int]]()
         for number in sequences_of(self.store, self.manifest.subjects.train):
             numbers.setdefault(self.store.sequences[number].key.subject, []).append(number)
-        sequences = [
-            number
-            for subject in list(numbers)[: data.identities]
-            for number in numbers[subject][: data.sequences]
-        ]
-        return self._clips(self._cut_now(), sequences)
+        usable = (
+            list(islice((n for n in own if len(cuts.usable(n))), data.sequences))
+            for own in numbers.values()
+        )
+        sequences = list(chain.from_iterable(islice(filter(None, usable), data.identities)))
+        return self._clips(cuts, sequences)
 
     def stored(self, engine: Accelerator, progress: Progress) -> TrainingData:
         """Clips of kept silhouettes."""

@@ -23,6 +23,7 @@ from core.workflows.job_stage import UNSAVED, job_stage
 from core.workflows.left_out import unused_in_training, write_once
 from core.workflows.registry import trainings
 from core.workflows.runs import Run
+from core.workflows.show_config import count_parts
 from core.workflows.stages import Estimate, Stage, finished
 from core.workflows.training_inputs import TrainingInputs, training_inputs
 from core.workflows.training_job import training_job
@@ -128,6 +129,8 @@ class TrainingPlan:
             progress.say(f"Run {existing.name} has these settings and is complete.")
             return TrainResult(existing, 0)
         inputs = self._inputs()
+        if self.warmup is not None and self.warmup.left:
+            count_parts(config, inputs.subjects)  # refuses sizes before the warm-up, not after it
         warmup = inputs.warmed_up(progress)
         engine = engine_for(config.train, self.engine)
         # A run that exists passes, too: a killed process may have left partial files in it.

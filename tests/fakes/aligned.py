@@ -43,11 +43,12 @@ def write_aligned_store(
     size: tuple[int, int] | None = (64, 64),
     codec: CodecName = "none",
     types: Sequence[str] = TYPES,
+    dataset: str = "casiab",
 ) -> Mapping[SequenceKey, AlignedFrames]:
     """A store of CASIA-B's names in two shards; returns what was delivered of each sequence."""
     keys = sorted(SequenceKey(s, t, v) for s in (*TRAIN, *TEST) for t in types for v in VIEWS)
     plan = Plan(
-        format=format_of(codec, size), dataset="casiab", form="videos", label="Fakes",
+        format=format_of(codec, size), dataset=dataset, form="videos", label="Fakes",
         framing="crop", codec=codec, source=hashlib.sha256(b"aligned").hexdigest(), shards=2,
         tool="0.0.0", aligned=size,
     )  # fmt: skip

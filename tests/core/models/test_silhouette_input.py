@@ -6,9 +6,10 @@ import torch
 from core.config import resolve_config
 from core.errors import ConfigError
 from core.models.base import implementation_of
+from core.models.families import FAMILIES
 from core.models.layers.sequences import shrunk
 
-NAMES = ("gaitbase", "gaitset", "deepgaitv2")
+NAMES = [name for name, family in FAMILIES.items() if "silhouettes" in family.inputs]
 
 
 def settings(name, *overrides, preset="tiny"):

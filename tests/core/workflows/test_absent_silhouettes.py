@@ -144,3 +144,24 @@ def test_a_store_without_any_is_refused(workspace):
     )
     with pytest.raises(DataError, match="No training sequence has a usable silhouette"):
         plan_training(bare, "ccpg", run.config, preset="tiny").run(SilentProgress())
+
+
+@pytest.mark.parametrize("subjects", [TRAIN[:1], TRAIN[1:2]])
+def test_an_estimate_passes_over_subjects_without_any(tmp_path, monkeypatch, subjects):
+    """As the training does: its batches are full with the others."""
+    monkeypatch.setitem(FAMILIES, "toy", TOY)
+    made = Workspace(tmp_path)
+    none = [SequenceKey(*key) for key in product(subjects, TYPES, VIEWS)]
+    write_training_store(made.store("casiab"), without=none)
+    config = check_config(
+        {
+            "model": {"family": "toy"},
+            "data": {"frames": 2, "identities": 2, "sequences": 2, "workers": 0},
+            "train": {"iterations": 2, "milestones": []},
+        }
+    )
+    plan = plan_training(made, "casiab", config, preset="tiny")
+    assert [stage.name for stage in plan.estimate(SilentProgress()).stages] == [
+        "Silhouettes", "Training",
+    ]  # fmt: skip
+    assert plan.run(SilentProgress()).iterations == 2

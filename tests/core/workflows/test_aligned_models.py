@@ -1,6 +1,7 @@
 """Silhouette models on delivered silhouettes and on stores without RGB, and what these refuse."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -199,6 +200,23 @@ def test_tables_and_reports_name_the_silhouettes(home, name, words):
     assert page.count(words) > 0
     assert page.count(kind) > page.count(words)  # where model and data come from
     assert "data:image/jpeg" in page
+
+
+@pytest.mark.parametrize(("name", "size", "setting"), [
+    ("of-delivered", None, "--set model.input.silhouettes=cut"),
+    ("of-delivered", (128, 88), "--set model.input.size=128"),
+])  # fmt: skip
+def test_a_trained_model_cannot_change_its_silhouettes(home, name, size, setting):
+    """Settings of the input are refused after training: the way out is to train a model."""
+    folder = Workspace(home).store("casiab_star")
+    write_aligned_store(folder, size, "lossless", dataset="casiab_star")
+    try:
+        done = run(home, "evaluate", "--run", name, "--dataset", "casiab_star")
+    finally:
+        shutil.rmtree(folder)
+    assert done.exit_code != 0
+    assert f"rain a model with `{setting}`" in " ".join(done.output.split())
+    assert "cannot be set" in run(home, "evaluate", "--run", name, *setting.split()).output
 
 
 def test_embeddings_follow_from_the_chosen_silhouettes(home):

@@ -246,6 +246,18 @@ def test_an_interrupted_mask_warm_up_and_training_resume_bit_for_bit(home, tmp_p
     assert same(state(warmup), state(first))
 
 
+@pytest.mark.parametrize(("name", "setting"), [
+    ("biggergait", "model.strips=7"), ("lmgait", "model.gait.strips=7"),
+])  # fmt: skip
+def test_sizes_that_do_not_fit_are_refused_before_the_warm_up(home, name, setting):
+    more = ("warmup.lr=0.0123", "data.identities=2", "data.sequences=2", "data.workers=0")
+    config = resolve_config("tiny", model=name, dataset="casiab", overrides=(setting, *more))
+    before = len(list_runs(home.warmups)), len(list_runs(home.runs))
+    with pytest.raises(ConfigError, match=f"7 strips do not divide.*{setting.partition('=')[0]}"):
+        run_training(home, config)
+    assert (len(list_runs(home.warmups)), len(list_runs(home.runs))) == before
+
+
 def test_a_warm_up_of_something_else_is_refused(home):
     config = quick("biggergait", "seed=7")
     run = run_training(home, config).run

@@ -186,11 +186,37 @@ def runs_by_hand(table, families):
     }
 
 
+def settings_by_hand(families, *overrides):
+    return {
+        Variant(name): resolve_config(
+            "tiny", model=name, overrides=() if name == "lmgait" else overrides
+        )
+        for name in families
+    }
+
+
+def test_a_table_says_which_silhouettes_its_models_read(home, four):
+    table = paper_table(1, trained_on="ccpg", tested_on="ccpg")
+    runs, store = runs_by_hand(table, FOUR), Store.open(home.store("casiab"))
+    asked, aligned = Request("ccpg", tables=(1,)), "model.input.silhouettes=aligned"
+    who = "GaitSet, GaitBase, DeepGaitV2"
+    for overrides, kind in (((), "cut from the store's masks"), ((aligned,), "delivered, aligned")):
+        configs = settings_by_hand(FOUR, *overrides)
+        notes = table_of_runs(table, runs, asked, store, configs).notes
+        assert [n for n in notes if n.startswith("Silhouettes")] == [
+            f"Silhouettes of {who}: {kind}."
+        ]
+    ours = paper_table(1, trained_on="ccpg", tested_on="ccpg", model="lmgait")
+    notes = table_of_runs(ours, runs, asked, store, settings_by_hand(("lmgait",))).notes
+    assert not any(note.startswith("Silhouettes") for note in notes)
+
+
 def test_a_table_says_whose_settings_they_are_and_what_is_not_trained(home, four):
     table = paper_table(1, trained_on="ccpg", tested_on="ccpg")
     asked = Request("ccpg", tables=(1,), preset="paper", overrides=("warmup.iterations=9",))
     store = Store.open(home.store("casiab"))
-    result = table_of_runs(table, runs_by_hand(table, FOUR), asked, store)
+    configs = settings_by_hand(FOUR)
+    result = table_of_runs(table, runs_by_hand(table, FOUR), asked, store, configs)
     shown = ablation_table(result)
     assert shown.title == "Table 1, ccpg, protocol gait, Rank-1 (%)"
     assert shown.headers[5:] == (
@@ -213,7 +239,8 @@ def test_a_table_says_whose_settings_they_are_and_what_is_not_trained(home, four
     assert "MultiGait++, GaitEdge, BigGait, DenoisingGait" in notes
     assert f"GaitMax: {NOT_A_FAMILY}." in notes
     assert "not comparable" not in notes
-    tiny = table_of_runs(table, runs_by_hand(table, FOUR), replace(asked, preset="tiny"), store)
+    small = replace(asked, preset="tiny")
+    tiny = table_of_runs(table, runs_by_hand(table, FOUR), small, store, configs)
     assert "Another model size than the published: not comparable with them." in tiny.notes
     json_rows = {row["label"]: row for row in ablation_json(result)["rows"]}
     assert (json_rows["GaitBase"]["model"], json_rows["GaitBase"]["paper"]["UP"]) == (
