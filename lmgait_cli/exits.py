@@ -151,5 +151,19 @@ def _usage_told(fault: Any) -> int:  # noqa: ANN401 - a class that Typer does no
     # Without any argument the help is printed already, and is all there is to say.
     if type(fault).__name__ != "NoArgsIsHelpError":
         command = "lmgait" if fault.ctx is None else fault.ctx.command_path
-        complain(message.removesuffix("."), None, f"See `{command} --help`.")
+        step = f"See `{command} --help`."
+        if argument := _argument_like(fault):
+            message = f"No such option: {fault.option_name}"
+            step = f"{argument} is an argument: write it without `{fault.option_name}`. {step}"
+        complain(message.removesuffix("."), None, step)
     return EXIT_USAGE
+
+
+def _argument_like(fault: Any) -> str | None:  # noqa: ANN401 - a class that Typer does not name
+    """The argument that was written as an option, as the help names it."""
+    name = getattr(fault, "option_name", "").lstrip("-").lower()
+    if not name or fault.ctx is None:
+        return None
+    arguments = [one for one in fault.ctx.command.params if one.param_type_name == "argument"]
+    titles = (one.metavar or one.name for one in arguments)
+    return next((title for title in titles if title.lower() == name), None)

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
 MAX_SHOWN = 100
 MAX_PARTS = 10
-_KEYS = "See `lmgait config show` for all keys and their values."
+
+
+def _keys_shown(model: str = DEFAULT_FAMILY) -> str:
+    """The next step that names the command which prints a family's settings."""
+    family = "" if model == DEFAULT_FAMILY else f" --model {model}"
+    return f"See `lmgait config show{family}` for all keys and their values."
+
+
+_KEYS = _keys_shown()
 
 
 @overload
@@ -156,7 +164,7 @@ def check_config(tree: Mapping[str, Any], *, where: str | None = None) -> Config
         raise ConfigError(
             explain(error, kind),
             where=where,
-            next_step=_KEYS,
+            next_step=_keys_shown(family),
         ) from None
 
 
@@ -203,17 +211,29 @@ def parse_override(text: str) -> Tree:
 
 
 def explain(error: ValidationError, root: type[BaseModel]) -> str:
-    """One short line for each fault: the key, what is wrong, the nearest known key."""
+    """One short line for each fault: the key, what is wrong, whose key it is or the nearest."""
     lines = []
     # Not the input: it may be large, and may hold itself.
     for fault in error.errors(include_input=False, include_url=False):
         key = ".".join(str(part) for part in fault["loc"])
         message = str(fault["msg"]).removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
-            known = _keys_at(root, fault["loc"][:-1])
-            message = "unknown key" + did_you_mean(str(fault["loc"][-1]), known)
+            message = "unknown key" + _meant(root, fault["loc"])
         lines.append(f"{key}: {message}" if key else message)
     return "\n".join(few_lines(lines))
+
+
+def _meant(root: type[BaseModel], path: tuple[int | str, ...]) -> str:
+    """Which families have the key, or else the nearest key of this one."""
+    key = str(path[-1])
+    owners = [
+        family.title
+        for name, family in FAMILIES.items()
+        if key in _keys_at(config_class(name), path[:-1])
+    ]
+    if owners:
+        return f"; a setting of {', '.join(owners)}"
+    return did_you_mean(key, _keys_at(root, path[:-1]))
 
 
 def dump_config(config: Config) -> str:

@@ -221,7 +221,8 @@ def _condition_number(part: ConditionResult | None, metric: str) -> str:
 
 
 def _incomplete(part: ConditionResult) -> bool:
-    return part.cells is not None and part.cells.found < part.cells.expected
+    """Whether there is a mean, over fewer cells than the protocol has."""
+    return part.cells is not None and 0 < part.cells.found < part.cells.expected
 
 
 def _has_holes(result: EvaluationResult) -> bool:

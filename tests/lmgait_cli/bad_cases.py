@@ -107,6 +107,10 @@ ARGUMENTS = {
     "misspelt verb": usage("trian", "Did you mean 'train'"),
     "misspelt verb of a group": usage("config shwo", "Did you mean 'show'"),
     "misspelt option": usage("train --datset casiab", "--dataset"),
+    "argument as an option": usage("export --run first", "RUN is an argument: write it without"),
+    "another one": usage(
+        "prepare ccpg --source raw/ccpg", "source is an argument: write it without"
+    ),
     "missing argument": usage("prepare ccpg", "Missing argument"),
     "argument too many": usage("verify ccpg again", "unexpected extra argument"),
     "option without its value": usage("train --dataset", "requires an argument"),

@@ -84,6 +84,31 @@ def test_unknown_keys_are_refused_with_the_nearest(override, near):
     assert caught.value.what == near
 
 
+@pytest.mark.parametrize(
+    ("model", "override", "owners"),
+    [
+        ("gaitbase", "warmup.iterations=4", "warmup: unknown key; a setting of LMGait, BiggerGait"),
+        (
+            "gaitset",
+            "model.image.weights=x",
+            "model.image: unknown key; a setting of LMGait, BigGait, BiggerGait",
+        ),
+        (
+            "biggergait",
+            "model.mask_iterations=3",
+            "model.mask_iterations: unknown key; a setting of BigGait",
+        ),
+        ("lmgait", "model.qqq=2", "model.qqq: unknown key"),
+    ],
+)
+def test_a_key_of_other_families_is_refused_with_their_names(model, override, owners):
+    with pytest.raises(ConfigError) as caught:
+        resolve_config("tiny", model=model, overrides=[override])
+    assert caught.value.what == owners
+    command = "config show`" if model == "lmgait" else f"config show --model {model}`"
+    assert command in caught.value.next_step
+
+
 def test_all_faults_are_told_at_once(tmp_path):
     path = tmp_path / "own.yaml"
     path.write_text("train: {lr: -1, milestones: [5, 3]}\nmodel: {fusion: sum}\ncolour: red\n")

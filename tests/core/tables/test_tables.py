@@ -92,6 +92,17 @@ def test_published_tables_follow_with_ours_in_the_last_row():
     assert table.rows[-1][4] == f"{ours:.1f}*"
 
 
+def test_an_empty_value_is_not_marked_as_a_mean_over_fewer_cells():
+    found = result("sustech1k", types=("00-nm", "01-nm", "01-cl"))
+    bare, *_ = result_tables(found)
+    by_name = {row[0]: row for row in bare.rows}
+    assert by_name["Night"][1] == by_name["Bag"][1] == "-"
+    assert by_name["Clothing*"][1] != "-"
+    ours = result_tables(found, load_published())[1].rows[-1]
+    assert ours[4] == "-"
+    assert ours[2].endswith("*")
+
+
 def test_published_cross_dataset_numbers_belong_to_runs_trained_elsewhere():
     found = result("casiab_star")
     here = [table.title for table in result_tables(found, load_published())]
