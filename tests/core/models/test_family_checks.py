@@ -28,7 +28,7 @@ def test_a_family_overfits_one_batch(name):
     model = model_of(config, classes=4)
     batch = batch_of(config, identities=4, sequences=2, frames=3)
     runner = Runner(job_of(model, config.train, losses_of(config)), make_engine(config.train))
-    steps = []
+    steps: list[dict[str, float]] = []
     while len(steps) < STEPS and not (
         len(steps) > 3 and all(is_low(one, steps[0]) for one in steps[-3:])
     ):
