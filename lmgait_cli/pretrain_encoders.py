@@ -71,7 +71,7 @@ def pretrain_encoders(
         for name, own, other in (
             ("silhouette IoU, linear probe", result.metrics.linear_iou, result.start.linear_iou),
             ("silhouette IoU, decoder", result.metrics.decoder_iou, result.start.decoder_iou),
-            ("parts told right", result.metrics.part_accuracy, result.start.part_accuracy),
+            ("parts labelled correctly", result.metrics.part_accuracy, result.start.part_accuracy),
             *(
                 (f"attention on limbs, {name}", share, result.start.limb_share[name])
                 for name, share in result.metrics.limb_share.items()

@@ -87,8 +87,8 @@ def write_card(
     rows = [
         ("Silhouette IoU, linear probe", metrics.linear_iou, start.linear_iou),
         ("Silhouette IoU, LMGait's decoder", metrics.decoder_iou, start.decoder_iou),
-        ("Parts told right, share of cells", metrics.part_accuracy, start.part_accuracy),
-        ("Parts told right, mean over parts", metrics.part_recall, start.part_recall),
+        ("Parts labelled correctly, share of cells", metrics.part_accuracy, start.part_accuracy),
+        ("Parts labelled correctly, mean over parts", metrics.part_recall, start.part_recall),
     ]
     table = [f"| {name} | {own:.3f} | {other:.3f} |" for name, own, other in rows]
     looks = [
