@@ -1,6 +1,7 @@
 """Frame k is the k-th picture of a decode from the start."""
 
 import os
+from hashlib import sha256
 
 import av
 import numpy as np
@@ -122,7 +123,8 @@ def test_one_damaged_packet_costs_a_group_at_most_and_moves_nothing(
     path = damaged(write(tmp_path, codec, ending), packet, how)
     numbers = numbers_of(Video(path).frames(range(COUNT)))
     assert len(numbers) == COUNT
-    assert all(shown in (None, number) for number, shown in enumerate(numbers))
+    moved = {at: shown for at, shown in enumerate(numbers) if shown not in (None, at)}
+    assert not moved, f"file {sha256(path.read_bytes()).hexdigest()}, read as {numbers}"
     # A group, and the few pictures before it that are shown after its first packet.
     assert numbers.count(None) <= 12 + 2
 
