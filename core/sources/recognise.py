@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.errors import DataError
 from core.manifests.forms import Form
-from core.manifests.load import load_manifest, manifest_names
+from core.manifests.load import load_outline, manifest_names
 from core.sources.finding import find_form
 from core.sources.patterns import listed
 from core.sources.roots import FoundForm, find_streams
@@ -61,7 +61,7 @@ def _named(
         (other, form)
         for other in manifest_names()
         if other != dataset
-        for form in load_manifest(other).forms
+        for form in load_outline(other).forms
     ]
     likenesses = [_likeness(source, other, form) for other, form in others]
     complete = [likeness for likeness in likenesses if likeness.complete]

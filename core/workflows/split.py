@@ -104,7 +104,7 @@ def known_names(manifest: DatasetManifest) -> KnownNames:
         for name in (*condition.probe.names, *condition.gallery.names)
     ]
     types = tuple(dict.fromkeys([*structure.types, *rules]))
-    ids = (*subjects.train, *subjects.test)
+    ids = (*subjects.train, *subjects.tested)
     return KnownNames(ids, types, structure.views, structure.view_until)
 
 
@@ -113,11 +113,15 @@ def compare(keys: Iterable[SequenceKey], manifest: DatasetManifest) -> Compariso
     keys = list(keys)
     subjects, structure = manifest.subjects, manifest.structure
     here = {key.subject for key in keys}
-    official = (*subjects.train, *subjects.test)
+    official = (*subjects.train, *subjects.tested)
     beside = tuple(sorted(here.difference(official)))
     types = {key.type for key in keys}.difference(structure.types)
     groups = {structure.group(view) for view in structure.views}
-    views = {key.view for key in keys if structure.group(key.view) not in groups}
+    views = {
+        key.view
+        for key in keys
+        if not structure.open_views and structure.group(key.view) not in groups
+    }
     return Comparison(
         train=_side(subjects.train, here),
         test=_side(subjects.test, here),

@@ -10,8 +10,8 @@ import yaml
 from core.errors import ManifestError, UsageError
 from core.manifests import (
     DatasetManifest,
+    SideRule,
     Structure,
-    TypeRule,
     load_manifest,
     manifest_names,
     parse_manifest,
@@ -80,7 +80,7 @@ def test_ccpg_rules_and_cameras():
     conditions = ccpg.protocols["gait"].conditions
     assert list(conditions) == ["CL", "UP", "DN", "BG"]
     assert conditions["CL"].probe.names == ("U0_D0", "U0_D0_BG")
-    assert not conditions["BG"].gallery.takes("U0_D0_BG")
+    assert not conditions["BG"].gallery.takes_type("U0_D0_BG")
     assert ccpg.protocols["reid"].conditions == conditions
     assert ccpg.structure.group("01_0") == "01"
     assert ccpg.structure.group("01") == "01"
@@ -90,10 +90,10 @@ def test_ccpg_rules_and_cameras():
 
 def test_sustech_types_of_several_covariates():
     conditions = load_manifest("sustech1k").protocols["single_view"].conditions
-    taken = [name for name, part in conditions.items() if part.probe.takes("02-cl-nt")]
+    taken = [name for name, part in conditions.items() if part.probe.takes_type("02-cl-nt")]
     assert taken == ["Clothing", "Night", "Overall"]
-    assert [name for name, part in conditions.items() if part.probe.takes("00-nm")] == []
-    taken = [name for name, part in conditions.items() if part.probe.takes("01-nm")]
+    assert [name for name, part in conditions.items() if part.probe.takes_type("00-nm")] == []
+    taken = [name for name, part in conditions.items() if part.probe.takes_type("01-nm")]
     assert taken == ["Normal", "Overall"]
     assert all(part.gallery.names == ("00-nm",) for part in conditions.values())
 
@@ -106,9 +106,9 @@ def test_casia_cross_view_probes_and_gallery():
 
 
 def test_rules_of_all_kinds():
-    rule = TypeRule(names=("x",), contains=("bg",), like=("nm-0[1-4]",), without=("old",))
+    rule = SideRule(names=("x",), contains=("bg",), like=("nm-0[1-4]",), without=("old",))
     kinds = ("x", "xx", "01-bg", "nm-04", "nm-05", "bg-old")
-    assert [kind for kind in kinds if rule.takes(kind)] == ["x", "01-bg", "nm-04"]
+    assert [kind for kind in kinds if rule.takes_type(kind)] == ["x", "01-bg", "nm-04"]
 
 
 def test_an_unknown_name_gets_the_nearest_and_the_list():
@@ -169,7 +169,7 @@ FAULTS = [
     ),
     (
         [("protocols.single.conditions.All.probe", {"without": ["zz"]})],
-        "protocols.single.conditions.All.probe: takes nothing: give names, contains or like",
+        "protocols.single.conditions.All.probe: takes nothing: give names, contains, like, listed or unlisted",
     ),
     (
         [("protocols.single.conditions.All.probe", {"contain": ["fa"]})],

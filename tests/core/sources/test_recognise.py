@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import DataError, UsageError
-from core.manifests.load import load_manifest, manifest_names
+from core.manifests.load import load_outline, manifest_names
 from core.sources import recognise
 from core.sources.recognise import find_or_name
 from tests.fakes import raw_datasets as raw
@@ -37,12 +37,12 @@ def sources(tmp_path_factory):
     return root
 
 
-quick_manifest = cache(load_manifest)
+quick_outline = cache(load_outline)
 
 
 @pytest.fixture(autouse=True)
 def manifests_read_once(monkeypatch):
-    monkeypatch.setattr(recognise, "load_manifest", quick_manifest)
+    monkeypatch.setattr(recognise, "load_outline", quick_outline)
 
 
 def found(dataset, source, form=None):
@@ -50,7 +50,7 @@ def found(dataset, source, form=None):
 
 
 def test_every_form_that_is_shipped_is_tried_here():
-    shipped = {(name, form.name) for name in manifest_names() for form in load_manifest(name).forms}
+    shipped = {(name, form.name) for name in manifest_names() for form in load_outline(name).forms}
     assert shipped == set(WRITERS)
 
 
