@@ -23,7 +23,7 @@ PACKAGE = "data_manifests"
 NOT_A_DATASET = "published"
 OFFICIAL = "official"
 
-O = TypeVar("O", bound=DatasetOutline)
+Outline = TypeVar("Outline", bound=DatasetOutline)
 
 
 def manifest_names() -> list[str]:
@@ -119,8 +119,8 @@ def parse_manifest(
 
 
 def _validated(
-    model: type[O], content: dict[str, Any], where: str | Path | None, known: list[str]
-) -> O:
+    model: type[Outline], content: dict[str, Any], where: str | Path | None, known: list[str]
+) -> Outline:
     check_format(content, where)
     try:
         return model.model_validate(content)

@@ -87,7 +87,9 @@ def _is_names(value: object) -> bool:
 
 def _damaged(path: Path, what: str) -> ManifestError:
     return ManifestError(
-        what, where=path, next_step="Take the file that comes with the dataset, as it was delivered."
+        what,
+        where=path,
+        next_step="Take the file that comes with the dataset, as it was delivered.",
     )
 
 

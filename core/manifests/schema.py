@@ -115,7 +115,7 @@ class DatasetOutline(Part):
     partition: Annotated[Name, Field(pattern=r"\.json$")] | None = None
     structure: Structure
     protocols: Annotated[dict[Name, Protocol], Field(min_length=1)]
-    forms: list[Form] = []
+    forms: tuple[Form, ...] = ()
     silhouette_cut: SilhouetteCut = SilhouetteCut()
 
 
@@ -128,7 +128,7 @@ class DatasetManifest(DatasetOutline):
     """
 
     subjects: Subjects
-    lists: dict[Name, SequenceList] = {}
+    lists: dict[Name, SequenceList] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check(self) -> DatasetManifest:

@@ -13,9 +13,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-def pair_cmc(
-    rank: Ints, view: Ints, searched: NDArray[np.bool_], depth: int = DEPTH
-) -> Floats:
+def pair_cmc(rank: Ints, view: Ints, searched: NDArray[np.bool_], depth: int = DEPTH) -> Floats:
     """Mean curve over the cells of two different views.
 
     Args:

@@ -92,9 +92,9 @@ class ConditionResult:
     """One condition under one protocol.
 
     Attributes:
-        values: by name (rank1, rank5, rank10, mAP, mINP). Under ``view_pairs`` the mean over the cells
-            that ``cells`` counts as found: an empty cell has no value, is listed, and the table
-            marks the mean.
+        values: by name (rank1, rank5, rank10, mAP, mINP). Under ``view_pairs`` the mean over the
+            cells that ``cells`` counts as found: an empty cell has no value, is listed, and the
+            table marks the mean.
         chance: Rank-1 expected of a random order, same way of counting.
         probes: number of probes of the condition.
         gallery: number of gallery sequences.

@@ -12,15 +12,20 @@ from dataclasses import dataclass
 
 from core.errors import UsageError
 from core.nearest import known_names
+from core.records import SequenceKey
 
-DATASETS = ("ccpg", "sustech1k", "casiab", "casiab_star")
+DATASETS = ("ccpg", "sustech1k", "casiab", "casiab_star", "gait3d", "oumvlp")
 # Forms that are rendered, as the manifests name them; the first by default.
 FORMS = {
     "ccpg": ("archives",),
     "sustech1k": ("raw", "pickles"),
     "casiab": ("videos",),
     "casiab_star": ("pickles",),
+    "gait3d": ("images", "pickles", "pickles-128", "merged"),
+    "oumvlp": ("views", "subjects", "pickles"),
 }
+# Rendered as the whole scene; of the others a crop around the walker.
+WHOLE_SCENES = frozenset({"casiab", "oumvlp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +65,23 @@ _SUSTECH_VIEWS = {
     "180-far": View(180.0, 1.6, 14.0, 110.0), "270-far": View(270.0, 1.6, 14.0, 110.0),
 }  # fmt: skip
 _CASIAB_VIEWS = {f"{angle:03d}": View(float(angle), 1.6, 6.0, 135.0) for angle in range(0, 181, 18)}
+_OUMVLP_VIEWS = {
+    f"{angle:03d}": View(float(angle), 1.6, 8.0, 135.0)
+    for angle in (*range(0, 91, 15), *range(180, 271, 15))
+}
+# A supermarket's cameras hang below its ceiling; where is not published. A sequence's camera is a
+# part of its type.
+_GAIT3D_CAMERAS = tuple(
+    View(angle, height, 6.0, 190.0)
+    for angle, height in (
+        (0.0, 2.6), (40.0, 3.0), (85.0, 2.8), (130.0, 3.2), (180.0, 2.6), (225.0, 3.0),
+        (270.0, 2.8), (315.0, 3.2),
+    )
+)  # fmt: skip
 VIEWS = {
     "ccpg": _CCPG_VIEWS, "sustech1k": _SUSTECH_VIEWS, "casiab": _CASIAB_VIEWS,
-    "casiab_star": _CASIAB_VIEWS,
+    "casiab_star": _CASIAB_VIEWS, "oumvlp": _OUMVLP_VIEWS,
+    "gait3d": {f"seq{number}": _GAIT3D_CAMERAS[0] for number in range(4)},
 }  # fmt: skip
 
 DEFAULT_VIEWS = {
@@ -70,10 +89,13 @@ DEFAULT_VIEWS = {
     "sustech1k": ("000", "045", "090", "135"),
     "casiab": ("000", "054", "090", "144"),
     "casiab_star": ("000", "054", "090", "144"),
+    "gait3d": ("seq0",),
+    "oumvlp": ("000", "045", "090", "225"),
 }
 
 # Types that the official protocols need; the others exist and may be asked for.
 _CASIAB_TYPES = ("nm-01", "nm-02", "nm-05", "bg-01", "bg-02", "cl-01", "cl-02")
+_GAIT3D_TYPES = tuple(f"camid{n}_videoid{n % 3}" for n in range(len(_GAIT3D_CAMERAS)))
 _ALL_CASIAB_TYPES = (*(f"nm-0{n}" for n in range(1, 7)), "bg-01", "bg-02", "cl-01", "cl-02")
 DEFAULT_TYPES = {
     "ccpg": ("U0_D0", "U0_D0_BG", "U0_D3", "U1_D0", "U1_D1", "U2_D2", "U3_D3"),
@@ -82,6 +104,8 @@ DEFAULT_TYPES = {
     ),
     "casiab": _CASIAB_TYPES,
     "casiab_star": _CASIAB_TYPES,
+    "gait3d": _GAIT3D_TYPES[:4],
+    "oumvlp": ("00", "01"),
 }  # fmt: skip
 TYPES = {
     "ccpg": DEFAULT_TYPES["ccpg"],
@@ -91,6 +115,8 @@ TYPES = {
     ),
     "casiab": _ALL_CASIAB_TYPES,
     "casiab_star": _ALL_CASIAB_TYPES,
+    "gait3d": _GAIT3D_TYPES,
+    "oumvlp": ("00", "01"),
 }  # fmt: skip
 
 _LIGHT_CLOTHES = ("tee", "shirt", "jumper", "jacket")
@@ -100,6 +126,15 @@ _BAGS = ("backpack", "shoulder bag", "hand bag")
 # CCPG's garment indices, upper and lower: every index is another shape.
 _CCPG_UPPERS = (("shirt",), ("jacket",), ("coat",), ("hoodie",))
 _CCPG_LOWERS = (("trousers",), ("wide",), ("skirt",), ("shorts",))
+
+
+def view_of(dataset: str, key: SequenceKey) -> View:
+    """From where a sequence of ``dataset`` is seen."""
+    if dataset == "gait3d":
+        match = re.match(r"camid(\d+)_", key.type)
+        assert match, key.type
+        return _GAIT3D_CAMERAS[int(match[1])]
+    return VIEWS[dataset][key.view]
 
 
 def condition(dataset: str, kind: str) -> Condition:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from core.records import SequenceKey
 from core.walkers.background import draw_background
 from core.walkers.camera import Camera
-from core.walkers.datasets import VIEWS, Condition, View, condition
+from core.walkers.datasets import WHOLE_SCENES, Condition, View, condition, view_of
 from core.walkers.identity import draw_identity, vary
 from core.walkers.outfit import FACE, LOWER, SHOES, UPPER, Outfit, draw_outfit, hold
 from core.walkers.paint import Drawing, draw
@@ -60,8 +60,8 @@ def plan_shot(dataset: str, key: SequenceKey, frames: int, seed: int) -> Shot:
     if dataset == "ccpg":
         outfit.palette[[FACE, SHOES]] = 0  # released with faces and shoes masked
     walker = _draw_walker(dataset, key, seed, walk, outfit, frames)
-    whole = dataset == "casiab"
-    camera = _place_camera(VIEWS[dataset][key.view], walker, frames, whole, walk)
+    whole = dataset in WHOLE_SCENES
+    camera = _place_camera(view_of(dataset, key), walker, frames, whole, walk)
     light = draw_light(dress, look.night)
     drawing = draw(walker.figure(np.arange(frames) / FPS), camera, light.side)
     if whole:

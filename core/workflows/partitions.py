@@ -1,4 +1,4 @@
-"""The partition file of a dataset: found beside its data, and brought to where verbs look for it."""
+"""The partition file of a dataset: found beside its data, and brought to where verbs look."""
 
 from __future__ import annotations
 

@@ -132,9 +132,7 @@ def _of_condition(
     return ConditionRetrievals(name, len(hits) + len(misses), len(hits), shown)
 
 
-def _retrieve(
-    tested: TestSequences, probe: int, gallery: Indices, same_view: bool
-) -> Retrieval:
+def _retrieve(tested: TestSequences, probe: int, gallery: Indices, same_view: bool) -> Retrieval:
     codes = tested.codes
     match = torch.from_numpy(codes.subject[gallery] == codes.subject[probe])[None]
     excluded = excluded_from_gallery(

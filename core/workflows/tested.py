@@ -55,11 +55,9 @@ class TestSequences:
         *,
         hidden: bool = False,
     ) -> TestSequences:
-        """Take the test subjects' sequences out of ``embeddings``.
+        """Take the test subjects' sequences out of ``embeddings`` (arguments as of `score`).
 
-        Args:
-            embeddings, manifest, metric, rerank, device, progress: as of `score`.
-            hidden: take those of hidden subjects, too.
+        With ``hidden`` those of hidden subjects are taken, too.
         """
         known = manifest.structure.views
         people = manifest.subjects.tested if hidden else manifest.subjects.test

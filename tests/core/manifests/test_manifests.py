@@ -169,7 +169,8 @@ FAULTS = [
     ),
     (
         [("protocols.single.conditions.All.probe", {"without": ["zz"]})],
-        "protocols.single.conditions.All.probe: takes nothing: give names, contains, like, listed or unlisted",
+        "protocols.single.conditions.All.probe: takes nothing: give names, contains, like, listed "
+        "or unlisted",
     ),
     (
         [("protocols.single.conditions.All.probe", {"contain": ["fa"]})],
