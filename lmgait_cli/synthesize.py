@@ -15,9 +15,7 @@ from lmgait_cli.results import write_json
 
 
 def synthesize(
-    dataset: Annotated[
-        str, typer.Argument(help="ccpg, sustech1k, casiab, casiab_star, gait3d, oumvlp.")
-    ],
+    dataset: Annotated[str, typer.Argument(help="Name of a dataset.")],
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to fill.")],
     train_subjects: Annotated[int, typer.Option(help="Training subjects.", min=0)] = 8,
     test_subjects: Annotated[int, typer.Option(help="Test subjects.", min=0)] = 8,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from core.errors import DataError, UsageError
@@ -50,11 +51,14 @@ def find_form(
         # Only names of folders, or other sizes of the same files, could go before.
         if found and not any(_may_go_before(later, found) for later in wanted[number:]):
             break
-        streams = find_streams(source, form)
+        parts = [(part, find_streams(source, part)) for part in form.wholes()]
         required = form.required_names(without)
-        if required <= set(streams):
+        streams = {name: one for _, part in parts for name, one in part.items()}
+        whole = [(part, there) for part, there in parts if required <= set(there)]
+        if whole:
             try:
-                found.append(settle(source, form, streams, without))
+                settled = [settle(source, part, there, without) for part, there in whole]
+                found.append(replace(settled[0], others=tuple(settled[1:])))
             except DataError as error:
                 if any(form.streams()[stream].media == "arrays" for stream in required):
                     raise

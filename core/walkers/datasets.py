@@ -14,7 +14,9 @@ from core.errors import UsageError
 from core.nearest import known_names
 from core.records import SequenceKey
 
-DATASETS = ("ccpg", "sustech1k", "casiab", "casiab_star", "gait3d", "oumvlp")
+DATASETS = (
+    "ccpg", "sustech1k", "casiab", "casiab_star", "gait3d", "oumvlp", "grew", "ccgr_mini",
+)  # fmt: skip
 # Forms that are rendered, as the manifests name them; the first by default.
 FORMS = {
     "ccpg": ("archives",),
@@ -23,6 +25,8 @@ FORMS = {
     "casiab_star": ("pickles",),
     "gait3d": ("images", "pickles", "pickles-128", "merged"),
     "oumvlp": ("views", "subjects", "pickles"),
+    "grew": ("archives", "renamed", "pickles"),
+    "ccgr_mini": ("pickles", "silhouettes"),
 }
 # Rendered as the whole scene; of the others a crop around the walker.
 WHOLE_SCENES = frozenset({"casiab", "oumvlp"})
@@ -78,9 +82,21 @@ _GAIT3D_CAMERAS = tuple(
         (270.0, 2.8), (315.0, 3.2),
     )
 )  # fmt: skip
+# Many streets, one number a camera of walkers.
+_GREW_VIEWS = {
+    "1": View(20.0, 3.0, 7.0, 180.0), "2": View(90.0, 2.6, 6.5, 190.0),
+    "3": View(160.0, 3.4, 8.0, 170.0), "4": View(260.0, 2.8, 7.0, 180.0),
+}  # fmt: skip
+# Some of the 33, by what their names say.
+_CCGR_VIEWS = {
+    "0_1": View(0.0, 1.6, 7.0, 190.0), "45_1": View(45.0, 1.6, 7.0, 190.0),
+    "67_5_2": View(67.5, 2.6, 7.0, 190.0), "90_1": View(90.0, 1.6, 7.0, 190.0),
+    "180_a": View(180.0, 4.0, 8.0, 180.0), "over": View(120.0, 5.5, 8.0, 180.0),
+}  # fmt: skip
 VIEWS = {
     "ccpg": _CCPG_VIEWS, "sustech1k": _SUSTECH_VIEWS, "casiab": _CASIAB_VIEWS,
     "casiab_star": _CASIAB_VIEWS, "oumvlp": _OUMVLP_VIEWS,
+    "grew": _GREW_VIEWS, "ccgr_mini": _CCGR_VIEWS,
     "gait3d": {f"seq{number}": _GAIT3D_CAMERAS[0] for number in range(4)},
 }  # fmt: skip
 
@@ -91,6 +107,8 @@ DEFAULT_VIEWS = {
     "casiab_star": ("000", "054", "090", "144"),
     "gait3d": ("seq0",),
     "oumvlp": ("000", "045", "090", "225"),
+    "grew": ("1", "2", "3", "4"),
+    "ccgr_mini": ("45_1", "180_a"),
 }
 
 # Types that the official protocols need; the others exist and may be asked for.
@@ -106,6 +124,8 @@ DEFAULT_TYPES = {
     "casiab_star": _CASIAB_TYPES,
     "gait3d": _GAIT3D_TYPES[:4],
     "oumvlp": ("00", "01"),
+    "grew": ("00", "01", "02", "03"),
+    "ccgr_mini": ("AS1", "BGCRCLSU1"),
 }  # fmt: skip
 TYPES = {
     "ccpg": DEFAULT_TYPES["ccpg"],
@@ -117,6 +137,8 @@ TYPES = {
     "casiab_star": _ALL_CASIAB_TYPES,
     "gait3d": _GAIT3D_TYPES,
     "oumvlp": ("00", "01"),
+    "grew": ("00", "01", "02", "03"),
+    "ccgr_mini": ("AS1", "BGCRCLSU1", "DTBXHVCL1"),
 }  # fmt: skip
 
 _LIGHT_CLOTHES = ("tee", "shirt", "jumper", "jacket")
@@ -134,7 +156,8 @@ def view_of(dataset: str, key: SequenceKey) -> View:
         match = re.match(r"camid(\d+)_", key.type)
         assert match, key.type
         return _GAIT3D_CAMERAS[int(match[1])]
-    return VIEWS[dataset][key.view]
+    # The camera is the last digit of a code.
+    return VIEWS[dataset][key.view[-1:] if dataset == "grew" else key.view]
 
 
 def condition(dataset: str, kind: str) -> Condition:
@@ -144,9 +167,15 @@ def condition(dataset: str, kind: str) -> Condition:
         assert match, kind
         garments = _CCPG_UPPERS[int(match[1])], _CCPG_LOWERS[int(match[2])]
         return Condition(*garments, _BAGS if match[3] else ())
-    words = kind.split("-")
+    # CCGR's types are words of two letters, one behind the other.
+    words = re.findall("[a-z]{2}", kind.lower()) if dataset == "ccgr_mini" else kind.split("-")
     loads: tuple[str, ...] = ()
-    for word, carried in (("bg", _BAGS), ("cr", ("box", "case")), ("ub", ("umbrella",))):
+    for word, carried in (
+        ("bg", _BAGS),
+        ("cr", ("box", "case")),
+        ("bx", ("box",)),
+        ("ub", ("umbrella",)),
+    ):
         if word in words:
             loads = carried
     uniform = "uf" in words

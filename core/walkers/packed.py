@@ -45,6 +45,19 @@ def write_casiab_star(pairs: Iterable[tuple[Image, Image]], folder: Path, view: 
         write_array(folder / f"{view}-{name}.pkl", array)
 
 
+def write_ccgr_mini(pairs: Iterable[tuple[Image, Image]], folder: Path, view: str) -> None:
+    """CCGR-Mini's packed files 000 to 002: (height, width), frames with channels first, masks."""
+    crops = list(pairs)
+    content = {
+        "ratios": np.array([image.shape[:2] for image, _ in crops]),
+        "rgb": _squares((image for image, _ in crops), _STAR).transpose(0, 3, 1, 2).copy(),
+        "sil": _squares((silhouette for _, silhouette in crops), _STAR),
+    }
+    folder.mkdir()
+    for number, (name, array) in enumerate(content.items()):
+        write_array(folder / f"{number:03d}-{view}-{name}.pkl", array)
+
+
 def align(silhouette: Image, size: int = 64) -> Image:
     """Normalise a silhouette uint8 [H, W]: full height, centred on its mass.
 
@@ -76,6 +89,6 @@ def _squares(images: Iterable[Image], side: int) -> NDArray[np.uint8]:
     )
 
 
-def write_array(path: Path, content: NDArray[np.generic]) -> None:
-    """Write an array as a pickle."""
+def write_array(path: Path, content: NDArray[np.generic] | list[Image]) -> None:
+    """Write an array, or a list of them, as a pickle."""
     path.write_bytes(pickle.dumps(content, protocol=4))

@@ -18,6 +18,7 @@ from core.walkers.outfit import FACE, LOWER, SHOES, UPPER, Outfit, draw_outfit, 
 from core.walkers.paint import Drawing, draw
 from core.walkers.scene import Cover, Image, Light, SceneWalker, clip_box, develop, paint_person
 from core.walkers.seeds import stream
+from core.walkers.splits import person
 
 FPS = 25
 
@@ -123,7 +124,7 @@ def _render(shot: Shot, frame: int, crop: tuple[int, int, int, int]) -> tuple[Im
 def _draw_walker(
     dataset: str, key: SequenceKey, seed: int, rng: np.random.Generator, outfit: Outfit, frames: int
 ) -> SceneWalker:
-    identity = draw_identity(seed, dataset, key.subject)
+    identity = draw_identity(seed, dataset, person(key))
     dynamics = hold(vary(identity.dynamics, rng), outfit)
     walker = SceneWalker(
         identity.body, dynamics, outfit, heading=float(rng.normal(0, 2)), phase=float(rng.uniform())

@@ -18,11 +18,16 @@ import cv2
 from core.files import output_error
 from core.records import SequenceKey
 from core.walkers.datasets import FORMS, WHOLE_SCENES
-from core.walkers.packed import align, write_casiab_star, write_sustech_pickles
 from core.walkers.images import JPEG, write_image, write_png
+from core.walkers.packed import (
+    align,
+    write_casiab_star,
+    write_ccgr_mini,
+    write_sustech_pickles,
+)
 from core.walkers.scene import Image
 from core.walkers.shot import FPS, plan_shot, render_crops, render_whole
-from core.walkers.silhouette_sets import LAYOUTS
+from core.walkers.silhouette_sets import layout_of
 
 CCPG_RGB = "CCPG_D_MASK_FACE_SHOE"
 CCPG_SILHOUETTES = "CCPG_G_SIL"
@@ -41,11 +46,12 @@ def sequence_places(
         key: The sequence.
         form: Form of the dataset; None for the first that is rendered.
     """
-    if dataset in LAYOUTS:
-        return (LAYOUTS[dataset][form or FORMS[dataset][0]].place(out, key),)
+    layout = layout_of(dataset, form or FORMS[dataset][0], key)
+    if layout is not None:
+        return (layout.place(out, key),)
     if dataset == "ccpg":
         return (out / CCPG_SILHOUETTES / Path(*key), out / CCPG_RGB / Path(*key))
-    if dataset in ("sustech1k", "casiab_star"):
+    if dataset in ("sustech1k", "casiab_star", "ccgr_mini"):
         return (out / Path(*key),)
     return (out / "silhouettes" / Path(*key), out / "videos" / f"{'-'.join(key)}.avi")
 
@@ -71,9 +77,12 @@ def write_sequence(
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         staged = [partial / str(number) for number in range(len(places))]
-        if dataset in LAYOUTS:
+        layout = layout_of(dataset, form, key)
+        if layout is not None:
             render = render_whole if dataset in WHOLE_SCENES else render_crops
-            LAYOUTS[dataset][form].write(render(shot), staged[0], key)
+            layout.write(render(shot), staged[0], key)
+        elif dataset == "ccgr_mini":
+            write_ccgr_mini(render_crops(shot), staged[0], key.view)
         elif dataset == "ccpg":
             _write_ccpg(render_crops(shot), staged[0], staged[1])
         elif dataset == "casiab_star":

@@ -105,7 +105,9 @@ def known_names(manifest: DatasetManifest) -> KnownNames:
     ]
     types = tuple(dict.fromkeys([*structure.types, *rules]))
     ids = (*subjects.train, *subjects.tested)
-    return KnownNames(ids, types, structure.views, structure.view_until)
+    # Open views are codes that nobody spells in two ways; those of the manifest are examples.
+    views = () if structure.open_views else structure.views
+    return KnownNames(ids, types, views, structure.view_until)
 
 
 def compare(keys: Iterable[SequenceKey], manifest: DatasetManifest) -> Comparison:

@@ -31,7 +31,7 @@ from core.walkers.datasets import (
     check_form,
     choose,
 )
-from core.walkers.splits import PARTITIONS, own_split, partition_lists
+from core.walkers.splits import PARTITIONS, own_split, partition_lists, sequence_keys
 from core.walkers.write import PARTIAL, write_sequence
 from core.workers import serve_parent, undisturbed, worker_context
 
@@ -128,7 +128,7 @@ def wanted_keys(
     train, test = official_subjects(dataset)
     train = _first(dataset, "training", train, train_subjects)
     test = _first(dataset, "test", test, test_subjects)
-    keys = [SequenceKey(s, t, v) for s in (*train, *test) for t in kinds for v in seen]
+    keys = sequence_keys(dataset, train, test, kinds, seen)
     if not keys:
         raise UsageError("No subject is asked for", next_step="Give --train-subjects or more.")
     return keys, train, test
