@@ -188,7 +188,7 @@ class Form(FormPart):
     def _parts_agree(self) -> Form:
         if not self.parts:
             return self
-        if set(FormPart.model_fields) & self.model_fields_set:
+        if any(getattr(self, name) for name in FormPart.model_fields):
             raise ValueError("streams and names are given in each of the parts, or in none")
         wholes = self.wholes()
         kinds = [

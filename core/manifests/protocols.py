@@ -162,7 +162,8 @@ class Protocol(Part):
             for key, counting in (
                 ("exclude", "gallery"), ("unmatched", "view_pairs"), ("ranks", "submission"),
             )
-            if key in self.model_fields_set and self.counting != counting
+            if getattr(self, key) != type(self).model_fields[key].default
+            and self.counting != counting
         ]  # fmt: skip
         if self.counting == "submission" and self.ranks is None:
             faults.append("ranks: is missing: a submission has so many subjects a probe")
