@@ -249,8 +249,9 @@ class Form(FormPart):
 
     def named(self, fields: Mapping[str, str], number: int) -> dict[str, str]:
         """Subject, type and view of a sequence, by the fields of its path and its number."""
+        known = {**dict.fromkeys(KEY_FIELDS, ""), **fields, "number": str(number)}
         made = {
-            name: value.format(**{**dict.fromkeys(KEY_FIELDS, ""), **fields, "number": number})
+            str(name): value.format(**known)
             for name, value in self.defaults.items()
             if name not in fields or "{" in value
         }

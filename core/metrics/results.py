@@ -155,8 +155,8 @@ class ProtocolResult:
     mean_over: tuple[str, ...]
     mean: Values
     mean_chance: float | None
-    unmatched: str
     mean_intervals: Mapping[str, Interval] = field(default_factory=dict)
+    unmatched: str = "error"
 
     def to_json(self) -> dict[str, Any]:
         """Return ``conditions`` by name and ``mean`` beside them."""

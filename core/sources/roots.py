@@ -49,8 +49,8 @@ class FoundForm:
     form: Form
     streams: dict[str, FoundStream]
     notes: tuple[str, ...] = ()
-    others: tuple[FoundForm, ...] = ()
     by_name: int = field(default=0, compare=False)
+    others: tuple[FoundForm, ...] = ()
 
 
 def find_streams(source: Path, form: Form) -> dict[str, FoundStream]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from core.config import Config
 from core.config.shipped import settings_source
 from core.manifests.load import load_outline
-from core.manifests.schema import DatasetManifest
+from core.manifests.schema import DatasetOutline
 from core.models.families import FAMILIES
 from core.storage.store import Store
 from core.tables.ablations import MEAN, AblationRow, AblationTable, ScoredRun
@@ -96,7 +96,7 @@ def _silhouette_notes(table: PaperTable, configs: Mapping[Variant, Config]) -> l
     return [f"Silhouettes of {_titles(families)}: {kind}." for kind, families in kinds.items()]
 
 
-def _run_notes(rows: Iterable[AblationRow], manifest: DatasetManifest) -> list[str]:
+def _run_notes(rows: Iterable[AblationRow], manifest: DatasetOutline) -> list[str]:
     notes = []
     if any(len(row.runs) > 1 for row in rows):
         notes.append("± is the sample standard deviation over a row's runs.")

@@ -13,6 +13,7 @@ from core.manifests import (
     SideRule,
     Structure,
     load_manifest,
+    load_outline,
     manifest_names,
     parse_manifest,
 )
@@ -49,11 +50,14 @@ def changed(*changes: tuple[str, object]) -> dict[str, Any]:
 
 
 def test_the_official_ones_are_there():
-    assert manifest_names() == ["casiab", "casiab_star", "ccpg", "sustech1k"]
+    in_files = ["ccgr_mini", "gait3d", "oumvlp"]
+    assert manifest_names() == sorted([*in_files, "casiab", "casiab_star", "ccpg", "grew",
+                                       "sustech1k"])  # fmt: skip
     sizes = {"casiab": (74, 50), "ccpg": (100, 100), "sustech1k": (250, 800)}
     sizes["casiab_star"] = sizes["casiab"]
-    frames = {"casiab": 24, "casiab_star": 24, "ccpg": 30, "sustech1k": 24}
-    for name in manifest_names():
+    sizes["grew"] = (20_000, 6_000)
+    frames = {"casiab": 24, "casiab_star": 24, "ccpg": 30, "sustech1k": 24, "grew": 30}
+    for name in frames:
         manifest = load_manifest(name)
         assert manifest.name == name
         assert (len(manifest.subjects.train), len(manifest.subjects.test)) == sizes[name]
@@ -114,7 +118,9 @@ def test_rules_of_all_kinds():
 def test_an_unknown_name_gets_the_nearest_and_the_list():
     with pytest.raises(UsageError, match="Did you mean `ccpg`") as caught:
         load_manifest("CCPGG")
-    assert "casiab, casiab_star, ccpg, sustech1k" in (caught.value.next_step or "")
+    assert "casiab, casiab_star, ccgr_mini, ccpg, gait3d, grew, oumvlp, sustech1k" in (
+        caught.value.next_step or ""
+    )
     with pytest.raises(UsageError, match=r"no dataset `\.\./ccpg`"):
         load_manifest("../ccpg")
 
@@ -126,7 +132,7 @@ def test_ones_own_manifest_from_a_file(tmp_path: Path):
         manifest = load_manifest(given)
         assert manifest == DatasetManifest.model_validate(GOOD)
         assert manifest.protocols["single"].conditions["All"].probe.names == ("fast",)
-        assert manifest.forms == []
+        assert manifest.forms == ()
 
 
 FAULTS = [
@@ -282,7 +288,7 @@ def test_a_manifest_says_how_silhouettes_are_cut():
     usual = parse_manifest(GOOD).silhouette_cut
     assert (usual.interpolation, usual.drop_sum) == ("bicubic", 10_000)
     for name in manifest_names():
-        own = load_manifest(name).silhouette_cut
+        own = load_outline(name).silhouette_cut
         assert (own.interpolation == "area", own.drop_sum is None) == (name == "ccpg",) * 2
     cut = {"interpolation": "area", "drop_sum": 5}
     assert parse_manifest(changed(("silhouette_cut", cut))).silhouette_cut.drop_sum == 5

@@ -90,7 +90,7 @@ def test_a_shipped_one_takes_them_from_the_workspace(tmp_path):
     home = Workspace(tmp_path)
     with pytest.raises(ManifestError, match=r"Gait3D .* Gait3D\.json") as caught:
         load_manifest("gait3d", home)
-    assert caught.value.where == tmp_path / "partitions" / "Gait3D.json"
+    assert caught.value.where == str(tmp_path / "partitions" / "Gait3D.json")
     assert "lmgait prepare" in (caught.value.next_step or "")
     home.partitions.mkdir()
     (home.partitions / "Gait3D.json").write_text(json.dumps(FILE), encoding="utf-8")
@@ -177,7 +177,10 @@ FAULTS = [
         "protocols.server.exclude: is for counting gallery, not submission",
     ),
     ([("protocols.whole.ranks", 3)], "protocols.whole.ranks: is for counting submission"),
-    ([("protocols.whole.unmatched", "error")], "protocols.whole.unmatched: is for counting view_"),
+    (
+        [("protocols.whole.unmatched", "left_out")],
+        "protocols.whole.unmatched: is for counting view_",
+    ),
     ([("protocols.server.ranks", None)], "protocols.server.ranks: is missing"),
     ([("protocols.server.metrics", ["rank1"])], "protocols.server.metrics: rank1 is not defined"),
     ([("subjects.hidden", [])], "protocols.server: a submission needs subjects.hidden"),

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,9 @@ from core.errors import DataError, UsageError
 from core.manifests.load import load_outline, manifest_names
 from core.sources import recognise
 from core.sources.recognise import find_or_name
+from core.walkers.datasets import FORMS
 from tests.fakes import raw_datasets as raw
+from tests.fakes import silhouette_sets as sets
 
 WRITERS: dict[tuple[str, str], Callable[[Path], Path]] = {
     ("ccpg", "archives"): raw.write_ccpg,
@@ -26,6 +28,8 @@ WRITERS: dict[tuple[str, str], Callable[[Path], Path]] = {
     ("casiab_star", "pickles"): raw.write_casiab_star,
     ("casiab_star", "images"): lambda root: raw.write_casiab_star(root, images=True),
 }
+SETS = [(name, form) for name in sets.TRAIN for form in FORMS[name]]
+WRITERS |= {one: partial(sets.write_set, dataset=one[0], form=one[1]) for one in SETS}
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,7 @@ LISTS: dict[str, tuple[str, dict[str, list[str]]]] = {
         {"TRAIN_SET": ["00001"], "TEST_SET": ["00002", "00004", "00006", "10307"]},
     ),
 }
-SUBJECTS = {"grew": ("00001", "00002", "00003", "06000")}
+SUBJECTS: dict[str, tuple[str, ...]] = {"grew": ("00001", "00002", "00003", "06000")}
 SUBJECTS |= {name: tuple(lists["TEST_SET"]) for name, (_, lists) in LISTS.items()}
 KINDS = {
     "gait3d": ("camid0_videoid0", "camid1_videoid0", "camid0_videoid7"),
