@@ -93,9 +93,8 @@ class TestSequences:
         taken = [kind for kind in set(self.types.tolist()) if rule.takes_type(kind)]
         chosen = np.nonzero(np.isin(self.types, taken))[0]
         if rule.lists:
-            chosen = chosen[
-                [self.manifest.takes(rule, self.keys[index]) for index in chosen.tolist()]
-            ]
+            keys = [self.keys[index] for index in chosen.tolist()]
+            chosen = chosen[[self.manifest.takes(rule, key) for key in keys]]
         return chosen.astype(np.int64)
 
     def tallies(self, protocols: Mapping[str, Protocol]) -> dict[str, dict[str, Counted]]:

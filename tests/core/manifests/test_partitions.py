@@ -179,7 +179,7 @@ FAULTS = [
     ([("protocols.whole.ranks", 3)], "protocols.whole.ranks: is for counting submission"),
     (
         [("protocols.whole.unmatched", "left_out")],
-        "protocols.whole.unmatched: is for counting view_",
+        "protocols.whole.unmatched: is for",
     ),
     ([("protocols.server.ranks", None)], "protocols.server.ranks: is missing"),
     ([("protocols.server.metrics", ["rank1"])], "protocols.server.metrics: rank1 is not defined"),

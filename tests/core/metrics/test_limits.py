@@ -288,7 +288,8 @@ def test_a_rank_of_k_is_beyond_rank_k():
     scores = GalleryScores(rank[:, 1], *(np.full(3, 0.5),) * 3)
     values = GalleryTally(scores, np.array([0, 0, 1]), 2).values()
     assert {name: value.tolist() for name, value in values.items()} == {
-        "rank1": [0], "rank5": [1 / 3], "rank10": [2 / 3], "mAP": [0.5], "mINP": [0.5], "chance": [0.5],
+        "rank1": [0], "rank5": [1 / 3], "rank10": [2 / 3], "mAP": [0.5], "mINP": [0.5],
+        "chance": [0.5],
     }  # fmt: skip
 
 
