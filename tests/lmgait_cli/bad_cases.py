@@ -396,6 +396,14 @@ STORES = {
     "manifest that is not there": data(
         "inspect casiab --manifest gone.yaml --no-sheet", "No such file"
     ),
+    "partition file that is not there": data("prepare gait3d raw/ccpg", "Put Gait3D.json there"),
+    "partition file of something else": data(
+        "prepare gait3d raw/ccpg", "not an object of lists", bad.write("raw/ccpg/Gait3D.json", "[]")
+    ),
+    "partition file without its lists": data(
+        "prepare oumvlp raw/ccpg", "no list 'TEST_SET'",
+        bad.write("raw/ccpg/OUMVLP.json", '{"TRAIN_SET": ["00001"]}'),
+    ),
 }  # fmt: skip
 
 WEIGHTS = {
