@@ -107,10 +107,10 @@ def evaluate(
             progress=progress,
             settings=settings or (),
         )
-    for written in done.submissions:
+    for submission in done.submissions:
         progress.say(
-            f"Submission of {written.probes:,} probes against {written.gallery:,} gallery "
-            f"sequences in {written.path}"
+            f"Submission of {submission.probes:,} probes against {submission.gallery:,} gallery "
+            f"sequences in {submission.path}"
         )
     trained_on = None if done.run is None else done.run.dataset
     show_result(done.result, compare, per_view, trained_on, json_file, out_files or [], quiet)

@@ -247,15 +247,15 @@ class Form(FormPart):
             for part in self.parts
         )
 
-    def named(self, fields: Mapping[str, str], number: int) -> dict[str, str]:
+    def key_fields(self, fields: Mapping[str, str], number: int) -> dict[str, str]:
         """Subject, type and view of a sequence, by the fields of its path and its number."""
-        known = {**dict.fromkeys(KEY_FIELDS, ""), **fields, "number": str(number)}
-        made = {
-            str(name): value.format(**known)
+        values = {**dict.fromkeys(KEY_FIELDS, ""), **fields, "number": str(number)}
+        own = {
+            str(name): value.format(**values)
             for name, value in self.defaults.items()
             if name not in fields or "{" in value
         }
-        return {**fields, **made}
+        return {**fields, **own}
 
     def streams(self) -> dict[str, Stream]:
         """The streams that the form (or its first part) has, by name."""

@@ -114,8 +114,8 @@ def parse_manifest(
         ManifestError: ``what`` has every fault as a line ``key: problem``.
     """
     check_format(content, where)
-    filled = filled_in(content, partition, where)
-    return _validated(DatasetManifest, filled, where, _cross_faults(filled))
+    whole = filled_in(content, partition, where)
+    return _validated(DatasetManifest, whole, where, _cross_faults(whole))
 
 
 def _validated(

@@ -33,7 +33,7 @@ def filled_in(
     lists = read_partition(place, str(content.get("title", "the dataset")))
     faults: list[str] = []
     parts = {name: content.get(name) for name in ("subjects", "lists")}
-    filled = {name: _filled(part, name, lists, faults) for name, part in parts.items() if part}
+    whole = {name: _filled(part, name, lists, faults) for name, part in parts.items() if part}
     if faults:
         raise ManifestError(
             "\n".join([f"The partition file lacks what {where or 'the manifest'} takes from it:",
@@ -41,7 +41,7 @@ def filled_in(
             where=place,
             next_step="Take the file that comes with the dataset, as it was delivered.",
         )  # fmt: skip
-    return {**content, **filled}
+    return {**content, **whole}
 
 
 def read_partition(path: Path, title: str) -> Lists:

@@ -17,7 +17,7 @@ def coverage(
     open_types: bool = False,
     open_views: bool = False,
     group: Callable[[str], str] = lambda view: view,
-    listed: Mapping[str, Callable[[SequenceKey], str]] | None = None,
+    sequences: Mapping[str, Callable[[SequenceKey], str]] | None = None,
 ) -> Coverage:
     """Compare sequences with the structure of the complete test part.
 
@@ -35,7 +35,7 @@ def coverage(
         open_types: the set of types differs between subjects.
         open_views: the set of views differs between sequences.
         group: from a view to the view or camera that it counts as.
-        listed: sequences by the name that a list gives them, and how the list names a sequence.
+        sequences: listed sequences by the name that a list gives them, and how the list names a sequence.
     """
     tested, total, left_out = set(subjects), 0, 0
     here: list[SequenceKey] = []
@@ -53,10 +53,10 @@ def coverage(
     if open_views:
         expected, present = [] if open_types else [*pairs], {*recorded}
     names = ["/".join(key) for key in expected if key not in present]
-    writings = dict.fromkeys((listed or {}).values())
-    named = {written(key) for written in writings for key in here}
-    absent = [name for name in listed or {} if name not in named]
-    count = len(expected) + len(listed or {})
+    writings = dict.fromkeys((sequences or {}).values())
+    names_here = {written(key) for written in writings for key in here}
+    absent = [name for name in sequences or {} if name not in names_here]
+    count = len(expected) + len(sequences or {})
     return Coverage(
         subjects=(len(tested), len({key.subject for key in here})),
         sequences=(count, count - len(names) - len(absent)),

@@ -57,8 +57,8 @@ def find_form(
         whole = [(part, there) for part, there in parts if required <= set(there)]
         if whole:
             try:
-                settled = [settle(source, part, there, without) for part, there in whole]
-                found.append(replace(settled[0], others=tuple(settled[1:])))
+                forms_here = [settle(source, part, there, without) for part, there in whole]
+                found.append(replace(forms_here[0], others=tuple(forms_here[1:])))
             except DataError as error:
                 if any(form.streams()[stream].media == "arrays" for stream in required):
                     raise

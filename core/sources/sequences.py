@@ -192,8 +192,8 @@ def _entries(form: Form, found: FoundStream, unwritable: set[str]) -> list[_Entr
     }
     entries: list[_Entry] = []
     for root, path, fields in places:
-        named = form.named(fields, number[fields.get("subject", ""), fields.get("view", "")])
-        key = SequenceKey(*(named[field] for field in KEY_FIELDS))
+        names = form.key_fields(fields, number[fields.get("subject", ""), fields.get("view", "")])
+        key = SequenceKey(*(names[field] for field in KEY_FIELDS))
         if all(map(is_name, key)):
             entries.append(_Entry(root, path, fields, key))
         else:

@@ -278,17 +278,17 @@ def _scored(
     folder: Path,
 ) -> tuple[EvaluationResult, tuple[Submission, ...]]:
     """Score in the main process, on all of the machine's processors; the others get the result."""
-    engine, chosen = make_engine(), known_metric(metric)
+    engine, distance = make_engine(), known_metric(metric)
 
     def work() -> tuple[EvaluationResult, tuple[Submission, ...]]:
         with all_threads(engine):
             result = score(
-                embeddings, rules, metric=chosen, rerank=scoring.rerank,
+                embeddings, rules, metric=distance, rerank=scoring.rerank,
                 bootstrap=scoring.bootstrap, seed=scoring.seed, protocols=names, progress=progress,
             )  # fmt: skip
             return result, write_submissions(
                 folder, embeddings, rules, names,
-                metric=chosen, rerank=scoring.rerank, progress=progress,
+                metric=distance, rerank=scoring.rerank, progress=progress,
             )  # fmt: skip
 
     return decide(engine, work)

@@ -74,7 +74,7 @@ def score(
         open_types=manifest.structure.open_types,
         open_views=manifest.structure.open_views,
         group=manifest.structure.group,
-        listed=_listed(manifest),
+        sequences=_listed(manifest),
     )
     if seen.left_out == seen.embeddings:
         raise DataError(

@@ -149,10 +149,10 @@ def _nearest(
 
     def order(rows: slice) -> Indices:
         distance = block(torch.from_numpy(probes[rows]))
-        found: Indices = gallery[ranked(distance)[:, :ranks].cpu().numpy()]
-        return found
+        entries: Indices = gallery[ranked(distance)[:, :ranks].cpu().numpy()]
+        return entries
 
     with tested.progress.task("Search for the submission", len(probes), "probes") as task:
-        for rows, found in each_block(order, len(probes), len(gallery), tested.distances.device):
-            yield from found
+        for rows, entries in each_block(order, len(probes), len(gallery), tested.distances.device):
+            yield from entries
             task.advance(rows.stop - rows.start)

@@ -101,7 +101,7 @@ def ordered(values, keys, probe: int, gallery: list[int], distance) -> list[int]
 def whole_gallery(dataset, values, keys, distance) -> dict[str, float | None]:
     """Every probe among the whole gallery, the same view included."""
     gallery = [j for j, key in enumerate(keys) if is_gallery(dataset, key)]
-    told = []
+    rows = []
     for i, key in enumerate(keys):
         if not is_probe(dataset, key):
             continue
@@ -110,9 +110,9 @@ def whole_gallery(dataset, values, keys, distance) -> dict[str, float | None]:
         if places:
             precision = sum(n / at for n, at in enumerate(places, 1)) / len(places)
             right = [float(places[0] <= k) for k in (1, 5, 10)]
-            told.append([*right, precision, len(places) / places[-1]])
+            rows.append([*right, precision, len(places) / places[-1]])
     names = ("rank1", "rank5", "rank10", "mAP", "mINP")
-    means = 100 * np.mean(told, axis=0) if told else [None] * 5
+    means = 100 * np.mean(rows, axis=0) if rows else [None] * 5
     return dict(zip(names, means, strict=True))
 
 
@@ -145,9 +145,9 @@ def cases(draw):
     dataset = draw(st.sampled_from(["gait3d", "ccgr_mini", "grew", "oumvlp"]))
     keys = structure(dataset)
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    kept = rng.random(len(keys)) >= draw(st.sampled_from([0.0, 0.2, 0.5, 0.9]))
-    kept[rng.integers(len(keys))] = True
-    order = rng.permutation(np.flatnonzero(kept))
+    present = rng.random(len(keys)) >= draw(st.sampled_from([0.0, 0.2, 0.5, 0.9]))
+    present[rng.integers(len(keys))] = True
+    order = rng.permutation(np.flatnonzero(present))
     values = rng.standard_normal((len(order), draw(st.integers(1, 4)), draw(st.integers(1, 3))))
     coarse = draw(st.sampled_from([None, 2.0, 0.5]))
     if coarse:  # many equal embeddings, and equal distances between different ones
@@ -161,8 +161,8 @@ def embedding_set(values: np.ndarray, keys: list[Key]) -> EmbeddingSet:
     return EmbeddingSet(values.astype(np.float32), labels, types, views, source="random")
 
 
-def assert_same(found, wanted) -> None:
-    for name, value in wanted.items():
+def assert_same(found, expected) -> None:
+    for name, value in expected.items():
         if value is None or name not in found:
             assert found.get(name) is None
         else:
@@ -181,18 +181,18 @@ def test_every_number_equals_the_plain_loops(manifests, case):
         assert list(result.protocols) == ["single_view", "single_view_matched"]
         for name, unmatched in (("single_view", "error"), ("single_view_matched", "left_out")):
             part = result.protocols[name].conditions["All"]
-            wanted, searches, alone = cells(exact, keys, distance, unmatched=unmatched)
-            assert_same(part.values, wanted)
+            expected, searches, alone = cells(exact, keys, distance, unmatched=unmatched)
+            assert_same(part.values, expected)
             assert (part.searches, part.without_match) == (searches, alone)
-            if wanted["rank1"] is not None:
-                assert part.cmc[0] == pytest.approx(wanted["rank1"], abs=1e-6)
+            if expected["rank1"] is not None:
+                assert part.cmc[0] == pytest.approx(expected["rank1"], abs=1e-6)
         return
     (name,) = result.protocols
     part = result.protocols[name].conditions["All"]
-    wanted = whole_gallery(dataset, exact, keys, distance)
+    expected = whole_gallery(dataset, exact, keys, distance)
     if dataset != "gait3d":  # the only one whose protocol names Rank-10
-        wanted["rank10"] = None
-    assert_same(part.values, wanted)
+        expected["rank10"] = None
+    assert_same(part.values, expected)
     probes = sum(is_probe(dataset, key) for key in keys)
     assert (part.probes, part.gallery) == (probes, len(keys) - probes)
 
@@ -224,9 +224,9 @@ def test_listed_sequences_are_expected_by_name(manifests):
     probes = LISTS["gait3d"][1]["PROBE_SET"]
     keys: list[Key] = [("3000", "camid0_videoid0", "seq0"), ("3001", "camid7_videoid3", "seq4")]
     result = score(embedding_set(np.zeros((2, 1, 1)), keys), manifests["gait3d"])
-    seen = result.coverage
-    assert (seen.sequences, seen.missing) == ((4, 1), tuple(probes[1:]))
-    assert seen.unexpected_views == ()
+    coverage_here = result.coverage
+    assert (coverage_here.sequences, coverage_here.missing) == ((4, 1), tuple(probes[1:]))
+    assert coverage_here.unexpected_views == ()
     notes = " ".join(result_tables(result)[0].notes)
     assert "1 of 4 sequences and 2 of 4 test subjects" in notes
 

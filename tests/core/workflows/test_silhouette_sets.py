@@ -79,8 +79,8 @@ def test_what_is_written_is_read_back(sources, dataset, form):
             assert list(report.lines()) == []
             continue
         if form == "pickles":  # CCGR-Mini's squashed crops
-            wanted = squares(images)
-            np.testing.assert_array_equal(pixels(raw.rgb, found.form, grey=False), wanted)
+            expected = squares(images)
+            np.testing.assert_array_equal(pixels(raw.rgb, found.form, grey=False), expected)
             masks = squares(masks)
         for one, mask in zip(pixels(raw.silhouettes, found.form, grey=True), masks, strict=True):
             np.testing.assert_array_equal(one, mask)
@@ -153,9 +153,9 @@ def test_hostile_and_malformed_files_are_left_out_alone(tmp_path, dataset, file,
     result = prepare(dataset, source, Workspace(tmp_path), workers=0)
     assert "run" not in capsys.readouterr().out
     # Of CCGR-Mini the frames stay, without silhouettes.
-    told = [(line.effect, line.sequences) for line in result.left_out]
-    kept = [(Effect.NOT_SUPERVISED, 1), (Effect.NOTED, 1)]
-    assert told == (kept if dataset == "ccgr_mini" else [(Effect.SEQUENCE_LEFT_OUT, 1)])
+    lines = [(line.effect, line.sequences) for line in result.left_out]
+    of_frames = [(Effect.NOT_SUPERVISED, 1), (Effect.NOTED, 1)]
+    assert lines == (of_frames if dataset == "ccgr_mini" else [(Effect.SEQUENCE_LEFT_OUT, 1)])
     store = Store.open(result.store)
     gone = set(sets.keys_of(dataset)) - {info.key for info in store.sequences}
     assert gone == (set() if dataset == "ccgr_mini" else {key})
@@ -230,11 +230,11 @@ def test_official_protocols_from_the_command_line(sources, dataset, tmp_path):
     assert list(result["protocols"]) == [name for name, one in rules.items() if one.counted]
     for one in result["protocols"].values():
         assert one["conditions"]["All"]["rank1"] is not None
-    written = [*tmp_path.glob("given.npz.submissions/*.csv")]
-    assert [path.name for path in written] == (["grew-server.csv"] if dataset == "grew" else [])
-    if written:
-        with written[0].open(newline="") as lines:
-            rows = list(csv.reader(lines))
+    files = [*tmp_path.glob("given.npz.submissions/*.csv")]
+    assert [path.name for path in files] == (["grew-server.csv"] if dataset == "grew" else [])
+    if files:
+        with files[0].open(newline="") as text:
+            rows = list(csv.reader(text))
         hidden = sorted(key.view for key in keys if key.subject == "probe")
         assert [row[0] for row in rows[1:]] == hidden
         assert {name for row in rows[1:] for name in row[1:5]} == set(sets.TEST["grew"])

@@ -53,20 +53,20 @@ def test_lines_are_the_nearest_subjects_in_order(tmp_path_factory, seed, people,
     order = rng.permutation(len(keys))
     keys, values = [keys[at] for at in order], values[order]
     path = tmp_path_factory.mktemp("submission") / "grew.csv"
-    told = write_submission(path, embedding_set(values, keys), GREW, "server", metric=metric)
-    assert (told.probes, told.gallery, told.path) == (probes, 2 * people, path)
+    submission = write_submission(path, embedding_set(values, keys), GREW, "server", metric=metric)
+    assert (submission.probes, submission.gallery, submission.path) == (probes, 2 * people, path)
     head, *rows = lines(path)
     assert head == HEADER
     far = {"euclidean": euclidean, "cosine": cosine}[metric]
     exact = values.astype(np.float64)
     gallery = [at for at, key in enumerate(keys) if key[1] in ("01", "02")]
-    wanted = []
+    expected = []
     for at, key in enumerate(keys):
         if key[0] == "probe":
             near = sorted(gallery, key=lambda j, at=at: (round(far(exact[at], exact[j]), 9), j))
             subjects = [keys[j][0] for j in near[:20]]
-            wanted.append([key[2], *subjects, *[""] * (20 - len(subjects))])
-    assert rows == wanted
+            expected.append([key[2], *subjects, *[""] * (20 - len(subjects))])
+    assert rows == expected
 
 
 def test_numbers_of_the_known_do_not_depend_on_hidden_probes():
@@ -89,10 +89,10 @@ def test_only_submissions_are_written(tmp_path):
     names = {None: ["grew-server.csv"], ("local",): [], ("server",): ["grew-server.csv"]}
     for number, (protocols, files) in enumerate(names.items()):
         folder = tmp_path / str(number)
-        told = write_submissions(
+        submissions = write_submissions(
             folder, given_set, GREW, protocols, metric="euclidean", rerank=False, progress=None
         )
-        assert [one.path.name for one in told] == files
+        assert [one.path.name for one in submissions] == files
         assert sorted(path.name for path in folder.glob("*")) == files
     # All are equally near: the gallery's order stands.
     assert lines(tmp_path / "0" / "grew-server.csv")[1][:5] == ["v", "00001", "00001", "00002",
