@@ -35,7 +35,8 @@ def coverage(
         open_types: the set of types differs between subjects.
         open_views: the set of views differs between sequences.
         group: from a view to the view or camera that it counts as.
-        sequences: listed sequences by the name that a list gives them, and how the list names a sequence.
+        sequences: listed sequences by the name that a list gives them, and how that list names
+            any sequence.
     """
     tested, total, left_out = set(subjects), 0, 0
     here: list[SequenceKey] = []

@@ -113,6 +113,7 @@ def test_official_manifests_spoilt(name, data):
 @given(TREES)
 def test_partition_files(tmp_path_factory, tree):
     """A file of any content: lists, or an error in words."""
+    tree = json.loads(json.dumps(tree, default=str))
     place = tmp_path_factory.mktemp("partition") / "Gait3D.json"
     place.write_text(json.dumps(tree), encoding="utf-8")
     assert told(lambda: load_manifest("gait3d", partition=place)) is None
