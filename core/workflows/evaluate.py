@@ -36,11 +36,8 @@ from core.workflows.models import LoadedModel, load_model, newest_checkpoint
 from core.workflows.runs import Run, find_run
 from core.workflows.score import score
 from core.workflows.shared_store import open_shared_store
-from core.workflows.submission import Submission, write_submissions
+from core.workflows.submission import SUBMISSIONS, Submission, write_submissions
 from core.workspace import Workspace
-
-# Folder of a run, or the ending of one beside a file of embeddings.
-SUBMISSIONS = "submissions"
 
 
 @dataclass(frozen=True, slots=True)

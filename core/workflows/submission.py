@@ -24,6 +24,8 @@ from core.records import EmbeddingSet
 from core.workflows.tested import Indices, TestSequences
 
 PROBE = "videoId"
+# Folder of a run, or the ending of one beside a file of embeddings.
+SUBMISSIONS = "submissions"
 
 
 @dataclass(frozen=True, slots=True)
