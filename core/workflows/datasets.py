@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.errors import StoreError
-from core.manifests.load import load_manifest, load_outline, manifest_names, partition_place
+from core.manifests.load import load_manifest, load_outline, manifest_names
 from core.manifests.schema import Subjects
 from core.storage.store import Store
+from core.workflows.partitions import lacks_partition
 from core.workspace import Workspace
 
 
@@ -55,10 +56,7 @@ def datasets(workspace: Workspace) -> tuple[DatasetLine, ...]:
 
 def _subjects(name: str, workspace: Workspace) -> Subjects | None:
     """The split; None where it is in a file that the workspace lacks."""
-    place = partition_place(name, workspace)
-    if place is not None and not place.exists():
-        return None
-    return load_manifest(name, workspace).subjects
+    return None if lacks_partition(name, workspace) else load_manifest(name, workspace).subjects
 
 
 def _prepared(workspace: Workspace, name: str) -> str:

@@ -61,3 +61,9 @@ def find_partition(dataset: str, source: Path, workspace: Workspace) -> Partitio
         return None
     beside = (source / place.name, *sorted(source.glob(f"*/{place.name}")))
     return next((PartitionFile(path, place) for path in beside if path.is_file()), None)
+
+
+def lacks_partition(dataset: str, workspace: Workspace) -> bool:
+    """Whether a dataset's split is in a file, and that is not in its place (raises as above)."""
+    place = partition_place(dataset, workspace)
+    return place is not None and not place.exists()

@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic
 
 from core.errors import DataError, UsageError
-from core.manifests.load import load_manifest
+from core.manifests.load import load_manifest, load_outline
 from core.progress import Progress, SilentProgress
 from core.sources.recognise import find_or_name
 from core.sources.roots import FoundForm
@@ -21,7 +21,7 @@ from core.sources.sequences import RawSequence, scan
 from core.storage.formats import format_of
 from core.storage.layout import READING, SHARD_FRAMES, CodecName, Plan
 from core.version import __version__
-from core.workflows.partitions import find_partition
+from core.workflows.partitions import find_partition, lacks_partition
 from core.workflows.preparation_plan import PreparationPlan, PrepareResult
 from core.workflows.shard_jobs import ShardJob, findings
 from core.workflows.split import compare, known_names
@@ -61,6 +61,10 @@ def plan_preparation(
     source = Path(source).expanduser().absolute()
     _check_part(part)
     partition = find_partition(dataset, source, workspace)
+    if partition is None and lacks_partition(dataset, workspace):
+        # A folder that does not hold the dataset is the nearer cause, and is told first.
+        outline = load_outline(dataset)
+        find_or_name(outline.name, source, outline.forms, form, without)
     manifest = load_manifest(
         dataset, workspace, partition=None if partition is None else partition.source
     )
