@@ -24,6 +24,7 @@ from core.sources.streams import open_stream
 from core.storage.embeddings import write_embeddings
 from core.storage.store import Store
 from core.video.faults import Effect, Reason
+from core.video.pictures import Picture
 from core.walkers.datasets import FORMS
 from core.walkers.packed import align
 from core.workflows.datasets import datasets
@@ -56,7 +57,9 @@ def scanned(dataset, source):
 def pixels(stream, form, *, grey):
     opened = open_stream(stream, grey=grey, first=form.first_frame)
     order = sorted(range(len(opened.stems)), key=lambda at: int(opened.stems[at]))
-    return [one.pixels for one in opened.read(order)]
+    pictures = [one for one in opened.read(order) if isinstance(one, Picture)]
+    assert len(pictures) == len(order)
+    return [one.pixels for one in pictures]
 
 
 def squares(images, side=128):
@@ -75,6 +78,7 @@ def test_what_is_written_is_read_back(sources, dataset, form):
             size = CUT[form]
             report = SequenceReport(raw.key, source)
             read = read_aligned(raw, found.form, report)
+            assert read is not None
             np.testing.assert_array_equal(read.images, [align(mask, size) for mask in masks])
             assert list(report.lines()) == []
             continue
