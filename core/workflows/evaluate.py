@@ -101,7 +101,9 @@ def evaluate_run(
     progress.say(f"Embeddings in {path}")
     metric = scoring.metric or run.config.evaluate.distance
     folder = run.folder / SUBMISSIONS
-    result, submissions = _scored(embeddings, rules, names, metric, scoring, progress, folder)
+    result, submissions = _scored(
+        embeddings, rules, names, metric, scoring, engine, progress, folder
+    )
     return Evaluation(result, run, path, submissions)
 
 
@@ -129,7 +131,9 @@ def evaluate_file(
     rules, names = chosen_protocols(scoring.probe_gallery, load_manifest(dataset, workspace))
     embeddings = read_embeddings(path)
     metric, folder = scoring.metric or "euclidean", path.with_name(f"{path.name}.{SUBMISSIONS}")
-    result, submissions = _scored(embeddings, rules, names, metric, scoring, progress, folder)
+    result, submissions = _scored(
+        embeddings, rules, names, metric, scoring, make_engine(), progress, folder
+    )
     return Evaluation(result, None, None, submissions)
 
 
@@ -271,11 +275,12 @@ def _scored(
     names: Sequence[str] | None,
     metric: str,
     scoring: Scoring,
+    engine: Accelerator,
     progress: Progress,
     folder: Path,
 ) -> tuple[EvaluationResult, tuple[Submission, ...]]:
     """Score in the main process, on all of the machine's processors; the others get the result."""
-    engine, distance = make_engine(), known_metric(metric)
+    distance = known_metric(metric)
 
     def work() -> tuple[EvaluationResult, tuple[Submission, ...]]:
         with all_threads(engine):
