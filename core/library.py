@@ -158,6 +158,7 @@ def score(
     bootstrap: int = 0,
     seed: int = 0,
     protocols: Sequence[str] | None = None,
+    workspace: AnyPath | None = None,
 ) -> EvaluationResult:
     """Score embeddings by a dataset's official protocols, as ``lmgait evaluate`` does.
 
@@ -169,6 +170,7 @@ def score(
         bootstrap: Resamples of subjects for 95 % intervals; 0 for none.
         seed: Of the resamples.
         protocols: Names; None takes all.
+        workspace: Where the dataset's partition file is, if it has one; None for the usual one.
 
     Raises:
         UsageError: an unknown dataset, metric or protocol.
@@ -179,7 +181,7 @@ def score(
     )
     return score_set(
         found,
-        load_manifest(dataset),
+        load_manifest(dataset, Workspace.find(None if workspace is None else Path(workspace))),
         metric=metric,
         rerank=rerank,
         bootstrap=bootstrap,

@@ -54,3 +54,8 @@ class Workspace:
     def silhouettes(self) -> Path:
         """Folder of silhouettes cut for silhouette models."""
         return self.root / "silhouettes"
+
+    @property
+    def partitions(self) -> Path:
+        """Folder of the partition files that come with datasets."""
+        return self.root / "partitions"

@@ -41,6 +41,7 @@ def show(
     ablation: AblationOption = None,
     config: ConfigOption = None,
     settings: SetOption = None,
+    workspace: WorkspaceOption = None,
     json_file: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -53,6 +54,7 @@ def show(
     """
     from core.config import resolve_config
     from core.workflows.show_config import show_config
+    from core.workspace import Workspace
 
     resolved = resolve_config(
         preset,
@@ -62,7 +64,7 @@ def show(
         file=config,
         overrides=settings or (),
     )
-    shown = show_config(resolved, dataset)
+    shown = show_config(resolved, dataset, Workspace.find(workspace))
     out.print(shown.to_yaml(), markup=False, soft_wrap=True)
     write_json(json_file, shown.to_json(), quiet)
 

@@ -48,13 +48,13 @@ def cross_eval(
 
     Example: lmgait cross-eval --train ccpg --test casiab --json cross.json
     """
-    from core.manifests.load import load_manifest
+    from core.manifests.load import load_outline
     from core.tables.build import cross_table
     from core.workflows.evaluate import Scoring, evaluate_run
     from core.workspace import Workspace
 
     for name in (train, test):
-        load_manifest(name)
+        load_outline(name)
     if dry_run:
         from core.workflows.estimate import estimate_embedding
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from lmgait_cli.console import print_table
 from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
 from lmgait_cli.results import write_json
+
+if TYPE_CHECKING:
+    from core.workflows.datasets import DatasetLine
 
 
 def datasets(
@@ -25,9 +29,13 @@ def datasets(
 
     found = run(Workspace.find(workspace))
     rows = [
-        [line.name, line.title, f"{line.train}/{line.test}", ", ".join(line.forms),
+        [line.name, line.title, _split(line), ", ".join(line.forms),
          ", ".join(line.protocols), line.store]
         for line in found
     ]  # fmt: skip
     print_table("Datasets", ["name", "title", "train/test", "forms", "protocols", "prepared"], rows)
     write_json(json_file, {"datasets": [asdict(line) for line in found]}, quiet)
+
+
+def _split(line: DatasetLine) -> str:
+    return "in its own file" if line.train is None else f"{line.train}/{line.test}"

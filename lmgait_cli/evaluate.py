@@ -93,7 +93,10 @@ def evaluate(
                 where="--embeddings",
                 next_step="Add --dataset NAME, and leave --run and --set out.",
             )
-        done = evaluate_file(embeddings, dataset, scoring=scoring, progress=progress)
+        done = evaluate_file(
+            embeddings, dataset, scoring=scoring, progress=progress,
+            workspace=Workspace.find(workspace),
+        )  # fmt: skip
     else:
         done = evaluate_run(
             Workspace.find(workspace),
@@ -103,6 +106,11 @@ def evaluate(
             scoring=scoring,
             progress=progress,
             settings=settings or (),
+        )
+    for submission in done.submissions:
+        progress.say(
+            f"Submission of {submission.probes:,} probes against {submission.gallery:,} gallery "
+            f"sequences in {submission.path}"
         )
     trained_on = None if done.run is None else done.run.dataset
     show_result(done.result, compare, per_view, trained_on, json_file, out_files or [], quiet)

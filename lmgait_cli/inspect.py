@@ -16,6 +16,8 @@ from lmgait_cli.results import write_json
 if TYPE_CHECKING:
     from core.workflows.inspect import InspectResult
 
+# Types or views of which a table is readable; those of some datasets are thousands.
+COLUMNS = 60
 SHOWN = 10
 
 
@@ -67,12 +69,12 @@ def _show(result: InspectResult) -> None:
         tell(f"Aligned silhouettes: {result.aligned:,} of {rows}x{columns}")
     share = f"{result.bytes / max(1, result.raw_bytes):.0%} of raw RGB"
     tell(f"Size: {result.bytes / 2**20:,.1f} MiB, {share if result.raw_bytes else 'without RGB'}")
-    print_table(
-        "Sequences by type", list(result.types), [[f"{n:,}" for n in result.types.values()]]
-    )
-    print_table(
-        "Sequences by view", list(result.views), [[f"{n:,}" for n in result.views.values()]]
-    )
+    for word, counts in (("type", result.types), ("view", result.views)):
+        if len(counts) > COLUMNS:
+            tell(f"Sequences by {word}: of {len(counts):,} {word}s (all of them with --json)")
+        else:
+            title = f"Sequences by {word}"
+            print_table(title, list(counts), [[f"{n:,}" for n in counts.values()]])
     print_table(
         "Sequences of test subjects by condition", ["protocol", "condition", "probes", "gallery"],
         [[c.protocol, c.condition, f"{c.probes:,}", f"{c.gallery:,}"] for c in result.conditions],

@@ -15,7 +15,7 @@ from lmgait_cli.results import write_json
 
 
 def synthesize(
-    dataset: Annotated[str, typer.Argument(help="ccpg, sustech1k, casiab or casiab_star.")],
+    dataset: Annotated[str, typer.Argument(help="Name of a dataset.")],
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to fill.")],
     train_subjects: Annotated[int, typer.Option(help="Training subjects.", min=0)] = 8,
     test_subjects: Annotated[int, typer.Option(help="Test subjects.", min=0)] = 8,
@@ -29,7 +29,7 @@ def synthesize(
     frames: Annotated[int, typer.Option(help="Frames a sequence, at 25 a second.")] = 40,
     form: Annotated[
         str | None,
-        typer.Option("--form", help="The delivered form: of sustech1k raw, or pickles."),
+        typer.Option("--form", help="The delivered form, where several can be rendered."),
     ] = None,
     seed: SeedOption = 0,
     workers: Annotated[

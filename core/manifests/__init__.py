@@ -1,25 +1,22 @@
 """Dataset manifests: splits, structure, probe and gallery rules, published numbers."""
 
-from core.manifests.load import load_manifest, manifest_names, parse_manifest
+from core.manifests.load import load_manifest, load_outline, manifest_names, parse_manifest
+from core.manifests.protocols import Condition, Protocol, SequenceList, SideRule
 from core.manifests.published import PublishedTable, load_published
-from core.manifests.schema import (
-    Condition,
-    DatasetManifest,
-    Protocol,
-    Structure,
-    Subjects,
-    TypeRule,
-)
+from core.manifests.schema import DatasetManifest, DatasetOutline, Structure, Subjects
 
 __all__ = [
     "Condition",
     "DatasetManifest",
+    "DatasetOutline",
     "Protocol",
     "PublishedTable",
+    "SequenceList",
+    "SideRule",
     "Structure",
     "Subjects",
-    "TypeRule",
     "load_manifest",
+    "load_outline",
     "load_published",
     "manifest_names",
     "parse_manifest",

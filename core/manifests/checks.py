@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from core.nearest import did_you_mean
 
 if TYPE_CHECKING:
-    from core.manifests.schema import Condition, Protocol, Structure, TypeRule
+    from core.manifests.protocols import Condition, Protocol, SideRule
+    from core.manifests.schema import Structure
 
 MAX_NAME = 100
 
@@ -35,13 +36,17 @@ def safe_name(value: str) -> str:
     return value
 
 
-def subject_faults(train: Sequence[str], test: Sequence[str]) -> list[str]:
-    """Find ids given twice, and ids on both sides of the split."""
-    faults = _repeated("train", train) + _repeated("test", test)
-    tested = {_form(name) for name in test}
-    both = sorted({name for name in train if _form(name) in tested})
-    if both:
-        faults.append(f"test: {_some(both)} also in train; the split has to be disjoint")
+def subject_faults(
+    train: Sequence[str], test: Sequence[str], hidden: Sequence[str] = ()
+) -> list[str]:
+    """Find ids given twice, and ids on two sides of the split."""
+    sides = {"train": train, "test": test, "hidden": hidden}
+    faults = [fault for name, ids in sides.items() for fault in _repeated(name, ids)]
+    for name, other in (("test", "train"), ("hidden", "train"), ("hidden", "test")):
+        forms = {_form(one) for one in sides[name]}
+        both = sorted({one for one in sides[other] if _form(one) in forms})
+        if both:
+            faults.append(f"{name}: {_some(both)} also in {other}; the split has to be disjoint")
     return faults
 
 
@@ -57,15 +62,19 @@ def structure_faults(
     return faults
 
 
-def dataset_faults(structure: Structure, protocols: Mapping[str, Protocol]) -> list[str]:
-    """Find rules that take no type of the dataset, and means and metrics that do not exist."""
-    from core.manifests.schema import DEFINED
+def dataset_faults(
+    structure: Structure, protocols: Mapping[str, Protocol], lists: Collection[str]
+) -> list[str]:
+    """Find rules that take no type of the dataset, and means, metrics, lists that do not exist."""
+    from core.manifests.protocols import DEFINED
 
     faults: list[str] = []
     for name, protocol in protocols.items():
         place = f"protocols.{name}"
+        if protocol.counting == "view_pairs" and structure.open_views:
+            faults.append(f"{place}.counting: view_pairs needs views that are all known")
         for condition, rules in protocol.conditions.items():
-            faults += _rule_faults(f"{place}.conditions.{condition}", rules, structure)
+            faults += _rule_faults(f"{place}.conditions.{condition}", rules, structure, lists)
         faults += [
             f"{place}.mean_over: no condition {wanted!r}{did_you_mean(wanted, protocol.conditions)}"
             for wanted in protocol.mean_over
@@ -81,10 +90,17 @@ def dataset_faults(structure: Structure, protocols: Mapping[str, Protocol]) -> l
     return faults
 
 
-def _rule_faults(place: str, rules: Condition, structure: Structure) -> list[str]:
+def _rule_faults(
+    place: str, rules: Condition, structure: Structure, lists: Collection[str]
+) -> list[str]:
     faults = []
     for side in ("probe", "gallery"):
-        rule: TypeRule = getattr(rules, side)
+        rule: SideRule = getattr(rules, side)
+        faults += [
+            f"{place}.{side}: no list {name!r} in lists{did_you_mean(name, lists)}"
+            for name in rule.lists
+            if name not in lists
+        ]
         if not structure.open_types:
             faults += [
                 f"{place}.{side}: no type {name!r} in structure.types"
@@ -93,7 +109,7 @@ def _rule_faults(place: str, rules: Condition, structure: Structure) -> list[str
                 if name not in structure.types
             ]
             known = [name for name in rule.names if name in structure.types]
-            if len(known) == len(rule.names) and not any(map(rule.takes, structure.types)):
+            if len(known) == len(rule.names) and not any(map(rule.takes_type, structure.types)):
                 faults.append(f"{place}.{side}: takes none of structure.types")
     return faults
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from core.errors import ManifestError, UsageError
 from core.manifests.checks import dataset_faults
 from core.manifests.faults import fault_lines
-from core.manifests.schema import FORMAT_VERSION, DatasetManifest, Protocol, Structure
+from core.manifests.partition import filled_in
+from core.manifests.protocols import Protocol
+from core.manifests.schema import FORMAT_VERSION, DatasetManifest, DatasetOutline, Structure
 from core.manifests.yamlfile import read_yaml
 from core.nearest import few_lines, known_names
+from core.workspace import Workspace
 
 PACKAGE = "data_manifests"
 NOT_A_DATASET = "published"
+OFFICIAL = "official"
+
+Outline = TypeVar("Outline", bound=DatasetOutline)
 
 
 def manifest_names() -> list[str]:
@@ -26,49 +33,124 @@ def manifest_names() -> list[str]:
     return sorted(name for name in names if name != NOT_A_DATASET)
 
 
-def load_manifest(name_or_path: str | Path) -> DatasetManifest:
-    """Read a manifest.
+def load_manifest(
+    name_or_path: str | Path,
+    workspace: Workspace | None = None,
+    *,
+    partition: Path | None = None,
+) -> DatasetManifest:
+    """Read a manifest, and the partition file that it names.
 
     Args:
         name_or_path: the name of a shipped dataset, or the path of a YAML file: a string is taken
             as a path if it ends in ``.yaml`` or ``.yml``.
+        workspace: where the partition file of a shipped dataset is; None for the usual one. That
+            of a user's own manifest is beside it.
+        partition: the partition file, where it is somewhere else.
 
     Raises:
         UsageError: no dataset of that name.
-        ManifestError: the file cannot be read, or has faults; all of them are listed.
+        ManifestError: a file cannot be read, or has faults; all of them are listed.
     """
-    given = str(name_or_path)
-    if isinstance(name_or_path, Path) or given.endswith((".yaml", ".yml")):
-        path = Path(name_or_path).expanduser()
-        return parse_manifest(read_yaml(path), path)
-    names = manifest_names()
+    content, path = _read(name_or_path)
+    return parse_manifest(content, path, partition or _partition(name_or_path, content, workspace))
+
+
+def load_outline(name_or_path: str | Path) -> DatasetOutline:
+    """Read what a manifest says without its split (arguments and errors as `load_manifest`)."""
+    content, path = _read(name_or_path)
+    rest = {key: value for key, value in content.items() if key not in ("subjects", "lists")}
+    return _validated(DatasetOutline, rest, path, [])
+
+
+def partition_place(name_or_path: str | Path, workspace: Workspace) -> Path | None:
+    """Where the partition file of a dataset is to lie; None where its manifest holds the split.
+
+    Raises as :func:`load_manifest`.
+    """
+    return _partition(name_or_path, _read(name_or_path)[0], workspace)
+
+
+def _own_path(name_or_path: str | Path) -> Path | None:
+    if isinstance(name_or_path, Path) or name_or_path.endswith((".yaml", ".yml")):
+        return Path(name_or_path).expanduser()
+    return None
+
+
+def _read(name_or_path: str | Path) -> tuple[dict[str, Any], Path]:
+    if (path := _own_path(name_or_path)) is not None:
+        return read_yaml(path), path
+    given, names = str(name_or_path), manifest_names()
     if given not in names:
         raise UsageError(
             f"There is no dataset `{given}`",
             next_step=f"{known_names(given, names)} Or give the path of your own manifest.yaml.",
         )
     with as_file(files(PACKAGE) / f"{given}.yaml") as path:
-        return parse_manifest(read_yaml(path), path)
+        return read_yaml(path), path
 
 
-def parse_manifest(content: dict[str, Any], where: str | Path | None = None) -> DatasetManifest:
+def _partition(
+    name_or_path: str | Path, content: dict[str, Any], workspace: Workspace | None
+) -> Path | None:
+    name = content.get("partition")
+    if not isinstance(name, str) or Path(name).name != name:
+        return None
+    own = _own_path(name_or_path)
+    return (workspace or Workspace.find()).partitions / name if own is None else own.parent / name
+
+
+def parse_manifest(
+    content: dict[str, Any], where: str | Path | None = None, partition: Path | None = None
+) -> DatasetManifest:
     """Check the content of a manifest.
+
+    Args:
+        content: the content.
+        where: its file, for messages.
+        partition: its partition file.
 
     Raises:
         ManifestError: ``what`` has every fault as a line ``key: problem``.
     """
     check_format(content, where)
+    whole = filled_in(content, partition, where)
+    return _validated(DatasetManifest, whole, where, _cross_faults(whole))
+
+
+def _validated(
+    model: type[Outline], content: dict[str, Any], where: str | Path | None, known: list[str]
+) -> Outline:
+    check_format(content, where)
     try:
-        return DatasetManifest.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
-        lines = fault_lines(error, DatasetManifest)
-        lines += [line for line in _cross_faults(content) if line not in lines]
+        lines = fault_lines(error, model)
+        lines += [line for line in known if line not in lines]
         count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
         raise ManifestError(
             "\n".join([f"The manifest has {count}:", *few_lines(lines)]),
             where=where,
             next_step="Correct each key; data_manifests/ has complete examples.",
         ) from error
+
+
+def chosen_protocols(
+    probe_gallery: str, manifest: DatasetManifest
+) -> tuple[DatasetManifest, Sequence[str] | None]:
+    """The manifest whose rules apply, and the names of its protocols (None: all).
+
+    ``official`` means all of the dataset's; else a manifest file of one's own, or names of
+    protocols with commas.
+
+    Raises:
+        ManifestError: the file is malformed.
+    """
+    if probe_gallery == OFFICIAL:
+        return manifest, None
+    if probe_gallery.endswith((".yaml", ".yml")):
+        return load_manifest(Path(probe_gallery)), None
+    return manifest, [name.strip() for name in probe_gallery.split(",")]
 
 
 def check_format(content: dict[str, Any], where: str | Path | None) -> None:
@@ -91,7 +173,8 @@ def _cross_faults(content: dict[str, Any]) -> list[str]:
         return []
     parsed = {str(name): _part(Protocol, value) for name, value in given.items()}
     whole = {name: value for name, value in parsed.items() if isinstance(value, Protocol)}
-    return dataset_faults(structure, whole)
+    lists = content.get("lists")
+    return dataset_faults(structure, whole, lists if isinstance(lists, dict) else ())
 
 
 def _part(model: type[BaseModel], value: object) -> BaseModel | None:

@@ -10,7 +10,8 @@ from pydantic import Field, StrictStr, ValidationError, model_validator
 from core.errors import ManifestError
 from core.manifests.faults import fault_lines
 from core.manifests.load import NOT_A_DATASET, PACKAGE, check_format
-from core.manifests.schema import Metric, Name, Part
+from core.manifests.names import Name, Part
+from core.manifests.protocols import Metric
 from core.manifests.yamlfile import read_yaml
 
 Percent = Annotated[float, Field(ge=0, le=100)]

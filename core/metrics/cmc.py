@@ -13,27 +13,29 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-def pair_cmc(
-    rank: Ints, view: Ints, gallery_views: NDArray[np.bool_], depth: int = DEPTH
-) -> Floats:
+def pair_cmc(rank: Ints, view: Ints, searched: NDArray[np.bool_], depth: int = DEPTH) -> Floats:
     """Mean curve over the cells of two different views.
 
     Args:
         rank: int64 [n, V], rank (from 0) of each probe's best match among each view's gallery.
         view: int64 [n], codes of the probes' views.
-        gallery_views: bool [V], views that the gallery has; other cells are empty.
+        searched: bool [n, V] (or one that broadcasts), searches that count; a cell without any is
+            empty.
         depth: the largest k.
 
     Returns:
         float64 [depth] in 0..1, Rank-1 first; a probe without a match is never right. NaN if every
         cell is empty.
     """
+    counted = np.broadcast_to(searched, rank.shape)
     cells = []
     for code in np.unique(view):
-        others = gallery_views & (np.arange(len(gallery_views)) != code)
-        cells.append(_shares(rank[view == code][:, others], depth))
-    joined = np.concatenate(cells) if cells else np.zeros((0, depth))
-    return joined.mean(0) if len(joined) else np.full(depth, np.nan)
+        rows = view == code
+        for other in np.flatnonzero(np.arange(rank.shape[1]) != code):
+            column = rank[rows, other][counted[rows, other]]
+            if len(column):
+                cells.append(_shares(column[:, None], depth)[0])
+    return np.stack(cells).mean(0) if cells else np.full(depth, np.nan)
 
 
 def gallery_cmc(rank: Ints, depth: int = DEPTH) -> Floats:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from core.metrics.results import Coverage
+from core.records import SequenceKey
 
 
 def coverage(
@@ -14,13 +15,17 @@ def coverage(
     views: Sequence[str],
     *,
     open_types: bool = False,
+    open_views: bool = False,
     group: Callable[[str], str] = lambda view: view,
+    sequences: Mapping[str, Callable[[SequenceKey], str]] | None = None,
 ) -> Coverage:
     """Compare sequences with the structure of the complete test part.
 
     A combination (subject, type, grouped view) is expected for every test subject, type and view.
     With ``open_types`` it is expected from every view for each (subject, type) that was found at
     all; what a subject without any sequence should have is not known: only the subject is missing.
+    With ``open_views`` each (subject, type) is expected from one view, whichever it is; with both,
+    nothing is. What is listed is expected in any case.
 
     Args:
         keys: subject, type and view of every sequence given; more than one of a kind is fine.
@@ -28,26 +33,38 @@ def coverage(
         types: recording types.
         views: views, as ``group`` gives them.
         open_types: the set of types differs between subjects.
+        open_views: the set of views differs between sequences.
         group: from a view to the view or camera that it counts as.
+        sequences: listed sequences by the name that a list gives them, and how that list names
+            any sequence.
     """
     tested, total, left_out = set(subjects), 0, 0
-    found: set[tuple[str, str, str]] = set()
-    for subject, kind, view in keys:
+    here: list[SequenceKey] = []
+    for key in keys:
         total += 1
-        if subject in tested:
-            found.add((subject, kind, group(view)))
+        if key[0] in tested:
+            here.append(SequenceKey(*key))
         else:
             left_out += 1
-    whole = [(subject, kind) for subject in subjects for kind in types]
+    found = {(key.subject, key.type, group(key.view)) for key in here}
     recorded = sorted({key[:2] for key in found})
-    wanted = recorded if open_types else whole
-    expected = [(*pair, view) for pair in wanted for view in views]
-    missing = [key for key in expected if key not in found]
+    pairs = recorded if open_types else [(one, kind) for one in subjects for kind in types]
+    expected: list[tuple[str, ...]] = [(*pair, view) for pair in pairs for view in views]
+    present: set[tuple[str, ...]] = {*found}
+    if open_views:
+        expected, present = [] if open_types else [*pairs], {*recorded}
+    names = ["/".join(key) for key in expected if key not in present]
+    writings = dict.fromkeys((sequences or {}).values())
+    names_here = {written(key) for written in writings for key in here}
+    absent = [name for name in sequences or {} if name not in names_here]
+    count = len(expected) + len(sequences or {})
     return Coverage(
-        subjects=(len(tested), len({key[0] for key in found})),
-        sequences=(len(expected), len(expected) - len(missing)),
-        missing=tuple("/".join(key) for key in missing),
+        subjects=(len(tested), len({key.subject for key in here})),
+        sequences=(count, count - len(names) - len(absent)),
+        missing=(*names, *absent),
         embeddings=total,
         left_out=left_out,
-        unexpected_views=tuple(sorted({key[2] for key in found} - set(views))),
+        unexpected_views=()
+        if open_views
+        else tuple(sorted({key[2] for key in found} - set(views))),
     )

@@ -31,6 +31,14 @@ _TILE_ROWS, _TILE_ENTRIES = 256, 1 << 19
 _HELD = 1 << 21
 
 
+def known_metric(name: str) -> Metric:
+    """Return ``name`` if it is a metric, or raise UsageError."""
+    for metric in METRICS:
+        if metric == name:
+            return metric
+    raise UsageError(f"No metric {name!r}", next_step=f"Use {' or '.join(METRICS)}.")
+
+
 class StripDistances:
     """Distances between chosen rows of one set of embeddings.
 
@@ -50,9 +58,7 @@ class StripDistances:
         metric: Metric = "euclidean",
         device: torch.device | str | None = None,
     ) -> None:
-        if metric not in METRICS:
-            raise UsageError(f"No metric {metric!r}", next_step=f"Use {' or '.join(METRICS)}.")
-        self.metric = metric
+        self.metric = known_metric(metric)
         self._strips = _strips(torch.as_tensor(embeddings), device)  # [P, n, C]
         # Distances do not depend on the origin; near the data's middle less is cancelled.
         self._middle = [strip.double().mean(0) for strip in self._strips]

@@ -12,7 +12,7 @@ from typing import Any
 
 # Of the JSON of a whole result.
 FORMAT = 1
-VALUES = ("rank1", "rank5", "mAP", "mINP")
+VALUES = ("rank1", "rank5", "rank10", "mAP", "mINP")
 
 Values = Mapping[str, float | None]
 Matrix = Sequence[Sequence[float | None]]
@@ -92,14 +92,14 @@ class ConditionResult:
     """One condition under one protocol.
 
     Attributes:
-        values: by name (rank1, rank5, mAP, mINP). Under ``view_pairs`` the mean over the cells
-            that ``cells`` counts as found: an empty cell has no value, is listed, and the table
-            marks the mean.
+        values: by name (rank1, rank5, rank10, mAP, mINP). Under ``view_pairs`` the mean over the
+            cells that ``cells`` counts as found: an empty cell has no value, is listed, and the
+            table marks the mean.
         chance: Rank-1 expected of a random order, same way of counting.
         probes: number of probes of the condition.
         gallery: number of gallery sequences.
         without_match: ``gallery`` counting: probes left out because nothing could match them.
-            ``view_pairs``: searches in a cell that nothing could match; they count as errors.
+            ``view_pairs``: searches in a cell that nothing could match.
         searches: number of (probe, gallery) searches that the values are made of.
         cells: None under ``gallery`` counting.
         matrices: by name of a Rank-k, [probe view][gallery view], the diagonal included (it is no
@@ -145,6 +145,7 @@ class ProtocolResult:
 
     Attributes:
         mean: mean over ``mean_over``; None if one of these conditions has no value.
+        unmatched: what a probe without a match is: ``error`` or ``left_out``.
     """
 
     title: str
@@ -155,6 +156,7 @@ class ProtocolResult:
     mean: Values
     mean_chance: float | None
     mean_intervals: Mapping[str, Interval] = field(default_factory=dict)
+    unmatched: str = "error"
 
     def to_json(self) -> dict[str, Any]:
         """Return ``conditions`` by name and ``mean`` beside them."""
@@ -165,6 +167,7 @@ class ProtocolResult:
             "title": self.title,
             "counting": self.counting,
             "official": self.official,
+            "unmatched": self.unmatched,
             "conditions": {name: part.to_json() for name, part in self.conditions.items()},
             "mean": mean,
             "mean_over": list(self.mean_over),

@@ -31,9 +31,10 @@ class SearchScores:
     """Scores of n probes (in the order they were given) against one gallery.
 
     Attributes:
-        rank: int64 [n, V], rank of the best match among the gallery's entries of each view.
-        chance: float64 [n, V], share of matches among the gallery's entries of each view.
-        whole: scores against the whole gallery, less the same subject at the same view; or None.
+        rank: int64 [n, V], rank of the best match among the gallery's entries of each view; [n, 0]
+            where pairs of views were not asked for.
+        chance: float64 [n, V], share of matches among the gallery's entries of each view; the same.
+        whole: scores against the whole gallery, less what is excluded; or None.
     """
 
     rank: NDArray[np.int64]
@@ -50,6 +51,7 @@ def search(
     *,
     pairs: bool = True,
     whole: bool = True,
+    same_view: bool = False,
     device: torch.device = CPU,
     advance: Callable[[int], None] | None = None,
 ) -> SearchScores:
@@ -62,14 +64,16 @@ def search(
         gallery: indices of m entries; their order settles ties.
         views: number of views (V); codes of views are below it.
         pairs: rank per view of the gallery.
-        whole: score against the whole gallery.
+        whole: score against the whole gallery, less the probe itself.
+        same_view: the same subject at the same view is in the whole gallery.
         device: where ``block`` computes.
         advance: told the number of probes that were just searched.
     """
+    views = views if pairs else 0
     rank = np.empty((len(probes), views), dtype=np.int64)
     chance = np.empty((len(probes), views))
     scores: list[GalleryScores] = []
-    one = _OneSearch(block, codes, probes, gallery, views, pairs, whole)
+    one = _OneSearch(block, codes, probes, gallery, views, whole, same_view)
     for rows, found in each_block(one, len(probes), len(gallery), device):
         rank[rows], chance[rows] = found.rank, found.chance
         if found.whole is not None:
@@ -88,8 +92,8 @@ class _OneSearch:
     probes: NDArray[np.int64]
     gallery: NDArray[np.int64]
     views: int
-    pairs: bool
     whole: bool
+    same_view: bool
 
     def __call__(self, rows: slice) -> SearchScores:
         some = self.probes[rows]
@@ -100,7 +104,7 @@ class _OneSearch:
         match = subject[some][:, None] == subject[self.gallery]
         rank = np.zeros((len(some), self.views), dtype=np.int64)
         chance = np.zeros((len(some), self.views))
-        for code in range(self.views if self.pairs else 0):
+        for code in range(self.views):
             columns = torch.nonzero(view[self.gallery] == code)[:, 0]
             same = match[:, columns]
             rank[:, code] = best_match_ranks(distance[:, columns], same).cpu().numpy()
@@ -108,9 +112,34 @@ class _OneSearch:
                 chance[:, code] = same.double().mean(1).cpu().numpy()
         scores = None
         if self.whole:
-            excluded = match & (view[some][:, None] == view[self.gallery])
+            excluded = excluded_from_gallery(
+                some, self.gallery, match, view, same_view=self.same_view
+            )
             scores = gallery_scores(distance, match, excluded)
         return SearchScores(rank, chance, scores)
+
+
+def excluded_from_gallery(
+    probes: NDArray[np.int64],
+    gallery: NDArray[np.int64],
+    match: Tensor,
+    view: Tensor,
+    *,
+    same_view: bool,
+) -> Tensor:
+    """Say which entries are not part of a probe's whole gallery, bool [n, m].
+
+    Args:
+        probes: indices of n sequences.
+        gallery: indices of m sequences.
+        match: bool [n, m], whether both show one subject.
+        view: int64, codes of the views of all sequences.
+        same_view: the same subject at the same view is part of it; the probe itself never is.
+    """
+    if same_view:
+        entries = torch.from_numpy(gallery).to(view.device)
+        return torch.from_numpy(probes).to(view.device)[:, None] == entries
+    return match & (view[probes][:, None] == view[gallery])
 
 
 def _joined(parts: list[GalleryScores]) -> GalleryScores:

@@ -33,6 +33,10 @@ class Counting(Protocol):
         """``view_pairs`` or ``gallery``."""
 
     @property
+    def unmatched(self) -> str:
+        """Under ``view_pairs``, what a probe without a match is: ``error`` or ``left_out``."""
+
+    @property
     def official(self) -> bool:
         """Whether the protocol is the dataset's own."""
 
@@ -87,6 +91,7 @@ def protocol_result(
         mean_over=tuple(protocol.averaged),
         mean=_values(protocol, means),
         mean_chance=_percent(means["chance"][0]),
+        unmatched=protocol.unmatched if protocol.counting == "view_pairs" else "left_out",
         mean_intervals=_intervals(protocol, drawn_means),
     )
 

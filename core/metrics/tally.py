@@ -8,7 +8,7 @@ how many these are.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,9 @@ from core.metrics.cmc import gallery_cmc, pair_cmc
 from core.metrics.ranking import NO_MATCH, GalleryScores
 
 Floats = NDArray[np.float64]
+Unmatched = Literal["error", "left_out"]
 Ints = NDArray[np.int64]
-RANKS = {"rank1": 1, "rank5": 5}
+RANKS = {"rank1": 1, "rank5": 5, "rank10": 10}
 
 
 class Tally(Protocol):
@@ -43,6 +44,7 @@ class PairTally:
         view: int64 [n], codes of the probes' views.
         gallery_views: bool [V], views that the gallery has at all. A cell without probes or without
             gallery is empty: nothing was searched there.
+        unmatched: what a probe without a match in a cell is: an error, or left out of the cell.
     """
 
     def __init__(
@@ -53,19 +55,23 @@ class PairTally:
         view: Ints,
         gallery_views: NDArray[np.bool_],
         subjects: int,
+        unmatched: Unmatched = "error",
     ) -> None:
         views = rank.shape[1]
         shape = (subjects, views, views)
         place = (subject, view)
         searched = np.broadcast_to(gallery_views, rank.shape)
+        self._unmatched = _summed(shape, place, (rank == NO_MATCH) & searched)
+        if unmatched == "left_out":
+            searched = searched & (rank != NO_MATCH)
+            chance = np.where(searched, chance, 0.0)
         self.trials = _summed(shape, place, searched)
         self._sums = {
             name: _summed(shape, place, (rank < k) & searched) for name, k in RANKS.items()
         }
         self._sums["chance"] = _summed(shape, place, chance)
-        self._unmatched = _summed(shape, place, (rank == NO_MATCH) & searched)
         self._other = ~np.eye(views, dtype=bool)
-        self.cmc = pair_cmc(rank, view, gallery_views)
+        self.cmc = pair_cmc(rank, view, searched)
 
     @property
     def filled(self) -> NDArray[np.bool_]:
@@ -79,7 +85,7 @@ class PairTally:
 
     @property
     def unmatched(self) -> int:
-        """Those of the searches that nothing could match; each is an error."""
+        """Searches in cells of two different views that nothing could match."""
         return int(self._unmatched.sum(0)[self._other].sum())
 
     def matrix(self, name: str) -> Floats:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -16,14 +17,16 @@ from numpy.typing import NDArray
 
 from core.manifests.forms import Form
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceFrames
+from core.sources.arrays import read_array, silhouette_frames
 from core.sources.joining import MAX_FRAMES
 from core.sources.pairing import in_time_order, pair
 from core.sources.reading import FrameNames
 from core.sources.report import SequenceReport
+from core.sources.roots import FoundForm, samples
 from core.sources.sequences import RawSequence, RawStream
 from core.sources.streams import open_stream
 from core.video.faults import Effect, FrameFault, Reason
-from core.video.images import source_gone
+from core.video.images import read_picture, source_gone
 from core.video.pictures import Picture
 
 BATCH = 32
@@ -74,6 +77,26 @@ def read_aligned(raw: RawSequence, form: Form, report: SequenceReport) -> Aligne
         reason = Reason.ONE_FRAME if count else Reason.NO_FRAMES
         report.add(reason, Effect.SEQUENCE_LEFT_OUT, count)
     return silhouettes if count >= (2 if only else 1) else None
+
+
+def has_aligned_size(found: FoundForm) -> bool:
+    """Whether a form's delivered silhouettes are as large as it says, by the first of them.
+
+    True where it has none, or none that can be read.
+    """
+    aligned, form = found.streams.get("aligned"), found.form
+    if aligned is None or form.aligned is None:
+        return True
+    for root in aligned.roots:
+        for path in samples(root, aligned.at(root), form):
+            with suppress(FrameFault):
+                if aligned.stream.media == "frames":
+                    picture = read_picture(path, grey=True)
+                else:
+                    content = read_array(path)
+                    picture = Picture(silhouette_frames(content, path)[0])
+                return picture.pixels.shape[:2] == form.aligned.size
+    return True
 
 
 def _read(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from core.errors import DataError, UsageError
 from core.manifests.forms import Form
+from core.sources.aligned import has_aligned_size
 from core.sources.roots import FoundForm, expected_place, find_streams
 from core.sources.settling import SILHOUETTES_ALONE, settle
 
@@ -46,16 +48,17 @@ def find_form(
     found: list[FoundForm] = []
     misfits: list[DataError] = []
     for number, form in enumerate(wanted):
-        # Only names of folders, which the forms that are left lack, could go before.
-        if found and not any(
-            s.folders for later in wanted[number:] for s in later.streams().values()
-        ):
+        # Only names of folders, or other sizes of the same files, could go before.
+        if found and not any(_may_go_before(later, found) for later in wanted[number:]):
             break
-        streams = find_streams(source, form)
+        parts = [(part, find_streams(source, part)) for part in form.wholes()]
         required = form.required_names(without)
-        if required <= set(streams):
+        streams = {name: one for _, part in parts for name, one in part.items()}
+        whole = [(part, there) for part, there in parts if required <= set(there)]
+        if whole:
             try:
-                found.append(settle(source, form, streams, without))
+                forms_here = [settle(source, part, there, without) for part, there in whole]
+                found.append(replace(forms_here[0], others=tuple(forms_here[1:])))
             except DataError as error:
                 if any(form.streams()[stream].media == "arrays" for stream in required):
                     raise
@@ -65,11 +68,20 @@ def find_form(
             lacking = required - set(streams)
             content = f"{' and '.join(sorted(streams))} but no {' and '.join(sorted(lacking))}"
             partial.append((content, _option(form, lacking, streams)))
+    if len(found) == 1:
+        return found[0]
     if found:
-        return max(found, key=lambda candidate: candidate.by_name)
+        return max(found, key=lambda one: (has_aligned_size(one), one.by_name))
     if misfits:
         raise misfits[0]
     raise _nothing_found(dataset, source, wanted, partial, without)
+
+
+def _may_go_before(later: Form, found: Sequence[FoundForm]) -> bool:
+    if any(stream.folders for stream in later.streams().values()):
+        return True
+    here = [one.form.aligned.path for one in found if one.form.aligned is not None]
+    return later.aligned is not None and later.aligned.path in here
 
 
 def _remaining(dataset: str, forms: Sequence[Form], without: Collection[str]) -> list[Form]:

@@ -94,6 +94,11 @@ def fixed_signs(segments: Sequence[str], fields: Mapping[str, str]) -> int:
     return count
 
 
+def is_beside(name: str, form: Form) -> bool:
+    """Whether a file is one that the form knows and does not read."""
+    return any(_compiled(_shape_regex(shape)).fullmatch(normal(name)) for shape in form.beside)
+
+
 def _shape_regex(shape: str | None) -> str:
     if shape is None:
         return "[^/]+"

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from core.errors import DataError
 from core.manifests.forms import Form
-from core.manifests.load import load_manifest, manifest_names
+from core.manifests.load import load_outline, manifest_names
+from core.sources.aligned import has_aligned_size
 from core.sources.finding import find_form
 from core.sources.patterns import listed
 from core.sources.roots import FoundForm, find_streams
@@ -61,7 +62,7 @@ def _named(
         (other, form)
         for other in manifest_names()
         if other != dataset
-        for form in load_manifest(other).forms
+        for form in load_outline(other).forms
     ]
     likenesses = [_likeness(source, other, form) for other, form in others]
     complete = [likeness for likeness in likenesses if likeness.complete]
@@ -72,7 +73,8 @@ def _named(
     own = [form for form in forms if name in (None, form.name)]
     if any(find_streams(source, form) for form in own):
         return error
-    partial = [likeness for likeness in likenesses if likeness.streams]
+    # Numbers alone, which ratios are, are like many files.
+    partial = [likeness for likeness in likenesses if likeness.streams - {"ratios"}]
     if partial:
         return _part_of(error, max(partial, key=lambda likeness: len(likeness.streams)))
     example = _first_file(str(source))
@@ -121,8 +123,10 @@ def _likeness(source: Path, dataset: str, form: Form) -> _Likeness:
     streams = frozenset(find_streams(source, form))
     if streams >= form.required_names():
         try:
-            find_form(dataset, source, [form], None)
+            fits = has_aligned_size(find_form(dataset, source, [form], None))
         except DataError:
+            fits = False
+        if not fits:
             # Its names fit and its images do not.
             streams = frozenset()
     return _Likeness(dataset, form, streams)

@@ -41,12 +41,16 @@ class FoundStream:
 
 @dataclass(frozen=True, slots=True)
 class FoundForm:
-    """A form, where its streams are, and what the user should know about the finding."""
+    """A form, where its streams are, and what the user should know about the finding.
+
+    Of a form of several parts it is the first one that was found; ``others`` are the rest.
+    """
 
     form: Form
     streams: dict[str, FoundStream]
     notes: tuple[str, ...] = ()
     by_name: int = field(default=0, compare=False)
+    others: tuple[FoundForm, ...] = ()
 
 
 def find_streams(source: Path, form: Form) -> dict[str, FoundStream]:

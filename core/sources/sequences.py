@@ -8,13 +8,14 @@ import math
 import os
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.manifests.forms import KEY_FIELDS, AlignedStream, Form, Media
-from core.records import SequenceKey
+from core.records import SequenceKey, is_name
 from core.sources.roots import FoundForm, FoundStream
 from core.sources.spelling import KnownNames, Spelling
+from core.sources.stems import natural
 from core.sources.walking import frames_in, walk
 from core.video.faults import Effect, LeftOut, Reason, writable
 
@@ -93,6 +94,9 @@ def scan(
         found: Its form and streams.
         known: Names of the manifest, which keys take their spelling from.
     """
+    if found.others:
+        parts = (replace(found, others=()), *found.others)
+        return _joined([scan(source, part, known) for part in parts], source)
     unwritable: set[str] = set()
     entries = {
         name: _entries(found.form, stream, unwritable) for name, stream in found.streams.items()
@@ -133,6 +137,22 @@ def scan(
     return [_sequence(key, places, first) for key in sorted(places[first])], left_out
 
 
+def _joined(
+    parts: Iterable[tuple[list[RawSequence], list[LeftOut]]], source: Path
+) -> tuple[list[RawSequence], list[LeftOut]]:
+    """Sequences of several parts, sorted by key; of two of one key the first part's."""
+    sequences: dict[SequenceKey, RawSequence] = {}
+    left_out: list[LeftOut] = []
+    for part, beside in parts:
+        left_out += beside
+        for raw in part:
+            if raw.key in sequences:
+                file = _relative(source, raw.first.path)
+                left_out.append(LeftOut(str(raw.key), Reason.TWICE, Effect.NOTED, 0, (file,)))
+            sequences.setdefault(raw.key, raw)
+    return [sequences[key] for key in sorted(sequences)], left_out
+
+
 def _sequence(
     key: SequenceKey, places: dict[str, dict[SequenceKey, _Place]], first: str
 ) -> RawSequence:
@@ -157,12 +177,27 @@ def _weight(first: _Place, mask: _Place | None) -> int:
 
 
 def _entries(form: Form, found: FoundStream, unwritable: set[str]) -> list[_Entry]:
+    places = [
+        (root, path, fields)
+        for root in found.roots
+        for path, fields in walk(root, found.at(root), form, unwritable=unwritable)
+    ]
+    views: dict[str, set[str]] = defaultdict(set)
+    for _, _, fields in places:
+        views[fields.get("subject", "")].add(fields.get("view", ""))
+    number = {
+        (subject, view): place
+        for subject, some in views.items()
+        for place, view in enumerate(sorted(some, key=natural), 1)
+    }
     entries: list[_Entry] = []
-    for root in found.roots:
-        for path, fields in walk(root, found.at(root), form, unwritable=unwritable):
-            named = {str(name): value for name, value in form.defaults.items()} | fields
-            key = SequenceKey(*(named[field] for field in KEY_FIELDS))
+    for root, path, fields in places:
+        names = form.key_fields(fields, number[fields.get("subject", ""), fields.get("view", "")])
+        key = SequenceKey(*(names[field] for field in KEY_FIELDS))
+        if all(map(is_name, key)):
             entries.append(_Entry(root, path, fields, key))
+        else:
+            unwritable.add(path)
     return entries
 
 

@@ -18,6 +18,7 @@ from core.sources.patterns import (
     fixed_signs,
     frame_names,
     has_unwritable_name,
+    is_beside,
     listed,
     match_segment,
     same_endings,
@@ -179,7 +180,10 @@ def frames_in(
         frames, rest = frame_names(folder, chosen)
     theirs = re.compile("|".join(others)) if others else None
     foreign = [name for name in rest if theirs is None or not theirs.fullmatch(normal(name))]
-    return FolderFrames(chosen, frames, foreign, len(rest) - len(foreign))
+    others_count = len(rest) - len(foreign)
+    if form.beside:
+        foreign = [name for name in foreign if not is_beside(name, form)]
+    return FolderFrames(chosen, frames, foreign, others_count)
 
 
 def _holds_other_pictures(stream: Stream, frames: Mapping[str, str]) -> bool:

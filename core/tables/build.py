@@ -14,7 +14,9 @@ from core.errors import UsageError
 from core.manifests.published import PublishedRow, PublishedTable
 from core.metrics.results import VALUES, ConditionResult, EvaluationResult, ProtocolResult
 
-NAMES = {"rank1": "Rank-1", "rank5": "Rank-5", "mAP": "mAP", "mINP": "mINP"}
+NAMES = {
+    "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mAP": "mAP", "mINP": "mINP",
+}  # fmt: skip
 NO_VALUE = "-"
 HOLES = "*"
 
@@ -140,7 +142,7 @@ def cross_table(
         results: (name of the model, its result on one target); a model may have several targets.
         protocol: where a target has it; else the target's first protocol, and the header says so.
         conditions: columns per target; default all, for the official datasets those of Table 3.
-        metric: one of rank1, rank5, mAP, mINP.
+        metric: one of rank1, rank5, rank10, mAP, mINP.
     """
     chosen = conditions or {"sustech1k": ("Clothing", "Night", "Overall")}
     targets: dict[str, tuple[str, str, tuple[str, ...]]] = {}
@@ -183,7 +185,7 @@ def _protocol_table(result: EvaluationResult, protocol: ProtocolResult) -> Table
         notes.append(f"Mean over {', '.join(protocol.mean_over)}.")
     unmatched = sum(part.without_match for part in protocol.conditions.values())
     if unmatched:
-        kind = "counted as errors" if protocol.counting == "view_pairs" else "left out"
+        kind = "counted as errors" if protocol.unmatched == "error" else "left out"
         notes.append(f"{unmatched} probes without a match {kind}.")
     if not protocol.official:
         notes.append("This protocol is not one of the dataset's own.")
@@ -236,10 +238,10 @@ def _notes(result: EvaluationResult, holes: bool = False) -> list[str]:
     if holes:
         notes.append(f"{HOLES} Mean over fewer cells than the protocol has: the others are empty.")
     if not seen.complete:
-        notes.append(
-            f"Incomplete: {seen.sequences[1]:,} of {seen.sequences[0]:,} sequences and "
-            f"{seen.subjects[1]:,} of {seen.subjects[0]:,} test subjects found."
-        )
+        found, expected = seen.sequences[1], seen.sequences[0]
+        sequences = f"{found:,} of {expected:,} sequences and " if expected else ""
+        subjects = f"{seen.subjects[1]:,} of {seen.subjects[0]:,} test subjects"
+        notes.append(f"Incomplete: {sequences}{subjects} found.")
     if seen.unexpected_views:
         notes.append(f"Views that the dataset does not have: {', '.join(seen.unexpected_views)}.")
     if seen.left_out:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from core.walkers.scene import Image
 
-_ALIGNED = (64, 64)
 # Columns that CASIA-B* leaves out at each side.
 _SIDE = 10
 _SUSTECH, _STAR = 64, 128
@@ -29,7 +28,7 @@ def write_sustech_pickles(pairs: Iterable[tuple[Image, Image]], folder: Path, vi
     }
     folder.mkdir()
     for number, (name, array) in enumerate(content.items(), 4):
-        _write(folder / f"{number:02d}-{view}-Camera-{name}.pkl", array)
+        write_array(folder / f"{number:02d}-{view}-Camera-{name}.pkl", array)
 
 
 def write_casiab_star(pairs: Iterable[tuple[Image, Image]], folder: Path, view: str) -> None:
@@ -43,15 +42,36 @@ def write_casiab_star(pairs: Iterable[tuple[Image, Image]], folder: Path, view: 
     }
     folder.mkdir()
     for name, array in content.items():
-        _write(folder / f"{view}-{name}.pkl", array)
+        write_array(folder / f"{view}-{name}.pkl", array)
 
 
-def align(silhouette: Image) -> Image:
-    """Normalise a silhouette uint8 [H, W]: full height, centred on its mass, uint8 [64, 64]."""
-    height, width = _ALIGNED
+def write_ccgr_mini(pairs: Iterable[tuple[Image, Image]], folder: Path, view: str) -> None:
+    """CCGR-Mini's packed files 000 to 002: (height, width), frames with channels first, masks."""
+    crops = list(pairs)
+    content = {
+        "ratios": np.array([image.shape[:2] for image, _ in crops]),
+        "rgb": _squares((image for image, _ in crops), _STAR).transpose(0, 3, 1, 2).copy(),
+        "sil": _squares((silhouette for _, silhouette in crops), _STAR),
+    }
+    folder.mkdir()
+    for number, (name, array) in enumerate(content.items()):
+        write_array(folder / f"{number:03d}-{view}-{name}.pkl", array)
+
+
+def align(silhouette: Image, size: int = 64) -> Image:
+    """Normalise a silhouette uint8 [H, W]: full height, centred on its mass.
+
+    Args:
+        silhouette: 0 or 255.
+        size: Rows and columns.
+
+    Returns:
+        uint8 [size, size], 0 or 255; empty where the silhouette is.
+    """
+    height = width = size
     rows = np.flatnonzero(silhouette.any(axis=1))
     if not rows.size:
-        return np.zeros(_ALIGNED, np.uint8)
+        return np.zeros((size, size), np.uint8)
     tight = silhouette[rows[0] : rows[-1] + 1]
     scale = height / len(tight)
     centre = float(np.average(np.arange(tight.shape[1]), weights=tight.sum(axis=0)))
@@ -69,5 +89,6 @@ def _squares(images: Iterable[Image], side: int) -> NDArray[np.uint8]:
     )
 
 
-def _write(path: Path, content: NDArray[np.generic]) -> None:
+def write_array(path: Path, content: NDArray[np.generic] | list[Image]) -> None:
+    """Write an array, or a list of them, as a pickle."""
     path.write_bytes(pickle.dumps(content, protocol=4))

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from core.records import SequenceKey
 from core.walkers.background import draw_background
 from core.walkers.camera import Camera
-from core.walkers.datasets import VIEWS, Condition, View, condition
+from core.walkers.datasets import WHOLE_SCENES, Condition, View, condition, view_of
 from core.walkers.identity import draw_identity, vary
 from core.walkers.outfit import FACE, LOWER, SHOES, UPPER, Outfit, draw_outfit, hold
 from core.walkers.paint import Drawing, draw
 from core.walkers.scene import Cover, Image, Light, SceneWalker, clip_box, develop, paint_person
 from core.walkers.seeds import stream
+from core.walkers.splits import person
 
 FPS = 25
 
@@ -60,8 +61,8 @@ def plan_shot(dataset: str, key: SequenceKey, frames: int, seed: int) -> Shot:
     if dataset == "ccpg":
         outfit.palette[[FACE, SHOES]] = 0  # released with faces and shoes masked
     walker = _draw_walker(dataset, key, seed, walk, outfit, frames)
-    whole = dataset == "casiab"
-    camera = _place_camera(VIEWS[dataset][key.view], walker, frames, whole, walk)
+    whole = dataset in WHOLE_SCENES
+    camera = _place_camera(view_of(dataset, key), walker, frames, whole, walk)
     light = draw_light(dress, look.night)
     drawing = draw(walker.figure(np.arange(frames) / FPS), camera, light.side)
     if whole:
@@ -123,7 +124,7 @@ def _render(shot: Shot, frame: int, crop: tuple[int, int, int, int]) -> tuple[Im
 def _draw_walker(
     dataset: str, key: SequenceKey, seed: int, rng: np.random.Generator, outfit: Outfit, frames: int
 ) -> SceneWalker:
-    identity = draw_identity(seed, dataset, key.subject)
+    identity = draw_identity(seed, dataset, person(key))
     dynamics = hold(vary(identity.dynamics, rng), outfit)
     walker = SceneWalker(
         identity.body, dynamics, outfit, heading=float(rng.normal(0, 2)), phase=float(rng.uniform())

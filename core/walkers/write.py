@@ -14,27 +14,44 @@ from pathlib import Path
 
 import av
 import cv2
-import numpy as np
 
 from core.files import output_error
 from core.records import SequenceKey
-from core.walkers.packed import align, write_casiab_star, write_sustech_pickles
+from core.walkers.datasets import FORMS, WHOLE_SCENES
+from core.walkers.images import JPEG, write_image, write_png
+from core.walkers.packed import (
+    align,
+    write_casiab_star,
+    write_ccgr_mini,
+    write_sustech_pickles,
+)
 from core.walkers.scene import Image
 from core.walkers.shot import FPS, plan_shot, render_crops, render_whole
+from core.walkers.silhouette_sets import layout_of
 
 CCPG_RGB = "CCPG_D_MASK_FACE_SHOE"
 CCPG_SILHOUETTES = "CCPG_G_SIL"
 PARTIAL = ".partial-"
-_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 92)
-_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
 _BITEXACT: int = int(av.container.Flags.bitexact.value)  # type: ignore[call-overload]
 
 
-def sequence_places(dataset: str, out: Path, key: SequenceKey) -> tuple[Path, ...]:
-    """What a complete sequence consists of: files or folders, in the order they are moved in."""
+def sequence_places(
+    dataset: str, out: Path, key: SequenceKey, form: str | None = None
+) -> tuple[Path, ...]:
+    """What a complete sequence consists of: files or folders, in the order they are moved in.
+
+    Args:
+        dataset: Whose layout.
+        out: Folder of the dataset.
+        key: The sequence.
+        form: Form of the dataset; None for the first that is rendered.
+    """
+    layout = layout_of(dataset, form or FORMS[dataset][0], key)
+    if layout is not None:
+        return (layout.place(out, key),)
     if dataset == "ccpg":
         return (out / CCPG_SILHOUETTES / Path(*key), out / CCPG_RGB / Path(*key))
-    if dataset in ("sustech1k", "casiab_star"):
+    if dataset in ("sustech1k", "casiab_star", "ccgr_mini"):
         return (out / Path(*key),)
     return (out / "silhouettes" / Path(*key), out / "videos" / f"{'-'.join(key)}.avi")
 
@@ -50,7 +67,7 @@ def write_sequence(
     Raises:
         OutputError: the folder cannot be written to, or the disk is full.
     """
-    places = sequence_places(dataset, out, key)
+    places = sequence_places(dataset, out, key, form)
     if all(place.exists() for place in places):
         return False
     cv2.setNumThreads(1)
@@ -60,7 +77,13 @@ def write_sequence(
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         staged = [partial / str(number) for number in range(len(places))]
-        if dataset == "ccpg":
+        layout = layout_of(dataset, form, key)
+        if layout is not None:
+            render = render_whole if dataset in WHOLE_SCENES else render_crops
+            layout.write(render(shot), staged[0], key)
+        elif dataset == "ccgr_mini":
+            write_ccgr_mini(render_crops(shot), staged[0], key.view)
+        elif dataset == "ccpg":
             _write_ccpg(render_crops(shot), staged[0], staged[1])
         elif dataset == "casiab_star":
             write_casiab_star(render_crops(shot), staged[0], key.view)
@@ -82,20 +105,12 @@ def write_sequence(
     return True
 
 
-def _write_image(path: Path, image: Image, options: tuple[int, ...]) -> None:
-    colours = image[..., ::-1] if image.ndim == 3 else image
-    done, data = cv2.imencode(path.suffix, np.ascontiguousarray(colours), options)
-    if not done:
-        raise OSError(f"cannot encode {path.name}")
-    path.write_bytes(data.tobytes())
-
-
 def _write_ccpg(pairs: Iterable[tuple[Image, Image]], silhouettes: Path, rgb: Path) -> None:
     silhouettes.mkdir()
     rgb.mkdir()
     for number, (image, silhouette) in enumerate(pairs, 1):
-        _write_image(rgb / f"{number:05d}.jpg", image, _JPEG)
-        _write_image(silhouettes / f"{number:05d}.png", silhouette, _PNG)
+        write_image(rgb / f"{number:05d}.jpg", image, JPEG)
+        write_png(silhouettes / f"{number:05d}.png", silhouette)
 
 
 def _write_sustech(pairs: Iterable[tuple[Image, Image]], folder: Path) -> None:
@@ -106,9 +121,9 @@ def _write_sustech(pairs: Iterable[tuple[Image, Image]], folder: Path) -> None:
         # Names are timestamps: seconds and nanoseconds of an arbitrary start.
         stem = f"{1_660_000_000_000_000_000 + number * (10**9 // FPS)}"
         stem = f"{stem[:10]}.{stem[10:]}"
-        _write_image(kinds[0] / f"{stem}.jpg", image, _JPEG)
-        _write_image(kinds[1] / f"{stem}.png", silhouette, _PNG)
-        _write_image(kinds[2] / f"{stem}.png", align(silhouette), _PNG)
+        write_image(kinds[0] / f"{stem}.jpg", image, JPEG)
+        write_png(kinds[1] / f"{stem}.png", silhouette)
+        write_png(kinds[2] / f"{stem}.png", align(silhouette))
 
 
 def _write_casiab(
@@ -125,5 +140,5 @@ def _write_casiab(
         stream.bit_rate = 4_000_000
         for number, (image, silhouette) in enumerate(pairs, 1):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-            _write_image(silhouettes / f"{stem}-{number:03d}.png", silhouette, _PNG)
+            write_png(silhouettes / f"{stem}-{number:03d}.png", silhouette)
         container.mux(stream.encode())

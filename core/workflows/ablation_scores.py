@@ -9,7 +9,7 @@ from typing import Any
 
 from core.config import Config
 from core.files import read_plain_json, write_text
-from core.manifests.schema import DatasetManifest
+from core.manifests.schema import DatasetManifest, DatasetOutline
 from core.progress import Progress
 from core.storage.store import Store
 from core.tables.ablations import MEAN, METRIC, ScoredRun
@@ -78,9 +78,9 @@ def score_run(
     return ScoredRun(ablation, config.seed, run.name, scores, chance)
 
 
-def shown_protocol(manifest: DatasetManifest) -> str:
-    """The protocol shown: the dataset's first, which is the one the paper's tables use."""
-    return next(iter(manifest.protocols))
+def shown_protocol(manifest: DatasetOutline) -> str:
+    """The protocol shown: the dataset's first with numbers, which the paper's tables use."""
+    return next(name for name, protocol in manifest.protocols.items() if protocol.counted)
 
 
 def _read_back(path: Path, made_from: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from core.config import Config
 from core.config.shipped import settings_source
-from core.manifests.load import load_manifest
-from core.manifests.schema import DatasetManifest
+from core.manifests.load import load_outline
+from core.manifests.schema import DatasetOutline
 from core.models.families import FAMILIES
 from core.storage.store import Store
 from core.tables.ablations import MEAN, AblationRow, AblationTable, ScoredRun
@@ -36,7 +36,7 @@ def table_of_runs(
         store: Of the dataset that was trained on.
         configs: Settings of each variant, of any seed.
     """
-    manifest = load_manifest(table.tested_on)
+    manifest = load_outline(table.tested_on)
     protocol = shown_protocol(manifest)
     systems = table.number in SYSTEMS
     rows = tuple(
@@ -75,7 +75,7 @@ def _settings_notes(table: PaperTable, request: Request, store: Store) -> list[s
     named = table.number not in SYSTEMS and request.model is not None
     what = f"{_titles(families)}, trained" if named else "trained"
     notes = [f"Preset {request.preset}; {what} on {store.describe()}"]
-    dataset = load_manifest(table.trained_on).name
+    dataset = load_outline(table.trained_on).name
     sources: dict[str, list[str]] = {}
     for family in families:
         source = settings_source(family, request.preset, dataset)
@@ -96,7 +96,7 @@ def _silhouette_notes(table: PaperTable, configs: Mapping[Variant, Config]) -> l
     return [f"Silhouettes of {_titles(families)}: {kind}." for kind, families in kinds.items()]
 
 
-def _run_notes(rows: Iterable[AblationRow], manifest: DatasetManifest) -> list[str]:
+def _run_notes(rows: Iterable[AblationRow], manifest: DatasetOutline) -> list[str]:
     notes = []
     if any(len(row.runs) > 1 for row in rows):
         notes.append("± is the sample standard deviation over a row's runs.")
@@ -123,7 +123,7 @@ def _ablation_notes(table: PaperTable, request: Request) -> list[str]:
     paper = table.published
     if paper is None:
         return []
-    notes = [f"Paper: {paper.source}, on {load_manifest(paper.dataset).title}."]
+    notes = [f"Paper: {paper.source}, on {load_outline(paper.dataset).title}."]
     if request.preset != "paper" or paper.dataset != table.tested_on:
         notes.append("Another model size or dataset than the paper's: not comparable with it.")
     return [*notes, paper.note] if paper.note else notes

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.errors import StoreError
-from core.manifests.load import load_manifest, manifest_names
+from core.manifests.load import load_manifest, load_outline, manifest_names
+from core.manifests.schema import Subjects
 from core.storage.store import Store
+from core.workflows.partitions import lacks_partition
 from core.workspace import Workspace
 
 
@@ -17,8 +19,8 @@ class DatasetLine:
     Attributes:
         name: Its name on the command line.
         title: Its name in tables.
-        train: Number of training subjects.
-        test: Number of test subjects.
+        train: Number of training subjects; None where a file that is not here has them.
+        test: Number of test subjects; the same.
         forms: Names of the forms that can be prepared.
         protocols: Names of its protocols.
         store: What is prepared in the workspace, in words.
@@ -26,8 +28,8 @@ class DatasetLine:
 
     name: str
     title: str
-    train: int
-    test: int
+    train: int | None
+    test: int | None
     forms: tuple[str, ...]
     protocols: tuple[str, ...]
     store: str
@@ -37,19 +39,24 @@ def datasets(workspace: Workspace) -> tuple[DatasetLine, ...]:
     """List the datasets with what the workspace has of them."""
     lines = []
     for name in manifest_names():
-        manifest = load_manifest(name)
+        manifest, subjects = load_outline(name), _subjects(name, workspace)
         lines.append(
             DatasetLine(
                 name,
                 manifest.title,
-                len(manifest.subjects.train),
-                len(manifest.subjects.test),
+                None if subjects is None else len(subjects.train),
+                None if subjects is None else len(subjects.test),
                 tuple(form.name for form in manifest.forms),
                 tuple(manifest.protocols),
                 _prepared(workspace, name),
             )
         )
     return tuple(lines)
+
+
+def _subjects(name: str, workspace: Workspace) -> Subjects | None:
+    """The split; None where it is in a file that the workspace lacks."""
+    return None if lacks_partition(name, workspace) else load_manifest(name, workspace).subjects
 
 
 def _prepared(workspace: Workspace, name: str) -> str:

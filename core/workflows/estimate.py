@@ -73,7 +73,7 @@ def estimate_synthesis(
         dataset, train_subjects=train_subjects, test_subjects=test_subjects, types=types,
         views=views, frames=frames, workers=workers, seed=seed,
     )  # fmt: skip
-    left = [k for k in keys if not all(p.exists() for p in sequence_places(dataset, out, k))]
+    left = [k for k in keys if not all(p.exists() for p in sequence_places(dataset, out, k, form))]
     chosen = sample(left)
     with tempfile.TemporaryDirectory(prefix="lmgait-") as folder:
 

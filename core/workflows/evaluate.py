@@ -11,8 +11,9 @@ from accelerate import Accelerator
 from core.config.machine import EMBEDDING_MEMORY
 from core.errors import gpu_memory_explained
 from core.locks import writing
-from core.manifests.load import load_manifest
+from core.manifests.load import OFFICIAL, chosen_protocols, load_manifest
 from core.manifests.schema import DatasetManifest
+from core.metrics.distance import known_metric
 from core.metrics.results import EvaluationResult
 from core.models.capabilities import TextCache
 from core.progress import Progress
@@ -35,9 +36,8 @@ from core.workflows.models import LoadedModel, load_model, newest_checkpoint
 from core.workflows.runs import Run, find_run
 from core.workflows.score import score
 from core.workflows.shared_store import open_shared_store
+from core.workflows.submission import SUBMISSIONS, Submission, write_submissions
 from core.workspace import Workspace
-
-OFFICIAL = "official"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,15 @@ class Scoring:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A result and where it came from; ``run`` and ``embeddings`` are None for a given file."""
+    """A result and where it came from; ``run`` and ``embeddings`` are None for a given file.
+
+    ``submissions`` are the files for servers that know who the hidden probes are.
+    """
 
     result: EvaluationResult
     run: Run | None
     embeddings: Path | None
+    submissions: tuple[Submission, ...] = ()
 
 
 def evaluate_run(
@@ -96,22 +100,41 @@ def evaluate_run(
     embeddings = embed_and_write(path, run, store, rules, engine, progress, settings=settings)
     progress.say(f"Embeddings in {path}")
     metric = scoring.metric or run.config.evaluate.distance
-    result = _score(embeddings, rules, names, metric, scoring, engine, progress)
-    return Evaluation(result, run, path)
+    folder = run.folder / SUBMISSIONS
+    result, submissions = _scored(
+        embeddings, rules, names, metric, scoring, engine, progress, folder
+    )
+    return Evaluation(result, run, path, submissions)
 
 
-def evaluate_file(path: Path, dataset: str, *, scoring: Scoring, progress: Progress) -> Evaluation:
+def evaluate_file(
+    path: Path,
+    dataset: str,
+    *,
+    scoring: Scoring,
+    progress: Progress,
+    workspace: Workspace | None = None,
+) -> Evaluation:
     """Score any model's embeddings from an .npz or .h5 file.
+
+    Args:
+        path: The file.
+        dataset: Whose protocols; a name or a manifest file.
+        scoring: Protocols and metric.
+        progress: Told of the work.
+        workspace: Where the dataset's partition file is, if it has one; None for the usual one.
 
     Raises:
         UsageError: an unknown dataset or protocol.
         DataError: a malformed file, or no embedding of a test subject.
     """
-    rules, names = chosen_protocols(scoring.probe_gallery, load_manifest(dataset))
+    rules, names = chosen_protocols(scoring.probe_gallery, load_manifest(dataset, workspace))
     embeddings = read_embeddings(path)
-    metric, engine = scoring.metric or "euclidean", make_engine()
-    result = _score(embeddings, rules, names, metric, scoring, engine, progress)
-    return Evaluation(result, None, None)
+    metric, folder = scoring.metric or "euclidean", path.with_name(f"{path.name}.{SUBMISSIONS}")
+    result, submissions = _scored(
+        embeddings, rules, names, metric, scoring, make_engine(), progress, folder
+    )
+    return Evaluation(result, None, None, submissions)
 
 
 def embed_to_file(
@@ -246,25 +269,7 @@ def used_sequences(store: Store, manifest: DatasetManifest, *, everyone: bool = 
     ]
 
 
-def chosen_protocols(
-    probe_gallery: str, manifest: DatasetManifest
-) -> tuple[DatasetManifest, Sequence[str] | None]:
-    """The manifest whose rules apply, and the names of its protocols (None: all).
-
-    ``official`` means all of the dataset's; else a manifest file of one's own, or names of
-    protocols with commas.
-
-    Raises:
-        ManifestError: the file is malformed.
-    """
-    if probe_gallery == OFFICIAL:
-        return manifest, None
-    if probe_gallery.endswith((".yaml", ".yml")):
-        return load_manifest(Path(probe_gallery)), None
-    return manifest, [name.strip() for name in probe_gallery.split(",")]
-
-
-def _score(
+def _scored(
     embeddings: EmbeddingSet,
     rules: DatasetManifest,
     names: Sequence[str] | None,
@@ -272,20 +277,20 @@ def _score(
     scoring: Scoring,
     engine: Accelerator,
     progress: Progress,
-) -> EvaluationResult:
+    folder: Path,
+) -> tuple[EvaluationResult, tuple[Submission, ...]]:
     """Score in the main process, on all of the machine's processors; the others get the result."""
+    distance = known_metric(metric)
 
-    def work() -> EvaluationResult:
+    def work() -> tuple[EvaluationResult, tuple[Submission, ...]]:
         with all_threads(engine):
-            return score(
-                embeddings,
-                rules,
-                metric=metric,  # type: ignore[arg-type] # checked there, with a message
-                rerank=scoring.rerank,
-                bootstrap=scoring.bootstrap,
-                seed=scoring.seed,
-                protocols=names,
-                progress=progress,
-            )
+            result = score(
+                embeddings, rules, metric=distance, rerank=scoring.rerank,
+                bootstrap=scoring.bootstrap, seed=scoring.seed, protocols=names, progress=progress,
+            )  # fmt: skip
+            return result, write_submissions(
+                folder, embeddings, rules, names,
+                metric=distance, rerank=scoring.rerank, progress=progress,
+            )  # fmt: skip
 
     return decide(engine, work)

@@ -104,18 +104,18 @@ def inspect(
         OutputError: the contact sheet cannot be written.
     """
     opened = Store.open(locate_store(store, workspace))
-    rules = load_manifest(manifest or opened.info.plan.dataset)
+    rules = load_manifest(manifest or opened.info.plan.dataset, workspace)
     keys = [info.key for info in opened.sequences]
     lengths = sorted(info.frames for info in opened.sequences)
     expected, missing, absent = _against_structure(keys, rules)
     if sheet is not None:
         _write_sheet(opened, sheet)
     present = {key.subject for key in keys}
-    train, test = set(rules.subjects.train), set(rules.subjects.test)
+    train, tested = set(rules.subjects.train), set(rules.subjects.tested)
     return InspectResult(
         path=opened.path,
         description=opened.describe(),
-        subjects=(len(present & train), len(present & test), len(present - train - test)),
+        subjects=(len(present & train), len(present & tested), len(present - train - tested)),
         sequences=len(keys),
         frames=opened.info.frames,
         shortest=lengths[0] if lengths else 0,
@@ -128,7 +128,7 @@ def inspect(
         raw_bytes=opened.info.raw_bytes,
         types=_counts(key.type for key in keys),
         views=_counts(key.view for key in keys),
-        conditions=_conditions([key for key in keys if key.subject in test], rules),
+        conditions=_conditions([key for key in keys if key.subject in tested], rules),
         expected=expected,
         missing=missing,
         missing_subjects=absent,
@@ -145,8 +145,8 @@ def _conditions(keys: list[SequenceKey], rules: DatasetManifest) -> tuple[Condit
         ConditionCount(
             name,
             title,
-            sum(condition.probe.takes(key.type) for key in keys),
-            sum(condition.gallery.takes(key.type) for key in keys),
+            sum(rules.takes(condition.probe, key) for key in keys),
+            sum(rules.takes(condition.gallery, key) for key in keys),
         )
         for name, protocol in rules.protocols.items()
         for title, condition in protocol.conditions.items()
@@ -156,11 +156,13 @@ def _conditions(keys: list[SequenceKey], rules: DatasetManifest) -> tuple[Condit
 def _against_structure(
     keys: list[SequenceKey], rules: DatasetManifest
 ) -> tuple[int, tuple[SequenceKey, ...], tuple[str, ...]]:
-    """Expected number, missing sequences, missing subjects (see ``Structure.open_types``)."""
+    """Expected number, missing sequences, missing subjects (see :class:`Structure`)."""
     present = {key.subject for key in keys}
     official = sorted({*rules.subjects.train, *rules.subjects.test})
     absent = tuple(subject for subject in official if subject not in present)
     structure = rules.structure
+    if structure.open_views:
+        return 0, (), absent
     if structure.open_types:
         recorded = sorted({(key.subject, key.type) for key in keys})
     else:

@@ -46,7 +46,7 @@ def write_left_out(path: Path, store: Store, reason: Reason) -> None:
 
 def unused_in_tests(manifest: DatasetManifest) -> Reason:
     """Why a sequence takes no part in the protocols; None where it does."""
-    test = set(manifest.subjects.test)
+    tested = set(manifest.subjects.tested)
     rules = [
         rule
         for protocol in manifest.protocols.values()
@@ -55,9 +55,9 @@ def unused_in_tests(manifest: DatasetManifest) -> Reason:
     ]
 
     def reason(key: SequenceKey) -> str | None:
-        if key.subject not in test:
+        if key.subject not in tested:
             return NOT_TESTED
-        return None if any(rule.takes(key.type) for rule in rules) else NO_PROTOCOL
+        return None if any(manifest.takes(rule, key) for rule in rules) else NO_PROTOCOL
 
     return reason
 
@@ -94,10 +94,10 @@ def in_words(absent: int) -> str:
 
 def nothing_used(store: Store, manifest: DatasetManifest) -> DataError:
     """The error that there is nothing to embed, with its cause: the subjects or their types."""
-    test = set(manifest.subjects.test)
-    types = sorted({info.key.type for info in store.sequences if info.key.subject in test})
+    tested = set(manifest.subjects.tested)
+    types = sorted({info.key.type for info in store.sequences if info.key.subject in tested})
     if not types:
-        return nobody(store, manifest.subjects.test, "test")
+        return nobody(store, manifest.subjects.tested, "test")
     return DataError(
         "The store holds no sequence of a test subject that a protocol uses: the types of theirs "
         f"are {some(types)}",

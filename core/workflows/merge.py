@@ -11,7 +11,7 @@ from pathlib import Path
 from core.errors import StoreError, UsageError
 from core.files import output_error, whole_file
 from core.locks import writing
-from core.manifests.load import load_manifest
+from core.manifests.load import load_outline
 from core.progress import Progress, SilentProgress
 from core.storage.build import begin, finish, shard_done
 from core.storage.layout import (
@@ -62,7 +62,7 @@ def merge(
         OutputError: the store cannot be written.
     """
     progress = progress or SilentProgress()
-    name = load_manifest(dataset).name
+    name = load_outline(dataset).name
     folders = list(parts) or _find_parts(workspace, name)
     plans = {folder: read_json(folder / PLAN_NAME, Plan, PART_STEP) for folder in folders}
     whole = _check_parts(name, plans)

@@ -25,6 +25,7 @@ from core.storage.layout import (
     shard_report_name,
 )
 from core.workers import usable_cores
+from core.workflows.partitions import PartitionFile
 from core.workflows.shard_jobs import ShardJob, make_shard
 from core.workflows.shards import make_shards
 from core.workflows.split import Comparison
@@ -77,6 +78,7 @@ class PreparationPlan:
         content: What the store is made from, as it notes it.
         jobs: The shards of this part, in order; some may be there already.
         seconds: How long listing the source took.
+        partition: The partition file that lies in the source, where it does.
     """
 
     store: Path
@@ -87,6 +89,7 @@ class PreparationPlan:
     content: Plan
     jobs: tuple[ShardJob, ...]
     seconds: float
+    partition: PartitionFile | None = None
 
     @property
     def frames(self) -> int:
@@ -153,7 +156,7 @@ class PreparationPlan:
 
         Raises:
             DataError: nothing in the source can be used.
-            StoreError: there is a store made from something else.
+            StoreError: there is a store made from something else, or another split.
             OutputError: the store cannot be written, or another process writes it.
         """
         begun = monotonic()
@@ -162,6 +165,8 @@ class PreparationPlan:
             progress.say(line)
         folder, content = self.store, self.content
         with writing(folder, what="store"):
+            if self.partition is not None:
+                self.partition.bring(replace=replace)
             if begin(folder, content, replace=replace):
                 info = read_json(folder / STORE_NAME, StoreFile, "Prepare it again with --replace.")
                 return self._result(info, [], begun, already=True)

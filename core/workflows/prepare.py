@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic
 
 from core.errors import DataError, UsageError
-from core.manifests.load import load_manifest
+from core.manifests.load import load_manifest, load_outline
 from core.progress import Progress, SilentProgress
 from core.sources.recognise import find_or_name
 from core.sources.roots import FoundForm
@@ -21,6 +21,7 @@ from core.sources.sequences import RawSequence, scan
 from core.storage.formats import format_of
 from core.storage.layout import READING, SHARD_FRAMES, CodecName, Plan
 from core.version import __version__
+from core.workflows.partitions import find_partition, lacks_partition
 from core.workflows.preparation_plan import PreparationPlan, PrepareResult
 from core.workflows.shard_jobs import ShardJob, findings
 from core.workflows.split import compare, known_names
@@ -53,12 +54,20 @@ def plan_preparation(
     Raises:
         UsageError: an unknown dataset or form, a part that does not exist, or nothing left of it.
         DataError: the source is missing, empty, or holds none of the dataset's forms.
+        ManifestError: the dataset's split is in a file that is not here.
     """
     begun = monotonic()
     progress = progress or SilentProgress()
     source = Path(source).expanduser().absolute()
     _check_part(part)
-    manifest = load_manifest(dataset)
+    partition = find_partition(dataset, source, workspace)
+    if partition is None and lacks_partition(dataset, workspace):
+        # A folder that does not hold the dataset is the nearer cause, and is told first.
+        outline = load_outline(dataset)
+        find_or_name(outline.name, source, outline.forms, form, without)
+    manifest = load_manifest(
+        dataset, workspace, partition=None if partition is None else partition.source
+    )
     delivered = find_or_name(manifest.name, source, manifest.forms, form, without)
     for note in delivered.notes:
         progress.say(note)
@@ -95,6 +104,7 @@ def plan_preparation(
         content,
         jobs,
         monotonic() - begun,
+        partition,
     )
 
 

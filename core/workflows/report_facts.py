@@ -10,7 +10,7 @@ from typing import Any
 from core.config import Config, dump_config, resolve_config
 from core.config.shipped import settings_source
 from core.errors import UsageError
-from core.manifests.load import load_manifest
+from core.manifests.load import load_outline
 from core.manifests.schema import DatasetManifest
 from core.metrics.results import EvaluationResult
 from core.models.backbones.config import EncoderFamilyConfig
@@ -38,7 +38,7 @@ def summary(
         for name, one in result.protocols.items()
     ]
     seen = result.coverage
-    trained = load_manifest(run.dataset).title
+    trained = load_outline(run.dataset).title
     return (
         *facts,
         Fact("Trained on", f"{trained}, {len(header['labels'])} subjects"),
@@ -117,7 +117,7 @@ def settings(run: Run) -> Settings:
     except UsageError:
         note = f"This lmgait has no preset {preset}: nothing is compared with it."
         return Settings(None, note, dump_config(run.config))
-    base = with_frames(base, load_manifest(run.dataset))
+    base = with_frames(base, load_outline(run.dataset))
     rows = tuple(
         (key, _plain(theirs), _plain(ours))
         for key, (ours, theirs) in diff_configs(run.config, base).items()

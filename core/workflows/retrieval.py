@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.manifests.schema import Condition, DatasetManifest
+from core.manifests.protocols import Condition
+from core.manifests.schema import DatasetManifest
 from core.metrics.distance import Metric
 from core.metrics.ranking import NO_MATCH, ranked
+from core.metrics.search import excluded_from_gallery
 from core.progress import SilentProgress
 from core.records import EmbeddingSet
-from core.workflows.score import Indices, TestSequences
+from core.workflows.tested import Indices, TestSequences
 
 # Probes shown of each condition: as many that are right at Rank-1 as wrong ones.
 EACH, NEAREST = 2, 5
@@ -85,7 +87,7 @@ def chosen_protocol(manifest: DatasetManifest) -> str:
     Under a protocol of pairs of views, the list still holds all views of the gallery.
     """
     whole = [name for name, one in manifest.protocols.items() if one.counting == "gallery"]
-    return (whole or list(manifest.protocols))[0]
+    return (whole or [name for name, one in manifest.protocols.items() if one.counted])[0]
 
 
 def retrievals(
@@ -93,7 +95,7 @@ def retrievals(
 ) -> tuple[ConditionRetrievals, ...]:
     """Search with every probe of ``protocol`` and keep a few of each condition.
 
-    A probe's list is the condition's gallery without the same subject at the same view. Chosen are
+    A probe's list is the condition's gallery without what the protocol excludes from it. Chosen are
     ``EACH`` probes that are right at Rank-1 and as many that are wrong, each evenly spread over
     their kind in the order of the embedding set; where one kind has fewer, the other fills up.
 
@@ -104,8 +106,11 @@ def retrievals(
         metric: ``euclidean`` or ``cosine``.
     """
     tested = TestSequences.start(embeddings, manifest, metric, False, None, SilentProgress())
-    conditions = manifest.protocols[protocol].conditions
-    return tuple(_of_condition(tested, name, one) for name, one in conditions.items())
+    rules = manifest.protocols[protocol]
+    same_view = rules.exclude == "itself"
+    return tuple(
+        _of_condition(tested, name, one, same_view) for name, one in rules.conditions.items()
+    )
 
 
 def spread(items: Sequence[T], count: int) -> list[T]:
@@ -114,21 +119,26 @@ def spread(items: Sequence[T], count: int) -> list[T]:
     return [items[int((at + 0.5) * len(items) / count)] for at in range(count)]
 
 
-def _of_condition(tested: TestSequences, name: str, condition: Condition) -> ConditionRetrievals:
+def _of_condition(
+    tested: TestSequences, name: str, condition: Condition, same_view: bool
+) -> ConditionRetrievals:
     probes, gallery = tested.of(condition.probe), tested.of(condition.gallery)
-    whole = tested.search_gallery(probes, gallery, False, True, name).whole
+    whole = tested.search_gallery(probes, gallery, False, True, name, same_view=same_view).whole
     assert whole is not None
     hits, misses = probes[whole.rank == 0], probes[(whole.rank > 0) & (whole.rank != NO_MATCH)]
     few = max(0, EACH - len(hits)), max(0, EACH - len(misses))
     chosen = [*spread(hits.tolist(), EACH + few[1]), *spread(misses.tolist(), EACH + few[0])]
-    shown = tuple(_retrieve(tested, probe, gallery) for probe in sorted(chosen))
+    shown = tuple(_retrieve(tested, probe, gallery, same_view) for probe in sorted(chosen))
     return ConditionRetrievals(name, len(hits) + len(misses), len(hits), shown)
 
 
-def _retrieve(tested: TestSequences, probe: int, gallery: Indices) -> Retrieval:
+def _retrieve(tested: TestSequences, probe: int, gallery: Indices, same_view: bool) -> Retrieval:
     codes = tested.codes
-    match = codes.subject[gallery] == codes.subject[probe]
-    other = gallery[~(match & (codes.view[gallery] == codes.view[probe]))]
+    match = torch.from_numpy(codes.subject[gallery] == codes.subject[probe])[None]
+    excluded = excluded_from_gallery(
+        np.array([probe]), gallery, match, torch.from_numpy(codes.view), same_view=same_view
+    )
+    other = gallery[~excluded[0].numpy()]
     distance = tested.distances.between(torch.tensor([probe]), torch.from_numpy(other))
     order = ranked(distance)[0].cpu().numpy()
     right = codes.subject[other][order] == codes.subject[probe]

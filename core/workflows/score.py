@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from core.errors import DataError, UsageError
-from core.manifests.schema import Condition, DatasetManifest, Protocol, TypeRule
+from core.manifests.protocols import Protocol
+from core.manifests.schema import DatasetManifest
 from core.metrics.coverage import coverage
-from core.metrics.distance import Metric, StripDistances
-from core.metrics.rerank import Reranking, rerank_block
+from core.metrics.distance import Metric
+from core.metrics.rerank import Reranking
 from core.metrics.results import EvaluationResult
-from core.metrics.search import Block, Codes, SearchScores, search
-from core.metrics.summary import Counted, protocol_result, with_cells
-from core.metrics.tally import GalleryTally, PairTally, resamples
+from core.metrics.summary import protocol_result, with_cells
+from core.metrics.tally import resamples
 from core.nearest import known_names
 from core.progress import Progress, SilentProgress
-from core.records import EmbeddingSet
+from core.records import EmbeddingSet, SequenceKey
+from core.workflows.tested import TestSequences
 
-Indices = NDArray[np.int64]
 MAX_RESAMPLES = 100_000
 
 
@@ -42,7 +38,8 @@ def score(
     """Score ``embeddings`` by the protocols of ``manifest``.
 
     Only sequences of test subjects count; others are left out and their number is reported. Views
-    that the manifest does not know are scored like the others and reported.
+    that the manifest does not know are scored like the others and reported. Submissions have no
+    numbers: :func:`core.workflows.submission.write_submission` writes them.
 
     Args:
         embeddings: float32 [n, C, P] with labels, types and views.
@@ -52,7 +49,7 @@ def score(
         bootstrap: resamples for 95 % intervals; 0 for none. Subjects are drawn with replacement,
             the gallery stays whole.
         seed: of the resamples.
-        protocols: names; default all of the manifest's.
+        protocols: names; default all of the manifest's that are counted.
         progress: where to report to.
         device: where distances are computed; default the processor.
 
@@ -67,13 +64,17 @@ def score(
             where="bootstrap, seed",
             next_step=f"Give 0 to {MAX_RESAMPLES:,} resamples, and a seed of 0 or more.",
         )
+    keys = zip(embeddings.labels, embeddings.types, embeddings.views, strict=True)
+    hidden = set(manifest.subjects.hidden)
     seen = coverage(
-        zip(embeddings.labels, embeddings.types, embeddings.views, strict=True),
+        (key for key in keys if key[0] not in hidden),
         manifest.subjects.test,
         manifest.structure.types,
         manifest.structure.views,
         open_types=manifest.structure.open_types,
+        open_views=manifest.structure.open_views,
         group=manifest.structure.group,
+        sequences=_listed(manifest),
     )
     if seen.left_out == seen.embeddings:
         raise DataError(
@@ -102,6 +103,11 @@ def score(
     )
 
 
+def _listed(manifest: DatasetManifest) -> dict[str, Callable[[SequenceKey], str]]:
+    """What the lists name, and how each list writes a sequence."""
+    return {name: one.written for one in manifest.lists.values() for name in one.sequences}
+
+
 def _chosen(manifest: DatasetManifest, names: Sequence[str] | None) -> dict[str, Protocol]:
     for name in names or ():
         if name not in manifest.protocols:
@@ -109,134 +115,5 @@ def _chosen(manifest: DatasetManifest, names: Sequence[str] | None) -> dict[str,
                 f"{manifest.title} has no protocol `{name}`",
                 next_step=known_names(name, manifest.protocols),
             )
-    return {name: manifest.protocols[name] for name in (names or manifest.protocols)}
-
-
-@dataclass(frozen=True, slots=True)
-class TestSequences:
-    """The sequences of the test subjects, coded, and how to get their distances.
-
-    All indices are places among these sequences; ``places`` are theirs in the embedding set.
-    """
-
-    distances: StripDistances
-    codes: Codes
-    types: NDArray[np.str_]
-    subjects: tuple[str, ...]
-    views: tuple[str, ...]
-    known_views: int
-    rerank: Reranking | None
-    progress: Progress
-    places: Indices
-
-    @classmethod
-    def start(
-        cls,
-        embeddings: EmbeddingSet,
-        manifest: DatasetManifest,
-        metric: Metric,
-        rerank: bool | Reranking,
-        device: torch.device | str | None,
-        progress: Progress,
-    ) -> TestSequences:
-        """Take the test subjects' sequences out of ``embeddings`` (arguments as of `score`)."""
-        known = manifest.structure.views
-        tested = np.isin(np.array(embeddings.labels), manifest.subjects.test)
-        labels = np.array(embeddings.labels)[tested]
-        grouped = np.array([manifest.structure.group(view) for view in embeddings.views])[tested]
-        views = (*known, *sorted(set(grouped.tolist()) - set(known)))
-        subjects, subject_codes = np.unique(labels, return_inverse=True)
-        code = {view: index for index, view in enumerate(views)}
-        chosen = embeddings.embeddings if tested.all() else embeddings.embeddings[tested]
-        return cls(
-            distances=StripDistances(chosen, metric, device),
-            codes=Codes(
-                subject_codes.astype(np.int64),
-                np.array([code[view] for view in grouped.tolist()], dtype=np.int64),
-            ),
-            types=np.array(embeddings.types)[tested],
-            subjects=tuple(subjects.tolist()),
-            views=views,
-            known_views=len(known),
-            rerank=Reranking() if rerank is True else (rerank or None),
-            progress=progress,
-            places=np.nonzero(tested)[0].astype(np.int64),
-        )
-
-    def of(self, rule: TypeRule) -> Indices:
-        """Return the indices of the sequences that ``rule`` takes, in their order."""
-        taken = [kind for kind in set(self.types.tolist()) if rule.takes(kind)]
-        return np.nonzero(np.isin(self.types, taken))[0].astype(np.int64)
-
-    def tallies(self, protocols: Mapping[str, Protocol]) -> dict[str, dict[str, Counted]]:
-        """Search every gallery once, for all conditions and protocols that share it."""
-        jobs: dict[tuple[object, ...], list[tuple[str, str, Condition]]] = {}
-        for name, protocol in protocols.items():
-            for title, condition in protocol.conditions.items():
-                key: tuple[object, ...] = (condition.gallery,)
-                if self.rerank:  # neighbours are looked for among a condition's own probes
-                    key = (condition.gallery, condition.probe)
-                jobs.setdefault(key, []).append((name, title, condition))
-        found: dict[str, dict[str, Counted]] = {name: {} for name in protocols}
-        for parts in jobs.values():
-            countings = {protocols[name].counting for name, _, _ in parts}
-            self._search_all(parts, protocols, countings, found)
-        return found
-
-    def _search_all(
-        self,
-        parts: list[tuple[str, str, Condition]],
-        protocols: Mapping[str, Protocol],
-        countings: AbstractSet[str],
-        found: dict[str, dict[str, Counted]],
-    ) -> None:
-        gallery = self.of(parts[0][2].gallery)
-        sides = [self.of(condition.probe) for _, _, condition in parts]
-        probes = np.unique(np.concatenate(sides))
-        scores = self.search_gallery(
-            probes, gallery, "view_pairs" in countings, "gallery" in countings, parts[0][1]
-        )
-        for (name, title, _), side in zip(parts, sides, strict=True):
-            rows = np.searchsorted(probes, side)
-            found[name][title] = self._count(protocols[name], scores, rows, side, gallery)
-
-    def search_gallery(
-        self, probes: Indices, gallery: Indices, pairs: bool, whole: bool, title: str
-    ) -> SearchScores:
-        """Search one gallery with all its probes (see :func:`core.metrics.search.search`)."""
-        columns = torch.from_numpy(gallery)
-
-        def block(rows: torch.Tensor) -> torch.Tensor:
-            return self.distances.between(rows, columns)
-
-        chosen: Block = block
-        # Without either side there is nothing to rank, nor a neighbour.
-        if self.rerank and len(probes) and len(gallery):
-            with self.progress.task(f"Re-rank {title}", None, "rows") as task:
-                chosen = rerank_block(self.distances, probes, gallery, self.rerank, task.advance)
-        with self.progress.task(f"Search {title}", len(probes), "probes") as task:
-            return search(
-                chosen, self.codes, probes, gallery, len(self.views),
-                pairs=pairs, whole=whole, device=self.distances.device, advance=task.advance,
-            )  # fmt: skip
-
-    def _count(
-        self,
-        protocol: Protocol,
-        scores: SearchScores,
-        rows: Indices,
-        probes: Indices,
-        gallery: Indices,
-    ) -> Counted:
-        subject = self.codes.subject[probes]
-        tally: PairTally | GalleryTally
-        if protocol.counting == "view_pairs":
-            there = np.isin(np.arange(len(self.views)), self.codes.view[gallery])
-            tally = PairTally(
-                scores.rank[rows], scores.chance[rows], subject, self.codes.view[probes], there,
-                len(self.subjects),
-            )  # fmt: skip
-        else:
-            assert scores.whole is not None
-            tally = GalleryTally(scores.whole.at(rows), subject, len(self.subjects))
-        return Counted(tally, len(probes), len(gallery))
+    chosen = {name: manifest.protocols[name] for name in (names or manifest.protocols)}
+    return {name: protocol for name, protocol in chosen.items() if protocol.counted}

@@ -18,7 +18,7 @@ from core.config import (
     resolve_config,
 )
 from core.errors import UsageError
-from core.manifests.load import load_manifest
+from core.manifests.load import load_manifest, load_outline
 from core.models.base import implementation_of
 from core.models.families import DEFAULT_FAMILY, family_of
 from core.workflows.runs import list_runs
@@ -99,10 +99,17 @@ class ShownConfig:
         return dump_config(self.config) + "\n".join(lines)
 
 
-def show_config(config: Config, dataset: str | None = None) -> ShownConfig:
+def show_config(
+    config: Config, dataset: str | None = None, workspace: Workspace | None = None
+) -> ShownConfig:
     """Resolve what depends on the dataset and count the model's parameters.
 
     Nothing is loaded: encoders are counted by their named architecture.
+
+    Args:
+        config: The configuration.
+        dataset: Gives the clip length and the classifier's width.
+        workspace: Where the dataset's partition file is, if it has one; None for the usual one.
 
     Raises:
         UsageError: an unknown dataset.
@@ -110,7 +117,7 @@ def show_config(config: Config, dataset: str | None = None) -> ShownConfig:
     """
     classes = None
     if dataset is not None:
-        manifest = load_manifest(dataset)
+        manifest = load_manifest(dataset, workspace)
         config, classes = with_frames(config, manifest), len(manifest.subjects.train)
     shape = implementation_of(config.model).shape(config.model)
     return ShownConfig(config, dataset, count_parts(config, classes), shape)
@@ -182,7 +189,7 @@ def named_config(
         )
     else:
         config = _run_config(workspace, name, overrides)
-    return config if dataset is None else with_frames(config, load_manifest(dataset))
+    return config if dataset is None else with_frames(config, load_outline(dataset))
 
 
 def _run_config(workspace: Workspace, name: str, overrides: Sequence[str]) -> Config:

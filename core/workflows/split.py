@@ -104,8 +104,10 @@ def known_names(manifest: DatasetManifest) -> KnownNames:
         for name in (*condition.probe.names, *condition.gallery.names)
     ]
     types = tuple(dict.fromkeys([*structure.types, *rules]))
-    ids = (*subjects.train, *subjects.test)
-    return KnownNames(ids, types, structure.views, structure.view_until)
+    ids = (*subjects.train, *subjects.tested)
+    # Open views are codes that nobody spells in two ways; those of the manifest are examples.
+    views = () if structure.open_views else structure.views
+    return KnownNames(ids, types, views, structure.view_until)
 
 
 def compare(keys: Iterable[SequenceKey], manifest: DatasetManifest) -> Comparison:
@@ -113,11 +115,15 @@ def compare(keys: Iterable[SequenceKey], manifest: DatasetManifest) -> Compariso
     keys = list(keys)
     subjects, structure = manifest.subjects, manifest.structure
     here = {key.subject for key in keys}
-    official = (*subjects.train, *subjects.test)
+    official = (*subjects.train, *subjects.tested)
     beside = tuple(sorted(here.difference(official)))
     types = {key.type for key in keys}.difference(structure.types)
     groups = {structure.group(view) for view in structure.views}
-    views = {key.view for key in keys if structure.group(key.view) not in groups}
+    views = {
+        key.view
+        for key in keys
+        if not structure.open_views and structure.group(key.view) not in groups
+    }
     return Comparison(
         train=_side(subjects.train, here),
         test=_side(subjects.test, here),

@@ -10,7 +10,7 @@ from typing import TypeVar
 from core.config import Config
 from core.errors import UsageError
 from core.manifests.load import load_manifest
-from core.manifests.schema import DatasetManifest
+from core.manifests.schema import DatasetManifest, DatasetOutline
 from core.storage.layout import STORE_NAME
 from core.storage.store import Store
 from core.workspace import Workspace
@@ -27,7 +27,7 @@ def open_store(workspace: Workspace, dataset: str | None) -> tuple[Store, Datase
     """
     if dataset is None:
         dataset = newest_dataset(workspace)
-    manifest = load_manifest(dataset)
+    manifest = load_manifest(dataset, workspace)
     return Store.open(workspace.store(manifest.name)), manifest
 
 
@@ -61,7 +61,7 @@ def _marks(folder: Path) -> list[Path]:
     return [path for path in names if ".part-" not in path.parent.name]
 
 
-def with_frames(config: C, manifest: DatasetManifest) -> C:
+def with_frames(config: C, manifest: DatasetOutline) -> C:
     """The configuration with the dataset's own clip length where none is set."""
     if config.data.frames is not None:
         return config

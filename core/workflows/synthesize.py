@@ -31,6 +31,7 @@ from core.walkers.datasets import (
     check_form,
     choose,
 )
+from core.walkers.splits import PARTITIONS, own_split, partition_lists, sequence_keys
 from core.walkers.write import PARTIAL, write_sequence
 from core.workers import serve_parent, undisturbed, worker_context
 
@@ -77,9 +78,9 @@ def synthesize(
     """Render walkers as ``dataset``; equal arguments give equal bytes, with any number of workers.
 
     Args:
-        dataset: ``ccpg``, ``sustech1k``, ``casiab`` or ``casiab_star``.
+        dataset: one of :data:`core.walkers.datasets.DATASETS`.
         out: folder to fill; sequences that are complete there are kept.
-        train_subjects: how many of the official training subjects, from the first.
+        train_subjects: how many of the training subjects, from the first.
         test_subjects: the same of the test subjects.
         types: recording types; None for those of the official protocol, ``["all"]`` for all.
         views: views; None for a handful, ``["all"]`` for all.
@@ -107,6 +108,9 @@ def synthesize(
         progress.task(f"Rendering {dataset} walkers", len(keys), "sequences") as task,
     ):
         rendered = _render_all(dataset, form, out, keys, frames, seed, workers, task)
+        if dataset in PARTITIONS:
+            lists = partition_lists(dataset, train, test, keys)
+            write_text(out / PARTITIONS[dataset], json.dumps(lists, indent=1) + "\n")
     return SynthesisResult(
         out, len(keys), rendered, rendered * frames, monotonic() - begun, train, test
     )
@@ -124,14 +128,19 @@ def wanted_keys(
     train, test = official_subjects(dataset)
     train = _first(dataset, "training", train, train_subjects)
     test = _first(dataset, "test", test, test_subjects)
-    keys = [SequenceKey(s, t, v) for s in (*train, *test) for t in kinds for v in seen]
+    keys = sequence_keys(dataset, train, test, kinds, seen)
     if not keys:
         raise UsageError("No subject is asked for", next_step="Give --train-subjects or more.")
     return keys, train, test
 
 
 def official_subjects(dataset: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Ids of the official training and test subjects, in the split's order."""
+    """Ids of the training and test subjects, in the split's order: the official ones.
+
+    Where the official split is in a file that comes with the dataset, walkers have their own.
+    """
+    if dataset in PARTITIONS:
+        return own_split(dataset)
     subjects = load_manifest(dataset).subjects
     return tuple(subjects.train), tuple(subjects.test)
 

@@ -25,6 +25,7 @@ from core.storage.features import INFO_NAME as FEATURES_INFO
 from core.storage.layout import LEFT_OUT_NAME, LeftOutFile, read_json, write_json
 from core.storage.silhouettes import INFO_NAME as SILHOUETTES_INFO
 from core.training.checkpoint import load_header
+from core.workflows.submission import SUBMISSIONS
 from core.workspace import Workspace
 
 PICTURES = frozenset(
@@ -169,6 +170,14 @@ def _scores(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]
             yield Trace(path, "scores on the store as it was, deleted", _deleting(path))
 
 
+def _submissions(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
+    """Submissions name the subjects that were searched, and are made again from the store."""
+    folders = [run.path / SUBMISSIONS for run in run_folders(workspace)]
+    for folder in (*folders, *sorted(workspace.root.glob(f"*.{SUBMISSIONS}"))):
+        for path in sorted(folder.glob(f"{dataset}-*.csv")):
+            yield Trace(path, "submission on the store as it was, deleted", _deleting(path))
+
+
 def _names(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
     """Lines of texts that name a sequence of the subject."""
     name = re.compile(rf"(?<![\w./-]){re.escape(subject)}/[^/\s]+/[^/\s]+")
@@ -213,6 +222,7 @@ FINDERS: tuple[Finder, ...] = (
     _derived,
     _pictures,
     _scores,
+    _submissions,
     _names,
     _left_out,
     _rests,

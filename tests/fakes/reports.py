@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.metrics.results import CellCoverage, ConditionResult, Coverage, EvaluationResult
+from core.metrics.results import (
+    VALUES,
+    CellCoverage,
+    ConditionResult,
+    Coverage,
+    EvaluationResult,
+)
 from core.metrics.results import ProtocolResult as Protocol
 from core.records import SequenceKey
 from core.report import Report
@@ -23,6 +29,7 @@ from core.report.content import (
 from core.report.thumbnails import jpeg_uri
 from core.tables.build import Table, result_tables
 
+NO_VALUES: dict[str, float | None] = dict.fromkeys(VALUES)
 HOSTILE = "<script>alert('x')</script>\"'&<img src=http://example.org/x onerror=alert(1)>"
 
 
@@ -32,16 +39,16 @@ def result(word: str = "", views: int = 3) -> EvaluationResult:
     matrix = [[None if a + b == 1 else 90.0 - 20 * a - b for b in range(views)]
               for a in range(views)]  # fmt: skip
     paired = ConditionResult(
-        {"rank1": 62.5, "rank5": 80.0, "mAP": None, "mINP": None}, 4.0, 30, 30, 0, 90,
+        {**NO_VALUES, "rank1": 62.5, "rank5": 80.0}, 4.0, 30, 30, 0, 90,
         CellCoverage(6, 4, ()), names, {"rank1": matrix}, {"rank1": (51.0, 70.0)},
         tuple(100 - 37.5 / k for k in range(1, 21)),
     )  # fmt: skip
     whole = ConditionResult(
-        {"rank1": 50.0, "rank5": 75.0, "mAP": 40.0, "mINP": 10.0}, 3.0, 30, 30, 1, 29,
+        {**NO_VALUES, "rank1": 50.0, "rank5": 75.0, "mAP": 40.0, "mINP": 10.0}, 3.0, 30, 30, 1, 29,
         intervals={"rank1": (45.0, 58.0)}, cmc=tuple(100 - 50 / k for k in range(1, 21)),
     )  # fmt: skip
-    empty = ConditionResult(dict.fromkeys(("rank1", "rank5", "mAP", "mINP")), None, 0, 9, 0, 0)
-    mean = {"rank1": 62.5, "rank5": 80.0, "mAP": None, "mINP": None}
+    empty = ConditionResult(NO_VALUES, None, 0, 9, 0, 0)
+    mean = {**NO_VALUES, "rank1": 62.5, "rank5": 80.0}
     return EvaluationResult(
         f"{word}set", f"{word}Set", "euclidean", False,
         Coverage((3, 3), (90, 89), (f"{word}a/b/c",), 90, 0, (), (12, 8)),

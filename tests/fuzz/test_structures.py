@@ -14,7 +14,7 @@ from benchmarks.plain_evaluator import evaluate as plain_evaluate
 from core.config import Config, check_config, dump_config, resolve_config
 from core.config.resolve import parse_override
 from core.errors import LmgaitError
-from core.manifests.load import load_manifest, parse_manifest
+from core.manifests.load import load_manifest, load_outline, parse_manifest
 from core.manifests.schema import DatasetManifest
 from core.metrics.results import EvaluationResult
 from core.records import EmbeddingSet
@@ -98,12 +98,30 @@ def test_manifests(tree):
                 match_segment("a-b.jpg", stream.segments[-1], form, {}, last=True)
 
 
-@pytest.mark.parametrize("name", ["ccpg", "sustech1k", "casiab"])
+@pytest.mark.parametrize("name", ["ccpg", "sustech1k", "casiab", "gait3d", "grew", "ccgr_mini"])
 @QUICK
 @given(st.data())
 def test_official_manifests_spoilt(name, data):
-    tree = load_manifest(name).model_dump(mode="json", exclude_defaults=True)
-    told(lambda: parse_manifest(data.draw(spoilt({**tree, "subjects": MANIFEST["subjects"]}))))
+    tree = load_outline(name).model_dump(mode="json", exclude_defaults=True)
+    lists = {"probes": {"sequences": ["a/b/c"]}, "gallery": {"sequences": ["a/b/c"]}}
+    subjects = {**MANIFEST["subjects"], "hidden": ["probe"]}
+    tree |= {"subjects": subjects, "lists": lists}
+    told(lambda: parse_manifest(data.draw(spoilt(tree))))
+
+
+@QUICK
+@given(TREES)
+def test_partition_files(tmp_path_factory, tree):
+    """A file of any content: lists, or an error in words."""
+    tree = json.loads(json.dumps(tree, default=str))
+    place = tmp_path_factory.mktemp("partition") / "Gait3D.json"
+    place.write_text(json.dumps(tree), encoding="utf-8")
+    assert told(lambda: load_manifest("gait3d", partition=place)) is None
+    named = {"TRAIN_SET": ["0000"], "TEST_SET": ["3000"], "PROBE_SET": tree}
+    place.write_text(json.dumps(named), encoding="utf-8")
+    found = told(lambda: load_manifest("gait3d", partition=place))
+    assert (found is None) == (not isinstance(tree, list) or not tree
+                               or not all(isinstance(name, str) for name in tree))  # fmt: skip
 
 
 @QUICK

@@ -396,6 +396,20 @@ STORES = {
     "manifest that is not there": data(
         "inspect casiab --manifest gone.yaml --no-sheet", "No such file"
     ),
+    "partition file that is not there": data(
+        "prepare gait3d raw/gait3d", "Put Gait3D.json there",
+        bad.write("raw/gait3d/2D_Silhouettes/0000/camid0_videoid0/seq0/1.png", "x"),
+    ),
+    "another dataset, and no partition file": data(
+        "prepare gait3d raw/ccpg", "it looks like ccpg"
+    ),
+    "partition file of something else": data(
+        "prepare gait3d raw/ccpg", "not an object of lists", bad.write("raw/ccpg/Gait3D.json", "[]")
+    ),
+    "partition file without its lists": data(
+        "prepare oumvlp raw/ccpg", "no list 'TEST_SET'",
+        bad.write("raw/ccpg/OUMVLP.json", '{"TRAIN_SET": ["00001"]}'),
+    ),
 }  # fmt: skip
 
 WEIGHTS = {

@@ -10,9 +10,10 @@ import yaml
 from core.errors import ManifestError, UsageError
 from core.manifests import (
     DatasetManifest,
+    SideRule,
     Structure,
-    TypeRule,
     load_manifest,
+    load_outline,
     manifest_names,
     parse_manifest,
 )
@@ -49,11 +50,14 @@ def changed(*changes: tuple[str, object]) -> dict[str, Any]:
 
 
 def test_the_official_ones_are_there():
-    assert manifest_names() == ["casiab", "casiab_star", "ccpg", "sustech1k"]
+    in_files = ["ccgr_mini", "gait3d", "oumvlp"]
+    assert manifest_names() == sorted([*in_files, "casiab", "casiab_star", "ccpg", "grew",
+                                       "sustech1k"])  # fmt: skip
     sizes = {"casiab": (74, 50), "ccpg": (100, 100), "sustech1k": (250, 800)}
     sizes["casiab_star"] = sizes["casiab"]
-    frames = {"casiab": 24, "casiab_star": 24, "ccpg": 30, "sustech1k": 24}
-    for name in manifest_names():
+    sizes["grew"] = (20_000, 6_000)
+    frames = {"casiab": 24, "casiab_star": 24, "ccpg": 30, "sustech1k": 24, "grew": 30}
+    for name in frames:
         manifest = load_manifest(name)
         assert manifest.name == name
         assert (len(manifest.subjects.train), len(manifest.subjects.test)) == sizes[name]
@@ -80,7 +84,7 @@ def test_ccpg_rules_and_cameras():
     conditions = ccpg.protocols["gait"].conditions
     assert list(conditions) == ["CL", "UP", "DN", "BG"]
     assert conditions["CL"].probe.names == ("U0_D0", "U0_D0_BG")
-    assert not conditions["BG"].gallery.takes("U0_D0_BG")
+    assert not conditions["BG"].gallery.takes_type("U0_D0_BG")
     assert ccpg.protocols["reid"].conditions == conditions
     assert ccpg.structure.group("01_0") == "01"
     assert ccpg.structure.group("01") == "01"
@@ -90,10 +94,10 @@ def test_ccpg_rules_and_cameras():
 
 def test_sustech_types_of_several_covariates():
     conditions = load_manifest("sustech1k").protocols["single_view"].conditions
-    taken = [name for name, part in conditions.items() if part.probe.takes("02-cl-nt")]
+    taken = [name for name, part in conditions.items() if part.probe.takes_type("02-cl-nt")]
     assert taken == ["Clothing", "Night", "Overall"]
-    assert [name for name, part in conditions.items() if part.probe.takes("00-nm")] == []
-    taken = [name for name, part in conditions.items() if part.probe.takes("01-nm")]
+    assert [name for name, part in conditions.items() if part.probe.takes_type("00-nm")] == []
+    taken = [name for name, part in conditions.items() if part.probe.takes_type("01-nm")]
     assert taken == ["Normal", "Overall"]
     assert all(part.gallery.names == ("00-nm",) for part in conditions.values())
 
@@ -106,15 +110,16 @@ def test_casia_cross_view_probes_and_gallery():
 
 
 def test_rules_of_all_kinds():
-    rule = TypeRule(names=("x",), contains=("bg",), like=("nm-0[1-4]",), without=("old",))
+    rule = SideRule(names=("x",), contains=("bg",), like=("nm-0[1-4]",), without=("old",))
     kinds = ("x", "xx", "01-bg", "nm-04", "nm-05", "bg-old")
-    assert [kind for kind in kinds if rule.takes(kind)] == ["x", "01-bg", "nm-04"]
+    assert [kind for kind in kinds if rule.takes_type(kind)] == ["x", "01-bg", "nm-04"]
 
 
 def test_an_unknown_name_gets_the_nearest_and_the_list():
     with pytest.raises(UsageError, match="Did you mean `ccpg`") as caught:
         load_manifest("CCPGG")
-    assert "casiab, casiab_star, ccpg, sustech1k" in (caught.value.next_step or "")
+    names = "casiab, casiab_star, ccgr_mini, ccpg, gait3d, grew, oumvlp, sustech1k"
+    assert names in (caught.value.next_step or "")
     with pytest.raises(UsageError, match=r"no dataset `\.\./ccpg`"):
         load_manifest("../ccpg")
 
@@ -126,7 +131,7 @@ def test_ones_own_manifest_from_a_file(tmp_path: Path):
         manifest = load_manifest(given)
         assert manifest == DatasetManifest.model_validate(GOOD)
         assert manifest.protocols["single"].conditions["All"].probe.names == ("fast",)
-        assert manifest.forms == []
+        assert manifest.forms == ()
 
 
 FAULTS = [
@@ -169,7 +174,8 @@ FAULTS = [
     ),
     (
         [("protocols.single.conditions.All.probe", {"without": ["zz"]})],
-        "protocols.single.conditions.All.probe: takes nothing: give names, contains or like",
+        "protocols.single.conditions.All.probe: takes nothing: give names, contains, like, listed "
+        "or unlisted",
     ),
     (
         [("protocols.single.conditions.All.probe", {"contain": ["fa"]})],
@@ -281,7 +287,7 @@ def test_a_manifest_says_how_silhouettes_are_cut():
     usual = parse_manifest(GOOD).silhouette_cut
     assert (usual.interpolation, usual.drop_sum) == ("bicubic", 10_000)
     for name in manifest_names():
-        own = load_manifest(name).silhouette_cut
+        own = load_outline(name).silhouette_cut
         assert (own.interpolation == "area", own.drop_sum is None) == (name == "ccpg",) * 2
     cut = {"interpolation": "area", "drop_sum": 5}
     assert parse_manifest(changed(("silhouette_cut", cut))).silhouette_cut.drop_sum == 5

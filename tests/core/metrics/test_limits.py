@@ -22,7 +22,7 @@ from core.metrics.ranking import (
     ranked,
 )
 from core.metrics.rerank import Reranking, rerank_block
-from core.metrics.results import CellCoverage, Coverage, EvaluationResult
+from core.metrics.results import VALUES, CellCoverage, Coverage, EvaluationResult
 from core.metrics.search import Codes, search
 from core.metrics.summary import Counted, protocol_result, with_cells
 from core.metrics.tally import RANKS, GalleryTally, PairTally, interval, mean_of
@@ -221,8 +221,7 @@ def test_a_search_gives_pairs_and_the_whole_unless_told_not_to():
     assert found.rank[:, 1:].tolist() == [[0, 0], [1, 1]]
     assert found.chance.tolist() == [[0, 0.5, 0.5], [0, 0.5, 0.5]]
     alone = search(block, codes, probes, gallery, 3, pairs=False)
-    assert alone.rank.tolist() == [[0, 0, 0]] * 2
-    assert alone.chance.tolist() == [[0, 0, 0]] * 2
+    assert (alone.rank.shape, alone.chance.shape) == ((2, 0), (2, 0))
     assert search(block, codes, probes, gallery, 3, whole=False).whole is None
 
 
@@ -269,7 +268,7 @@ def test_complete_means_all_three(short):
 
 
 def test_means_and_intervals_by_hand():
-    assert RANKS == {"rank1": 1, "rank5": 5}
+    assert RANKS == {"rank1": 1, "rank5": 5, "rank10": 10}
     parts = [{"rank1": np.array([0.2, 0.4])}, {"rank1": np.array([0.4, np.nan])}]
     mean = mean_of(parts)["rank1"]
     assert mean[0] == pytest.approx(0.3)
@@ -279,16 +278,18 @@ def test_means_and_intervals_by_hand():
 
 
 def test_a_rank_of_k_is_beyond_rank_k():
-    rank = np.array([[0, 1], [0, 5], [0, 4]])
+    rank = np.array([[0, 10], [0, 9], [0, 4]])
     tally = PairTally(
         rank, np.zeros((3, 2)), np.array([0, 1, 2]), np.array([0, 0, 0]), np.ones(2, bool), 3
     )
     assert tally.matrix("rank1")[0].tolist() == [1, 0]
-    assert tally.matrix("rank5")[0].tolist() == [1, 2 / 3]
+    assert tally.matrix("rank5")[0].tolist() == [1, 1 / 3]
+    assert tally.matrix("rank10")[0].tolist() == [1, 2 / 3]
     scores = GalleryScores(rank[:, 1], *(np.full(3, 0.5),) * 3)
     values = GalleryTally(scores, np.array([0, 0, 1]), 2).values()
     assert {name: value.tolist() for name, value in values.items()} == {
-        "rank1": [0], "rank5": [2 / 3], "mAP": [0.5], "mINP": [0.5], "chance": [0.5],
+        "rank1": [0], "rank5": [1 / 3], "rank10": [2 / 3], "mAP": [0.5], "mINP": [0.5],
+        "chance": [0.5],
     }  # fmt: skip
 
 
@@ -318,7 +319,7 @@ def test_distances_of_small_embeddings_are_scaled_like_any():
 
 def protocol(**changes):
     told = {"title": "T", "counting": "view_pairs", "official": True, "averaged": ("A",),
-            "defined": ("rank1",)}  # fmt: skip
+            "defined": ("rank1",), "unmatched": "error"}  # fmt: skip
     return SimpleNamespace(**{**told, **changes})
 
 
@@ -338,7 +339,7 @@ def test_cells_beyond_the_known_views_are_extra():
     assert set(part.matrices) == {"rank1"}
     assert part.matrices["rank1"][0] == [100, 100, 100]
     assert part.matrices["rank1"][1] == [None, None, None]
-    assert part.values == {"rank1": 100, "rank5": None, "mAP": None, "mINP": None}
+    assert part.values == {**dict.fromkeys(VALUES), "rank1": 100}
     assert result.mean == part.values
     assert (part.intervals, result.mean_intervals) == ({}, {})
     assert (part.searches, part.without_match, part.chance) == (6, 0, 0)
@@ -358,7 +359,7 @@ def test_an_interval_that_nothing_was_drawn_for_is_left_out():
     found = protocol_result(rules, counted, (), 0, weights).conditions["A"]
     assert set(found.intervals) == {"rank1", "mAP"}
     assert found.intervals["mAP"] == pytest.approx((51.25, 98.75))
-    assert found.values == {"rank1": 50, "rank5": None, "mAP": 75, "mINP": None}
+    assert found.values == {**dict.fromkeys(VALUES), "rank1": 50, "mAP": 75}
     assert found.cells is None
     assert "cells" not in found.to_json()
     assert found.to_json()["interval95"]["mAP"] == pytest.approx([51.25, 98.75])

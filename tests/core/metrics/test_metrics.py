@@ -236,12 +236,27 @@ def test_pair_tally_by_hand():
     )
     values = {name: value[0] for name, value in tally.values().items()}
     assert values == pytest.approx({"rank1": (1 / 2 + 0) / 2, "rank5": (1 / 2 + 1) / 2,
-                                    "chance": (0.3 + 0.25) / 2})  # fmt: skip
+                                    "rank10": (1 + 1) / 2, "chance": (0.3 + 0.25) / 2})  # fmt: skip
     assert (tally.searches, tally.unmatched) == (3, 0)
     assert tally.matrix("rank1").tolist() == [[1.0, 0.5], [0.0, 0.0]]
     weighted = tally.values(np.array([[1.0, 0.0], [0.0, 2.0]]))
     # Subject 0 alone: cell (0, 1) right, cell (1, 0) empty. Subject 1 alone: wrong in both.
     assert weighted["rank1"].tolist() == [1.0, 0.0]
+
+
+def test_a_pair_tally_may_leave_out_what_nothing_matches():
+    rank = np.array([[9, 0], [9, NO_MATCH], [NO_MATCH, 0], [NO_MATCH, 9]])
+    chance = np.array([[0.5, 0.4], [0.5, 0.0], [0.0, 0.2], [0.0, 0.2]])
+    given = (rank, chance, np.arange(4), np.array([0, 0, 1, 1]), np.array([True, True]), 4)
+    left_out, errors = PairTally(*given, unmatched="left_out"), PairTally(*given)
+    # Cell (0, 1) has one of two probes left, cell (1, 0) none: it is empty.
+    assert (left_out.searches, left_out.unmatched) == (1, 3)
+    assert (errors.searches, errors.unmatched) == (4, 3)
+    assert left_out.values()["rank1"].tolist() == [1.0]
+    assert left_out.values()["chance"].tolist() == [0.4]
+    assert errors.values()["rank1"].tolist() == [0.25]
+    assert left_out.filled.tolist() == [[True, True], [False, True]]
+    assert (left_out.cmc[0], errors.cmc[0]) == (1.0, 0.25)
 
 
 def test_a_cell_without_gallery_is_empty_and_not_an_error():
@@ -263,7 +278,8 @@ def test_gallery_tally_leaves_out_probes_without_a_match():
     scores = gallery_scores(far, match, torch.zeros_like(match))
     tally = GalleryTally(scores, np.array([0, 0, 1]), 3)
     values = {name: value[0] for name, value in tally.values().items()}
-    assert values == pytest.approx({"rank1": 0.5, "rank5": 1.0, "mAP": (1 / 2 + 5 / 6) / 2,
+    assert values == pytest.approx({"rank1": 0.5, "rank5": 1.0, "rank10": 1.0,
+                                    "mAP": (1 / 2 + 5 / 6) / 2,
                                     "mINP": (1 / 2 + 2 / 3) / 2, "chance": 0.5})  # fmt: skip
     assert (tally.searches, tally.unmatched) == (2, 1)
     drawn = tally.values(np.array([[2.0, 0, 0], [0, 0, 3.0]]))

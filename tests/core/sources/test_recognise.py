@@ -2,16 +2,18 @@
 
 import shutil
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 
 from core.errors import DataError, UsageError
-from core.manifests.load import load_manifest, manifest_names
+from core.manifests.load import load_outline, manifest_names
 from core.sources import recognise
 from core.sources.recognise import find_or_name
+from core.walkers.datasets import FORMS
 from tests.fakes import raw_datasets as raw
+from tests.fakes import silhouette_sets as sets
 
 WRITERS: dict[tuple[str, str], Callable[[Path], Path]] = {
     ("ccpg", "archives"): raw.write_ccpg,
@@ -26,6 +28,8 @@ WRITERS: dict[tuple[str, str], Callable[[Path], Path]] = {
     ("casiab_star", "pickles"): raw.write_casiab_star,
     ("casiab_star", "images"): lambda root: raw.write_casiab_star(root, images=True),
 }
+SETS = [(name, form) for name in sets.TRAIN for form in FORMS[name]]
+WRITERS |= {one: partial(sets.write_set, dataset=one[0], form=one[1]) for one in SETS}
 
 
 @pytest.fixture(scope="module")
@@ -37,20 +41,20 @@ def sources(tmp_path_factory):
     return root
 
 
-quick_manifest = cache(load_manifest)
+quick_outline = cache(load_outline)
 
 
 @pytest.fixture(autouse=True)
 def manifests_read_once(monkeypatch):
-    monkeypatch.setattr(recognise, "load_manifest", quick_manifest)
+    monkeypatch.setattr(recognise, "load_outline", quick_outline)
 
 
 def found(dataset, source, form=None):
-    return find_or_name(dataset, source, quick_manifest(dataset).forms, form)
+    return find_or_name(dataset, source, quick_outline(dataset).forms, form)
 
 
 def test_every_form_that_is_shipped_is_tried_here():
-    shipped = {(name, form.name) for name in manifest_names() for form in load_manifest(name).forms}
+    shipped = {(name, form.name) for name in manifest_names() for form in load_outline(name).forms}
     assert shipped == set(WRITERS)
 
 

@@ -9,10 +9,19 @@ import numpy as np
 import pytest
 
 from core.errors import DataError, OutputError, UsageError
+from core.manifests import load_manifest, load_outline
 from core.progress import SilentProgress
-from core.records import SequenceKey
-from core.walkers.datasets import DATASETS, DEFAULT_TYPES, DEFAULT_VIEWS, TYPES, VIEWS, condition
+from core.walkers.datasets import (
+    DATASETS,
+    DEFAULT_TYPES,
+    DEFAULT_VIEWS,
+    FORMS,
+    TYPES,
+    VIEWS,
+    condition,
+)
 from core.walkers.packed import align
+from core.walkers.splits import person, sequence_keys
 from core.walkers.write import sequence_places
 from core.workflows.synthesize import RECORD, official_subjects, synthesize
 
@@ -196,28 +205,66 @@ def test_a_file_in_the_way(tmp_path):
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_defaults_exist_and_serve_the_protocol(dataset):
-    from core.manifests import load_manifest
-
-    manifest = load_manifest(dataset)
+    structure = load_outline(dataset).structure
     assert set(DEFAULT_TYPES[dataset]) <= set(TYPES[dataset])
     assert set(DEFAULT_VIEWS[dataset]) <= set(VIEWS[dataset])
     for kind in TYPES[dataset]:
         assert condition(dataset, kind).uppers
-    cameras = {view.split("_")[0] for view in VIEWS[dataset]}
-    assert cameras == {view.split("_")[0] for view in manifest.structure.views}
+    if not structure.open_views:
+        cameras = {structure.group(view) for view in VIEWS[dataset]}
+        assert cameras == {structure.group(view) for view in structure.views}
     train, test = official_subjects(dataset)
     assert not set(train) & set(test)
     assert len(train) + len(test) == {
         "ccpg": 200, "sustech1k": 1050, "casiab": 124, "casiab_star": 124,
+        "gait3d": 4000, "oumvlp": 10_307, "grew": 26_000, "ccgr_mini": 971,
     }[dataset]  # fmt: skip
 
 
 def test_places_are_in_the_dataset(tmp_path):
-    key = SequenceKey("001", "nm-01", "000")
     for dataset in DATASETS:
-        assert all(
-            place.is_relative_to(tmp_path) for place in sequence_places(dataset, tmp_path, key)
-        )
+        train, test = official_subjects(dataset)
+        kinds, views = DEFAULT_TYPES[dataset], DEFAULT_VIEWS[dataset]
+        keys = sequence_keys(dataset, train[:2], test[:2], kinds, views)
+        for form in FORMS[dataset]:
+            places = [
+                place for key in keys for place in sequence_places(dataset, tmp_path, key, form)
+            ]
+            assert all(place.is_relative_to(tmp_path) for place in places)
+            assert len(set(places)) == len(places)
+
+
+@pytest.mark.parametrize(("dataset", "form"), [
+    ("gait3d", "merged"), ("oumvlp", "views"), ("grew", "archives"), ("ccgr_mini", "pickles"),
+])  # fmt: skip
+def test_datasets_of_silhouettes_are_rendered(tmp_path, dataset, form):
+    views = list(VIEWS[dataset])[:1]
+    result = run(
+        dataset, tmp_path / "a", form=form, frames=2, types=["all"], views=views,
+        train_subjects=1, test_subjects=1,
+    )  # fmt: skip
+    assert result.rendered == {"gait3d": 16, "oumvlp": 4, "grew": 4, "ccgr_mini": 6}[dataset]
+    partition = next((tmp_path / "a").glob("*[A-Z]*.json"), None)
+    manifest = load_manifest(dataset, partition=partition)
+    if partition is None:
+        assert dataset == "grew"
+    else:
+        assert (manifest.subjects.train, manifest.subjects.test) == (result.train, result.test)
+    again = run(
+        dataset, tmp_path / "a", form=form, frames=2, types=["all"], views=views,
+        train_subjects=1, test_subjects=1,
+    )  # fmt: skip
+    assert again.rendered == 0
+
+
+def test_hidden_walkers_are_the_test_subjects():
+    keys = sequence_keys("grew", ["00007train"], ["00001", "00002"], TYPES["grew"], ["1", "2"])
+    assert len({key.view for key in keys}) == len(keys)
+    probes = [key for key in keys if key.subject == "probe"]
+    assert [(key.type, person(key)) for key in probes] == [("03", "00001"), ("03", "00002")]
+    assert {person(key) for key in keys if key.type == "00"} == {"00007train"}
+    galleries = [key.view for key in keys if key.subject == "00001"]
+    assert galleries == sorted(galleries)
 
 
 def test_alignment_centres_and_fills_the_height():

@@ -242,6 +242,19 @@ def test_pictures_of_the_dataset_go_from_runs_on_another(workspace):
     assert left == {"100-U0_D0-01.png", "report.html", "run.json"}
 
 
+def test_submissions_of_the_dataset_go_wherever_they_lie(workspace):
+    other = workspace.runs / "other"
+    folders = (other / "submissions", workspace.root / "mine.h5.submissions")
+    for folder in folders:
+        folder.mkdir(parents=True)
+        for name in ("casiab-server.csv", "ccpg-server.csv"):
+            (folder / name).write_text(f"v,{TESTED}\n", encoding="utf-8")
+    (other / "run.json").write_text(json.dumps({"dataset": "ccpg"}), encoding="utf-8")
+    forget("casiab", TESTED, workspace, progress=SILENT)
+    for folder in folders:
+        assert [path.name for path in folder.iterdir()] == ["ccpg-server.csv"]
+
+
 def test_a_name_goes_from_a_gallery(tmp_path):
     path = tmp_path / "people.safetensors"
     maker = Maker(run="first", dataset="casiab", step=6, fingerprint="ab" * 32)

@@ -281,7 +281,8 @@ def test_own_manifest_counts_by_its_own_rules():
     values = np.array([0.0, 0.0, 2.0, 1.0, 9.0]).reshape(5, 1, 1)
     part = score(embedding_set(values, keys), manifest).protocols["all"].conditions["Fast"]
     assert part.probes == 1
-    assert part.values == {"rank1": 0.0, "rank5": 100.0, "mAP": 50.0, "mINP": 50.0}
+    expected = {"rank1": 0.0, "rank5": 100.0, "rank10": None, "mAP": 50.0, "mINP": 50.0}
+    assert part.values == expected
     assert part.chance == 50.0
 
 
