@@ -6,12 +6,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from core.errors import DataError, UsageError
-from core.manifests.forms import Form
+from core.manifests.forms import BESIDE, Form
 from core.sources.roots import FoundForm, expected_place, find_streams
 from core.sources.settling import SILHOUETTES_ALONE, settle
 
 # Streams that a user may leave out.
-LEFT_OUT = ("rgb", "silhouettes", "aligned")
+LEFT_OUT = ("rgb", "silhouettes", *BESIDE)
 
 
 def find_form(
@@ -28,7 +28,7 @@ def find_form(
         source: The folder given by the user.
         forms: The dataset's forms, preferred ones first.
         name: The only form to look for; all of them without it.
-        without: Streams that are left out: ``rgb``, ``silhouettes``, ``aligned``.
+        without: Streams that are left out, of :data:`LEFT_OUT`.
 
     Raises:
         UsageError: ``name`` is none of the forms, or nothing remains of them.
@@ -61,9 +61,10 @@ def find_form(
                     raise
                 # Half of the archives may lie beside what was packed of both.
                 misfits.append(error)
-        elif streams:
-            lacking = required - set(streams)
-            content = f"{' and '.join(sorted(streams))} but no {' and '.join(sorted(lacking))}"
+        # Names of poses are seldom their own: of what they match, only content tells.
+        elif named := set(streams) - ({"pose"} - required):
+            lacking = required - named
+            content = f"{' and '.join(sorted(named))} but no {' and '.join(sorted(lacking))}"
             partial.append((content, _option(form, lacking, streams)))
     if found:
         return max(found, key=lambda candidate: candidate.by_name)

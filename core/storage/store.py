@@ -124,8 +124,10 @@ class Store:
             StoreError: it holds silhouettes alone.
         """
         if not self.has_rgb:
+            held = ["silhouettes"] if self.info.valid or self.aligned is not None else []
+            held += [STREAM_WORDS[name] for name in self.streams if name != "aligned"]
             raise StoreError(
-                "The store holds silhouettes without RGB frames",
+                f"The store holds {' and '.join(held)} without RGB frames",
                 where=self.path,
                 next_step="Use a model on silhouettes (--model gaitbase); or prepare it again with "
                 "--replace, without `--without rgb`, from a source that holds the frames.",

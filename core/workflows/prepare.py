@@ -13,13 +13,16 @@ from pathlib import Path
 from time import monotonic
 
 from core.errors import DataError, UsageError
+from core.manifests.forms import Form
 from core.manifests.load import load_manifest
 from core.progress import Progress, SilentProgress
+from core.records import POSE_SHAPE, StreamName
 from core.sources.recognise import find_or_name
 from core.sources.roots import FoundForm
 from core.sources.sequences import RawSequence, scan
 from core.storage.formats import format_of
 from core.storage.layout import READING, SHARD_FRAMES, CodecName, Plan
+from core.storage.stream_plan import NewStream, StreamPlan
 from core.version import __version__
 from core.workflows.preparation_plan import PreparationPlan, PrepareResult
 from core.workflows.shard_jobs import ShardJob, findings
@@ -47,7 +50,8 @@ def plan_preparation(
         codec: ``lossless``, ``compact`` (exact too) or ``jpeg``.
         part: ``(i, n)``: only the i-th of n parts, to be joined by :func:`core.workflows.merge`.
         form: Name of the form, where the source could be read in several.
-        without: Streams that are left out: ``rgb``, ``silhouettes``, ``aligned``.
+        without: Streams that are left out: ``rgb``, ``silhouettes``, ``aligned``, ``pose``,
+            ``parsing``.
         progress: Told of the listing.
 
     Raises:
@@ -157,10 +161,11 @@ def _content(
         digest.update(f"{sequence.key} {sequence.weight} {sequence.digest}\n".encode())
     form = delivered.form
     stored_as: CodecName = codec if "rgb" in delivered.streams else "none"
-    stream = form.aligned if "aligned" in delivered.streams else None
-    aligned = None if stream is None else stream.size
+    aligned = form.aligned if "aligned" in delivered.streams else None
+    streams = _streams(form, delivered.streams)
+    beside: list[StreamName] = [*streams] if aligned is None else ["aligned", *streams]
     return Plan(
-        format=format_of(stored_as, () if aligned is None else ("aligned",)),
+        format=format_of(stored_as, beside),
         dataset=dataset,
         form=form.name,
         label=form.label,
@@ -171,5 +176,18 @@ def _content(
         part=part,
         tool=__version__,
         reading=READING,
-        aligned=aligned,
+        aligned=None if aligned is None else aligned.size,
+        streams=streams,
     )
+
+
+def _streams(form: Form, found: Collection[str]) -> dict[NewStream, StreamPlan]:
+    """What lies beside the frames of a source, apart from aligned silhouettes."""
+    streams: dict[NewStream, StreamPlan] = {}
+    if form.pose is not None and "pose" in found:
+        pose = form.pose
+        streams["pose"] = StreamPlan(shape=POSE_SHAPE, maker=pose.estimator, file=pose.path)
+    if form.parsing is not None and "parsing" in found:
+        parsing = form.parsing
+        streams["parsing"] = StreamPlan(shape=parsing.size, maker=parsing.parser, file=parsing.path)
+    return streams

@@ -9,9 +9,9 @@ from pathlib import Path
 import cv2
 
 from core.files import whole_file
-from core.manifests.forms import Form
+from core.manifests.forms import BESIDE, Form
 from core.records import SequenceFrames
-from core.sources.aligned import blank_frames, frame_numbers, read_aligned
+from core.sources.beside import blank_frames, frame_numbers, read_beside
 from core.sources.reading import FrameNames, read_sequence
 from core.sources.report import SequenceReport
 from core.sources.sequences import RawSequence
@@ -102,22 +102,28 @@ def _write(
     report: SequenceReport,
     count: Callable[[int], None],
 ) -> None:
-    """Write one sequence: its frames, and what was delivered cut."""
-    if job.content.aligned is None:
-        writer.add(raw.key, _counted(read_sequence(raw, job.form, report), count))
-        return
-    aligned = read_aligned(raw, job.form, report)
+    """Write one sequence: its frames, and what lies beside them."""
+    content = {
+        name: rows
+        for name in BESIDE
+        if name in job.content.shapes
+        and (rows := read_beside(name, raw, job.form, report)) is not None
+    }
     names = FrameNames()
     if raw.rgb is not None or raw.silhouettes is not None:
         batches = read_sequence(raw, job.form, report, names)
     else:
-        if aligned is not None:
-            names = FrameNames(aligned.stems, aligned.total)
+        base = next((rows for name, rows in content.items() if raw.first is raw.beside[name]), None)
+        if base is not None:
+            names = FrameNames(base.stems, total=base.total)
         batches = blank_frames(len(names.stems))
     frames = writer.add(raw.key, _counted(batches, count))
-    if frames and aligned is not None:
-        numbers = frame_numbers(aligned, names, raw, report)
-        writer.add_stream("aligned", StreamFrames(aligned.images, numbers))
+    if not frames:
+        return
+    for name, rows in content.items():
+        numbers = frame_numbers(name, rows, names, raw, job.form, report)
+        joints = rows.joints if name == "pose" else None
+        writer.add_stream(name, StreamFrames(rows.rows, numbers), joints)
 
 
 def findings(lines: Iterable[LeftOut]) -> tuple[Finding, ...]:
