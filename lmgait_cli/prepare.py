@@ -51,8 +51,8 @@ def prepare(
         str | None,
         typer.Option(
             "--without",
-            help="Leave out streams: rgb (for models on silhouettes), silhouettes, aligned; "
-            "several with commas.",
+            help="Leave out streams: rgb (for models on silhouettes), silhouettes, aligned, pose, "
+            "parsing; several with commas.",
         ),
     ] = None,
     replace: Annotated[
@@ -132,15 +132,17 @@ def _show_split(
 
 
 def _show(result: PrepareResult) -> None:
+    from core.workflows.stores import stream_lines
+
     info = result.info
     _show_split(result.comparison, result.left_out, result.report)
     done = "Complete already, nothing to do" if result.already else _speed(result)
     loss = "" if info.psnr is None else f", PSNR {info.psnr:.1f} dB"
     share = f"{info.bytes / max(1, info.raw_bytes):.0%} of raw ({info.plan.codec}{loss})"
-    aligned = "" if info.plan.aligned is None else f", {info.aligned:,} aligned silhouettes"
+    beside = "".join(f", {line}" for line in stream_lines(info))
     _tell(
         f"{result.store}: {info.sequences:,} sequences, {info.frames:,} frames "
-        f"({info.valid:,} with silhouette){aligned}, {info.bytes / 2**20:,.1f} MiB, "
+        f"({info.valid:,} with silhouette){beside}, {info.bytes / 2**20:,.1f} MiB, "
         f"{share if info.raw_bytes else 'without RGB'}, form `{info.plan.form}`. {done}."
     )
 

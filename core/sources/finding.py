@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from core.errors import DataError, UsageError
 from core.manifests.forms import BESIDE, Form
-from core.sources.roots import FoundForm, expected_place, find_streams
-from core.sources.settling import SILHOUETTES_ALONE, settle
+from core.sources.poses import holds_poses
+from core.sources.roots import FoundForm, FoundStream, expected_place, find_streams, samples
+from core.sources.settling import SAMPLES, SILHOUETTES_ALONE, settle
 
 # Streams that a user may leave out.
 LEFT_OUT = ("rgb", "silhouettes", *BESIDE)
@@ -51,7 +54,7 @@ def find_form(
             s.folders for later in wanted[number:] for s in later.streams().values()
         ):
             break
-        streams = find_streams(source, form)
+        streams = true_streams(source, form)
         required = form.required_names(without)
         if required <= set(streams):
             try:
@@ -61,16 +64,33 @@ def find_form(
                     raise
                 # Half of the archives may lie beside what was packed of both.
                 misfits.append(error)
-        # Names of poses are seldom their own: of what they match, only content tells.
-        elif named := set(streams) - ({"pose"} - required):
-            lacking = required - named
-            content = f"{' and '.join(sorted(named))} but no {' and '.join(sorted(lacking))}"
+        elif streams:
+            lacking = required - set(streams)
+            content = f"{' and '.join(sorted(streams))} but no {' and '.join(sorted(lacking))}"
             partial.append((content, _option(form, lacking, streams)))
     if found:
         return max(found, key=lambda candidate: candidate.by_name)
     if misfits:
         raise misfits[0]
     raise _nothing_found(dataset, source, wanted, partial, without)
+
+
+def true_streams(source: Path, form: Form) -> dict[str, FoundStream]:
+    """The streams of a form below ``source``; of array files of poses only roots that hold some.
+
+    Names of poses are seldom their own: whether what they match is poses, only content tells.
+    """
+    streams = find_streams(source, form)
+    found = streams.get("pose")
+    if found is None or found.stream.media != "arrays":
+        return streams
+    roots = tuple(
+        root
+        for root in found.roots
+        if any(map(holds_poses, islice(samples(root, found.stream, form), SAMPLES)))
+    )
+    others = {name: stream for name, stream in streams.items() if name != "pose"}
+    return others | ({"pose": replace(found, roots=roots)} if roots else {})
 
 
 def _remaining(dataset: str, forms: Sequence[Form], without: Collection[str]) -> list[Form]:
@@ -82,7 +102,14 @@ def _remaining(dataset: str, forms: Sequence[Form], without: Collection[str]) ->
             next_step=f"Known: {', '.join(LEFT_OUT)}.",
         )
     scenes = [form for form in forms if form.framing == "scene" and "silhouettes" in without]
-    possible = [form for form in forms if form not in scenes and form.required_names(without)]
+    pictures = {"rgb", "silhouettes"}
+    possible = [
+        form
+        for form in forms
+        if form not in scenes
+        and form.required_names(without)
+        and (not pictures & set(without) or pictures & set(form.streams()))
+    ]
     if not possible:
         reason = "whole scenes are cut by the silhouettes' boxes" if scenes else "nothing is left"
         raise UsageError(

@@ -13,7 +13,6 @@ from pathlib import Path
 from core.errors import DataError
 from core.manifests.forms import Form, Stream
 from core.sources.packed import check_packed
-from core.sources.poses import holds_poses
 from core.sources.roots import FoundForm, FoundStream, expected_place, holds, samples
 from core.sources.stems import normal
 from core.sources.walking import alike, exact
@@ -42,16 +41,6 @@ def settle(
     streams_read = {
         name: found for name, found in streams.items() if name in form.stream_names(without)
     }
-    if (found := streams_read.pop("pose", None)) is not None:
-        if (poses := _of_poses(found, form)).roots:
-            streams_read["pose"] = poses
-        elif "pose" in form.required_names(without):
-            raise DataError(
-                "The array files hold no poses",
-                where=source,
-                next_step=f"Give the folder that holds {expected_place(found.stream)}, arrays of "
-                "17 or 18 joints a frame.",
-            )
     pictures = {"rgb", "silhouettes"}
     if pictures <= set(streams) and not pictures <= set(streams_read):
         # Both may lie under one pattern: only together does it show which is which.
@@ -85,18 +74,6 @@ def _settled(source: Path, form: Form, streams: dict[str, FoundStream]) -> Found
     else:
         settled = _checked(source, rgb, masks, looked)
     return FoundForm(form, {**streams, **settled[0]}, settled[1], named)
-
-
-def _of_poses(found: FoundStream, form: Form) -> FoundStream:
-    """The roots whose array files hold poses: names of these are seldom their own."""
-    if found.stream.media != "arrays":
-        return found
-    roots = tuple(
-        root
-        for root in found.roots
-        if any(map(holds_poses, islice(samples(root, found.stream, form), SAMPLES)))
-    )
-    return replace(found, roots=roots)
 
 
 def _alone(source: Path, form: Form, name: str, found: FoundStream) -> FoundStream:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.records import SequenceKey
-from tests.fakes.raw_datasets import write_pickle
+from tests.fakes.raw_datasets import CASIAB_KEYS, write_pickle
 
 Poses = NDArray[np.float32]
 # Which of OpenPose's 18 joints are COCO's 17, by their names; the neck is none of them.
@@ -103,3 +103,13 @@ def write_casiab_pickles(
         content[SequenceKey(*key)] = made = poses(frames, seed)
         write_pickle(root / Path(*key) / f"{key[2]}.pkl", made)
     return content
+
+
+def casiab_table(root: Path) -> None:
+    """CASIA-B's table alone."""
+    write_casiab_table(root / "casia-b_pose_coco.csv", CASIAB_KEYS, 4)
+
+
+def casiab_pickles(root: Path) -> None:
+    """CASIA-B's pickles alone."""
+    write_casiab_pickles(root, CASIAB_KEYS, 4)

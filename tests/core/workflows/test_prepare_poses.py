@@ -7,12 +7,17 @@ import pytest
 
 from core.errors import DataError, StoreError, UsageError
 from core.manifests.forms import Form
+from core.progress import SilentProgress
+from core.records import SequenceKey
 from core.sources.poses import FROM_18, pose_array
 from core.storage.forget import close_store, purge_store
 from core.storage.joins import joined, read_joined
 from core.storage.store import Store
 from core.video.faults import FrameFault
+from core.walkers.joints import shot_poses
+from core.walkers.shot import plan_shot, render_crops, render_whole
 from core.workflows.prepare import plan_preparation, prepare
+from core.workflows.synthesize import synthesize
 from core.workflows.verify import verify
 from core.workspace import Workspace
 from tests.fakes import poses as fakes
@@ -235,11 +240,11 @@ def test_a_broken_line_of_a_table_leaves_its_sequence_without_poses(tmp_path, li
         assert store.stream_count("pose", index) == (0 if broken else 4)
 
 
-def test_array_files_without_poses_are_refused_where_poses_are_all(tmp_path):
+def test_array_files_of_something_else_are_no_source_of_poses(tmp_path):
     for key in CASIAB_KEYS:
         folder = tmp_path / "raw" / "/".join(key)
         write_pickle(folder / f"{key[2]}.pkl", np.zeros((4, 64, 64), np.uint8))
-    with pytest.raises(DataError, match=r"hold no poses.*17 or 18 joints"):
+    with pytest.raises(DataError, match="holds no casiab data in a known layout"):
         made("casiab", tmp_path / "raw", tmp_path)
 
 
@@ -283,9 +288,62 @@ def test_the_join_equals_a_loop_over_frames(seed):
         frames = np.sort(random.choice(12, count, replace=False)).astype(np.int32)
         frames[random.random(count) < 0.3] = -1
         streams.append(frames)
-    expected = [
-        frame for frame in range(12) if all(frame in stream.tolist() for stream in streams)
-    ]
+    expected = [frame for frame in range(12) if all(frame in stream.tolist() for stream in streams)]
     places = joined(streams)
     for stream, place in zip(streams, places, strict=True):
         assert stream[place].tolist() == expected
+
+
+@pytest.mark.parametrize(("dataset", "form", "kind", "view"), [
+    ("ccpg", "archives", "U0_D0", "03_0"), ("sustech1k", "raw", "00-nm", "045"),
+    ("sustech1k", "pickles", "01-bg", "090"), ("casiab", "videos", "nm-01", "054"),
+])  # fmt: skip
+def test_rendered_poses_are_read_back_exactly_and_lie_on_their_walkers(
+    tmp_path, dataset, form, kind, view
+):
+    def render(subjects, **options):
+        return synthesize(
+            dataset, tmp_path / "raw", train_subjects=subjects, test_subjects=0, types=[kind],
+            views=[view], frames=6, seed=3, workers=1, progress=SilentProgress(), form=form,
+            **options,
+        )  # fmt: skip
+
+    render(1, with_poses=True)
+    with pytest.raises(DataError, match="different: poses"):
+        render(1)
+    render(2, with_poses=True)
+    store, left_out = made(dataset, tmp_path / "raw", tmp_path)
+    assert (store.info.plan.form, left_out, len(store)) == (form, [], 2)
+    for index, info in enumerate(store.sequences):
+        shot = plan_shot(dataset, info.key, 6, 3)
+        found = store.read_stream("pose", index)
+        np.testing.assert_array_equal(found.rows, shot_poses(shot))
+        assert found.numbers.tolist() == list(range(6))
+        pictures = render_whole(shot) if dataset == "casiab" else render_crops(shot)
+        for pose, (_, mask) in zip(found.rows, pictures, strict=True):
+            # Hips, knees and the middle of the shoulders are inside the body.
+            points = [*pose[11:15, :2], pose[5:7, :2].mean(0)]
+            assert all(mask[int(y), int(x)] for x, y in points)
+            # The head is above the hips, and these above the ankles.
+            assert pose[0, 1] < pose[11, 1] < pose[15, 1]
+
+
+def test_a_walker_that_comes_near_has_its_left_at_the_right_of_the_picture():
+    key = SequenceKey("001", "nm-01", "000")
+    front = shot_poses(plan_shot("casiab", key, 4, 0))
+    back = shot_poses(plan_shot("casiab", key._replace(view="180"), 4, 0))
+    for left, right in ((5, 6), (11, 12), (1, 2), (3, 4)):
+        assert (front[:, left, 0] > front[:, right, 0]).all()
+        assert (back[:, left, 0] < back[:, right, 0]).all()
+    side = shot_poses(plan_shot("casiab", key._replace(view="090"), 4, 0))
+    # Seen from the side the nose is before the ears, in the direction of the walk.
+    ahead = np.sign(side[-1, 11, 0] - side[0, 11, 0])
+    assert (ahead * (side[:, 0, 0] - side[:, 3:5, 0].mean(1)) > 0).all()
+
+
+def test_casiab_star_has_no_poses(tmp_path):
+    with pytest.raises(UsageError, match=r"without poses.*ccpg, sustech1k, casiab"):
+        synthesize(
+            "casiab_star", tmp_path / "raw", train_subjects=1, test_subjects=0, types=None,
+            views=None, frames=4, seed=0, workers=1, progress=SilentProgress(), with_poses=True,
+        )  # fmt: skip
