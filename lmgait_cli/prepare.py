@@ -55,6 +55,12 @@ def prepare(
             "parsing; several with commas.",
         ),
     ] = None,
+    flow: Annotated[
+        bool,
+        typer.Option(
+            "--flow", help="Compute optical flow from the frames: tables call it own flow."
+        ),
+    ] = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="Delete a store made from something else.")
     ] = False,
@@ -82,6 +88,7 @@ def prepare(
         part=_part(part),
         form=form,
         without=[name.strip() for name in (without or "").split(",") if name.strip()],
+        flow=flow,
         progress=progress,
     )
     if dry_run:
@@ -132,14 +139,12 @@ def _show_split(
 
 
 def _show(result: PrepareResult) -> None:
-    from core.workflows.stores import stream_lines
-
     info = result.info
     _show_split(result.comparison, result.left_out, result.report)
     done = "Complete already, nothing to do" if result.already else _speed(result)
     loss = "" if info.psnr is None else f", PSNR {info.psnr:.1f} dB"
     share = f"{info.bytes / max(1, info.raw_bytes):.0%} of raw ({info.plan.codec}{loss})"
-    beside = "".join(f", {line}" for line in stream_lines(info))
+    beside = "".join(f", {line}" for line in result.streams)
     _tell(
         f"{result.store}: {info.sequences:,} sequences, {info.frames:,} frames "
         f"({info.valid:,} with silhouette){beside}, {info.bytes / 2**20:,.1f} MiB, "

@@ -215,12 +215,13 @@ class Store:
             StoreError: it does not hold it.
         """
         if name not in self._rows:
-            option = ", or with --flow, which computes it from the frames" if name == "flow" else ""
+            option = f"from a source that holds them, without `--without {name}`"
+            if name == "flow":
+                option = "and --flow, which computes it from the frames"
             raise StoreError(
                 f"The store holds no {STREAM_WORDS[name]}",
                 where=self.path,
-                next_step="Prepare it again with --replace from a source that holds them, without "
-                f"`--without {name}`{option}.",
+                next_step=f"Prepare it again with --replace {option}.",
             )
 
     def read_stream(self, name: StreamName, index: int) -> StreamFrames:

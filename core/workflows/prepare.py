@@ -24,6 +24,7 @@ from core.storage.formats import format_of
 from core.storage.layout import READING, SHARD_FRAMES, CodecName, Plan
 from core.storage.stream_plan import NewStream, StreamPlan
 from core.version import __version__
+from core.video.flow import FLOW_SIZE, MAKER
 from core.workflows.preparation_plan import PreparationPlan, PrepareResult
 from core.workflows.shard_jobs import ShardJob, findings
 from core.workflows.split import compare, known_names
@@ -39,6 +40,7 @@ def plan_preparation(
     part: tuple[int, int] | None = None,
     form: str | None = None,
     without: Collection[str] = (),
+    flow: bool = False,
     progress: Progress | None = None,
 ) -> PreparationPlan:
     """List a source and decide what a preparation is to make; reads only.
@@ -52,10 +54,12 @@ def plan_preparation(
         form: Name of the form, where the source could be read in several.
         without: Streams that are left out: ``rgb``, ``silhouettes``, ``aligned``, ``pose``,
             ``parsing``.
+        flow: Compute optical flow from the frames.
         progress: Told of the listing.
 
     Raises:
-        UsageError: an unknown dataset or form, a part that does not exist, or nothing left of it.
+        UsageError: an unknown dataset or form, a part that does not exist, nothing left of it, or
+            flow of a source without frames or silhouettes.
         DataError: the source is missing, empty, or holds none of the dataset's forms.
     """
     begun = monotonic()
@@ -64,6 +68,8 @@ def plan_preparation(
     _check_part(part)
     manifest = load_manifest(dataset)
     delivered = find_or_name(manifest.name, source, manifest.forms, form, without)
+    if flow:
+        _check_flow(delivered)
     for note in delivered.notes:
         progress.say(note)
     with progress.task(f"Listing {manifest.name}", None, "sequences") as task:
@@ -76,7 +82,7 @@ def plan_preparation(
             next_step="Look at the folder: every sequence in it lacks its frames.",
         )
     shards = plan_shards(sequences)
-    content = _content(manifest.name, delivered, codec, sequences, len(shards), part)
+    content = _content(manifest.name, delivered, codec, sequences, len(shards), part, flow=flow)
     folder = part_folder(workspace, manifest.name, part)
     jobs = tuple(
         ShardJob(
@@ -86,6 +92,7 @@ def plan_preparation(
             delivered.form,
             content,
             tuple(shards[number]),
+            manifest.silhouette_cut if flow else None,
         )
         for number in content.shard_numbers()
     )
@@ -111,6 +118,7 @@ def prepare(
     part: tuple[int, int] | None = None,
     form: str | None = None,
     without: Collection[str] = (),
+    flow: bool = False,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> PrepareResult:
@@ -120,7 +128,7 @@ def prepare(
     """
     plan = plan_preparation(
         dataset, source, workspace, codec=codec, part=part, form=form, without=without,
-        progress=progress,
+        flow=flow, progress=progress,
     )  # fmt: skip
     return plan.run(workers=workers, replace=replace, progress=progress)
 
@@ -152,9 +160,20 @@ def _check_part(part: tuple[int, int] | None) -> None:
         )  # fmt: skip
 
 
+def _check_flow(delivered: FoundForm) -> None:
+    lacking = sorted({"rgb", "silhouettes"} - set(delivered.streams))
+    if lacking:
+        raise UsageError(
+            f"Optical flow is computed from frames with silhouettes; there are no "
+            f"{' and no '.join(lacking)}",
+            where="--flow",
+            next_step="Leave --flow out, or give a source that holds both.",
+        )
+
+
 def _content(
     dataset: str, delivered: FoundForm, codec: CodecName, sequences: list[RawSequence], shards: int,
-    part: tuple[int, int] | None,
+    part: tuple[int, int] | None, *, flow: bool,
 ) -> Plan:  # fmt: skip
     digest = hashlib.sha256()
     for sequence in sequences:
@@ -163,6 +182,8 @@ def _content(
     stored_as: CodecName = codec if "rgb" in delivered.streams else "none"
     aligned = form.aligned if "aligned" in delivered.streams else None
     streams = _streams(form, delivered.streams)
+    if flow:
+        streams["flow"] = StreamPlan(shape=(3, FLOW_SIZE, FLOW_SIZE), maker=MAKER)
     beside: list[StreamName] = [*streams] if aligned is None else ["aligned", *streams]
     return Plan(
         format=format_of(stored_as, beside),

@@ -10,6 +10,7 @@ import cv2
 
 from core.files import whole_file
 from core.manifests.forms import BESIDE, Form
+from core.manifests.schema import SilhouetteCut
 from core.records import SequenceFrames
 from core.sources.beside import blank_frames, frame_numbers, read_beside
 from core.sources.reading import FrameNames, read_sequence
@@ -26,6 +27,7 @@ from core.storage.layout import (
 from core.storage.shard import ShardWriter, file_hash
 from core.storage.streams import StreamFrames
 from core.video.faults import Effect, LeftOut, Reason, writable
+from core.video.flow import FlowMaker
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class ShardJob:
         form: Form of the source.
         content: Plan of the store.
         sequences: What goes into it.
+        flow: How silhouettes are cut, where optical flow is computed; None where it is not.
         crashed: Positions of sequences that ended a process that read them: left out.
     """
 
@@ -48,6 +51,7 @@ class ShardJob:
     form: Form
     content: Plan
     sequences: tuple[RawSequence, ...]
+    flow: SilhouetteCut | None = None
     crashed: frozenset[int] = frozenset()
 
 
@@ -117,9 +121,14 @@ def _write(
         if base is not None:
             names = FrameNames(base.stems, total=base.total)
         batches = blank_frames(len(names.stems))
-    frames = writer.add(raw.key, _counted(batches, count))
+    flow = None if job.flow is None else FlowMaker(job.flow.interpolation, job.flow.drop_sum)
+    if flow is not None:
+        batches = _told(batches, flow.add)
+    frames = writer.add(raw.key, _told(batches, lambda batch: count(len(batch.valid))))
     if not frames:
         return
+    if flow is not None:
+        writer.add_stream("flow", StreamFrames(*flow.result()))
     for name, rows in content.items():
         numbers = frame_numbers(name, rows, names, raw, job.form, report)
         joints = rows.joints if name == "pose" else None
@@ -140,9 +149,10 @@ def findings(lines: Iterable[LeftOut]) -> tuple[Finding, ...]:
     )
 
 
-def _counted(
-    batches: Iterator[SequenceFrames], count: Callable[[int], None]
+def _told(
+    batches: Iterator[SequenceFrames], listener: Callable[[SequenceFrames], object]
 ) -> Iterator[SequenceFrames]:
+    """The same batches, each told to a listener."""
     for batch in batches:
+        listener(batch)
         yield batch
-        count(len(batch.valid))

@@ -287,7 +287,7 @@ def test_a_store_without_poses_is_refused_with_the_option(tmp_path, families, na
     ):
         with pytest.raises(StoreError, match=r"holds no poses.*--replace.*--without pose"):
             refused()
-    with pytest.raises(StoreError, match=r"holds no optical flow.*--without flow"):
+    with pytest.raises(StoreError, match=r"holds no optical flow.*--replace and --flow"):
         plain.require_stream("flow")
 
 
