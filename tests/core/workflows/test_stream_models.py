@@ -25,6 +25,7 @@ from core.storage.silhouettes import SilhouetteStore
 from core.storage.store import Store
 from core.training.engine import make_engine
 from core.workflows.embed import embed_sequences
+from core.workflows.evaluate import embed_run
 from core.workflows.model_inputs import check_inputs, inputs_now
 from core.workflows.models import load_model
 from core.workflows.silhouettes import make_silhouettes, plan_maps
@@ -271,6 +272,17 @@ def test_a_family_trains_and_embeds(home, store, families, name):
     assert keys == [tuple(info.key) for info in store.sequences if info.key in content]
     assert found.embeddings.shape == (len(content), 3, 1)
     assert np.isfinite(found.embeddings).all()
+    listed = json.loads((run.folder / "left-out.json").read_text())["findings"]
+    lack = {
+        "pose-toy": "without usable poses",
+        "map-toy": "without silhouettes and skeleton maps of one frame",
+    }
+    absent = {one["sequence"] for one in listed if one["reason"] == lack[name]}
+    train_keys = [info.key for info in store.sequences if info.key.subject in TRAIN]
+    assert absent == {str(key) for key in train_keys if key not in content}
+    again = embed_run(run, store, manifest, SilentProgress(), everyone=True)
+    np.testing.assert_array_equal(again.embeddings, found.embeddings)
+    assert f"{len(store) - len(content)} sequences {lack[name]} left out" in again.source
     inputs = inputs_now(store, manifest, config)
     assert set(inputs.sources) == FAMILIES[name].inputs
 
