@@ -30,6 +30,7 @@ from core.workflows.model_inputs import check_inputs, inputs_now
 from core.workflows.models import load_model
 from core.workflows.silhouettes import make_silhouettes, plan_maps
 from core.workflows.train import train
+from core.workflows.training_inputs import training_inputs
 from core.workflows.verify import verify
 from core.workspace import Workspace
 from tests.fakes import stream_toys as toys
@@ -319,3 +320,24 @@ def test_no_sequence_with_all_inputs_is_told(store):
     told = "No training sequence has silhouettes and skeleton maps of one frame"
     with pytest.raises(DataError, match=told):
         StreamClips(inputs, TRAIN, frames=3, choice=FrameChoice("random"))
+
+
+@pytest.mark.parametrize(("name", "stages"), [
+    ("pose-toy", []), ("map-toy", ["Silhouettes", "Skeleton maps"]),
+])  # fmt: skip
+def test_an_estimate_tells_what_is_made_first_and_writes_nothing(
+    store, families, tmp_path, name, stages
+):
+    config = resolve_config("tiny", model=name, dataset="casiab", overrides=SETTINGS)
+    manifest = load_manifest("casiab")
+    inputs = training_inputs(Workspace(tmp_path), store, manifest, config, None)
+    found = inputs.stages(make_engine(), SilentProgress())
+    assert [stage.name for stage in found] == stages
+    assert (inputs.step_before is None) == (not stages)
+    frames = [sum(info.frames for info in store.sequences)]
+    frames += [sum(store.stream_count("pose", index) for index in range(len(store)))]
+    assert [stage.amount for stage in found] == frames[: len(stages)]
+    clips = inputs.sample()
+    batch = clips[[request(0), request(1)]]
+    assert len(batch.valid) == 6
+    assert list(tmp_path.iterdir()) == []
