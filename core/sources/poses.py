@@ -54,7 +54,9 @@ def read_poses(files: RawStream, form: Form, report: SequenceReport, effect: Eff
     joints = raw.shape[1]
     if joints == KNOWN_JOINTS[1]:
         raw = raw[:, FROM_18]
-    sound = np.isfinite(raw).all((1, 2)) & (np.abs(np.nan_to_num(raw)) <= MAX_PIXEL).all((1, 2))
+    values = raw.reshape(len(raw), -1)
+    sound: NDArray[np.bool_] = np.isfinite(values).all(1)
+    sound &= (np.abs(np.nan_to_num(values)) <= MAX_PIXEL).all(1)
     poses = np.where(sound[:, None, None], raw, 0).astype(np.float32)
     present = poses.any((1, 2))
     if not sound.all():
@@ -100,7 +102,7 @@ def _of_json(path: str) -> Raw:
     poses = pose_array([array], path)
     if len(poses) != 1:
         raise FrameFault(Reason.ARRAY_SHAPE, path)
-    return poses[0]
+    return np.asarray(poses[0], np.float64)
 
 
 def pose_array(content: Any, path: str) -> Raw:

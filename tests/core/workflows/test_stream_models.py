@@ -13,6 +13,7 @@ from core.config.resolve import resolve_config
 from core.data.augment import Augmentation, Draw
 from core.data.clips import FrameChoice
 from core.data.cutting import CutSequences
+from core.data.dataset import load_batches
 from core.data.sampler import ClipRequest, IdentityBatches
 from core.data.sources import DrawnMaps, Inputs, StoredRows
 from core.data.stream_clips import MIRRORED_LABELS, StreamClips, changed, stream_chunks
@@ -208,6 +209,18 @@ def test_parsing_and_flow_come_along_and_labels_change_sides_in_mirrored_clips(s
     assert (batch.parsing[:, :, 44 - 24 : 44 - 20] == 11).all()
     assert torch.equal(batch.flow[:, 0, 0, 43].long(), batch.maps[:, 0, 32, 21].long() - 1)
     assert MIRRORED_LABELS[MIRRORED_LABELS].tolist() == list(range(12))
+
+
+def test_reading_ahead_by_a_worker_changes_nothing(store):
+    inputs = Inputs(store, {name: StoredRows(store, name) for name in ("poses", "parsing")})
+    data = StreamClips(inputs, TRAIN, frames=2, choice=FrameChoice("random"), change=toys.shaken)
+    batches = [[request(0, step), request(3, step)] for step in range(2)]
+    here = list(load_batches(data, batches, workers=0, pin=False))
+    there = list(load_batches(data, batches, workers=1, pin=False))
+    for one, other in zip(here, there, strict=True):
+        assert torch.equal(one.poses, other.poses)
+        assert torch.equal(one.parsing, other.parsing)
+        assert other.maps is other.flow is None
 
 
 def test_labels_of_a_turned_clip_are_labels_still():
