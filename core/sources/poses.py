@@ -55,7 +55,7 @@ def read_poses(files: RawStream, form: Form, report: SequenceReport, effect: Eff
     if joints == KNOWN_JOINTS[1]:
         raw = raw[:, FROM_18]
     values = raw.reshape(len(raw), -1)
-    sound: NDArray[np.bool_] = np.isfinite(values).all(1)
+    sound = np.asarray(np.isfinite(values).all(1))
     sound &= (np.abs(np.nan_to_num(values)) <= MAX_PIXEL).all(1)
     poses = np.where(sound[:, None, None], raw, 0).astype(np.float32)
     present = poses.any((1, 2))

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.records import SequenceFrames, StreamName
 from core.storage.build import begin, finish
@@ -64,9 +65,9 @@ def store(home: Path) -> None:
     finish(folder, plan, ())
 
 
-def maps() -> np.ndarray:
+def maps() -> NDArray[np.uint8]:
     """Skeleton maps of three poses, the second of which has none."""
-    values = (np.indices((3, 2, 64, 64)).sum(0) % 251).astype(np.uint8)
+    values = np.asarray(np.indices((3, 2, 64, 64)).sum(0) % 251, np.uint8)
     values[1] = 0
     return values
 
