@@ -20,6 +20,7 @@ from core.manifests.forms import Form
 from core.records import POSE_SHAPE
 from core.sources.arrays import read_array
 from core.sources.delivered import Delivered
+from core.sources.joining import MAX_FRAMES
 from core.sources.patterns import frame_names
 from core.sources.pose_tables import read_table_rows
 from core.sources.report import SequenceReport
@@ -78,6 +79,8 @@ def _frames(
         stems, rows = read_table_rows(files.path, files.spans)
         return stems, pose_array(list(rows), files.path)
     names, _ = frame_names(files.path, files.frame_regex)
+    if len(names) > MAX_FRAMES:
+        raise FrameFault(Reason.TOO_LONG, files.path)
     stems, frames = [], list[Raw]()
     for stem, name in names.items():
         path = os.path.join(files.path, name)  # noqa: PTH118 - plain strings: many pass here

@@ -241,6 +241,25 @@ def test_a_broken_line_of_a_table_leaves_its_sequence_without_poses(tmp_path, li
         assert store.stream_count("pose", index) == (0 if broken else 4)
 
 
+@pytest.mark.parametrize(("limit", "reason"), [
+    ("core.sources.poses.MAX_FRAMES", "more frames than the limit"),
+    ("core.sources.beside.MAX_FRAMES", "more frames than the limit"),
+    ("core.sources.pose_tables.MAX_BYTES", "larger than the limit"),
+])  # fmt: skip
+def test_more_than_the_limits_is_refused_before_it_is_read(tmp_path, monkeypatch, limit, reason):
+    if "pose_tables" in limit:
+        source, dataset = raw.write_casiab(tmp_path / "raw", frames=4), "casiab"
+        fakes.write_casiab_table(source / "casia-b_pose_coco.csv", CASIAB_KEYS, 5)
+    else:
+        source, dataset = raw.write_sustech_raw(tmp_path / "raw", frames=4), "sustech1k"
+        fakes.write_sustech_json(source, SUSTECH_KEYS)
+    monkeypatch.setattr(limit, 3)
+    store, left_out = made(dataset, source, tmp_path)
+    assert (reason, LEFT_OUT, 0) in left_out
+    assert not any(store.stream_count("pose", index) for index in range(len(store)))
+    assert all(info.frames == 4 for info in store.sequences)
+
+
 def test_array_files_of_something_else_are_no_source_of_poses(tmp_path):
     for key in CASIAB_KEYS:
         folder = tmp_path / "raw" / "/".join(key)
