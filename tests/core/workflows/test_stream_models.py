@@ -182,12 +182,13 @@ def test_changes_of_poses_follow_from_seed_and_step_alone(store):
     assert (first % 1).any()
 
 
-def joined(store, **more):
+def joined(store, names=()):
     sources: dict[Input, RowSource] = {
         "silhouettes": CutSequences(store, 64, CUT),
         "skeleton maps": DrawnMaps(store, DRAWING),
-        **more,
     }
+    for name in names:
+        sources[name] = StoredRows(store, name)
     return Inputs(store, sources)
 
 
@@ -206,8 +207,7 @@ def test_inputs_of_one_clip_show_the_same_frames(store):
 
 
 def test_parsing_and_flow_come_along_and_labels_change_sides_in_mirrored_clips(store):
-    more = {name: StoredRows(store, name) for name in ("parsing", "flow")}
-    data = StreamClips(joined(store, **more), TRAIN, frames=2, choice=FrameChoice("random"),
+    data = StreamClips(joined(store, ("parsing", "flow")), TRAIN, frames=2, choice=FrameChoice("random"),
                        augmentation=Augmentation(flip=1.0))  # fmt: skip
     batch = data[[request(0), request(1)]]
     assert part(batch, "parsing").shape == (4, 64, 44)
