@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from core.errors import StoreError, UsageError
 from core.manifests.schema import SilhouetteCut
-from core.records import SilhouetteKind
+from core.records import STREAM_WORDS, SilhouetteKind
 from core.storage.store import Store
 from core.video.cut import CutSize, cut_silhouettes
 
@@ -33,12 +33,18 @@ def silhouette_shape(store: Store, size: CutSize, which: SilhouetteKind) -> tupl
         UsageError: they have another number of rows.
     """
     if which == "cut":
-        if store.aligned is not None and not store.info.valid:
+        if store.streams and not store.info.valid:
+            held = " and ".join(STREAM_WORDS[name] for name in store.streams)
+            other = (
+                "Train a model with `--set model.input.silhouettes=aligned`, or prepare"
+                if store.aligned is not None
+                else "Prepare"
+            )
             raise StoreError(
-                "The store holds no masks to cut silhouettes from, only aligned silhouettes",
+                f"The store holds no masks to cut silhouettes from, only {held}",
                 where=store.path,
-                next_step="Train a model with `--set model.input.silhouettes=aligned`, or prepare "
-                "the dataset again with --replace, without `--without silhouettes`.",
+                next_step=f"{other} the dataset again with --replace, without "
+                "`--without silhouettes`.",
             )
         return size, size
     if store.aligned is None:
@@ -61,7 +67,7 @@ def silhouette_shape(store: Store, size: CutSize, which: SilhouetteKind) -> tupl
 
 def silhouette_frames(store: Store, index: int, which: SilhouetteKind) -> int:
     """Number of a sequence's silhouettes, usable or not; 0 where it was delivered without any."""
-    return store.sequences[index].frames if which == "cut" else store.aligned_count(index)
+    return store.sequences[index].frames if which == "cut" else store.stream_count("aligned", index)
 
 
 class SilhouettePieces(Dataset[tuple[Tensor, Tensor]]):
@@ -104,7 +110,8 @@ class SilhouettePieces(Dataset[tuple[Tensor, Tensor]]):
         """One piece (raises ``StoreError`` where the store is damaged)."""
         index, first = self._pieces[number]
         if self._which == "aligned":
-            images = self._store.read_aligned(index).images[first : first + PIECE].copy()
+            rows = self._store.read_stream("aligned", index).rows
+            images = rows[first : first + PIECE].copy()
             return torch.from_numpy(images), torch.ones(len(images), dtype=torch.bool)
         masks, valid = self._store.read_silhouettes(index, slice(first, first + PIECE))
         # What is not valid is no person, whatever the mask holds.

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from core.errors import DataError, UsageError
-from core.manifests.forms import Form
-from core.sources.aligned import has_aligned_size
-from core.sources.roots import FoundForm, expected_place, find_streams
-from core.sources.settling import SILHOUETTES_ALONE, settle
+from core.manifests.forms import BESIDE, Form
+from core.sources.cut_images import has_stated_size
+from core.sources.poses import holds_poses
+from core.sources.roots import FoundForm, FoundStream, expected_place, find_streams, samples
+from core.sources.settling import SAMPLES, SILHOUETTES_ALONE, settle
 
 # Streams that a user may leave out.
-LEFT_OUT = ("rgb", "silhouettes", "aligned")
+LEFT_OUT = ("rgb", "silhouettes", *BESIDE)
 
 
 def find_form(
@@ -30,7 +32,7 @@ def find_form(
         source: The folder given by the user.
         forms: The dataset's forms, preferred ones first.
         name: The only form to look for; all of them without it.
-        without: Streams that are left out: ``rgb``, ``silhouettes``, ``aligned``.
+        without: Streams that are left out, of :data:`LEFT_OUT`.
 
     Raises:
         UsageError: ``name`` is none of the forms, or nothing remains of them.
@@ -51,7 +53,7 @@ def find_form(
         # Only names of folders, or other sizes of the same files, could go before.
         if found and not any(_may_go_before(later, found) for later in wanted[number:]):
             break
-        parts = [(part, find_streams(source, part)) for part in form.wholes()]
+        parts = [(part, true_streams(source, part)) for part in form.wholes()]
         required = form.required_names(without)
         streams = {name: one for _, part in parts for name, one in part.items()}
         whole = [(part, there) for part, there in parts if required <= set(there)]
@@ -71,7 +73,7 @@ def find_form(
     if len(found) == 1:
         return found[0]
     if found:
-        return max(found, key=lambda one: (has_aligned_size(one), one.by_name))
+        return max(found, key=lambda one: (has_stated_size(one), one.by_name))
     if misfits:
         raise misfits[0]
     raise _nothing_found(dataset, source, wanted, partial, without)
@@ -84,6 +86,24 @@ def _may_go_before(later: Form, found: Sequence[FoundForm]) -> bool:
     return later.aligned is not None and later.aligned.path in here
 
 
+def true_streams(source: Path, form: Form) -> dict[str, FoundStream]:
+    """The streams of a form below ``source``; of array files of poses only roots that hold some.
+
+    Names of poses are seldom their own: whether what they match is poses, only content tells.
+    """
+    streams = find_streams(source, form)
+    found = streams.get("pose")
+    if found is None or found.stream.media != "arrays":
+        return streams
+    roots = tuple(
+        root
+        for root in found.roots
+        if any(map(holds_poses, islice(samples(root, found.stream, form), SAMPLES)))
+    )
+    others = {name: stream for name, stream in streams.items() if name != "pose"}
+    return others | ({"pose": replace(found, roots=roots)} if roots else {})
+
+
 def _remaining(dataset: str, forms: Sequence[Form], without: Collection[str]) -> list[Form]:
     """The forms that can do without some streams."""
     if unknown := sorted(set(without) - set(LEFT_OUT)):
@@ -93,7 +113,14 @@ def _remaining(dataset: str, forms: Sequence[Form], without: Collection[str]) ->
             next_step=f"Known: {', '.join(LEFT_OUT)}.",
         )
     scenes = [form for form in forms if form.framing == "scene" and "silhouettes" in without]
-    possible = [form for form in forms if form not in scenes and form.required_names(without)]
+    pictures = {"rgb", "silhouettes"}
+    possible = [
+        form
+        for form in forms
+        if form not in scenes
+        and form.required_names(without)
+        and (not pictures & set(without) or pictures & set(form.streams()))
+    ]
     if not possible:
         reason = "whole scenes are cut by the silhouettes' boxes" if scenes else "nothing is left"
         raise UsageError(

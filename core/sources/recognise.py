@@ -12,10 +12,10 @@ from pathlib import Path
 from core.errors import DataError
 from core.manifests.forms import Form
 from core.manifests.load import load_outline, manifest_names
-from core.sources.aligned import has_aligned_size
-from core.sources.finding import find_form
+from core.sources.cut_images import has_stated_size
+from core.sources.finding import find_form, true_streams
 from core.sources.patterns import listed
-from core.sources.roots import FoundForm, find_streams
+from core.sources.roots import FoundForm
 
 # So deep lies the first file of a dataset in nested folders.
 DEEPEST = 10
@@ -71,7 +71,7 @@ def _named(
     if complete:
         return _other_dataset(error, source, complete)
     own = [form for form in forms if name in (None, form.name)]
-    if any(find_streams(source, form) for form in own):
+    if any(true_streams(source, form) for form in own):
         return error
     # Numbers alone, which ratios are, are like many files.
     partial = [likeness for likeness in likenesses if likeness.streams - {"ratios"}]
@@ -120,10 +120,10 @@ def _part_of(error: DataError, likeness: _Likeness) -> DataError:
 
 
 def _likeness(source: Path, dataset: str, form: Form) -> _Likeness:
-    streams = frozenset(find_streams(source, form))
+    streams = frozenset(true_streams(source, form))
     if streams >= form.required_names():
         try:
-            fits = has_aligned_size(find_form(dataset, source, [form], None))
+            fits = has_stated_size(find_form(dataset, source, [form], None))
         except DataError:
             fits = False
         if not fits:

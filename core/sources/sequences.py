@@ -7,12 +7,13 @@ import hashlib
 import math
 import os
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.manifests.forms import KEY_FIELDS, AlignedStream, Form, Media
-from core.records import SequenceKey, is_name
+from core.manifests.forms import BESIDE, KEY_FIELDS, AlignedStream, Form, Media, PoseStream
+from core.records import SequenceKey, StreamName, is_name
+from core.sources.pose_tables import Spans, TableLines, read_table_index
 from core.sources.roots import FoundForm, FoundStream
 from core.sources.spelling import KnownNames, Spelling
 from core.sources.stems import natural
@@ -22,6 +23,7 @@ from core.video.faults import Effect, LeftOut, Reason, writable
 # Bytes a frame of array and video files take, roughly; shards are planned with it.
 ARRAY_FRAME_BYTES = 12_288
 VIDEO_FRAME_BYTES = 4_096
+POSE_BYTES = 204
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,13 @@ class RawStream:
         path: The folder of images, or the file.
         media: What it is made of.
         frame_regex: Of an image's name, with the group ``frame``; empty for files.
+        spans: Of a table: where in it the lines of the sequence lie, (first, end) in bytes.
     """
 
     path: str
     media: Media
     frame_regex: str = ""
+    spans: Spans = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,8 @@ class RawSequence:
         rgb: Its RGB frames; None in a source without.
         silhouettes: Its silhouettes, where it has some.
         ratios: Its ratios, where the form has them.
-        aligned: Its silhouettes as the dataset's authors cut them, where it has some.
+        beside: What lies beside its frames, by stream, where it has some: silhouettes as the
+            dataset's authors cut them, poses, labels of body parts.
         weight: Number of its frames, or an estimate.
         digest: Hash of the names (and sizes, for files) it consists of.
     """
@@ -57,14 +62,15 @@ class RawSequence:
     rgb: RawStream | None
     silhouettes: RawStream | None
     ratios: RawStream | None
-    aligned: RawStream | None
+    beside: Mapping[StreamName, RawStream]
     weight: int
     digest: str
 
     @property
     def first(self) -> RawStream:
         """The stream that its frames are counted by."""
-        return next(s for s in (self.rgb, self.silhouettes, self.aligned) if s is not None)
+        streams = (self.rgb, self.silhouettes, *(self.beside.get(name) for name in BESIDE))
+        return next(stream for stream in streams if stream is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +82,13 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A path that a stream's pattern matches; ``key`` as the path spells it."""
+    """A path that a stream's pattern matches; ``key`` as the path, or a table in it, spells it."""
 
     root: str
     path: str
     fields: dict[str, str]
     key: SequenceKey
+    lines: TableLines | None = None
 
 
 def scan(
@@ -110,13 +117,13 @@ def scan(
         left_out.append(LeftOut(place, Reason.NAME, Effect.SEQUENCE_LEFT_OUT, 0, (place,)))
     foreign: set[str] = set()
     places: dict[str, dict[SequenceKey, _Place]] = {}
-    order = ("rgb", "silhouettes", "aligned", "ratios")
+    order = ("rgb", "silhouettes", *BESIDE, "ratios")
     first = next(name for name in order if name in found.streams)
     for name in (name for name in order if name in found.streams):
         beside = places.get(first, {})
         listed = _nearest_first(entries[name], spelling, beside)
         places[name] = _places(source, found.form, found.streams[name], listed, left_out, foreign)
-    pictures = ("silhouettes", "aligned")
+    pictures = ("silhouettes", *BESIDE)
     reason = Reason.NO_RGB if first == "rgb" else Reason.NO_SILHOUETTE
     alone = {
         key: place
@@ -158,14 +165,14 @@ def _sequence(
 ) -> RawSequence:
     here = {name: placed[key] for name, placed in places.items() if key in placed}
     streams = {name: place.stream for name, place in here.items()}
-    named = ("rgb", "silhouettes", "ratios", "aligned")
+    named = ("rgb", "silhouettes", "ratios", *BESIDE)
     parts = [here[name].digest for name in named if name in here]
     return RawSequence(
         key,
         streams.get("rgb"),
         streams.get("silhouettes"),
         streams.get("ratios"),
-        streams.get("aligned"),
+        {name: streams[name] for name in BESIDE if name in streams},
         weight=_weight(here[first], here.get("silhouettes")),
         digest=_hash(parts),
     )
@@ -191,7 +198,12 @@ def _entries(form: Form, found: FoundStream, unwritable: set[str]) -> list[_Entr
         for place, view in enumerate(sorted(some, key=natural), 1)
     }
     entries: list[_Entry] = []
+    table = found.stream.key if isinstance(found.stream, PoseStream) else None
     for root, path, fields in places:
+        if table is not None:
+            for table_key, lines in read_table_index(path, table, form):
+                entries.append(_Entry(root, path, fields, table_key, lines))
+            continue
         names = form.key_fields(fields, number[fields.get("subject", ""), fields.get("view", "")])
         key = SequenceKey(*(names[field] for field in KEY_FIELDS))
         if all(map(is_name, key)):
@@ -260,12 +272,18 @@ def _place(
     """Where one sequence has one stream; ``foreign`` are the folders whose odd files are noted."""
     path = entry.path
     media = found.stream.media
+    if entry.lines is not None:
+        lines = entry.lines
+        stream = RawStream(path, media, spans=lines.spans)
+        return _Place(stream, lines.count, f"{_relative(source, path)} {lines.digest}")
     if media != "frames":
         try:
             size = os.stat(path).st_size
         except OSError:
             size = 0
         each = ARRAY_FRAME_BYTES if media == "arrays" else VIDEO_FRAME_BYTES
+        if isinstance(found.stream, PoseStream):
+            each = POSE_BYTES
         if isinstance(found.stream, AlignedStream):
             each = math.prod(found.stream.size)
         digest = f"{_relative(source, path)} {size}"

@@ -16,6 +16,7 @@ from core.manifests.schema import DatasetManifest
 from core.metrics.distance import known_metric
 from core.metrics.results import EvaluationResult
 from core.models.capabilities import TextCache
+from core.models.families import family_of
 from core.progress import Progress
 from core.records import EmbeddingSet
 from core.storage.embeddings import check_ending, read_embeddings, write_embeddings
@@ -26,6 +27,7 @@ from core.workflows.left_out import (
     Reason,
     beside,
     count_absent,
+    lacking,
     not_embedded,
     nothing_used,
     unused_in_tests,
@@ -211,7 +213,8 @@ def embed_and_write(
             loaded=loaded,
         )
         decide(engine, lambda: write_embeddings(path, embeddings))
-        reason = not_embedded(unused, embeddings)
+        lack = lacking(family_of(run.config.model).inputs)
+        reason = not_embedded(unused, embeddings, lack)
         decide(engine, lambda: write_left_out(beside(path), store, reason))
     return embeddings
 
@@ -250,7 +253,8 @@ def embed_run(
     if not indices:
         raise nothing_used(store, manifest)
     embeddings = embed_sequences(loaded, store, manifest, indices, engine, progress, source="")
-    absent = count_absent(store, len(indices), len(embeddings), progress)
+    inputs = family_of(run.config.model).inputs
+    absent = count_absent(store, len(indices), len(embeddings), inputs, progress)
     return replace(embeddings, source=source_line(run, int(loaded.header["step"]), store, absent))
 
 

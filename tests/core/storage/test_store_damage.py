@@ -186,7 +186,7 @@ def test_broken_descriptions_are_told(broken, name, content):
     assert name in str(caught.value)
 
 
-@pytest.mark.parametrize(("version", "word"), [(0, "older"), (3, "newer")])
+@pytest.mark.parametrize(("version", "word"), [(0, "older"), (4, "newer")])
 def test_other_formats_are_refused_with_the_way_out(broken, version, word):
     change(broken / "store.json", format=version)
     with pytest.raises(StoreError, match=f"{word} format {version}"):

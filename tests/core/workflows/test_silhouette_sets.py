@@ -16,7 +16,7 @@ from core.config import resolve_config
 from core.errors import DataError, ManifestError, StoreError
 from core.manifests import load_manifest, load_outline
 from core.records import EmbeddingSet
-from core.sources.aligned import read_aligned
+from core.sources.beside import read_beside
 from core.sources.finding import find_form
 from core.sources.report import SequenceReport
 from core.sources.sequences import scan
@@ -77,9 +77,9 @@ def test_what_is_written_is_read_back(sources, dataset, form):
         if found.form.aligned is not None:
             size = CUT[form]
             report = SequenceReport(raw.key, source)
-            read = read_aligned(raw, found.form, report)
+            read = read_beside("aligned", raw, found.form, report)
             assert read is not None
-            np.testing.assert_array_equal(read.images, [align(mask, size) for mask in masks])
+            np.testing.assert_array_equal(read.rows, [align(mask, size) for mask in masks])
             assert list(report.lines()) == []
             continue
         if form == "pickles":  # CCGR-Mini's squashed crops
