@@ -100,24 +100,19 @@ class ShardWriter:
             self._enter(key, start)
         return frames
 
-    def add_stream(
-        self, name: StreamName, content: StreamFrames, joints: int | None = None
-    ) -> None:
+    def add_stream(self, name: StreamName, rows: StreamFrames, joints: int | None = None) -> None:
         """Write rows of a stream of the sequence that was written last.
 
         Args:
             name: The stream, one of those that the shard was made for; each once a sequence.
-            content: Its rows.
+            rows: Its rows.
             joints: Joints that delivered poses had.
         """
-        self._streams[name].add(content)
-        last, count = self._entries[-1], len(content.rows)
-        update: dict[str, object] = {"aligned": count}
-        if name != "aligned":
-            update = {"streams": {**last.streams, name: count}}
-        if joints is not None:
-            update["joints"] = joints
-        self._entries[-1] = last.model_copy(update=update)
+        self._streams[name].add(rows)
+        last, count = self._entries[-1], len(rows.rows)
+        update: dict[str, Any] = {"streams": {**last.streams, name: count}}
+        update = {"aligned": count} if name == "aligned" else update
+        self._entries[-1] = last.model_copy(update=update | {"joints": joints or last.joints})
 
     def copy(self, source: ShardReader, entry: Entry, starts: Mapping[StreamName, int]) -> None:
         """Take over a sequence of a shard of the same codec, its frames as they are stored.

@@ -207,8 +207,14 @@ def test_inputs_of_one_clip_show_the_same_frames(store):
 
 
 def test_parsing_and_flow_come_along_and_labels_change_sides_in_mirrored_clips(store):
-    data = StreamClips(joined(store, ("parsing", "flow")), TRAIN, frames=2, choice=FrameChoice("random"),
-                       augmentation=Augmentation(flip=1.0))  # fmt: skip
+    inputs = joined(store, ("parsing", "flow"))
+    data = StreamClips(
+        inputs,
+        TRAIN,
+        frames=2,
+        choice=FrameChoice("random"),
+        augmentation=Augmentation(flip=1.0),
+    )
     batch = data[[request(0), request(1)]]
     assert part(batch, "parsing").shape == (4, 64, 44)
     assert part(batch, "flow").shape == (4, 3, 64, 44)
