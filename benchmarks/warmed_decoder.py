@@ -24,12 +24,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.config import resolve_config
+from core.files import read_plain_json
 from core.losses.silhouette import silhouette_loss
 from core.models.backbones.image import ImageEncoder
 from core.models.build import seeded
 from core.models.lmgait.config import LMGaitConfig
 from core.models.lmgait.representation import DecoderBranch, foreground
-from core.pretraining.recipe import Recipe
 from core.pretraining.results import load_encoders
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceKey
 from core.steps import WarmupConfig
@@ -40,7 +40,7 @@ from core.walkers.datasets import VIEWS
 from core.walkers.seeds import stream
 from core.walkers.shot import plan_shot, render_whole
 from core.workflows.demo import TEST_TYPES, TRAIN_TYPES
-from core.workflows.pretraining_record import METRICS
+from core.workflows.pretraining_record import RECORD, Record
 
 DATASET, SEED = "casiab", 0
 FITTED, SCORED = range(1, 61), range(75, 100)  # the demo's training and test subjects
@@ -125,8 +125,8 @@ def score(masks: Tensor, silhouettes: Tensor) -> float:
 
 def measured(folder: Path, scales: Sequence[int], fit: Frames, test: Frames) -> Iterator[str]:
     """A line for each number of pixels of a patch's side."""
-    facts = json.loads((folder / METRICS).read_text("utf-8"))
-    image, _ = load_encoders(folder, Recipe.model_validate(facts["recipe"]))
+    record = Record.model_validate(read_plain_json(folder / RECORD))
+    image, _ = load_encoders(folder, record.recipe)
     settings = cast(WarmupConfig, resolve_config("tiny").warmup)
     begun = time.process_time()
     patches, unseen = (encoded(image, frames.images) for frames in (fit, test))
