@@ -28,7 +28,6 @@ from core.files import read_plain_json
 from core.losses.silhouette import silhouette_loss
 from core.models.backbones.image import ImageEncoder
 from core.models.build import seeded
-from core.models.lmgait.config import LMGaitConfig
 from core.models.lmgait.representation import DecoderBranch, foreground
 from core.pretraining.results import load_encoders
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceKey
@@ -90,7 +89,7 @@ def warmed(
     patches: Tensor, goals: Tensor, grid: tuple[int, int], scale: int, settings: WarmupConfig
 ) -> DecoderBranch:
     """A decoder after the warm-up."""
-    model = cast(LMGaitConfig, resolve_config("tiny").model).representation
+    model = resolve_config("tiny").model.representation
     size = settings.batch * settings.frames
     every = torch.ones(size, dtype=torch.bool)
     with seeded(0):
