@@ -4,7 +4,7 @@
 same pictures (rendered into FOLDER once) for as many steps as fit into so many seconds of one
 processor, measures all of them on the same unseen walkers, and prints a line of JSON each. A
 variant is the name of a size of the image encoder, with settings of the recipe behind it:
-``tiny-patch4:batch=16,lr=0.002``.
+``tiny-patch8:batch=16,lr=0.002``.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from core.pretraining.unseen import Unseen, render_unseen
 from core.progress import SilentProgress
 from core.workflows.pretrain_encoders import check_sizes, recipe_of
 
-VARIANTS = ("tiny-patch4", "tiny-patch4-wide", "tiny-patch8", "tiny")
+VARIANTS = ("tiny-patch8", "tiny-patch4", "tiny-patch4-wide", "tiny")
 _WARM, _TIMED = 2, 5
-_WALKERS = 24
+_WALKERS = 64
 
 
 def parsed(variant: str, pictures: int) -> Recipe:

@@ -27,10 +27,10 @@ def pretrain_encoders(
     ] = None,
     pictures: Annotated[
         int, typer.Option(help="Pictures to render, 27 kB each.", min=16, max=10**7)
-    ] = 24_000,
+    ] = 49_152,
     image: Annotated[
-        str, typer.Option(help="Size of the image encoder: tiny-patch4, tiny-patch8 or tiny.")
-    ] = "tiny-patch4",
+        str, typer.Option(help="Size of the image encoder: tiny-patch8, tiny-patch4 or tiny.")
+    ] = "tiny-patch8",
     seed: SeedOption = 0,
     workers: Annotated[
         int | None, typer.Option(help="Processes that render; else one a processor.", min=1)

@@ -63,7 +63,7 @@ _OF: dict[str, tuple[Label, ...]] = {
 }  # fmt: skip
 BOUNDARY = "boundary"
 REGIONS = (*_OF, BOUNDARY)
-LIMBS = ("arms", "legs")
+LIMBS, REST = ("arms", "legs"), ("head", "torso")
 
 
 def region_table() -> Tensor:

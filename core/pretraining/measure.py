@@ -19,13 +19,13 @@ from core.models.build import seeded
 from core.models.lmgait.fusion import attention
 from core.models.lmgait.representation import DecoderBranch, foreground
 from core.models.lmgait.text import TextEncoder
-from core.pretraining.labels import LABELS, LIMBS, REGIONS, Label, person_mask, region_masks
+from core.pretraining.labels import LABELS, LIMBS, REGIONS, REST, Label, person_mask, region_masks
 from core.pretraining.unseen import Unseen
 
 _RIDGE = 1e-3  # of the mean square of a feature
 _CHUNK = 32
 DECODER_STEPS, DECODER_BATCH, _DECODER_RATE = 200, 16, 0.004
-_DECODER_WIDTH, _UPSAMPLE = 64, 2
+_DECODER_WIDTH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,16 @@ class Metrics:
 
     Attributes:
         linear_iou: Silhouettes by a linear map of each patch's features to its cells, in [0, 1].
-        decoder_iou: Silhouettes by the paper's decoder, trained for a few steps, in [0, 1].
+        decoder_iou: Silhouettes of 64x32 by the paper's decoder, trained for a few steps, in
+            [0, 1].
         part_accuracy: Share of the person's cells whose label a linear map tells, in [0, 1].
         part_recall: The same, the mean over labels.
         limb_share: By prompt, the attention of its words on a patch of arms or legs, over that and
             the one on a patch of the surroundings: 0.5 means that both are equal.
-        on_limbs, on_surroundings: By prompt, the mean attention of such patches to all but the
-            begin of text, in [0, 1].
+        body_share: The same beside patches of head and trunk in place of the surroundings: a
+            sentence about arms and legs is above 0.5, one about anybody near it.
+        on_limbs, on_rest, on_surroundings: By prompt, the mean attention to all but the begin of
+            text of patches of arms and legs, of head and trunk, of the surroundings; in [0, 1].
     """
 
     linear_iou: float
@@ -48,7 +51,9 @@ class Metrics:
     part_accuracy: float
     part_recall: float
     limb_share: Mapping[str, float]
+    body_share: Mapping[str, float]
     on_limbs: Mapping[str, float]
+    on_rest: Mapping[str, float]
     on_surroundings: Mapping[str, float]
 
 
@@ -66,15 +71,12 @@ def measure(image: ImageEncoder, text: TextEncoder, unseen: Unseen, seed: int = 
     patches = torch.cat([image(part) for part in frames.split(_CHUNK)]).float()
     fit = torch.from_numpy(unseen.subjects % 2 == 0)
     linear, accuracy, recall = _probes(patches, labels, fit, image.grid)
-    shares, limbs, around = _attention(patches, labels, text, image.grid, ~fit)
     return Metrics(
         linear_iou=linear,
         decoder_iou=_decoder(patches, labels, fit, image, seed),
         part_accuracy=accuracy,
         part_recall=recall,
-        limb_share=shares,
-        on_limbs=limbs,
-        on_surroundings=around,
+        **_attention(patches[~fit], labels[~fit], text, image.grid),
     )
 
 
@@ -127,10 +129,8 @@ def iou(predicted: Tensor, true: Tensor) -> float:
 
 def _decoder(patches: Tensor, labels: Tensor, fit: Tensor, image: ImageEncoder, seed: int) -> float:
     """IoU of the silhouettes of a decoder branch that is trained on half of the walkers."""
-    scale = _UPSAMPLE
-    person = person_mask(labels).float()
-    side = labels.shape[1] // (image.grid[0] * scale)
-    goals = F.avg_pool2d(person[:, None], side)[:, 0]
+    scale = labels.shape[1] // image.grid[0]  # silhouettes as fine as the labels, for all patches
+    goals = person_mask(labels).float()
     with seeded(seed):
         decoder = DecoderBranch(image.channels, _DECODER_WIDTH, image.grid, scale)
         numbers = torch.nonzero(fit)[:, 0]
@@ -149,24 +149,30 @@ def _decoder(patches: Tensor, labels: Tensor, fit: Tensor, image: ImageEncoder, 
 
 
 def _attention(
-    patches: Tensor, labels: Tensor, text: TextEncoder, grid: tuple[int, int], part: Tensor
-) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
-    """Where each built-in prompt looks: its share on limbs, and both of its attentions."""
-    regions = region_masks(labels[part], grid)
-    limbs = sum((regions[..., REGIONS.index(name)] for name in LIMBS), torch.zeros(()))
-    surroundings = regions[..., REGIONS.index("walls")]
-    shares, on, off = {}, {}, {}
+    patches: Tensor, labels: Tensor, text: TextEncoder, grid: tuple[int, int]
+) -> dict[str, dict[str, float]]:
+    """Where each built-in prompt looks: the mappings of :class:`Metrics` by their names."""
+    regions = region_masks(labels, grid)
+    limbs, rest, around = (
+        regions[..., [REGIONS.index(name) for name in names]].sum(-1)
+        for names in (LIMBS, REST, ("walls",))
+    )
+    shares: dict[str, dict[str, float]] = {
+        name: {} for name in ("limb_share", "body_share", "on_limbs", "on_rest", "on_surroundings")
+    }
     for name, entry in built_in_prompts().items():
         ids = torch.tensor([entry["ids"]])
         with torch.no_grad():
-            weights = attention(patches[part], text(ids, torch.arange(ids.shape[1])))
+            weights = attention(patches, text(ids, torch.arange(ids.shape[1])))
         inner = (ids[0] != CLIP_BEGIN_OF_TEXT) & (ids[0] != CLIP_END_OF_TEXT)
-        words = weights[..., inner].sum(-1)
-        far = _mean(words, surroundings)
-        shares[name] = _mean(words, limbs) / (_mean(words, limbs) + far)
-        away = 1 - weights[..., 0]
-        on[name], off[name] = _mean(away, limbs), _mean(away, surroundings)
-    return shares, on, off
+        words, away = weights[..., inner].sum(-1), 1 - weights[..., 0]
+        on = _mean(words, limbs)
+        shares["limb_share"][name] = on / (on + _mean(words, around))
+        shares["body_share"][name] = on / (on + _mean(words, rest))
+        shares["on_limbs"][name] = _mean(away, limbs)
+        shares["on_rest"][name] = _mean(away, rest)
+        shares["on_surroundings"][name] = _mean(away, around)
+    return shares
 
 
 def _mean(values: Tensor, weights: Tensor) -> float:

@@ -103,6 +103,8 @@ class Pretraining(nn.Module):
         with seeded(recipe.seed):
             self.text = TextEncoder(tower, self.image.channels, "off", 1, "learned")
             self.dense = nn.Linear(self.image.channels, (LABELS + 1) * self.cells**2)
+            # LMGait begins with a small one, next to no text; here words are learned from it.
+            nn.init.normal_(self.text.project.weight, std=self.text.width**-0.5)
         thaw(self.text.frozen)
         self.scale = nn.Parameter(torch.tensor(2.0))
         self.bias = nn.Parameter(torch.tensor(-2.0))

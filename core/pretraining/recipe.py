@@ -17,7 +17,7 @@ class Weights(Node):
 
     labels: NonNegative = 1.0
     depths: NonNegative = 0.5
-    looking: NonNegative = 0.5
+    looking: NonNegative = 1.0
     naming: NonNegative = 0.2
 
 
@@ -28,14 +28,14 @@ class Recipe(Node):
     rendered once and seen again, changed a little, in each round.
     """
 
-    image: str = "tiny-patch4"
-    text: str = "tiny"
+    image: str = "tiny-patch8"
+    text: str = "tiny-narrow"
     seed: Seed = 0
-    pictures: Positive = 24_000
+    pictures: Positive = 49_152
     steps: Positive = 10_000
     batch: Positive = 32
-    sentences: Positive = 8
-    lr: Rate = 0.0015
+    sentences: Positive = 12
+    lr: Rate = 0.002
     weight_decay: NonNegative = 0.05
     ramp: Annotated[int, Field(ge=0, le=10**6)] = 200
     clip_norm: NonNegative = 1.0

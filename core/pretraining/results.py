@@ -11,11 +11,12 @@ from core.files import write_text
 from core.models.backbones.image import ImageEncoder
 from core.models.backbones.loading import SEED, load_image_encoder, load_text_encoder
 from core.models.backbones.saving import save_encoder
+from core.models.backbones.sizes import DINOV2, size_of
 from core.models.lmgait.text import TextEncoder
 from core.pretraining.measure import Metrics
 from core.pretraining.model import Pretraining, image_settings, text_settings
 from core.pretraining.recipe import Recipe
-from core.pretraining.scenes import HEIGHT, WIDTH
+from core.pretraining.scenes import HEIGHT, ROWS, WIDTH
 from core.training.checkpoint import load_tensors, save_tensors
 
 IMAGE, TEXT, CARD, PROJECTION = "image", "text", "README.md", "projection.safetensors"
@@ -86,18 +87,20 @@ def write_card(
     layers = ",".join(map(str, image_settings(recipe.image, IMAGE).layers))
     rows = [
         ("Silhouette IoU, linear probe", metrics.linear_iou, start.linear_iou),
-        ("Silhouette IoU, LMGait's decoder", metrics.decoder_iou, start.decoder_iou),
+        ("Silhouette IoU at 64x32, LMGait's decoder", metrics.decoder_iou, start.decoder_iou),
         ("Parts labelled correctly, share of cells", metrics.part_accuracy, start.part_accuracy),
         ("Parts labelled correctly, mean over parts", metrics.part_recall, start.part_recall),
     ]
     table = [f"| {name} | {own:.3f} | {other:.3f} |" for name, own, other in rows]
     looks = [
         f"| `{name}` | {share:.3f} | {start.limb_share[name]:.3f} | "
-        f"{metrics.on_limbs[name]:.3f} | {metrics.on_surroundings[name]:.3f} |"
+        f"{metrics.body_share[name]:.3f} | {metrics.on_limbs[name]:.3f} | "
+        f"{metrics.on_rest[name]:.3f} | {metrics.on_surroundings[name]:.3f} |"
         for name, share in metrics.limb_share.items()
     ]
     text = _CARD.format(
         image=recipe.image, text=recipe.text, layers=layers, pictures=recipe.pictures,
+        upsample=ROWS * size_of(DINOV2, recipe.image, "--image").patch // HEIGHT,
         steps=recipe.steps, batch=recipe.batch, seed=recipe.seed, table="\n".join(table),
         looks="\n".join(looks), losses=", ".join(f"{n} {v:.3f}" for n, v in losses.items()),
     )  # fmt: skip
@@ -116,6 +119,7 @@ Use them with
 --set model.image.architecture={image} --set model.image.weights=FOLDER/image
 --set 'model.image.layers=[{layers}]' --set model.image.height=128 --set model.image.width=64
 --set model.text.architecture={text} --set model.text.weights=FOLDER/text
+--set model.representation.upsample={upsample}
 --set warmup.image_encoder=false
 ```
 
@@ -137,11 +141,12 @@ encoders before training, as their seed drew them.
 {table}
 
 Where the sentences look. The share is the attention of a sentence's words on a patch of arms or
-legs, over that and the one on a patch of the surroundings: 0.5 means that both are equal. Then the
-attention of all but the begin of text on both.
+legs, over that and the one on a patch of the surroundings: 0.5 means that both are equal, 0.667
+twice as much on arms and legs. Beside it the same with a patch of head or trunk in place of the
+surroundings. Then the attention of all but the begin of text on the three.
 
-| Prompt | share on limbs | from the seed | on limbs | on surroundings |
-|---|---:|---:|---:|---:|
+| Prompt | limbs | from the seed | beside the trunk | on limbs | on trunk | around |
+|---|---:|---:|---:|---:|---:|---:|
 {looks}
 
 ## Limits

@@ -1,9 +1,10 @@
 """Sentences about regions of a picture, from a small grammar, in CLIP's own tokens.
 
 A sentence names regions ("with the focus on the arms"), says where not to look ("rather than on
-the sky"), or names none. In "the boundary of the body" the body only says whose boundary it is. So
-what a word stands for depends on the words before it, which is all that CLIP's causal text tower
-sees.
+the sky"), or tells what a picture shows ("a person walks along a path"). In "the boundary of the
+body" the body only says whose boundary it is; the pedestrian of "the walking posture of a
+pedestrian" is not what one is to look at, that of "a pedestrian crosses the road" is. So what a
+word stands for depends on the words before it, which is all that CLIP's causal text tower sees.
 """
 
 from __future__ import annotations
@@ -26,13 +27,20 @@ from core.yamlfile import plain_yaml
 
 NEUTRAL = "neutral"
 NOTHING = -1
+_SHARE_EMPTY, _SHARE_SHOWING = 0.06, 0.3  # of all sentences
+_SHARE_WHOSE = 0.45  # of the others
 
 _LEADS = (
     "the focus is on", "attention is given to", "look at", "this picture shows", "please note",
     "a view of", "the camera sees", "watch", "describe", "consider", "find", "see",
-    "the walking posture of a {body} , with the focus on", "the gait of the {body} , looking at",
-    "how the walker moves , with attention to", "what is to be seen is", "details such as", "",
+    "what is to be seen is", "details such as", "",
 )  # fmt: skip
+_WHOSE = (
+    "the walking posture of {body}", "the gait of {body}", "how {body} moves",
+    "the posture of {body}", "a video of the gait of {body}", "the movement of {body}",
+    "how {body} walks",
+)  # fmt: skip
+_ASIDES = (", with the focus on", ", looking at", ", with attention to", "with the focus on")
 _ADJECTIVES = (
     "blue", "grey", "green", "red", "white", "black", "brown", "yellow", "dark", "bright", "clean",
     "clear", "plain", "old", "new", "large", "small", "long", "wide", "left", "right", "moving",
@@ -40,12 +48,30 @@ _ADJECTIVES = (
 _MOTIONS = ("swings", "swing", "movement", "motion", "rhythm", "position", "shape")
 _MOVING = ("arms", "legs", "feet", "head")
 _NOT = ("rather than", "not", "without regard to", "but not", "instead of")
-_PLAIN = (
-    "a person walks along a path", "someone stands before a wall", "a bright day outdoors",
-    "one pedestrian crosses the road", "the walker wears clothes and shoes",
-    "a full length picture", "a human figure stands out", "a recording of the scene",
-    "a video of everyday movement", "a woman carries a bag", "the man walks slowly on the ground",
-    "the camera stands beside the way",
+_SHOWING = (
+    "a recording of", "a picture of", "a full - length picture of", "a video of", "a photo of",
+    "this image shows", "there is", "the camera sees", "", "", "", "",
+)  # fmt: skip
+_DOING = (
+    "walks", "walks slowly", "moves forward", "stands", "stands out", "passes", "crosses",
+    "is seen", "is shown from one side", "turns", "walking", "standing", "who walks",
+    "seen from a camera",
+)  # fmt: skip
+_WHERE = ("along", "before", "near", "across", "beside", "through", "behind", "on", "at")
+_WORN = ("clothes", "top", "trousers", "feet", "bag")
+_WEARING = ("in", "wearing", "who wears", "with")
+# What one sentence speaks of: the person, the surroundings, or anything. Drawn from all regions
+# alone, hardly any would be about the surroundings alone, and words of theirs would come to stand
+# for the person beside them.
+_SURROUNDINGS = ("sky", "walls", "windows", "ground", "things")
+_SCOPES = (
+    tuple(n for n, name in enumerate(REGIONS) if name not in _SURROUNDINGS),
+    tuple(n for n, name in enumerate(REGIONS) if name in _SURROUNDINGS),
+    tuple(range(len(REGIONS))),
+)
+_EMPTY = (
+    "a bright day outdoors", "a full - length picture", "a recording of the scene", "a clear view",
+    "a video of everyday movement", "the camera stands here", "a plain background", "outdoors",
 )  # fmt: skip
 
 
@@ -134,24 +160,54 @@ class _Writer:
 
 
 def draw_sentence(rng: np.random.Generator) -> Sentence:
-    """One sentence: about regions, most of the time."""
+    """One sentence: about regions, or about what a picture shows."""
     writer = _Writer()
-    if rng.random() < 0.12:
-        writer.say(_one(rng, _PLAIN))
+    kind = rng.random()
+    if kind < _SHARE_EMPTY:
+        writer.say(_one(rng, _EMPTY))
+    elif kind < _SHARE_EMPTY + _SHARE_SHOWING:
+        _say_picture(rng, writer)
     else:
-        writer.say(_one(rng, _LEADS).format(body=_noun(rng, "body")))
-        regions = rng.choice(len(REGIONS), size=int(rng.integers(1, 4)), replace=False)
-        for place, number in enumerate(regions.tolist()):
-            if place:
-                writer.say("and" if place == len(regions) - 1 else ",")
-                writer.say("on" if rng.random() < 0.3 else "")
-            _say_region(rng, writer, number)
-        if rng.random() < 0.3:
-            writer.say(_one(rng, _NOT))
-            writer.say(_phrase(rng, _one(rng, REGIONS)), naming=False)
+        _say_focus(rng, writer)
     if rng.random() < 0.7:
         writer.say(".")
     return Sentence(tuple(writer.words), tuple(writer.names))
+
+
+def _say_focus(rng: np.random.Generator, writer: _Writer) -> None:
+    """Where to look, and sometimes where not."""
+    lead = _one(rng, _LEADS)
+    if rng.random() < _SHARE_WHOSE:
+        body = f"{_one(rng, ('the', 'a', 'one'))} {_noun(rng, 'body')}"
+        lead = f"{_one(rng, _WHOSE).format(body=body)} {_one(rng, _ASIDES)}"
+    writer.say(lead, naming=False)
+    scope = _SCOPES[int(rng.integers(len(_SCOPES)))]
+    regions = rng.permutation(scope)[: int(rng.integers(1, 5))]
+    for place, number in enumerate(regions.tolist()):
+        if place:
+            writer.say("and" if place == len(regions) - 1 else ",")
+            writer.say("on" if rng.random() < 0.3 else "")
+        _say_region(rng, writer, number)
+    if rng.random() < 0.3:
+        writer.say(_one(rng, _NOT))
+        writer.say(_phrase(rng, _one(rng, REGIONS)), naming=False)
+
+
+def _say_picture(rng: np.random.Generator, writer: _Writer) -> None:
+    """Somebody, what they do, where, and what they wear: each word names what it always does."""
+    writer.say(_one(rng, _SHOWING))
+    writer.say(f"{_one(rng, ('a', 'one', 'the', 'a single', ''))} {_noun(rng, 'body')}")
+    writer.say(_one(rng, _DOING))
+    if rng.random() < 0.6:
+        writer.say(_one(rng, _WHERE))
+        writer.say(_phrase(rng, _one(rng, _SURROUNDINGS)))
+    if rng.random() < 0.5:
+        writer.say(_one(rng, _WEARING))
+        worn = rng.permutation(len(_WORN))[: int(rng.integers(1, 4))]
+        for place, number in enumerate(worn.tolist()):
+            if place:
+                writer.say("and" if place == len(worn) - 1 else ",")
+            writer.say(_phrase(rng, _WORN[number]))
 
 
 def _say_region(rng: np.random.Generator, writer: _Writer, number: int) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
 import torch
-from torch import nn
-from torch.optim import AdamW, Optimizer
+from torch import Tensor, nn
+from torch.optim import AdamW, Muon, Optimizer
 
 from core.errors import Interrupted, TrainingError
 from core.pretraining.batches import batch_of
@@ -50,7 +50,7 @@ class Trainer:
     def __init__(self, recipe: Recipe, pictures: Pictures) -> None:
         self.recipe, self.pictures = recipe, pictures
         self.model = Pretraining(recipe).train()
-        self.optimizer = _optimizer(self.model, recipe)
+        self.optimizers = make_optimizers(self.model, recipe)
         self.weights = label_weights(torch.from_numpy(pictures.labels))
         self.losses: dict[str, float] = {}
 
@@ -69,9 +69,10 @@ class Trainer:
         result.total.backward()
         if recipe.clip_norm:
             nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_norm)
-        set_rate(self.optimizer, rate_at(recipe, number))
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            set_rate(optimizer, rate_at(recipe, number))
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         parts = {"loss": result.total, **result.parts}
         self.losses = {name: float(value.detach()) for name, value in parts.items()}
         if not all(map(math.isfinite, self.losses.values())):
@@ -83,11 +84,14 @@ class Trainer:
     def save(self, checkpoints: CheckpointFolder, done: int) -> Path:
         """Write a checkpoint after ``done`` steps."""
         header = {"kind": "pre-training", "recipe": self.recipe.model_dump(mode="json")}
+        state: dict[str, Tensor] = {}
+        for optimizer in self.optimizers:
+            state |= optimizer_tensors(self.model, optimizer)
         return checkpoints.save(
             done,
             self.model.state_dict(),
             {**header, "step": done},
-            optimizer_tensors(self.model, self.optimizer),
+            state,
             {"step": done, "losses": self.losses},
         )
 
@@ -102,24 +106,50 @@ class Trainer:
             return 0
         weights, state = load_tensors(newest / WEIGHTS), load_tensors(newest / STATE)
         load_strictly(self.model, weights.tensors, optional=(), where=weights.path)
-        restore_optimizer(self.model, self.optimizer, state.tensors, state.path)
+        for optimizer in self.optimizers:
+            own = _own(self.model, optimizer, state.tensors)
+            restore_optimizer(self.model, optimizer, own, state.path)
         self.losses = state.told("losses", dict)
         return state.told("step", int)
 
 
-def _optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
-    """AdamW; biases, norms, embeddings and single numbers do not decay."""
-    plain: list[nn.Parameter] = []
+def make_optimizers(model: nn.Module, recipe: Recipe) -> tuple[Optimizer, ...]:
+    """Muon for the matrices inside both encoders, AdamW for all else.
+
+    Muon (Jordan et al. 2024; scaled to AdamW's step as by Liu et al., "Muon is Scalable for LLM
+    Training", 2025) gets further with as many pictures. Embeddings, biases, norms and the last
+    layer are not what it is made for; of these, only the last layer's weights decay.
+    """
+    matrices: list[nn.Parameter] = []
     decaying: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            free = parameter.ndim < 2 or "embeddings" in name
-            (plain if free else decaying).append(parameter)
+        if not parameter.requires_grad:
+            continue
+        if parameter.ndim < 2 or "embeddings" in name:
+            plain.append(parameter)
+        else:
+            (decaying if name.startswith("dense") else matrices).append(parameter)
     groups = [
         {"params": decaying, "weight_decay": recipe.weight_decay},
         {"params": plain, "weight_decay": 0.0},
     ]
-    return AdamW(groups, lr=recipe.lr, betas=(0.9, 0.98))
+    return (
+        Muon(
+            matrices, lr=recipe.lr, weight_decay=recipe.weight_decay,
+            adjust_lr_fn="match_rms_adamw",
+        ),
+        AdamW(groups, lr=recipe.lr, betas=(0.9, 0.98)),
+    )  # fmt: skip
+
+
+def _own(
+    model: nn.Module, optimizer: Optimizer, tensors: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """All optimisers' tensors without the state of parameters that another one trains."""
+    mine = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    others = {name for name, parameter in model.named_parameters() if id(parameter) not in mine}
+    return {key: value for key, value in tensors.items() if key.split(".", 2)[-1] not in others}
 
 
 def train(

@@ -43,7 +43,7 @@ from core.workflows.pretraining_record import (
     write_record,
 )
 
-UNSEEN_SUBJECTS = 24
+UNSEEN_SUBJECTS = 64
 _FIRST_UNSEEN = 76
 
 

@@ -72,6 +72,7 @@ CLIP_VISION = {
 }
 CLIP_TEXT = {
     "tiny": EncoderSize(64, 2, 4),
+    "tiny-narrow": EncoderSize(48, 2, 3),
     "vit-b-32": EncoderSize(512, 12, 8),
     "vit-l-14": EncoderSize(768, 12, 12),
 }

@@ -1,7 +1,7 @@
 """The training: the same after a stop, the same twice, and encoders that LMGait trains on."""
 
 import signal
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, cast
 
 import numpy as np
@@ -18,7 +18,7 @@ from core.pretraining import objectives
 from core.pretraining.batches import batch_of, picture_numbers
 from core.pretraining.cache import load_pictures
 from core.pretraining.labels import LABELS, Label
-from core.pretraining.measure import iou, measure, ridge
+from core.pretraining.measure import Metrics, iou, measure, ridge
 from core.pretraining.model import Pretraining, even_layers
 from core.pretraining.recipe import Recipe, rate_at
 from core.pretraining.results import encoders_at_start, load_encoders
@@ -320,8 +320,11 @@ def test_metrics_of_a_perfect_encoder_are_perfect():
             ones = torch.nn.functional.one_hot(cells.flatten(1, 2).flatten(2), LABELS)
             return ones.flatten(2).float()
 
+    looks: dict[str, dict[str, float]] = {
+        field.name: {} for field in fields(Metrics) if field.type == "Mapping[str, float]"
+    }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("core.pretraining.measure._attention", lambda *_: ({}, {}, {}))
+        patch.setattr("core.pretraining.measure._attention", lambda *_: looks)
         patch.setattr("core.pretraining.measure._decoder", lambda *_: 0.0)
         metrics = measure(cast(Any, Oracle()), text, unseen)
     assert metrics.linear_iou > 0.98
@@ -334,6 +337,7 @@ def test_lmgait_trains_a_step_on_them(done):
         "tiny",
         overrides=[
             f"model.image.weights={folder / 'image'}",
+            "model.text.architecture=tiny-narrow",
             f"model.text.weights={folder / 'text'}",
             "warmup.image_encoder=false",
         ],
