@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,22 @@ Interpolation = Literal["bicubic", "area"]
 SilhouetteKind = Literal["cut", "aligned"]
 # (rows, columns) that delivered silhouettes may have: with their sides, or without.
 ALIGNED_SIZES = ((64, 64), (64, 44), (128, 128), (128, 88))
+# What a sequence of a store may hold beside frames and masks, each with rows of its own:
+# silhouettes that the dataset's authors cut, poses, labels of body parts, optical flow.
+StreamName = Literal["aligned", "pose", "parsing", "flow"]
+STREAMS: tuple[StreamName, ...] = get_args(StreamName)
+STREAM_WORDS: dict[StreamName, str] = {
+    "aligned": "aligned silhouettes",
+    "pose": "poses",
+    "parsing": "parsing",
+    "flow": "optical flow",
+}
+# Joints of a pose, in the order of COCO: nose, eyes, ears, shoulders, elbows, wrists, hips, knees,
+# ankles, the left one first; of each x and y in pixels of the source's frame, and the confidence.
+POSE_SHAPE = (17, 3)
+# The largest label of a parsing: 0 background, 1 head, 2 torso, then left and right arms (3, 4),
+# hands (5, 6), legs (7, 8), feet (9, 10), and 11 a dress.
+MAX_LABEL = 11
 # Signs of a subject's, type's or view's name.
 MAX_NAME = 200
 

@@ -16,7 +16,7 @@ from lmgait_cli.results import write_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.storage.layout import ReasonCount
+    from core.storage.basics import ReasonCount
     from core.workflows.preparation_plan import PreparationPlan, PrepareResult
     from core.workflows.split import Comparison
 

@@ -15,6 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from core.models.clips import ClipInput
+from core.models.silhouettes import SilhouetteInput
+from core.models.streams import MapInput
+
 Clip = NDArray[np.uint8]
 Draws = Sequence[float] | NDArray[np.float64]
 
@@ -44,6 +48,18 @@ class Augmentation:
     rotate: float = 0.0
     erase: float = 0.0
     swapped_centre: bool = False
+
+    @classmethod
+    def of(cls, settings: ClipInput, flip: float) -> Augmentation:
+        """Those that a family's settings name; of models on poses none."""
+        if not isinstance(settings, SilhouetteInput | MapInput):
+            return cls()
+        return cls(
+            perspective=settings.perspective,
+            flip=flip,
+            rotate=settings.rotate,
+            erase=settings.erase,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def silhouette_shape(store: Store, size: CutSize, which: SilhouetteKind) -> tupl
 
 def silhouette_frames(store: Store, index: int, which: SilhouetteKind) -> int:
     """Number of a sequence's silhouettes, usable or not; 0 where it was delivered without any."""
-    return store.sequences[index].frames if which == "cut" else store.aligned_count(index)
+    return store.sequences[index].frames if which == "cut" else store.stream_count("aligned", index)
 
 
 class SilhouettePieces(Dataset[tuple[Tensor, Tensor]]):
@@ -104,7 +104,8 @@ class SilhouettePieces(Dataset[tuple[Tensor, Tensor]]):
         """One piece (raises ``StoreError`` where the store is damaged)."""
         index, first = self._pieces[number]
         if self._which == "aligned":
-            images = self._store.read_aligned(index).images[first : first + PIECE].copy()
+            rows = self._store.read_stream("aligned", index).rows
+            images = rows[first : first + PIECE].copy()
             return torch.from_numpy(images), torch.ones(len(images), dtype=torch.bool)
         masks, valid = self._store.read_silhouettes(index, slice(first, first + PIECE))
         # What is not valid is no person, whatever the mask holds.

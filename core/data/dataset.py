@@ -33,13 +33,20 @@ class ClipBatch:
         frames: uint8 [B*T, 3, H, W], RGB; None with ``patches``.
         patches: float [B*T, N, C], stored features of the frozen image encoder (of mirrored
             frames where ``flips`` says so); None with ``frames``.
-        silhouettes: uint8 [B*T, h, w], share of the foreground x 255.
+        silhouettes: uint8 [B*T, h, w], share of the foreground x 255; [B*T, 0, 0] for a model that
+            reads other inputs alone.
         valid: bool [B*T], False where a frame has no usable silhouette.
         labels: int64 [B], class numbers.
         flips: bool [B], clips to be mirrored.
         sequences: int64 [B], numbers of the sequences in the store.
         draws: float64 [B] in [0, 1), one for what a model changes at random in a whole clip: it
             follows from seed and step, whatever the process. None where nothing draws.
+        poses: float32 [B*T, 17, 3], x, y in pixels of the source's frame and the confidence; a
+            joint without an estimate is all zeros. This and what follows is None where the model
+            does not read it; frame i of all inputs shows one moment.
+        maps: uint8 [B*T, 2, H, W], skeleton maps: limbs, joints.
+        parsing: uint8 [B*T, H, W], labels of body parts, 0 to 11.
+        flow: uint8 [B*T, 3, H, W], optical flow as colours.
     """
 
     frames: Tensor | None
@@ -50,6 +57,10 @@ class ClipBatch:
     flips: Tensor
     sequences: Tensor
     draws: Tensor | None = None
+    poses: Tensor | None = None
+    maps: Tensor | None = None
+    parsing: Tensor | None = None
+    flow: Tensor | None = None
 
     def pin_memory(self) -> ClipBatch:
         """The same batch in memory that a GPU copies from by itself; torch's loader calls it."""

@@ -83,7 +83,8 @@ def _shared(item: Any) -> Any:  # noqa: ANN401
     elif is_dataclass(item):
         parts = (getattr(item, field.name) for field in fields(item))
     else:
-        parts = item if isinstance(item, tuple | list) else ()
+        parts = item.values() if isinstance(item, dict) else item
+        parts = parts if isinstance(item, tuple | list | dict) else ()
     try:
         for part in parts:
             if isinstance(part, Tensor):

@@ -18,23 +18,20 @@ from torch import Tensor, nn
 from core.data.clips import FrameChoice
 from core.data.dataset import ClipBatch
 from core.errors import CheckpointError
-from core.losses.total import RECOGNITION, Terms
+from core.losses.total import Terms
 from core.models.backbones.config import EncoderFamilyConfig
 from core.models.backbones.image import ImageEncoder
 from core.models.backbones.loading import SEED
-from core.models.build import build_image_encoder, seeded
+from core.models.build import build_image_encoder
 from core.models.capabilities import Ability
 from core.models.families import family_of, require_warmup
 from core.models.family import FamilyConfig
 from core.models.fingerprints import module_fingerprint
-from core.models.inference import EncoderGraph, InferenceGraph, SilhouetteGraph
-from core.models.layers.initialise import initialise
-from core.models.silhouettes import SilhouetteFamilyConfig
+from core.models.inference import EncoderGraph, InferenceGraph
 from core.models.warmup import Warmup
 
 C = TypeVar("C", bound=FamilyConfig)
 E = TypeVar("E", bound=EncoderFamilyConfig)
-S = TypeVar("S", bound=SilhouetteFamilyConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +97,14 @@ class Implementation(ABC, Generic[C]):
         return False
 
     @abstractmethod
-    def embed(self, model: nn.Module, chunks: Iterable[Tensor]) -> Tensor:
+    def embed(self, model: nn.Module, chunks: Iterable[Any]) -> Tensor:
         """The embedding float [E, P] of one whole sequence.
 
         Args:
             model: In eval mode.
-            chunks: In time order: frames uint8 [t, 3, H, W], or silhouettes uint8 [t, H, W].
+            chunks: In time order: frames uint8 [t, 3, H, W], silhouettes uint8 [t, H, W], or what
+                else the model reads (see :class:`core.data.dataset.ClipBatch`). A family with
+                several inputs gets of each chunk a dict with a tensor for each input.
         """
 
     @abstractmethod
@@ -239,57 +238,6 @@ class EncoderImplementation(Implementation[E]):
         """An encoder from a seed has the parameters of a published one."""
         image = config.image.model_copy(update={"weights": SEED})
         return config.model_copy(update={"image": image})
-
-
-class SilhouetteImplementation(Implementation[S]):
-    """A family on silhouettes; its module takes float [B, 1, T, H, W] in [0, 1]."""
-
-    loss_terms: ClassVar[Terms] = RECOGNITION
-
-    @abstractmethod
-    def network(self, config: S, classes: int) -> nn.Module:
-        """The network; its weights are drawn anew afterwards.
-
-        Args:
-            config: Settings of the model.
-            classes: Training identities; 0 for inference.
-
-        Raises:
-            ConfigError: numbers that do not fit together.
-        """
-
-    def build(
-        self, config: S, *, classes: int | None, seed: int, image: ImageEncoder | None = None
-    ) -> nn.Module:
-        """Build the network with the weights that published gait networks start from."""
-        del image
-        with seeded(seed):
-            model = self.network(config, classes or 0)
-            initialise(model)
-        return model
-
-    def terms(self, config: S) -> Terms:
-        """Terms of its loss: the same for all settings."""
-        del config
-        return self.loss_terms
-
-    def shape(self, config: S) -> tuple[int, int]:
-        """(E, P), of the settings."""
-        return config.embedding, config.strips
-
-    def forward(self, module: nn.Module, batch: ClipBatch) -> Any:  # noqa: ANN401
-        """A training pass on silhouettes."""
-        clips = batch.silhouettes.float() / 255
-        return module(clips.unflatten(0, (len(batch.labels), -1)).unsqueeze(1))
-
-    def embed(self, model: nn.Module, chunks: Iterable[Tensor]) -> Tensor:
-        """The embedding float [E, P] of silhouettes uint8 [t, H, W] in time order."""
-        embedding: Tensor = model.embed((chunk.float() / 255)[:, None] for chunk in chunks)  # type: ignore[operator]
-        return embedding
-
-    def graph(self, config: S, model: nn.Module) -> InferenceGraph:
-        """Silhouettes to embeddings."""
-        return SilhouetteGraph(model, partial(self.embed, model), config.input)
 
 
 def implementation_of(config: FamilyConfig) -> Implementation[Any]:

@@ -12,8 +12,9 @@ from core.steps import WarmupConfig
 if TYPE_CHECKING:
     from core.models.base import Implementation
 
-# What a model reads of a store: frames, or silhouettes cut from it.
-Input = Literal["rgb", "silhouettes"]
+# What a model reads of a store: frames; or silhouettes, cut from its masks or delivered, poses,
+# skeleton maps that are drawn of the poses, labels of body parts, flow, or several of these.
+Input = Literal["rgb", "silhouettes", "poses", "skeleton maps", "parsing", "flow"]
 
 
 class FamilyConfig(Node):

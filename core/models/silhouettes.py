@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from core.models.clips import ClipInput
-from core.models.family import FamilyConfig
+from core.models.streams import StreamFamilyConfig
 from core.records import SilhouetteKind
 from core.settings import Probability
 
@@ -36,19 +36,7 @@ SILHOUETTES_IN_WORDS: dict[SilhouetteKind, str] = {
 }
 
 
-class SilhouetteFamilyConfig(FamilyConfig):
-    """Settings of a model on silhouettes.
-
-    Each family has ``embedding`` and ``strips``, as fields or properties: its embeddings are float
-    [embedding, strips].
-    """
+class SilhouetteFamilyConfig(StreamFamilyConfig):
+    """Settings of a model on silhouettes."""
 
     input: SilhouetteInput = SilhouetteInput()
-
-    if TYPE_CHECKING:  # fields of each family, in its own order
-
-        @property
-        def embedding(self) -> int: ...  # noqa: D102
-
-        @property
-        def strips(self) -> int: ...  # noqa: D102

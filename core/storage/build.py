@@ -9,7 +9,10 @@ from pathlib import Path
 
 from core.errors import StoreError
 from core.files import output_error, remove, remove_rests
+from core.records import STREAM_WORDS
+from core.storage.basics import ReasonCount
 from core.storage.codecs import FRAME_BYTES
+from core.storage.index import row_totals
 from core.storage.layout import (
     FORGET_AGAIN,
     FORGETTING_NAME,
@@ -22,7 +25,6 @@ from core.storage.layout import (
     IndexShard,
     LeftOutFile,
     Plan,
-    ReasonCount,
     ShardFile,
     StoreFile,
     read_json,
@@ -127,12 +129,13 @@ def _other_work(folder: Path, found: Plan, plan: Plan) -> StoreError:
             what = f"another {name} ({old_name}, not {new_name})"
             break
     else:
-        if found.aligned is None and plan.aligned is not None:
+        if lacking := [name for name in plan.shapes if name not in found.shapes]:
+            what = " and ".join(STREAM_WORDS[name] for name in lacking)
             return StoreError(
-                "The store here was made without the aligned silhouettes that the source holds",
+                f"The store here was made without the {what} that the source holds",
                 where=folder,
-                next_step="It can still be used (--without aligned). Add --replace to make it "
-                "anew with them.",
+                next_step=f"It can still be used (--without {','.join(lacking)}). Add --replace to "
+                "make it anew with them.",
             )
     return StoreError(f"The store here was made from {what}", where=folder, next_step=REPLACE)
 
@@ -183,7 +186,7 @@ def finish(folder: Path, plan: Plan, listing: Sequence[Finding]) -> StoreFile:
     write_json(folder / INDEX_NAME, index)
     digest = hashlib.sha256((folder / INDEX_NAME).read_bytes()).hexdigest()
     sequences, valid, measured, error = facts
-    frames = sum(shard.frames for shard in index.shards)
+    frames, totals = sum(shard.frames for shard in index.shards), row_totals(index)
     info = StoreFile(
         format=plan.format,
         plan=plan,
@@ -199,7 +202,8 @@ def finish(folder: Path, plan: Plan, listing: Sequence[Finding]) -> StoreFile:
         ),
         left_out_frames=_frames_of(everything, FRAMES_LEFT_OUT),
         unsupervised_frames=_frames_of(everything, NOT_SUPERVISED),
-        aligned=sum(entry.aligned for shard in index.shards for entry in shard.sequences),
+        aligned=totals.pop("aligned", 0),
+        streams={name: count for name, count in totals.items() if name != "aligned"},
     )
     write_json(folder / STORE_NAME, info)
     return info

@@ -30,8 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
+from core.storage.basics import Fidelity
 from core.storage.chunks import DamageError, check_chunks, read_packed
-from core.storage.layout import CodecName, Fidelity
+from core.storage.layout import CodecName
 from core.storage.no_frames import NoFrames
 from core.video.geometry import is_blank
 

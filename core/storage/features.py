@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from core.files import write_text
+from core.storage.basics import Sha256
 from core.storage.chunks import DamageError
-from core.storage.layout import Sha256, read_json
+from core.storage.layout import read_json
 from core.storage.parts import REPAIR, Count, Layout, PartFiles, Parts, read_rows
 
 INFO_NAME = "features.json"

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 
 from core.errors import StoreError
 from core.files import output_error, remove_rests, sync_folder, whole_file
 from core.storage.build import finish, shard_done
+from core.storage.index import stream_starts, stream_totals
 from core.storage.layout import (
     FORGETTING_NAME,
     INDEX_NAME,
@@ -174,11 +174,12 @@ def _rewrite(path: Path, old: ShardFile, kept: tuple[Entry, ...], plan: Plan, su
     try:
         with whole_file(path) as partial:
             try:
-                with ShardWriter(partial, plan.codec, plan.aligned) as writer:
-                    aligned = accumulate((entry.aligned for entry in old.sequences), initial=0)
-                    for entry, start in zip(old.sequences, aligned, strict=False):
+                with ShardWriter(partial, plan.codec, plan.shapes) as writer:
+                    places = {name: stream_starts(old.sequences, name) for name in plan.shapes}
+                    for number, entry in enumerate(old.sequences):
                         if entry.subject != subject:
-                            writer.copy(source, entry, start)
+                            starts = {name: of[number][0] for name, of in places.items()}
+                            writer.copy(source, entry, starts)
                 source.close()  # an open file cannot be replaced everywhere
             except RuntimeError as error:
                 # h5py tells a failed write that was put off as a RuntimeError.
@@ -190,8 +191,8 @@ def _rewrite(path: Path, old: ShardFile, kept: tuple[Entry, ...], plan: Plan, su
 
 
 def _opened(path: Path, plan: Plan, entries: tuple[Entry, ...]) -> ShardReader:
-    frames, aligned = sum(e.frames for e in entries), sum(e.aligned for e in entries)
-    return ShardReader(path, plan.codec, frames, plan.aligned, aligned)
+    frames = sum(entry.frames for entry in entries)
+    return ShardReader(path, plan.codec, frames, stream_totals(entries, plan.shapes))
 
 
 def _valid_of(path: Path, plan: Plan, entries: tuple[Entry, ...]) -> int:

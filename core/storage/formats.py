@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from core.errors import StoreError
+from core.records import StreamName
 
-# 2 where a store holds aligned silhouettes or no RGB; other stores stay in format 1, byte for byte.
-Format = Literal[1, 2]
+# 2 where a store holds aligned silhouettes or no RGB, 3 where it holds poses, parsing or flow;
+# other stores stay in format 1, byte for byte.
+Format = Literal[1, 2, 3]
 
 
-def format_of(codec: str, aligned: tuple[int, int] | None) -> Format:
+def format_of(codec: str, streams: Collection[StreamName]) -> Format:
     """The format of a store's files.
 
     Args:
         codec: The store's codec.
-        aligned: (rows, columns) of its aligned silhouettes; None without any.
+        streams: The streams that it holds beside its frames.
     """
-    return 1 if aligned is None and codec != "none" else 2
+    if set(streams) - {"aligned"}:
+        return 3
+    return 1 if not streams and codec != "none" else 2
 
 
 class _AnyFile(BaseModel):
@@ -43,7 +48,7 @@ def refuse_other_format(content: bytes, path: Path, model: type[BaseModel], next
         several = "s" if len(known) > 1 else ""
         raise StoreError(
             f"The file has the {age} format {number}; this lmgait reads format{several} "
-            f"{' and '.join(map(str, known))}",
+            f"{', '.join(map(str, known[:-1]))}{' and ' if known[1:] else ''}{known[-1]}",
             where=path,
             next_step=f"{next_step.rstrip('.')}; or use the lmgait that made it.",
         )

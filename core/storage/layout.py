@@ -20,12 +20,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from core.errors import StoreError
 from core.files import read_bounded, write_text
-from core.records import ALIGNED_SIZES, is_name
+from core.records import POSE_SHAPE, StreamName
+from core.storage.basics import Count, Fidelity, Name, ReasonCount, Sha256, StoredFile
 from core.storage.formats import Format, format_of, refuse_other_format
+from core.storage.stream_plan import (
+    Shape,
+    StreamCounts,
+    StreamPlans,
+    all_counts,
+    all_shapes,
+    shape_fault,
+)
 
 # Frames of a shard: the unit of work, of resuming and of splitting over machines (60 MB or so).
 SHARD_FRAMES = 1024
@@ -46,22 +55,7 @@ _REDUCED = "0" * 16
 CodecName = Literal["lossless", "compact", "jpeg", "none"]
 
 
-def _plain_name(name: str) -> str:
-    if not is_name(name):
-        raise ValueError(f"{name!r} is no name of a subject, type or view")
-    return name
-
-
-Name = Annotated[str, AfterValidator(_plain_name)]
-Count = Annotated[int, Field(ge=0, le=10**12)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Plan(_File):
+class Plan(StoredFile):
     """What a store is (to be) made from and how.
 
     Attributes:
@@ -79,6 +73,7 @@ class Plan(_File):
         tool: Version of lmgait.
         aligned: (rows, columns) of the silhouettes that the dataset's authors cut and delivered;
             None where the store holds none.
+        streams: The other streams beside the frames, by name.
         reading: Version of the rules by which files become frames (:data:`READING`); 1 in stores
             that were made before it was recorded.
     """
@@ -98,14 +93,21 @@ class Plan(_File):
     # Left out of files where it is 1, as it was before it was recorded.
     reading: Annotated[int, Field(ge=1, exclude_if=lambda value: value == 1)] = 1
     aligned: Annotated[tuple[int, int] | None, Field(exclude_if=lambda size: size is None)] = None
+    streams: StreamPlans = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _format_fits(self) -> Plan:
-        if self.aligned is not None and self.aligned not in ALIGNED_SIZES:
-            raise ValueError(f"aligned silhouettes of {self.aligned}")
-        if self.format != format_of(self.codec, self.aligned):
+        for name, shape in self.shapes.items():
+            if fault := shape_fault(name, shape):
+                raise ValueError(fault)
+        if self.format != format_of(self.codec, self.shapes):
             raise ValueError(f"format {self.format} does not fit its other keys")
         return self
+
+    @property
+    def shapes(self) -> dict[StreamName, Shape]:
+        """Shapes of the rows of all streams beside the frames, by name."""
+        return all_shapes(self.aligned, self.streams)
 
     def same_work(self, other: Plan) -> bool:
         """Whether two plans give the same store (the versions of lmgait may differ)."""
@@ -127,10 +129,12 @@ class Plan(_File):
         return range(self.part[0] - 1, self.shards, self.part[1])
 
 
-class Entry(_File):
+class Entry(StoredFile):
     """A sequence in a shard: frames ``start`` to ``start + frames``.
 
-    ``aligned`` is its number of aligned silhouettes, which lie in the order of the sequences.
+    ``aligned`` is its number of aligned silhouettes, ``streams`` that of the rows of the other
+    streams; they lie in the order of the sequences. ``joints`` is how many joints its poses had
+    before they were brought to COCO's 17.
     """
 
     subject: Name
@@ -139,9 +143,16 @@ class Entry(_File):
     start: Annotated[int, Field(ge=0, le=10**9)]
     frames: Annotated[int, Field(ge=1, le=MAX_SEQUENCE_FRAMES)]
     aligned: Annotated[int, Field(ge=0, le=MAX_SEQUENCE_FRAMES, exclude_if=lambda n: n == 0)] = 0
+    streams: StreamCounts = Field(default_factory=dict)
+    joints: Annotated[int, Field(ge=17, le=18, exclude_if=lambda n: n == POSE_SHAPE[0])] = 17
+
+    @property
+    def counts(self) -> dict[StreamName, int]:
+        """Numbers of rows of the streams beside the frames that have any."""
+        return all_counts(self.aligned, self.streams)
 
 
-class Finding(_File):
+class Finding(StoredFile):
     """A line of the report of what was left out (see ``core.video.faults.LeftOut``)."""
 
     sequence: str
@@ -151,19 +162,7 @@ class Finding(_File):
     files: tuple[str, ...] = ()
 
 
-class Fidelity(_File):
-    """How near lossy frames come to the true ones, measured on every 16th frame.
-
-    Attributes:
-        frames: Number of frames measured.
-        squared_error: Sum over them of the mean squared error of their pixels (0 to 255).
-    """
-
-    frames: Count = 0
-    squared_error: float = 0.0
-
-
-class ShardFile(_File):
+class ShardFile(StoredFile):
     """What a shard holds."""
 
     format: Format = 1
@@ -177,7 +176,7 @@ class ShardFile(_File):
     left_out: tuple[Finding, ...]
 
 
-class IndexShard(_File):
+class IndexShard(StoredFile):
     """A shard in the index."""
 
     number: Count
@@ -187,14 +186,14 @@ class IndexShard(_File):
     sequences: tuple[Entry, ...]
 
 
-class IndexFile(_File):
+class IndexFile(StoredFile):
     """All shards and sequences of a store."""
 
     format: Format = 1
     shards: tuple[IndexShard, ...]
 
 
-class StoreFile(_File):
+class StoreFile(StoredFile):
     """Facts on a complete store.
 
     Attributes:
@@ -210,6 +209,7 @@ class StoreFile(_File):
         left_out_frames: Number of frames left out of sequences that were taken.
         unsupervised_frames: Number of frames kept without a usable silhouette.
         aligned: Number of aligned silhouettes.
+        streams: Numbers of rows of the other streams.
     """
 
     format: Format = 1
@@ -225,18 +225,15 @@ class StoreFile(_File):
     left_out_frames: Count
     unsupervised_frames: Count
     aligned: Annotated[Count, Field(exclude_if=lambda n: n == 0)] = 0
+    streams: StreamCounts = Field(default_factory=dict)
+
+    @property
+    def counts(self) -> dict[StreamName, int]:
+        """Numbers of rows of the streams beside the frames that have any."""
+        return all_counts(self.aligned, self.streams)
 
 
-class ReasonCount(_File):
-    """How often one reason was met."""
-
-    reason: str
-    effect: str
-    sequences: Count
-    frames: Count
-
-
-class LeftOutFile(_File):
+class LeftOutFile(StoredFile):
     """The whole report.
 
     Attributes:
@@ -251,7 +248,7 @@ class LeftOutFile(_File):
     findings: tuple[Finding, ...]
 
 
-class ForgettingFile(_File):
+class ForgettingFile(StoredFile):
     """The subject that is being taken out of a store."""
 
     format: Literal[1] = 1
@@ -271,7 +268,7 @@ def shard_report_name(number: int) -> str:
     return f"shard-{number:05d}.json"
 
 
-def write_json(path: Path, content: _File) -> None:
+def write_json(path: Path, content: StoredFile) -> None:
     """Write one of the files above, whole or not at all."""
     # A store that has been taken away is not begun again in the middle.
     write_text(path, content.model_dump_json(indent=1) + "\n", parents=False)

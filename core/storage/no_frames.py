@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from core.storage.basics import Fidelity
 from core.storage.chunks import DamageError
-from core.storage.layout import Fidelity
 
 Block = NDArray[np.uint8]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import StoreError
-from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceFrames, SequenceKey
-from core.storage.aligned import AlignedFrames, AlignedReader, AlignedWriter
+from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceFrames, SequenceKey, StreamName
+from core.storage.basics import Fidelity
 from core.storage.chunks import DamageError, read_packed
 from core.storage.codecs import (
     DEFLATE,
@@ -27,7 +27,9 @@ from core.storage.codecs import (
     create_dataset,
     dataset,
 )
-from core.storage.layout import CodecName, Entry, Fidelity
+from core.storage.layout import CodecName, Entry
+from core.storage.stream_plan import Shape
+from core.storage.streams import StreamFrames, StreamReader, StreamWriter
 
 # The file format of HDF5 1.10 has checksums on its own structures, and is the same in later ones.
 HDF5_FORMAT = ("v110", "v110")
@@ -43,16 +45,21 @@ class ShardWriter:
     Args:
         path: The file; an existing one is overwritten.
         name: The codec.
-        aligned: (rows, columns) of delivered silhouettes; None: the store has none.
+        streams: Shapes of the rows of the streams beside the frames.
     """
 
-    def __init__(self, path: Path, name: CodecName, aligned: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, path: Path, name: CodecName, streams: Mapping[StreamName, Shape] | None = None
+    ) -> None:
         self._file: Any = h5py.File(path, "w", libver=HDF5_FORMAT, rdcc_nbytes=0)
         self._codec = codec(name)
         self._codec.create(self._file)
         create_dataset(self._file, "silhouettes", (MASK_BYTES,), MASK_CHUNK, dtype="u1", **DEFLATE)
         create_dataset(self._file, "valid", (), FLAG_CHUNK, dtype="u1")
-        self._aligned = None if aligned is None else AlignedWriter(self._file, aligned)
+        self._streams = {
+            stream: StreamWriter(self._file, stream, shape)
+            for stream, shape in (streams or {}).items()
+        }
         self._entries: list[Entry] = []
         self._frames, self.valid = 0, 0
         self._masks: list[NDArray[np.uint8]] = []
@@ -70,8 +77,8 @@ class ShardWriter:
         try:
             if kind is None:
                 self._write_masks()
-                if self._aligned is not None:
-                    self._aligned.write()
+                for stream in self._streams.values():
+                    stream.write()
         finally:
             self._file.close()
 
@@ -93,19 +100,32 @@ class ShardWriter:
             self._enter(key, start)
         return frames
 
-    def add_aligned(self, content: AlignedFrames) -> None:
-        """Write the delivered silhouettes of the sequence that was written last."""
-        assert self._aligned is not None, "the shard was made for delivered silhouettes"
-        self._aligned.add(content)
-        self._entries[-1] = self._entries[-1].model_copy(update={"aligned": len(content.images)})
+    def add_stream(
+        self, name: StreamName, content: StreamFrames, joints: int | None = None
+    ) -> None:
+        """Write rows of a stream of the sequence that was written last.
 
-    def copy(self, source: ShardReader, entry: Entry, aligned_start: int) -> None:
+        Args:
+            name: The stream, one of those that the shard was made for; each once a sequence.
+            content: Its rows.
+            joints: Joints that delivered poses had.
+        """
+        self._streams[name].add(content)
+        last, count = self._entries[-1], len(content.rows)
+        update: dict[str, object] = {"aligned": count}
+        if name != "aligned":
+            update = {"streams": {**last.streams, name: count}}
+        if joints is not None:
+            update["joints"] = joints
+        self._entries[-1] = last.model_copy(update=update)
+
+    def copy(self, source: ShardReader, entry: Entry, starts: Mapping[StreamName, int]) -> None:
         """Take over a sequence of a shard of the same codec, its frames as they are stored.
 
         Args:
             source: The shard.
             entry: The sequence.
-            aligned_start: Where its delivered silhouettes begin.
+            starts: Where its rows of each stream begin.
 
         Raises:
             StoreError: the source is damaged.
@@ -119,9 +139,10 @@ class ShardWriter:
             self._flags.append(valid)
             self._frames += end - first
         self._enter(key, start)
-        if entry.aligned:
-            rows = (aligned_start, aligned_start + entry.aligned)
-            self.add_aligned(source.read_aligned(*rows, entry.frames, key))
+        for name, count in entry.counts.items():
+            rows = (starts[name], starts[name] + count)
+            content = source.read_stream(name, *rows, entry.frames, key)
+            self.add_stream(name, content, entry.joints if name == "pose" else None)
 
     def _enter(self, key: SequenceKey, start: int) -> None:
         subject, kind, view = key
@@ -161,8 +182,8 @@ class ShardReader:
         path: The file.
         name: The codec.
         frames: The number of frames that the index declares.
-        aligned: (rows, columns) of delivered silhouettes; None: the store has none.
-        aligned_total: The number of them that the index declares.
+        streams: Shape of the rows of each stream beside the frames, and their number, as the index
+            declares them.
 
     Raises:
         StoreError: the file is missing, damaged, or declares anything else than the index.
@@ -173,8 +194,7 @@ class ShardReader:
         path: Path,
         name: CodecName,
         frames: int,
-        aligned: tuple[int, int] | None = None,
-        aligned_total: int = 0,
+        streams: Mapping[StreamName, tuple[Shape, int]] | None = None,
     ) -> None:
         self._path, self._frames = path, frames
         self._codec = codec(name)
@@ -188,9 +208,10 @@ class ShardReader:
                 )
                 valid = dataset(self._file, "valid", "u1", (FLAG_CHUNK,), frames)
                 self._valid: NDArray[np.bool_] = valid[:].astype(np.bool_)
-                self._aligned: AlignedReader | None = None
-                if aligned is not None:
-                    self._aligned = AlignedReader(self._file, aligned, aligned_total)
+                self._streams = {
+                    stream: StreamReader(self._file, stream, shape, total)
+                    for stream, (shape, total) in (streams or {}).items()
+                }
         except StoreError:
             self._file.close()
             raise
@@ -241,17 +262,16 @@ class ShardReader:
         valid = np.concatenate([self._valid[first:end] for first, end in runs] or [self._valid[:0]])
         return masks.reshape(shape), valid
 
-    def read_aligned(
-        self, first: int, end: int, frames: int, sequence: SequenceKey
-    ) -> AlignedFrames:
-        """Read delivered silhouettes ``first`` to ``end`` of a sequence of ``frames`` frames.
+    def read_stream(
+        self, name: StreamName, first: int, end: int, frames: int, sequence: SequenceKey
+    ) -> StreamFrames:
+        """Read rows ``first`` to ``end`` of a stream, all of a sequence of ``frames`` frames.
 
         Raises:
             StoreError: the content is damaged.
         """
-        assert self._aligned is not None, "the store holds delivered silhouettes"
         with self._explained(sequence):
-            return self._aligned.read(first, end, frames)
+            return self._streams[name].read(first, end, frames)
 
     def stored(
         self, first: int, end: int, sequence: SequenceKey

@@ -1,14 +1,16 @@
-"""Cut silhouettes on disk, so that training a silhouette model need not cut them at every step.
+"""Cut silhouettes and drawn skeleton maps on disk, so that no training makes them anew.
 
 ::
 
     <folder>/
-        part-00000.h5      ``silhouettes`` uint8 [F, S, S], deflated; ``usable`` uint8 [F]
+        part-00000.h5      ``silhouettes`` uint8 [F, S, S], of maps [F, 2, S, S], deflated;
+                           ``usable`` uint8 [F]
         silhouettes.json   what they were made from, which sequences each part holds; written last
 
 A row belongs to a frame of the store, the usable ones and the others (zeros): frame numbers are
 those of the store, so silhouettes, RGB and whatever else is of one frame find each other. Of
-delivered silhouettes a row is one of those that the store holds of a sequence, in their order.
+delivered silhouettes, and of maps, a row is one of the silhouettes or poses that the store holds of
+a sequence, in their order.
 """
 
 from __future__ import annotations
@@ -23,15 +25,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.files import write_text
-from core.records import Interpolation, SilhouetteKind
+from core.records import Interpolation
+from core.storage.basics import Sha256
 from core.storage.chunks import DamageError
 from core.storage.codecs import FLAG_CHUNK
-from core.storage.layout import Sha256, read_json
+from core.storage.layout import read_json
 from core.storage.parts import REPAIR, Layout, PartFiles, Parts, read_packed_rows
 from core.video.cut import CutSize
 
 INFO_NAME = "silhouettes.json"
 SILHOUETTES, USABLE = "silhouettes", "usable"
+KeptKind = Literal["cut", "aligned", "maps"]
 # Clips take frames from all over a sequence: chunks of eight pack as well as larger ones, and few
 # frames are unpacked for nothing (python -m benchmarks silhouettes).
 CHUNK = 8
@@ -46,27 +50,30 @@ class SilhouettesInfo(BaseModel):
         size: Rows, and columns of cut ones.
         interpolation: How they were resized; None of delivered ones.
         drop_sum: A silhouette whose grey levels (0 and 255) sum to this or less is not usable.
-        silhouettes: Whether they were cut from masks, or delivered.
+        silhouettes: Whether they were cut from masks, or delivered; or are skeleton maps.
+        rules: Version of the rules by which skeleton maps were drawn; None of silhouettes.
         columns: Columns of delivered ones.
         parts: (number of the sequence in the store, its frames) of all sequences of each part.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    format: Literal[1, 2] = 1
+    format: Literal[1, 2, 3] = 1
     dataset: str
     store: Sha256
     size: CutSize
     interpolation: Interpolation | None
     drop_sum: Annotated[int, Field(ge=0)] | None
-    silhouettes: Annotated[SilhouetteKind, Field(exclude_if=lambda kind: kind == "cut")] = "cut"
+    silhouettes: Annotated[KeptKind, Field(exclude_if=lambda kind: kind == "cut")] = "cut"
+    rules: Annotated[int | None, Field(ge=1, exclude_if=lambda n: n is None)] = None
     columns: Annotated[int | None, Field(ge=1, le=128, exclude_if=lambda n: n is None)] = None
     parts: Parts
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """(rows, columns) of each."""
-        return self.size, self.size if self.columns is None else self.columns
+    def shape(self) -> tuple[int, ...]:
+        """(rows, columns) of each, of maps (2, rows, columns)."""
+        image = self.size, self.size if self.columns is None else self.columns
+        return (2, *image) if self.silhouettes == "maps" else image
 
     @property
     def frames(self) -> int:
@@ -108,8 +115,8 @@ class SilhouetteStore:
         return cls(path, read_json(path / INFO_NAME, SilhouettesInfo, REPAIR))
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """(rows, columns) of each."""
+    def shape(self) -> tuple[int, ...]:
+        """(rows, columns) of each, of maps (2, rows, columns)."""
         return self.info.shape
 
     def __contains__(self, index: int) -> bool:
@@ -124,8 +131,8 @@ class SilhouetteStore:
             IndexError: no such sequence.
             StoreError: missing or damaged.
         """
-        if self.info.silhouettes == "aligned" and index not in self._files:
-            return np.zeros(0, np.int64)  # delivered without any
+        if self.info.silhouettes != "cut" and index not in self._files:
+            return np.zeros(0, np.int64)  # the sequence has none
         place = self._files.place(index, ())
         return np.flatnonzero(self._usable(place.part)[place.start : place.start + place.frames])
 
@@ -137,7 +144,7 @@ class SilhouetteStore:
             frames: Which frames, in the order wanted; usable ones.
 
         Returns:
-            uint8 [T, rows, columns], share of the foreground x 255.
+            uint8 [T, rows, columns], share of the foreground x 255; of maps [T, 2, rows, columns].
 
         Raises:
             IndexError: no such sequence, or a frame without a usable silhouette.
@@ -151,7 +158,7 @@ class SilhouetteStore:
         layout = self.info.layouts[SILHOUETTES]
         with self._files.dataset(place.part, SILHOUETTES, layout) as source:
             out = read_packed_rows(source, rows)
-            if not out.any((1, 2)).all():
+            if not out.any(tuple(range(1, out.ndim))).all():
                 raise DamageError("a usable silhouette is empty")
         return out
 
@@ -169,7 +176,7 @@ class SilhouetteStore:
         return self._flags[part]
 
 
-def frame_bytes(shape: tuple[int, int]) -> int:
+def frame_bytes(shape: tuple[int, ...]) -> int:
     """Bytes of one frame's silhouette before packing, and its mark."""
     return math.prod(shape) + 1
 

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import StoreError
-from core.records import SequenceFrames, SequenceInfo, SequenceKey
-from core.storage.aligned import AlignedFrames
+from core.records import STREAM_WORDS, SequenceFrames, SequenceInfo, SequenceKey, StreamName
 from core.storage.codecs import FRAME_SHAPE
-from core.storage.index import aligned_places, index_fault
+from core.storage.index import index_fault, stream_lines, stream_places, stream_totals
 from core.storage.layout import (
     FORGET_AGAIN,
     FORGETTING_NAME,
@@ -31,6 +30,8 @@ from core.storage.layout import (
 )
 from core.storage.ranges import frame_numbers, in_order, runs_of
 from core.storage.shard import ShardReader
+from core.storage.stream_plan import Shape
+from core.storage.streams import StreamFrames
 from core.workspace import Workspace
 
 MAX_OPEN_FILES = 16
@@ -58,7 +59,7 @@ class Store:
         )
         self.sequences = tuple(SequenceInfo(key, frames) for key, _, _, frames in places)
         self._places = [(shard, start) for _, shard, start, _ in places]
-        self._aligned = aligned_places(index)
+        self._rows = {name: stream_places(index, name) for name in info.plan.shapes}
         self._open: OrderedDict[int, ShardReader] = OrderedDict()
         self._process = os.getpid()
 
@@ -97,9 +98,19 @@ class Store:
         """(rows, columns) of its aligned silhouettes; None where it holds none."""
         return self.info.plan.aligned
 
-    def aligned_count(self, index: int) -> int:
-        """Number of a sequence's aligned silhouettes (raises ``IndexError``)."""
-        return self._aligned[self.sequences[index].key][1]
+    @property
+    def streams(self) -> dict[StreamName, Shape]:
+        """The streams beside the frames, by name, with the shapes of their rows."""
+        return self.info.plan.shapes
+
+    def stream_count(self, name: StreamName, index: int) -> int:
+        """Number of a sequence's rows of a stream; 0 of one that the store does not hold.
+
+        Raises:
+            IndexError: there is no such sequence.
+        """
+        key = self.sequences[index].key
+        return self._rows[name][key][1] if name in self._rows else 0
 
     @property
     def has_rgb(self) -> bool:
@@ -133,13 +144,10 @@ class Store:
         less = " less forgotten subjects" if plan.reduced else ""
         rules = f", reading rules {plan.reading}" if plan.reading != READING else ""
         codec = "without RGB" if plan.codec == "none" else plan.codec
-        aligned = ""
-        if plan.aligned is not None:
-            size = f"{plan.aligned[0]}x{plan.aligned[1]}"
-            aligned = f", {info.aligned:,} aligned silhouettes of {size}"
+        streams = "".join(f", {line}" for line in stream_lines(info))
         return (
             f"{plan.dataset}: {plan.label}{less}; {cut}, fitted to {plan.height}x{plan.width}; "
-            f"{codec}{loss}; {info.sequences:,} sequences, {info.frames:,} frames{aligned}; "
+            f"{codec}{loss}; {info.sequences:,} sequences, {info.frames:,} frames{streams}; "
             f"lmgait {plan.tool}{rules}; {self.fingerprint[:12]}"
         )
 
@@ -198,24 +206,33 @@ class Store:
         masks, valid = reader.read_silhouettes(runs, key)
         return (masks, valid) if order is None else (masks[order], valid[order])
 
-    def read_aligned(self, index: int) -> AlignedFrames:
-        """Read all aligned silhouettes of a sequence, as they were delivered.
+    def require_stream(self, name: StreamName) -> None:
+        """Refuse a store without a stream.
+
+        Raises:
+            StoreError: it does not hold it.
+        """
+        if name not in self._rows:
+            option = ", or with --flow, which computes it from the frames" if name == "flow" else ""
+            raise StoreError(
+                f"The store holds no {STREAM_WORDS[name]}",
+                where=self.path,
+                next_step="Prepare it again with --replace from a source that holds them, without "
+                f"`--without {name}`{option}.",
+            )
+
+    def read_stream(self, name: StreamName, index: int) -> StreamFrames:
+        """Read all rows of a stream of a sequence.
 
         Raises:
             IndexError: there is no such sequence.
-            StoreError: the shard is missing or damaged, or the store holds none.
+            StoreError: the shard is missing or damaged, or the store holds no such stream.
         """
-        if self.aligned is None:
-            raise StoreError(
-                "The store holds no aligned silhouettes",
-                where=self.path,
-                next_step="Prepare it again with --replace from a source that holds them, without "
-                "`--without aligned`.",
-            )
+        self.require_stream(name)
         info = self.sequences[index]
-        start, count = self._aligned[info.key]
+        start, count = self._rows[name][info.key]
         reader = self._reader(self._places[index][0])
-        return reader.read_aligned(start, start + count, info.frames, info.key)
+        return reader.read_stream(name, start, start + count, info.frames, info.key)
 
     def _wanted(
         self, index: int, frames: slice | Sequence[int] | None
@@ -248,8 +265,8 @@ class Store:
         if reader is None:
             entry = self._index.shards[shard]
             path = self.path / shard_name(entry.number)
-            plan, aligned = self.info.plan, sum(one.aligned for one in entry.sequences)
-            reader = ShardReader(path, plan.codec, entry.frames, plan.aligned, aligned)
+            plan, totals = self.info.plan, stream_totals(entry.sequences, self.streams)
+            reader = ShardReader(path, plan.codec, entry.frames, totals)
             self._open[shard] = reader
             if len(self._open) > MAX_OPEN_FILES:
                 self._open.popitem(last=False)[1].close()

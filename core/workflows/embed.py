@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import groupby
-from typing import cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,16 +20,20 @@ from core.data.cutting import PIECE
 from core.data.dataset import read_frames, reduced_size
 from core.data.loading import empty, read_ahead, workers_explained
 from core.data.silhouettes import silhouette_chunks
+from core.data.stream_clips import stream_chunks
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.config import encoder_settings
 from core.models.base import implementation_of
 from core.models.families import family_of
-from core.models.silhouettes import SilhouetteFamilyConfig
 from core.progress import Progress
 from core.records import EmbeddingSet
 from core.storage.store import Store
 from core.training.engine import reading_workers
+from core.workflows.model_inputs import inputs_now, silhouette_settings
 from core.workflows.models import LoadedModel
+
+# A frame of the largest input beside silhouettes, about: a skeleton map.
+MAP_BYTES = 2 * 64**2
 
 
 class SequenceChunks(Dataset[tuple[int, Tensor]]):
@@ -115,7 +120,7 @@ def _by_sequence(
     manifest: DatasetManifest,
     indices: Sequence[int],
     engine: Accelerator,
-) -> Iterator[tuple[int, Iterator[Tensor]]]:
+) -> Iterator[tuple[int, Iterator[Any]]]:
     chunks = _chunks(loaded.config, store, manifest, indices, engine)
     for index, group in groupby(chunks, key=lambda item: int(item[0])):
         yield index, (chunk for _, chunk in group)
@@ -127,19 +132,22 @@ def _chunks(
     manifest: DatasetManifest,
     indices: Sequence[int],
     engine: Accelerator,
-) -> Iterator[tuple[int, Tensor]]:
+) -> Iterator[tuple[int, Any]]:
     """What the model reads of each sequence, in order, read ahead."""
     if "rgb" in family_of(config.model).inputs:
         return sequence_chunks(config, store, indices, engine)
-    settings = cast(SilhouetteFamilyConfig, config.model).input
-    size = settings.size
+    settings, length = silhouette_settings(config), config.evaluate.frames_per_chunk
+    if settings is None or len(family_of(config.model).inputs) > 1:
+        workers = reading_workers(engine, config.data.workers, PIECE * MAP_BYTES)
+        inputs = partial(inputs_now, store, manifest, config)
+        return stream_chunks(inputs, indices, length=length, workers=workers)
     return silhouette_chunks(
         store,
         indices,
         manifest.silhouette_cut,
-        size=size,
-        length=config.evaluate.frames_per_chunk,
-        workers=reading_workers(engine, config.data.workers, PIECE * size**2),
+        size=settings.size,
+        length=length,
+        workers=reading_workers(engine, config.data.workers, PIECE * settings.size**2),
         which=settings.silhouettes,
     )
 

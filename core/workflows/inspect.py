@@ -203,8 +203,8 @@ def _sheet_row(store: Store, index: int) -> Picture:
         cells += list(store.read_rgb(index, picked))
     if store.has_rgb or store.info.valid:
         cells += [grey(mask) for mask in store.read_silhouettes(index, picked)[0]]
-    if store.aligned_count(index):
-        images = store.read_aligned(index).images
+    if store.stream_count("aligned", index):
+        images = store.read_stream("aligned", index).rows
         some = sorted({int(n) for n in np.linspace(0, len(images) - 1, SHEET_FRAMES)})
         size = (FRAME_HEIGHT, images.shape[2] * FRAME_HEIGHT // images.shape[1])
         cells += [scaled(grey(images[n] / np.float32(255)), size, blocks=True) for n in some]

@@ -11,6 +11,7 @@ from time import monotonic
 from core.errors import DataError, UsageError
 from core.locks import writing
 from core.progress import Progress, SilentProgress
+from core.storage.basics import ReasonCount
 from core.storage.build import begin, finish, missing_shards, shard_done, summarise
 from core.storage.layout import (
     LEFT_OUT_NAME,
@@ -18,7 +19,6 @@ from core.storage.layout import (
     Finding,
     LeftOutFile,
     Plan,
-    ReasonCount,
     ShardFile,
     StoreFile,
     read_json,

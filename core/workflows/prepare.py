@@ -80,8 +80,7 @@ def plan_preparation(
             folder,
             source,
             delivered.form,
-            content.codec,
-            content.aligned,
+            content,
             tuple(shards[number]),
         )
         for number in content.shard_numbers()
@@ -161,7 +160,7 @@ def _content(
     stream = form.aligned if "aligned" in delivered.streams else None
     aligned = None if stream is None else stream.size
     return Plan(
-        format=format_of(stored_as, aligned),
+        format=format_of(stored_as, () if aligned is None else ("aligned",)),
         dataset=dataset,
         form=form.name,
         label=form.label,

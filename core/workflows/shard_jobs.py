@@ -15,17 +15,16 @@ from core.sources.aligned import blank_frames, frame_numbers, read_aligned
 from core.sources.reading import FrameNames, read_sequence
 from core.sources.report import SequenceReport
 from core.sources.sequences import RawSequence
-from core.storage.aligned import AlignedFrames
-from core.storage.formats import format_of
 from core.storage.layout import (
-    CodecName,
     Finding,
+    Plan,
     ShardFile,
     shard_name,
     shard_report_name,
     write_json,
 )
 from core.storage.shard import ShardWriter, file_hash
+from core.storage.streams import StreamFrames
 from core.video.faults import Effect, LeftOut, Reason, writable
 
 
@@ -38,8 +37,7 @@ class ShardJob:
         folder: The store's folder.
         source: Folder that the report names files relative to.
         form: Form of the source.
-        codec: Codec of the store.
-        aligned: (rows, columns) of delivered silhouettes; None: the store holds none.
+        content: Plan of the store.
         sequences: What goes into it.
         crashed: Positions of sequences that ended a process that read them: left out.
     """
@@ -48,8 +46,7 @@ class ShardJob:
     folder: Path
     source: Path
     form: Form
-    codec: CodecName
-    aligned: tuple[int, int] | None
+    content: Plan
     sequences: tuple[RawSequence, ...]
     crashed: frozenset[int] = frozenset()
 
@@ -74,7 +71,7 @@ def make_shard(
     path = job.folder / shard_name(job.number)
     lines: list[Finding] = []
     with whole_file(path, parents=False) as partial:
-        with ShardWriter(partial, job.codec, job.aligned) as writer:
+        with ShardWriter(partial, job.content.codec, job.content.shapes) as writer:
             for position, raw in enumerate(job.sequences):
                 report = SequenceReport(raw.key, job.source)
                 if position in job.crashed:
@@ -84,7 +81,7 @@ def make_shard(
                     _write(writer, raw, job, report, count)
                 lines += findings(report.lines())
         description = ShardFile(
-            format=format_of(job.codec, job.aligned),
+            format=job.content.format,
             number=job.number,
             sha256=file_hash(partial),
             bytes=partial.stat().st_size,
@@ -106,7 +103,7 @@ def _write(
     count: Callable[[int], None],
 ) -> None:
     """Write one sequence: its frames, and what was delivered cut."""
-    if job.aligned is None:
+    if job.content.aligned is None:
         writer.add(raw.key, _counted(read_sequence(raw, job.form, report), count))
         return
     aligned = read_aligned(raw, job.form, report)
@@ -120,7 +117,7 @@ def _write(
     frames = writer.add(raw.key, _counted(batches, count))
     if frames and aligned is not None:
         numbers = frame_numbers(aligned, names, raw, report)
-        writer.add_aligned(AlignedFrames(aligned.images, numbers))
+        writer.add_stream("aligned", StreamFrames(aligned.images, numbers))
 
 
 def findings(lines: Iterable[LeftOut]) -> tuple[Finding, ...]:

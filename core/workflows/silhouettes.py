@@ -1,4 +1,4 @@
-"""Silhouettes of a whole store, cut once for all trainings and tests of silhouette models."""
+"""Silhouettes and skeleton maps of a whole store, made once for all trainings on it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from core.data.cutting import SilhouettePieces, silhouette_frames, silhouette_shape
 from core.data.loading import read_ahead, workers_explained
+from core.data.sources import MapDrawing, MapPieces
 from core.manifests.schema import DatasetManifest
 from core.progress import Progress
 from core.records import SilhouetteKind
@@ -57,9 +58,12 @@ class SilhouettesPlan:
         """How much it is, in one line."""
         info = self.info
         sequences = sum(len(part) for part in info.parts)
+        what, how = "Silhouettes", info.interpolation or "as delivered"
+        if info.silhouettes == "maps":
+            what, how = "Skeleton maps", "drawn of poses"
         return (
-            f"Silhouettes of {sequences:,} sequences, {info.frames:,} frames, "
-            f"{info.shape[0]} x {info.shape[1]}, {info.interpolation or 'as delivered'}: "
+            f"{what} of {sequences:,} sequences, {info.frames:,} frames, "
+            f"{info.shape[-2]} x {info.shape[-1]}, {how}: "
             f"{info.bytes / 1e9:,.2f} GB before "
             f"packing ({self.free / 1e9:,.0f} GB free)"
         )
@@ -102,6 +106,38 @@ def plan_silhouettes(
     return SilhouettesPlan(path, info, free_bytes(path))
 
 
+def plan_maps(
+    workspace: Workspace, store: Store, manifest: DatasetManifest, drawing: MapDrawing
+) -> SilhouettesPlan:
+    """What the skeleton maps of a store's poses are, how large, and where; writes nothing.
+
+    Args:
+        workspace: Where they are kept.
+        store: The store.
+        manifest: The dataset.
+        drawing: How they are drawn.
+
+    Raises:
+        StoreError: the store holds no poses.
+    """
+    store.require_stream("pose")
+    counts = [(n, store.stream_count("pose", n)) for n in range(len(store.sequences))]
+    each = frame_bytes(drawing.shape)
+    info = SilhouettesInfo(
+        format=3,
+        dataset=manifest.name,
+        store=store.fingerprint,
+        size=drawing.size,
+        interpolation=None,
+        drop_sum=None,
+        silhouettes="maps",
+        rules=drawing.rules,
+        parts=cut_parts(((n, rows) for n, rows in counts if rows), each),
+    )
+    path = workspace.silhouettes / f"{manifest.name}-{digest(info.model_dump(mode='json'))[:12]}"
+    return SilhouettesPlan(path, info, free_bytes(path))
+
+
 @workers_explained()
 def make_silhouettes(
     plan: SilhouettesPlan,
@@ -111,16 +147,20 @@ def make_silhouettes(
     workers: int,
     engine: Accelerator,
     progress: Progress,
+    drawing: MapDrawing | None = None,
 ) -> SilhouetteStore:
-    """Open the silhouettes of ``plan``; what is missing of them is cut first, shared by processes.
+    """Open the silhouettes or maps of ``plan``, made first where they are missing.
+
+    Processes share the work.
 
     Args:
-        plan: From :func:`plan_silhouettes` with the same store and manifest.
+        plan: From :func:`plan_silhouettes` or :func:`plan_maps` with the same store and manifest.
         store: The store.
         manifest: Says how the dataset's silhouettes are cut.
         workers: Processes that cut, of each process of ``engine``; 0: in this one.
         engine: The processes.
         progress: Told of the plan and the frames.
+        drawing: How skeleton maps are drawn, for a plan of these.
 
     Raises:
         StoreError: the store or the silhouettes are damaged.
@@ -132,9 +172,14 @@ def make_silhouettes(
 
     def rows(indices: Sequence[int]) -> Iterator[Mapping[str, Rows]]:
         info = plan.info
-        pieces = SilhouettePieces(
-            store, indices, info.size, manifest.silhouette_cut, info.silhouettes
-        )
+        pieces: SilhouettePieces | MapPieces
+        if info.silhouettes == "maps":
+            assert drawing is not None, "maps are drawn"
+            pieces = MapPieces(store, indices, drawing)
+        else:
+            pieces = SilhouettePieces(
+                store, indices, info.size, manifest.silhouette_cut, info.silhouettes
+            )
         items = read_ahead(pieces, workers=min(workers, len(pieces)))
         return _blocks((cuts.numpy(), usable.numpy()) for cuts, usable in items)
 
@@ -143,7 +188,7 @@ def make_silhouettes(
         plan.info.parts,
         plan.info.layouts,
         rows,
-        what="silhouettes",
+        what="skeleton maps" if plan.info.silhouettes == "maps" else "silhouettes",
         finish=lambda: write_info(plan.path, plan.info),
         engine=engine,
         progress=progress,

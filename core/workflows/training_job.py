@@ -20,7 +20,7 @@ from core.training.checkpoint import CheckpointFolder
 from core.training.engine import reading_workers
 from core.training.loop import Job
 from core.version import __version__
-from core.workflows.training_inputs import TrainingData
+from core.workflows.inputs_base import TrainingData
 
 
 def training_job(

@@ -19,13 +19,14 @@ from core.training.engine import decide, engine_for, held
 from core.training.loop import run_job
 from core.training.machine import Machine, in_words, machine_of
 from core.training.observers import Observer, observers_in
+from core.workflows.inputs_base import TrainingInputs
 from core.workflows.job_stage import UNSAVED, job_stage
 from core.workflows.left_out import unused_in_training, write_once
 from core.workflows.registry import trainings
 from core.workflows.runs import Run
 from core.workflows.show_config import count_parts
 from core.workflows.stages import Estimate, Stage, finished
-from core.workflows.training_inputs import TrainingInputs, training_inputs
+from core.workflows.training_inputs import training_inputs
 from core.workflows.training_job import training_job
 from core.workflows.warmup import WarmupPlan, training_notes
 from core.workspace import Workspace

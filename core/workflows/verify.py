@@ -120,8 +120,8 @@ def _damaged(store: Store, shard: IndexShard) -> str:
                 store.read_silhouettes(index)
                 if store.has_rgb:
                     store.read_rgb(index)
-                if store.aligned is not None:
-                    store.read_aligned(index)
+                for name in store.streams:
+                    store.read_stream(name, index)
             except StoreError:
                 damaged.append(str(sequence.key))
     if not damaged:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from core.records import SequenceFrames, SequenceKey
-from core.storage.aligned import AlignedFrames
 from core.storage.build import begin, finish
 from core.storage.formats import format_of
 from core.storage.layout import (
@@ -21,13 +20,14 @@ from core.storage.layout import (
     write_json,
 )
 from core.storage.shard import ShardWriter, file_hash
+from core.storage.streams import StreamFrames
 from tests.fakes.training import TEST, TRAIN, TYPES, VIEWS, walker
 
 # Frames of each sequence, and of how many of them a silhouette was delivered; these go round.
 LENGTHS, DELIVERED = (6, 3, 7, 9), (4, 3, 0, 9)
 
 
-def delivered(number: int, size: tuple[int, int], frames: int, count: int) -> AlignedFrames:
+def delivered(number: int, size: tuple[int, int], frames: int, count: int) -> StreamFrames:
     """Grey levels that name the sequence, the row and the column; the last have no frame."""
     rows, columns = np.indices(size)
     steps = np.arange(count)[:, None, None]
@@ -35,7 +35,7 @@ def delivered(number: int, size: tuple[int, int], frames: int, count: int) -> Al
     numbers = np.arange(count, dtype=np.int32) + (frames - count)
     if count > 1:
         numbers[-1] = -1
-    return AlignedFrames(images.astype(np.uint8), numbers)
+    return StreamFrames(images.astype(np.uint8), numbers)
 
 
 def write_aligned_store(
@@ -44,20 +44,21 @@ def write_aligned_store(
     codec: CodecName = "none",
     types: Sequence[str] = TYPES,
     dataset: str = "casiab",
-) -> Mapping[SequenceKey, AlignedFrames]:
+) -> Mapping[SequenceKey, StreamFrames]:
     """A store of CASIA-B's names in two shards; returns what was delivered of each sequence."""
     keys = sorted(SequenceKey(s, t, v) for s in (*TRAIN, *TEST) for t in types for v in VIEWS)
     plan = Plan(
-        format=format_of(codec, size), dataset=dataset, form="videos", label="Fakes",
+        format=format_of(codec, () if size is None else ("aligned",)), dataset=dataset,
+        form="videos", label="Fakes",
         framing="crop", codec=codec, source=hashlib.sha256(b"aligned").hexdigest(), shards=2,
         tool="0.0.0", aligned=size,
     )  # fmt: skip
     begin(folder, plan, replace=False)
-    content: dict[SequenceKey, AlignedFrames] = {}
+    content: dict[SequenceKey, StreamFrames] = {}
     half = len(keys) // 2
     for number, part in enumerate((keys[:half], keys[half:])):
         path = folder / shard_name(number)
-        with ShardWriter(path, codec, size) as writer:
+        with ShardWriter(path, codec, plan.shapes) as writer:
             for key in part:
                 at = keys.index(key)
                 frames = walker(key, LENGTHS[at % len(LENGTHS)])
@@ -67,7 +68,7 @@ def write_aligned_store(
                 writer.add(key, iter([frames]))
                 if size is not None and (count := DELIVERED[at % len(DELIVERED)]):
                     content[key] = delivered(at, size, len(frames.valid), count)
-                    writer.add_aligned(content[key])
+                    writer.add_stream("aligned", content[key])
         report = ShardFile(
             format=plan.format, number=number, sha256=file_hash(path), bytes=path.stat().st_size,
             frames=writer.frames, valid=writer.valid, fidelity=writer.fidelity(),

@@ -229,13 +229,13 @@ def read_aligned(folder: Path) -> Read:
     key, written = SequenceKey("a", "b", "c"), delivered(3)
 
     def read(path: Path) -> str | None:
-        opened = ShardReader(path, "none", 4, SIZE, 3)
+        opened = ShardReader(path, "none", 4, {"aligned": (SIZE, 3)})
         try:
-            found = opened.read_aligned(0, 3, 2, key)
+            found = opened.read_stream("aligned", 0, 3, 2, key)
             opened.read_silhouettes([(0, 4)], key)
         finally:
             opened.close()
-        same = np.array_equal(found.images, written.images)
+        same = np.array_equal(found.rows, written.rows)
         same = same and np.array_equal(found.numbers, written.numbers)
         return None if same else "other silhouettes than written"
 

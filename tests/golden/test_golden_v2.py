@@ -21,10 +21,10 @@ def test_a_store_of_delivered_silhouettes_without_rgb():
     store = Store.open(V2 / "stores" / "aligned")
     assert [info.key for info in store.sequences] == KEYS
     assert (store.aligned, store.has_rgb) == (make.SIZE, False)
-    found, wanted = store.read_aligned(0), make.delivered(3)
-    assert (found.images == wanted.images).all()
+    found, wanted = store.read_stream("aligned", 0), make.delivered(3)
+    assert (found.rows == wanted.rows).all()
     assert found.numbers.tolist() == [0, 1, -1]
-    assert store.aligned_count(1) == 0
+    assert store.stream_count("aligned", 1) == 0
     masks, valid = store.read_silhouettes(1)
     assert (masks == frames(2, 1).silhouettes).all()
     assert valid.tolist() == [True, False]
@@ -36,7 +36,7 @@ def test_the_kept_copy_of_delivered_silhouettes():
     assert store.shape == make.SIZE
     assert store.usable(0).tolist() == [0, 1, 2]
     assert store.usable(1).tolist() == []
-    assert (store.read(0, [2, 0]) == make.delivered(3).images[[2, 0]]).all()
+    assert (store.read(0, [2, 0]) == make.delivered(3).rows[[2, 0]]).all()
 
 
 def test_today_s_code_writes_the_same_files(tmp_path):
@@ -51,6 +51,6 @@ def test_today_s_code_writes_the_same_files(tmp_path):
 def test_the_next_format_is_refused_with_both_that_are_read(tmp_path, name):
     shutil.copytree(V2 / "stores" / "aligned", tmp_path / "casiab")
     path = tmp_path / "casiab" / name
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 3}))
-    with pytest.raises(StoreError, match="newer format 3; this lmgait reads formats 1 and 2"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 4}))
+    with pytest.raises(StoreError, match="newer format 4; this lmgait reads formats 1, 2 and 3"):
         Store.open(tmp_path / "casiab")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
-from core.models.base import Part, SilhouetteImplementation
+from core.models.base import Part
 from core.models.build import check_strips
 from core.models.deepgaitv2.config import DeepGaitV2Config
 from core.models.deepgaitv2.network import DeepGaitV2
+from core.models.stream_base import SilhouetteImplementation
 
 
 class DeepGaitV2Implementation(SilhouetteImplementation[DeepGaitV2Config]):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
-from core.models.base import Part, SilhouetteImplementation
+from core.models.base import Part
 from core.models.build import check_strips
 from core.models.gaitbase.config import GaitBaseConfig
 from core.models.gaitbase.network import SilhouetteGaitBase
+from core.models.stream_base import SilhouetteImplementation
 
 
 class GaitBaseImplementation(SilhouetteImplementation[GaitBaseConfig]):

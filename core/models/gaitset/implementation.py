@@ -5,10 +5,11 @@ from __future__ import annotations
 from torch import nn
 
 from core.losses.total import TRIPLET
-from core.models.base import Part, SilhouetteImplementation
+from core.models.base import Part
 from core.models.build import check_strips
 from core.models.gaitset.config import GaitSetConfig
 from core.models.gaitset.network import GaitSet
+from core.models.stream_base import SilhouetteImplementation
 
 
 class GaitSetImplementation(SilhouetteImplementation[GaitSetConfig]):

@@ -6,11 +6,12 @@ import torch
 
 from core.data.cutting import CutSequences
 from core.data.sampler import ClipRequest, IdentityBatches
-from core.data.silhouettes import SilhouetteClips, silhouette_chunks
+from core.data.silhouettes import silhouette_chunks
 from core.errors import DataError
 from core.manifests.schema import SilhouetteCut
 from core.models.silhouettes import SilhouetteInput
 from core.storage.store import Store
+from tests.fakes.clips import silhouette_clips
 from tests.fakes.training import TRAIN, write_training_store
 
 CUT = SilhouetteCut()
@@ -25,7 +26,7 @@ def store(tmp_path_factory):
 def clips(store, frames=4, flip=0.0, cut=CUT, **settings):
     chosen = SilhouetteInput(**settings)
     cuts = CutSequences(store, chosen.size, cut)
-    return SilhouetteClips(store, cuts, TRAIN, frames=frames, settings=chosen, flip=flip)
+    return silhouette_clips(store, cuts, chosen, frames, flip)
 
 
 def request(sequence, words=1):

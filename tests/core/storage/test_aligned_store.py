@@ -37,15 +37,15 @@ def test_they_are_read_back_exactly_with_the_numbers_of_their_frames(tmp_path, s
     content = write_aligned_store(tmp_path / "s", size)
     store = pickle.loads(pickle.dumps(Store.open(tmp_path / "s")))
     assert store.aligned == size
-    assert store.info.aligned == sum(len(one.images) for one in content.values())
+    assert store.info.aligned == sum(len(one.rows) for one in content.values())
     for index, info in enumerate(store.sequences):
-        found = store.read_aligned(index)
-        assert len(found.images) == store.aligned_count(index) == DELIVERED[index % 4]
+        found = store.read_stream("aligned", index)
+        assert len(found.rows) == store.stream_count("aligned", index) == DELIVERED[index % 4]
         assert info.frames == LENGTHS[index % 4]
         if info.key in content:
-            np.testing.assert_array_equal(found.images, content[info.key].images)
+            np.testing.assert_array_equal(found.rows, content[info.key].rows)
             np.testing.assert_array_equal(found.numbers, content[info.key].numbers)
-        assert found.images.dtype == np.uint8
+        assert found.rows.dtype == np.uint8
         assert found.numbers.dtype == np.int32
 
 
@@ -60,9 +60,11 @@ def test_they_lie_beside_frames_of_any_codec_and_change_nothing_of_these(tmp_pat
         np.testing.assert_array_equal(left.rgb, right.rgb)
         np.testing.assert_array_equal(left.silhouettes, right.silhouettes)
         if info.key in content:
-            np.testing.assert_array_equal(one.read_aligned(index).images, content[info.key].images)
+            np.testing.assert_array_equal(
+                one.read_stream("aligned", index).rows, content[info.key].rows
+            )
     with pytest.raises(StoreError, match="holds no aligned silhouettes"):
-        other.read_aligned(0)
+        other.read_stream("aligned", 0)
 
 
 @pytest.mark.parametrize(("codec", "size", "number"), [
@@ -113,12 +115,12 @@ def test_a_forgotten_subject_leaves_the_others_as_they_were(tmp_path, codec):
     store = Store.open(tmp_path / "casiab")
     assert {info.key.subject for info in store.sequences} == {"001", "002", "003", TEST[1]}
     for index, info in enumerate(store.sequences):
-        found = store.read_aligned(index)
+        found = store.read_stream("aligned", index)
         if info.key in content:
-            np.testing.assert_array_equal(found.images, content[info.key].images)
+            np.testing.assert_array_equal(found.rows, content[info.key].rows)
             np.testing.assert_array_equal(found.numbers, content[info.key].numbers)
         else:
-            assert not len(found.images)
+            assert not len(found.rows)
     assert verify(tmp_path / "casiab", Workspace(tmp_path)).faults == ()
 
 
@@ -174,7 +176,7 @@ def test_damage_is_told(copy, name, change):
     spoil(name, change)(copy)
     store = Store.open(copy)
     with pytest.raises(StoreError, match="damaged"):
-        store.read_aligned(0)
+        store.read_stream("aligned", 0)
     (fault,) = verify(copy, Workspace(copy.parent)).faults
     assert "its bytes have changed" in fault
     assert "cannot be read" in fault

@@ -12,7 +12,7 @@ from core.config import resolve_config
 from core.config.resolve import dump_config
 from core.data.cutting import CutSequences, SilhouettePieces
 from core.data.sampler import ClipRequest
-from core.data.silhouettes import SilhouetteClips, silhouette_chunks
+from core.data.silhouettes import silhouette_chunks
 from core.errors import EXIT_DATA, StoreError, UsageError
 from core.manifests.load import load_manifest
 from core.manifests.schema import SilhouetteCut
@@ -30,8 +30,9 @@ from core.workflows.train import plan_training
 from core.workspace import Workspace
 from lmgait_cli.main import app
 from tests.fakes.aligned import write_aligned_store
+from tests.fakes.clips import silhouette_clips
 from tests.fakes.models import small_config
-from tests.fakes.training import TRAIN, write_training_store
+from tests.fakes.training import write_training_store
 
 CUT = SilhouetteCut()
 ALIGNED = "model.input.silhouettes=aligned"
@@ -61,7 +62,7 @@ def test_only_whole_squares_lose_their_sides(tmp_path, size, side, monkeypatch):
     monkeypatch.setattr("core.data.cutting.PIECE", 4)
     store, content = stored(tmp_path / "s", size)
     rows = size[0]
-    wanted = {key: one.images[:, :, side : size[1] - side] for key, one in content.items()}
+    wanted = {key: one.rows[:, :, side : size[1] - side] for key, one in content.items()}
     for one in wanted.values():
         assert one.shape[1:] == (rows, rows * 11 // 16)
     pieces = SilhouettePieces(store, range(len(store)), rows, CUT, "aligned")
@@ -79,7 +80,7 @@ def test_only_whole_squares_lose_their_sides(tmp_path, size, side, monkeypatch):
     assert isinstance(cuts, SilhouetteStore)
     assert cuts.shape == size
     chosen = SilhouetteInput(size=rows, order="time", silhouettes="aligned")
-    data = SilhouetteClips(store, cuts, TRAIN, frames=3, settings=chosen, flip=0.0)
+    data = silhouette_clips(store, cuts, chosen, 3)
     assert data.clip_bytes() == 3 * size[0] * size[1]
     without = [i for i, info in enumerate(store.sequences) if info.key not in content]
     assert without
@@ -113,8 +114,8 @@ def test_kept_copies_of_both_kinds_are_told_apart(tmp_path):
     found = json.loads((cut.path / "silhouettes.json").read_text())
     assert not {"silhouettes", "columns"} & set(found)
     first = store.sequences[0].key
-    assert (aligned.read(0, aligned.usable(0)) == content[first].images).all()
-    assert not (cut.read(0, [0]) == content[first].images[:1]).all()
+    assert (aligned.read(0, aligned.usable(0)) == content[first].rows).all()
+    assert not (cut.read(0, [0]) == content[first].rows[:1]).all()
 
 
 def test_runs_on_both_kinds_are_told_apart(tmp_path):

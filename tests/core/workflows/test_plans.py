@@ -95,7 +95,7 @@ def test_a_training_on_silhouettes_plans_them_once(workspace, counts, monkeypatc
         planned.append(plan_silhouettes(*given))
         return planned[-1]
 
-    monkeypatch.setattr("core.workflows.training_inputs.plan_silhouettes", counting)
+    monkeypatch.setattr("core.workflows.stream_inputs.plan_silhouettes", counting)
     config = resolve_config("tiny", model="toy", overrides=QUICK)
     one = plan(workspace, config)
     assert one.steps == ("silhouettes", "training")

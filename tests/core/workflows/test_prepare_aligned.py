@@ -71,8 +71,8 @@ def test_they_are_stored_as_delivered_from_images(drawn, tmp_path):
     for index, info in enumerate(store.sequences):
         folder = drawn["raw"].joinpath(*info.key, "Sils_aligned")
         wanted = [picture(path) for path in sorted(folder.iterdir())]
-        found = store.read_aligned(index)
-        np.testing.assert_array_equal(found.images, wanted)
+        found = store.read_stream("aligned", index)
+        np.testing.assert_array_equal(found.rows, wanted)
         assert found.numbers.tolist() == [0, 1, 2, 3]
 
 
@@ -86,9 +86,9 @@ def test_they_are_stored_as_delivered_from_pickles(drawn, tmp_path, name, datase
     assert left_out == []
     for index, info in enumerate(store.sequences):
         (path,) = drawn[name].joinpath(*info.key).glob(pattern)
-        found = store.read_aligned(index)
-        np.testing.assert_array_equal(found.images, unpickled(path))
-        assert found.images.any((1, 2)).all()
+        found = store.read_stream("aligned", index)
+        np.testing.assert_array_equal(found.rows, unpickled(path))
+        assert found.rows.any((1, 2)).all()
         assert found.numbers.tolist() == [0, 1, 2, 3]
 
 
@@ -97,8 +97,8 @@ def test_those_at_10_hz_are_stored_with_frames_at_10_hz(tmp_path):
     store, left_out = made("sustech1k", source, tmp_path)
     assert (store.info.plan.form, left_out) == ("pickles-10hz", [])
     path = source.joinpath(*KEY.split("/"), "14-sync-000-Camera-Sils_aligned.pkl")
-    found = store.read_aligned(0)
-    np.testing.assert_array_equal(found.images, unpickled(path))
+    found = store.read_stream("aligned", 0)
+    np.testing.assert_array_equal(found.rows, unpickled(path))
     assert found.numbers.tolist() == [0, 1]
 
 
@@ -213,12 +213,12 @@ def test_what_was_delivered_otherwise(tmp_path, edit, reasons, numbers):
     assert [info.frames for info in store.sequences] == [6, 6]
     assert store.info.valid == 12
     assert store.info.left_out_frames == 0
-    assert store.aligned_count(1) == 6
-    found = store.read_aligned(0)
+    assert store.stream_count("aligned", 1) == 6
+    found = store.read_stream("aligned", 0)
     assert found.numbers.tolist() == numbers
     if edit is not without_third:
         rows = [n for n in numbers if n >= 0]
-        np.testing.assert_array_equal(found.images[: len(rows)], masks[rows])
+        np.testing.assert_array_equal(found.rows[: len(rows)], masks[rows])
 
 
 @pytest.mark.parametrize("content", [b"cos\nsystem\n(S'false'\ntR.", b"", b"\x80\x04", b"junk"])
@@ -229,7 +229,7 @@ def test_hostile_and_broken_files_leave_a_sequence_without(tmp_path, content):
     path.write_bytes(content)
     store, left_out = made("casiab_star", source, tmp_path)
     assert store.info.frames == 12
-    assert sorted(store.aligned_count(i) for i in range(2)) == [0, 6]
+    assert sorted(store.stream_count("aligned", i) for i in range(2)) == [0, 6]
     assert [(effect, frames) for _, effect, frames in left_out] == [(LEFT_OUT, 0)]
 
 
@@ -263,10 +263,10 @@ def test_images_are_paired_by_their_times(tmp_path):
     store, left_out = made("sustech1k", source, tmp_path)
     # The second frame cannot be read: what is delivered of it belongs to no frame of the store.
     assert store.sequences[0].frames == 5
-    found = store.read_aligned(0)
+    found = store.read_stream("aligned", 0)
     assert found.numbers.tolist() == [0, -1, 2, 4, -1]
-    assert found.images[-1].max() == found.images[-1].min() == 200
-    assert store.aligned_count(1) == 0
+    assert found.rows[-1].max() == found.rows[-1].min() == 200
+    assert store.stream_count("aligned", 1) == 0
     assert ("no aligned silhouettes", "noted", 0) in left_out
     assert ("not a JPEG or PNG image", LEFT_OUT, 1) in left_out
 
@@ -299,7 +299,9 @@ def test_silhouettes_alone_are_those_of_the_whole_store(tmp_path, dataset, write
         np.testing.assert_array_equal(valid, flags)
         if whole.aligned is not None:
             for one, other in zip(
-                whole.read_aligned(index), alone.read_aligned(index), strict=True
+                whole.read_stream("aligned", index),
+                alone.read_stream("aligned", index),
+                strict=True,
             ):
                 np.testing.assert_array_equal(one, other)
 
@@ -340,7 +342,7 @@ def test_delivered_silhouettes_alone(tmp_path, dataset, write, size):
     assert (store.aligned, left_out) == (size, [])
     assert store.info.frames == store.info.aligned == 12
     assert store.info.valid == 0
-    assert store.read_aligned(0).numbers.tolist() == list(range(6))
+    assert store.read_stream("aligned", 0).numbers.tolist() == list(range(6))
     found = inspect(store.path, Workspace(tmp_path), manifest=dataset, sheet=tmp_path / "s.png")
     assert (found.aligned, found.aligned_size) == (12, size)
     assert picture(tmp_path / "s.png").max() > 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from core.losses.total import TRIPLET, LossTerm, Targets, Terms
-from core.models.base import Part, SilhouetteImplementation
+from core.models.base import Part
 from core.models.layers.output import GaitOutput
+from core.models.stream_base import SilhouetteImplementation
 from tests.fakes.toy.config import ToyConfig, ToyLosses
 from tests.fakes.toy.network import Toy
 

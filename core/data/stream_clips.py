@@ -1,0 +1,210 @@
+"""Clips and whole sequences for models that read no frames: silhouettes, poses, maps and others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from core.data.augment import DRAWS, Augmentation, Draw, augment, cut_sides, draw
+from core.data.clips import FrameChoice
+from core.data.dataset import ClipBatch
+from core.data.loading import empty, read_ahead
+from core.data.sampler import ClipRequest
+from core.data.sources import Inputs
+from core.errors import DataError
+from core.models.family import Input
+from core.storage.store import Store
+from core.storage.subjects import nobody, sequences_of
+
+# Changes a training clip of poses float32 [T, 17, 3]; all that is random comes from the generator.
+PoseChange = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
+
+# Labels of a parsing (see core.records.MAX_LABEL) with left and right exchanged.
+MIRRORED_LABELS = np.array([0, 1, 2, 4, 3, 6, 5, 8, 7, 10, 9, 11], np.uint8)
+_FIELDS: Mapping[Input, str] = {
+    "silhouettes": "silhouettes",
+    "poses": "poses",
+    "skeleton maps": "maps",
+    "parsing": "parsing",
+    "flow": "flow",
+}
+
+
+class StreamClips(Dataset[ClipBatch]):
+    """Clips of the training subjects, augmented, a whole batch an item.
+
+    Frames that lack one of the inputs are left out. One draw changes all images of a clip; labels
+    take the nearest pixel, and left and right change places where the clip is mirrored. The colours
+    of mirrored flow stay as they are, as published models are trained.
+
+    Args:
+        inputs: What the clips are taken from.
+        subjects: Training subjects; class numbers follow their order.
+        frames: T.
+        choice: Which frames make a clip.
+        augmentation: How likely each change of images is.
+        change: Changes poses; None leaves them as they are.
+        sequences: Use no others; None uses all.
+
+    Raises:
+        DataError: the store holds no sequence of these subjects with all of the inputs.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        subjects: Sequence[str],
+        *,
+        frames: int,
+        choice: FrameChoice,
+        augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
+        change: PoseChange | None = None,
+        sequences: Sequence[int] | None = None,
+    ) -> None:
+        self.store, self._inputs = inputs.store, inputs
+        store = inputs.store
+        of_subjects = sequences_of(store, subjects)
+        if sequences is not None:
+            chosen = set(sequences)
+            of_subjects = [index for index in of_subjects if index in chosen]
+        if not of_subjects:
+            raise nobody(store, subjects, "training")
+        self.indices = [index for index in of_subjects if inputs.count(index)]
+        if not self.indices:
+            raise nothing_usable(store, list(inputs.sources))
+        present = {store.sequences[index].key.subject for index in self.indices}
+        self.subjects = tuple(subject for subject in subjects if subject in present)
+        number = {subject: place for place, subject in enumerate(self.subjects)}
+        self.labels = [number[store.sequences[index].key.subject] for index in self.indices]
+        self._frames, self._choice = frames, choice
+        self._augmentation, self._change = augmentation, change
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def clip_bytes(self) -> int:
+        """Bytes of one clip's inputs, before sides of images are cut."""
+        sizes = (
+            math.prod(source.shape) * (4 if name == "poses" else 1)
+            for name, source in self._inputs.sources.items()
+        )
+        return self._frames * sum(sizes)
+
+    def __getitem__(self, requests: Sequence[ClipRequest]) -> ClipBatch:
+        """The clips asked for (raises ``StoreError`` where what they are read from is damaged)."""
+        each = self._frames
+        total = each * len(requests)
+        batch = {name: self._empty(name, total) for name in self._inputs.sources}
+        indices = [self.indices[request.sequence] for request in requests]
+        for place, (index, request) in enumerate(zip(indices, requests, strict=True)):
+            random, rows = request.random(), self._inputs.rows(index)
+            count = len(next(iter(rows.values())))
+            frames = self._choice.frames(count, each, request.start, random)
+            what = draw(self._augmentation, random.random(DRAWS))
+            for name, source in self._inputs.sources.items():
+                clip = source.read(index, rows[name][frames])
+                if name != "poses":
+                    clip = changed(name, clip, what)
+                elif self._change is not None:
+                    clip = self._change(clip, random)
+                batch[name][place * each : (place + 1) * each] = torch.from_numpy(clip)
+        named: dict[str, Any] = {_FIELDS[name]: tensor for name, tensor in batch.items()}
+        silhouettes = named.pop("silhouettes", None)
+        return ClipBatch(
+            None,
+            None,
+            empty((total, 0, 0), torch.uint8) if silhouettes is None else silhouettes,
+            torch.ones(total, dtype=torch.bool),
+            torch.tensor([self.labels[request.sequence] for request in requests]),
+            torch.zeros(len(requests), dtype=torch.bool),
+            torch.tensor(indices),
+            **named,
+        )
+
+    def _empty(self, name: Input, total: int) -> Tensor:
+        shape = self._inputs.sources[name].shape
+        if name == "poses":
+            return empty((total, *shape), torch.float32)
+        return empty((total, *cut_sides(np.empty((0, *shape), np.uint8)).shape[1:]), torch.uint8)
+
+
+def changed(name: Input, clip: NDArray[np.uint8], what: Draw) -> NDArray[np.uint8]:
+    """A clip of images with its sides cut and a draw carried out."""
+    images = augment(clip, what, nearest=name == "parsing")
+    return MIRRORED_LABELS[images] if name == "parsing" and what.flip else images
+
+
+def nothing_usable(store: Store, names: Sequence[Input]) -> DataError:
+    """No training sequence has all that a model reads."""
+    if list(names) == ["silhouettes"]:
+        what, advice = "a usable silhouette", "with its silhouettes"
+    else:
+        what = " and ".join(names) + (" of one frame" if len(names) > 1 else "")
+        advice = "from a source that holds them"
+    return DataError(
+        f"No training sequence has {what}",
+        where=store.path,
+        next_step=f"Prepare the dataset {advice}, or train another --model.",
+    )
+
+
+class WholeSequences(Dataset[dict[Input, Tensor]]):
+    """Whole sequences of a store, one an item, as a model reads them when it embeds.
+
+    An item has of each input its rows [n, ...], images without their sides; n may be 0.
+
+    Args:
+        inputs: Makes, in the process that reads, what the sequences are taken from: once for each
+            sequence, so that nothing of one is kept for the next.
+        indices: Numbers of the sequences.
+    """
+
+    def __init__(self, inputs: Callable[[], Inputs], indices: Sequence[int]) -> None:
+        self._inputs, self._indices = inputs, list(indices)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, number: int) -> dict[Input, Tensor]:
+        """One sequence (raises ``StoreError`` where the store is damaged)."""
+        inputs, index = self._inputs(), self._indices[number]
+        whole: dict[Input, Tensor] = {}
+        for name, rows in inputs.rows(index).items():
+            content = inputs.sources[name].read(index, rows)
+            if name != "poses":
+                content = cut_sides(content)
+            whole[name] = torch.from_numpy(np.ascontiguousarray(content))
+        return whole
+
+
+def stream_chunks(
+    inputs: Callable[[], Inputs], indices: Sequence[int], *, length: int, workers: int
+) -> Iterator[tuple[int, Tensor | dict[Input, Tensor]]]:
+    """What a model reads of whole sequences, in chunks.
+
+    A sequence that lacks an input has no chunk.
+
+    Args:
+        inputs: As for :class:`WholeSequences`; worker processes get it.
+        indices: Sequences.
+        length: Most frames of a chunk.
+        workers: Processes that read ahead; 0: in this one.
+
+    Yields:
+        Number of the sequence, and its next frames in time order: the tensor [t, ...] of a model
+        with one input, of one with several a tensor for each.
+    """
+    data = WholeSequences(inputs, indices)
+    items = read_ahead(data, workers=min(workers, len(data)))
+    for index, whole in zip(indices, items, strict=True):
+        total = len(next(iter(whole.values())))
+        for first in range(0, total, length):
+            chunk = {name: rows[first : first + length] for name, rows in whole.items()}
+            yield index, next(iter(chunk.values())) if len(chunk) == 1 else chunk
