@@ -78,7 +78,7 @@ def export_run(
         run_name: Which run; None takes the newest (of ``dataset``).
         dataset: What it was trained on.
         format: ``onnx``, or ``torch`` for a ``torch.export`` program.
-        pixels: ``uint8``, or ``float32`` with the same values 0 to 255.
+        pixels: ``uint8``, or ``float32`` with the same values 0 to 255; poses are always float32.
         progress: Told of each step.
 
     Raises:
@@ -99,6 +99,7 @@ def _export(
     loaded = load_model(run, device=torch.device("cpu"))
     settings = loaded.config.model
     graph = implementation_of(settings).graph(settings, loaded.model)
+    pixels = graph.only_type or pixels
     metadata = describe(run, loaded, graph, pixels)
     with progress.task("Exporting", 1, "model") as task, hushed():
         program = trace(graph, pixels)
@@ -139,7 +140,7 @@ def describe(
         "run": run.name,
         "dataset": run.dataset,
         "iteration": str(loaded.header["step"]),
-        "input": f"{graph.input_name}: {pixels} {graph.content} [{axes}], 0-255",
+        "input": f"{graph.input_name}: {pixels} {graph.content} [{axes}], {graph.values}",
         "output": "embedding: float32 [batch, channels, strips]",
         "distance": f"{loaded.config.evaluate.distance} per strip, mean over strips",
         **graph.metadata(loaded.header),

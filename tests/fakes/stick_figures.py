@@ -16,7 +16,7 @@ _WIDTHS = (0.0, 0.02, 0.02, 0.04, 0.04, 0.1, 0.1, 0.12, 0.12, 0.13, 0.13, 0.07, 
 _SWINGS = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.06, 0.06, 0.12, 0.12, 0.0, 0.0, 0.08, 0.08, 0.16,
            0.16)  # fmt: skip
 # Of each joint, the one on the other side.
-MIRRORED = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
+
 
 
 def stick_figures(people: Tensor, frames: int) -> Tensor:

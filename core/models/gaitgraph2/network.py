@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from core.data.pose_changes import MIRRORED_JOINTS
 from core.models.layers.graph_residual import GraphModule
 from core.models.layers.output import GaitOutput
 from core.models.layers.poses import filled_joints, gathered, middle_frames
 from core.models.layers.skeleton import (
     EDGES,
     JOINTS,
-    MIRRORED,
     bones,
     hop_adjacency,
     steps_ahead,
@@ -85,7 +85,7 @@ class GaitGraph2(nn.Module):
         clips = middle_frames(poses, self.frames)
         shown = [clips]
         if self.views:
-            shown += [clips.flip(1), clips[:, :, list(MIRRORED)]]
+            shown += [clips.flip(1), clips[:, :, list(MIRRORED_JOINTS)]]
         return torch.cat([self(view).embedding for view in shown], dim=1)
 
     def embed(self, chunks: Iterable[Tensor]) -> Tensor:
@@ -106,11 +106,11 @@ class GaitGraph2(nn.Module):
 def pose_forms(poses: Tensor) -> Tensor:
     """The three forms of poses, as OpenGait computes them.
 
-    Joints: x, y, confidence, and x, y from the nose. Velocities: x, y over one frame, 0, confidence,
-    and y over two frames; zero in the last two frames. Bones: x, y from the parent joint, 0,
-    confidence, and the angle to the vertical (arccos). The fourth channel of the last two forms is
-    meant to be that of x, over two frames or to the horizontal, and the third the confidence; the
-    authors' numbers are of networks that were trained on it as it is here.
+    Joints: x, y, confidence, and x, y from the nose. Velocities: x, y over one frame, 0,
+    confidence, and y over two frames; zero in the last two frames. Bones: x, y from the parent
+    joint, 0, confidence, and the angle to the vertical (arccos). The fourth channel of the last two
+    forms is meant to be that of x, over two frames or to the horizontal, and the third the
+    confidence; published numbers are of networks that read it as it is here.
 
     Args:
         poses: float [B, T, 17, 3].

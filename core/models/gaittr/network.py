@@ -116,6 +116,10 @@ class GaitTR(nn.Module):
         """
         return GaitOutput(self.linear(self.features(poses).mean(dim=(2, 3)))[..., None], None)
 
+    def represent(self, poses: Tensor) -> Tensor:
+        """What is compared at test: embeddings float [B, E, 1] of clips."""
+        return self(poses).embedding  # type: ignore[no-any-return]
+
     def features(self, poses: Tensor) -> Tensor:
         """Features float [B, C, T, V] of poses float [B, T, V, 3]."""
         return cast(Tensor, self.blocks(self.norm(pose_channels(poses))))
