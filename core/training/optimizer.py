@@ -14,7 +14,7 @@ from core.training.device import align_gradients, lay_out
 
 
 def make_optimizer(module: nn.Module, config: OptimizerConfig) -> Optimizer:
-    """SGD with momentum (the paper's), Adam or AdamW over the trainable parameters of ``module``."""
+    """SGD with momentum (the paper's), Adam or AdamW over the parameters that train."""
     parameters = [parameter for _, parameter in trainable(module)]
     if not all(parameter.device.type == "cuda" for parameter in parameters):
         return _optimizer(parameters, config, fused=None)

@@ -18,7 +18,6 @@ _SWINGS = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.06, 0.06, 0.12, 0.12, 0.0, 0.0, 
 # Of each joint, the one on the other side.
 
 
-
 def stick_figures(people: Tensor, frames: int) -> Tensor:
     """Walkers whose breadth, height and pace are a person's own.
 

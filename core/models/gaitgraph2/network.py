@@ -16,6 +16,7 @@ from core.models.layers.skeleton import (
     JOINTS,
     bones,
     hop_adjacency,
+    picked,
     steps_ahead,
 )
 
@@ -85,7 +86,7 @@ class GaitGraph2(nn.Module):
         clips = middle_frames(poses, self.frames)
         shown = [clips]
         if self.views:
-            shown += [clips.flip(1), clips[:, :, list(MIRRORED_JOINTS)]]
+            shown += [clips.flip(1), picked(clips, MIRRORED_JOINTS, 2)]
         return torch.cat([self(view).embedding for view in shown], dim=1)
 
     def embed(self, chunks: Iterable[Tensor]) -> Tensor:

@@ -7,15 +7,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from core.models.layers.skeleton import bones
+from core.models.layers.skeleton import bones, picked
 
 Turn = Literal["off", "published", "exact"]
 
 HEIGHT = 225.0  # from the highest to the lowest joint
 FIRST_ANGLE = 5  # joints before it, of the head, have no angle
 _SHOULDERS, _HIPS = [5, 6], [11, 12]
-# For joints 5 to 16: the joints that its angle lies between. A wrist or an ankle, at an end, has the
-# angle of its bone to the vertical.
+# For joints 5 to 16: the joints that its angle lies between. A wrist or an ankle, at an end, has
+# the angle of its bone to the vertical.
 _BETWEEN = {
     5: (7, 11), 6: (8, 12), 7: (5, 9), 8: (6, 10), 11: (5, 13), 12: (6, 14), 13: (11, 15),
     14: (12, 16),
@@ -56,7 +56,7 @@ def _turned(points: Tensor, *, exact: bool) -> Tensor:
 
 
 def _middle(points: Tensor, joints: list[int]) -> Tensor:
-    return points[..., joints, :].mean(-2, keepdim=True)
+    return picked(points, joints, -2).mean(-2, keepdim=True)
 
 
 def angles(points: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from core.models.layers.gaitbase import BNNeck, StripLinear
 from core.models.layers.output import GaitOutput
 from core.models.layers.poses import JointNorm, gathered
 from core.models.layers.sequences import running_maxima
-from core.models.layers.skeleton import EDGES, JOINTS, hop_adjacency
+from core.models.layers.skeleton import EDGES, JOINTS, hop_adjacency, picked
 
 Parts = tuple[tuple[int, ...], ...]
 
@@ -143,7 +143,7 @@ class GPGaitBranch(nn.Module):
         pooled = []
         for features, parts in zip(maxima, self.groups, strict=True):
             for part in parts:
-                joints = features[..., list(part)]
+                joints = picked(features, part, -1)
                 pooled.append(joints.mean(-1) + joints.amax(-1))
         return torch.stack(pooled, dim=-1)
 

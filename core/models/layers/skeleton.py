@@ -22,9 +22,15 @@ EDGES = (
 PARENTS = (5, 0, 0, 1, 2, 0, 0, 5, 6, 7, 8, 5, 6, 11, 12, 13, 14)
 
 
+def picked(features: Tensor, joints: Sequence[int], dim: int) -> Tensor:
+    """Some joints of features, in this order, along ``dim``."""
+    # A list as index would be a tensor that is copied to the device, which waits for it.
+    return torch.stack([features.select(dim, joint) for joint in joints], dim)
+
+
 def bones(points: Tensor) -> Tensor:
     """Vectors from each joint's parent to it: float [..., 17, 2] of points float [..., 17, 2]."""
-    return points - points[..., list(PARENTS), :]
+    return points - picked(points, PARENTS, -2)
 
 
 def steps_ahead(points: Tensor, steps: int) -> Tensor:

@@ -25,7 +25,8 @@ def graph_of(name):
 
 def clips_of(graph, batch, length):
     draws = np.random.default_rng(length)
-    return draws.integers(0, 256, (batch, length, *graph.frame), np.uint8)
+    clips = draws.integers(0, 256, (batch, length, *graph.frame), np.uint8)
+    return clips.astype(np.float32) if graph.only_type == "float32" else clips
 
 
 @torch.inference_mode()
