@@ -47,7 +47,8 @@ class ExportResult:
         path: The file.
         format: ``onnx`` or ``torch``.
         bytes: Its size.
-        difference: Largest absolute difference from PyTorch on a random clip; None where ONNX
+        difference: Largest difference from PyTorch on a random clip, as a share of the largest
+            number of the embedding where that is above 1; None where ONNX
             Runtime is not installed.
         metadata: What the file says of itself.
     """
@@ -179,7 +180,9 @@ def compare(
     format: Format,
     pixels: PixelType,
 ) -> float | None:
-    """Largest absolute difference of the exported model from PyTorch's on a random clip.
+    """Largest difference of the exported model from PyTorch's on a random clip.
+
+    As a share of the largest number of the embedding where that is above 1.
 
     Raises:
         LmgaitError: it is beyond the tolerance: a defect, so the file is not kept.
@@ -197,7 +200,7 @@ def compare(
         return None
     with torch.inference_mode():
         expected = graph.reference(torch.from_numpy(clips[0])).numpy()
-    difference = float(np.abs(exported[0] - expected).max())
+    difference = float(np.abs(exported[0] - expected).max() / max(1.0, np.abs(expected).max()))
     if not difference <= TOLERANCE:
         raise LmgaitError(
             f"The exported model differs from PyTorch by {difference:.2g}", next_step=_REPORT

@@ -65,18 +65,15 @@ def angles(points: Tensor) -> Tensor:
     Pi less the angle between the two lines to the neighbours, by the law of cosines; of wrists and
     ankles, the angle of the bone to the vertical.
     """
-    parts = []
-    vertical = bones(points)
-    for joint in range(FIRST_ANGLE, points.shape[-2]):
-        if joint in _ENDS:
-            bone = vertical[..., joint, :]
-            parts.append(_arccos(bone[..., 1], _length(bone)))
-            continue
-        here, (first, second) = points[..., joint, :], _BETWEEN[joint]
-        one, other = points[..., first, :], points[..., second, :]
-        a, b, c = _length(one - here), _length(other - here), _length(one - other)
-        parts.append(torch.pi - _arccos((a**2 + b**2 - c**2) / 2, a * b))
-    return torch.stack(parts, dim=-1)
+    here = picked(points, tuple(_BETWEEN), -2)
+    first, second = (picked(points, side, -2) for side in zip(*_BETWEEN.values(), strict=True))
+    a, b, c = _length(first - here), _length(second - here), _length(first - second)
+    inner = torch.pi - _arccos((a**2 + b**2 - c**2) / 2, a * b)
+    bone = picked(bones(points), _ENDS, -2)
+    outer = _arccos(bone[..., 1], _length(bone))
+    places = [*_BETWEEN, *_ENDS]
+    order = [places.index(joint) for joint in sorted(places)]
+    return picked(torch.cat([inner, outer], dim=-1), order, -1)
 
 
 def _length(vectors: Tensor) -> Tensor:

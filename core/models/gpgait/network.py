@@ -17,7 +17,7 @@ from core.models.layers.gaitbase import BNNeck, StripLinear
 from core.models.layers.output import GaitOutput
 from core.models.layers.poses import JointNorm, gathered
 from core.models.layers.sequences import running_maxima
-from core.models.layers.skeleton import EDGES, JOINTS, hop_adjacency, picked
+from core.models.layers.skeleton import EDGES, JOINTS, hop_adjacency
 
 Parts = tuple[tuple[int, ...], ...]
 
@@ -93,8 +93,9 @@ class PartAttention(nn.Module):
     def attend(self, features: Tensor, weights: Tensor) -> Tensor:
         """Map float [B, inner, T, V] to [B, out, T, V] by ``weights``."""
         taken = torch.einsum("bctv,bkvw->kbctw", features, weights)
-        hidden = torch.stack([value(one) for value, one in zip(self.values, taken, strict=True)])
-        return F.mish(self.norm(hidden.sum(0))) + cast(Tensor, self.shortcut(features))
+        first, *others = (value(one) for value, one in zip(self.values, taken, strict=True))
+        hidden = self.norm(sum(others, start=first))
+        return F.mish(hidden) + cast(Tensor, self.shortcut(features))
 
     def forward(self, features: Tensor) -> Tensor:
         """Map float [B, inner, T, V] to [B, out, T, V]."""
@@ -125,7 +126,9 @@ class GPGaitBranch(nn.Module):
         super().__init__()
         adjacency = hop_adjacency(edges, joints, HOPS)
         before = (inner, *channels[:-1])
-        self.groups = tuple(groups)
+        for number, parts in enumerate(groups):
+            members = members_of(parts, joints)
+            self.register_buffer(f"members{number}", members, persistent=False)
         self.norm = JointNorm(inner, joints)
         *shared, (last, out) = zip(before, channels, strict=True)
         self.shared = nn.ModuleList(PartAttention(i, o, adjacency, first) for i, o in shared)
@@ -141,11 +144,16 @@ class GPGaitBranch(nn.Module):
     def pool(self, maxima: Sequence[Tensor]) -> Tensor:
         """Mean + max over the joints of each part, float [B, C, P], of [B, C, V] of each group."""
         pooled = []
-        for features, parts in zip(maxima, self.groups, strict=True):
-            for part in parts:
-                joints = picked(features, part, -1)
-                pooled.append(joints.mean(-1) + joints.amax(-1))
-        return torch.stack(pooled, dim=-1)
+        for features, members in zip(maxima, self.members, strict=True):
+            mean = features @ (members / members.sum(1, keepdim=True)).mT
+            outside = torch.where(members > 0, 0.0, -torch.inf)
+            pooled.append(mean + (features.unsqueeze(2) + outside).amax(-1))
+        return torch.cat(pooled, dim=-1)
+
+    @property
+    def members(self) -> list[Tensor]:
+        """Of each group float [P, V], 1 where a joint is of a part."""
+        return [self.get_buffer(f"members{number}") for number in range(len(self.last))]
 
     def embed(self, chunks: Sequence[Tensor]) -> Tensor:
         """Parts float [1, C, P] of one sequence in chunks float [1, inner, t, V].
@@ -257,10 +265,15 @@ class GPGait(nn.Module):
         return cast(Tensor, self.linear(parts))
 
 
+def members_of(parts: Parts, joints: int) -> Tensor:
+    """Float [P, V], 1 where a joint is of a part."""
+    members = torch.zeros(len(parts), joints)
+    for row, part in zip(members, parts, strict=True):
+        row[list(part)] = 1
+    return members
+
+
 def shared_parts(parts: Parts, joints: int) -> Tensor:
     """Float [V, V], 1 where two joints share a part."""
-    mask = torch.zeros(joints, joints)
-    for part in parts:
-        for joint in part:
-            mask[joint, list(part)] = 1
-    return mask
+    members = members_of(parts, joints)
+    return (members.mT @ members > 0).float()
