@@ -62,9 +62,8 @@ def _show(result: InspectResult) -> None:
          f"{len(result.missing_subjects)}")  # fmt: skip
     tell(f"Frames: {result.frames:,} ({result.valid:,} with silhouette); a sequence has "
          f"{result.shortest} to {result.longest}, median {result.median}")  # fmt: skip
-    if result.aligned_size is not None:
-        rows, columns = result.aligned_size
-        tell(f"Aligned silhouettes: {result.aligned:,} of {rows}x{columns}")
+    if result.streams:
+        tell(f"Beside the frames: {', '.join(result.streams)}")
     share = f"{result.bytes / max(1, result.raw_bytes):.0%} of raw RGB"
     tell(f"Size: {result.bytes / 2**20:,.1f} MiB, {share if result.raw_bytes else 'without RGB'}")
     print_table(

@@ -51,10 +51,16 @@ def prepare(
         str | None,
         typer.Option(
             "--without",
-            help="Leave out streams: rgb (for models on silhouettes), silhouettes, aligned; "
-            "several with commas.",
+            help="Leave out streams: rgb (for models on silhouettes), silhouettes, aligned, pose, "
+            "parsing; several with commas.",
         ),
     ] = None,
+    flow: Annotated[
+        bool,
+        typer.Option(
+            "--flow", help="Compute optical flow from the frames: tables call it own flow."
+        ),
+    ] = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="Delete a store made from something else.")
     ] = False,
@@ -82,6 +88,7 @@ def prepare(
         part=_part(part),
         form=form,
         without=[name.strip() for name in (without or "").split(",") if name.strip()],
+        flow=flow,
         progress=progress,
     )
     if dry_run:
@@ -137,10 +144,10 @@ def _show(result: PrepareResult) -> None:
     done = "Complete already, nothing to do" if result.already else _speed(result)
     loss = "" if info.psnr is None else f", PSNR {info.psnr:.1f} dB"
     share = f"{info.bytes / max(1, info.raw_bytes):.0%} of raw ({info.plan.codec}{loss})"
-    aligned = "" if info.plan.aligned is None else f", {info.aligned:,} aligned silhouettes"
+    beside = "".join(f", {line}" for line in result.streams)
     _tell(
         f"{result.store}: {info.sequences:,} sequences, {info.frames:,} frames "
-        f"({info.valid:,} with silhouette){aligned}, {info.bytes / 2**20:,.1f} MiB, "
+        f"({info.valid:,} with silhouette){beside}, {info.bytes / 2**20:,.1f} MiB, "
         f"{share if info.raw_bytes else 'without RGB'}, form `{info.plan.form}`. {done}."
     )
 

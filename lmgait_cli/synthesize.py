@@ -31,6 +31,12 @@ def synthesize(
         str | None,
         typer.Option("--form", help="The delivered form: of sustech1k raw, or pickles."),
     ] = None,
+    poses: Annotated[
+        bool,
+        typer.Option(
+            "--poses", help="Write exact poses too, as ccpg, sustech1k and casiab deliver theirs."
+        ),
+    ] = False,
     seed: SeedOption = 0,
     workers: Annotated[
         int | None, typer.Option(help="Processes; else one a processor.", min=1)
@@ -55,7 +61,7 @@ def synthesize(
         told = estimate_synthesis(
             dataset, folder, train_subjects=train_subjects, test_subjects=test_subjects,
             types=_names(types), views=_names(views), frames=frames, seed=seed, workers=processes,
-            form=form,
+            form=form, with_poses=poses,
         )  # fmt: skip
         show_estimate(told, json_file, quiet)
         return
@@ -63,6 +69,7 @@ def synthesize(
         dataset, folder, train_subjects=train_subjects, test_subjects=test_subjects,
         types=_names(types), views=_names(views), frames=frames, seed=seed,
         workers=processes, progress=ConsoleProgress(quiet), form=form,
+        with_poses=poses,
     )  # fmt: skip
     rate = result.frames / max(result.seconds, 1e-9)
     out.print(

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from core.errors import StoreError, UsageError
 from core.manifests.schema import SilhouetteCut
-from core.records import SilhouetteKind
+from core.records import STREAM_WORDS, SilhouetteKind
 from core.storage.store import Store
 from core.video.cut import CutSize, cut_silhouettes
 
@@ -33,12 +33,18 @@ def silhouette_shape(store: Store, size: CutSize, which: SilhouetteKind) -> tupl
         UsageError: they have another number of rows.
     """
     if which == "cut":
-        if store.aligned is not None and not store.info.valid:
+        if store.streams and not store.info.valid:
+            held = " and ".join(STREAM_WORDS[name] for name in store.streams)
+            other = (
+                "Train a model with `--set model.input.silhouettes=aligned`, or prepare"
+                if store.aligned is not None
+                else "Prepare"
+            )
             raise StoreError(
-                "The store holds no masks to cut silhouettes from, only aligned silhouettes",
+                f"The store holds no masks to cut silhouettes from, only {held}",
                 where=store.path,
-                next_step="Train a model with `--set model.input.silhouettes=aligned`, or prepare "
-                "the dataset again with --replace, without `--without silhouettes`.",
+                next_step=f"{other} the dataset again with --replace, without "
+                "`--without silhouettes`.",
             )
         return size, size
     if store.aligned is None:

@@ -28,6 +28,8 @@ PoseChange = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.flo
 
 # Labels of a parsing (see core.records.MAX_LABEL) with left and right exchanged.
 MIRRORED_LABELS = np.array([0, 1, 2, 4, 3, 6, 5, 8, 7, 10, 9, 11], np.uint8)
+# What a model that embeds reads of some frames: its input, or each of several.
+Chunk = Tensor | dict[Input, Tensor]
 _FIELDS: Mapping[Input, str] = {
     "silhouettes": "silhouettes",
     "poses": "poses",
@@ -186,7 +188,7 @@ class WholeSequences(Dataset[dict[Input, Tensor]]):
 
 def stream_chunks(
     inputs: Callable[[], Inputs], indices: Sequence[int], *, length: int, workers: int
-) -> Iterator[tuple[int, Tensor | dict[Input, Tensor]]]:
+) -> Iterator[tuple[int, Chunk]]:
     """What a model reads of whole sequences, in chunks.
 
     A sequence that lacks an input has no chunk.

@@ -24,11 +24,18 @@ IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
 VIDEO_ENDINGS = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v", ".ts", ".mts")
 ARRAY_ENDINGS = (".pkl", ".npy")
 
-Media = Literal["frames", "video", "arrays"]
+# Poses come as texts too: a file a frame, or a table of all sequences.
+POSE_FILE, POSE_TABLE = ".json", ".csv"
+
+Media = Literal["frames", "video", "arrays", "table"]
+# Streams that lie beside frames and silhouettes, with frames of their own; the first of them that a
+# form without those has counts the frames.
+BESIDE: tuple[Literal["aligned", "pose", "parsing"], ...] = ("aligned", "pose", "parsing")
 FieldName = Literal["subject", "type", "view", "frame"]
 # A shape is matched by a regular expression made from it: short, so that no name is slow to match.
 Shape = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[^/\\\x00{}\[\]]+$")]
 PlainName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^/\\\x00{}]+$")]
+Maker = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 @lru_cache(maxsize=1024)
@@ -41,7 +48,7 @@ class _Strict(BaseModel):
 
 
 class Stream(_Strict):
-    """Files of one kind (RGB, silhouettes, aligned silhouettes or ratios).
+    """Files of one kind (RGB, silhouettes, ratios, or what lies beside them).
 
     Attributes:
         path: Pattern below the folder that holds the subjects, such as
@@ -99,6 +106,9 @@ class Stream(_Strict):
             return "video"
         if ending in ARRAY_ENDINGS:
             return "arrays"
+        return self._other_media()
+
+    def _other_media(self) -> Media:
         known = " ".join(IMAGE_ENDINGS + VIDEO_ENDINGS + ARRAY_ENDINGS)
         raise ValueError(f"{self.path!r} ends in none of {known}")
 
@@ -125,6 +135,50 @@ class AlignedStream(Stream):
         return size
 
 
+class ParsingStream(AlignedStream):
+    """Labels of body parts, cut like silhouettes: of each pixel a number from 0 to 11.
+
+    Attributes:
+        parser: What gave the labels, as printed under tables.
+    """
+
+    parser: Maker = "unknown parser"
+
+
+class PoseStream(Stream):
+    """Poses: array files, a JSON file a frame, or one CSV table of all sequences.
+
+    Attributes:
+        estimator: What estimated them, as printed under tables.
+        key: Of a table: pattern of the folder in its first column that names the sequence, such as
+            ``{subject}-{type}-{view}``.
+        own_frames: Whether their frames are counted by themselves, so that no number says which
+            frame of a video a pose belongs to.
+    """
+
+    estimator: Maker = "unknown estimator"
+    key: Annotated[str | None, Field(max_length=100)] = None
+    own_frames: bool = False
+
+    @model_validator(mode="after")
+    def _key_is_for_tables(self) -> PoseStream:
+        if self.media in ("video",) or self.path.lower().endswith(IMAGE_ENDINGS):
+            raise ValueError(f"{self.path!r}: poses are arrays, JSON files or a CSV table")
+        if (self.media == "table") != (self.key is not None):
+            raise ValueError(f"{self.path!r}: a CSV table and `key` go together")
+        if self.key is not None and set(re.findall(r"{(\w+)}", self.key)) != set(KEY_FIELDS):
+            raise ValueError(f"key {self.key!r} needs {{subject}}, {{type}} and {{view}}")
+        return self
+
+    def _other_media(self) -> Media:
+        ending = PurePosixPath(self.path).suffix.lower()
+        if ending == POSE_FILE:
+            return "frames"
+        if ending == POSE_TABLE:
+            return "table"
+        return super()._other_media()
+
+
 class Form(_Strict):
     """One way in which a dataset's raw data are delivered.
 
@@ -137,6 +191,8 @@ class Form(_Strict):
         silhouettes: The silhouettes; without them (crops only) no frame has a valid silhouette.
         aligned: Silhouettes that the dataset's authors cut, with frames of their own; they are
             stored where a source has them.
+        pose: Poses, with frames of their own; stored where a source has them.
+        parsing: Labels of body parts, likewise.
         ratios: One number or pair a frame where crops were squashed to a square.
         ratio_order: What ``ratios`` hold: width / height, or (height, width).
         assumed_ratio: Width / height given to square frames that were squashed, where no ratios
@@ -153,6 +209,8 @@ class Form(_Strict):
     rgb: Stream | None = None
     silhouettes: Stream | None = None
     aligned: AlignedStream | None = None
+    pose: PoseStream | None = None
+    parsing: ParsingStream | None = None
     ratios: Stream | None = None
     ratio_order: Literal["width/height", "height,width"] | None = None
     assumed_ratio: Annotated[float, Field(ge=0.1, le=2)] | None = None
@@ -162,8 +220,8 @@ class Form(_Strict):
 
     @model_validator(mode="after")
     def _streams_agree(self) -> Form:
-        if not {"rgb", "silhouettes", "aligned"} & set(self.streams()):
-            raise ValueError("rgb, silhouettes or aligned is needed")
+        if not {"rgb", "silhouettes", *BESIDE} & set(self.streams()):
+            raise ValueError("rgb, silhouettes, aligned, pose or parsing is needed")
         pictures = self.rgb or self.silhouettes
         if self.framing == "scene" and self.silhouettes is None:
             raise ValueError("framing 'scene' needs silhouettes: their box is the crop")
@@ -174,15 +232,18 @@ class Form(_Strict):
             raise ValueError("assumed_ratio is for RGB array files without ratios")
         if self.ratios is not None and {self.ratios.media, kind} != {"arrays"}:
             raise ValueError("ratios are array files beside RGB array files")
-        if self.aligned is not None:
-            others = {
-                PurePosixPath(s.path).with_suffix("") for s in (self.rgb, self.silhouettes) if s
-            }
-            if self.aligned.media == "video":
-                raise ValueError("aligned silhouettes are images or array files")
-            if PurePosixPath(self.aligned.path).with_suffix("") in others:
-                raise ValueError("aligned needs a path that is not that of rgb or silhouettes")
+        others = {PurePosixPath(s.path).with_suffix("") for s in (self.rgb, self.silhouettes) if s}
+        for name in BESIDE:
+            if (stream := self.streams().get(name)) is None:
+                continue
+            if stream.media == "video":
+                raise ValueError(f"{name} is of images or array files")
+            if PurePosixPath(stream.path).with_suffix("") in others:
+                raise ValueError(f"{name} needs a path that is not that of another stream")
+            others.add(PurePosixPath(stream.path).with_suffix(""))
         for stream in self.streams().values():
+            if stream.media == "table":
+                continue
             segments = stream.segments[:-1] if stream.media == "frames" else stream.segments
             missing = set(KEY_FIELDS) - stream.fields_in(segments) - set(self.defaults)
             if missing:
@@ -200,6 +261,8 @@ class Form(_Strict):
             "silhouettes": self.silhouettes,
             "ratios": self.ratios,
             "aligned": self.aligned,
+            "pose": self.pose,
+            "parsing": self.parsing,
         }
         return {name: stream for name, stream in named.items() if stream is not None}
 
@@ -213,10 +276,13 @@ class Form(_Strict):
         return names if names & {"rgb", "silhouettes"} else names - {"ratios"}
 
     def required_names(self, without: Collection[str] = ()) -> set[str]:
-        """Names of the streams that a source must have: aligned silhouettes only where no others.
+        """Names of the streams that a source must have: those beside frames only without frames.
 
         Args:
             without: As in :meth:`stream_names`.
         """
         names = self.stream_names(without)
-        return names - {"aligned"} if names & {"rgb", "silhouettes"} else names
+        beside = [name for name in BESIDE if name in names]
+        if names & {"rgb", "silhouettes"}:
+            return names - set(beside)
+        return names - set(beside[1:])

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from core.errors import DataError, UsageError
-from core.manifests.forms import Form
-from core.sources.roots import FoundForm, expected_place, find_streams
-from core.sources.settling import SILHOUETTES_ALONE, settle
+from core.manifests.forms import BESIDE, Form
+from core.sources.poses import holds_poses
+from core.sources.roots import FoundForm, FoundStream, expected_place, find_streams, samples
+from core.sources.settling import SAMPLES, SILHOUETTES_ALONE, settle
 
 # Streams that a user may leave out.
-LEFT_OUT = ("rgb", "silhouettes", "aligned")
+LEFT_OUT = ("rgb", "silhouettes", *BESIDE)
 
 
 def find_form(
@@ -28,7 +31,7 @@ def find_form(
         source: The folder given by the user.
         forms: The dataset's forms, preferred ones first.
         name: The only form to look for; all of them without it.
-        without: Streams that are left out: ``rgb``, ``silhouettes``, ``aligned``.
+        without: Streams that are left out, of :data:`LEFT_OUT`.
 
     Raises:
         UsageError: ``name`` is none of the forms, or nothing remains of them.
@@ -51,7 +54,7 @@ def find_form(
             s.folders for later in wanted[number:] for s in later.streams().values()
         ):
             break
-        streams = find_streams(source, form)
+        streams = true_streams(source, form)
         required = form.required_names(without)
         if required <= set(streams):
             try:
@@ -72,6 +75,24 @@ def find_form(
     raise _nothing_found(dataset, source, wanted, partial, without)
 
 
+def true_streams(source: Path, form: Form) -> dict[str, FoundStream]:
+    """The streams of a form below ``source``; of array files of poses only roots that hold some.
+
+    Names of poses are seldom their own: whether what they match is poses, only content tells.
+    """
+    streams = find_streams(source, form)
+    found = streams.get("pose")
+    if found is None or found.stream.media != "arrays":
+        return streams
+    roots = tuple(
+        root
+        for root in found.roots
+        if any(map(holds_poses, islice(samples(root, found.stream, form), SAMPLES)))
+    )
+    others = {name: stream for name, stream in streams.items() if name != "pose"}
+    return others | ({"pose": replace(found, roots=roots)} if roots else {})
+
+
 def _remaining(dataset: str, forms: Sequence[Form], without: Collection[str]) -> list[Form]:
     """The forms that can do without some streams."""
     if unknown := sorted(set(without) - set(LEFT_OUT)):
@@ -81,7 +102,14 @@ def _remaining(dataset: str, forms: Sequence[Form], without: Collection[str]) ->
             next_step=f"Known: {', '.join(LEFT_OUT)}.",
         )
     scenes = [form for form in forms if form.framing == "scene" and "silhouettes" in without]
-    possible = [form for form in forms if form not in scenes and form.required_names(without)]
+    pictures = {"rgb", "silhouettes"}
+    possible = [
+        form
+        for form in forms
+        if form not in scenes
+        and form.required_names(without)
+        and (not pictures & set(without) or pictures & set(form.streams()))
+    ]
     if not possible:
         reason = "whole scenes are cut by the silhouettes' boxes" if scenes else "nothing is left"
         raise UsageError(

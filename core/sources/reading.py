@@ -46,10 +46,12 @@ class FrameNames:
 
     Attributes:
         stems: Of those that were taken, in order.
+        places: Where each of them is among all that the source has, from 0.
         total: Number of all that the source has.
     """
 
     stems: list[str] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
     total: int = 0
 
 
@@ -95,6 +97,7 @@ def read_sequence(
         batch.count += 1
         if names is not None:
             names.stems.append(stem)
+            names.places.append(names.total - 1)
         if batch.count == BATCH:
             yield batch.frames()
             yielded, batch = True, _Batch(with_rgb)
@@ -108,7 +111,7 @@ def read_sequence(
 
 def _check_still_there(raw: RawSequence) -> None:
     """A source that goes away must not read as one full of damaged files."""
-    for stream in (raw.rgb, raw.silhouettes, raw.ratios, raw.aligned):
+    for stream in (raw.rgb, raw.silhouettes, raw.ratios, *raw.beside.values()):
         if stream is not None and not os.path.lexists(stream.path):
             raise source_gone(stream.path)
 

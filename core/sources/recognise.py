@@ -12,9 +12,9 @@ from pathlib import Path
 from core.errors import DataError
 from core.manifests.forms import Form
 from core.manifests.load import load_manifest, manifest_names
-from core.sources.finding import find_form
+from core.sources.finding import find_form, true_streams
 from core.sources.patterns import listed
-from core.sources.roots import FoundForm, find_streams
+from core.sources.roots import FoundForm
 
 # So deep lies the first file of a dataset in nested folders.
 DEEPEST = 10
@@ -70,7 +70,7 @@ def _named(
     if complete:
         return _other_dataset(error, source, complete)
     own = [form for form in forms if name in (None, form.name)]
-    if any(find_streams(source, form) for form in own):
+    if any(true_streams(source, form) for form in own):
         return error
     partial = [likeness for likeness in likenesses if likeness.streams]
     if partial:
@@ -118,7 +118,7 @@ def _part_of(error: DataError, likeness: _Likeness) -> DataError:
 
 
 def _likeness(source: Path, dataset: str, form: Form) -> _Likeness:
-    streams = frozenset(find_streams(source, form))
+    streams = frozenset(true_streams(source, form))
     if streams >= form.required_names():
         try:
             find_form(dataset, source, [form], None)

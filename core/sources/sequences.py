@@ -7,12 +7,13 @@ import hashlib
 import math
 import os
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.manifests.forms import KEY_FIELDS, AlignedStream, Form, Media
-from core.records import SequenceKey
+from core.manifests.forms import BESIDE, KEY_FIELDS, AlignedStream, Form, Media, PoseStream
+from core.records import SequenceKey, StreamName
+from core.sources.pose_tables import Spans, TableLines, read_table_index
 from core.sources.roots import FoundForm, FoundStream
 from core.sources.spelling import KnownNames, Spelling
 from core.sources.walking import frames_in, walk
@@ -21,6 +22,7 @@ from core.video.faults import Effect, LeftOut, Reason, writable
 # Bytes a frame of array and video files take, roughly; shards are planned with it.
 ARRAY_FRAME_BYTES = 12_288
 VIDEO_FRAME_BYTES = 4_096
+POSE_BYTES = 204
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,13 @@ class RawStream:
         path: The folder of images, or the file.
         media: What it is made of.
         frame_regex: Of an image's name, with the group ``frame``; empty for files.
+        spans: Of a table: where in it the lines of the sequence lie, (first, end) in bytes.
     """
 
     path: str
     media: Media
     frame_regex: str = ""
+    spans: Spans = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,8 @@ class RawSequence:
         rgb: Its RGB frames; None in a source without.
         silhouettes: Its silhouettes, where it has some.
         ratios: Its ratios, where the form has them.
-        aligned: Its silhouettes as the dataset's authors cut them, where it has some.
+        beside: What lies beside its frames, by stream, where it has some: silhouettes as the
+            dataset's authors cut them, poses, labels of body parts.
         weight: Number of its frames, or an estimate.
         digest: Hash of the names (and sizes, for files) it consists of.
     """
@@ -56,14 +61,15 @@ class RawSequence:
     rgb: RawStream | None
     silhouettes: RawStream | None
     ratios: RawStream | None
-    aligned: RawStream | None
+    beside: Mapping[StreamName, RawStream]
     weight: int
     digest: str
 
     @property
     def first(self) -> RawStream:
         """The stream that its frames are counted by."""
-        return next(s for s in (self.rgb, self.silhouettes, self.aligned) if s is not None)
+        streams = (self.rgb, self.silhouettes, *(self.beside.get(name) for name in BESIDE))
+        return next(stream for stream in streams if stream is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +81,13 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A path that a stream's pattern matches; ``key`` as the path spells it."""
+    """A path that a stream's pattern matches; ``key`` as the path, or a table in it, spells it."""
 
     root: str
     path: str
     fields: dict[str, str]
     key: SequenceKey
+    lines: TableLines | None = None
 
 
 def scan(
@@ -106,13 +113,13 @@ def scan(
         left_out.append(LeftOut(place, Reason.NAME, Effect.SEQUENCE_LEFT_OUT, 0, (place,)))
     foreign: set[str] = set()
     places: dict[str, dict[SequenceKey, _Place]] = {}
-    order = ("rgb", "silhouettes", "aligned", "ratios")
+    order = ("rgb", "silhouettes", *BESIDE, "ratios")
     first = next(name for name in order if name in found.streams)
     for name in (name for name in order if name in found.streams):
         beside = places.get(first, {})
         listed = _nearest_first(entries[name], spelling, beside)
         places[name] = _places(source, found.form, found.streams[name], listed, left_out, foreign)
-    pictures = ("silhouettes", "aligned")
+    pictures = ("silhouettes", *BESIDE)
     reason = Reason.NO_RGB if first == "rgb" else Reason.NO_SILHOUETTE
     alone = {
         key: place
@@ -138,14 +145,14 @@ def _sequence(
 ) -> RawSequence:
     here = {name: placed[key] for name, placed in places.items() if key in placed}
     streams = {name: place.stream for name, place in here.items()}
-    named = ("rgb", "silhouettes", "ratios", "aligned")
+    named = ("rgb", "silhouettes", "ratios", *BESIDE)
     parts = [here[name].digest for name in named if name in here]
     return RawSequence(
         key,
         streams.get("rgb"),
         streams.get("silhouettes"),
         streams.get("ratios"),
-        streams.get("aligned"),
+        {name: streams[name] for name in BESIDE if name in streams},
         weight=_weight(here[first], here.get("silhouettes")),
         digest=_hash(parts),
     )
@@ -161,6 +168,10 @@ def _entries(form: Form, found: FoundStream, unwritable: set[str]) -> list[_Entr
     for root in found.roots:
         for path, fields in walk(root, found.at(root), form, unwritable=unwritable):
             named = {str(name): value for name, value in form.defaults.items()} | fields
+            if isinstance(found.stream, PoseStream) and found.stream.key is not None:
+                for table_key, lines in read_table_index(path, found.stream.key, form):
+                    entries.append(_Entry(root, path, fields, table_key, lines))
+                continue
             key = SequenceKey(*(named[field] for field in KEY_FIELDS))
             entries.append(_Entry(root, path, fields, key))
     return entries
@@ -225,12 +236,18 @@ def _place(
     """Where one sequence has one stream; ``foreign`` are the folders whose odd files are noted."""
     path = entry.path
     media = found.stream.media
+    if entry.lines is not None:
+        lines = entry.lines
+        stream = RawStream(path, media, spans=lines.spans)
+        return _Place(stream, lines.count, f"{_relative(source, path)} {lines.digest}")
     if media != "frames":
         try:
             size = os.stat(path).st_size
         except OSError:
             size = 0
         each = ARRAY_FRAME_BYTES if media == "arrays" else VIDEO_FRAME_BYTES
+        if isinstance(found.stream, PoseStream):
+            each = POSE_BYTES
         if isinstance(found.stream, AlignedStream):
             each = math.prod(found.stream.size)
         digest = f"{_relative(source, path)} {size}"

@@ -131,6 +131,13 @@ def _other_work(folder: Path, found: Plan, plan: Plan) -> StoreError:
     else:
         if lacking := [name for name in plan.shapes if name not in found.shapes]:
             what = " and ".join(STREAM_WORDS[name] for name in lacking)
+            if lacking == ["flow"]:
+                return StoreError(
+                    "The store here was made without optical flow",
+                    where=folder,
+                    next_step="It can still be used (without --flow). Add --replace to make it "
+                    "anew with it.",
+                )
             return StoreError(
                 f"The store here was made without the {what} that the source holds",
                 where=folder,

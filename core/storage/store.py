@@ -124,8 +124,10 @@ class Store:
             StoreError: it holds silhouettes alone.
         """
         if not self.has_rgb:
+            held = ["silhouettes"] if self.info.valid or self.aligned is not None else []
+            held += [STREAM_WORDS[name] for name in self.streams if name != "aligned"]
             raise StoreError(
-                "The store holds silhouettes without RGB frames",
+                f"The store holds {' and '.join(held)} without RGB frames",
                 where=self.path,
                 next_step="Use a model on silhouettes (--model gaitbase); or prepare it again with "
                 "--replace, without `--without rgb`, from a source that holds the frames.",
@@ -213,12 +215,13 @@ class Store:
             StoreError: it does not hold it.
         """
         if name not in self._rows:
-            option = ", or with --flow, which computes it from the frames" if name == "flow" else ""
+            option = f"from a source that holds them, without `--without {name}`"
+            if name == "flow":
+                option = "and --flow, which computes it from the frames"
             raise StoreError(
                 f"The store holds no {STREAM_WORDS[name]}",
                 where=self.path,
-                next_step="Prepare it again with --replace from a source that holds them, without "
-                f"`--without {name}`{option}.",
+                next_step=f"Prepare it again with --replace {option}.",
             )
 
     def read_stream(self, name: StreamName, index: int) -> StreamFrames:

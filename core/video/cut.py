@@ -7,7 +7,7 @@ the bottom row, with as much foreground to the left of the middle as to its righ
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import cv2
 import numpy as np
@@ -19,6 +19,24 @@ CutSize = Literal[64, 128]
 SIZES: tuple[CutSize, ...] = get_args(CutSize)
 
 _METHODS: dict[Interpolation, int] = {"bicubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}
+
+
+class Window(NamedTuple):
+    """Which part of an image a cut holds.
+
+    Attributes:
+        top: First row with foreground.
+        bottom: The row behind the last one.
+        columns: Columns that all of these rows are resized to.
+        padding: Columns of zeros that are put on both sides then.
+        left: Column of that where the cut begins.
+    """
+
+    top: int
+    bottom: int
+    columns: int
+    padding: int
+    left: int
 
 
 def cut_silhouette(
@@ -43,16 +61,21 @@ def cut_silhouette(
     Returns:
         uint8 [size, size]; None where the silhouette is not usable.
     """
+    window = cut_window(image, size, interpolation, drop_sum)
+    return None if window is None else cut_there(image, window, size, interpolation)
+
+
+def cut_window(
+    image: NDArray[np.uint8], size: CutSize, interpolation: Interpolation, drop_sum: int | None
+) -> Window | None:
+    """Where :func:`cut_silhouette` cuts; None where the silhouette is not usable."""
     rows = np.flatnonzero(image.any(axis=1))
     if not len(rows) or (drop_sum is not None and int(image.sum(dtype=np.int64)) <= drop_sum):
         return None
-    person = image[rows[0] : rows[-1] + 1]
-    height, width = person.shape
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
     # A person thinner than a pixel of the result gets a whole one.
-    columns = max(1, int(size * width / height))
-    scaled_image = np.asarray(
-        cv2.resize(person, (columns, size), interpolation=_METHODS[interpolation]), np.uint8
-    )
+    columns = max(1, int(size * image.shape[1] / (bottom - top)))
+    scaled_image = _scaled(image[top:bottom], columns, size, interpolation)
     masses = np.cumsum(scaled_image.sum(axis=0, dtype=np.int64))
     if masses[-1] == 0:
         # Bicubic interpolation steps over single rows when it makes an image much smaller.
@@ -60,9 +83,27 @@ def cut_silhouette(
     half = size // 2
     left = int(np.argmax(2 * masses > masses[-1])) - half
     if left <= 0 or left + size >= columns:
-        scaled_image = np.pad(scaled_image, ((0, 0), (half, half)))
-        left += half
-    return np.ascontiguousarray(scaled_image[:, left : left + size])
+        return Window(top, bottom, columns, half, left + half)
+    return Window(top, bottom, columns, 0, left)
+
+
+def cut_there(
+    image: NDArray[np.uint8], window: Window, size: CutSize, interpolation: Interpolation
+) -> NDArray[np.uint8]:
+    """Cut an image uint8 [H, W] or [H, W, C] in a window; uint8 [size, size] or [size, size, C]."""
+    part = image[window.top : window.bottom]
+    scaled_image = _scaled(part, window.columns, size, interpolation)
+    if window.padding:
+        sides = ((0, 0), (window.padding, window.padding), (0, 0))[: image.ndim]
+        scaled_image = np.pad(scaled_image, sides)
+    return np.ascontiguousarray(scaled_image[:, window.left : window.left + size])
+
+
+def _scaled(
+    image: NDArray[np.uint8], columns: int, rows: int, interpolation: Interpolation
+) -> NDArray[np.uint8]:
+    resized = cv2.resize(image, (columns, rows), interpolation=_METHODS[interpolation])
+    return np.asarray(resized, np.uint8)
 
 
 def cut_silhouettes(

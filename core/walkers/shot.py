@@ -16,7 +16,16 @@ from core.walkers.datasets import VIEWS, Condition, View, condition
 from core.walkers.identity import draw_identity, vary
 from core.walkers.outfit import FACE, LOWER, SHOES, UPPER, Outfit, draw_outfit, hold
 from core.walkers.paint import Drawing, draw
-from core.walkers.scene import Cover, Image, Light, SceneWalker, clip_box, develop, paint_person
+from core.walkers.scene import (
+    Box,
+    Cover,
+    Image,
+    Light,
+    SceneWalker,
+    clip_box,
+    develop,
+    paint_person,
+)
 from core.walkers.seeds import stream
 
 FPS = 25
@@ -37,6 +46,7 @@ class Shot:
         cover: what hides part of the walker, or None; same size as ``background``.
         margin: share of a crop's height that is left around the walker.
         jitter: float64 [T, 4], how far a crop's borders stray, as a share of its height.
+        whole: whether frames are whole scenes, and not crops.
     """
 
     key: SequenceKey
@@ -49,6 +59,7 @@ class Shot:
     cover: Cover | None
     margin: float
     jitter: NDArray[np.float64]
+    whole: bool = False
 
 
 def plan_shot(dataset: str, key: SequenceKey, frames: int, seed: int) -> Shot:
@@ -79,6 +90,7 @@ def plan_shot(dataset: str, key: SequenceKey, frames: int, seed: int) -> Shot:
         origin=(x0, y0), light=light,
         cover=_draw_cover(dress, drawing, (x0, y0), size) if look.occluded else None,
         margin=float(dress.uniform(0.02, 0.08)), jitter=_draw_jitter(walk, frames),
+        whole=whole,
     )  # fmt: skip
 
 
@@ -91,14 +103,22 @@ def render_whole(shot: Shot) -> Iterator[tuple[Image, Image]]:
 
 def render_crops(shot: Shot) -> Iterator[tuple[Image, Image]]:
     """Crops around the walker, as a detector would make them; sizes vary from frame to frame."""
+    for frame in range(len(shot.drawing.boxes)):
+        yield _render(shot, frame, crop_of(shot, frame))
+
+
+def crop_of(shot: Shot, frame: int) -> Box:
+    """What a frame shows, in the background's pixels: of whole scenes all of it."""
     height, width = shot.background.shape[:2]
-    for frame, box in enumerate(shot.drawing.boxes):
-        tall = box[3] - box[1]
-        stray = (shot.margin * np.array([-1, -1, 1, 1]) + shot.jitter[frame]) * tall
-        local = box + stray - np.tile(shot.origin, 2)
-        crop = clip_box(local, (0, 0, width, height), margin=0.0)
-        assert crop is not None, "a crop's background holds all of the walker"
-        yield _render(shot, frame, crop)
+    if shot.whole:
+        return (0, 0, width, height)
+    box = shot.drawing.boxes[frame]
+    tall = box[3] - box[1]
+    stray = (shot.margin * np.array([-1, -1, 1, 1]) + shot.jitter[frame]) * tall
+    local = box + stray - np.tile(shot.origin, 2)
+    crop = clip_box(local, (0, 0, width, height), margin=0.0)
+    assert crop is not None, "a crop's background holds all of the walker"
+    return crop
 
 
 def _render(shot: Shot, frame: int, crop: tuple[int, int, int, int]) -> tuple[Image, Image]:

@@ -19,30 +19,50 @@ import numpy as np
 from core.files import output_error
 from core.records import SequenceKey
 from core.walkers.packed import align, write_casiab_star, write_sustech_pickles
+from core.walkers.poses import time_stem, write_poses
 from core.walkers.scene import Image
 from core.walkers.shot import FPS, plan_shot, render_crops, render_whole
 
 CCPG_RGB = "CCPG_D_MASK_FACE_SHOE"
 CCPG_SILHOUETTES = "CCPG_G_SIL"
+CCPG_POSES = "CCPG_POSE"
 PARTIAL = ".partial-"
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 92)
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
 _BITEXACT: int = int(av.container.Flags.bitexact.value)  # type: ignore[call-overload]
 
 
-def sequence_places(dataset: str, out: Path, key: SequenceKey) -> tuple[Path, ...]:
+def sequence_places(
+    dataset: str, out: Path, key: SequenceKey, *, with_poses: bool = False
+) -> tuple[Path, ...]:
     """What a complete sequence consists of: files or folders, in the order they are moved in."""
     if dataset == "ccpg":
-        return (out / CCPG_SILHOUETTES / Path(*key), out / CCPG_RGB / Path(*key))
+        places = (out / CCPG_SILHOUETTES / Path(*key), out / CCPG_RGB / Path(*key))
+        return (*places, out / CCPG_POSES / Path(*key)) if with_poses else places
     if dataset in ("sustech1k", "casiab_star"):
         return (out / Path(*key),)
     return (out / "silhouettes" / Path(*key), out / "videos" / f"{'-'.join(key)}.avi")
 
 
+def rendered_keys(out: Path) -> list[SequenceKey]:
+    """The sequences of CASIA-B that a folder holds, sorted."""
+    root = out / "silhouettes"
+    return sorted(SequenceKey(*path.relative_to(root).parts) for path in root.glob("*/*/*"))
+
+
 def write_sequence(
-    dataset: str, form: str, out: Path, key: SequenceKey, frames: int, seed: int
+    dataset: str,
+    form: str,
+    out: Path,
+    key: SequenceKey,
+    frames: int,
+    seed: int,
+    *,
+    with_poses: bool = False,
 ) -> bool:
     """Render one sequence and put it in its place.
+
+    With its poses, but of ``casiab``: :func:`core.walkers.poses.write_casiab_table` writes these.
 
     Returns:
         False if it was there already, and nothing was done.
@@ -50,7 +70,8 @@ def write_sequence(
     Raises:
         OutputError: the folder cannot be written to, or the disk is full.
     """
-    places = sequence_places(dataset, out, key)
+    with_poses = with_poses and dataset != "casiab"
+    places = sequence_places(dataset, out, key, with_poses=with_poses)
     if all(place.exists() for place in places):
         return False
     cv2.setNumThreads(1)
@@ -70,6 +91,8 @@ def write_sequence(
             _write_sustech(render_crops(shot), staged[0])
         else:
             _write_casiab(render_whole(shot), staged[0], staged[1], "-".join(key))
+        if with_poses:
+            write_poses(dataset, form, shot, staged)
         for place, done in zip(places, staged, strict=True):
             place.parent.mkdir(parents=True, exist_ok=True)
             if place.is_dir():
@@ -103,9 +126,7 @@ def _write_sustech(pairs: Iterable[tuple[Image, Image]], folder: Path) -> None:
     for kind in kinds:
         kind.mkdir(parents=True)
     for number, (image, silhouette) in enumerate(pairs):
-        # Names are timestamps: seconds and nanoseconds of an arbitrary start.
-        stem = f"{1_660_000_000_000_000_000 + number * (10**9 // FPS)}"
-        stem = f"{stem[:10]}.{stem[10:]}"
+        stem = time_stem(number)
         _write_image(kinds[0] / f"{stem}.jpg", image, _JPEG)
         _write_image(kinds[1] / f"{stem}.png", silhouette, _PNG)
         _write_image(kinds[2] / f"{stem}.png", align(silhouette), _PNG)

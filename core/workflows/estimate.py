@@ -16,6 +16,7 @@ from core.storage.store import Store
 from core.training.engine import make_engine
 from core.training.rehearsal import Pace, measure
 from core.walkers.datasets import check_dataset, check_form
+from core.walkers.poses import check_poses
 from core.walkers.write import sequence_places, write_sequence
 from core.workflows.embed import embed_sequences
 from core.workflows.evaluate import used_sequences
@@ -65,21 +66,26 @@ def estimate_synthesis(
     seed: int,
     workers: int,
     form: str | None = None,
+    with_poses: bool = False,
 ) -> Estimate:
     """What :func:`core.workflows.synthesize.synthesize` would take (raises as it does)."""
     dataset = check_dataset(dataset)
     form = check_form(dataset, form)
+    if with_poses:
+        check_poses(dataset)
     keys, _, _ = wanted_keys(
         dataset, train_subjects=train_subjects, test_subjects=test_subjects, types=types,
         views=views, frames=frames, workers=workers, seed=seed,
     )  # fmt: skip
-    left = [k for k in keys if not all(p.exists() for p in sequence_places(dataset, out, k))]
+    places = {key: sequence_places(dataset, out, key, with_poses=with_poses) for key in keys}
+    left = [key for key in keys if not all(place.exists() for place in places[key])]
     chosen = sample(left)
     with tempfile.TemporaryDirectory(prefix="lmgait-") as folder:
 
         def steps() -> Iterator[float]:
             for key in chosen:
-                write_sequence(dataset, form, Path(folder), key, frames, seed)
+                to = Path(folder)
+                write_sequence(dataset, form, to, key, frames, seed, with_poses=with_poses)
                 yield 1
 
         pace = measure(steps()) if chosen else Pace(0.0, 0)

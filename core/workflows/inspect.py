@@ -17,6 +17,7 @@ from core.pictures.colours import Picture, grey, scaled
 from core.pictures.files import write_png
 from core.pictures.sheet import GAP, beside, blank, framed, stack, written
 from core.records import FRAME_HEIGHT, SequenceKey
+from core.storage.index import stream_lines
 from core.storage.store import Store, locate_store
 from core.workspace import Workspace
 
@@ -50,6 +51,7 @@ class InspectResult:
         valid: Number of frames with a usable silhouette.
         aligned: Number of aligned silhouettes.
         aligned_size: (rows, columns) of each; None where the store holds none.
+        streams: What it holds beside frames and masks, a phrase for each stream.
         bytes: Size of its shards.
         raw_bytes: Size of its RGB frames without a codec.
         types: Number of sequences by type.
@@ -72,6 +74,7 @@ class InspectResult:
     valid: int
     aligned: int
     aligned_size: tuple[int, int] | None
+    streams: tuple[str, ...]
     bytes: int
     raw_bytes: int
     types: dict[str, int]
@@ -124,6 +127,7 @@ def inspect(
         valid=opened.info.valid,
         aligned=opened.info.aligned,
         aligned_size=opened.aligned,
+        streams=tuple(stream_lines(opened.info)),
         bytes=opened.info.bytes,
         raw_bytes=opened.info.raw_bytes,
         types=_counts(key.type for key in keys),

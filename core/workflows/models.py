@@ -15,6 +15,7 @@ from torch import nn
 
 from core.config import Config, check_config
 from core.config.machine import on_this_machine
+from core.data.stream_clips import Chunk
 from core.errors import CheckpointError, ConfigError
 from core.models.base import implementation_of
 from core.models.capabilities import TextCache
@@ -71,18 +72,22 @@ class LoadedModel:
         return torch.autocast(self.device.type, kind, enabled=kind is not None)
 
     @torch.inference_mode()
-    def embed(self, chunks: Iterable[torch.Tensor]) -> NDArray[np.float32]:
+    def embed(self, chunks: Iterable[Chunk]) -> NDArray[np.float32]:
         """The embedding of one walk, float32 [C, P], of its input in time order.
 
         Args:
-            chunks: Frames uint8 [t, 3, H, W], or silhouettes uint8 [t, H, W].
+            chunks: As the family's ``embed`` takes them.
         """
         family = implementation_of(self.config.model)
         with self.precision():
-            embedding = family.embed(
-                self.model, (chunk.to(self.device, non_blocking=True) for chunk in chunks)
-            )
+            embedding = family.embed(self.model, (_moved(chunk, self.device) for chunk in chunks))
         return np.asarray(embedding.float().cpu().numpy(), np.float32)
+
+
+def _moved(chunk: Chunk, device: torch.device) -> Chunk:
+    if isinstance(chunk, dict):
+        return {name: one.to(device, non_blocking=True) for name, one in chunk.items()}
+    return chunk.to(device, non_blocking=True)
 
 
 def load_model(

@@ -13,6 +13,7 @@ from core.locks import writing
 from core.progress import Progress, SilentProgress
 from core.storage.basics import ReasonCount
 from core.storage.build import begin, finish, missing_shards, shard_done, summarise
+from core.storage.index import stream_lines
 from core.storage.layout import (
     LEFT_OUT_NAME,
     STORE_NAME,
@@ -60,6 +61,11 @@ class PrepareResult:
     found_frames: int
     seconds: float
     already: bool
+
+    @property
+    def streams(self) -> list[str]:
+        """What the store holds beside frames, a phrase for each stream."""
+        return stream_lines(self.info)
 
 
 @dataclass(frozen=True, slots=True)

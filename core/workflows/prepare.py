@@ -13,14 +13,18 @@ from pathlib import Path
 from time import monotonic
 
 from core.errors import DataError, UsageError
+from core.manifests.forms import Form
 from core.manifests.load import load_manifest
 from core.progress import Progress, SilentProgress
+from core.records import POSE_SHAPE, StreamName
 from core.sources.recognise import find_or_name
 from core.sources.roots import FoundForm
 from core.sources.sequences import RawSequence, scan
 from core.storage.formats import format_of
 from core.storage.layout import READING, SHARD_FRAMES, CodecName, Plan
+from core.storage.stream_plan import NewStream, StreamPlan
 from core.version import __version__
+from core.video.flow import FLOW_SIZE, MAKER
 from core.workflows.preparation_plan import PreparationPlan, PrepareResult
 from core.workflows.shard_jobs import ShardJob, findings
 from core.workflows.split import compare, known_names
@@ -36,6 +40,7 @@ def plan_preparation(
     part: tuple[int, int] | None = None,
     form: str | None = None,
     without: Collection[str] = (),
+    flow: bool = False,
     progress: Progress | None = None,
 ) -> PreparationPlan:
     """List a source and decide what a preparation is to make; reads only.
@@ -47,11 +52,14 @@ def plan_preparation(
         codec: ``lossless``, ``compact`` (exact too) or ``jpeg``.
         part: ``(i, n)``: only the i-th of n parts, to be joined by :func:`core.workflows.merge`.
         form: Name of the form, where the source could be read in several.
-        without: Streams that are left out: ``rgb``, ``silhouettes``, ``aligned``.
+        without: Streams that are left out: ``rgb``, ``silhouettes``, ``aligned``, ``pose``,
+            ``parsing``.
+        flow: Compute optical flow from the frames.
         progress: Told of the listing.
 
     Raises:
-        UsageError: an unknown dataset or form, a part that does not exist, or nothing left of it.
+        UsageError: an unknown dataset or form, a part that does not exist, nothing left of it, or
+            flow of a source without frames or silhouettes.
         DataError: the source is missing, empty, or holds none of the dataset's forms.
     """
     begun = monotonic()
@@ -60,6 +68,8 @@ def plan_preparation(
     _check_part(part)
     manifest = load_manifest(dataset)
     delivered = find_or_name(manifest.name, source, manifest.forms, form, without)
+    if flow:
+        _check_flow(delivered)
     for note in delivered.notes:
         progress.say(note)
     with progress.task(f"Listing {manifest.name}", None, "sequences") as task:
@@ -72,7 +82,7 @@ def plan_preparation(
             next_step="Look at the folder: every sequence in it lacks its frames.",
         )
     shards = plan_shards(sequences)
-    content = _content(manifest.name, delivered, codec, sequences, len(shards), part)
+    content = _content(manifest.name, delivered, codec, sequences, len(shards), part, flow=flow)
     folder = part_folder(workspace, manifest.name, part)
     jobs = tuple(
         ShardJob(
@@ -82,6 +92,7 @@ def plan_preparation(
             delivered.form,
             content,
             tuple(shards[number]),
+            manifest.silhouette_cut if flow else None,
         )
         for number in content.shard_numbers()
     )
@@ -107,6 +118,7 @@ def prepare(
     part: tuple[int, int] | None = None,
     form: str | None = None,
     without: Collection[str] = (),
+    flow: bool = False,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> PrepareResult:
@@ -116,7 +128,7 @@ def prepare(
     """
     plan = plan_preparation(
         dataset, source, workspace, codec=codec, part=part, form=form, without=without,
-        progress=progress,
+        flow=flow, progress=progress,
     )  # fmt: skip
     return plan.run(workers=workers, replace=replace, progress=progress)
 
@@ -148,19 +160,33 @@ def _check_part(part: tuple[int, int] | None) -> None:
         )  # fmt: skip
 
 
+def _check_flow(delivered: FoundForm) -> None:
+    lacking = sorted({"rgb", "silhouettes"} - set(delivered.streams))
+    if lacking:
+        raise UsageError(
+            f"Optical flow is computed from frames with silhouettes; there are no "
+            f"{' and no '.join(lacking)}",
+            where="--flow",
+            next_step="Leave --flow out, or give a source that holds both.",
+        )
+
+
 def _content(
     dataset: str, delivered: FoundForm, codec: CodecName, sequences: list[RawSequence], shards: int,
-    part: tuple[int, int] | None,
+    part: tuple[int, int] | None, *, flow: bool,
 ) -> Plan:  # fmt: skip
     digest = hashlib.sha256()
     for sequence in sequences:
         digest.update(f"{sequence.key} {sequence.weight} {sequence.digest}\n".encode())
     form = delivered.form
     stored_as: CodecName = codec if "rgb" in delivered.streams else "none"
-    stream = form.aligned if "aligned" in delivered.streams else None
-    aligned = None if stream is None else stream.size
+    aligned = form.aligned if "aligned" in delivered.streams else None
+    streams = _streams(form, delivered.streams)
+    if flow:
+        streams["flow"] = StreamPlan(shape=(3, FLOW_SIZE, FLOW_SIZE), maker=MAKER)
+    beside: list[StreamName] = [*streams] if aligned is None else ["aligned", *streams]
     return Plan(
-        format=format_of(stored_as, () if aligned is None else ("aligned",)),
+        format=format_of(stored_as, beside),
         dataset=dataset,
         form=form.name,
         label=form.label,
@@ -171,5 +197,18 @@ def _content(
         part=part,
         tool=__version__,
         reading=READING,
-        aligned=aligned,
+        aligned=None if aligned is None else aligned.size,
+        streams=streams,
     )
+
+
+def _streams(form: Form, found: Collection[str]) -> dict[NewStream, StreamPlan]:
+    """What lies beside the frames of a source, apart from aligned silhouettes."""
+    streams: dict[NewStream, StreamPlan] = {}
+    if form.pose is not None and "pose" in found:
+        pose = form.pose
+        streams["pose"] = StreamPlan(shape=POSE_SHAPE, maker=pose.estimator, file=pose.path)
+    if form.parsing is not None and "parsing" in found:
+        parsing = form.parsing
+        streams["parsing"] = StreamPlan(shape=parsing.size, maker=parsing.parser, file=parsing.path)
+    return streams

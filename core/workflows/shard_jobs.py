@@ -9,9 +9,10 @@ from pathlib import Path
 import cv2
 
 from core.files import whole_file
-from core.manifests.forms import Form
+from core.manifests.forms import BESIDE, Form
+from core.manifests.schema import SilhouetteCut
 from core.records import SequenceFrames
-from core.sources.aligned import blank_frames, frame_numbers, read_aligned
+from core.sources.beside import blank_frames, frame_numbers, read_beside
 from core.sources.reading import FrameNames, read_sequence
 from core.sources.report import SequenceReport
 from core.sources.sequences import RawSequence
@@ -26,6 +27,7 @@ from core.storage.layout import (
 from core.storage.shard import ShardWriter, file_hash
 from core.storage.streams import StreamFrames
 from core.video.faults import Effect, LeftOut, Reason, writable
+from core.video.flow import FlowMaker
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class ShardJob:
         form: Form of the source.
         content: Plan of the store.
         sequences: What goes into it.
+        flow: How silhouettes are cut, where optical flow is computed; None where it is not.
         crashed: Positions of sequences that ended a process that read them: left out.
     """
 
@@ -48,6 +51,7 @@ class ShardJob:
     form: Form
     content: Plan
     sequences: tuple[RawSequence, ...]
+    flow: SilhouetteCut | None = None
     crashed: frozenset[int] = frozenset()
 
 
@@ -102,22 +106,33 @@ def _write(
     report: SequenceReport,
     count: Callable[[int], None],
 ) -> None:
-    """Write one sequence: its frames, and what was delivered cut."""
-    if job.content.aligned is None:
-        writer.add(raw.key, _counted(read_sequence(raw, job.form, report), count))
-        return
-    aligned = read_aligned(raw, job.form, report)
+    """Write one sequence: its frames, and what lies beside them."""
+    content = {
+        name: rows
+        for name in BESIDE
+        if name in job.content.shapes
+        and (rows := read_beside(name, raw, job.form, report)) is not None
+    }
     names = FrameNames()
     if raw.rgb is not None or raw.silhouettes is not None:
         batches = read_sequence(raw, job.form, report, names)
     else:
-        if aligned is not None:
-            names = FrameNames(aligned.stems, aligned.total)
+        base = next((rows for name, rows in content.items() if raw.first is raw.beside[name]), None)
+        if base is not None:
+            names = FrameNames(base.stems, total=base.total)
         batches = blank_frames(len(names.stems))
-    frames = writer.add(raw.key, _counted(batches, count))
-    if frames and aligned is not None:
-        numbers = frame_numbers(aligned, names, raw, report)
-        writer.add_stream("aligned", StreamFrames(aligned.images, numbers))
+    flow = None if job.flow is None else FlowMaker(job.flow.interpolation, job.flow.drop_sum)
+    if flow is not None:
+        batches = _told(batches, flow.add)
+    frames = writer.add(raw.key, _told(batches, lambda batch: count(len(batch.valid))))
+    if not frames:
+        return
+    if flow is not None:
+        writer.add_stream("flow", StreamFrames(*flow.result()))
+    for name, rows in content.items():
+        numbers = frame_numbers(name, rows, names, raw, job.form, report)
+        joints = rows.joints if name == "pose" else None
+        writer.add_stream(name, StreamFrames(rows.rows, numbers), joints)
 
 
 def findings(lines: Iterable[LeftOut]) -> tuple[Finding, ...]:
@@ -134,9 +149,10 @@ def findings(lines: Iterable[LeftOut]) -> tuple[Finding, ...]:
     )
 
 
-def _counted(
-    batches: Iterator[SequenceFrames], count: Callable[[int], None]
+def _told(
+    batches: Iterator[SequenceFrames], listener: Callable[[SequenceFrames], object]
 ) -> Iterator[SequenceFrames]:
+    """The same batches, each told to a listener."""
     for batch in batches:
+        listener(batch)
         yield batch
-        count(len(batch.valid))

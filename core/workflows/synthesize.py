@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from time import monotonic
@@ -31,7 +32,8 @@ from core.walkers.datasets import (
     check_form,
     choose,
 )
-from core.walkers.write import PARTIAL, write_sequence
+from core.walkers.poses import check_poses, write_casiab_table
+from core.walkers.write import PARTIAL, rendered_keys, write_sequence
 from core.workers import serve_parent, undisturbed, worker_context
 
 RECORD = "synthetic.json"
@@ -73,6 +75,7 @@ def synthesize(
     workers: int,
     progress: Progress,
     form: str | None = None,
+    with_poses: bool = False,
 ) -> SynthesisResult:
     """Render walkers as ``dataset``; equal arguments give equal bytes, with any number of workers.
 
@@ -88,25 +91,33 @@ def synthesize(
         workers: processes; 1 renders in this one.
         progress: where to report to.
         form: form of the dataset, as its manifest names it; None for the first that is rendered.
+        with_poses: whether exact poses are written too, as the dataset delivers poses.
 
     Raises:
-        UsageError: a name is unknown or a number out of range.
+        UsageError: a name is unknown, a number out of range, or the dataset has no poses.
         DataError: ``out`` holds other data.
         OutputError: ``out`` cannot be written to.
     """
     begun = monotonic()
     dataset = check_dataset(dataset)
     form = check_form(dataset, form)
+    if with_poses:
+        check_poses(dataset)
     keys, train, test = wanted_keys(
         dataset, train_subjects=train_subjects, test_subjects=test_subjects, types=types,
         views=views, frames=frames, workers=workers, seed=seed,
     )  # fmt: skip
     out = Path(out)
     with (
-        _claimed(out, dataset, form, frames, seed),
+        _claimed(out, dataset, form, frames, seed, with_poses=with_poses),
         progress.task(f"Rendering {dataset} walkers", len(keys), "sequences") as task,
     ):
-        rendered = _render_all(dataset, form, out, keys, frames, seed, workers, task)
+        work = partial(
+            write_sequence, dataset, form, out, frames=frames, seed=seed, with_poses=with_poses
+        )
+        rendered = _render_all(work, out, keys, workers, task)
+        if with_poses and dataset == "casiab":
+            write_casiab_table(out, rendered_keys(out), frames, seed)
     return SynthesisResult(
         out, len(keys), rendered, rendered * frames, monotonic() - begun, train, test
     )
@@ -159,7 +170,7 @@ def _check_numbers(frames: int, workers: int, seed: int) -> None:
             )
 
 
-def _claim(out: Path, dataset: str, form: str, frames: int, seed: int) -> None:
+def _claim(out: Path, dataset: str, form: str, frames: int, seed: int, *, with_poses: bool) -> None:
     """Mark ``out`` as synthetic, or make sure that it is the same that we would render."""
     record = {
         "synthetic": True,
@@ -168,13 +179,15 @@ def _claim(out: Path, dataset: str, form: str, frames: int, seed: int) -> None:
     }  # fmt: skip
     if form != FORMS[dataset][0]:
         record["form"] = form
+    if with_poses:
+        record["poses"] = True
     path = out / RECORD
     try:
         if path.exists():
             found = read_plain_json(path)
             if found != record:
                 known = found if isinstance(found, dict) else {}
-                keys = dict.fromkeys((*record, "form"))
+                keys = dict.fromkeys((*record, "form", "poses"))
                 other = ", ".join(k for k in keys if known.get(k) != record.get(k))
                 raise DataError(
                     f"The folder holds other walkers (different: {other})", where=path,
@@ -202,9 +215,11 @@ def _foreign(path: Path) -> bool:
 
 
 @contextmanager
-def _claimed(out: Path, dataset: str, form: str, frames: int, seed: int) -> Iterator[None]:
+def _claimed(
+    out: Path, dataset: str, form: str, frames: int, seed: int, *, with_poses: bool
+) -> Iterator[None]:
     """Hold ``out`` alone while the block runs, cleared of what a killed run has left."""
-    _claim(out, dataset, form, frames, seed)
+    _claim(out, dataset, form, frames, seed, with_poses=with_poses)
     with writing(out, what="folder of walkers", inside=True):
         for left in out.glob(f"{PARTIAL}*"):
             shutil.rmtree(left, ignore_errors=True)
@@ -212,34 +227,21 @@ def _claimed(out: Path, dataset: str, form: str, frames: int, seed: int) -> Iter
 
 
 def _render_all(
-    dataset: str,
-    form: str,
-    out: Path,
-    keys: Sequence[SequenceKey],
-    frames: int,
-    seed: int,
-    workers: int,
-    task: Task,
+    work: Callable[..., bool], out: Path, keys: Sequence[SequenceKey], workers: int, task: Task
 ) -> int:
     rendered = 0
-    for fresh in _results(dataset, form, out, keys, frames, seed, min(workers, len(keys))):
+    for fresh in _results(work, out, keys, min(workers, len(keys))):
         rendered += fresh
         task.advance()
     return rendered
 
 
 def _results(
-    dataset: str,
-    form: str,
-    out: Path,
-    keys: Sequence[SequenceKey],
-    frames: int,
-    seed: int,
-    workers: int,
+    work: Callable[..., bool], out: Path, keys: Sequence[SequenceKey], workers: int
 ) -> Iterator[bool]:
     if workers == 1:
         for key in keys:
-            yield write_sequence(dataset, form, out, key, frames, seed)
+            yield work(key=key)
         return
     context = worker_context()
     with ProcessPoolExecutor(workers, context, initializer=serve_parent) as pool:
@@ -249,9 +251,7 @@ def _results(
             while True:
                 with undisturbed():  # the first call starts all the processes
                     for key in islice(todo, 4 * workers - len(running)):
-                        running.add(
-                            pool.submit(write_sequence, dataset, form, out, key, frames, seed)
-                        )
+                        running.add(pool.submit(work, key=key))
                 if not running:
                     return
                 done, running = wait(running, return_when=FIRST_COMPLETED)

@@ -11,6 +11,7 @@ from core.errors import DataError, UsageError
 from core.manifests.load import load_manifest, manifest_names
 from core.sources import recognise
 from core.sources.recognise import find_or_name
+from tests.fakes import poses
 from tests.fakes import raw_datasets as raw
 
 WRITERS: dict[tuple[str, str], Callable[[Path], Path]] = {
@@ -23,6 +24,8 @@ WRITERS: dict[tuple[str, str], Callable[[Path], Path]] = {
     ("sustech1k", "pickles-10hz"): lambda root: raw.write_sustech_pickles(root, sync_only=True),
     ("casiab", "videos"): raw.write_casiab,
     ("casiab", "images"): lambda root: raw.write_casiab(root, images=True),
+    ("casiab", "poses-table"): poses.casiab_table,
+    ("casiab", "poses-pickles"): poses.casiab_pickles,
     ("casiab_star", "pickles"): raw.write_casiab_star,
     ("casiab_star", "images"): lambda root: raw.write_casiab_star(root, images=True),
 }

@@ -369,7 +369,8 @@ def test_a_form_of_one_s_own_without_rgb(tmp_path):
 
 @pytest.mark.parametrize(("dataset", "without", "told"), [
     ("casiab", ["silhouettes"], "boxes"), ("casiab", ["rgb", "silhouettes"], "boxes"),
-    ("ccpg", ["rgb", "silhouettes"], "nothing is left"), ("ccpg", ["masks"], "no stream 'masks'"),
+    ("ccpg", ["rgb", "silhouettes", "pose"], "nothing is left"),
+    ("ccpg", ["masks"], "no stream 'masks'"),
 ])  # fmt: skip
 def test_too_much_left_out(tmp_path, dataset, without, told):
     source = raw.write_ccpg(tmp_path / "raw")
@@ -390,13 +391,13 @@ PATH = "{subject}/{type}/{view}/"
 
 
 @pytest.mark.parametrize(("streams", "told"), [
-    ({}, "rgb, silhouettes or aligned is needed"),
+    ({}, "rgb, silhouettes, aligned, pose or parsing is needed"),
     ({"ratios": {"path": PATH + "r.pkl"}, "ratio_order": "width/height"}, "is needed"),
     ({"aligned": {"path": PATH + "a.pkl", "size": [64, 48]}}, r"\[64, 48\] is not one of"),
     ({"aligned": {"path": PATH + "a.pkl"}}, "size"),
     ({"aligned": {"path": PATH + "a.avi", "size": [64, 64]}}, "images or array files"),
     ({"silhouettes": {"path": PATH + "{frame}.png"},
-      "aligned": {"path": PATH + "{frame}.jpg", "size": [64, 64]}}, "not that of rgb"),
+      "aligned": {"path": PATH + "{frame}.jpg", "size": [64, 64]}}, "not that of another stream"),
 ])  # fmt: skip
 def test_forms_that_cannot_be(streams, told):
     with pytest.raises(ValueError, match=told):

@@ -1,0 +1,87 @@
+"""Silhouettes and labels as a dataset's authors cut them: read as they are, never cut again."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.manifests.forms import AlignedStream, Form
+from core.records import MAX_LABEL, StreamName
+from core.sources.delivered import Delivered
+from core.sources.joining import MAX_FRAMES
+from core.sources.report import SequenceReport
+from core.sources.sequences import RawStream
+from core.sources.streams import open_stream
+from core.video.faults import Effect, FrameFault, Reason
+from core.video.pictures import Picture
+
+# Samples of 16 bits are brought to 8.
+_SHORT_STEP = 257
+
+
+def read_cut_images(
+    name: StreamName,
+    files: RawStream,
+    form: Form,
+    report: SequenceReport,
+    effect: Effect,
+    shown: str,
+) -> Delivered:
+    """Read the delivered silhouettes or labels of one sequence.
+
+    Values are kept; where all silhouettes of a sequence have none but 0 and 1, these become 0 and
+    255.
+
+    Args:
+        name: ``aligned`` or ``parsing``.
+        files: Where they are.
+        form: Its form, which says how large they are.
+        report: Told of what is left out.
+        effect: What leaving one out does.
+        shown: Names the sequence in the report.
+
+    Raises:
+        FrameFault: the stream cannot be read at all.
+    """
+    stream = form.streams()[name]
+    assert isinstance(stream, AlignedStream), "streams of cut images have a size"
+    opened = open_stream(files, grey=True, first=form.first_frame)
+    stems = list(opened.stems)
+    if len(stems) > MAX_FRAMES:
+        raise FrameFault(Reason.TOO_LONG, files.path)
+    images = np.empty((len(stems), *stream.size), np.uint8)
+    taken: list[str] = []
+    for stem, picture in zip(stems, opened.read(range(len(stems))), strict=False):
+        try:
+            images[len(taken)] = _image(name, picture, stream.size, f"{shown} {stem}")
+        except FrameFault as fault:
+            report.add(fault.reason, effect, 1, fault.file)
+        else:
+            taken.append(stem)
+    images = images[: len(taken)]
+    if name == "aligned" and images.max(initial=0) == 1:
+        images *= np.uint8(255)
+    return Delivered(images, taken, len(stems))
+
+
+def _image(
+    name: StreamName, picture: Picture | FrameFault, size: tuple[int, int], shown: str
+) -> NDArray[np.uint8]:
+    """Grey levels or labels uint8 [rows, columns] of one image; an alpha channel does not count."""
+    if isinstance(picture, FrameFault):
+        raise picture
+    pixels = picture.pixels
+    if pixels.ndim == 3:
+        if (pixels[..., :3] != pixels[..., :1]).any():
+            raise FrameFault(Reason.ARRAY_SHAPE, shown)
+        pixels = pixels[..., 0]
+    if pixels.shape != size:
+        raise FrameFault(Reason.ALIGNED_SIZE if name == "aligned" else Reason.PARSING_SIZE, shown)
+    if name == "parsing" and pixels.max() > MAX_LABEL:
+        raise FrameFault(Reason.PARSING_LABEL, shown)
+    if name == "aligned" and pixels.dtype == np.uint16:
+        pixels = np.asarray(np.rint(pixels / _SHORT_STEP), np.uint8)
+    if not pixels.any():
+        empty = Reason.EMPTY_SILHOUETTE if name == "aligned" else Reason.EMPTY_PARSING
+        raise FrameFault(empty, shown)
+    return np.asarray(pixels, np.uint8)
