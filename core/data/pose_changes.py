@@ -30,8 +30,9 @@ def change_poses(
     frames, joints = poses.shape[:2]
     if random.random() < settings.reverse:
         poses = poses[::-1]
-    whole, each = random.random() < flip, random.random(frames) < settings.mirror_frames
-    mirrored = (whole ^ each)[:, None, None]
+    whole = random.random() < flip
+    each = np.asarray(random.random(frames) < settings.mirror_frames)
+    mirrored = (each != whole)[:, None, None]
     changed = np.where(mirrored, poses[:, MIRRORED_JOINTS], poses)
     move = (2 * random.random(2) - 1) * settings.shift
     move = move + settings.joint_noise * random.standard_normal((joints, 2))

@@ -88,7 +88,8 @@ class PartAttention(nn.Module):
 
     def weights(self, scores: Tensor, frames: int) -> Tensor:
         """What joint v gives to joint w, float [B, 3, V, V], of the sums over ``frames`` frames."""
-        return ((scores / frames).softmax(-2) + self.fixed + self.learnt) * self.mask
+        shares = (scores / frames).softmax(-2)
+        return (shares + self.fixed + self.learnt) * self.mask
 
     def attend(self, features: Tensor, weights: Tensor) -> Tensor:
         """Map float [B, inner, T, V] to [B, out, T, V] by ``weights``."""

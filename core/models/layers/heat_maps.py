@@ -88,7 +88,7 @@ def _distances(
     sums = squares[rows] @ have.T + have[rows] @ squares.T - 2 * values[rows] @ values.T
     common = have[rows] @ have.T
     mean = np.maximum(sums, 0) / np.maximum(common, 1)
-    return np.where(common > 0, np.sqrt(mean * values.shape[1]), np.inf)
+    return np.asarray(np.where(common > 0, np.sqrt(mean * values.shape[1]), np.inf), np.float64)
 
 
 def _weighted(distances: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -169,7 +169,7 @@ def _draw(
 
 
 def _bell(squares: Map) -> Map:
-    return np.exp(squares * np.float32(-0.5 / SIGMA**2))
+    return np.asarray(np.exp(squares * np.float32(-0.5 / SIGMA**2)), np.float32)
 
 
 def cut_map(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

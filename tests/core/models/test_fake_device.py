@@ -63,12 +63,12 @@ BUDGETS = {
     ("biggergait", "paper"): Budgets(30, Budget(2_150, 57e9), Budget(880, 3.0e9), encoder=1_400),
     ("skeletongait", "paper"): Budgets(30, Budget(355, 23.2e9), Budget(175, 0.18e9)),
     ("skeletongait", "tiny"): Budgets(10, Budget(500, 0.42e9), Budget(170, 0.04e9)),
-    ("gaitgraph2", "paper"): Budgets(60, Budget(1, 1), Budget(1, 1)),
-    ("gaitgraph2", "tiny"): Budgets(20, Budget(1, 1), Budget(1, 1)),
-    ("gait-tr", "paper"): Budgets(60, Budget(1, 1), Budget(1, 1)),
-    ("gait-tr", "tiny"): Budgets(20, Budget(1, 1), Budget(1, 1)),
-    ("gpgait", "paper"): Budgets(60, Budget(1, 1), Budget(1, 1)),
-    ("gpgait", "tiny"): Budgets(20, Budget(1, 1), Budget(1, 1)),
+    ("gaitgraph2", "paper"): Budgets(60, Budget(1_310, 5.9e9), Budget(590, 0.01e9)),
+    ("gaitgraph2", "tiny"): Budgets(20, Budget(1_890, 0.04e9), Budget(590, 0.01e9)),
+    ("gait-tr", "paper"): Budgets(60, Budget(780, 2.6e9), Budget(210, 0.01e9)),
+    ("gait-tr", "tiny"): Budgets(20, Budget(750, 0.05e9), Budget(135, 0.01e9)),
+    ("gpgait", "paper"): Budgets(60, Budget(3_100, 6.2e9), Budget(770, 0.03e9)),
+    ("gpgait", "tiny"): Budgets(20, Budget(4_700, 0.14e9), Budget(770, 0.01e9)),
     ("biggergait", "tiny"): Budgets(10, Budget(760, 0.49e9), Budget(340, 0.05e9), encoder=190),
 }
 

@@ -47,6 +47,7 @@ def test_a_graph_convolution_is_the_sum_over_joints_and_distances():
     features, adjacency = torch.randn(2, 3, 2, 5).double(), torch.rand(4, 5, 5).double()
     found = layer(features, adjacency)
     weight, bias = layer.maps.weight[..., 0, 0], layer.maps.bias
+    assert bias is not None
     for b in range(2):
         for t in range(2):
             for w in range(5):

@@ -45,6 +45,7 @@ def test_joints_attend_to_each_other_within_their_frame():
     found = layer(features)
     normed = layer.norm(features)[0]
     weight, bias = layer.maps.weight[..., 0, 0], layer.maps.bias
+    assert layer.join.bias is not None
     for t in range(2):
         mapped = [weight @ normed[:, t, v] + bias for v in range(JOINTS)]
         query, key, value = zip(*(one.split([4, 4, 16]) for one in mapped), strict=True)
@@ -67,6 +68,7 @@ def test_a_block_is_its_equation(inner, out):
     )
     padded = F.pad(features, (0, 0, 4, 4))
     hidden = torch.empty_like(features)
+    assert block.time.bias is not None
     for t in range(12):
         window = padded[:, :, t : t + 9]
         mixed = torch.einsum("oik,bikv->bov", block.time.weight[..., 0], window)
@@ -76,10 +78,8 @@ def test_a_block_is_its_equation(inner, out):
     if inner == out:
         expected = expected + hidden + features
     else:
-        conv, norm = block.shortcut
-        expected = expected + norm(conv(hidden))
-        conv, _, norm = block.outer
-        expected = expected + norm(F.mish(conv(features)))
+        (conv, norm), (outer, _, outer_norm) = block.shortcut.children(), block.outer.children()
+        expected = expected + norm(conv(hidden)) + outer_norm(F.mish(outer(features)))
     assert_exact(block(features), expected)
 
 

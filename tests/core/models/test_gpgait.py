@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from core.models.gpgait.descriptors import angles, descriptors, placed
+from core.models.gpgait.descriptors import Turn, angles, descriptors, placed
 from core.models.gpgait.network import (
     ANGLE_FIRST,
     ANGLE_GROUPS,
@@ -85,8 +85,8 @@ def test_attention_is_that_of_the_parts_by_loops(inner, out):
                 if any(v in part and w in part for part in FIRST):
                     weight = shares[v] + adjacency[k, v, w] + block.learnt[k, v, w]
                     taken += weight * features[0, :, :, v]
-            value = block.values[k]
-            hidden[:, :, w] += value.weight[..., 0, 0] @ taken + value.bias[:, None]
+            value, bias = (block.get_parameter(f"values.{k}.{n}") for n in ("weight", "bias"))
+            hidden[:, :, w] += value[..., 0, 0] @ taken + bias[:, None]
     expected = F.mish(block.norm(hidden[None])) + block.shortcut(features)
     assert_exact(block(features), expected)
 
@@ -140,7 +140,8 @@ def test_the_published_turn_takes_the_x_that_is_turned_already():
         new = math.cos(angle) * x - math.sin(angle) * y
         turned.append([new, math.sin(angle) * x + math.cos(angle) * y])
         bent.append([new, math.sin(angle) * new + math.cos(angle) * y])
-    for turn, expected in (("exact", turned), ("published", bent)):
+    cases: tuple[tuple[Turn, list[list[float]]], ...] = (("exact", turned), ("published", bent))
+    for turn, expected in cases:
         rows = [y for _, y in expected]
         scale = 225 / (max(rows) - min(rows))
         assert_exact(placed(poses, turn)[0, 0], scale * torch.tensor(expected, dtype=torch.float64))

@@ -180,6 +180,7 @@ def test_a_head_may_compare_strips_behind_the_batch_norm():
     plain.linear.load_state_dict(head.linear.state_dict())
     before = head(pooled).embedding
     assert torch.equal(before, plain.embed(pooled)), "the triplet loss is of what stands before"
+    assert head.neck is not None
     found = head.embed(pooled)
     for b in range(2):
         normed = head.neck.norm(before.flatten(1))[b].unflatten(0, (5, 2))

@@ -81,7 +81,9 @@ def quick(name, *more):
 
 
 @pytest.mark.parametrize("name", [*LIGHT, "toy"])
-def test_a_family_without_an_encoder_from_training_to_report(walkers, toy, name, monkeypatch, tmp_path):
+def test_a_family_without_an_encoder_from_training_to_report(
+    walkers, toy, name, monkeypatch, tmp_path
+):
     monkeypatch.chdir(walkers.root.parent)
     monkeypatch.delenv("LMGAIT_WORKSPACE", raising=False)
     settings = [word for setting in QUICK for word in ("--set", setting)]

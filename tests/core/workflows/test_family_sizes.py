@@ -181,6 +181,7 @@ def test_totals_are_those_that_papers_print():
 def test_a_clip_takes_the_published_work(name, dataset):
     config, one = paper(name, dataset), PUBLISHED[name]
     family, frames = implementation_of(config.model), config.data.frames
+    assert one.work is not None
     sequence = "poses" if one.clip[-1] == 3 else "images"
     published = one.clip[1 if sequence == "poses" else 2]
     fewer = dataset == "sustech1k" and name in ("deepgaitv2", "skeletongait")
