@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from core.manifests.forms import KEY_FIELDS, Form
 from core.records import SequenceKey, is_name
 from core.sources.patterns import segment_regex
+from core.sources.unpickle import MAX_BYTES
 from core.video.faults import FrameFault, Reason
 
 Spans = tuple[tuple[int, int], ...]
@@ -101,11 +102,13 @@ def read_table_rows(path: str, spans: Spans) -> tuple[list[str], list[NDArray[np
         The stem of each line's image, and its numbers, float64 [n].
 
     Raises:
-        FrameFault: the file cannot be read, or has changed; a line holds something else than
-            numbers.
+        FrameFault: the file cannot be read, or has changed; the lines are more than 256 MiB; one
+            holds something else than numbers.
     """
     stems: list[str] = []
     rows: list[NDArray[np.float64]] = []
+    if sum(end - first for first, end in spans) > MAX_BYTES:
+        raise FrameFault(Reason.TOO_LARGE, path)
     try:
         with Path(path).open("rb") as handle:
             for first, end in spans:

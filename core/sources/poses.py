@@ -20,6 +20,7 @@ from core.manifests.forms import Form
 from core.records import POSE_SHAPE
 from core.sources.arrays import read_array
 from core.sources.delivered import Delivered
+from core.sources.joining import MAX_FRAMES
 from core.sources.patterns import frame_names
 from core.sources.pose_tables import read_table_rows
 from core.sources.report import SequenceReport
@@ -54,7 +55,9 @@ def read_poses(files: RawStream, form: Form, report: SequenceReport, effect: Eff
     joints = raw.shape[1]
     if joints == KNOWN_JOINTS[1]:
         raw = raw[:, FROM_18]
-    sound = np.isfinite(raw).all((1, 2)) & (np.abs(np.nan_to_num(raw)) <= MAX_PIXEL).all((1, 2))
+    values = raw.reshape(len(raw), -1)
+    sound = np.asarray(np.isfinite(values).all(1))
+    sound &= (np.abs(np.nan_to_num(values)) <= MAX_PIXEL).all(1)
     poses = np.where(sound[:, None, None], raw, 0).astype(np.float32)
     present = poses.any((1, 2))
     if not sound.all():
@@ -76,6 +79,8 @@ def _frames(
         stems, rows = read_table_rows(files.path, files.spans)
         return stems, pose_array(list(rows), files.path)
     names, _ = frame_names(files.path, files.frame_regex)
+    if len(names) > MAX_FRAMES:
+        raise FrameFault(Reason.TOO_LONG, files.path)
     stems, frames = [], list[Raw]()
     for stem, name in names.items():
         path = os.path.join(files.path, name)  # noqa: PTH118 - plain strings: many pass here
@@ -100,7 +105,7 @@ def _of_json(path: str) -> Raw:
     poses = pose_array([array], path)
     if len(poses) != 1:
         raise FrameFault(Reason.ARRAY_SHAPE, path)
-    return poses[0]
+    return np.asarray(poses[0], np.float64)
 
 
 def pose_array(content: Any, path: str) -> Raw:

@@ -73,5 +73,5 @@ def stream_phrase(
 
 def all_counts(aligned: int, streams: Mapping[NewStream, int]) -> dict[StreamName, int]:
     """Numbers of rows of all streams that have any, ``aligned`` among them."""
-    counts: dict[StreamName, int] = {"aligned": aligned, **streams}
-    return {name: count for name, count in counts.items() if count}
+    counts: dict[StreamName, int] = {"aligned": aligned} if aligned else {}
+    return counts | {name: count for name, count in streams.items() if count}

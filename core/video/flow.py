@@ -32,7 +32,7 @@ class FlowMaker:
 
     def __init__(self, interpolation: Interpolation, drop_sum: int | None) -> None:
         self._how = (interpolation, drop_sum)
-        self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self._before: NDArray[np.uint8] | None = None
         self._images: list[NDArray[np.uint8]] = []
         self._numbers: list[int] = []

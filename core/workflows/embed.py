@@ -91,7 +91,7 @@ def embed_sequences(
 
     Returns:
         Embeddings in the order of ``indices``, without the sequences that have nothing the model
-        reads: no usable silhouette.
+        reads: no usable silhouette, no pose, or no frame that has all of its inputs.
     """
     mine = list(indices)[engine.process_index :: engine.num_processes]
     found: list[tuple[int, np.ndarray]] = []

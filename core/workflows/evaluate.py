@@ -15,6 +15,7 @@ from core.manifests.load import load_manifest
 from core.manifests.schema import DatasetManifest
 from core.metrics.results import EvaluationResult
 from core.models.capabilities import TextCache
+from core.models.families import family_of
 from core.progress import Progress
 from core.records import EmbeddingSet
 from core.storage.embeddings import check_ending, read_embeddings, write_embeddings
@@ -25,6 +26,7 @@ from core.workflows.left_out import (
     Reason,
     beside,
     count_absent,
+    lacking,
     not_embedded,
     nothing_used,
     unused_in_tests,
@@ -188,7 +190,8 @@ def embed_and_write(
             loaded=loaded,
         )
         decide(engine, lambda: write_embeddings(path, embeddings))
-        reason = not_embedded(unused, embeddings)
+        lack = lacking(family_of(run.config.model).inputs)
+        reason = not_embedded(unused, embeddings, lack)
         decide(engine, lambda: write_left_out(beside(path), store, reason))
     return embeddings
 
@@ -227,7 +230,8 @@ def embed_run(
     if not indices:
         raise nothing_used(store, manifest)
     embeddings = embed_sequences(loaded, store, manifest, indices, engine, progress, source="")
-    absent = count_absent(store, len(indices), len(embeddings), progress)
+    inputs = family_of(run.config.model).inputs
+    absent = count_absent(store, len(indices), len(embeddings), inputs, progress)
     return replace(embeddings, source=source_line(run, int(loaded.header["step"]), store, absent))
 
 

@@ -13,7 +13,7 @@ from core.records import EmbeddingSet
 from core.storage.embeddings import one_line, read_embeddings
 from core.storage.store import Store
 from core.workflows.evaluate import embed_and_write, embeddings_path, used_sequences
-from core.workflows.left_out import beside, without_silhouettes
+from core.workflows.left_out import beside, without_inputs
 from core.workflows.model_inputs import source_line
 from core.workflows.models import LoadedModel
 from core.workflows.runs import Run
@@ -64,7 +64,7 @@ def kept_embeddings(
     if not path.is_file():
         return None
     try:
-        embeddings, absent = read_embeddings(path), without_silhouettes(beside(path))
+        embeddings, absent = read_embeddings(path), without_inputs(beside(path))
     except DataError as error:
         progress.say(f"Not used: {error}")
         return None

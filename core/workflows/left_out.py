@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.errors import DataError
 from core.manifests.schema import DatasetManifest
+from core.models.family import Input
 from core.nearest import some
 from core.progress import Progress
 from core.records import EmbeddingSet, SequenceKey
@@ -18,7 +19,9 @@ from core.storage.subjects import nobody
 NOT_TESTED = "not of a test subject"
 NOT_TRAINED = "not of a training subject"
 NO_PROTOCOL = "of a type that no protocol uses"
-NO_SILHOUETTE = "without a usable silhouette"
+# How reasons begin that tell what of a model's inputs a sequence lacks.
+LACKING = "without "
+NO_SILHOUETTE = f"{LACKING}a usable silhouette"
 
 Reason = Callable[[SequenceKey], str | None]
 
@@ -62,34 +65,50 @@ def unused_in_tests(manifest: DatasetManifest) -> Reason:
     return reason
 
 
+def lacking(inputs: Collection[Input]) -> str:
+    """What a sequence lacks that has nothing a model reads, such as ``without usable poses``.
+
+    Args:
+        inputs: What the model reads.
+    """
+    if set(inputs) <= {"rgb", "silhouettes"}:
+        return NO_SILHOUETTE
+    if len(inputs) == 1:
+        return f"{LACKING}usable {next(iter(inputs))}"
+    return f"{LACKING}{' and '.join(sorted(inputs))} of one frame"
+
+
 def unused_in_training(
-    manifest: DatasetManifest, used: Collection[SequenceKey] | None = None
+    manifest: DatasetManifest,
+    used: Collection[SequenceKey] | None = None,
+    lack: str = NO_SILHOUETTE,
 ) -> Reason:
     """Why a sequence is not trained on; None where it is.
 
     Args:
         manifest: The dataset.
         used: The sequences that clips are drawn from; None: all of the training subjects.
+        lack: What the others lack (:func:`lacking`).
     """
     train = set(manifest.subjects.train)
 
     def reason(key: SequenceKey) -> str | None:
         if key.subject not in train:
             return NOT_TRAINED
-        return None if used is None or key in used else NO_SILHOUETTE
+        return None if used is None or key in used else lack
 
     return reason
 
 
-def not_embedded(unused: Reason, embeddings: EmbeddingSet) -> Reason:
-    """Why a sequence is not in ``embeddings``: as ``unused`` says, or for its silhouettes."""
+def not_embedded(unused: Reason, embeddings: EmbeddingSet, lack: str) -> Reason:
+    """Why a sequence is not in ``embeddings``: as ``unused`` says, or for what it lacks."""
     keys = set(zip(embeddings.labels, embeddings.types, embeddings.views, strict=True))
-    return lambda key: unused(key) or (None if key in keys else NO_SILHOUETTE)
+    return lambda key: unused(key) or (None if key in keys else lack)
 
 
-def in_words(absent: int) -> str:
-    """How many sequences have no usable silhouette."""
-    return f"{absent:,} sequence{'' if absent == 1 else 's'} {NO_SILHOUETTE}"
+def in_words(absent: int, lack: str) -> str:
+    """How many sequences lack what a model reads (:func:`lacking`)."""
+    return f"{absent:,} sequence{'' if absent == 1 else 's'} {lack}"
 
 
 def nothing_used(store: Store, manifest: DatasetManifest) -> DataError:
@@ -106,32 +125,37 @@ def nothing_used(store: Store, manifest: DatasetManifest) -> DataError:
     )
 
 
-def count_absent(store: Store, used: int, embedded: int, progress: Progress) -> int:
-    """How many of ``used`` sequences have no embedding, for want of a usable silhouette.
+def count_absent(
+    store: Store, used: int, embedded: int, inputs: Collection[Input], progress: Progress
+) -> int:
+    """How many of ``used`` sequences have no embedding, for want of what the model reads.
 
     Args:
         store: The store.
         used: Sequences that were to be embedded.
         embedded: Those that were.
+        inputs: What the model reads.
         progress: Told the number, where it is not zero.
 
     Raises:
         DataError: none was embedded.
     """
     absent = used - embedded
+    lack = lacking(inputs)
     if not embedded:
+        held = "its silhouettes" if lack == NO_SILHOUETTE else " and ".join(sorted(inputs))
         raise DataError(
-            f"None of the {used:,} sequences to embed has a usable silhouette",
+            f"None of the {used:,} sequences to embed has {lack.removeprefix(LACKING)}",
             where=store.path,
-            next_step="Prepare the dataset with its silhouettes, or take a run of another --model.",
+            next_step=f"Prepare the dataset with {held}, or take a run of another --model.",
         )
     if absent:
-        progress.say(f"{in_words(absent)}: missing in the embeddings.")
+        progress.say(f"{in_words(absent, lack)}: missing in the embeddings.")
     return absent
 
 
-def without_silhouettes(path: Path) -> frozenset[str]:
-    """The sequences that a report names as without a usable silhouette; empty without a report.
+def without_inputs(path: Path) -> frozenset[str]:
+    """The sequences that a report names as without what the model reads; empty without a report.
 
     Raises:
         StoreError: the report is damaged.
@@ -139,4 +163,4 @@ def without_silhouettes(path: Path) -> frozenset[str]:
     if not path.is_file():
         return frozenset()
     report = read_json(path, LeftOutFile, "Delete it.")
-    return frozenset(one.sequence for one in report.findings if one.reason == NO_SILHOUETTE)
+    return frozenset(one.sequence for one in report.findings if one.reason.startswith(LACKING))

@@ -13,7 +13,7 @@ from core.models.silhouettes import SILHOUETTES_IN_WORDS, SilhouetteInput
 from core.models.stream_base import StreamImplementation
 from core.records import SilhouetteKind
 from core.storage.store import Store
-from core.workflows.left_out import in_words
+from core.workflows.left_out import in_words, lacking
 from core.workflows.runs import Run
 
 
@@ -85,9 +85,10 @@ def silhouettes_in_words(config: Config) -> str | None:
 def source_line(run: Run, step: int, store: Store, absent: int = 0) -> str:
     """One line on the model and what it read of the store, for under tables.
 
-    ``absent`` sequences have no embedding, as they have no usable silhouette.
+    ``absent`` sequences have no embedding, as they lack what the model reads.
     """
     silhouettes = silhouettes_in_words(run.config)
     line = f"{run.name}, iteration {step}; {store.describe()}"
     line += "" if silhouettes is None else f"; silhouettes: {silhouettes}"
-    return f"{line}; {in_words(absent)} left out" if absent else line
+    lack = lacking(family_of(run.config.model).inputs)
+    return f"{line}; {in_words(absent, lack)} left out" if absent else line

@@ -190,7 +190,7 @@ def _middle(store: Store, number: int) -> NDArray[np.uint8]:
     masks, valid = store.read_silhouettes(number, [middle])
     if valid[0] or not store.stream_count("aligned", number):
         return grey(masks[0])
-    images = store.read_stream("aligned", number).rows
+    images = np.asarray(store.read_stream("aligned", number).rows, np.uint8)
     rows, columns = images.shape[1:]
     side = (columns - rows // 2) // 2
     image: NDArray[np.uint8] = images[len(images) // 2, :, side : columns - side]

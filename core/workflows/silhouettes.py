@@ -58,7 +58,7 @@ class SilhouettesPlan:
         """How much it is, in one line."""
         info = self.info
         sequences = sum(len(part) for part in info.parts)
-        what, how = "Silhouettes", info.interpolation or "as delivered"
+        what, how = "Silhouettes", str(info.interpolation or "as delivered")
         if info.silhouettes == "maps":
             what, how = "Skeleton maps", "drawn of poses"
         return (

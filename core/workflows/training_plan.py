@@ -13,6 +13,7 @@ from core.config.machine import TRAINING_MEMORY
 from core.data.loading import workers_explained
 from core.errors import gpu_memory_explained
 from core.manifests.schema import DatasetManifest
+from core.models.families import family_of
 from core.progress import Progress
 from core.storage.store import Store
 from core.training.engine import decide, engine_for, held
@@ -21,7 +22,7 @@ from core.training.machine import Machine, in_words, machine_of
 from core.training.observers import Observer, observers_in
 from core.workflows.inputs_base import TrainingInputs
 from core.workflows.job_stage import UNSAVED, job_stage
-from core.workflows.left_out import unused_in_training, write_once
+from core.workflows.left_out import lacking, unused_in_training, write_once
 from core.workflows.registry import trainings
 from core.workflows.runs import Run
 from core.workflows.show_config import count_parts
@@ -180,7 +181,8 @@ class TrainingPlan:
         model = inputs.model(len(data.subjects), warmup)
         if engine.is_main_process:
             used = {self.store.sequences[number].key for number in data.indices}
-            write_once(run.folder, self.store, unused_in_training(self.manifest, used))
+            lack = lacking(family_of(self.config.model).inputs)
+            write_once(run.folder, self.store, unused_in_training(self.manifest, used, lack))
 
         def observers(start: int) -> Sequence[Observer]:
             return observers_in(run.folder, start, progress)

@@ -105,11 +105,13 @@ def write_casiab_pickles(
     return content
 
 
-def casiab_table(root: Path) -> None:
+def casiab_table(root: Path) -> Path:
     """CASIA-B's table alone."""
     write_casiab_table(root / "casia-b_pose_coco.csv", CASIAB_KEYS, 4)
+    return root
 
 
-def casiab_pickles(root: Path) -> None:
+def casiab_pickles(root: Path) -> Path:
     """CASIA-B's pickles alone."""
     write_casiab_pickles(root, CASIAB_KEYS, 4)
+    return root

@@ -28,7 +28,7 @@ from core.records import SequenceKey, StreamName
 from core.storage.build import begin, finish
 from core.storage.layout import Plan, ShardFile, shard_name, shard_report_name, write_json
 from core.storage.shard import ShardWriter, file_hash
-from core.storage.stream_plan import StreamPlan
+from core.storage.stream_plan import NewStream, StreamPlan
 from core.storage.streams import StreamFrames
 from tests.fakes.training import TEST, TRAIN, TYPES, VIEWS, walker
 
@@ -170,15 +170,17 @@ def pose_rows(number: int, frames: int) -> StreamFrames:
 def write_stream_store(folder: Path, *, poses: bool = True) -> dict[SequenceKey, StreamFrames]:
     """A store of CASIA-B's names with poses, parsing and flow; returns the poses."""
     keys = sorted(SequenceKey(s, t, v) for s in (*TRAIN, *TEST) for t in TYPES for v in VIEWS)
-    streams = {
+    streams: dict[NewStream, StreamPlan] = {
         "pose": StreamPlan(shape=(17, 3), maker="made up", file="{subject}/{type}/{view}.pkl"),
         "parsing": StreamPlan(shape=(64, 64), maker="made up", file="{subject}/{frame}.png"),
         "flow": StreamPlan(shape=(3, 64, 64), maker="made up"),
     }
+    if not poses:
+        streams = {}
     plan = Plan(
         format=3 if poses else 1, dataset="casiab", form="videos", label="Fakes", framing="crop",
         codec="lossless", source=hashlib.sha256(b"streams").hexdigest(), shards=1, tool="0.0.0",
-        streams=streams if poses else {},
+        streams=streams,
     )  # fmt: skip
     begin(folder, plan, replace=False)
     content: dict[SequenceKey, StreamFrames] = {}

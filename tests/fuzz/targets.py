@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import LmgaitError
 from core.video.faults import FrameFault
@@ -92,6 +93,56 @@ def read_arrays(folder: Path) -> Read:
                     assert np.ascontiguousarray(frame).dtype == np.uint8
             except FrameFault as fault:
                 refused.append(fault)
+        return None
+
+    return read
+
+
+def _poses() -> dict[str, NDArray[np.float32]]:
+    made = np.random.default_rng(0).uniform(0, 90, (4, 18, 3)).astype("f4")
+    return {"17": made[:, :17], "18": made, "flat": made[:, :17].reshape(4, 51), "led": made[None]}
+
+
+def pose_seeds(ending: str, folder: Path) -> list[bytes]:
+    """Poses of 17 and 18 joints in every shape, as pickles, JSON files or lines of a table."""
+    contents = _poses()
+    if ending == ".pkl":
+        listed: list[Any] = [*contents.values(), list(contents["17"])]
+        return [pickle.dumps(content, protocol=p) for content in listed for p in (0, 2, 4)]
+    if ending == ".json":
+        return [json.dumps(content[0].tolist()).encode() for content in contents.values()]
+    lines = (",".join(map(str, row.tolist())) for row in contents["flat"])
+    text = "\n".join(
+        f"d/001-nm-01-090/{number:06d}.jpg,{line}" for number, line in enumerate(lines)
+    )
+    return [f"name,{','.join(['x'] * 51)}\n{text}\n".encode()]
+
+
+def read_pose_files(ending: str, folder: Path) -> Read:
+    """As ``prepare`` reads poses: finite numbers of 17 joints, or a refusal."""
+    from core.manifests.load import load_manifest
+    from core.records import SequenceKey
+    from core.sources.pose_tables import read_table_index
+    from core.sources.poses import read_poses
+    from core.sources.report import SequenceReport
+    from core.sources.sequences import RawStream
+    from core.video.faults import Effect
+
+    form = load_manifest("casiab").forms[0]
+    key = "{subject}-{type}-{view}"
+
+    def read(path: Path) -> str | None:
+        streams = [RawStream(str(path), "arrays")]
+        if ending == ".csv":
+            index = read_table_index(str(path), key, form)
+            streams = [RawStream(str(path), "table", spans=lines.spans) for _, lines in index]
+        elif ending == ".json":
+            streams = [RawStream(str(path.parent), "frames", rf"(?P<frame>{path.stem})\.json")]
+        for stream in streams:
+            report = SequenceReport(SequenceKey("a", "b", "c"), path.parent)
+            found = read_poses(stream, form, report, Effect.POSES_LEFT_OUT)
+            if found.rows.shape != (len(found.stems), 17, 3) or not np.isfinite(found.rows).all():
+                return f"poses {found.rows.shape}"
         return None
 
     return read
@@ -238,6 +289,39 @@ def read_aligned(folder: Path) -> Read:
         same = np.array_equal(found.rows, written.rows)
         same = same and np.array_equal(found.numbers, written.numbers)
         return None if same else "other silhouettes than written"
+
+    return read
+
+
+def stream_seeds(folder: Path) -> list[bytes]:
+    """A shard of poses, parsing and flow beside delivered silhouettes."""
+    from tests.golden.make_v3 import store
+
+    store(folder)
+    return [(folder / "stores" / "streams" / "shard-00000.h5").read_bytes()]
+
+
+def read_streams(folder: Path) -> Read:
+    """As a store reads; what is read has to be what was written."""
+    from core.records import SequenceKey
+    from core.storage.shard import ShardReader
+    from tests.golden.make_v3 import STREAMS, rows
+
+    key, written = SequenceKey("a", "b", "c"), {name: rows(name) for name in STREAMS}
+    shapes = {name: (one.rows.shape[1:], 3) for name, one in written.items()}
+
+    def read(path: Path) -> str | None:
+        opened = ShardReader(path, "none", 4, shapes)
+        try:
+            found = {name: opened.read_stream(name, 0, 3, 2, key) for name in STREAMS}
+        finally:
+            opened.close()
+        same = all(
+            np.array_equal(one.rows, written[name].rows)
+            and np.array_equal(one.numbers, written[name].numbers)
+            for name, one in found.items()
+        )
+        return None if same else "other rows than written"
 
     return read
 
@@ -540,6 +624,10 @@ _ALL = (
     *(Target(f"forged-{codec}", ".h5", "hdf5", shard_seeds(codec), read_shard(codec, forged=True))
       for codec in ("compact", "jpeg")),
     Target("shard-aligned", ".h5", "", aligned_seeds, read_aligned),
+    Target("shard-streams", ".h5", "", stream_seeds, read_streams),
+    *(Target(f"pose{ending}", ending, form, partial(pose_seeds, ending),
+             partial(read_pose_files, ending))
+      for ending, form in ((".pkl", "pickle"), (".json", "json"), (".csv", ""))),
     Target("features", ".h5", "", feature_seeds, read_features),
     Target("silhouettes", ".h5", "", silhouette_seeds, read_silhouettes),
     Target("checkpoint", ".safetensors", "tensors", tensor_seeds, read_checkpoint),

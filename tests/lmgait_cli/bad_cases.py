@@ -123,7 +123,13 @@ ARGUMENTS = {
     "scenes without silhouettes": usage(
         "prepare casiab raw/casiab --without silhouettes", "cut by the silhouettes' boxes"
     ),
-    "nothing left": usage("prepare ccpg raw/ccpg --without rgb,silhouettes", "nothing is left"),
+    "nothing left": usage(
+        "prepare ccpg raw/ccpg --without rgb,silhouettes,pose", "nothing is left"
+    ),
+    "flow of no frames": usage(
+        "prepare ccpg raw/ccpg --flow --without rgb", "there are no rgb (--flow)"
+    ),
+    "poses of none": usage("synthesize casiab_star out --poses", "delivered without poses"),
     "unknown form of walkers": usage("synthesize ccpg out --form pickels", "no form `pickels`"),
     "unknown silhouettes": usage(
         "config show --model gaitset --set model.input.silhouettes=cutt", "'cut' or 'aligned'"

@@ -111,7 +111,9 @@ def test_reading_ahead_by_a_worker_changes_nothing(store):
     assert len(here) == len(there) == 3
     for one, other in zip(here, there, strict=True):
         assert one.patches is other.patches is None
-        for name in set(one.__slots__) - {"patches"}:
+        absent = {"patches", "poses", "maps", "parsing", "flow"}
+        assert {name for name in one.__slots__ if getattr(other, name) is None} == absent
+        for name in set(one.__slots__) - absent:
             assert torch.equal(getattr(one, name), getattr(other, name))
 
 

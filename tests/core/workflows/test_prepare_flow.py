@@ -79,6 +79,7 @@ def test_a_window_cuts_a_silhouette_as_ever_and_colours_alike(interpolation):
     mask[30:230, 50:95], mask[100:120, 20:60] = 255, 255
     window = cut_window(mask, 64, interpolation, 10_000)
     cut = cut_silhouette(mask, 64, interpolation, 10_000)
+    assert window is not None
     colours = np.stack([mask, mask // 2, mask // 4], 2)
     found = cut_there(colours, window, 64, interpolation)
     np.testing.assert_array_equal(found[..., 0], cut)

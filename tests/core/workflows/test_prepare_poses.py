@@ -7,6 +7,7 @@ import pytest
 
 from core.errors import DataError, StoreError, UsageError
 from core.manifests.forms import Form
+from core.manifests.load import load_manifest
 from core.progress import SilentProgress
 from core.records import SequenceKey
 from core.sources.poses import FROM_18, pose_array
@@ -22,7 +23,7 @@ from core.workflows.verify import verify
 from core.workspace import Workspace
 from tests.fakes import poses as fakes
 from tests.fakes import raw_datasets as raw
-from tests.fakes.raw_datasets import CASIAB_KEYS, CCPG_KEYS, SUSTECH_KEYS, write_pickle
+from tests.fakes.raw_datasets import CASIAB_KEYS, CCPG_KEYS, SUSTECH_KEYS, write_image, write_pickle
 
 LEFT_OUT = "poses left out"
 
@@ -240,6 +241,25 @@ def test_a_broken_line_of_a_table_leaves_its_sequence_without_poses(tmp_path, li
         assert store.stream_count("pose", index) == (0 if broken else 4)
 
 
+@pytest.mark.parametrize(("limit", "reason"), [
+    ("core.sources.poses.MAX_FRAMES", "more frames than the limit"),
+    ("core.sources.beside.MAX_FRAMES", "more frames than the limit"),
+    ("core.sources.pose_tables.MAX_BYTES", "larger than the limit"),
+])  # fmt: skip
+def test_more_than_the_limits_is_refused_before_it_is_read(tmp_path, monkeypatch, limit, reason):
+    if "pose_tables" in limit:
+        source, dataset = raw.write_casiab(tmp_path / "raw", frames=4), "casiab"
+        fakes.write_casiab_table(source / "casia-b_pose_coco.csv", CASIAB_KEYS, 5)
+    else:
+        source, dataset = raw.write_sustech_raw(tmp_path / "raw", frames=4), "sustech1k"
+        fakes.write_sustech_json(source, SUSTECH_KEYS)
+    monkeypatch.setattr(limit, 3)
+    store, left_out = made(dataset, source, tmp_path)
+    assert (reason, LEFT_OUT, 0) in left_out
+    assert not any(store.stream_count("pose", index) for index in range(len(store)))
+    assert all(info.frames == 4 for info in store.sequences)
+
+
 def test_array_files_of_something_else_are_no_source_of_poses(tmp_path):
     for key in CASIAB_KEYS:
         folder = tmp_path / "raw" / "/".join(key)
@@ -347,3 +367,64 @@ def test_casiab_star_has_no_poses(tmp_path):
             "casiab_star", tmp_path / "raw", train_subjects=1, test_subjects=0, types=None,
             views=None, frames=4, seed=0, workers=1, progress=SilentProgress(), with_poses=True,
         )  # fmt: skip
+
+
+def own_manifest(tmp_path, **streams):
+    manifest = load_manifest("ccpg").model_dump(mode="json", exclude={"forms"})
+    form = {"name": "own", "label": "Own", "framing": "crop", **streams}
+    path = tmp_path / "mine.yaml"
+    path.write_text(json.dumps(manifest | {"name": "mine", "forms": [form]}))
+    return str(path)
+
+
+def labels(number):
+    image = np.zeros((64, 44), np.uint8)
+    image[number:50, 10:30], image[50:60, 12:18] = 2, 7 + number % 5
+    return image
+
+
+@pytest.mark.parametrize("media", ["images", "arrays"])
+def test_parsing_of_a_manifest_of_one_s_own_is_stored_as_it_is(tmp_path, media):
+    source = raw.write_ccpg(tmp_path / "raw", frames=4) / "PARSING"
+    images = np.stack([labels(number) for number in range(1, 5)])
+    spoilt = [np.zeros_like(images[0]), np.full_like(images[0], 12), images[0][:, :40]]
+    first = source.joinpath(*CCPG_KEYS[0])
+    for key in CCPG_KEYS:
+        if media == "arrays":
+            write_pickle(source.joinpath(*key) / "labels.pkl", images)
+            continue
+        for number, image in enumerate(images, 1):
+            write_image(source.joinpath(*key) / "labels" / f"{number:05d}.png", image)
+    if media == "images":
+        for number, image in enumerate(spoilt, 1):
+            write_image(first / "labels" / f"{number:05d}.png", image)
+    path = "{subject}/{type}/{view}/labels" + (".pkl" if media == "arrays" else "/{frame}.png")
+    manifest = own_manifest(
+        tmp_path,
+        rgb={"path": "{subject}/{type}/{view}/{frame}.jpg"},
+        parsing={"path": path, "size": [64, 44], "parser": "drawn by hand"},
+        shapes={"subject": "###", "type": "U#_D#*"},
+    )
+    store, left_out = made(manifest, tmp_path / "raw", tmp_path)
+    reasons = {reason: count for reason, effect, count in left_out if effect == "parsing left out"}
+    told = ("all background", "labels above 11", "another size than the form says")
+    assert len(reasons) == (3 if media == "images" else 0)
+    assert all(any(word in reason for reason in reasons) for word in told if media == "images")
+    assert "parsings of 64x44 (drawn by hand)" in store.describe()
+    for index, info in enumerate(store.sequences):
+        rows = [3] if media == "images" and info.key == CCPG_KEYS[0] else [0, 1, 2, 3]
+        found = store.read_stream("parsing", index)
+        np.testing.assert_array_equal(found.rows, images[rows])
+        assert found.numbers.tolist() == rows
+
+
+def test_parsing_alone_makes_a_store_without_frames(tmp_path):
+    for number in range(1, 5):
+        folder = tmp_path / "raw" / "a" / "slow" / "0"
+        write_image(folder / f"{number}.png", labels(number))
+    parsing = {"path": "{subject}/{type}/{view}/{frame}.png", "size": [64, 44]}
+    manifest = own_manifest(tmp_path, parsing=parsing)
+    store, left_out = made(manifest, tmp_path / "raw", tmp_path)
+    assert (store.has_rgb, store.info.frames, left_out) == (False, 4, [])
+    assert store.read_stream("parsing", 0).numbers.tolist() == [0, 1, 2, 3]
+    assert "(unknown parser)" in store.describe()

@@ -13,29 +13,33 @@ from core.config.resolve import resolve_config
 from core.data.augment import Augmentation, Draw
 from core.data.clips import FrameChoice
 from core.data.cutting import CutSequences
+from core.data.dataset import load_batches
 from core.data.sampler import ClipRequest, IdentityBatches
-from core.data.sources import DrawnMaps, Inputs, StoredRows
+from core.data.sources import DrawnMaps, Inputs, MapDrawing, RowSource, StoredRows
 from core.data.stream_clips import MIRRORED_LABELS, StreamClips, changed, stream_chunks
 from core.errors import DataError, StoreError
 from core.manifests.load import load_manifest
 from core.models.families import FAMILIES
+from core.models.family import Input
 from core.progress import SilentProgress
 from core.storage.layout import Plan, read_json
 from core.storage.silhouettes import SilhouetteStore
 from core.storage.store import Store
 from core.training.engine import make_engine
 from core.workflows.embed import embed_sequences
+from core.workflows.evaluate import embed_run
 from core.workflows.model_inputs import check_inputs, inputs_now
 from core.workflows.models import load_model
 from core.workflows.silhouettes import make_silhouettes, plan_maps
 from core.workflows.train import train
+from core.workflows.training_inputs import training_inputs
 from core.workflows.verify import verify
 from core.workspace import Workspace
 from tests.fakes import stream_toys as toys
 from tests.fakes.training import TRAIN
 
 CUT = load_manifest("casiab").silhouette_cut
-DRAWING = toys.MapDrawing(toys.drawn, rules=1)
+DRAWING = MapDrawing(toys.drawn, rules=1)
 SETTINGS = (
     "data.workers=0", "data.identities=2", "data.sequences=2", "data.frames=3",
     "train.iterations=2", "train.milestones=[]", "train.checkpoint_every=2", "data.flip=0.5",
@@ -58,6 +62,14 @@ def store(home):
 def families(monkeypatch):
     monkeypatch.setitem(FAMILIES, "pose-toy", toys.POSE_TOY)
     monkeypatch.setitem(FAMILIES, "map-toy", toys.MAP_TOY)
+
+
+def part(batch, name):
+    return getattr(batch, name)
+
+
+def rows_of(chunk, name):
+    return chunk[name]
 
 
 def request(sequence, words=1):
@@ -148,10 +160,10 @@ def test_a_clip_of_poses_is_of_one_sequence_in_time_order(home, store):
     assert len(data) == sum(info.key in home[1] and info.key.subject in TRAIN
                             for info in store.sequences)  # fmt: skip
     batch = data[[request(0), request(5)]]
-    assert batch.poses.dtype == torch.float32
-    assert batch.poses.shape == (8, 17, 3)
-    assert (batch.silhouettes.shape, batch.maps, batch.frames) == ((8, 0, 0), None, None)
-    for place, clip in enumerate(batch.poses.split(4)):
+    assert part(batch, "poses").dtype == torch.float32
+    assert part(batch, "poses").shape == (8, 17, 3)
+    assert (batch.silhouettes.shape, part(batch, "maps"), batch.frames) == ((8, 0, 0), None, None)
+    for place, clip in enumerate(part(batch, "poses").split(4)):
         own = home[1][store.sequences[batch.sequences[place]].key].rows
         assert {float(one) for one in clip[:, 0, 1]} == {float(own[0, 0, 1])}
         first = clip[:, 0, 0].tolist()
@@ -163,15 +175,15 @@ def test_changes_of_poses_follow_from_seed_and_step_alone(store):
     inputs = Inputs(store, {"poses": StoredRows(store, "poses")})
     data = StreamClips(inputs, TRAIN, frames=3, choice=FrameChoice("random"), change=toys.shaken)
     batches = IdentityBatches(data.labels, 2, 2, seed=0)
-    first = data[batches.batch(3)].poses
-    alone = torch.cat([data[[one]].poses for one in batches.batch(3)])
+    first = part(data[batches.batch(3)], "poses")
+    alone = torch.cat([part(data[[one]], "poses") for one in batches.batch(3)])
     assert torch.equal(first, alone)
-    assert not torch.equal(first, data[batches.batch(4)].poses)
+    assert not torch.equal(first, part(data[batches.batch(4)], "poses"))
     assert (first % 1).any()
 
 
 def joined(store, **more):
-    sources = {
+    sources: dict[Input, RowSource] = {
         "silhouettes": CutSequences(store, 64, CUT),
         "skeleton maps": DrawnMaps(store, DRAWING),
         **more,
@@ -187,7 +199,7 @@ def test_inputs_of_one_clip_show_the_same_frames(store):
         index = int(batch.sequences[0])
         cuts = CutSequences(store, 64, CUT)
         # Maps have the frame's number + 1 in the middle, of columns that the cut moves by ten.
-        frames = batch.maps[:, 0, 32, 22].long() - 1
+        frames = part(batch, "maps")[:, 0, 32, 22].long() - 1
         assert set(frames.tolist()) <= set(range(1, store.sequences[index].frames))
         expected = cuts.read(index, frames.numpy())[:, :, 10:54]
         np.testing.assert_array_equal(batch.silhouettes.numpy(), expected)
@@ -198,14 +210,28 @@ def test_parsing_and_flow_come_along_and_labels_change_sides_in_mirrored_clips(s
     data = StreamClips(joined(store, **more), TRAIN, frames=2, choice=FrameChoice("random"),
                        augmentation=Augmentation(flip=1.0))  # fmt: skip
     batch = data[[request(0), request(1)]]
-    assert batch.parsing.shape == (4, 64, 44)
-    assert batch.flow.shape == (4, 3, 64, 44)
-    assert batch.maps.shape == (4, 2, 64, 44)
+    assert part(batch, "parsing").shape == (4, 64, 44)
+    assert part(batch, "flow").shape == (4, 3, 64, 44)
+    assert part(batch, "maps").shape == (4, 2, 64, 44)
     # A left arm at the left is a right arm at the right; the dress stays one.
-    assert (batch.parsing[:, :, 44 - 15 : 44 - 10] == 4).all()
-    assert (batch.parsing[:, :, 44 - 24 : 44 - 20] == 11).all()
-    assert torch.equal(batch.flow[:, 0, 0, 43].long(), batch.maps[:, 0, 32, 21].long() - 1)
+    assert (part(batch, "parsing")[:, :, 44 - 15 : 44 - 10] == 4).all()
+    assert (part(batch, "parsing")[:, :, 44 - 24 : 44 - 20] == 11).all()
+    assert torch.equal(
+        part(batch, "flow")[:, 0, 0, 43].long(), part(batch, "maps")[:, 0, 32, 21].long() - 1
+    )
     assert MIRRORED_LABELS[MIRRORED_LABELS].tolist() == list(range(12))
+
+
+def test_reading_ahead_by_a_worker_changes_nothing(store):
+    inputs = Inputs(store, {name: StoredRows(store, name) for name in ("poses", "parsing")})
+    data = StreamClips(inputs, TRAIN, frames=2, choice=FrameChoice("random"), change=toys.shaken)
+    batches = [[request(0, step), request(3, step)] for step in range(2)]
+    here = list(load_batches(data, batches, workers=0, pin=False))
+    there = list(load_batches(data, batches, workers=1, pin=False))
+    for one, other in zip(here, there, strict=True):
+        assert torch.equal(part(one, "poses"), part(other, "poses"))
+        assert torch.equal(part(one, "parsing"), part(other, "parsing"))
+        assert part(other, "maps") is part(other, "flow") is None
 
 
 def test_labels_of_a_turned_clip_are_labels_still():
@@ -233,7 +259,7 @@ def test_kept_maps_are_those_drawn_now_and_other_rules_make_others(home, store):
         if len(rows):
             np.testing.assert_array_equal(kept.read(index, rows), now.read(index, rows))
     assert plan_maps(workspace, store, manifest, DRAWING).complete
-    other = toys.MapDrawing(toys.drawn, rules=2)
+    other = MapDrawing(toys.drawn, rules=2)
     assert not plan_maps(workspace, store, manifest, other).complete
 
 
@@ -247,11 +273,13 @@ def test_whole_sequences_in_chunks(store, length):
         own = [chunk for number, chunk in chunks if number == index]
         count = max(0, store.stream_count("pose", index) - 1)
         usable = CutSequences(store, 64, CUT).usable(index).tolist()
-        frames = [int(one) - 1 for chunk in own for one in chunk["skeleton maps"][:, 0, 32, 22]]
+        frames = [
+            int(one) - 1 for chunk in own for one in rows_of(chunk, "skeleton maps")[:, 0, 32, 22]
+        ]
         assert frames == [frame for frame in range(1, count + 1) if frame in usable]
-        assert all(len(chunk["silhouettes"]) <= length for chunk in own)
+        assert all(len(rows_of(chunk, "silhouettes")) <= length for chunk in own)
         if own:
-            masks = torch.cat([chunk["silhouettes"] for chunk in own]).numpy()
+            masks = torch.cat([rows_of(chunk, "silhouettes") for chunk in own]).numpy()
             expected = CutSequences(store, 64, CUT).read(index, frames)[:, :, 10:54]
             np.testing.assert_array_equal(masks, expected)
 
@@ -271,6 +299,17 @@ def test_a_family_trains_and_embeds(home, store, families, name):
     assert keys == [tuple(info.key) for info in store.sequences if info.key in content]
     assert found.embeddings.shape == (len(content), 3, 1)
     assert np.isfinite(found.embeddings).all()
+    listed = json.loads((run.folder / "left-out.json").read_text())["findings"]
+    lack = {
+        "pose-toy": "without usable poses",
+        "map-toy": "without silhouettes and skeleton maps of one frame",
+    }
+    absent = {one["sequence"] for one in listed if one["reason"] == lack[name]}
+    train_keys = [info.key for info in store.sequences if info.key.subject in TRAIN]
+    assert absent == {str(key) for key in train_keys if key not in content}
+    again = embed_run(run, store, manifest, SilentProgress(), everyone=True)
+    np.testing.assert_array_equal(again.embeddings, found.embeddings)
+    assert f"{len(store) - len(content)} sequences {lack[name]} left out" in again.source
     inputs = inputs_now(store, manifest, config)
     assert set(inputs.sources) == FAMILIES[name].inputs
 
@@ -307,3 +346,24 @@ def test_no_sequence_with_all_inputs_is_told(store):
     told = "No training sequence has silhouettes and skeleton maps of one frame"
     with pytest.raises(DataError, match=told):
         StreamClips(inputs, TRAIN, frames=3, choice=FrameChoice("random"))
+
+
+@pytest.mark.parametrize(("name", "stages"), [
+    ("pose-toy", []), ("map-toy", ["Silhouettes", "Skeleton maps"]),
+])  # fmt: skip
+def test_an_estimate_tells_what_is_made_first_and_writes_nothing(
+    store, families, tmp_path, name, stages
+):
+    config = resolve_config("tiny", model=name, dataset="casiab", overrides=SETTINGS)
+    manifest = load_manifest("casiab")
+    inputs = training_inputs(Workspace(tmp_path), store, manifest, config, None)
+    found = inputs.stages(make_engine(), SilentProgress())
+    assert [stage.name for stage in found] == stages
+    assert (inputs.step_before is None) == (not stages)
+    frames = [sum(info.frames for info in store.sequences)]
+    frames += [sum(store.stream_count("pose", index) for index in range(len(store)))]
+    assert [stage.amount for stage in found] == frames[: len(stages)]
+    clips = inputs.sample()
+    batch = clips[[request(0), request(1)]]
+    assert len(batch.valid) == 6
+    assert list(tmp_path.iterdir()) == []
