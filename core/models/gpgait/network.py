@@ -84,7 +84,8 @@ class PartAttention(nn.Module):
         query, key = (
             each(features).unflatten(1, (self.distances, -1)) for each in (self.query, self.key)
         )
-        return torch.einsum("bkctv,bkctw->bkvw", query, key) / query.shape[2]
+        channels: int = query.shape[2]
+        return torch.einsum("bkctv,bkctw->bkvw", query, key) / channels
 
     def weights(self, scores: Tensor, frames: int) -> Tensor:
         """What joint v gives to joint w, float [B, 3, V, V], of the sums over ``frames`` frames."""

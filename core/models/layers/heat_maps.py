@@ -100,7 +100,7 @@ def _weighted(distances: NDArray[np.float64], values: NDArray[np.float64]) -> ND
     weights = np.where(equal.any(axis=1, keepdims=True), equal, 1 / np.where(equal, 1, near))
     total = weights.sum(axis=1)
     means = (weights * values[nearest]).sum(axis=1) / np.where(total > 0, total, 1)
-    return np.where(total > 0, means, values.mean())
+    return np.asarray(np.where(total > 0, means, values.mean()), np.float64)
 
 
 def placed(poses: Poses) -> Poses:
