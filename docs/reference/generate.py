@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -116,7 +115,7 @@ def sections(
 
 def type_name(kind: Any) -> str:  # noqa: ANN401
     """A type as words for a table; of a node that may be left out, its keys."""
-    nodes = [one for one in typing.get_args(kind) if isinstance(one, type)]
+    nodes = [one for one in get_args(kind) if isinstance(one, type)]
     if nodes and issubclass(nodes[0], BaseModel):
         return f"null, or: {', '.join(nodes[0].model_fields)}"
     text = kind.__name__ if isinstance(kind, type) and not hasattr(kind, "__args__") else str(kind)

@@ -82,7 +82,8 @@ def write_shard(
                 writer.add_stream("pose", poses[key], POSE_SHAPE[0])
     report = ShardFile(
         format=form, number=number, sha256=file_hash(path), bytes=path.stat().st_size,
-        frames=writer.frames, valid=writer.valid, fidelity=writer.fidelity(), sequences=writer.entries, left_out=(),
+        frames=writer.frames, valid=writer.valid, fidelity=writer.fidelity(),
+        sequences=writer.entries, left_out=(),
     )  # fmt: skip
     write_json(folder / shard_report_name(number), report)
 
