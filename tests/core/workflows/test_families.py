@@ -10,6 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from core.config import check_config, resolve_config
+from core.config.resolve import flatten
 from core.config.shipped import load_preset, settings_source
 from core.errors import ConfigError, Interrupted, UsageError
 from core.manifests.load import load_manifest
@@ -244,6 +245,29 @@ def test_a_dataset_has_its_own_settings_and_says_where_they_come_from():
     assert settings_source("gaitbase", "paper", "sustech1k").startswith("inferred")
     assert settings_source("lmgait", "paper", "ccpg") == ""
     assert load_preset("lmgait", "paper") == {}
+
+
+def test_families_on_poses_have_the_published_settings_of_each_dataset():
+    for name, dataset, settings in (
+        ("skeletongait", "ccpg", {"model.compare": "neck", "data.frames": 30}),
+        ("skeletongait", "sustech1k", {"model.input.order": "random", "data.frames": 10}),
+        ("gaitgraph2", "casiab", {"train.iterations": 500, "model.reduction": 8}),
+        ("gaitgraph2", "ccpg", {"train.iterations": 2000, "model.reduction": 4}),
+        ("gait-tr", "casiab", {"train.optimizer": "adam", "train.cycle.rise": 0.475}),
+        ("gpgait", "casiab", {"model.turn": "off", "train.lr": 1e-3}),
+        ("gpgait", "ccpg", {"model.turn": "published", "train.lr": 2e-3}),
+        ("gpgait", "sustech1k", {"data.identities": 8, "model.input.joint_noise": 0.0}),
+    ):
+        flat = flatten(resolve_config("paper", model=name, dataset=dataset))
+        assert settings.items() <= flat.items()
+        assert settings_source(name, "paper", dataset).startswith("official")
+        assert settings_source(name, "paper", "casiab_star").startswith("inferred")
+    with pytest.raises(ConfigError, match=r"model\.reduction"):
+        count_parts(resolve_config(model="gaitgraph2", overrides=["model.reduction=64"]), 2)
+    with pytest.raises(ConfigError, match=r"model\.heads"):
+        count_parts(resolve_config(model="gait-tr", overrides=["model.heads=7"]), 2)
+    with pytest.raises(ConfigError, match=r"model\.channels"):
+        count_parts(resolve_config(model="gpgait", overrides=["model.channels=[2,8,8,8]"]), 2)
 
 
 def test_a_family_has_its_own_settings_losses_and_parts(walkers, toy):
