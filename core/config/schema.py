@@ -18,7 +18,6 @@ from pydantic import (
     model_validator,
 )
 
-from core.losses.config import TripletConfig
 from core.models.backbones.config import EncoderFamilyConfig
 from core.models.families import FAMILIES, family_of, require_warmup
 from core.models.family import Family, FamilyConfig
@@ -80,7 +79,7 @@ class Config(Node):
 
     seed: Seed = 0
     model: FamilyConfig
-    losses: TripletConfig
+    losses: Node
     data: DataConfig = DataConfig()
     if TYPE_CHECKING:  # made by `config_class`, for the order in which they are shown
         train: TrainConfig

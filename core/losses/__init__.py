@@ -1,1 +1,1 @@
-"""The five losses, one per file (eq. 13-18)."""
+"""The losses, one per file; eq. 13-18 are the paper's."""

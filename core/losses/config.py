@@ -22,3 +22,10 @@ class LossConfig(TripletConfig):
     cross_entropy: NonNegative = 1.0
     scale: Annotated[float, Field(gt=0)] = 16.0
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+
+
+class ContrastiveConfig(Node):
+    """The supervised contrastive loss: its weight and its temperature."""
+
+    contrastive: NonNegative = 1.0
+    temperature: Annotated[float, Field(gt=0)] = 0.01

@@ -9,11 +9,13 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from core.losses.config import LossConfig, TripletConfig
+from core.losses.config import ContrastiveConfig, LossConfig, TripletConfig
+from core.losses.contrastive import contrastive_loss
 from core.losses.everyone import gather
 from core.losses.identity import identity_loss
-from core.losses.triplet import triplet_loss
+from core.losses.triplet import hard_triplet_loss, triplet_loss
 from core.records import Losses
+from core.settings import Node
 
 
 class Targets(Protocol):
@@ -68,7 +70,7 @@ class LossTerm:
 Terms = Mapping[str, LossTerm]
 
 
-def total_loss(terms: Terms, config: TripletConfig, output: object, batch: Targets) -> Losses:
+def total_loss(terms: Terms, config: Node, output: object, batch: Targets) -> Losses:
     """Weighted sum of terms.
 
     Args:
@@ -93,6 +95,16 @@ def _triplet(config: TripletConfig, output: Recognition, batch: Targets) -> Tens
     return triplet_loss(embedding, labels, config.margin)
 
 
+def _hard_triplet(config: TripletConfig, output: Recognition, batch: Targets) -> Tensor:
+    embedding, labels = gather(output.embedding, batch.labels)
+    return hard_triplet_loss(embedding, labels, config.margin)
+
+
+def _contrastive(config: ContrastiveConfig, output: Recognition, batch: Targets) -> Tensor:
+    embedding, labels = gather(output.embedding, batch.labels)
+    return contrastive_loss(embedding, labels, config.temperature)
+
+
 def _cross_entropy(config: LossConfig, output: Recognition, batch: Targets) -> Tensor | None:
     if output.logits is None:
         return None
@@ -100,7 +112,10 @@ def _cross_entropy(config: LossConfig, output: Recognition, batch: Targets) -> T
 
 
 TRIPLET: Terms = {"triplet": LossTerm(lambda config: config.triplet, _triplet)}
-RECOGNITION: Terms = {
-    **TRIPLET,
-    "cross_entropy": LossTerm(lambda config: config.cross_entropy, _cross_entropy),
+_IDENTITY = LossTerm(lambda config: config.cross_entropy, _cross_entropy)
+RECOGNITION: Terms = {**TRIPLET, "cross_entropy": _IDENTITY}
+HARD_RECOGNITION: Terms = {
+    "triplet": LossTerm(lambda config: config.triplet, _hard_triplet),
+    "cross_entropy": _IDENTITY,
 }
+CONTRASTIVE: Terms = {"contrastive": LossTerm(lambda config: config.contrastive, _contrastive)}

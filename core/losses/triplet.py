@@ -1,4 +1,4 @@
-"""Triplet loss over all valid triplets of a batch (eq. 13)."""
+"""Triplet losses: over all valid triplets of a batch (eq. 13), and over the hardest."""
 
 from __future__ import annotations
 
@@ -42,6 +42,30 @@ def _listed(distance: Tensor, valid: Tensor, margin: float) -> Tensor:
 def _masked(distance: Tensor, valid: Tensor, margin: float) -> Tensor:
     hinge = F.relu(distance[:, :, :, None] - distance[:, :, None, :] + margin)
     return (hinge * valid).flatten(1)
+
+
+def hard_triplet_loss(embedding: Tensor, labels: Tensor, margin: float) -> Tensor:
+    """``[max D(a, p) - min D(a, n) + margin]_+`` for each clip a, the mean over non-zero ones.
+
+    (Hermans et al. 2017, "batch hard"; then the mean over strips.)
+
+    Args:
+        embedding: float [B, E, P].
+        labels: int [B].
+        margin: 0.3 in GPGait.
+
+    Returns:
+        Scalar; zero where no clip has both another of its identity and one of another.
+    """
+    distance = strip_distances(embedding)
+    same = labels[:, None] == labels[None, :]
+    others = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    anchors = others.any(1) & ~same.all(1)
+    farthest = distance.masked_fill(~others, 0).amax(2)  # no distance is below zero
+    nearest = distance.masked_fill(same, torch.inf).amin(2).masked_fill(~anchors, 0)
+    hinge = F.relu(farthest - nearest + margin) * anchors
+    count = (hinge > 0).sum(1)
+    return (hinge.sum(1) / count.clamp(min=1)).mean()
 
 
 def strip_distances(embedding: Tensor) -> Tensor:

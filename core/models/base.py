@@ -153,6 +153,11 @@ class Implementation(ABC, Generic[C]):
         del config
         return ()
 
+    def only_trained(self, config: C) -> tuple[str, ...]:
+        """Prefixes of tensors that a model for inference does not have: ``training_only``."""
+        del config
+        return self.training_only
+
     def kept(self, config: C, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The tensors of a state that a checkpoint holds."""
         absent = self.absent(config)

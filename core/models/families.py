@@ -10,8 +10,12 @@ from core.models.biggergait.config import BIGGERGAIT
 from core.models.deepgaitv2.config import DEEPGAITV2
 from core.models.family import Capability, Family, FamilyConfig
 from core.models.gaitbase.config import GAITBASE
+from core.models.gaitgraph2.config import GAITGRAPH2
 from core.models.gaitset.config import GAITSET
+from core.models.gaittr.config import GAITTR
+from core.models.gpgait.config import GPGAIT
 from core.models.lmgait.config import LMGAIT
+from core.models.skeletongait.config import SKELETONGAIT
 
 DEFAULT_FAMILY = "lmgait"
 
@@ -22,6 +26,10 @@ FAMILIES: dict[str, Family] = {
     "deepgaitv2": DEEPGAITV2,
     "biggait": BIGGAIT,
     "biggergait": BIGGERGAIT,
+    "skeletongait": SKELETONGAIT,
+    "gaitgraph2": GAITGRAPH2,
+    "gait-tr": GAITTR,
+    "gpgait": GPGAIT,
 }
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from core.losses.config import TripletConfig
 from core.settings import Node
 from core.steps import WarmupConfig
 
@@ -53,7 +52,7 @@ class Family:
     title: str
     inputs: frozenset[Input]
     model: type[FamilyConfig]
-    losses: type[TripletConfig]
+    losses: type[Node]
     implementation: Callable[[], Implementation[Any]]
     capabilities: frozenset[Capability] = frozenset()
     warmup: type[WarmupConfig] | None = None

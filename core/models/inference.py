@@ -17,7 +17,7 @@ from core.data.dataset import reduced_size
 from core.errors import ConfigError
 from core.models.backbones.image import ImageEncoder
 from core.models.silhouettes import SILHOUETTES_IN_WORDS, SilhouetteInput
-from core.records import FRAME_HEIGHT, FRAME_WIDTH
+from core.records import FRAME_HEIGHT, FRAME_WIDTH, POSE_SHAPE
 
 PixelType = Literal["uint8", "float32"]
 Embed = Callable[[Iterable[Tensor]], Tensor]
@@ -37,10 +37,14 @@ class InferenceGraph(nn.Module, ABC):
     Attributes:
         input_name: Name of the input.
         content: What its pixels are.
+        values: Of what range its values are.
+        only_type: The input's type where there is no choice; None: uint8 or float32.
     """
 
     input_name: ClassVar[str]
     content: ClassVar[str]
+    values: ClassVar[str] = "0-255"
+    only_type: ClassVar[PixelType | None] = None
 
     def __init__(self, model: nn.Module, embed: Embed, frame: tuple[int, ...]) -> None:
         super().__init__()
@@ -95,6 +99,71 @@ class SilhouetteGraph(InferenceGraph):
         """Which silhouettes it was trained on, and how pixels are normalised."""
         del header
         return {"silhouettes": self.kind, "normalisation": "inside: divided by 255"}
+
+
+class MapGraph(InferenceGraph):
+    """A model on skeleton maps of 64x64 pixels, which takes float [B, 2, T, 64, 44] in [0, 1].
+
+    Args:
+        model: In eval mode, without a classifier.
+        embed: As for :class:`InferenceGraph`.
+    """
+
+    input_name = "maps"
+    content = "limbs and joints"
+
+    def __init__(self, model: nn.Module, embed: Embed) -> None:
+        super().__init__(model, embed, (2, 64, 44))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Embed whole clips.
+
+        Args:
+            maps: uint8 or float (0 to 255) [B, T, 2, 64, 44], in time order.
+
+        Returns:
+            float [B, E, P].
+        """
+        return cast(Tensor, self.model((maps.float() / 255).transpose(1, 2)).embedding)
+
+    def reference(self, clip: Tensor) -> Tensor:
+        """The embedding float [E, P] of one clip uint8 [T, 2, 64, 44]."""
+        return self.embed([clip])
+
+    def metadata(self, header: Mapping[str, Any]) -> dict[str, str]:
+        """How pixels are normalised."""
+        del header
+        return {"normalisation": "inside: divided by 255"}
+
+
+class PoseGraph(InferenceGraph):
+    """A model on poses; its ``represent`` takes float [B, T, 17, 3] and gives float [B, E, P].
+
+    Args:
+        model: In eval mode, without a classifier.
+        embed: As for :class:`InferenceGraph`.
+    """
+
+    input_name = "poses"
+    content = "joints of COCO-17"
+    values = "x and y in pixels of the source, confidence; zeros where a joint is missing"
+    only_type = "float32"
+
+    def __init__(self, model: nn.Module, embed: Embed) -> None:
+        super().__init__(model, embed, POSE_SHAPE)
+
+    def forward(self, poses: Tensor) -> Tensor:
+        """Embed whole clips: float32 [B, T, 17, 3], in time order, to float [B, E, P]."""
+        return cast(Tensor, self.model.represent(poses))  # type: ignore[operator]
+
+    def reference(self, clip: Tensor) -> Tensor:
+        """The embedding float [E, P] of one clip [T, 17, 3]."""
+        return self.embed([clip.float()])
+
+    def metadata(self, header: Mapping[str, Any]) -> dict[str, str]:
+        """Nothing more than the input says."""
+        del header
+        return {}
 
 
 class EncoderGraph(InferenceGraph):
@@ -182,9 +251,9 @@ def trace(graph: InferenceGraph, pixels: PixelType = "uint8") -> ExportedProgram
 
     Args:
         graph: On the CPU.
-        pixels: Type of its input.
+        pixels: Type of its input, where it has a choice.
     """
-    kind = torch.uint8 if pixels == "uint8" else torch.float32
+    kind = torch.uint8 if (graph.only_type or pixels) == "uint8" else torch.float32
     sample = torch.zeros(2, 5, *graph.frame, dtype=kind)
     # Without this, the differences of two frames would be taken for a case of their own.
     general = tracing.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from core.models.freezing import trainable
-from core.steps import OptimizerConfig
+from core.steps import OneCycle, OptimizerConfig
 from core.training.device import align_gradients, lay_out
 
 
 def make_optimizer(module: nn.Module, config: OptimizerConfig) -> Optimizer:
-    """SGD with momentum (the paper's) or AdamW over the trainable parameters of ``module``."""
+    """SGD with momentum (the paper's), Adam or AdamW over the parameters that train."""
     parameters = [parameter for _, parameter in trainable(module)]
     if not all(parameter.device.type == "cuda" for parameter in parameters):
         return _optimizer(parameters, config, fused=None)
@@ -31,6 +33,8 @@ def _optimizer(
     rate, decay = config.lr, config.weight_decay
     if config.optimizer == "adamw":
         return AdamW(parameters, lr=rate, weight_decay=decay, fused=fused)
+    if config.optimizer == "adam":
+        return Adam(parameters, lr=rate, weight_decay=decay, fused=fused)
     return SGD(parameters, lr=rate, momentum=config.momentum, weight_decay=decay, fused=fused)
 
 
@@ -46,12 +50,34 @@ def begin_momentum(optimizer: SGD) -> None:
 
 
 def learning_rate(config: OptimizerConfig, step: int) -> float:
-    """The rate of iteration ``step`` (from 0): a linear ramp, then ``gamma`` at each milestone."""
+    """The rate of iteration ``step`` (from 0).
+
+    A linear ramp, then ``gamma`` at each milestone; or one cycle.
+    """
+    if config.cycle is not None:
+        return config.lr * cycle_share(config.cycle, step, config.iterations)
     drops = sum(step >= milestone for milestone in config.milestones)
     ramp = 1.0
     if step < config.ramp:
         ramp = 0.1 + 0.9 * step / config.ramp
     return config.lr * config.gamma**drops * ramp
+
+
+def cycle_share(cycle: OneCycle, step: int, steps: int) -> float:
+    """The rate of iteration ``step`` of ``steps``, as a share of its largest."""
+    begin = 1 / cycle.start
+    last = begin / cycle.end
+    # Where each phase ends, and the rate there.
+    phases = [(cycle.rise * steps - 1, 1.0), (steps - 1.0, last)]
+    if cycle.three_phases:
+        phases.insert(1, (2 * cycle.rise * steps - 2, begin))
+    since, share = 0.0, begin
+    for until, target in phases:
+        if step <= until or target == last:
+            done = min(1.0, (step - since) / max(until - since, 1e-9))
+            return target + (share - target) * (1 + math.cos(math.pi * done)) / 2
+        since, share = until, target
+    raise AssertionError("the last phase has no end")
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:

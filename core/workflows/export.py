@@ -47,7 +47,8 @@ class ExportResult:
         path: The file.
         format: ``onnx`` or ``torch``.
         bytes: Its size.
-        difference: Largest absolute difference from PyTorch on a random clip; None where ONNX
+        difference: Largest difference from PyTorch on a random clip, as a share of the largest
+            number of the embedding where that is above 1; None where ONNX
             Runtime is not installed.
         metadata: What the file says of itself.
     """
@@ -78,7 +79,7 @@ def export_run(
         run_name: Which run; None takes the newest (of ``dataset``).
         dataset: What it was trained on.
         format: ``onnx``, or ``torch`` for a ``torch.export`` program.
-        pixels: ``uint8``, or ``float32`` with the same values 0 to 255.
+        pixels: ``uint8``, or ``float32`` with the same values 0 to 255; poses are always float32.
         progress: Told of each step.
 
     Raises:
@@ -99,6 +100,7 @@ def _export(
     loaded = load_model(run, device=torch.device("cpu"))
     settings = loaded.config.model
     graph = implementation_of(settings).graph(settings, loaded.model)
+    pixels = graph.only_type or pixels
     metadata = describe(run, loaded, graph, pixels)
     with progress.task("Exporting", 1, "model") as task, hushed():
         program = trace(graph, pixels)
@@ -139,7 +141,7 @@ def describe(
         "run": run.name,
         "dataset": run.dataset,
         "iteration": str(loaded.header["step"]),
-        "input": f"{graph.input_name}: {pixels} {graph.content} [{axes}], 0-255",
+        "input": f"{graph.input_name}: {pixels} {graph.content} [{axes}], {graph.values}",
         "output": "embedding: float32 [batch, channels, strips]",
         "distance": f"{loaded.config.evaluate.distance} per strip, mean over strips",
         **graph.metadata(loaded.header),
@@ -178,7 +180,9 @@ def compare(
     format: Format,
     pixels: PixelType,
 ) -> float | None:
-    """Largest absolute difference of the exported model from PyTorch's on a random clip.
+    """Largest difference of the exported model from PyTorch's on a random clip.
+
+    As a share of the largest number of the embedding where that is above 1.
 
     Raises:
         LmgaitError: it is beyond the tolerance: a defect, so the file is not kept.
@@ -196,7 +200,7 @@ def compare(
         return None
     with torch.inference_mode():
         expected = graph.reference(torch.from_numpy(clips[0])).numpy()
-    difference = float(np.abs(exported[0] - expected).max())
+    difference = float(np.abs(exported[0] - expected).max() / max(1.0, np.abs(expected).max()))
     if not difference <= TOLERANCE:
         raise LmgaitError(
             f"The exported model differs from PyTorch by {difference:.2g}", next_step=_REPORT

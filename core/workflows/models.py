@@ -124,7 +124,7 @@ def load_model(
     path = run.folder / TEXT_CACHE
     caching = TextCache.find(config.model) if use_cache and path.is_file() else None
     cache = None if caching is None else load_cache(path, weights.header)
-    optional = (*family.absent(config.model), *family.training_only)
+    optional = (*family.absent(config.model), *family.only_trained(config.model))
     if caching is None:
         model = family.build(config.model, classes=None, seed=config.seed)
     else:

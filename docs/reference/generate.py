@@ -114,7 +114,10 @@ def sections(
 
 
 def type_name(kind: Any) -> str:  # noqa: ANN401
-    """A type as words for a table."""
+    """A type as words for a table; of a node that may be left out, its keys."""
+    nodes = [one for one in get_args(kind) if isinstance(one, type)]
+    if nodes and issubclass(nodes[0], BaseModel):
+        return f"null, or: {', '.join(nodes[0].model_fields)}"
     text = kind.__name__ if isinstance(kind, type) and not hasattr(kind, "__args__") else str(kind)
     text = re.sub(r"typing\.|Annotated\[(\w+), .*?\](?=[,\]| ]|$)", r"\1", text)
     words = re.sub(r"Literal\[(.*?)\]", lambda found: found[1].replace("'", ""), text)

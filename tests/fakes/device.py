@@ -50,7 +50,7 @@ _NO_LAUNCH = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_st
               "_unsafe_view", "detach", "alias", "lift_fresh", "_reshape_alias"}  # fmt: skip
 # They change their arguments in place; torch has nothing for fake ones.
 _IN_PLACE = {"_amp_foreach_non_finite_check_and_unscale_", "_amp_update_scale_", "_fused_sgd_",
-             "_fused_adamw_"}  # fmt: skip
+             "_fused_adam_", "_fused_adamw_"}  # fmt: skip
 _ROUND = 512  # bytes to which CUDA's allocator rounds
 _TESTS = str(Path(__file__).parents[1])
 

@@ -9,13 +9,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.config import Config, resolve_config
-from core.data.augment import side_columns
+from core.data.augment import cut_sides, side_columns
 from core.data.dataset import ClipBatch, reduced_size
 from core.models.base import implementation_of
+from core.models.families import family_of
+from core.models.layers.heat_maps import skeleton_maps
 from core.models.silhouettes import SilhouetteFamilyConfig
+from tests.fakes.stick_figures import stick_figures
 
 DATASET = "casiab"
 Sizes: TypeAlias = tuple[tuple[int, int] | None, tuple[int, int]]
+# Shape and type of a row of inputs of one size.
+ROWS: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
+    "poses": ((17, 3), torch.float32),
+    "skeleton maps": ((2, 64, 44), torch.uint8),
+}
 
 
 def settings_of(name: str, preset: str = "tiny", *overrides: str) -> Config:
@@ -47,8 +55,10 @@ def stirred(model: nn.Module, seed: int = 0) -> nn.Module:
 
 
 def sizes_of(config: Config) -> Sizes:
-    """(H, W) of the frames that a family reads (None for silhouettes alone), and of silhouettes."""
+    """(H, W) of the frames that a family reads (None without frames), and of silhouettes."""
     model, family = config.model, implementation_of(config.model)
+    if not {"rgb", "silhouettes"} & inputs_read(config):
+        return None, (0, 0)
     if isinstance(model, SilhouetteFamilyConfig):
         size = model.input.size
         return None, (size, size - 2 * side_columns(size, size))
@@ -57,8 +67,21 @@ def sizes_of(config: Config) -> Sizes:
     return reduced_size((image.height, image.width)), family.silhouette_size(model, image)
 
 
+def inputs_read(config: Config) -> frozenset[str]:
+    """Names of what the family reads."""
+    return frozenset(family_of(config.model).inputs)
+
+
+def row_of(config: Config) -> tuple[tuple[int, ...], torch.dtype]:
+    """Shape and type of a row of the family's input."""
+    (name,) = inputs_read(config)
+    images, silhouettes = sizes_of(config)
+    shape = silhouettes if images is None else (3, *images)
+    return ROWS.get(name, (shape, torch.uint8))
+
+
 def inputs_of(config: Config, people: Tensor, frames: int) -> Tensor:
-    """What the family reads of walkers: one clip after the other, uint8 [B*T, ...].
+    """What the family reads of walkers: one clip after the other, [B*T, ...].
 
     Args:
         config: Of the model.
@@ -66,8 +89,13 @@ def inputs_of(config: Config, people: Tensor, frames: int) -> Tensor:
         frames: T.
 
     Returns:
-        Silhouettes [B*T, H, W], or frames [B*T, 3, H, W].
+        Silhouettes uint8 [B*T, H, W], frames uint8 [B*T, 3, H, W], poses float32 [B*T, 17, 3], or
+        skeleton maps uint8 [B*T, 2, 64, 44].
     """
+    (name,) = inputs_read(config)
+    if name in ROWS:
+        poses = stick_figures(people, frames)
+        return poses if name == "poses" else drawn_maps(poses)
     images, silhouettes = sizes_of(config)
     if images is None:
         return (walkers(people, frames, silhouettes) * 255).to(torch.uint8)
@@ -76,6 +104,11 @@ def inputs_of(config: Config, people: Tensor, frames: int) -> Tensor:
     grey = 60 * torch.rand(bright.shape, generator=torch.Generator().manual_seed(5))
     pixels = torch.maximum(255 * colours[..., None, None] * bright[:, None], grey[:, None])
     return pixels.to(torch.uint8).contiguous(memory_format=torch.channels_last)
+
+
+def drawn_maps(poses: Tensor) -> Tensor:
+    """Skeleton maps uint8 [n, 2, 64, 44] of poses float32 [n, 17, 3], without their sides."""
+    return torch.from_numpy(cut_sides(skeleton_maps(poses.numpy()))).contiguous()
 
 
 def walkers(people: Tensor, frames: int, size: tuple[int, int]) -> Tensor:
@@ -101,7 +134,8 @@ def batch_of(config: Config, identities: int, sequences: int, frames: int) -> Cl
     """A training batch of the family with all that its losses need."""
     people = torch.arange(identities).repeat_interleave(sequences)
     pixels, (images, size) = inputs_of(config, people, frames), sizes_of(config)
-    silhouettes = pixels
+    (name,) = inputs_read(config)
+    silhouettes = pixels if name not in ROWS else torch.zeros(len(pixels), 0, 0, dtype=torch.uint8)
     if images is not None:
         bars = walkers(people, frames, images)
         shares = F.adaptive_avg_pool2d(bars[:, None], size)[:, 0]
@@ -114,4 +148,6 @@ def batch_of(config: Config, identities: int, sequences: int, frames: int) -> Cl
         people,
         torch.zeros(len(people), dtype=torch.bool),
         torch.arange(len(people)),
+        poses=pixels if name == "poses" else None,
+        maps=pixels if name == "skeleton maps" else None,
     )

@@ -20,7 +20,7 @@ from core.records import Losses
 from core.training.checkpoint import CheckpointFolder
 from core.training.loop import Job, Runner
 from tests.fakes.device import GPU
-from tests.fakes.families import Sizes
+from tests.fakes.families import ROWS, Sizes, inputs_read
 
 PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -31,6 +31,11 @@ def empty_batch(config: Config, sizes: Sizes, frames: int) -> ClipBatch:
     clips = data.identities * data.sequences
     images, silhouettes = sizes
     count = clips * frames
+    others = {
+        field: torch.zeros(count, *ROWS[name][0], dtype=ROWS[name][1])
+        for field, name in (("poses", "poses"), ("maps", "skeleton maps"))
+        if name in inputs_read(config)
+    }
     return ClipBatch(
         None if images is None else torch.zeros(count, 3, *images, dtype=torch.uint8),
         None,
@@ -39,6 +44,7 @@ def empty_batch(config: Config, sizes: Sizes, frames: int) -> ClipBatch:
         torch.arange(data.identities).repeat_interleave(data.sequences),
         torch.ones(clips, dtype=torch.bool),
         torch.arange(clips),
+        **others,
     )
 
 

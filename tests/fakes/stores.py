@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from core.records import SequenceFrames, SequenceKey
+from core.records import POSE_SHAPE, SequenceFrames, SequenceKey
 from core.storage.build import begin, finish
+from core.storage.formats import Format
 from core.storage.layout import (
     CodecName,
     Plan,
@@ -19,6 +20,7 @@ from core.storage.layout import (
     write_json,
 )
 from core.storage.shard import ShardWriter, file_hash
+from core.storage.streams import StreamFrames
 
 KEYS = tuple(
     SequenceKey(subject, kind, view)
@@ -63,11 +65,12 @@ def write_store(
 
 def write_shard(
     folder: Path, number: int, keys: Sequence[SequenceKey], made: Sequence[SequenceFrames],
-    codec: CodecName,
+    codec: CodecName, poses: Mapping[SequenceKey, StreamFrames] | None = None,
 ) -> None:  # fmt: skip
-    """Write one shard, in batches of 16 frames, and its description."""
+    """Write one shard, in batches of 16 frames, and its description; with poses of sequences."""
     path = folder / shard_name(number)
-    with ShardWriter(path, codec) as writer:
+    form: Format = 1 if poses is None else 3
+    with ShardWriter(path, codec, {} if poses is None else {"pose": POSE_SHAPE}) as writer:
         for key, whole in zip(keys, made, strict=True):
             batches = (
                 SequenceFrames(whole.rgb[i : i + 16], whole.silhouettes[i : i + 16],
@@ -75,9 +78,12 @@ def write_shard(
                 for i in range(0, len(whole.valid), 16)
             )  # fmt: skip
             writer.add(key, batches)
+            if poses is not None and key in poses:
+                writer.add_stream("pose", poses[key], POSE_SHAPE[0])
     report = ShardFile(
-        number=number, sha256=file_hash(path), bytes=path.stat().st_size, frames=writer.frames,
-        valid=writer.valid, fidelity=writer.fidelity(), sequences=writer.entries, left_out=(),
+        format=form, number=number, sha256=file_hash(path), bytes=path.stat().st_size,
+        frames=writer.frames, valid=writer.valid, fidelity=writer.fidelity(),
+        sequences=writer.entries, left_out=(),
     )  # fmt: skip
     write_json(folder / shard_report_name(number), report)
 

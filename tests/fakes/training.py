@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from core.records import SequenceFrames, SequenceKey
+from core.records import POSE_SHAPE, SequenceFrames, SequenceKey
 from core.storage.build import begin, finish
 from core.storage.layout import Plan
+from core.storage.stream_plan import StreamPlan
+from core.storage.streams import StreamFrames
+from tests.fakes.stick_figures import stick_figures
 from tests.fakes.stores import write_shard
 
 TRAIN, TEST = ("001", "002", "003"), ("075", "076")
@@ -32,6 +36,13 @@ def walker(key: SequenceKey, frames: int) -> SequenceFrames:
     return SequenceFrames(rgb, masks, valid)
 
 
+def poses_of(key: SequenceKey, frames: int) -> StreamFrames:
+    """A stick figure that walks as its subject does; in no two recordings from the same step."""
+    shift = TYPES.index(key.type) + 2 * VIEWS.index(key.view) if key.type in TYPES else 0
+    rows = stick_figures(torch.tensor([int(key.subject) % 8]), frames + shift)[shift:].numpy()
+    return StreamFrames(rows, np.arange(frames, dtype=np.int32))
+
+
 def write_training_store(
     folder: Path,
     subjects: Sequence[str] = (*TRAIN, *TEST),
@@ -41,22 +52,27 @@ def write_training_store(
     types: Sequence[str] = TYPES,
     dataset: str = "casiab",
     without: Sequence[SequenceKey] = (),
+    poses: bool = False,
 ) -> Path:
     """Write a store of CASIA-B's names; sequence lengths go round ``lengths``.
 
     ``leave_out`` sequences are missing at the end, and those in ``without`` have no silhouette.
+    With ``poses`` each sequence has those of all its frames.
     """
     keys = sorted(SequenceKey(s, t, v) for s in subjects for t in types for v in VIEWS)
     keys = keys[: len(keys) - leave_out]
     source = hashlib.sha256(f"walkers {label}".encode()).hexdigest()
     plan = Plan(
         dataset=dataset, form="videos", label="Fakes", framing="crop", codec="lossless",
-        source=source, shards=1, tool="0.0.0",
+        source=source, shards=1, tool="0.0.0", format=3 if poses else 1,
+        streams={"pose": StreamPlan(shape=POSE_SHAPE, maker="stick figures", file="made")}
+        if poses else {},
     )  # fmt: skip
     begin(folder, plan, replace=False)
     made = [walker(key, lengths[i % len(lengths)]) for i, key in enumerate(keys)]
     for key in without:
         made[keys.index(key)].valid[:] = False
-    write_shard(folder, 0, keys, made, "lossless")
+    figures = {key: poses_of(key, len(one.valid)) for key, one in zip(keys, made, strict=True)}
+    write_shard(folder, 0, keys, made, "lossless", figures if poses else None)
     finish(folder, plan, ())
     return folder

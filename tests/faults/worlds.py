@@ -69,7 +69,7 @@ def prepared(root: Path) -> None:
 
 def stored(root: Path) -> None:
     """A store to train on, and the settings."""
-    write_training_store(Workspace(root / "ws").store("casiab"))
+    write_training_store(Workspace(root / "ws").store("casiab"), poses=True)
     settings(root / "small.yaml", TREE)
 
 

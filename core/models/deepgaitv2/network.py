@@ -31,8 +31,9 @@ class DeepGaitV2(nn.Module):
         kind: Blocks of the stages after the first, whose own are 2-D.
         strips: P; must divide a quarter of the height.
         embedding: E, channels of a strip's embedding.
-        classes: Training identities; 0 for inference, without BNNeck.
+        classes: Training identities; 0 for inference, without a classifier.
         shrink: Side of the squares of pixels that are averaged first.
+        normed: At test, compare strips behind BNNeck's batch norm, as SkeletonGait does on CCPG.
     """
 
     def __init__(
@@ -45,11 +46,13 @@ class DeepGaitV2(nn.Module):
         embedding: int = 256,
         classes: int = 0,
         shrink: int = 1,
+        *,
+        normed: bool = False,
     ) -> None:
         super().__init__()
         self.shrink = shrink
         self.backbone = GaitBackbone(inner, channels, depths, kind=kind)
-        self.head = StripHead(self.backbone.channels, strips, embedding, classes)
+        self.head = StripHead(self.backbone.channels, strips, embedding, classes, normed=normed)
 
     def forward(self, silhouettes: Tensor) -> GaitOutput:
         """A training pass.

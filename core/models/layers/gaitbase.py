@@ -50,21 +50,28 @@ class BNNeck(nn.Module):
     Args:
         strips: P.
         width: Channels of a strip.
-        classes: Training identities.
+        classes: Training identities; 0 for inference of what stands before the classifier.
     """
 
     def __init__(self, strips: int, width: int, classes: int) -> None:
         super().__init__()
         self.strips, self.width = strips, width
         self.norm = nn.BatchNorm1d(width * strips)
-        self.weight = nn.Parameter(torch.empty(strips, width, classes))
-        nn.init.xavier_uniform_(self.weight)
+        self.weight = None
+        if classes:
+            self.weight = nn.Parameter(torch.empty(strips, width, classes))
+            nn.init.xavier_uniform_(self.weight)
+
+    def features(self, embedding: Tensor) -> Tensor:
+        """Embeddings float [B, width, P] behind the batch norm, each strip of length 1."""
+        normed = self.norm(embedding.flatten(1)).unflatten(1, (self.width, self.strips))
+        return F.normalize(normed, dim=1)
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Cosine logits float [B, classes, P] in [-1, 1] of embeddings float [B, width, P]."""
-        normed = self.norm(embedding.flatten(1)).unflatten(1, (self.width, self.strips))
+        assert self.weight is not None, "a neck for inference has no classes"
         return torch.einsum(
-            "bip,pic->bcp", F.normalize(normed, dim=1), F.normalize(self.weight, dim=1)
+            "bip,pic->bcp", self.features(embedding), F.normalize(self.weight, dim=1)
         )
 
 

@@ -19,23 +19,32 @@ class StripHead(nn.Module):
         inner: Channels of the maps.
         strips: P; must divide the rows of the maps.
         embedding: E, channels of a strip's embedding.
-        classes: Training identities; 0 for inference, without BNNeck.
+        classes: Training identities; 0 for inference, without a classifier.
+        normed: At test, compare strips behind BNNeck's batch norm, each of length 1.
     """
 
-    def __init__(self, inner: int, strips: int, embedding: int, classes: int = 0) -> None:
+    def __init__(
+        self, inner: int, strips: int, embedding: int, classes: int = 0, *, normed: bool = False
+    ) -> None:
         super().__init__()
-        self.strips = strips
+        self.strips, self.classes, self.normed = strips, classes, normed
         self.linear = StripLinear(strips, inner, embedding)
-        self.neck = BNNeck(strips, embedding, classes) if classes else None
+        self.neck = BNNeck(strips, embedding, classes) if classes or normed else None
 
     def embed(self, pooled: Tensor) -> Tensor:
-        """Embeddings float [B, E, P] of maps float [B, inner, h, w]."""
-        return cast(Tensor, self.linear(strip_pool(pooled, self.strips)))
+        """What is compared at test, float [B, E, P], of maps float [B, inner, h, w]."""
+        embedding = cast(Tensor, self.linear(strip_pool(pooled, self.strips)))
+        return self.neck.features(embedding) if self.normed and self.neck else embedding
 
     def forward(self, pooled: Tensor) -> GaitOutput:
-        """Embeddings and logits of maps float [B, inner, h, w]."""
-        embedding = self.embed(pooled)
-        return GaitOutput(embedding, None if self.neck is None else self.neck(embedding))
+        """Embeddings and logits of maps float [B, inner, h, w].
+
+        With a classifier, embeddings are those before BNNeck; without, what is compared at test.
+        """
+        if not self.classes or self.neck is None:
+            return GaitOutput(self.embed(pooled), None)
+        embedding = self.linear(strip_pool(pooled, self.strips))
+        return GaitOutput(embedding, self.neck(embedding))
 
 
 def pyramid_pool(maps: Tensor, scales: Sequence[int]) -> Tensor:

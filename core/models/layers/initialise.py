@@ -32,7 +32,7 @@ def initialise(module: nn.Module, generator: torch.Generator | None = None) -> N
     elif isinstance(module, _NORMS) and module.affine:
         nn.init.normal_(module.weight, 1.0, 0.02, generator=generator)
         nn.init.zeros_(module.bias)
-    elif isinstance(module, StripLinear | BNNeck):
+    elif isinstance(module, StripLinear | BNNeck) and module.weight is not None:
         nn.init.xavier_uniform_(module.weight, generator=generator)
     for child in module.children():
         initialise(child, generator)

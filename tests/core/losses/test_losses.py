@@ -1,4 +1,4 @@
-"""The five losses against slow loops written from the equations, and their gradients."""
+"""The losses against slow loops written from the equations, and their gradients."""
 
 import math
 from functools import partial
@@ -6,12 +6,13 @@ from functools import partial
 import pytest
 import torch
 
+from core.losses.contrastive import contrastive_loss
 from core.losses.diversity import diversity_loss
 from core.losses.identity import identity_loss
 from core.losses.silhouette import silhouette_loss
 from core.losses.smoothness import smoothness_loss
 from core.losses.total import total_loss
-from core.losses.triplet import strip_distances, triplet_loss
+from core.losses.triplet import hard_triplet_loss, strip_distances, triplet_loss
 from core.models.base import implementation_of
 from core.models.lmgait.config import LMGaitLosses
 from core.models.lmgait.losses import TERMS
@@ -295,3 +296,62 @@ def test_without_supervision_there_is_no_silhouette_loss(random):
     found = total_loss(terms, config.losses, output, targets(random))
     assert set(found.parts) == {"triplet", "cross_entropy", "smoothness", "diversity"}
     assert found.total.item() == pytest.approx(sum(v.item() for v in found.parts.values()))
+
+
+def slow_hard_triplet(embedding, labels, margin):
+    strips = []
+    for strip in range(embedding.shape[2]):
+        terms = []
+        for a, label in enumerate(labels):
+            gaps = [math.dist(embedding[a, :, strip].tolist(), b[:, strip]) for b in embedding]
+            near = [gap for b, gap in enumerate(gaps) if labels[b] == label and a != b]
+            far = [gap for b, gap in enumerate(gaps) if labels[b] != label]
+            if near and far:
+                terms.append(max(max(near) - min(far) + margin, 0.0))
+        positive = [term for term in terms if term > 0]
+        strips.append(sum(positive) / max(len(positive), 1))
+    return sum(strips) / len(strips)
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 1, 1, 2, 2], [3, 3, 3, 1, 1, 0], [0, 0, 0, 0, 0, 0]])
+@pytest.mark.parametrize("margin", [0.3, 0.0, 3.0])
+def test_hard_triplet_loss_is_that_of_the_hardest(random, labels, margin):
+    embedding = draw(random, 6, 5, 3).requires_grad_()
+    loss = hard_triplet_loss(embedding, torch.tensor(labels), margin)
+    assert_exact(loss.item(), slow_hard_triplet(embedding.detach(), labels, margin))
+    loss.backward()
+    assert embedding.grad.isfinite().all()
+
+
+def slow_contrastive(embedding, labels, temperature):
+    strips = []
+    for strip in range(embedding.shape[2]):
+        rows = [row / math.dist(row, [0.0] * len(row)) for row in embedding[..., strip].numpy()]
+        scores = [[-math.dist(one, other) / temperature for other in rows] for one in rows]
+        means = []
+        for a, label in enumerate(labels):
+            others = [b for b in range(len(labels)) if b != a]
+            norm = math.log(sum(math.exp(scores[a][b]) for b in others))
+            terms = [scores[a][p] - norm for p in others if labels[p] == label]
+            if terms:
+                means.append(-sum(terms) / len(terms))
+        strips.append(sum(means) / max(len(means), 1))
+    return sum(strips) / len(strips)
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 1, 1, 2, 2], [3, 3, 3, 1, 1, 0], [0, 1, 2, 3, 4, 5]])
+@pytest.mark.parametrize("temperature", [0.01, 0.5])
+def test_contrastive_loss_is_its_equation(random, labels, temperature):
+    embedding = draw(random, 6, 5, 2).requires_grad_()
+    loss = contrastive_loss(embedding, torch.tensor(labels), temperature)
+    assert_exact(loss.item(), slow_contrastive(embedding.detach(), labels, temperature))
+    loss.backward()
+    assert embedding.grad.isfinite().all()
+
+
+def test_equal_embeddings_have_finite_gradients_of_the_other_losses():
+    for loss in (hard_triplet_loss, contrastive_loss):
+        embedding = torch.full((4, 5, 3), 0.3, requires_grad=True)
+        loss(embedding, torch.tensor([0, 0, 1, 1]), 0.3).backward()
+        assert embedding.grad is not None
+        assert embedding.grad.isfinite().all()

@@ -11,7 +11,7 @@ from core.models.base import implementation_of
 from core.models.families import FAMILIES
 from core.training.fit import TOLERANCE, step_bytes
 from tests.fakes.device import GPU, DeviceError, fake_gpu, take_step
-from tests.fakes.families import model_of, settings_of, sizes_of
+from tests.fakes.families import model_of, row_of, settings_of, sizes_of
 from tests.fakes.gpu_steps import (
     PRECISIONS,
     embedding_step,
@@ -61,6 +61,14 @@ BUDGETS = {
     ("biggait", "paper"): Budgets(30, waits="a mask as index"),
     ("biggait", "tiny"): Budgets(10, waits="a mask as index"),
     ("biggergait", "paper"): Budgets(30, Budget(2_150, 57e9), Budget(880, 3.0e9), encoder=1_400),
+    ("skeletongait", "paper"): Budgets(30, Budget(355, 23.2e9), Budget(175, 0.18e9)),
+    ("skeletongait", "tiny"): Budgets(10, Budget(500, 0.42e9), Budget(170, 0.04e9)),
+    ("gaitgraph2", "paper"): Budgets(60, Budget(1_310, 5.9e9), Budget(590, 0.01e9)),
+    ("gaitgraph2", "tiny"): Budgets(20, Budget(1_890, 0.04e9), Budget(590, 0.01e9)),
+    ("gait-tr", "paper"): Budgets(60, Budget(780, 2.6e9), Budget(210, 0.01e9)),
+    ("gait-tr", "tiny"): Budgets(20, Budget(750, 0.05e9), Budget(135, 0.01e9)),
+    ("gpgait", "paper"): Budgets(60, Budget(3_100, 6.2e9), Budget(770, 0.03e9)),
+    ("gpgait", "tiny"): Budgets(20, Budget(4_700, 0.14e9), Budget(770, 0.01e9)),
     ("biggergait", "tiny"): Budgets(10, Budget(760, 0.49e9), Budget(340, 0.05e9), encoder=190),
 }
 
@@ -118,11 +126,11 @@ def test_a_training_step_waits_nowhere_and_keeps_to_its_types_and_budget(case, p
 
 
 def test_embedding_a_sequence_waits_nowhere(case):
-    config, model, (images, silhouettes), budgets = case
+    config, model, _, budgets = case
     with fake_gpu() as gpu:
         placed = gpu.place(model).eval().requires_grad_(False)
-        frame = silhouettes if images is None else (3, *images)
-        sequence = torch.zeros(70, *frame, dtype=torch.uint8)
+        shape, kind = row_of(config)
+        sequence = torch.zeros(70, *shape, dtype=kind)
         embeddings = []
         step = embedding_step(config, placed, sequence, "fp16")
         if budgets.waits:

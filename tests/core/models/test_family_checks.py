@@ -16,7 +16,8 @@ RATE = ("train.lr=0.001", "train.ramp=0", "train.milestones=[]")
 
 def is_low(losses, first):
     """Labels are smoothed: with four classes, no cross entropy is below 0.349."""
-    learnt = losses["triplet"] < 0.05 and losses.get("cross_entropy", 0.0) < 0.6
+    learnt = losses.get("triplet", 0.0) < 0.05 and losses.get("cross_entropy", 0.0) < 0.6
+    learnt = learnt and losses.get("contrastive", 0.0) < 0.4
     # Other terms, where a family has any, fall less.
     return learnt and losses["loss"] < 0.5 * first["loss"]
 
@@ -34,7 +35,7 @@ def test_a_family_overfits_one_batch(name):
     ):
         runner.step(len(steps), batch)
         steps.append(runner.finite())
-    assert steps[0]["triplet"] > 0.1
+    assert steps[0].get("triplet", 1.0) > 0.1
     assert all(is_low(one, steps[0]) for one in steps[-3:]), steps[-3:]
 
 

@@ -171,6 +171,25 @@ def test_a_head_without_classes_has_no_neck():
     assert torch.equal(without(pooled).embedding, output.embedding)
 
 
+def test_a_head_may_compare_strips_behind_the_batch_norm():
+    pooled = draw(2, 3, 4, 2)
+    head = shaken(StripHead(3, 2, 5, 7, normed=True))
+    without = StripHead(3, 2, 5, normed=True).double().eval()
+    without.load_state_dict({n: v for n, v in head.state_dict().items() if n != "neck.weight"})
+    plain = StripHead(3, 2, 5).double()
+    plain.linear.load_state_dict(head.linear.state_dict())
+    before = head(pooled).embedding
+    assert torch.equal(before, plain.embed(pooled)), "the triplet loss is of what stands before"
+    assert head.neck is not None
+    found = head.embed(pooled)
+    for b in range(2):
+        normed = head.neck.norm(before.flatten(1))[b].unflatten(0, (5, 2))
+        for p in range(2):
+            assert_exact(found[b, :, p], normed[:, p] / normed[:, p].square().sum().sqrt())
+    assert torch.equal(without(pooled).embedding, found)
+    assert without(pooled).logits is None
+
+
 # --- fusion ---
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from core.config.schema import TrainConfig
 from core.errors import CheckpointError, OutputError
+from core.steps import OneCycle
 from core.training import checkpoint
 from core.training.checkpoint import (
     CheckpointFolder,
@@ -234,6 +235,43 @@ def test_a_ramp_rises_linearly_from_a_tenth():
     optimizer = make_optimizer(module, config)
     set_rate(optimizer, 0.25)
     assert optimizer.param_groups[0]["lr"] == 0.25
+
+
+@pytest.mark.parametrize(
+    "cycle",
+    [
+        OneCycle(),
+        OneCycle(rise=0.475, start=100, end=1000, three_phases=True),
+        OneCycle(rise=0.5, start=100, three_phases=True),
+    ],
+)
+def test_one_cycle_is_that_of_torch(cycle):
+    config = TrainConfig(lr=0.4, iterations=41, milestones=(), cycle=cycle)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 0.4, total_steps=41, pct_start=cycle.rise, div_factor=cycle.start,
+        final_div_factor=cycle.end, three_phase=cycle.three_phases, cycle_momentum=False,
+    )  # fmt: skip
+    for step in range(41):
+        assert learning_rate(config, step) == pytest.approx(theirs.get_last_lr()[0], rel=1e-6)
+        optimizer.step()
+        if step < 40:
+            theirs.step()
+
+
+def test_a_cycle_takes_no_milestones_and_its_phases_fit():
+    for settings in ({"milestones": (3,)}, {"milestones": (), "ramp": 2}):
+        with pytest.raises(ValueError, match=r"cycle needs milestones \[\] and ramp 0"):
+            TrainConfig(cycle=OneCycle(), **settings)
+    with pytest.raises(ValueError, match=r"rise must be 0\.5 or less"):
+        OneCycle(rise=0.6, three_phases=True)
+
+
+def test_adam_counts_weight_decay_into_the_gradient_and_adamw_into_the_step():
+    for name, kind in (("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)):
+        optimizer = make_optimizer(nn.Linear(2, 2), TrainConfig(optimizer=name, weight_decay=0.3))
+        assert type(optimizer) is kind
+        assert optimizer.param_groups[0]["weight_decay"] == 0.3
 
 
 def test_a_folder_whose_name_is_not_utf_8(tmp_path):

@@ -156,7 +156,7 @@ def test_the_warm_up_ablations_and_families_step_as_one_process_does(
     tmp_path, monkeypatch, names, families, count
 ):
     """Outputs, losses as logged, and gradients of the preset `tiny`, its batch norms included."""
-    write_training_store(Workspace(tmp_path).store("casiab"))
+    write_training_store(Workspace(tmp_path).store("casiab"), poses=True)
     monkeypatch.setenv("LMGAIT_TEST_ABLATIONS", ",".join(names))
     monkeypatch.setenv("LMGAIT_TEST_FAMILIES", ",".join(families))
     steps(tmp_path, tmp_path / "1.npz")

@@ -10,6 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from core.config import check_config, resolve_config
+from core.config.resolve import flatten
 from core.config.shipped import load_preset, settings_source
 from core.errors import ConfigError, Interrupted, UsageError
 from core.manifests.load import load_manifest
@@ -33,7 +34,15 @@ from lmgait_cli.main import app
 from tests.core.workflows.test_train_resume import Watcher, same, state, terminate
 from tests.fakes.toy.config import TOY
 
-SILHOUETTES = [name for name, family in FAMILIES.items() if "silhouettes" in family.inputs]
+# Families that need no image encoder.
+LIGHT = [name for name, family in FAMILIES.items() if "rgb" not in family.inputs]
+# What a family's exported file says of its input.
+EXPORTED = {
+    "silhouettes": "silhouettes: uint8 foreground [batch, length, 64, 44], 0-255",
+    "skeleton maps": "maps: uint8 limbs and joints [batch, length, 2, 64, 44], 0-255",
+    "poses": "poses: float32 joints of COCO-17 [batch, length, 17, 3], x and y in pixels of the "
+    "source, confidence; zeros where a joint is missing",
+}
 QUICK = (
     "data.workers=0", "data.identities=2", "data.sequences=2", "data.frames=3",
     "train.iterations=6", "train.milestones=[4]", "train.checkpoint_every=2", "train.log_every=1",
@@ -56,6 +65,7 @@ def walkers(tmp_path_factory):
         seed=0,
         workers=1,
         progress=SilentProgress(),
+        with_poses=True,
     )
     prepare("casiab", raw, workspace, workers=1)
     return workspace
@@ -71,8 +81,10 @@ def quick(name, *more):
     return resolve_config("tiny", model=name, dataset="casiab", overrides=(*QUICK, *more))
 
 
-@pytest.mark.parametrize("name", [*SILHOUETTES, "toy"])
-def test_a_family_on_silhouettes_from_training_to_report(walkers, toy, name, monkeypatch, tmp_path):
+@pytest.mark.parametrize("name", [*LIGHT, "toy"])
+def test_a_family_without_an_encoder_from_training_to_report(
+    walkers, toy, name, monkeypatch, tmp_path
+):
     monkeypatch.chdir(walkers.root.parent)
     monkeypatch.delenv("LMGAIT_WORKSPACE", raising=False)
     settings = [word for setting in QUICK for word in ("--set", setting)]
@@ -83,7 +95,8 @@ def test_a_family_on_silhouettes_from_training_to_report(walkers, toy, name, mon
         return done.output
 
     dry = run("train", "--model", name, "--dataset", "casiab", *settings, "--dry-run")
-    assert "Silhouettes" in dry or (walkers.silhouettes).is_dir()
+    (read,) = FAMILIES[name].inputs
+    assert read.capitalize() in dry or read == "poses" or (walkers.silhouettes).is_dir()
     run("train", "--model", name, "--dataset", "casiab", "--preset", "tiny", *settings)
     newest = find_run(walkers.runs, name=None, dataset="casiab")
     assert newest.name.startswith(f"casiab-{name}-tiny-")
@@ -102,8 +115,7 @@ def test_a_family_on_silhouettes_from_training_to_report(walkers, toy, name, mon
     run("export", newest.name, "--format", "torch", "--out", tmp_path / "m.pt2", "--json", told)
     exported = json.loads(told.read_text())
     assert exported["difference"] <= 1e-4
-    kind = "silhouettes: uint8 foreground [batch, length, 64, 44], 0-255"
-    assert exported["metadata"]["input"] == kind
+    assert exported["metadata"]["input"] == EXPORTED[read]
     of_run = {"family": name, "run": newest.name, "dataset": "casiab", "iteration": "6"}
     assert of_run.items() <= exported["metadata"].items()
     run("report", newest.name, "--bootstrap", "0", "--out", tmp_path / "r.html")
@@ -122,7 +134,7 @@ def test_a_family_on_silhouettes_from_training_to_report(walkers, toy, name, mon
         assert f"is not for {FAMILIES[name].title}" in " ".join(refused.output.split())
 
 
-@pytest.mark.parametrize("name", SILHOUETTES)
+@pytest.mark.parametrize("name", LIGHT)
 def test_an_interrupted_training_resumes_bit_for_bit(walkers, name, tmp_path):
     config = quick(name, "seed=3", "data.flip=0.5")
     expected = train(
@@ -149,7 +161,7 @@ def test_an_interrupted_training_resumes_bit_for_bit(walkers, name, tmp_path):
     assert plan.existing is None
 
 
-@pytest.mark.parametrize("name", SILHOUETTES)
+@pytest.mark.parametrize("name", LIGHT)
 def test_chunks_change_no_embedding(walkers, name):
     config = quick(name, "seed=4")
     run = train(walkers, "casiab", config, preset="tiny", progress=SilentProgress()).run
@@ -233,6 +245,29 @@ def test_a_dataset_has_its_own_settings_and_says_where_they_come_from():
     assert settings_source("gaitbase", "paper", "sustech1k").startswith("inferred")
     assert settings_source("lmgait", "paper", "ccpg") == ""
     assert load_preset("lmgait", "paper") == {}
+
+
+def test_families_on_poses_have_the_published_settings_of_each_dataset():
+    for name, dataset, settings in (
+        ("skeletongait", "ccpg", {"model.compare": "neck", "data.frames": 30}),
+        ("skeletongait", "sustech1k", {"model.input.order": "random", "data.frames": 10}),
+        ("gaitgraph2", "casiab", {"train.iterations": 500, "model.reduction": 8}),
+        ("gaitgraph2", "ccpg", {"train.iterations": 2000, "model.reduction": 4}),
+        ("gait-tr", "casiab", {"train.optimizer": "adam", "train.cycle.rise": 0.475}),
+        ("gpgait", "casiab", {"model.turn": "off", "train.lr": 1e-3}),
+        ("gpgait", "ccpg", {"model.turn": "published", "train.lr": 2e-3}),
+        ("gpgait", "sustech1k", {"data.identities": 8, "model.input.joint_noise": 0.0}),
+    ):
+        flat = flatten(resolve_config("paper", model=name, dataset=dataset))
+        assert settings.items() <= flat.items()
+        assert settings_source(name, "paper", dataset).startswith("official")
+        assert settings_source(name, "paper", "casiab_star").startswith("inferred")
+    with pytest.raises(ConfigError, match=r"model\.reduction"):
+        count_parts(resolve_config(model="gaitgraph2", overrides=["model.reduction=64"]), 2)
+    with pytest.raises(ConfigError, match=r"model\.heads"):
+        count_parts(resolve_config(model="gait-tr", overrides=["model.heads=7"]), 2)
+    with pytest.raises(ConfigError, match=r"model\.channels"):
+        count_parts(resolve_config(model="gpgait", overrides=["model.channels=[2,8,8,8]"]), 2)
 
 
 def test_a_family_has_its_own_settings_losses_and_parts(walkers, toy):

@@ -1,0 +1,1 @@
+"""GaitGraph2 (Teepe et al., CVPRW 2022)."""

@@ -1,0 +1,1 @@
+"""Gait-TR (Zhang et al. 2023)."""

@@ -1,0 +1,1 @@
+"""GPGait (Fu et al., ICCV 2023)."""
