@@ -46,7 +46,7 @@ def freezing(root: Path, out: Path) -> None:
     model = cast(BigGait, built)
     model.mask.dropout.p = 0.0
     job = training_job(model, data, manifest, config, engine, nowhere)
-    written = job_steps("biggait", job, engine)
+    written = job_steps("biggait", job, engine, root)
     assert model.mask.frozen
     if engine.is_main_process:
         np.savez(out, **written)  # type: ignore[arg-type]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor, nn
@@ -50,7 +52,7 @@ def family_steps(root: Path, cases: Sequence[str]) -> dict[str, np.ndarray]:
             if isinstance(part, nn.Dropout):
                 part.p = 0.0  # each process draws for its share alone
         job = training_job(model, data, manifest, config, engine, nowhere)
-        steps |= job_steps(case, job, engine)
+        steps |= job_steps(case, job, engine, root)
     return steps
 
 
@@ -63,12 +65,18 @@ def _in_double(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     )
 
 
-def job_steps(name: str, job: Job, engine: Accelerator) -> dict[str, np.ndarray]:
+def job_steps(name: str, job: Job, engine: Accelerator, root: Path) -> dict[str, np.ndarray]:
     """What the steps of a job give, for the comparison of processes.
+
+    The first step starts from the weights that each process has built. Each later one starts from
+    the state that the steps of one process led to, which it writes below ``root`` and several read:
+    a step of AdamW makes differences of 1e-6 of those of 1e-9 in small gradients, and a step later
+    those turn a rectifier the other way.
 
     Returns:
         By ``<name>/<step>/<what>``: the output (the embeddings, of several) of the whole batch in
-        its order, the losses as they are logged, and the gradients.
+        its order, the losses as they are logged, the gradients, and how many states other than
+        the first process's there are after the step (0: all hold the same weights).
     """
     # Small batches of nearly equal clips: norms divide by next to nothing, and in single precision
     # the last digit would show.
@@ -90,11 +98,36 @@ def job_steps(name: str, job: Job, engine: Accelerator) -> dict[str, np.ndarray]
     runner.optimizer.register_step_pre_hook(keep)
     taken: dict[str, np.ndarray] = {}
     for step, batch in enumerate(job.batches(0)):
+        if step:
+            _start_as_one_process(runner, root / "states" / f"{name}-{step}.pt")
         runner.step(step, batch)
         parts = gather_object([outputs[step].unflatten(0, (len(batch.labels), -1)).numpy()])
         whole = np.stack(parts, 1).reshape(-1, *parts[0].shape[1:])
         losses = {n: np.array(value) for n, value in runner.finite().items()}
         grads = {f"gradient of {n}": value for n, value in gradients[step].items()}
-        values = {"output": whole, **losses, **grads}
+        others = len(set(gather_object([_digest(job.module)]))) - 1
+        values = {"output": whole, **losses, **grads, "other states": np.array(others)}
         taken |= {f"{name}/{step}/{what}": value for what, value in values.items()}
     return taken
+
+
+def _start_as_one_process(runner: Runner, path: Path) -> None:
+    """Write what trains and the optimiser's state at ``path``; where several train, read them."""
+    module, optimizer = runner.job.module, runner.optimizer
+    if runner.engine.num_processes == 1:
+        frozen = {n for n, value in module.named_parameters() if not value.requires_grad}
+        weights = {n: value for n, value in module.state_dict().items() if n not in frozen}
+        path.parent.mkdir(exist_ok=True)
+        torch.save((weights, optimizer.state_dict()), path)
+        return
+    weights, state = torch.load(path, weights_only=True)
+    module.load_state_dict({**module.state_dict(), **weights})
+    optimizer.load_state_dict(state)
+
+
+def _digest(module: nn.Module) -> str:
+    """SHA-256 of all parameters and buffers."""
+    digest = hashlib.sha256()
+    for value in (*module.parameters(), *module.buffers()):
+        digest.update(value.detach().numpy().tobytes())
+    return digest.hexdigest()

@@ -121,7 +121,7 @@ def steps(root: Path, out: Path) -> None:
     engine = make_engine(config.warmup)
     image = build_image_encoder(lmgait_settings(config.model).image)
     warmup = warmup_job(build_warmup(config, image), store, manifest, config, engine, nowhere)
-    written |= job_steps("warm-up", warmup, engine)
+    written |= job_steps("warm-up", warmup, engine, root)
     for name in os.environ["LMGAIT_TEST_ABLATIONS"].split(","):
         config = resolve_config("tiny", ablation=name, overrides=SETTINGS)
         model_config = lmgait_settings(config.model)
@@ -129,7 +129,7 @@ def steps(root: Path, out: Path) -> None:
         data = training_sequences(store, manifest, config, image)
         model = build_lmgait(model_config, classes=len(data.subjects), seed=1, image=image)
         job = training_job(model, data, manifest, config, engine, nowhere)
-        written |= job_steps(name, job, engine)
+        written |= job_steps(name, job, engine, root)
     written |= family_steps(root, os.environ["LMGAIT_TEST_FAMILIES"].split(","))
     if engine.is_main_process:
         np.savez(out, **written)  # type: ignore[arg-type]

@@ -155,7 +155,10 @@ def arrays(path):
 def test_the_warm_up_ablations_and_families_step_as_one_process_does(
     tmp_path, monkeypatch, names, families, count
 ):
-    """Outputs, losses as logged, and gradients of the preset `tiny`, its batch norms included."""
+    """Outputs, losses as logged, and gradients of the preset `tiny`, its batch norms included.
+
+    Each step starts from the state that one process has there, and leaves all with one state.
+    """
     write_training_store(Workspace(tmp_path).store("casiab"), poses=True)
     monkeypatch.setenv("LMGAIT_TEST_ABLATIONS", ",".join(names))
     monkeypatch.setenv("LMGAIT_TEST_FAMILIES", ",".join(families))
