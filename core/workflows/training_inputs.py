@@ -30,7 +30,7 @@ from core.training.rehearsal import measure
 from core.workflows.features import FeaturesPlan, features_stages, make_features, plan_features
 from core.workflows.runs import Run
 from core.workflows.silhouettes import SilhouettesPlan, make_silhouettes, plan_silhouettes
-from core.workflows.stages import Stage, sample
+from core.workflows.stages import Stage, counted, sample
 from core.workflows.warmup import (
     WarmupPlan,
     finished_checkpoint,
@@ -198,7 +198,7 @@ class SilhouetteInputs(TrainingInputs):
                 yield max(1, silhouette_frames(store, index, which))
 
         pace, info = measure(steps()), plan.info
-        basis = f"{pace.steps} sequences, cut by one process; their size before packing"
+        basis = f"{counted(pace.steps, 'sequences')}, cut by one process; their size before packing"
         seconds, shared = info.frames * pace.seconds, str(plan.path)
         stage = Stage(
             "Silhouettes", info.frames, "frames", seconds, info.bytes, basis, shared=shared
