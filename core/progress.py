@@ -21,8 +21,15 @@ class Progress(Protocol):
     """Where workflows report to. The command line gives a rich one, tests and notebooks none."""
 
     @contextmanager
-    def task(self, name: str, total: int | None, unit: str) -> Iterator[Task]:
-        """Show ``name`` while the block runs; ``total`` counts ``unit`` (None: not known)."""
+    def task(self, name: str, total: int | None, unit: str, done: int = 0) -> Iterator[Task]:
+        """Show ``name`` while the block runs.
+
+        Args:
+            name: What is done.
+            total: How many units there are in all; None: not known.
+            unit: Of what.
+            done: How many of them were done before, which say nothing about the pace.
+        """
         ...
 
     def say(self, text: str) -> None:
@@ -41,7 +48,7 @@ class SilentProgress:
     """Reports nothing."""
 
     @contextmanager
-    def task(self, name: str, total: int | None, unit: str) -> Iterator[Task]:
+    def task(self, name: str, total: int | None, unit: str, done: int = 0) -> Iterator[Task]:
         """Yield a task that ignores what it is told."""
         yield _SilentTask()
 

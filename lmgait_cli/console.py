@@ -117,9 +117,10 @@ class _BarTask:
 class _LogTask:
     """Progress for a log file: a plain line now and then instead of a moving bar."""
 
-    def __init__(self, name: str, total: int | None, unit: str) -> None:
+    def __init__(self, name: str, total: int | None, unit: str, done: int) -> None:
         self._name, self._total, self._unit = name, total, unit
-        self._done, self._detail = 0, ""
+        self._before = self._done = done
+        self._detail = ""
         self._start = self._last = monotonic()
 
     def advance(self, amount: int = 1) -> None:
@@ -133,7 +134,7 @@ class _LogTask:
 
     def tell(self) -> None:
         spent = monotonic() - self._start
-        rate = self._done / max(spent, 1e-9)
+        rate = (self._done - self._before) / max(spent, 1e-9)
         goal = "" if self._total is None else f"/{self._total}"
         left = ""
         if self._total is not None and rate > 0:
@@ -148,17 +149,18 @@ class ConsoleProgress:
         self._quiet = quiet or NUMBER > 0
 
     @contextmanager
-    def task(self, name: str, total: int | None, unit: str) -> Iterator[Task]:
-        """Show one task with its rate and the time left."""
+    def task(self, name: str, total: int | None, unit: str, done: int = 0) -> Iterator[Task]:
+        """Show one task with its rate and the time left; see :class:`core.progress.Progress`."""
         # A dumb terminal cannot redraw a line: it would show nothing until the end.
         if self._quiet or not err.is_terminal or err.is_dumb_terminal:
-            log = _LogTask(name, total, unit)
+            log = _LogTask(name, total, unit, done)
             yield log
             if not self._quiet:
                 log.tell()
             return
         with RichProgress(*_columns(err.width), console=err, expand=True) as bars:
-            yield _BarTask(bars, bars.add_task(escape(name), total=total, unit=unit, detail=""))
+            bar = bars.add_task(escape(name), total=total, completed=done, unit=unit, detail="")
+            yield _BarTask(bars, bar)
 
     def say(self, text: str) -> None:
         """Print one line that the user should read."""

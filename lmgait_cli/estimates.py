@@ -21,9 +21,11 @@ def show_estimate(
     beside: Mapping[str, Any] | None = None,
 ) -> None:
     """Print what work would take, and what that is based on; ``beside`` joins it in the JSON."""
+    from core.workflows.stages import counted, size
+
     if estimate.stages:
         rows = [
-            (stage.name, f"{stage.amount:,} {stage.unit}", duration(stage.seconds),
+            (stage.name, counted(stage.amount, stage.unit), duration(stage.seconds),
              size(stage.bytes))
             for stage in estimate.stages
         ]  # fmt: skip
@@ -55,15 +57,3 @@ def duration(seconds: float) -> str:
     if seconds < 90 * 60:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
-
-
-def size(count: int) -> str:
-    """Bytes in the unit that suits them."""
-    value = float(count)
-    for unit in ("bytes", "KiB", "MiB"):
-        if value < 1000:
-            return (
-                f"{value:.0f} {unit}" if value >= 10 or unit == "bytes" else f"{value:.1f} {unit}"
-            )
-        value /= 1024
-    return f"{value:,.1f} GiB"

@@ -55,6 +55,7 @@ def resolve_config(
     file: Path | None = None,
     overrides: Iterable[str] = (),
     elsewhere: Collection[str] = (),
+    asked: str = "--ablation",
 ) -> Config: ...
 
 
@@ -67,6 +68,7 @@ def resolve_config(
     file: Path | None = None,
     overrides: Iterable[str] = (),
     elsewhere: Collection[str] = (),
+    asked: str = "--ablation",
 ) -> Config:
     """Layer preset, ablation, YAML file and ``key.path=value`` overrides, the later ones winning.
 
@@ -79,6 +81,7 @@ def resolve_config(
         overrides: ``key.path=value`` each.
         elsewhere: Dotted keys of other families, which file and overrides may name too: what they
             say of them is left out.
+        asked: What asked for the ablation, for messages.
 
     Raises:
         ConfigError: with a line for every fault: unknown keys (and the nearest known one), values
@@ -89,7 +92,7 @@ def resolve_config(
     tree = load_preset(model, preset, dataset)
     if ablation is not None:
         changes = load_ablation(ablation).trees(preset)
-        _check_ablation(ablation, changes, model)
+        _check_ablation(ablation, changes, model, asked)
         for part in changes:
             tree = merge(tree, part)
     for part in _given(file, overrides):
@@ -133,7 +136,7 @@ def _without(tree: Mapping[str, Any], keys: Collection[str], prefix: str = "") -
     return rest
 
 
-def _check_ablation(name: str, changes: Iterable[Tree], model: str) -> None:
+def _check_ablation(name: str, changes: Iterable[Tree], model: str, asked: str) -> None:
     """Refuse an ablation of parts that the family does not have."""
     known = family_keys(model)
     named = dict.fromkeys(key for change in changes for key in _leaves(change))
@@ -141,7 +144,7 @@ def _check_ablation(name: str, changes: Iterable[Tree], model: str) -> None:
         title = FAMILIES[model].title
         raise UsageError(
             f"The ablation `{name}` names settings that {title} lacks: {', '.join(lacking)}",
-            where="--ablation",
+            where=asked,
             next_step=f"Leave it out, or train a model that has them instead of {title}.",
         )
 

@@ -178,7 +178,7 @@ def train(
     with (
         stop_on_signal() as stop,
         _logged(log, start) as lines,
-        progress.task("Pre-training", recipe.steps - start, "steps") as task,
+        progress.task("Pre-training", recipe.steps, "steps", done=start) as task,
     ):
         for number in range(start, recipe.steps):
             trainer.step(number)

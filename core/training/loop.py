@@ -99,7 +99,7 @@ def run_job(
         with (
             stop_on_signal() as stop,
             equal_shapes(engine.device),
-            progress.task(job.name, job.config.iterations - start, "it") as task,
+            progress.task(job.name, job.config.iterations, "it", done=start) as task,
         ):
             each = job.config.accumulate
             for number, batch in enumerate(job.batches(start * each), start=start * each):

@@ -22,10 +22,17 @@ STEPS, MOST_STEPS, ENOUGH_SECONDS = 3, 30, 2.0
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds for one unit of work, and how many steps they were measured on."""
+    """Seconds for one unit of work, and what they were measured on.
+
+    Attributes:
+        seconds: For one unit.
+        steps: How many steps were timed.
+        warm: Whether a step before them warmed up; there was no other step to time if not.
+    """
 
     seconds: float
     steps: int
+    warm: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,8 @@ def measure(steps: Iterable[float]) -> Pace:
             break
     counted = found[1:] or found
     units_done = sum(units for units, _ in counted)
-    return Pace(sum(seconds for _, seconds in counted) / max(units_done, 1e-9), len(counted))
+    seconds = sum(seconds for _, seconds in counted) / max(units_done, 1e-9)
+    return Pace(seconds, len(counted), warm=len(found) > 1)
 
 
 def rehearse_job(job: Job, engine: Accelerator) -> JobPace:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.config import Config, flatten, resolve_config
+from core.config import Config, flatten, load_ablation, resolve_config
 from core.config.resolve import family_keys, given_settings
 from core.errors import UsageError
 from core.manifests.schema import DatasetManifest
@@ -81,7 +81,13 @@ def resolved(
             next_step="Leave model.family out of --set and --config, or name that --model.",
         )
     plain = resolve_config(request.preset, model=name, dataset=dataset)
-    alone = resolve_config(request.preset, model=name, dataset=dataset, ablation=variant.ablation)
+    alone = resolve_config(
+        request.preset,
+        model=name,
+        dataset=dataset,
+        ablation=variant.ablation,
+        asked=_asked(variant.ablation, request),
+    )
     config = resolve_config(
         request.preset,
         model=name,
@@ -99,6 +105,13 @@ def resolved(
             next_step="Leave these keys out of --set and --config.",
         )
     return with_frames(config, manifest)
+
+
+def _asked(ablation: str, request: Request) -> str:
+    """The option that asks for an ablation: by its name, or with a table that has a row of it."""
+    rows = load_ablation(ablation).rows
+    number = next((n for n in request.tables if any(row.table == n for row in rows)), None)
+    return "--ablation" if ablation in request.ablations or number is None else f"--table {number}"
 
 
 def partial_settings(request: Request, families: Iterable[str]) -> dict[str, tuple[str, ...]]:

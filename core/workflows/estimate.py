@@ -23,7 +23,14 @@ from core.workflows.evaluate import used_sequences
 from core.workflows.model_inputs import check_inputs
 from core.workflows.models import LoadedModel, load_model
 from core.workflows.runs import find_run
-from core.workflows.stages import Estimate, Stage, finished, sample, without_workers
+from core.workflows.stages import (
+    Estimate,
+    Stage,
+    counted,
+    finished,
+    sample,
+    without_workers,
+)
 from core.workflows.stores import open_store
 from core.workflows.synthesize import wanted_keys
 from core.workspace import Workspace
@@ -94,7 +101,7 @@ def estimate_synthesis(
     stage = Stage(
         "Rendering", len(left), "sequences", pace.seconds * len(left) / workers,
         round(each * len(left)),
-        f"{pace.steps} sequences rendered by one process; {workers} share the work",
+        f"{counted(pace.steps, 'sequences')} rendered by one process; processes: {workers}",
     )  # fmt: skip
     return finished([stage], out, ())
 
@@ -120,5 +127,5 @@ def embedding_stage(
     return Stage(
         "Embedding", len(indices), "sequences", frames * pace.seconds,
         len(indices) * channels * strips * 4,
-        f"{pace.steps} sequences, by their frames; read and computed by one process",
+        f"{counted(pace.steps, 'sequences')}, by their frames; read and computed by one process",
     )  # fmt: skip

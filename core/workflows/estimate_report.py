@@ -16,7 +16,7 @@ from core.workflows.kept_embeddings import kept_embeddings
 from core.workflows.models import LoadedModel, load_model
 from core.workflows.report import MOST_SILHOUETTES
 from core.workflows.runs import find_run
-from core.workflows.stages import Estimate, Stage, finished, sample
+from core.workflows.stages import Estimate, Stage, counted, finished, sample
 from core.workflows.stores import open_store
 from core.workspace import Workspace
 
@@ -52,5 +52,5 @@ def _silhouettes(loaded: LoadedModel, store: Store, indices: Sequence[int]) -> S
             yield 1
 
     pace = measure(steps()) if indices else Pace(0.0, 0)
-    basis = f"silhouettes of {pace.steps} frames"
+    basis = f"silhouettes of {counted(pace.steps, 'frames')}"
     return Stage("Silhouettes", count, "frames", count * pace.seconds, 0, basis)

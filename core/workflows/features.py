@@ -42,7 +42,7 @@ from core.training.rehearsal import measure
 from core.workflows.embed import sequence_chunks
 from core.workflows.parts import free_bytes, make_parts, missing_parts
 from core.workflows.runs import digest
-from core.workflows.stages import Stage, sample, without_workers
+from core.workflows.stages import Stage, counted, sample, without_workers
 from core.workspace import Workspace
 
 
@@ -190,7 +190,7 @@ def features_stages(
 
     pace, turns = measure(steps()), 2 if plan.info.mirrored else 1
     seconds = plan.info.frames * pace.seconds * turns
-    basis = f"{pace.steps} chunks of frames, encoded once"
+    basis = f"{counted(pace.steps, 'chunks')} of frames, encoded once"
     info, shared = plan.info, str(plan.path)
     return [Stage("Features", info.frames, "frames", seconds, info.bytes, basis, shared=shared)]
 

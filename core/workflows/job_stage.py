@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from core.training.checkpoint import CheckpointFolder
 from core.training.loop import Job
 from core.training.rehearsal import rehearse_job
-from core.workflows.stages import Stage
+from core.workflows.stages import Stage, counted, size
 
 # The checkpoints of a job that is only rehearsed: none is written.
 UNSAVED = CheckpointFolder(Path("unsaved"), keep=1)
@@ -18,6 +18,7 @@ UNSAVED = CheckpointFolder(Path("unsaved"), keep=1)
 def job_stage(name: str, job: Job, left: int, engine: Accelerator) -> Stage:
     """What is left of a job, from a few of its steps; its module is not to be used afterwards."""
     paced, settings = rehearse_job(job, engine), job.config
+    warmed = "after one to warm up" if paced.pace.warm else "with what the first one sets up"
     checkpoints = min(settings.keep, -(-left // settings.checkpoint_every))
     return Stage(
         name,
@@ -25,7 +26,7 @@ def job_stage(name: str, job: Job, left: int, engine: Accelerator) -> Stage:
         "iterations",
         left * paced.pace.seconds,
         checkpoints * paced.checkpoint,
-        f"{paced.pace.steps} steps after one to warm up; {checkpoints} checkpoints of "
-        f"{paced.checkpoint / 2**20:.1f} MiB",
+        f"{counted(paced.pace.steps, 'steps')}, {warmed}; "
+        f"{counted(checkpoints, 'checkpoints')} of {size(paced.checkpoint)}",
         paced.memory,
     )

@@ -30,7 +30,7 @@ from core.workflows.partitions import PartitionFile
 from core.workflows.shard_jobs import ShardJob, make_shard
 from core.workflows.shards import make_shards
 from core.workflows.split import Comparison
-from core.workflows.stages import Estimate, Stage, finished, sample
+from core.workflows.stages import Estimate, Stage, counted, finished, sample
 from core.workflows.stores import make_newest
 
 
@@ -140,7 +140,7 @@ class PreparationPlan:
             "frames",
             frames * pace.seconds / processes,
             round(frames * size),
-            f"{pace.steps} sequences, made by one process; {processes} share the work",
+            f"{counted(pace.steps, 'sequences')}, made by one process; processes: {processes}",
         )
         notes = ("Frames of videos and arrays are estimated before they are read.",)
         return finished([stage] if left else [], self.store, notes)

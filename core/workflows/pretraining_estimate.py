@@ -12,7 +12,7 @@ from core.pretraining.scenes import POSTURES, Pictures, render_pictures
 from core.training.rehearsal import measure
 from core.workflows.pretrain_encoders import check_sizes, pace_of
 from core.workflows.pretraining_record import METRICS, PICTURES, record_of, steps_done
-from core.workflows.stages import Estimate, Stage, finished
+from core.workflows.stages import Estimate, Stage, counted, finished
 
 _BYTES = 28_800  # of a picture with its labels and depths
 _NOTE = "Measuring the encoders takes a minute or two more; the pictures are deleted after it."
@@ -42,7 +42,8 @@ def estimate_pretraining(
     pictures = POSTURES * missing_people(out / PICTURES, recipe.seed, recipe.pictures)
     rendering = Stage(
         "Rendering", pictures, "pictures", pictures * each.seconds / workers, pictures * _BYTES,
-        f"{each.steps * POSTURES} pictures rendered by one process; {workers} share the work",
+        f"{counted(each.steps * POSTURES, 'pictures')} rendered by one process; "
+        f"processes: {workers}",
     )  # fmt: skip
     pace = pace_of(recipe, some[0])
     if steps is None:
@@ -50,6 +51,11 @@ def estimate_pretraining(
         steps = max(1, int((60 * minutes - rendering.seconds) / pace.seconds))
     rest = steps - steps_done(out)
     training = Stage(
-        "Pre-training", rest, "steps", rest * pace.seconds, 0, f"{pace.steps} steps of training"
+        "Pre-training",
+        rest,
+        "steps",
+        rest * pace.seconds,
+        0,
+        f"{counted(pace.steps, 'steps')} of training",
     )
     return finished([stage for stage in (rendering, training) if stage.amount], out, (_NOTE,))

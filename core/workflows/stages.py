@@ -73,6 +73,23 @@ def finished(stages: Sequence[Stage], place: Path, notes: tuple[str, ...]) -> Es
     return Estimate(tuple(stages), shutil.disk_usage(there).free, notes)
 
 
+def counted(number: int, units: str) -> str:
+    """A number with its unit, which is given as a plural: 1 step, 1,460 steps."""
+    return f"{number:,} {units.removesuffix('s') if number == 1 else units}"
+
+
+def size(count: int) -> str:
+    """Bytes in the unit that suits them."""
+    value = float(count)
+    for unit in ("bytes", "KiB", "MiB"):
+        if value < 1000:
+            if unit == "bytes":
+                return counted(count, unit)
+            return f"{value:.0f} {unit}" if value >= 10 else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:,.1f} GiB"
+
+
 def without_workers(config: Config) -> Config:
     """The configuration with data read by this process.
 

@@ -32,7 +32,7 @@ from core.workflows.silhouettes import (
     plan_maps,
     plan_silhouettes,
 )
-from core.workflows.stages import Stage, sample
+from core.workflows.stages import Stage, counted, sample
 
 # Inputs that are made of a store's content, and kept beside it.
 MADE: tuple[Input, ...] = ("silhouettes", "skeleton maps")
@@ -75,7 +75,9 @@ class StreamInputs(TrainingInputs):
 
         pace, info = measure(steps()), plan.info
         how = "drawn" if name == "skeleton maps" else "cut"
-        basis = f"{pace.steps} sequences, {how} by one process; their size before packing"
+        basis = (
+            f"{counted(pace.steps, 'sequences')}, {how} by one process; their size before packing"
+        )
         seconds, shared = info.frames * pace.seconds, str(plan.path)
         title = name.capitalize()
         return Stage(title, info.frames, "frames", seconds, info.bytes, basis, shared=shared)

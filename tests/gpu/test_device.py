@@ -185,7 +185,7 @@ class Stop(SilentProgress):
         self.done, self.name = 0, ""
 
     @contextmanager
-    def task(self, name, total, unit):
+    def task(self, name, total, unit, done=0):
         self.name = name
         yield self
 

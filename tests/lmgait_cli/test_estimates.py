@@ -95,6 +95,32 @@ def test_only_what_is_left_counts(place):
     assert stages["Training"]["amount"] == 60
 
 
+@pytest.mark.parametrize(
+    ("iterations", "steps"),
+    [
+        (1, "1 step, with what the first one sets up; 1 checkpoint of "),
+        (2, "1 step, after one to warm up; 1 checkpoint of "),
+        (3, "2 steps, after one to warm up; 1 checkpoint of "),
+    ],
+)
+def test_a_short_training_is_told_in_units_that_fit(place, iterations, steps):
+    several = ("--set", "train.checkpoint_every=3", "--set", "train.milestones=[]")
+    stage = estimated(
+        place, "train", *TRAINING, "--set", f"train.iterations={iterations}", *several
+    )["Training"]
+    start, _, size_of_one = stage["basis"].partition(steps)
+    assert start == ""
+    number, unit = size_of_one.split()
+    assert float(number) > 0
+    assert unit in {"KiB", "MiB"}
+
+
+def test_two_checkpoints_are_kept(place):
+    changes = ("--set", "train.iterations=40", "--set", "train.checkpoint_every=10")
+    stage = estimated(place, "train", *TRAINING, *changes)["Training"]
+    assert "; 2 checkpoints of " in stage["basis"]
+
+
 def test_the_disk_of_checkpoints_is_what_they_take(place):
     stage = estimated(place, "train", *TRAINING, "--fresh")["Training"]
     folder = place / "lmgait-workspace" / "runs" / "first" / "checkpoints"

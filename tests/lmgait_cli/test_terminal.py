@@ -13,8 +13,9 @@ from rich.text import Text
 from typer.main import get_command
 
 import lmgait_cli.console as console
+from core.workflows.stages import counted, size
 from lmgait_cli.console import ConsoleProgress
-from lmgait_cli.estimates import duration, size
+from lmgait_cli.estimates import duration
 from lmgait_cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -196,8 +197,40 @@ def test_a_reader_that_leaves_is_no_fault(home):
     assert len(done.stdout.splitlines()) == 2
 
 
+def test_what_was_done_before_counts_but_not_in_the_pace(monkeypatch):
+    monkeypatch.setattr(console, "LOG_EVERY_SECONDS", 0.0)
+    now = [0.0]
+    monkeypatch.setattr(console, "monotonic", lambda: now[0])
+    monkeypatch.setattr(console, "err", Console(file=(log := io.StringIO()), width=80))
+    with ConsoleProgress().task("Training", 400, "it", done=360) as task:
+        for _ in range(2):
+            now[0] += 5
+            task.advance(10)
+    assert [line.strip() for line in log.getvalue().splitlines()] == [
+        "Training: 370/400 it, 2.0/s, 15 s left",
+        "Training: 380/400 it, 2.0/s, 10 s left",
+        "Training: 380/400 it, 2.0/s, 10 s left",
+    ]
+
+
+def test_a_bar_begins_with_what_was_done_before(monkeypatch):
+    made = Console(file=(out := io.StringIO()), force_terminal=True, width=120,
+                   _environ={"TERM": "xterm"})  # fmt: skip
+    monkeypatch.setattr(console, "err", made)
+    with ConsoleProgress().task("Training", 400, "it", done=360) as task:
+        task.advance(3)
+    assert "363/400" in out.getvalue()
+
+
 def test_sizes_and_durations_have_fitting_units():
     assert [duration(s) for s in (0.4, 89, 100, 5400, 20_000)] == [
         "0 s", "89 s", "2 min", "1.5 h", "5.6 h"]  # fmt: skip
     assert [size(n) for n in (5, 2048, 15 * 2**20, 3 * 2**30)] == [
         "5 bytes", "2.0 KiB", "15 MiB", "3.0 GiB"]  # fmt: skip
+    assert [size(n) for n in (0, 1, 999, 40_000)] == ["0 bytes", "1 byte", "999 bytes", "39 KiB"]
+
+
+def test_one_of_a_unit_is_singular():
+    assert [counted(n, "steps") for n in (0, 1, 2, 1460)] == [
+        "0 steps", "1 step", "2 steps", "1,460 steps"]  # fmt: skip
+    assert counted(1, "checkpoints") == "1 checkpoint"

@@ -84,10 +84,13 @@ class After(SilentProgress):
     """Does something to the training after so many steps."""
 
     def __init__(self, steps, action):
-        self.left, self.action = steps, action
+        self.left, self.action, self.counts = steps, action, []
 
-    def task(self, name, total, unit):
-        return super().task(name, total, unit) if unit != "steps" else self.counted()
+    def task(self, name, total, unit, done=0):
+        if unit != "steps":
+            return super().task(name, total, unit)
+        self.counts.append((done, total))
+        return self.counted()
 
     def counted(self):
         outer = self
@@ -113,10 +116,13 @@ class After(SilentProgress):
 @pytest.mark.parametrize("steps", [1, 4])
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(steps, pictures, undisturbed, tmp_path):
     places = (tmp_path / "steps", tmp_path / "log.jsonl")
+    stopped, resuming = After(steps, stop), After(99, stop)
     with pytest.raises(Interrupted, match=f"after step {steps}"):
-        train(RECIPE, pictures, *places, After(steps, stop))
+        train(RECIPE, pictures, *places, stopped)
     assert CheckpointFolder(places[0], keep=2).steps() == [steps]
-    resumed = train(RECIPE, pictures, *places, SilentProgress())
+    resumed = train(RECIPE, pictures, *places, resuming)
+    assert stopped.counts == [(0, RECIPE.steps)]
+    assert resuming.counts == [(steps, RECIPE.steps)]
     assert same(resumed, undisturbed)
     assert resumed.losses == undisturbed.losses
     # Once more: nothing is left to do, and the losses are told all the same.

@@ -63,11 +63,12 @@ class Stop(SilentProgress):
     """Calls ``act`` once ``after`` steps of this process are done."""
 
     def __init__(self, after, act):
-        self.after, self.act, self.said = after, act, []
+        self.after, self.act, self.said, self.counts = after, act, [], []
 
     @contextmanager
-    def task(self, name, total, unit):
-        del name, total, unit
+    def task(self, name, total, unit, done=0):
+        del name, unit
+        self.counts.append((done, total))
         yield self
 
     def advance(self, amount=1):
@@ -181,6 +182,8 @@ def test_a_signal_saves_and_leaves_and_a_resume_gives_the_same_weights(
     assert signal.getsignal(number) is before
     told = Stop(99, crash)
     assert run(job_in(tmp_path, optimizer=optimizer), told) == after
+    # Progress counts the whole training, of which so much is done.
+    assert (stop.counts, told.counts) == ([(0, STEPS)], [(after, STEPS)])
     assert f"goes on at iteration {after} of {STEPS}" in told.said[0]
     assert same(weights(tmp_path), expected)
 

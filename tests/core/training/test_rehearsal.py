@@ -22,7 +22,9 @@ def clock(monkeypatch):
 
 def test_the_first_step_only_warms_up(clock):
     pace = measure(clock(60, 4, 5, 6, 1000))
-    assert (pace.seconds, pace.steps) == (5, 3)
+    assert (pace.seconds, pace.steps, pace.warm) == (5, 3, True)
+    pace = measure(clock(60, 4))
+    assert (pace.seconds, pace.steps, pace.warm) == (4, 1, True)
 
 
 def test_quick_steps_are_repeated_until_two_seconds_have_gone(clock):
@@ -38,5 +40,5 @@ def test_units_count_not_steps(clock):
 
 def test_with_too_little_work_the_warm_up_counts(clock):
     pace = measure(clock(7))
-    assert (pace.seconds, pace.steps) == (7, 1)
+    assert (pace.seconds, pace.steps, pace.warm) == (7, 1, False)
     assert measure(iter(())).steps == 0

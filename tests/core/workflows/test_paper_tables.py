@@ -330,6 +330,22 @@ def test_what_does_not_apply_is_refused(home, four, asked, fault):
         plan_ablation(home, request(**{"overrides": QUICK[4:], **asked}))
 
 
+@pytest.mark.parametrize(
+    ("asked", "where"),
+    [
+        ({"tables": (4,)}, "--table 4"),
+        ({"tables": (1, 6)}, "--table 6"),
+        ({"ablations": ("no-smoothness",)}, "--ablation"),
+    ],
+)
+def test_an_ablation_that_a_family_cannot_have_names_the_option_that_asked_for_it(
+    home, four, asked, where
+):
+    with pytest.raises(UsageError) as refusal:
+        plan_ablation(home, request(**{"overrides": QUICK[4:], "model": "gaitbase", **asked}))
+    assert refusal.value.where == where
+
+
 def test_numbers_of_another_family_are_not_put_beside(four):
     """The paper's ablations are LMGait's."""
     asked = request(tables=(5,), ablations=("full",), model="gaitbase")

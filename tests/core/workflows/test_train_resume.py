@@ -43,8 +43,8 @@ class Watcher(SilentProgress):
         self.job, self.after, self.act, self.said, self.counts = job, after, act, [], {}
 
     @contextmanager
-    def task(self, name, total, unit):
-        del total, unit
+    def task(self, name, total, unit, done=0):
+        del total, unit, done
         self.current = name
         yield self
 
