@@ -1,44 +1,239 @@
-"""What a store's index says, and whether it can be so."""
+"""What a store's index says, and whether it can be so; in little memory however long it is.
+
+The file is taken shard by shard: as a whole, a million sequences would be two gigabytes of objects.
+"""
 
 from __future__ import annotations
 
-from core.records import SequenceKey
-from core.storage.layout import IndexFile, StoreFile
+import hashlib
+import json
+import re
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import StoreError
+from core.files import read_bounded
+from core.records import SequenceInfo, SequenceKey
+from core.storage.layout import (
+    MAX_JSON_BYTES,
+    Entry,
+    IndexFile,
+    IndexShard,
+    StoreFile,
+    read_json,
+)
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_DECODER = json.JSONDecoder()
 
 
-def aligned_places(index: IndexFile) -> dict[SequenceKey, tuple[int, int]]:
-    """Where in its shard a sequence's aligned silhouettes begin, and how many they are."""
-    places = {}
-    for shard in index.shards:
-        start = 0
-        for entry in shard.sequences:
-            key = SequenceKey(entry.subject, entry.type, entry.view)
-            places[key] = (start, entry.aligned)
-            start += entry.aligned
-    return places
+@dataclass(frozen=True, slots=True)
+class ShardFacts:
+    """A shard as the index lists it: ``sequences`` and ``aligned`` silhouettes are counted."""
+
+    number: int
+    sha256: str
+    bytes: int
+    frames: int
+    aligned: int
+    sequences: int
 
 
-def index_fault(info: StoreFile, index: IndexFile) -> str | None:
-    """What in the index cannot be, in words; None where it is sound."""
-    if {info.format, index.format} != {info.plan.format}:
-        return "its format is not that of the store's plan"
-    numbers = [shard.number for shard in index.shards]
-    if numbers != sorted(set(numbers)):
-        return "shards are out of order"
-    keys = set()
-    for shard in index.shards:
-        end = 0
-        for entry in shard.sequences:
-            keys.add((entry.subject, entry.type, entry.view))
-            if entry.start != end:
-                return f"{entry.subject}/{entry.type}/{entry.view} starts at the wrong frame"
-            end += entry.frames
+@dataclass(frozen=True, slots=True)
+class StoreIndex:
+    """The shards and sequences of a store.
+
+    Attributes:
+        shards: In the order of their numbers.
+        sequences: Sorted by key.
+        shard: int64 [n], place of each sequence's shard in ``shards``.
+        start: int64 [n], its first frame there.
+        aligned_start: int64 [n], its first aligned silhouette there.
+        aligned: int64 [n], its number of aligned silhouettes.
+    """
+
+    shards: tuple[ShardFacts, ...]
+    sequences: tuple[SequenceInfo, ...]
+    shard: NDArray[np.int64]
+    start: NDArray[np.int64]
+    aligned_start: NDArray[np.int64]
+    aligned: NDArray[np.int64]
+
+    def by_shard(self) -> Iterator[tuple[ShardFacts, NDArray[np.int64]]]:
+        """Each shard with the numbers of its sequences, in the order of its frames."""
+        order = np.lexsort((self.start, self.shard))
+        first = 0
+        for shard in self.shards:
+            yield shard, order[first : first + shard.sequences]
+            first += shard.sequences
+
+    def entry(self, number: int) -> Entry:
+        """A sequence as its shard describes it."""
+        subject, kind, view = self.sequences[number].key
+        return Entry(
+            subject=subject,
+            type=kind,
+            view=view,
+            start=int(self.start[number]),
+            frames=self.sequences[number].frames,
+            aligned=int(self.aligned[number]),
+        )
+
+
+def read_index(path: Path, info: StoreFile, next_step: str) -> StoreIndex:
+    """Read and check a store's index.
+
+    Args:
+        path: The file.
+        info: What the store says of itself.
+        next_step: For errors.
+
+    Raises:
+        StoreError: it is missing, damaged, of another format, or says what cannot be.
+    """
+    reader = _Reader()
+    try:
+        content = read_bounded(path, MAX_JSON_BYTES)
+        digest = hashlib.sha256(content).hexdigest()
+        text = content.decode("utf-8")
+        del content
+        form = _each_shard(text, reader.take)
+    except (OSError, ValueError, RecursionError) as error:
+        read_json(path, IndexFile, next_step)  # tells where in it
+        raise StoreError(
+            f"The file is damaged: {str(error)[:200]}", where=path, next_step=next_step
+        ) from error
+    if digest != info.index:
+        raise StoreError("The store's index is damaged", where=path, next_step=next_step)
+    index, fault = reader.index(), reader.fault
+    if {info.format, form} != {info.plan.format}:
+        fault = "its format is not that of the store's plan"
+    if fault := fault or _fault(info, index):
+        raise StoreError(
+            f"The store's index is wrong: {fault}", where=path, next_step=next_step
+        )
+    return index
+
+
+class _Reader:
+    """Takes shards in the order of the file."""
+
+    def __init__(self) -> None:
+        self.fault: str | None = None
+        self._shards: list[ShardFacts] = []
+        self._keys: list[SequenceKey] = []
+        # Place of the shard, first frame, frames, first aligned silhouette, aligned silhouettes.
+        self._columns = tuple(array("q") for _ in range(5))
+
+    def take(self, shard: IndexShard) -> None:
+        """Remember a shard, and the first thing in it that cannot be."""
+        if self._shards and shard.number <= self._shards[-1].number:
+            self._note("shards are out of order")
+        entries = shard.sequences
+        frames = [entry.frames for entry in entries]
+        aligned = [entry.aligned for entry in entries]
+        *starts, end = accumulate(frames, initial=0)
+        for entry, start in zip(entries, starts, strict=True):
+            if entry.start != start:
+                name = f"{entry.subject}/{entry.type}/{entry.view}"
+                self._note(f"{name} starts at the wrong frame")
+        self._keys += [SequenceKey(entry.subject, entry.type, entry.view) for entry in entries]
+        *aligned_starts, silhouettes = accumulate(aligned, initial=0)
+        places = [len(self._shards)] * len(entries)
+        columns = (places, starts, frames, aligned_starts, aligned)
+        for column, values in zip(self._columns, columns, strict=True):
+            column.extend(values)
         if end != shard.frames:
-            return f"shard {shard.number} has another number of frames than its sequences"
-    sequences = sum(len(shard.sequences) for shard in index.shards)
-    if len(keys) != sequences or sequences != info.sequences:
+            self._note(f"shard {shard.number} has another number of frames than its sequences")
+        self._shards.append(
+            ShardFacts(
+                shard.number, shard.sha256, shard.bytes, shard.frames, silhouettes, len(entries)
+            )
+        )
+
+    def _note(self, fault: str) -> None:
+        self.fault = self.fault or fault
+
+    def index(self) -> StoreIndex:
+        """All that was taken, the sequences sorted."""
+        keys = self._keys
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        place, start, frames, aligned_start, aligned = (
+            np.frombuffer(column, np.int64)[order] if column else np.empty(0, np.int64)
+            for column in self._columns
+        )
+        sequences = tuple(
+            SequenceInfo(keys[number], count)
+            for number, count in zip(order, frames.tolist(), strict=True)
+        )
+        return StoreIndex(tuple(self._shards), sequences, place, start, aligned_start, aligned)
+
+
+def _fault(info: StoreFile, index: StoreIndex) -> str | None:
+    """What in the index does not fit the store's counts, in words."""
+    twice = any(one.key == other.key for one, other in pairwise(index.sequences))
+    if twice or len(index.sequences) != info.sequences:
         return "the number of sequences differs"
-    aligned = sum(entry.aligned for shard in index.shards for entry in shard.sequences)
+    aligned = int(index.aligned.sum())
     if aligned != info.aligned or (aligned and info.plan.aligned is None):
         return "the number of aligned silhouettes differs"
     return None
+
+
+def _each_shard(text: str, take: Callable[[IndexShard], None]) -> int:
+    """Hand each shard of an index to ``take``; returns the index's format.
+
+    Raises:
+        ValueError: it is not JSON, or not an index.
+    """
+    others: dict[str, Any] = {}
+    at, sign = _token(text, 0)
+    if sign != "{":
+        raise ValueError("it is not an object")
+    while sign != "}":
+        at = _SPACE.match(text, at).end()  # type: ignore[union-attr] # matches anywhere
+        key, at = _DECODER.raw_decode(text, at)
+        at, colon = _token(text, at)
+        if not isinstance(key, str) or colon != ":" or key in others:
+            raise ValueError("a key is wrong, or there twice")
+        at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
+        if key == "shards" and text.startswith("[", at):
+            others[key] = []
+            at = _elements(text, at, take)
+        else:
+            others[key], at = _DECODER.raw_decode(text, at)
+        at, sign = _token(text, at)
+        if sign not in (",", "}"):
+            raise ValueError("keys are not parted")
+    if text[at:].strip(" \t\n\r"):
+        raise ValueError("something follows the index")
+    return IndexFile.model_validate_json(json.dumps(others)).format
+
+
+def _elements(text: str, at: int, take: Callable[[IndexShard], None]) -> int:
+    """Hand each shard of an array, which begins at ``at``, to ``take``; returns where it ends."""
+    end, sign = _token(text, at + 1)
+    if sign == "]":
+        return end
+    at += 1
+    while sign != "]":
+        at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
+        _, end = _DECODER.raw_decode(text, at)
+        take(IndexShard.model_validate_json(text[at:end]))
+        at, sign = _token(text, end)
+        if sign not in (",", "]"):
+            raise ValueError("shards are not parted")
+    return at
+
+
+def _token(text: str, at: int) -> tuple[int, str]:
+    """The sign behind the space at ``at``, and where it ends."""
+    at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
+    return at + 1, text[at : at + 1]

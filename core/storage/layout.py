@@ -17,6 +17,7 @@ times, no machine), so that the same preparation gives the same bytes.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -46,6 +47,7 @@ _REDUCED = "0" * 16
 CodecName = Literal["lossless", "compact", "jpeg", "none"]
 
 
+@lru_cache(maxsize=1 << 16)  # and equal names of a store are one text in memory
 def _plain_name(name: str) -> str:
     if not is_name(name):
         raise ValueError(f"{name!r} is no name of a subject, type or view")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from core.errors import StoreError
 from core.records import SequenceFrames, SequenceInfo, SequenceKey
 from core.storage.aligned import AlignedFrames
 from core.storage.codecs import FRAME_SHAPE
-from core.storage.index import aligned_places, index_fault
+from core.storage.index import StoreIndex, read_index
 from core.storage.layout import (
     FORGET_AGAIN,
     FORGETTING_NAME,
@@ -24,7 +23,6 @@ from core.storage.layout import (
     PLAN_NAME,
     READING,
     STORE_NAME,
-    IndexFile,
     StoreFile,
     read_json,
     shard_name,
@@ -45,20 +43,13 @@ class Store:
     Attributes:
         path: Its folder.
         info: Facts on it: counts, form of the source, codec, version of lmgait.
+        index: Its shards with their hashes, and where in them which sequence is.
         sequences: Its sequences, sorted by key.
     """
 
-    def __init__(self, path: Path, info: StoreFile, index: IndexFile) -> None:
-        self.path, self.info = path, info
-        self._index = index
-        places = sorted(
-            (SequenceKey(entry.subject, entry.type, entry.view), number, entry.start, entry.frames)
-            for number, shard in enumerate(index.shards)
-            for entry in shard.sequences
-        )
-        self.sequences = tuple(SequenceInfo(key, frames) for key, _, _, frames in places)
-        self._places = [(shard, start) for _, shard, start, _ in places]
-        self._aligned = aligned_places(index)
+    def __init__(self, path: Path, info: StoreFile, index: StoreIndex) -> None:
+        self.path, self.info, self.index = path, info, index
+        self.sequences = index.sequences
         self._open: OrderedDict[int, ShardReader] = OrderedDict()
         self._process = os.getpid()
 
@@ -75,13 +66,7 @@ class Store:
             raise _not_there(path)
         step = "Prepare it again with --replace."
         info = read_json(info_path, StoreFile, step)
-        index_path = path / INDEX_NAME
-        index = read_json(index_path, IndexFile, step)
-        if hashlib.sha256(index_path.read_bytes()).hexdigest() != info.index:
-            raise StoreError("The store's index is damaged", where=index_path, next_step=step)
-        if fault := index_fault(info, index):
-            raise StoreError(f"The store's index is wrong: {fault}", where=index_path,
-                             next_step=step)  # fmt: skip
+        index = read_index(path / INDEX_NAME, info, step)
         return cls(path, info, index)
 
     def __len__(self) -> int:
@@ -99,7 +84,7 @@ class Store:
 
     def aligned_count(self, index: int) -> int:
         """Number of a sequence's aligned silhouettes (raises ``IndexError``)."""
-        return self._aligned[self.sequences[index].key][1]
+        return int(self.index.aligned[index])
 
     @property
     def has_rgb(self) -> bool:
@@ -119,11 +104,6 @@ class Store:
                 next_step="Use a model on silhouettes (--model gaitbase); or prepare it again with "
                 "--replace, without `--without rgb`, from a source that holds the frames.",
             )
-
-    @property
-    def shards(self) -> IndexFile:
-        """The shards with their hashes, as the index lists them."""
-        return self._index
 
     def describe(self) -> str:
         """One line for under a table: what the store was made from, and how."""
@@ -213,8 +193,8 @@ class Store:
                 "`--without aligned`.",
             )
         info = self.sequences[index]
-        start, count = self._aligned[info.key]
-        reader = self._reader(self._places[index][0])
+        start, count = int(self.index.aligned_start[index]), self.aligned_count(index)
+        reader = self._reader(int(self.index.shard[index]))
         return reader.read_aligned(start, start + count, info.frames, info.key)
 
     def _wanted(
@@ -222,7 +202,7 @@ class Store:
     ) -> tuple[ShardReader, list[tuple[int, int]], list[int] | None, SequenceKey]:
         """Where frames are: reader, runs in its shard, and their order (None: as they lie)."""
         info = self.sequences[index]
-        shard, start = self._places[index]
+        shard, start = int(self.index.shard[index]), int(self.index.start[index])
         wanted = frame_numbers(frames, info.frames)
         runs = runs_of(wanted)
         order = None
@@ -246,10 +226,9 @@ class Store:
             self._open, self._process = OrderedDict(), os.getpid()
         reader = self._open.get(shard)
         if reader is None:
-            entry = self._index.shards[shard]
-            path = self.path / shard_name(entry.number)
-            plan, aligned = self.info.plan, sum(one.aligned for one in entry.sequences)
-            reader = ShardReader(path, plan.codec, entry.frames, plan.aligned, aligned)
+            facts, plan = self.index.shards[shard], self.info.plan
+            path = self.path / shard_name(facts.number)
+            reader = ShardReader(path, plan.codec, facts.frames, plan.aligned, facts.aligned)
             self._open[shard] = reader
             if len(self._open) > MAX_OPEN_FILES:
                 self._open.popitem(last=False)[1].close()
