@@ -69,6 +69,12 @@ def import_weights(
         f"SHA-256 of the file: {done.sha256}\nNext: lmgait evaluate --run {done.run.name}",
         markup=False, soft_wrap=True,
     )  # fmt: skip
-    content = {"run": done.run.name, "folder": str(done.run.folder), "tensors": done.tensors,
-               "identities": done.classes, "iterations": done.step, "sha256": done.sha256}  # fmt: skip
+    content = {
+        "run": done.run.name,
+        "folder": str(done.run.folder),
+        "tensors": done.tensors,
+        "identities": done.classes,
+        "iterations": done.step,
+        "sha256": done.sha256,
+    }
     write_json(json_file, content, quiet)

@@ -17,19 +17,21 @@ MAX_AXES = 8
 # Numbers of one tensor: beyond any file that can be read.
 MAX_NUMBERS = 1 << 40
 
-_CONSTANTS = frozenset(
-    """INT BININT BININT1 BININT2 LONG LONG1 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING
-    UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8""".split()
-)
+_CONSTANT_NAMES = """
+    INT BININT BININT1 BININT2 LONG LONG1 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING
+    UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8
+"""
+_CONSTANTS = frozenset(_CONSTANT_NAMES.split())
 _FIXED: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _PUT = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 _GET = frozenset({"GET", "BINGET", "LONG_BINGET"})
 _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-_NUMPY = ("numpy.core.multiarray scalar", "numpy._core.multiarray scalar", "numpy dtype")
 # What optimisers and schedules save beside tensors: it is passed over, and nothing is made of it.
 _PASSED_OVER = frozenset(
     {
-        *_NUMPY,
+        "numpy.core.multiarray scalar",
+        "numpy._core.multiarray scalar",
+        "numpy dtype",
         "_codecs encode",
         "collections Counter",
         "collections defaultdict",
@@ -41,7 +43,7 @@ _PASSED_OVER = frozenset(
         "__builtin__ set",
         "torch Size",
         "torch device",
-    }  # fmt: skip
+    }
 )
 _TENSOR = ("torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_tensor")
 _PARAMETER = "torch._utils _rebuild_parameter"

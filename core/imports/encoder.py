@@ -7,8 +7,7 @@ calls them and whether it keeps queries, keys and values as one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from os.path import commonprefix
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -42,7 +41,7 @@ def encoder_names(
     alike = [name for name in matrices if _digest(theirs[name]) in known]
     if not alike:
         return frozenset()
-    prefix = commonprefix([name.split(".")[:-1] for name in alike])
+    prefix = _shared([name.split(".")[:-1] for name in alike])
     inside = [name for name in theirs if name.split(".")[: len(prefix)] == prefix]
     if not prefix:
         inside = [name for name in theirs if _digest(theirs[name]) in known]
@@ -54,6 +53,13 @@ def encoder_names(
             next_step="Name the weights that it was trained with: --set model.image.weights=…",
         )
     return frozenset(inside)
+
+
+def _shared(paths: Sequence[list[str]]) -> list[str]:
+    """What all paths begin with."""
+    first, last = min(paths), max(paths)
+    same = [one == other for one, other in zip(first, last, strict=False)]
+    return first[: [*same, False].index(False)]
 
 
 def _fused(encoder: Mapping[str, Tensor]) -> list[Tensor]:

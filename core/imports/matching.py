@@ -17,6 +17,7 @@ from pathlib import Path
 from torch import Tensor
 
 from core.errors import CheckpointError, UsageError
+from core.nearest import some
 
 SHOWN = 4
 # What a wrapper for several processes writes before every name.
@@ -51,7 +52,7 @@ class _Part:
 
     @property
     def inner(self) -> int:
-        """Channels that enter a convolution or a linear map; 0 for anything else."""
+        """Channels that enter it; 0 likewise."""
         return self._channels(1)
 
     def _channels(self, axis: int) -> int:
@@ -264,16 +265,14 @@ def _unmatched(
         )
         if steps
     ]
+    step = "Give the settings that it was trained with (--set model.…), or another --model."
     return CheckpointError(
-        f"The weights do not fit the model: {'; '.join(faults)}",
-        where=where,
-        next_step="Give the settings that it was trained with (--set model.…), or another --model.",
+        f"The weights do not fit the model: {'; '.join(faults)}", where=where, next_step=step
     )
 
 
 def _listed(tensors: Mapping[str, Tensor], steps: Sequence[_Step]) -> str:
-    words = [f"{step.title} {list(tensors[step.title].shape)}" for step in steps[:SHOWN]]
-    return ", ".join(words) + (" …" if len(steps) > SHOWN else "")
+    return some([f"{step.title} {list(tensors[step.title].shape)}" for step in steps], SHOWN)
 
 
 def _ambiguous(ours: Sequence[_Step], theirs: Sequence[_Step], where: Path) -> CheckpointError:
@@ -302,5 +301,4 @@ def _either(
 
 
 def _first(steps: Sequence[_Step]) -> str:
-    most = 2 * SHOWN
-    return ", ".join(step.title for step in steps[:most]) + (" …" if len(steps) > most else "")
+    return some([step.title for step in steps], 2 * SHOWN)

@@ -116,9 +116,7 @@ def read_index(path: Path, info: StoreFile, next_step: str) -> StoreIndex:
     if {info.format, form} != {info.plan.format}:
         fault = "its format is not that of the store's plan"
     if fault := fault or _fault(info, index):
-        raise StoreError(
-            f"The store's index is wrong: {fault}", where=path, next_step=next_step
-        )
+        raise StoreError(f"The store's index is wrong: {fault}", where=path, next_step=next_step)
     return index
 
 

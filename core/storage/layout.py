@@ -37,8 +37,7 @@ READING = 2
 MAX_JSON_BYTES = 256 * 2**20
 
 PLAN_NAME, INDEX_NAME = "plan.json", "index.json"
-STORE_NAME, LEFT_OUT_NAME = "store.json", "left-out.json"
-FORGETTING_NAME = "forgetting.json"
+STORE_NAME, LEFT_OUT_NAME, FORGETTING_NAME = "store.json", "left-out.json", "forgetting.json"
 FORGET_AGAIN = "Run the same `lmgait forget` again: it goes on where it stopped."
 # How the source's hash begins where subjects were taken out: it is no source's any more.
 _REDUCED = "0" * 16
@@ -47,14 +46,14 @@ _REDUCED = "0" * 16
 CodecName = Literal["lossless", "compact", "jpeg", "none"]
 
 
-@lru_cache(maxsize=1 << 16)  # and equal names of a store are one text in memory
 def _plain_name(name: str) -> str:
     if not is_name(name):
         raise ValueError(f"{name!r} is no name of a subject, type or view")
     return name
 
 
-Name = Annotated[str, AfterValidator(_plain_name)]
+# Equal names are one text in memory.
+Name = Annotated[str, AfterValidator(lru_cache(maxsize=1 << 16)(_plain_name))]
 Count = Annotated[int, Field(ge=0, le=10**12)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import StoreError
-from core.records import SequenceFrames, SequenceInfo, SequenceKey
+from core.records import SequenceFrames, SequenceKey
 from core.storage.aligned import AlignedFrames
 from core.storage.codecs import FRAME_SHAPE
 from core.storage.index import StoreIndex, read_index

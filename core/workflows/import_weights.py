@@ -77,8 +77,8 @@ def import_weights(
         progress: Told of what was read.
 
     Raises:
-        UsageError: an unknown dataset, a family whose foreign weights are not read, a taken name, or
-            a name in ``names`` that nothing has.
+        UsageError: an unknown dataset, a family whose foreign weights are not read, a taken name,
+            or a name in ``names`` that nothing has.
         CheckpointError: the file is not one of tensors, or its weights are of another model or
             dataset.
         WeightsError, ConfigError: the model cannot be built.

@@ -38,7 +38,7 @@ def source_line(run: Run, step: int, store: Store, absent: int = 0) -> str:
     ``absent`` sequences have no embedding, as they have no usable silhouette.
     """
     silhouettes = silhouettes_in_words(run.config)
-    origin = f", {run.facts['source']}" if "imported" in run.facts else ""
+    origin = f", {run.facts.get('source')}" if "imported" in run.facts else ""
     line = f"{run.name}, iteration {step}{origin}; {store.describe()}"
     line += "" if silhouettes is None else f"; silhouettes: {silhouettes}"
     return f"{line}; {in_words(absent)} left out" if absent else line

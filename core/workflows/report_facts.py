@@ -78,8 +78,8 @@ def cautions(
         )
     if "imported" in run.facts:
         found.append(
-            f"The weights were {run.facts['source']}: another program trained them, on frames or "
-            "silhouettes of its own preparation."
+            f"The weights were {run.facts.get('source')}: another program trained them, on a "
+            "preparation of its own."
         )
     elif manifest.name == run.dataset and header["store"] != store.fingerprint:
         found.append("The store was prepared anew since: it is not the one that the model learnt.")
@@ -204,7 +204,7 @@ def _stores(run: Run, header: dict[str, Any], store: Store) -> tuple[Fact, ...]:
         )
     if "imported" in run.facts:
         return (
-            Fact("Weights", str(run.facts["source"])),
+            Fact("Weights", str(run.facts.get("source"))),
             Fact("Tested on the store", store.describe()),
             Fact("Fingerprint of the tested store", store.fingerprint),
         )

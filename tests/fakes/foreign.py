@@ -125,7 +125,8 @@ class Sets(nn.Module):
         frames, count = silhouettes.flatten(0, 1)[:, None], len(silhouettes)
 
         def most(maps: Tensor) -> Tensor:
-            return maps.unflatten(0, (count, -1)).amax(1)
+            clips: Tensor = maps.unflatten(0, (count, -1))
+            return clips.amax(1)
 
         first = F.max_pool2d(self.each1(frames), 2)
         second = F.max_pool2d(self.each2(first), 2)

@@ -14,7 +14,7 @@ from core.records import SequenceKey
 from core.storage.index import StoreIndex, _Reader, read_index
 from core.storage.layout import Entry, IndexFile, IndexShard, Plan, StoreFile, write_json
 
-NAMES = st.text("ab {}[]\",:\\é步\n", min_size=1, max_size=4).filter(
+NAMES = st.text('ab {}[]",:\\é步\n', min_size=1, max_size=4).filter(
     lambda name: "\\" not in name and name not in (".", "..")
 )
 LENGTHS = st.tuples(st.integers(1, 40), st.integers(0, 9))
@@ -43,8 +43,10 @@ def indexes(draw):
 def facts(index, content):
     """The facts of a store that has this index."""
     entries = [entry for shard in index.shards for entry in shard.sequences]
-    plan = Plan(format=2, dataset="casiab", form="videos", label="Fakes", framing="crop",
-                codec="lossless", source="b" * 64, shards=1, tool="0", aligned=(64, 64))  # fmt: skip
+    plan = Plan(
+        format=2, dataset="casiab", form="videos", label="Fakes", framing="crop",
+        codec="lossless", source="b" * 64, shards=1, tool="0", aligned=(64, 64),
+    )  # fmt: skip
     return StoreFile(
         format=2, plan=plan, sequences=len(entries), frames=0, valid=0, bytes=0, raw_bytes=0,
         psnr=None, index=hashlib.sha256(content).hexdigest(), left_out_sequences=0,

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from core.config import resolve_config
 from core.errors import CheckpointError, LmgaitError, UsageError, WeightsError
+from core.models.backbones.config import encoder_settings
 from core.models.base import implementation_of
 from core.models.build import build_image_encoder
 from core.progress import SilentProgress
@@ -51,9 +52,9 @@ def sets():
 
 
 def config_of(name, *more):
-    settings = ("model.input.shrink=1", "model.embedding=24")
-    settings += ("model.channels=[8,12,16]",) if name == "gaitset" else SMALL[::2]
-    return resolve_config("tiny", model=name, dataset="casiab", overrides=(*settings, *more))
+    sizes = ("model.channels=[8,12,16]",) if name == "gaitset" else SMALL[::2]
+    settings = ("model.input.shrink=1", "model.embedding=24", *sizes, *more)
+    return resolve_config("tiny", model=name, dataset="casiab", overrides=settings)
 
 
 def taken(workspace, path, name, config=None, **more):
@@ -127,7 +128,8 @@ def test_a_model_on_a_frozen_encoder_is_the_same_bit_for_bit(
 ):
     config = resolve_config("tiny", model=name, dataset="casiab", overrides=(*MAPS, *more))
     source = stirred(model_of(config, CLASSES))
-    frozen = build_image_encoder(config.model.image, final=True).encoder.state_dict()
+    image = build_image_encoder(encoder_settings(config.model), final=True)
+    frozen = image.encoder.state_dict()
     tensors = theirs(source.state_dict(), branches=branches)
     if encoder is not None:
         tensors |= {f"{encoder}{key}": value for key, value in frozen.items()}
@@ -135,7 +137,7 @@ def test_a_model_on_a_frozen_encoder_is_the_same_bit_for_bit(
     path = save(tmp_path / "net.pt", tensors)
     done = taken(workspace, path, name, config, names=names if branches else None)
     assert done.step == config.train.iterations  # the file's name says nothing
-    source.image.encoder.load_state_dict(frozen)
+    source.get_submodule("image.encoder").load_state_dict(frozen)
     clip = torch.randint(0, 256, (4, 3, 64, 32), generator=GRAPH, dtype=torch.uint8)
     with torch.inference_mode():
         expected = implementation_of(config.model).embed(source, [clip]).numpy()
@@ -146,7 +148,8 @@ def test_a_model_on_a_frozen_encoder_is_the_same_bit_for_bit(
 def test_another_encoder_in_the_file_is_refused(workspace, tmp_path):
     config = resolve_config("tiny", model="biggergait", dataset="casiab", overrides=MAPS)
     source = model_of(config, CLASSES)
-    frozen = build_image_encoder(config.model.image, final=True).encoder.state_dict()
+    image = build_image_encoder(encoder_settings(config.model), final=True)
+    frozen = image.encoder.state_dict()
     name = next(key for key in frozen if key.endswith("fc1.weight"))
     frozen[name] = frozen[name] + 1
     tensors = theirs(source.state_dict(), branches={})
@@ -223,7 +226,7 @@ def test_families_without_published_checkpoints_are_refused(workspace, tmp_path,
 def test_a_write_that_fails_leaves_no_run(workspace, tmp_path, monkeypatch):
     path = save(tmp_path / "net.pt", residual(moving=False).state_dict())
     monkeypatch.setattr("core.training.checkpoint.save_file", _full)
-    with pytest.raises(LmgaitError, match="disk is full|No space"):
+    with pytest.raises(LmgaitError, match=r"disk is full|No space"):
         taken(workspace, path, "gaitbase")
     assert not list_runs(workspace.runs)
     assert not [entry for entry in workspace.runs.iterdir() if not entry.name.startswith(".")]
