@@ -233,11 +233,7 @@ def _plain(tensor: Tensor) -> tuple[int, ...]:
 
 
 def _below(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
-    return {
-        name: value
-        for name, value in tensors.items()
-        if name == part or name.startswith(f"{part}.")
-    }
+    return {n: v for n, v in tensors.items() if n == part or n.startswith(f"{part}.")}
 
 
 def _surplus(first: Sequence[_Step], second: Sequence[_Step]) -> list[_Step]:

@@ -52,8 +52,7 @@ def _plain_name(name: str) -> str:
     return name
 
 
-# Equal names are one text in memory.
-Name = Annotated[str, AfterValidator(lru_cache(maxsize=1 << 16)(_plain_name))]
+Name = Annotated[str, AfterValidator(lru_cache(1 << 16)(_plain_name))]  # equal: one text
 Count = Annotated[int, Field(ge=0, le=10**12)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
