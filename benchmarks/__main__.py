@@ -27,6 +27,7 @@ NAMES = (
     "export",
     "crowds",
     "busy",
+    "scale",
 )
 
 

@@ -25,6 +25,7 @@ from lmgait_cli.export import export
 from lmgait_cli.film import film
 from lmgait_cli.forget import forget
 from lmgait_cli.identify import identify
+from lmgait_cli.import_weights import import_weights
 from lmgait_cli.inspect import inspect
 from lmgait_cli.merge import merge
 from lmgait_cli.prepare import prepare
@@ -77,6 +78,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     visualize,
     report,
     export,
+    import_weights,
     ablate,
     datasets,
     inspect,

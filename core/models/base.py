@@ -59,6 +59,9 @@ class Implementation(ABC, Generic[C]):
     """What is trained before the training; None where nothing is."""
     abilities: ClassVar[tuple[Ability, ...]] = ()
     """One for each capability that the family names."""
+    side_by_side: ClassVar[tuple[tuple[str, ...], ...] | None] = None
+    """Groups of parts of equal shapes that do not follow each other, so that nothing tells them
+    apart in weights of other programs; None where such weights are not read."""
 
     @abstractmethod
     def build(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -15,8 +16,9 @@ def _plain_name(name: str) -> str:
     return name
 
 
-Name = Annotated[str, AfterValidator(_plain_name)]
+Name = Annotated[str, AfterValidator(lru_cache(1 << 16)(_plain_name))]  # equal: one text
 Count = Annotated[int, Field(ge=0, le=10**12)]
+Some = Annotated[int, Field(ge=1, le=10**12)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

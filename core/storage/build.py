@@ -12,7 +12,6 @@ from core.files import output_error, remove, remove_rests
 from core.records import STREAM_WORDS
 from core.storage.basics import ReasonCount
 from core.storage.codecs import FRAME_BYTES
-from core.storage.index import row_totals
 from core.storage.layout import (
     FORGET_AGAIN,
     FORGETTING_NAME,
@@ -32,6 +31,7 @@ from core.storage.layout import (
     shard_report_name,
     write_json,
 )
+from core.storage.rows import row_counts, row_totals
 
 SEQUENCE_LEFT_OUT = "sequence left out"
 FRAMES_LEFT_OUT = "frames left out"
@@ -193,7 +193,9 @@ def finish(folder: Path, plan: Plan, listing: Sequence[Finding]) -> StoreFile:
     write_json(folder / INDEX_NAME, index)
     digest = hashlib.sha256((folder / INDEX_NAME).read_bytes()).hexdigest()
     sequences, valid, measured, error = facts
-    frames, totals = sum(shard.frames for shard in index.shards), row_totals(index)
+    frames = sum(shard.frames for shard in index.shards)
+    entries = (entry for shard in index.shards for entry in shard.sequences)
+    totals = row_totals(row_counts(entries))
     info = StoreFile(
         format=plan.format,
         plan=plan,

@@ -15,7 +15,6 @@ from pathlib import Path
 from core.errors import StoreError
 from core.files import output_error, remove_rests, sync_folder, whole_file
 from core.storage.build import finish, shard_done
-from core.storage.index import stream_starts, stream_totals
 from core.storage.layout import (
     FORGETTING_NAME,
     INDEX_NAME,
@@ -33,6 +32,7 @@ from core.storage.layout import (
     shard_report_name,
     write_json,
 )
+from core.storage.rows import row_counts, row_starts, row_totals, with_shapes
 from core.storage.shard import ShardReader, ShardWriter, file_hash
 
 ANEW = "Prepare the store anew with --replace, from a source without the subject."
@@ -175,10 +175,11 @@ def _rewrite(path: Path, old: ShardFile, kept: tuple[Entry, ...], plan: Plan, su
         with whole_file(path) as partial:
             try:
                 with ShardWriter(partial, plan.codec, plan.shapes) as writer:
-                    places = {name: stream_starts(old.sequences, name) for name in plan.shapes}
+                    counts = row_counts(old.sequences)
+                    places = {name: row_starts(counts, name) for name in plan.shapes}
                     for number, entry in enumerate(old.sequences):
                         if entry.subject != subject:
-                            starts = {name: of[number][0] for name, of in places.items()}
+                            starts = {name: of[number] for name, of in places.items()}
                             writer.copy(source, entry, starts)
                 source.close()  # an open file cannot be replaced everywhere
             except RuntimeError as error:
@@ -192,7 +193,8 @@ def _rewrite(path: Path, old: ShardFile, kept: tuple[Entry, ...], plan: Plan, su
 
 def _opened(path: Path, plan: Plan, entries: tuple[Entry, ...]) -> ShardReader:
     frames = sum(entry.frames for entry in entries)
-    return ShardReader(path, plan.codec, frames, stream_totals(entries, plan.shapes))
+    streams = with_shapes(row_totals(row_counts(entries)), plan.shapes)
+    return ShardReader(path, plan.codec, frames, streams)
 
 
 def _valid_of(path: Path, plan: Plan, entries: tuple[Entry, ...]) -> int:

@@ -1,66 +1,234 @@
-"""What a store's index says, and whether it can be so."""
+"""What a store's index says, and whether it can be so; in little memory however long it is.
+
+The file is taken shard by shard: as a whole, a million sequences would be two gigabytes of objects.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import json
+import re
+from array import array
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from core.records import SequenceKey, StreamName
-from core.storage.layout import Entry, IndexFile, StoreFile
-from core.storage.stream_plan import Shape, stream_phrase
+import numpy as np
+from numpy.typing import NDArray
 
-Place = tuple[int, int]
+from core.errors import StoreError
+from core.files import read_bounded
+from core.records import SequenceInfo, SequenceKey, StreamName
+from core.storage.layout import (
+    MAX_JSON_BYTES,
+    Entry,
+    IndexFile,
+    IndexShard,
+    StoreFile,
+    read_json,
+)
+from core.storage.rows import row_counts, row_starts, row_totals, with_shapes
+from core.storage.stream_plan import Shape
 
-
-def stream_starts(entries: Iterable[Entry], name: StreamName) -> list[Place]:
-    """Where in their shard the rows of a stream of each sequence begin, and how many they are."""
-    places, start = [], 0
-    for entry in entries:
-        count = entry.counts.get(name, 0)
-        places.append((start, count))
-        start += count
-    return places
-
-
-def stream_places(index: IndexFile, name: StreamName) -> dict[SequenceKey, Place]:
-    """:func:`stream_starts` of all sequences of a store."""
-    return {
-        SequenceKey(entry.subject, entry.type, entry.view): place
-        for shard in index.shards
-        for entry, place in zip(shard.sequences, stream_starts(shard.sequences, name), strict=True)
-    }
-
-
-def stream_totals(
-    entries: Iterable[Entry], shapes: dict[StreamName, Shape]
-) -> dict[StreamName, tuple[Shape, int]]:
-    """Shape of each stream of a shard and its number of rows, to open the shard with."""
-    counts = [entry.counts for entry in entries]
-    return {
-        name: (shape, sum(count.get(name, 0) for count in counts)) for name, shape in shapes.items()
-    }
+_SPACE = re.compile(r"[ \t\n\r]*")
+_DECODER = json.JSONDecoder()
 
 
-def index_fault(info: StoreFile, index: IndexFile) -> str | None:
-    """What in the index cannot be, in words; None where it is sound."""
-    if {info.format, index.format} != {info.plan.format}:
-        return "its format is not that of the store's plan"
-    numbers = [shard.number for shard in index.shards]
-    if numbers != sorted(set(numbers)):
-        return "shards are out of order"
-    keys = set()
-    for shard in index.shards:
-        end = 0
-        for entry in shard.sequences:
-            keys.add((entry.subject, entry.type, entry.view))
-            if entry.start != end:
-                return f"{entry.subject}/{entry.type}/{entry.view} starts at the wrong frame"
-            end += entry.frames
+class StreamRows(NamedTuple):
+    """Where the rows of a stream are.
+
+    Attributes:
+        start: int64 [n], the first one of each sequence in its shard.
+        count: int64 [n], their number.
+    """
+
+    start: NDArray[np.int64]
+    count: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardFacts:
+    """A shard as the index lists it.
+
+    Attributes:
+        number: Its number.
+        sha256: Of its file.
+        bytes: Size of its file.
+        frames: Number of its frames.
+        streams: Shape of the rows of each stream beside the frames, and their number.
+        sequences: Number of its sequences.
+    """
+
+    number: int
+    sha256: str
+    bytes: int
+    frames: int
+    streams: Mapping[StreamName, tuple[Shape, int]]
+    sequences: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreIndex:
+    """The shards and sequences of a store.
+
+    Attributes:
+        shards: In the order of their numbers.
+        sequences: Sorted by key.
+        shard: int64 [n], place of each sequence's shard in ``shards``.
+        start: int64 [n], its first frame there.
+        joints: int8 [n], how many joints its poses had before they were brought to 17.
+        streams: Of each stream beside the frames, where its rows are.
+    """
+
+    shards: tuple[ShardFacts, ...]
+    sequences: tuple[SequenceInfo, ...]
+    shard: NDArray[np.int64]
+    start: NDArray[np.int64]
+    joints: NDArray[np.int8]
+    streams: Mapping[StreamName, StreamRows]
+
+    def by_shard(self) -> Iterator[tuple[ShardFacts, NDArray[np.int64]]]:
+        """Each shard with the numbers of its sequences, in the order of its frames."""
+        order = np.lexsort((self.start, self.shard))
+        first = 0
+        for shard in self.shards:
+            yield shard, order[first : first + shard.sequences]
+            first += shard.sequences
+
+    def entry(self, number: int) -> Entry:
+        """A sequence as its shard describes it."""
+        subject, kind, view = self.sequences[number].key
+        counts = {name: int(rows.count[number]) for name, rows in self.streams.items()}
+        aligned = counts.pop("aligned", 0)
+        return Entry(
+            subject=subject,
+            type=kind,
+            view=view,
+            start=int(self.start[number]),
+            frames=self.sequences[number].frames,
+            aligned=aligned,
+            streams={name: count for name, count in counts.items() if count},
+            joints=int(self.joints[number]),
+        )
+
+
+def read_index(path: Path, info: StoreFile, next_step: str) -> StoreIndex:
+    """Read and check a store's index.
+
+    Args:
+        path: The file.
+        info: What the store says of itself.
+        next_step: For errors.
+
+    Raises:
+        StoreError: it is missing, damaged, of another format, or says what cannot be.
+    """
+    reader = _Reader(info.plan.shapes)
+    try:
+        content = read_bounded(path, MAX_JSON_BYTES)
+        digest = hashlib.sha256(content).hexdigest()
+        text = content.decode("utf-8")
+        del content
+        form = _each_shard(text, reader.take)
+    except (OSError, ValueError, RecursionError) as error:
+        read_json(path, IndexFile, next_step)  # tells where in it
+        raise StoreError(
+            f"The file is damaged: {str(error)[:200]}", where=path, next_step=next_step
+        ) from error
+    if digest != info.index:
+        raise StoreError("The store's index is damaged", where=path, next_step=next_step)
+    index, fault = reader.index(), reader.fault
+    if {info.format, form} != {info.plan.format}:
+        fault = "its format is not that of the store's plan"
+    if fault := fault or _fault(info, index, reader.totals):
+        raise StoreError(f"The store's index is wrong: {fault}", where=path, next_step=next_step)
+    return index
+
+
+class _Reader:
+    """Takes shards in the order of the file.
+
+    Args:
+        shapes: Of the rows of each stream that the store declares.
+
+    Attributes:
+        fault: The first thing that cannot be, in words.
+        totals: Numbers of rows of all streams that were met, declared or not.
+    """
+
+    def __init__(self, shapes: Mapping[StreamName, Shape]) -> None:
+        self.fault: str | None = None
+        self.totals: dict[StreamName, int] = {}
+        self._shapes = shapes
+        self._shards: list[ShardFacts] = []
+        self._keys: list[SequenceKey] = []
+        # Place of the shard, first frame, frames.
+        self._columns = (array("q"), array("q"), array("q"))
+        self._joints = array("b")
+        # First row, rows.
+        self._rows = {name: (array("q"), array("q")) for name in shapes}
+
+    def take(self, shard: IndexShard) -> None:
+        """Remember a shard, and the first thing in it that cannot be."""
+        if self._shards and shard.number <= self._shards[-1].number:
+            self._note("shards are out of order")
+        entries = shard.sequences
+        frames = [entry.frames for entry in entries]
+        *starts, end = accumulate(frames, initial=0)
+        for entry, start in zip(entries, starts, strict=True):
+            if entry.start != start:
+                name = f"{entry.subject}/{entry.type}/{entry.view}"
+                self._note(f"{name} starts at the wrong frame")
         if end != shard.frames:
-            return f"shard {shard.number} has another number of frames than its sequences"
-    sequences = sum(len(shard.sequences) for shard in index.shards)
-    if len(keys) != sequences or sequences != info.sequences:
+            self._note(f"shard {shard.number} has another number of frames than its sequences")
+        self._keys += [SequenceKey(entry.subject, entry.type, entry.view) for entry in entries]
+        places = [len(self._shards)] * len(entries)
+        for column, values in zip(self._columns, (places, starts, frames), strict=True):
+            column.extend(values)
+        self._joints.extend([entry.joints for entry in entries])
+        counts = row_counts(entries)
+        totals = row_totals(counts)
+        self.totals = row_totals((self.totals, totals))
+        for stream, (first, number) in self._rows.items():
+            first.extend(row_starts(counts, stream))
+            number.extend([count.get(stream, 0) for count in counts])
+        streams = with_shapes(totals, self._shapes)
+        self._shards.append(
+            ShardFacts(shard.number, shard.sha256, shard.bytes, shard.frames, streams, len(entries))
+        )
+
+    def _note(self, fault: str) -> None:
+        self.fault = self.fault or fault
+
+    def index(self) -> StoreIndex:
+        """All that was taken, the sequences sorted."""
+        keys = self._keys
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        numbers = np.array(order, np.int64)
+        place, start, frames = (_sorted(column, numbers) for column in self._columns)
+        sequences = tuple(
+            SequenceInfo(keys[number], count)
+            for number, count in zip(order, frames.tolist(), strict=True)
+        )
+        joints = np.array(self._joints, np.int8)[numbers]
+        streams = {
+            name: StreamRows(*(_sorted(column, numbers) for column in columns))
+            for name, columns in self._rows.items()
+        }
+        return StoreIndex(tuple(self._shards), sequences, place, start, joints, streams)
+
+
+def _sorted(column: array[int], order: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.array(column, np.int64)[order]
+
+
+def _fault(info: StoreFile, index: StoreIndex, totals: Mapping[StreamName, int]) -> str | None:
+    """What in the index does not fit the store's counts, in words."""
+    twice = any(one.key == other.key for one, other in pairwise(index.sequences))
+    if twice or len(index.sequences) != info.sequences:
         return "the number of sequences differs"
-    totals = row_totals(index)
     if totals != info.counts or not totals.keys() <= info.plan.shapes.keys():
         different = sorted({name for name, _ in totals.items() ^ info.counts.items()} or totals)
         what = "aligned silhouettes" if different == ["aligned"] else f"{different[0]} rows"
@@ -68,22 +236,53 @@ def index_fault(info: StoreFile, index: IndexFile) -> str | None:
     return None
 
 
-def row_totals(index: IndexFile) -> dict[StreamName, int]:
-    """Number of rows of each stream of a store that has any."""
-    totals: dict[StreamName, int] = {}
-    for shard in index.shards:
-        for entry in shard.sequences:
-            # Most stores have none, and a million sequences.
-            if entry.aligned or entry.streams:
-                for name, count in entry.counts.items():
-                    totals[name] = totals.get(name, 0) + count
-    return totals
+def _each_shard(text: str, take: Callable[[IndexShard], None]) -> int:
+    """Hand each shard of an index to ``take``; returns the index's format.
+
+    Raises:
+        ValueError: it is not JSON, or not an index.
+    """
+    others: dict[str, Any] = {}
+    at, sign = _token(text, 0)
+    if sign != "{":
+        raise ValueError("it is not an object")
+    while sign != "}":
+        at = _SPACE.match(text, at).end()  # type: ignore[union-attr] # matches anywhere
+        key, at = _DECODER.raw_decode(text, at)
+        at, colon = _token(text, at)
+        if not isinstance(key, str) or colon != ":" or key in others:
+            raise ValueError("a key is wrong, or there twice")
+        at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
+        if key == "shards" and text.startswith("[", at):
+            others[key] = []
+            at = _elements(text, at, take)
+        else:
+            others[key], at = _DECODER.raw_decode(text, at)
+        at, sign = _token(text, at)
+        if sign not in (",", "}"):
+            raise ValueError("keys are not parted")
+    if text[at:].strip(" \t\n\r"):
+        raise ValueError("something follows the index")
+    return IndexFile.model_validate_json(json.dumps(others)).format
 
 
-def stream_lines(info: StoreFile) -> list[str]:
-    """What a store holds beside frames, a phrase for each stream."""
-    plan, counts = info.plan, info.counts
-    return [
-        stream_phrase(name, shape, counts.get(name, 0), plan.streams)
-        for name, shape in plan.shapes.items()
-    ]
+def _elements(text: str, at: int, take: Callable[[IndexShard], None]) -> int:
+    """Hand each shard of an array, which begins at ``at``, to ``take``; returns where it ends."""
+    end, sign = _token(text, at + 1)
+    if sign == "]":
+        return end
+    at += 1
+    while sign != "]":
+        at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
+        _, end = _DECODER.raw_decode(text, at)
+        take(IndexShard.model_validate_json(text[at:end]))
+        at, sign = _token(text, end)
+        if sign not in (",", "]"):
+            raise ValueError("shards are not parted")
+    return at
+
+
+def _token(text: str, at: int) -> tuple[int, str]:
+    """The sign behind the space at ``at``, and where it ends."""
+    at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
+    return at + 1, text[at : at + 1]

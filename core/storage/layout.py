@@ -45,8 +45,7 @@ READING = 2
 MAX_JSON_BYTES = 256 * 2**20
 
 PLAN_NAME, INDEX_NAME = "plan.json", "index.json"
-STORE_NAME, LEFT_OUT_NAME = "store.json", "left-out.json"
-FORGETTING_NAME = "forgetting.json"
+STORE_NAME, LEFT_OUT_NAME, FORGETTING_NAME = "store.json", "left-out.json", "forgetting.json"
 FORGET_AGAIN = "Run the same `lmgait forget` again: it goes on where it stopped."
 # How the source's hash begins where subjects were taken out: it is no source's any more.
 _REDUCED = "0" * 16

@@ -110,6 +110,8 @@ class ShardWriter:
         """
         self._streams[name].add(rows)
         last, count = self._entries[-1], len(rows.rows)
+        if not count:
+            return
         update: dict[str, Any] = {"streams": {**last.streams, name: count}}
         update = {"aligned": count} if name == "aligned" else update
         self._entries[-1] = last.model_copy(update=update | {"joints": joints or last.joints})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -13,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import StoreError
-from core.records import STREAM_WORDS, SequenceFrames, SequenceInfo, SequenceKey, StreamName
+from core.records import STREAM_WORDS, SequenceFrames, SequenceKey, StreamName
 from core.storage.codecs import FRAME_SHAPE
-from core.storage.index import index_fault, stream_lines, stream_places, stream_totals
+from core.storage.index import StoreIndex, read_index
 from core.storage.layout import (
     FORGET_AGAIN,
     FORGETTING_NAME,
@@ -23,12 +22,12 @@ from core.storage.layout import (
     PLAN_NAME,
     READING,
     STORE_NAME,
-    IndexFile,
     StoreFile,
     read_json,
     shard_name,
 )
 from core.storage.ranges import frame_numbers, in_order, runs_of
+from core.storage.rows import stream_lines
 from core.storage.shard import ShardReader
 from core.storage.stream_plan import Shape
 from core.storage.streams import StreamFrames
@@ -46,20 +45,13 @@ class Store:
     Attributes:
         path: Its folder.
         info: Facts on it: counts, form of the source, codec, version of lmgait.
+        index: Its shards with their hashes, and where in them which sequence is.
         sequences: Its sequences, sorted by key.
     """
 
-    def __init__(self, path: Path, info: StoreFile, index: IndexFile) -> None:
-        self.path, self.info = path, info
-        self._index = index
-        places = sorted(
-            (SequenceKey(entry.subject, entry.type, entry.view), number, entry.start, entry.frames)
-            for number, shard in enumerate(index.shards)
-            for entry in shard.sequences
-        )
-        self.sequences = tuple(SequenceInfo(key, frames) for key, _, _, frames in places)
-        self._places = [(shard, start) for _, shard, start, _ in places]
-        self._rows = {name: stream_places(index, name) for name in info.plan.shapes}
+    def __init__(self, path: Path, info: StoreFile, index: StoreIndex) -> None:
+        self.path, self.info, self.index = path, info, index
+        self.sequences = index.sequences
         self._open: OrderedDict[int, ShardReader] = OrderedDict()
         self._process = os.getpid()
 
@@ -76,13 +68,7 @@ class Store:
             raise _not_there(path)
         step = "Prepare it again with --replace."
         info = read_json(info_path, StoreFile, step)
-        index_path = path / INDEX_NAME
-        index = read_json(index_path, IndexFile, step)
-        if hashlib.sha256(index_path.read_bytes()).hexdigest() != info.index:
-            raise StoreError("The store's index is damaged", where=index_path, next_step=step)
-        if fault := index_fault(info, index):
-            raise StoreError(f"The store's index is wrong: {fault}", where=index_path,
-                             next_step=step)  # fmt: skip
+        index = read_index(path / INDEX_NAME, info, step)
         return cls(path, info, index)
 
     def __len__(self) -> int:
@@ -107,10 +93,10 @@ class Store:
         """Number of a sequence's rows of a stream; 0 of one that the store does not hold.
 
         Raises:
-            IndexError: there is no such sequence.
+            IndexError: it holds the stream, but no such sequence.
         """
-        key = self.sequences[index].key
-        return self._rows[name][key][1] if name in self._rows else 0
+        rows = self.index.streams.get(name)
+        return 0 if rows is None else int(rows.count[index])
 
     @property
     def has_rgb(self) -> bool:
@@ -132,11 +118,6 @@ class Store:
                 next_step="Use a model on silhouettes (--model gaitbase); or prepare it again with "
                 "--replace, without `--without rgb`, from a source that holds the frames.",
             )
-
-    @property
-    def shards(self) -> IndexFile:
-        """The shards with their hashes, as the index lists them."""
-        return self._index
 
     def describe(self) -> str:
         """One line for under a table: what the store was made from, and how."""
@@ -214,7 +195,7 @@ class Store:
         Raises:
             StoreError: it does not hold it.
         """
-        if name not in self._rows:
+        if name not in self.streams:
             option = f"from a source that holds them, without `--without {name}`"
             if name == "flow":
                 option = "and --flow, which computes it from the frames"
@@ -233,16 +214,18 @@ class Store:
         """
         self.require_stream(name)
         info = self.sequences[index]
-        start, count = self._rows[name][info.key]
-        reader = self._reader(self._places[index][0])
-        return reader.read_stream(name, start, start + count, info.frames, info.key)
+        rows, reader = self.index.streams[name], self._reader(int(self.index.shard[index]))
+        start = int(rows.start[index])
+        return reader.read_stream(
+            name, start, start + int(rows.count[index]), info.frames, info.key
+        )
 
     def _wanted(
         self, index: int, frames: slice | Sequence[int] | None
     ) -> tuple[ShardReader, list[tuple[int, int]], list[int] | None, SequenceKey]:
         """Where frames are: reader, runs in its shard, and their order (None: as they lie)."""
         info = self.sequences[index]
-        shard, start = self._places[index]
+        shard, start = int(self.index.shard[index]), int(self.index.start[index])
         wanted = frame_numbers(frames, info.frames)
         runs = runs_of(wanted)
         order = None
@@ -266,10 +249,9 @@ class Store:
             self._open, self._process = OrderedDict(), os.getpid()
         reader = self._open.get(shard)
         if reader is None:
-            entry = self._index.shards[shard]
-            path = self.path / shard_name(entry.number)
-            plan, totals = self.info.plan, stream_totals(entry.sequences, self.streams)
-            reader = ShardReader(path, plan.codec, entry.frames, totals)
+            facts = self.index.shards[shard]
+            path = self.path / shard_name(facts.number)
+            reader = ShardReader(path, self.info.plan.codec, facts.frames, facts.streams)
             self._open[shard] = reader
             if len(self._open) > MAX_OPEN_FILES:
                 self._open.popitem(last=False)[1].close()

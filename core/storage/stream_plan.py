@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from core.records import ALIGNED_SIZES, POSE_SHAPE, STREAM_WORDS, StreamName
-from core.storage.basics import Count, StoredFile
+from core.storage.basics import Some, StoredFile
 
 NewStream = Literal["pose", "parsing", "flow"]
 Shape = tuple[int, ...]
@@ -38,7 +38,8 @@ class StreamPlan(StoredFile):
 
 
 StreamPlans = Annotated[dict[NewStream, StreamPlan], Field(exclude_if=lambda streams: not streams)]
-StreamCounts = Annotated[dict[NewStream, Count], Field(exclude_if=lambda counts: not counts)]
+# Those that have none are not there.
+StreamCounts = Annotated[dict[NewStream, Some], Field(exclude_if=lambda counts: not counts)]
 
 
 def shape_fault(name: StreamName, shape: Shape) -> str | None:

@@ -17,7 +17,7 @@ from core.pictures.colours import Picture, grey, scaled
 from core.pictures.files import write_png
 from core.pictures.sheet import GAP, beside, blank, framed, stack, written
 from core.records import FRAME_HEIGHT, SequenceKey
-from core.storage.index import stream_lines
+from core.storage.rows import stream_lines
 from core.storage.store import Store, locate_store
 from core.workspace import Workspace
 

@@ -88,7 +88,8 @@ def source_line(run: Run, step: int, store: Store, absent: int = 0) -> str:
     ``absent`` sequences have no embedding, as they lack what the model reads.
     """
     silhouettes = silhouettes_in_words(run.config)
-    line = f"{run.name}, iteration {step}; {store.describe()}"
+    origin = f", {run.facts.get('source')}" if "imported" in run.facts else ""
+    line = f"{run.name}, iteration {step}{origin}; {store.describe()}"
     line += "" if silhouettes is None else f"; silhouettes: {silhouettes}"
     lack = lacking(family_of(run.config.model).inputs)
     return f"{line}; {in_words(absent, lack)} left out" if absent else line

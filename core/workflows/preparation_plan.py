@@ -13,7 +13,6 @@ from core.locks import writing
 from core.progress import Progress, SilentProgress
 from core.storage.basics import ReasonCount
 from core.storage.build import begin, finish, missing_shards, shard_done, summarise
-from core.storage.index import stream_lines
 from core.storage.layout import (
     LEFT_OUT_NAME,
     STORE_NAME,
@@ -25,6 +24,7 @@ from core.storage.layout import (
     read_json,
     shard_report_name,
 )
+from core.storage.rows import stream_lines
 from core.workers import usable_cores
 from core.workflows.partitions import PartitionFile
 from core.workflows.shard_jobs import ShardJob, make_shard

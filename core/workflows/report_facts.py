@@ -76,7 +76,12 @@ def cautions(
             f"The test part is incomplete: {seen.sequences[1]:,} of {seen.sequences[0]:,} "
             f"sequences and {seen.subjects[1]:,} of {seen.subjects[0]:,} subjects were found."
         )
-    if manifest.name == run.dataset and header["store"] != store.fingerprint:
+    if "imported" in run.facts:
+        found.append(
+            f"The weights were {run.facts.get('source')}: another program trained them, on a "
+            "preparation of its own."
+        )
+    elif manifest.name == run.dataset and header["store"] != store.fingerprint:
         found.append("The store was prepared anew since: it is not the one that the model learnt.")
     return tuple(found)
 
@@ -196,6 +201,12 @@ def _stores(run: Run, header: dict[str, Any], store: Store) -> tuple[Fact, ...]:
         return (
             Fact("Trained and tested on the store", store.describe()),
             Fact("Fingerprint of the store", store.fingerprint),
+        )
+    if "imported" in run.facts:
+        return (
+            Fact("Weights", str(run.facts.get("source"))),
+            Fact("Tested on the store", store.describe()),
+            Fact("Fingerprint of the tested store", store.fingerprint),
         )
     return (
         Fact("Trained on the store", str(run.facts.get("source", "not told"))),

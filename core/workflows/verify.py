@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
 from core.errors import StoreError
 from core.progress import Progress, SilentProgress
+from core.storage.index import ShardFacts
 from core.storage.layout import (
     LEFT_OUT_NAME,
     PLAN_NAME,
-    IndexShard,
     LeftOutFile,
     Plan,
     ShardFile,
@@ -63,11 +64,11 @@ def verify(
     progress = progress or SilentProgress()
     begun = monotonic()
     opened = Store.open(locate_store(store, workspace))
-    shards = opened.shards.shards
+    shards = opened.index.shards
     faults = _description_faults(opened)
     with progress.task("Verifying", opened.info.bytes, "bytes") as task:
-        for shard in shards:
-            faults += _shard_faults(opened, shard)
+        for shard, numbers in opened.index.by_shard():
+            faults += _shard_faults(opened, shard, numbers.tolist())
             task.advance(shard.bytes)
     opened.close()
     size = sum(shard.bytes for shard in shards)
@@ -85,7 +86,7 @@ def _description_faults(store: Store) -> list[str]:
         read_json(store.path / LEFT_OUT_NAME, LeftOutFile, REPLACE)
     except StoreError as error:
         faults.append(f"{LEFT_OUT_NAME}: {error.what}")
-    shards = store.shards.shards
+    shards = store.index.shards
     if [shard.number for shard in shards] != list(store.info.plan.shard_numbers()):
         faults.append("index.json: other shards than planned")
     frames, size = sum(shard.frames for shard in shards), sum(shard.bytes for shard in shards)
@@ -94,12 +95,13 @@ def _description_faults(store: Store) -> list[str]:
     return faults
 
 
-def _shard_faults(store: Store, shard: IndexShard) -> list[str]:
+def _shard_faults(store: Store, shard: ShardFacts, numbers: Sequence[int]) -> list[str]:
     path = store.path / shard_name(shard.number)
     faults = []
     try:
         found = read_json(store.path / shard_report_name(shard.number), ShardFile, REPLACE)
-        if (found.sha256, found.sequences) != (shard.sha256, shard.sequences):
+        entries = tuple(map(store.index.entry, numbers))
+        if (found.sha256, found.sequences) != (shard.sha256, entries):
             faults.append(f"{shard_report_name(shard.number)}: differs from the index")
     except StoreError as error:
         faults.append(f"{shard_report_name(shard.number)}: {error.what}")
@@ -108,23 +110,21 @@ def _shard_faults(store: Store, shard: IndexShard) -> list[str]:
             return faults
     except OSError as error:
         return [*faults, f"{path.name}: {error.strerror or error}"]
-    return [*faults, f"{path.name}: its bytes have changed{_damaged(store, shard)}"]
+    return [*faults, f"{path.name}: its bytes have changed{_damaged(store, numbers)}"]
 
 
-def _damaged(store: Store, shard: IndexShard) -> str:
-    keys = {(entry.subject, entry.type, entry.view) for entry in shard.sequences}
+def _damaged(store: Store, numbers: Sequence[int]) -> str:
     damaged = []
-    for index, sequence in enumerate(store.sequences):
-        if tuple(sequence.key) in keys:
-            try:
-                store.read_silhouettes(index)
-                if store.has_rgb:
-                    store.read_rgb(index)
-                for name in store.streams:
-                    store.read_stream(name, index)
-            except StoreError:
-                damaged.append(str(sequence.key))
+    for index in numbers:
+        try:
+            store.read_silhouettes(index)
+            if store.has_rgb:
+                store.read_rgb(index)
+            for name in store.streams:
+                store.read_stream(name, index)
+        except StoreError:
+            damaged.append(str(store.sequences[index].key))
     if not damaged:
         return "; all sequences can still be read"
     shown = ", ".join(damaged[:5]) + (" ..." if len(damaged) > 5 else "")
-    return f"; {len(damaged)} of {len(keys)} sequences cannot be read: {shown}"
+    return f"; {len(damaged)} of {len(numbers)} sequences cannot be read: {shown}"

@@ -265,10 +265,28 @@ def box_size(content: bytes, seeds: Sequence[bytes], random: Random) -> bytes:
     return content[:at] + value.to_bytes(4, order) + content[at + 4 :]  # type: ignore[arg-type]
 
 
+def described(content: bytes, seeds: Sequence[bytes], random: Random) -> bytes:
+    """A file of torch.save with other instructions in its description, its tensors as they were."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = [(i.filename, archive.read(i)) for i in archive.infolist()]
+    except Exception:  # whatever a broken archive ends in
+        return content
+    inner = [data for name, data in members if name.endswith("data.pkl")]
+    change = (opcode_argument, _by_pieces(opcodes))[random.integers(2)]
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as archive:
+        for name, data in members:
+            changed = change(data, inner, random) if name.endswith("data.pkl") else data
+            archive.writestr(name, changed)
+    return written.getvalue()
+
+
 MUTATORS: dict[str, tuple[Callable[..., bytes], ...]] = {
     "pickle": (_by_pieces(opcodes), _by_pieces(opcodes), opcode_argument),
     "npy": (npy_header,),
     "zip": (zip_field, zip_members, zip_members),
+    "torch": (zip_field, zip_members, described, described),
     "hdf5": (hdf5_block,),
     "tensors": (tensor_header,),
     "image": (_by_pieces(png_chunks), png_field, png_pixels, _by_pieces(jpeg_segments)),

@@ -612,6 +612,33 @@ def read_run(folder: Path) -> Read:
     return read
 
 
+def torch_seeds(folder: Path) -> list[bytes]:
+    """Tensors of several types by torch.save: bare, and beside a schedule."""
+    import torch
+
+    tensors = {"a.weight": torch.randn(2, 3).t(), "a.count": torch.tensor(3), "b": torch.ones(4)}
+    contents = ({"model": tensors, "scheduler": {"milestones": [1], "rate": 0.1}}, tensors)
+    found = []
+    for content in contents:
+        file = io.BytesIO()
+        torch.save(content, file)
+        found.append(file.getvalue())
+    return found
+
+
+def read_torch(folder: Path) -> Read:
+    """As ``lmgait import-weights`` reads."""
+    from core.imports.torch_file import read_torch_file
+
+    def read(path: Path) -> str | None:
+        tensors = read_torch_file(path).tensors
+        finite = all(bool(value.isfinite().all()) for value in tensors.values())
+        size = sum(value.numel() * value.element_size() for value in tensors.values())
+        return None if finite and size <= path.stat().st_size else "not finite, or too large"
+
+    return read
+
+
 _ALL = (
     Target("pickle", ".pkl", "pickle", pickle_seeds, read_arrays),
     Target("npy", ".npy", "npy", npy_seeds, read_arrays),
@@ -631,6 +658,7 @@ _ALL = (
     Target("features", ".h5", "", feature_seeds, read_features),
     Target("silhouettes", ".h5", "", silhouette_seeds, read_silhouettes),
     Target("checkpoint", ".safetensors", "tensors", tensor_seeds, read_checkpoint),
+    Target("torch", ".pt", "torch", torch_seeds, read_torch),
     Target("image", ".png", "image", image_seeds, read_frames),
     Target("video", ".avi", "video", video_seeds, read_video, ("crashed", "memory")),
     Target("store", ".txt", "json", store_seeds, read_store),

@@ -34,7 +34,7 @@ def test_what_is_told_of_it():
         "3 own frames of optical flow of 64x64 (OpenCV DIS)"
     )
     assert told in store.describe()
-    assert store.shards.shards[0].sequences[0].joints == 18
+    assert store.index.entry(0).joints == 18
     assert verify(store.path, Workspace(V3)).faults == ()
 
 

@@ -20,6 +20,7 @@ from tests.lmgait_cli.bad_home import MODEL, RUN, SHARD, STATE, STORE, TEXT, Spo
 
 EVALUATE = "evaluate --dataset casiab --embeddings"
 SHOW = "config show --preset tiny"
+IMPORT = "import-weights x.pt --dataset casiab --preset tiny"
 SMALL = "train --dataset casiab --config small.yaml"
 
 
@@ -158,6 +159,15 @@ ARGUMENTS = {
     "ending of no embeddings": usage("embed out.txt --run first", ".npz or .h5"),
     "embeddings without an ending": usage(f"{EVALUATE} good", ".npz or .h5"),
     "ending of no model": usage("export --out model.txt", ".onnx"),
+    "checkpoint of no file": weights(
+        "Cannot read the file", lambda home: None, f"{IMPORT} --model gaitbase"
+    ),
+    "checkpoint of no tensors": weights(
+        "not written by torch.save", bad.write("x.pt", b"PKx"), f"{IMPORT} --model gaitset"
+    ),
+    "checkpoint of no family that has any": usage(
+        f"{IMPORT} --model lmgait", "not read for LMGait"
+    ),
     "ending of no table": usage(f"{EVALUATE} good.npz --out t.html", ".csv, .md or .tex"),
     "unknown table of the paper": usage("ablate --dataset casiab --table 9", "Table"),
     "nothing to ablate": usage("ablate --dataset casiab", "Nothing to run"),

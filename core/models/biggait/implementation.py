@@ -34,6 +34,7 @@ class BigGaitImplementation(MaskedImplementation[BigGaitConfig]):
         Part("GaitBase with two stems", "gait."),
     )
     training_only = (NECK_PREFIX,)
+    side_by_side = (("gait.first", "gait.second"),)
 
     def build(
         self,

@@ -27,6 +27,7 @@ class BiggerGaitImplementation(MaskedImplementation[BiggerGaitConfig]):
         Part("BNNeck and classifier", "necks.", inference=False),
     )
     training_only = ("necks.",)
+    side_by_side = ()
     warmup = MaskWarmup()
 
     def build(

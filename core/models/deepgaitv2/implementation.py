@@ -20,6 +20,7 @@ class DeepGaitV2Implementation(SilhouetteImplementation[DeepGaitV2Config]):
         Part("linear maps of strips", "head."),
     )
     training_only = ("head.neck.",)
+    side_by_side = ()
 
     def network(self, config: DeepGaitV2Config, classes: int) -> nn.Module:
         """The network (raises ``ConfigError`` where strips do not divide the rows)."""

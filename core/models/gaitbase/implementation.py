@@ -15,6 +15,7 @@ class GaitBaseImplementation(SilhouetteImplementation[GaitBaseConfig]):
     """GaitBase on silhouettes."""
 
     parts = (Part("GaitBase", "gait."), Part("BNNeck and classifier", "neck.", inference=False))
+    side_by_side = ()
 
     def network(self, config: GaitBaseConfig, classes: int) -> nn.Module:
         """The network (raises ``ConfigError`` where strips do not divide the rows)."""

@@ -21,6 +21,7 @@ class GaitSetImplementation(SilhouetteImplementation[GaitSetConfig]):
         Part("linear maps of strips", "linear."),
     )
     training_only = ()
+    side_by_side = (("frame2", "set2"), ("frame3", "set3"))
     loss_terms = TRIPLET
 
     def network(self, config: GaitSetConfig, classes: int) -> nn.Module:

@@ -4,11 +4,16 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.metrics import blocks
 from core.metrics.blocks import each_block, row_blocks
+from core.metrics.distance import StripDistances
+from core.metrics.search import Codes, search
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
@@ -83,3 +88,32 @@ def test_an_error_in_a_worker_reaches_the_caller():
     with pytest.raises(ValueError, match="broken"):
         list(each_block(work, 3, 1, torch.device("cpu")))
     assert torch.get_num_threads() == before
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**16), entries=st.integers(1, 90), probes=st.integers(0, 12))
+def test_a_search_holds_a_block_of_distances_and_says_what_the_whole_matrix_says(
+    seed, entries, probes
+):
+    draws = np.random.default_rng(seed)
+    values = draws.integers(0, 3, (probes + 17, 2, 1)).astype(np.float32)  # many ties
+    codes = Codes(draws.integers(0, 5, len(values)), draws.integers(0, 3, len(values)))
+    distances, sizes = StripDistances(values), []
+    rows, gallery = np.arange(probes), np.arange(probes, len(values))
+
+    def block(some):
+        sizes.append(len(some) * len(gallery))
+        return distances.between(some, torch.from_numpy(gallery))
+
+    whole = search(block, codes, rows, gallery, 3)
+    sizes.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "BLOCK_ENTRIES", entries)
+        parts = search(block, codes, rows, gallery, 3)
+    assert max(sizes, default=0) <= max(entries, len(gallery))
+    assert sum(sizes) == probes * len(gallery)
+    assert np.array_equal(parts.rank, whole.rank)
+    assert np.array_equal(parts.chance, whole.chance)
+    for name in ("rank", "precision", "inverse_penalty", "chance"):
+        one, other = getattr(parts.whole, name), getattr(whole.whole, name)
+        assert np.array_equal(one, other, equal_nan=True)

@@ -112,7 +112,7 @@ def test_a_place_that_does_not_fit_is_refused(stores, place, wanted):
 def test_a_clip_reads_its_own_frames_only(stores, monkeypatch):
     store, _ = stores["lossless"]
     store.read(2, [0])
-    reader = store._reader(store._places[2][0])
+    reader = store._reader(int(store.index.shard[2]))
     asked = []
     read = reader._codec.read
 
@@ -122,7 +122,7 @@ def test_a_clip_reads_its_own_frames_only(stores, monkeypatch):
 
     monkeypatch.setattr(reader._codec, "read", watched)
     store.read(2, slice(10, 14))
-    start = store._places[2][1]
+    start = store.index.start[2]
     assert asked == [(start + 10, 4)]
 
 

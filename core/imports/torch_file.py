@@ -1,0 +1,202 @@
+"""Tensors out of files that ``torch.save`` wrote, without trusting them.
+
+Such a file is a zip archive: a pickle, which describes tensors, and the bytes of each beside it. A
+pickle is a program; it is not run here. A few of its instructions, which descriptions consist of,
+are carried out on plain values (:mod:`core.imports.description`); anything else is refused. Of the
+bytes only those of the model are read: what an optimiser has saved is left where it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from core.errors import CheckpointError
+from core.imports.description import (
+    DescribedTensor,
+    DescriptionFault,
+    ForbiddenContent,
+    described,
+)
+
+MODEL = "model"
+MAX_DESCRIPTION_BYTES = 64 * 2**20
+MAX_TENSORS = 100_000
+
+_DTYPES = {
+    "DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
+    "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
+}  # fmt: skip
+_PICKLE = b"\x80"
+_ANEW = "Fetch or copy the file again."
+_ONLY_TENSORS = (
+    "Nothing of it was run. On a machine that has nothing to lose, load it and save the tensors of "
+    'its model alone: torch.save({"model": state_dict}, FILE).'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignWeights:
+    """Tensors of another program's model.
+
+    Attributes:
+        tensors: By name, in the order of the file.
+        sha256: Of the whole file.
+        bytes: Its size.
+    """
+
+    tensors: Mapping[str, Tensor]
+    sha256: str
+    bytes: int
+
+
+def read_torch_file(path: Path) -> ForeignWeights:
+    """Read the tensors of a model from a file of ``torch.save``.
+
+    The file holds a mapping whose ``model`` is the state dict (other keys, such as an optimiser's,
+    are not read), or the state dict itself.
+
+    Args:
+        path: The file.
+
+    Raises:
+        CheckpointError: it cannot be read, is not such a file, is damaged, of a torch before 1.6,
+            holds anything beside tensors and plain values, or a tensor with a value that is not
+            finite. Nothing in it was executed.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            start = file.read(2)
+        if not zipfile.is_zipfile(path):
+            raise _not_an_archive(path, start)
+        with zipfile.ZipFile(path) as archive:
+            tensors = _Archive(path, archive).tensors(size)
+    except OSError as error:
+        raise CheckpointError(
+            f"Cannot read the file: {error.strerror or error}", where=path, next_step=_ANEW
+        ) from error
+    except ForbiddenContent as fault:
+        raise CheckpointError(
+            f"The file holds more than tensors and plain values: {fault}",
+            where=path,
+            next_step=_ONLY_TENSORS,
+        ) from None
+    except DescriptionFault as fault:
+        raise _damaged(path, fault) from None
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, struct.error, zlib.error,
+            RuntimeError, ValueError, UnicodeDecodeError, OverflowError) as error:  # fmt: skip
+        raise _damaged(path, error) from None
+    return ForeignWeights(tensors, digest, size)
+
+
+class _Archive:
+    """The zip archive, and where in it what is."""
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+        self._path, self._archive = path, archive
+        entries = archive.infolist()
+        self._entries = {entry.filename: entry for entry in entries}
+        if len(self._entries) != len(entries):
+            raise DescriptionFault("an entry is there twice")
+        roots = [name.removesuffix("data.pkl") for name in self._entries if _is_description(name)]
+        if len(roots) != 1:
+            raise DescriptionFault("it is not an archive of torch.save")
+        self._root = roots[0]
+        self._last = ("", b"")  # tensors that lie in the same bytes follow each other
+
+    def tensors(self, most: int) -> dict[str, Tensor]:
+        """The model's tensors, which together are not larger than ``most`` bytes."""
+        if self._entry("byteorder", optional=True) not in (None, b"little"):
+            raise DescriptionFault("its numbers have the byte order of another machine")
+        content = described(self._entry("data.pkl", most=MAX_DESCRIPTION_BYTES) or b"")
+        model = content.get(MODEL, content) if isinstance(content, dict) else None
+        if not isinstance(model, dict) or not model:
+            raise DescriptionFault(f"it holds neither `{MODEL}` nor tensors by name")
+        if len(model) > MAX_TENSORS:
+            raise DescriptionFault(f"it holds more than {MAX_TENSORS:,} tensors")
+        tensors, to_keep, to_read = {}, most, most
+        for name, value in model.items():
+            if not isinstance(name, str) or not isinstance(value, DescribedTensor):
+                raise DescriptionFault(f"`{str(name)[:100]}` is not a tensor")
+            size = _dtype(value).itemsize
+            to_keep -= value.numbers * size
+            to_read -= 0 if value.storage == self._last[0] else value.stored * size
+            if min(to_keep, to_read) < 0:
+                raise DescriptionFault("its tensors are larger than the file")
+            tensors[name] = self._tensor(name, value)
+        return tensors
+
+    def _tensor(self, name: str, value: DescribedTensor) -> Tensor:
+        dtype = _dtype(value)
+        if value.storage != self._last[0]:
+            most = value.stored * dtype.itemsize
+            self._last = (value.storage, self._entry(f"data/{value.storage}", most=most) or b"")
+        content = self._last[1]
+        if len(content) != value.stored * dtype.itemsize:
+            raise DescriptionFault(f"{name[:100]} has another number of bytes than it says")
+        if not value.numbers:
+            return torch.empty(value.shape, dtype=dtype)
+        stored = torch.frombuffer(bytearray(content), dtype=dtype)
+        tensor = stored.as_strided(value.shape, value.strides, value.offset).clone()
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise DescriptionFault(f"{name[:100]} has a value that is not finite")
+        return tensor
+
+    def _entry(
+        self, name: str, *, optional: bool = False, most: int = MAX_DESCRIPTION_BYTES
+    ) -> bytes | None:
+        """Bytes of an entry; torch does not compress, so none is larger than the file."""
+        entry = self._entries.get(self._root + name)
+        if entry is None:
+            if optional:
+                return None
+            raise DescriptionFault(f"its entry {name[:100]} is missing")
+        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+            raise DescriptionFault(f"its entry {name[:100]} is compressed")
+        if entry.file_size > most:
+            raise DescriptionFault(f"its entry {name[:100]} is too large")
+        return self._archive.read(entry)
+
+
+def _is_description(name: str) -> bool:
+    return name == "data.pkl" or (name.endswith("/data.pkl") and name.count("/") == 1)
+
+
+def _dtype(value: DescribedTensor) -> torch.dtype:
+    if value.kind not in _DTYPES:
+        raise DescriptionFault(f"tensors of the kind torch.{value.kind} are not known")
+    return _DTYPES[value.kind]
+
+
+def _not_an_archive(path: Path, start: bytes) -> CheckpointError:
+    if start.startswith(_PICKLE):
+        return CheckpointError(
+            "The file is a plain pickle, as torch wrote before version 1.6, and is not read",
+            where=path,
+            next_step="Where you trust it, load it with torch.load(FILE, weights_only=True) and "
+            "save it again with torch.save.",
+        )
+    return CheckpointError(
+        "The file was not written by torch.save",
+        where=path,
+        next_step="Give the checkpoint as it was published (.pt), whole.",
+    )
+
+
+def _damaged(path: Path, reason: object) -> CheckpointError:
+    return CheckpointError(
+        f"The file of weights is damaged: {str(reason)[:300]}", where=path, next_step=_ANEW
+    )
