@@ -127,9 +127,9 @@ def test_a_training_step_waits_nowhere_and_keeps_to_its_types_and_budget(case, p
 
 def test_embedding_a_sequence_waits_nowhere(case):
     config, model, _, budgets = case
+    shape, kind = row_of(config)
     with fake_gpu() as gpu:
         placed = gpu.place(model).eval().requires_grad_(False)
-        shape, kind = row_of(config)
         sequence = torch.zeros(70, *shape, dtype=kind)
         embeddings = []
         step = embedding_step(config, placed, sequence, "fp16")

@@ -512,10 +512,10 @@ def test_a_sequence_that_crashes_its_reader_is_left_out_and_the_rest_goes_on(
 
 
 def _crash(job):
-    def read(raw, form, report):
+    def read(raw, *rest):
         if raw.key.subject == "100":
             os.kill(os.getpid(), signal.SIGSEGV)
-        yield from read_sequence(raw, form, report)
+        yield from read_sequence(raw, *rest)
 
     # This process is a worker of its own, which ends with the test.
     shard_jobs.read_sequence = read  # type: ignore[attr-defined, assignment]
