@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,8 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
 
 
-class StreamRows(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StreamRows:
     """Where the rows of a stream are.
 
     Attributes:
@@ -101,15 +102,14 @@ class StoreIndex:
         """A sequence as its shard describes it."""
         subject, kind, view = self.sequences[number].key
         counts = {name: int(rows.count[number]) for name, rows in self.streams.items()}
-        aligned = counts.pop("aligned", 0)
         return Entry(
             subject=subject,
             type=kind,
             view=view,
             start=int(self.start[number]),
             frames=self.sequences[number].frames,
-            aligned=aligned,
-            streams={name: count for name, count in counts.items() if count},
+            aligned=counts.get("aligned", 0),
+            streams={name: n for name, n in counts.items() if n and name != "aligned"},
             joints=int(self.joints[number]),
         )
 

@@ -146,10 +146,10 @@ def _checked_classes(
     Raises:
         CheckpointError: they are not those of the dataset.
     """
-    necks = [module for module in model.modules() if isinstance(module, BNNeck)]
-    if not necks:
+    necks = [module.weight for module in model.modules() if isinstance(module, BNNeck)]
+    if not necks or necks[0] is None:
         return None
-    strips, width, expected = necks[0].weight.shape
+    strips, width, expected = necks[0].shape
     heads = [tuple(m.weight.shape) for m in model.modules() if isinstance(m, StripLinear)]
     shapes = [tuple(value.shape) for value in theirs.values() if value.dim() == 3]
     for shape in heads:

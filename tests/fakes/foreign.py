@@ -49,6 +49,11 @@ class Necks(nn.Module):
         self.vectors = nn.Parameter(torch.randn(strips, width, classes))
         self.bn = nn.BatchNorm1d(strips * width)
 
+    def behind(self, strips: Tensor) -> Tensor:
+        """Strips [B, width, P] behind the batch norm, each of length 1."""
+        normed: Tensor = self.bn(strips.flatten(1)).reshape(strips.shape)
+        return F.normalize(normed, dim=1)
+
 
 class Heads(nn.Module):
     """A matrix for each strip."""
@@ -65,16 +70,21 @@ class Heads(nn.Module):
 
 
 class Residual(nn.Module):
-    """GaitBase, or DeepGaitV2 with ``moving`` units behind the first stage."""
+    """GaitBase, or DeepGaitV2 with ``moving`` units behind the first stage.
+
+    With two ``maps`` it is SkeletonGait, ``normed`` where it compares strips behind the batch norm.
+    """
 
     def __init__(
         self, channels: Sequence[int], depths: Sequence[int], strips: int, width: int,
-        classes: int, *, moving: bool,
+        classes: int, *, moving: bool, maps: int = 1, normed: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.strips = strips
+        self.strips, self.maps, self.normed = strips, maps, normed
         self.entry = nn.Sequential(
-            nn.Conv2d(1, channels[0], 3, 1, 1, bias=False), nn.BatchNorm2d(channels[0]), nn.ReLU()
+            nn.Conv2d(maps, channels[0], 3, 1, 1, bias=False),
+            nn.BatchNorm2d(channels[0]),
+            nn.ReLU(),
         )
         stages, inner = [], channels[0]
         for number, (out, depth, stride) in enumerate(
@@ -90,15 +100,15 @@ class Residual(nn.Module):
         self.heads = Heads(strips, inner, width)
 
     def forward(self, silhouettes: Tensor) -> Tensor:
-        """Embeddings [B, E, P] of silhouettes float [B, T, H, W]."""
-        count = len(silhouettes)
-        frames = self.entry(silhouettes.flatten(0, 1)[:, None])
+        """Embeddings [B, E, P] of silhouettes float [B, T, H, W], or of maps [B, T, C, H, W]."""
+        count, height, width = len(silhouettes), *silhouettes.shape[-2:]
+        frames = self.entry(silhouettes.reshape(-1, self.maps, height, width))
         volume = frames.unflatten(0, (count, -1)).transpose(1, 2)
         for stage in self.trunk:
             volume = stage(volume)
         rows: Tensor = volume.amax(2).unflatten(2, (self.strips, -1)).flatten(3)
         embeddings: Tensor = self.heads(rows.mean(-1) + rows.amax(-1))
-        return embeddings
+        return self.necks.behind(embeddings) if self.normed else embeddings
 
 
 def pair(inner: int, out: int, kernel: int) -> nn.Sequential:

@@ -29,6 +29,7 @@ class SkeletonGaitImplementation(StreamImplementation[SkeletonGaitConfig]):
         Part("linear maps of strips", "head."),
     )
     training_only = ("head.neck.weight",)
+    side_by_side = ()
     drawing = MapDrawing(skeleton_maps, rules=1)
 
     def only_trained(self, config: SkeletonGaitConfig) -> tuple[str, ...]:

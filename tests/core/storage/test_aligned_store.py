@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from core.errors import StoreError
+from core.records import SequenceFrames, SequenceKey
 from core.storage.forget import close_store, purge_store
-from core.storage.layout import Plan, read_json
+from core.storage.layout import Entry, Plan, read_json
+from core.storage.shard import ShardWriter
 from core.storage.store import Store
+from core.storage.streams import StreamFrames
 from core.workflows.verify import verify
 from core.workspace import Workspace
 from tests.fakes.aligned import DELIVERED, LENGTHS, write_aligned_store
@@ -122,6 +125,21 @@ def test_a_forgotten_subject_leaves_the_others_as_they_were(tmp_path, codec):
         else:
             assert not len(found.rows)
     assert verify(tmp_path / "casiab", Workspace(tmp_path)).faults == ()
+
+
+@pytest.mark.parametrize("name", ["pose", "parsing"])
+def test_a_stream_without_rows_is_not_listed(tmp_path, name):
+    shape, dtype = ((17, 3), np.float32) if name == "pose" else ((64, 44), np.uint8)
+    frames = SequenceFrames(
+        np.zeros((2, 256, 128, 3), np.uint8), np.ones((2, 256, 128), np.bool_), np.ones(2, np.bool_)
+    )
+    key = SequenceKey("001", "nm-01", "090")
+    with ShardWriter(tmp_path / "shard.h5", "none", {name: shape}) as writer:
+        writer.add(key, iter([frames]))
+        nothing = StreamFrames(np.zeros((0, *shape), dtype), np.zeros(0, np.int32))
+        writer.add_stream(name, nothing, 18 if name == "pose" else None)
+    (entry,) = writer.entries
+    assert entry == Entry(subject="001", type="nm-01", view="090", start=0, frames=2)
 
 
 def spoil(name, change):

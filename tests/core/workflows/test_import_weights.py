@@ -105,6 +105,24 @@ def test_a_foreign_network_s_embeddings_are_those_of_its_run(
     assert np.abs(embedding - expected).max() <= 1e-6 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("compare", ["linear", "neck"])
+def test_a_foreign_network_on_skeleton_maps(workspace, tmp_path, compare):
+    torch.manual_seed(1)
+    source = stir(
+        Residual(CHANNELS, (1, 2, 1, 1), 8, 24, CLASSES, moving=True, maps=2,
+                 normed=compare == "neck")
+    )  # fmt: skip
+    path = save(tmp_path / "net-60000.pt", source.state_dict())
+    config = config_of("skeletongait", "model.depths=[1,2,1,1]", f"model.compare={compare}")
+    done = taken(workspace, path, "skeletongait", config)
+    assert (done.step, done.classes) == (60_000, CLASSES)
+    clip = torch.randint(0, 256, (5, 2, 64, 44), generator=GRAPH, dtype=torch.uint8)
+    with torch.inference_mode():
+        expected = source(clip[None].float() / 255)[0].numpy()
+    assert np.ptp(expected) > 0.01
+    assert np.abs(embedding_of(done.run, clip) - expected).max() <= 1e-6 * np.abs(expected).max()
+
+
 def theirs(state, *, branches):
     """Our state under names of another program, in which two branches have names like ours."""
     renamed = {}
