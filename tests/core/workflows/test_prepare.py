@@ -518,7 +518,7 @@ def _crash(job):
         yield from read_sequence(raw, *rest)
 
     # This process is a worker of its own, which ends with the test.
-    shard_jobs.read_sequence = read  # type: ignore[attr-defined, assignment]
+    shard_jobs.read_sequence = read  # type: ignore[attr-defined]
     return shards._work(job)
 
 

@@ -44,8 +44,11 @@ def watch(name: str, number: int, when: str, whom: str) -> None:
 
 
 def leave_counts(folder: str) -> None:
-    with open(os.path.join(folder, f"{os.getpid()}.json"), "w") as file:  # noqa: PTH118, PTH123
+    # Whole or not at all: a helper process may end while the counts of others are read.
+    path = os.path.join(folder, str(os.getpid()))  # noqa: PTH118
+    with open(path, "w") as file:  # noqa: PTH123
         json.dump(counts, file)
+    os.replace(path, f"{path}.json")  # noqa: PTH105
 
 
 if "FAULT_CALL" in os.environ:
