@@ -14,8 +14,8 @@
 ``valid``
     uint8 [N]: 1 where the frame has a usable silhouette.
 
-Without RGB there is no ``rgb``. With silhouettes that the dataset's authors cut there are two more,
-see :mod:`core.storage.streams`.
+Without RGB there is no ``rgb``. Each stream beside the frames has two more, see
+:mod:`core.storage.streams`.
 """
 
 from __future__ import annotations
