@@ -129,14 +129,15 @@ def test_a_forgotten_subject_leaves_the_others_as_they_were(tmp_path, codec):
 
 @pytest.mark.parametrize("name", ["pose", "parsing"])
 def test_a_stream_without_rows_is_not_listed(tmp_path, name):
-    shape, dtype = ((17, 3), np.float32) if name == "pose" else ((64, 44), np.uint8)
+    shape = (17, 3) if name == "pose" else (64, 44)
+    rows = np.zeros((0, *shape), np.float32) if name == "pose" else np.zeros((0, *shape), np.uint8)
     frames = SequenceFrames(
         np.zeros((2, 256, 128, 3), np.uint8), np.ones((2, 256, 128), np.bool_), np.ones(2, np.bool_)
     )
     key = SequenceKey("001", "nm-01", "090")
     with ShardWriter(tmp_path / "shard.h5", "none", {name: shape}) as writer:
         writer.add(key, iter([frames]))
-        nothing = StreamFrames(np.zeros((0, *shape), dtype), np.zeros(0, np.int32))
+        nothing = StreamFrames(rows, np.zeros(0, np.int32))
         writer.add_stream(name, nothing, 18 if name == "pose" else None)
     (entry,) = writer.entries
     assert entry == Entry(subject="001", type="nm-01", view="090", start=0, frames=2)
