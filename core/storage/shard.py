@@ -110,11 +110,10 @@ class ShardWriter:
         """
         self._streams[name].add(rows)
         last, count = self._entries[-1], len(rows.rows)
-        if not count:
-            return
-        update: dict[str, Any] = {"streams": {**last.streams, name: count}}
-        update = {"aligned": count} if name == "aligned" else update
-        self._entries[-1] = last.model_copy(update=update | {"joints": joints or last.joints})
+        if count:
+            update: dict[str, Any] = {"streams": {**last.streams, name: count}}
+            update = {"aligned": count} if name == "aligned" else update
+            self._entries[-1] = last.model_copy(update=update | {"joints": joints or last.joints})
 
     def copy(self, source: ShardReader, entry: Entry, starts: Mapping[StreamName, int]) -> None:
         """Take over a sequence of a shard of the same codec, its frames as they are stored.
@@ -144,9 +143,8 @@ class ShardWriter:
     def _enter(self, key: SequenceKey, start: int) -> None:
         subject, kind, view = key
         frames = self._frames - start
-        self._entries.append(
-            Entry(subject=subject, type=kind, view=view, start=start, frames=frames)
-        )
+        entry = Entry(subject=subject, type=kind, view=view, start=start, frames=frames)
+        self._entries.append(entry)
 
     def _write_masks(self) -> None:
         # At 4 KB a frame they fit into memory, and written at once no chunk is packed twice.
