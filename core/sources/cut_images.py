@@ -7,7 +7,8 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from core.manifests.forms import AlignedStream, Form
+from core.manifests.forms import Form
+from core.manifests.streams import AlignedStream
 from core.records import MAX_LABEL, StreamName
 from core.sources.arrays import read_array, silhouette_frames
 from core.sources.delivered import Delivered

@@ -8,7 +8,8 @@ from itertools import islice
 from pathlib import Path
 
 from core.errors import DataError, UsageError
-from core.manifests.forms import BESIDE, Form
+from core.manifests.forms import Form
+from core.manifests.streams import BESIDE
 from core.sources.cut_images import has_stated_size
 from core.sources.poses import holds_poses
 from core.sources.roots import FoundForm, FoundStream, expected_place, find_streams, samples

@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from core.manifests.forms import IMAGE_ENDINGS, Form
+from core.manifests.forms import Form
+from core.manifests.streams import IMAGE_ENDINGS
 from core.records import is_name, is_utf8
 from core.sources.stems import normal
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.manifests.forms import KEY_FIELDS, Form
+from core.manifests.forms import Form
+from core.manifests.streams import KEY_FIELDS
 from core.records import SequenceKey, is_name
 from core.sources.patterns import segment_regex
 from core.sources.unpickle import MAX_BYTES

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.manifests.forms import Form, Stream
+from core.manifests.forms import Form
+from core.manifests.streams import Stream
 from core.sources.patterns import listed
 from core.sources.walking import exact, frames_in, walk
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.manifests.forms import BESIDE, KEY_FIELDS, AlignedStream, Form, Media, PoseStream
+from core.manifests.forms import Form
+from core.manifests.streams import BESIDE, KEY_FIELDS, AlignedStream, Media, PoseStream
 from core.records import SequenceKey, StreamName, is_name
 from core.sources.pose_tables import Spans, TableLines, read_table_index
 from core.sources.roots import FoundForm, FoundStream

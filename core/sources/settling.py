@@ -11,7 +11,8 @@ from itertools import chain, islice
 from pathlib import Path
 
 from core.errors import DataError
-from core.manifests.forms import Form, Stream
+from core.manifests.forms import Form
+from core.manifests.streams import Stream
 from core.sources.packed import check_packed
 from core.sources.roots import FoundForm, FoundStream, expected_place, holds, samples
 from core.sources.stems import normal

@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from core.manifests.forms import Form, Stream
+from core.manifests.forms import Form
+from core.manifests.streams import Stream
 from core.sources.patterns import (
     fixed_signs,
     frame_names,

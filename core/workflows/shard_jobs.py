@@ -9,8 +9,9 @@ from pathlib import Path
 import cv2
 
 from core.files import whole_file
-from core.manifests.forms import BESIDE, Form
+from core.manifests.forms import Form
 from core.manifests.schema import SilhouetteCut
+from core.manifests.streams import BESIDE
 from core.records import SequenceFrames
 from core.sources.beside import blank_frames, frame_numbers, read_beside
 from core.sources.reading import FrameNames, read_sequence
