@@ -82,6 +82,7 @@ def faults(session: nox.Session) -> None:
         "tests/faults",
         "tests/core/training/test_processes.py",
         "tests/core/models/test_family_export.py",
+        "tests/core/workflows/test_families.py",
         *session.posargs,
         env={**THREADS, "LMGAIT_FAULTS": "1"},
     )

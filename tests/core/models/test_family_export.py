@@ -13,7 +13,7 @@ from tests.fakes.families import model_of, settings_of, stirred
 from tests.faults.command import seldom
 
 SIZES = ((1, 2), (3, 7), (1, 20))
-QUICKEST = "gaitset"
+QUICKEST, SLOWEST = "gaitset", "gpgait"
 # ONNX of the default family has a file of its own: tests/core/workflows/test_export.py.
 OTHERS = [name for name in FAMILIES if name not in (DEFAULT_FAMILY, QUICKEST)]
 
@@ -40,7 +40,7 @@ def largest_difference(graph, run, batch, length):
     return np.abs(embeddings - expected).max() / np.abs(expected).max()
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", [*(n for n in FAMILIES if n != SLOWEST), *seldom(SLOWEST)])
 def test_a_family_s_graph_gives_its_embeddings(name):
     """As a torch.export program."""
     graph = graph_of(name)

@@ -33,6 +33,7 @@ from core.workspace import Workspace
 from lmgait_cli.main import app
 from tests.core.workflows.test_train_resume import Watcher, same, state, terminate
 from tests.fakes.toy.config import TOY
+from tests.faults.command import seldom
 
 # Families that need no image encoder.
 LIGHT = [name for name, family in FAMILIES.items() if "rgb" not in family.inputs]
@@ -81,7 +82,12 @@ def quick(name, *more):
     return resolve_config("tiny", model=name, dataset="casiab", overrides=(*QUICK, *more))
 
 
-@pytest.mark.parametrize("name", [*LIGHT, "toy"])
+# Their graphs take long to export.
+SLOW = ("gpgait", "gaitgraph2")
+QUICKER = [name for name in LIGHT if name not in SLOW]
+
+
+@pytest.mark.parametrize("name", [*QUICKER, "toy", *seldom(*SLOW)])
 def test_a_family_without_an_encoder_from_training_to_report(
     walkers, toy, name, monkeypatch, tmp_path
 ):
