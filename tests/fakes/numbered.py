@@ -20,7 +20,8 @@ HEIGHT, WIDTH = 96, 160
 _BITS = 6
 _QUIET: dict[str, dict[str, str]] = {
     "libx265": {"x265-params": "log-level=none", "preset": "ultrafast"},
-    "libx264": {"preset": "veryfast"},
+    # Without cpu-independent, x264 gives other bytes from run to run.
+    "libx264": {"preset": "veryfast", "x264-params": "cpu-independent=1"},
     "libsvtav1": {"preset": "10", "svtav1-params": "lookahead=0"},
     "libvpx-vp9": {"cpu-used": "8", "deadline": "realtime"},
     "libvpx": {"cpu-used": "8", "deadline": "realtime"},
