@@ -256,6 +256,16 @@ def test_a_table_as_spreadsheets_write_it_is_the_same(tmp_path):
     check(store, content, [0, 1, 2])
 
 
+def test_a_table_whose_lines_name_no_sequence_is_named(tmp_path):
+    table = tmp_path / "raw" / "casia-b_pose_coco.csv"
+    fakes.write_casiab_table(table, CASIAB_KEYS, 3)
+    for content in (table.read_text().encode("utf-16"), b""):
+        table.write_bytes(content)
+        with pytest.raises(DataError, match="No sequence can be used") as caught:
+            made("casiab", tmp_path / "raw", tmp_path)
+        assert "first lines of casia-b_pose_coco.csv" in (caught.value.next_step or "")
+
+
 def test_lines_of_one_frame_and_empty_fields_of_a_table_are_told(tmp_path):
     table = tmp_path / "raw" / "casia-b_pose_coco.csv"
     content = fakes.write_casiab_table(table, CASIAB_KEYS, 4)

@@ -139,6 +139,17 @@ def test_a_part_of_grew_is_prepared_like_the_whole(tmp_path):
     assert {info.key.subject for info in store.sequences} == {"00001train"}
 
 
+def test_the_probes_of_grew_alone_are_those_of_the_split(tmp_path):
+    source = sets.write_set(tmp_path / "grew", "grew", "archives")
+    with pytest.raises(DataError, match="no grew data") as caught:
+        prepare("grew", source / "test" / "gallery", Workspace(tmp_path), workers=0)
+    assert "test/gallery/{subject}/{view}/{frame}.png" in (caught.value.next_step or "")
+    shutil.rmtree(source / "train")
+    shutil.rmtree(source / "test" / "gallery")
+    result = prepare("grew", source, Workspace(tmp_path), workers=0)
+    assert (result.comparison.hidden, result.comparison.warnings()) == (("probe",), [])
+
+
 class Evil:
     def __reduce__(self):
         return (print, ("run",))
