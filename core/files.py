@@ -140,13 +140,13 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 
 def read_plain_json(path: Path, most: int = MAX_JSON_BYTES) -> Any:  # noqa: ANN401
-    """Read a JSON file of at most ``most`` bytes.
+    """Read a JSON file of at most ``most`` bytes, with or without a byte order mark.
 
     Raises:
         OSError: it cannot be read, or is larger.
         ValueError: it is no JSON in UTF-8, or nested too deeply.
     """
-    return plain_json(read_bounded(path, most).decode("utf-8"))
+    return plain_json(read_bounded(path, most).decode("utf-8-sig"))
 
 
 def plain_json(text: str) -> Any:  # noqa: ANN401

@@ -54,6 +54,10 @@ class DescriptionFault(Exception):  # noqa: N818 - the reader makes it an error 
     """Why a file is not one of tensors, in a few words."""
 
 
+class OtherContent(DescriptionFault):
+    """What a whole file holds in place of the tensors of one model by name."""
+
+
 class ForbiddenContent(DescriptionFault):
     """What a file asks to be called, or to be done, that descriptions of tensors never need."""
 
@@ -204,7 +208,7 @@ class _Machine:
         if pairs and isinstance(target, dict) and len(items) % 2 == 0:
             for key, value in zip(items[::2], items[1::2], strict=True):
                 # Hashing a key that is a tuple of tuples can take for ever.
-                if not isinstance(key, str | int):
+                if not isinstance(key, str | int | float | None):
                     raise ForbiddenContent("a key that is neither a name nor a number")
                 target[key] = value
         elif not pairs and isinstance(target, list):

@@ -24,6 +24,7 @@ from core.imports.description import (
     DescribedTensor,
     DescriptionFault,
     ForbiddenContent,
+    OtherContent,
     described,
 )
 
@@ -42,6 +43,11 @@ _ANEW = "Fetch or copy the file again."
 _ONLY_TENSORS = (
     "Nothing of it was run. On a machine that has nothing to lose, load it and save the tensors of "
     'its model alone: torch.save({"model": state_dict}, FILE).'
+)
+
+_ONE_MODEL = (
+    "Save the state dict of its model as one of tensors by name: "
+    'torch.save({"model": state_dict}, FILE).'
 )
 
 
@@ -64,7 +70,7 @@ def read_torch_file(path: Path) -> ForeignWeights:
     """Read the tensors of a model from a file of ``torch.save``.
 
     The file holds a mapping whose ``model`` is the state dict (other keys, such as an optimiser's,
-    are not read), or the state dict itself.
+    are not read), or the state dict itself. Tensors that share their numbers share them still.
 
     Args:
         path: The file.
@@ -94,6 +100,12 @@ def read_torch_file(path: Path) -> ForeignWeights:
             where=path,
             next_step=_ONLY_TENSORS,
         ) from None
+    except OtherContent as fault:
+        raise CheckpointError(
+            f"The file holds something else than one model: {fault}",
+            where=path,
+            next_step=_ONE_MODEL,
+        ) from None
     except DescriptionFault as fault:
         raise _damaged(path, fault) from None
     except (zipfile.BadZipFile, EOFError, NotImplementedError, struct.error, zlib.error,
@@ -115,7 +127,8 @@ class _Archive:
         if len(roots) != 1:
             raise DescriptionFault("it is not an archive of torch.save")
         self._root = roots[0]
-        self._last = ("", b"")  # tensors that lie in the same bytes follow each other
+        # Bytes of storages, by their key, kind and length.
+        self._stored: dict[tuple[str, str, int], Tensor] = {}
 
     def tensors(self, most: int) -> dict[str, Tensor]:
         """The model's tensors, which together are not larger than ``most`` bytes."""
@@ -124,34 +137,40 @@ class _Archive:
         content = described(self._entry("data.pkl", most=MAX_DESCRIPTION_BYTES) or b"")
         model = content.get(MODEL, content) if isinstance(content, dict) else None
         if not isinstance(model, dict) or not model:
-            raise DescriptionFault(f"it holds neither `{MODEL}` nor tensors by name")
+            raise OtherContent(f"it holds neither `{MODEL}` nor tensors by name")
         if len(model) > MAX_TENSORS:
             raise DescriptionFault(f"it holds more than {MAX_TENSORS:,} tensors")
-        tensors, to_keep, to_read = {}, most, most
+        tensors: dict[str, Tensor] = {}
+        made: dict[DescribedTensor, Tensor] = {}
+        to_check = to_read = most
         for name, value in model.items():
             if not isinstance(name, str) or not isinstance(value, DescribedTensor):
-                raise DescriptionFault(f"`{str(name)[:100]}` is not a tensor")
-            size = _dtype(value).itemsize
-            to_keep -= value.numbers * size
-            to_read -= 0 if value.storage == self._last[0] else value.stored * size
-            if min(to_keep, to_read) < 0:
-                raise DescriptionFault("its tensors are larger than the file")
-            tensors[name] = self._tensor(name, value)
+                raise OtherContent(f"`{str(name)[:100]}` is not a tensor")
+            if value not in made:
+                size = _dtype(value).itemsize
+                to_check -= value.numbers * size
+                to_read -= 0 if _place(value) in self._stored else value.stored * size
+                if min(to_check, to_read) < 0:
+                    raise DescriptionFault("its tensors are larger than the file")
+                made[value] = self._tensor(name, value)
+            tensors[name] = made[value]
         return tensors
 
     def _tensor(self, name: str, value: DescribedTensor) -> Tensor:
-        dtype = _dtype(value)
-        if value.storage != self._last[0]:
+        """A view of its storage, which is read once."""
+        dtype, place = _dtype(value), _place(value)
+        if place not in self._stored:
             most = value.stored * dtype.itemsize
-            self._last = (value.storage, self._entry(f"data/{value.storage}", most=most) or b"")
-        content = self._last[1]
-        if len(content) != value.stored * dtype.itemsize:
-            raise DescriptionFault(f"{name[:100]} has another number of bytes than it says")
+            content = self._entry(f"data/{value.storage}", most=most) or b""
+            if len(content) != most:
+                raise DescriptionFault(f"{name[:100]} has another number of bytes than it says")
+            read = torch.frombuffer(bytearray(content), dtype=dtype) if content else None
+            self._stored[place] = torch.empty(0, dtype=dtype) if read is None else read
         if not value.numbers:
             return torch.empty(value.shape, dtype=dtype)
-        stored = torch.frombuffer(bytearray(content), dtype=dtype)
-        tensor = stored.as_strided(value.shape, value.strides, value.offset).clone()
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+        tensor = self._stored[place].as_strided(value.shape, value.strides, value.offset)
+        # Models are of single precision: a number that is too large for it would be infinite there.
+        if tensor.is_floating_point() and not bool(tensor.float().isfinite().all()):
             raise DescriptionFault(f"{name[:100]} has a value that is not finite")
         return tensor
 
@@ -175,9 +194,13 @@ def _is_description(name: str) -> bool:
     return name == "data.pkl" or (name.endswith("/data.pkl") and name.count("/") == 1)
 
 
+def _place(value: DescribedTensor) -> tuple[str, str, int]:
+    return value.storage, value.kind, value.stored
+
+
 def _dtype(value: DescribedTensor) -> torch.dtype:
     if value.kind not in _DTYPES:
-        raise DescriptionFault(f"tensors of the kind torch.{value.kind} are not known")
+        raise OtherContent(f"tensors of the kind torch.{value.kind} are not known")
     return _DTYPES[value.kind]
 
 

@@ -24,6 +24,8 @@ NOT_A_DATASET = "published"
 OFFICIAL = "official"
 
 Outline = TypeVar("Outline", bound=DatasetOutline)
+# Sections whose names a partition file may hold.
+_OF_A_FILE = ("subjects.", "lists.")
 
 
 def manifest_names() -> list[str]:
@@ -115,11 +117,15 @@ def parse_manifest(
     """
     check_format(content, where)
     whole = filled_in(content, partition, where)
-    return _validated(DatasetManifest, whole, where, _cross_faults(whole))
+    return _validated(DatasetManifest, whole, where, _cross_faults(whole), partition)
 
 
 def _validated(
-    model: type[Outline], content: dict[str, Any], where: str | Path | None, known: list[str]
+    model: type[Outline],
+    content: dict[str, Any],
+    where: str | Path | None,
+    known: list[str],
+    partition: Path | None = None,
 ) -> Outline:
     check_format(content, where)
     try:
@@ -128,10 +134,13 @@ def _validated(
         lines = fault_lines(error, model)
         lines += [line for line in known if line not in lines]
         count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
+        step = "Correct each key; data_manifests/ has complete examples."
+        if partition is not None and all(line.startswith(_OF_A_FILE) for line in lines):
+            step = f"The names are those of {partition}: take it as it comes with the dataset."
         raise ManifestError(
             "\n".join([f"The manifest has {count}:", *few_lines(lines)]),
             where=where,
-            next_step="Correct each key; data_manifests/ has complete examples.",
+            next_step=step,
         ) from error
 
 

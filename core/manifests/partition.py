@@ -65,7 +65,7 @@ def read_partition(path: Path, title: str) -> Lists:
         raise _damaged(path, "The partition file is not an object of lists of names")
     lists = {str(key): value for key, value in content.items()}
     if wrong := [key for key, value in lists.items() if not _is_names(value)]:
-        raise _damaged(path, f"{wrong[0]!r} in the partition file is not a list of names")
+        raise _damaged(path, f"{wrong[0]!r} in the partition file is not a list of names in quotes")
     if sum(map(len, lists.values())) > MAX_NAMES:
         raise _damaged(path, f"The partition file has more than {MAX_NAMES:,} names")
     return lists

@@ -105,9 +105,8 @@ def has_stated_size(found: FoundForm) -> bool:
         for path in samples(root, aligned.at(root), form):
             with suppress(FrameFault):
                 if aligned.stream.media == "frames":
-                    picture = read_picture(path, grey=True)
-                else:
-                    content = read_array(path)
-                    picture = Picture(silhouette_frames(content, path)[0])
-                return picture.pixels.shape[:2] == form.aligned.size
+                    return read_picture(path, grey=True).pixels.shape[:2] == form.aligned.size
+                # An array of no frames has no size.
+                for pixels in silhouette_frames(read_array(path), path):
+                    return pixels.shape[:2] == form.aligned.size
     return True

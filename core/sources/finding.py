@@ -176,7 +176,8 @@ def _nothing_found(
             for stream_name, stream in form.streams().items()
             if stream_name in form.required_names(without)
         )
-        for form in forms
+        for whole in forms
+        for form in whole.wholes()
     )
     if partial:
         content, option = partial[0]

@@ -1,13 +1,16 @@
 """Poses of all sequences of a dataset in one CSV table.
 
 After a line of names each line is of one frame: first the path of its image, a folder of which
-names the sequence, then x, y and confidence of each joint. A table of a million lines is read once
+names the sequence, then x, y and confidence of each joint; fields may stand in quotes, and an empty
+one is not a number. A table of a million lines is read once
 when a source is listed, to learn where the lines of each sequence lie, and then sequence by
 sequence.
 """
 
 from __future__ import annotations
 
+import codecs
+import csv
 import hashlib
 import re
 from collections.abc import Iterator
@@ -76,7 +79,8 @@ def read_table_index(path: str, key: str, form: Form) -> Iterator[tuple[Sequence
     try:
         with Path(path).open("rb") as handle:
             while line := handle.readline(MAX_LINE):
-                folder = line.partition(b",")[0].strip(b'" ').rpartition(b"/")[0]
+                image = _image(line if place else line.removeprefix(codecs.BOM_UTF8))
+                folder = image.rpartition(b"/")[0]
                 if folder not in folders:
                     folders[folder] = _sequence_of(folder, expression)
                 if (found := folders[folder]) is not None:
@@ -86,6 +90,14 @@ def read_table_index(path: str, key: str, form: Form) -> Iterator[tuple[Sequence
         return
     for found, of_it in lines.items():
         yield found, TableLines(of_it.count, tuple(of_it.spans), of_it.hash.hexdigest())
+
+
+def _image(line: bytes) -> bytes:
+    """The path at the beginning of a line; in quotes it may have commas."""
+    line = line.lstrip()
+    if line.startswith(b'"'):
+        return line[1:].partition(b'"')[0].strip()
+    return line.partition(b",")[0].strip()
 
 
 def _sequence_of(folder: bytes, expression: re.Pattern[str]) -> SequenceKey | None:
@@ -114,12 +126,12 @@ def read_table_rows(path: str, spans: Spans) -> tuple[list[str], list[NDArray[np
         with Path(path).open("rb") as handle:
             for first, end in spans:
                 handle.seek(first)
-                for line in handle.read(end - first).decode("utf-8").splitlines():
-                    name, *numbers = line.split(",")
-                    stems.append(Path(name.strip('" ')).stem)
-                    rows.append(np.array([float(number) for number in numbers]))
+                lines = handle.read(end - first).decode("utf-8-sig").splitlines()
+                for name, *numbers in csv.reader(lines, skipinitialspace=True):
+                    stems.append(Path(name.strip()).stem)
+                    rows.append(np.array([float(number or "nan") for number in numbers]))
     except OSError as error:
         raise FrameFault(Reason.UNREADABLE, path) from error
-    except ValueError as error:
+    except (ValueError, csv.Error) as error:
         raise FrameFault(Reason.BROKEN_ARRAY, path) from error
     return stems, rows

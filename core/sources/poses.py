@@ -1,7 +1,7 @@
 """Poses as datasets deliver them, brought to one form: COCO's 17 joints, x, y and confidence.
 
 Array files, JSON files and tables of 17 or 18 joints a frame, which are told apart by their number.
-Of a frame without any joint no pose is kept.
+Of a frame without any joint no pose is kept; of one with two in a table, the first.
 """
 
 # ruff: noqa: ANN401 - contents of unknown files
@@ -76,8 +76,14 @@ def _frames(
         raw = pose_array(read_array(files.path), files.path)
         return [str(form.first_frame + index) for index in range(len(raw))], raw
     if files.media == "table":
-        stems, rows = read_table_rows(files.path, files.spans)
-        return stems, pose_array(list(rows), files.path)
+        poses = dict[str, NDArray[np.float64]]()
+        twice = 0
+        for stem, row in zip(*read_table_rows(files.path, files.spans), strict=True):
+            twice += stem in poses
+            poses.setdefault(stem, row)
+        if twice:
+            report.add(Reason.TWICE, effect, twice, files.path)
+        return list(poses), pose_array(list(poses.values()), files.path)
     names, _ = frame_names(files.path, files.frame_regex)
     if len(names) > MAX_FRAMES:
         raise FrameFault(Reason.TOO_LONG, files.path)
@@ -97,12 +103,11 @@ def _of_json(path: str) -> Raw:
     """The pose float64 [17 or 18, 3] of one frame: a list of numbers, or of joints."""
     try:
         content = read_plain_json(Path(path), MAX_JSON)
-        array = np.array(content)
     except OSError as error:
         raise FrameFault(Reason.UNREADABLE, path) from error
     except ValueError as error:
         raise FrameFault(Reason.BROKEN_ARRAY, path) from error
-    poses = pose_array([array], path)
+    poses = pose_array([_numbers(content, path)], path)
     if len(poses) != 1:
         raise FrameFault(Reason.ARRAY_SHAPE, path)
     return np.asarray(poses[0], np.float64)
@@ -123,9 +128,7 @@ def pose_array(content: Any, path: str) -> Raw:
     frames: Sequence[Any] = content[0] if led_by_one else content
     poses: list[Raw] = []
     for frame in frames:
-        array = np.asarray(frame)
-        if array.dtype.kind not in "iuf":
-            raise FrameFault(Reason.ARRAY_SHAPE, path)
+        array = _numbers(frame, path)
         sizes = [joints for joints in KNOWN_JOINTS if array.size == 3 * joints]
         shape = tuple(length for length in array.shape if length != 1)
         if not sizes or shape not in ((sizes[0], 3), (3 * sizes[0],)):
@@ -134,6 +137,17 @@ def pose_array(content: Any, path: str) -> Raw:
     if len({len(pose) for pose in poses}) > 1:
         raise FrameFault(Reason.ARRAY_SHAPE, path)
     return np.stack(poses) if poses else np.zeros((0, *POSE_SHAPE))
+
+
+def _numbers(content: Any, path: str) -> NDArray[Any]:
+    """An array or nested lists as an array of numbers."""
+    try:
+        array = np.asarray(content)
+    except ValueError as error:  # lists of unequal lengths
+        raise FrameFault(Reason.BROKEN_ARRAY, path) from error
+    if array.dtype.kind not in "iuf":
+        raise FrameFault(Reason.ARRAY_SHAPE, path)
+    return array
 
 
 def holds_poses(path: str) -> bool:

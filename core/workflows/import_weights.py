@@ -31,7 +31,8 @@ from core.workspace import Workspace
 from core.yamlfile import YamlFault, read_plain_yaml
 
 NAMES_FILE = "imported.json"
-_ITERATION = re.compile(r"(\d{1,9})$")
+# Of `GaitBase-60000.pt`; a number that is not set off by a hyphen is a rank or a date.
+_ITERATION = re.compile(r"-(\d{1,9})$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ def plan_preparation(
         raise DataError(
             "No sequence can be used",
             where=source,
-            next_step="Look at the folder: every sequence in it lacks its frames.",
+            next_step=_where_to_look(delivered),
         )
     shards = plan_shards(sequences)
     content = _content(manifest.name, delivered, codec, sequences, len(shards), part, flow=flow)
@@ -168,6 +168,17 @@ def _check_part(part: tuple[int, int] | None) -> None:
             f"There is no part {part[0]} of {part[1]}", where="--part",
             next_step="Parts are counted from 1: --part 1/16 to --part 16/16.",
         )  # fmt: skip
+
+
+def _where_to_look(delivered: FoundForm) -> str:
+    """What to do about a source without a sequence."""
+    pose = delivered.form.pose
+    if set(delivered.streams) == {"pose"} and pose is not None and pose.key is not None:
+        return (
+            f"Look at the first lines of {pose.path}: each begins with the path of an image in a "
+            f"folder {pose.key}, with / between folders and commas between fields, in UTF-8."
+        )
+    return "Look at the folder: every sequence in it lacks its frames."
 
 
 def _check_flow(delivered: FoundForm) -> None:

@@ -35,7 +35,8 @@ class Comparison:
     Attributes:
         train: The training subjects.
         test: The test subjects.
-        in_no_split: Subjects of the source that are on neither side.
+        hidden: Subjects of the source whose names the dataset's authors keep.
+        in_no_split: Subjects of the source that are none of these.
         hints: What some of these may be meant to be, by subject.
         unknown_types: Types that the manifest does not name, where it names all.
         unknown_views: Views that the manifest does not name.
@@ -43,6 +44,7 @@ class Comparison:
 
     train: Side
     test: Side
+    hidden: tuple[str, ...]
     in_no_split: tuple[str, ...]
     hints: dict[str, str]
     unknown_types: tuple[str, ...]
@@ -51,7 +53,7 @@ class Comparison:
     @property
     def nobody(self) -> bool:
         """Whether no subject of the source is in the split."""
-        return not (self.train.present or self.test.present)
+        return not (self.train.present or self.test.present or self.hidden)
 
     def warnings(self) -> list[str]:
         """What is probably not as it should be, in lines."""
@@ -127,6 +129,7 @@ def compare(keys: Iterable[SequenceKey], manifest: DatasetManifest) -> Compariso
     return Comparison(
         train=_side(subjects.train, here),
         test=_side(subjects.test, here),
+        hidden=_side(subjects.hidden, here).present,
         in_no_split=beside,
         hints=_hints(beside, official, here),
         unknown_types=() if structure.open_types else tuple(sorted(types)),

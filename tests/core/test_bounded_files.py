@@ -12,6 +12,8 @@ def test_a_file_is_read_up_to_its_bound(tmp_path):
     path.write_bytes(b"[1]")
     assert read_bounded(path, 3) == b"[1]"
     assert read_plain_json(path) == [1]
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_plain_json(path) == [1]
     with pytest.raises(OSError, match="larger than 2 bytes") as caught:
         read_bounded(path, 2)
     assert caught.value.errno == errno.EOVERFLOW

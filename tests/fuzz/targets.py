@@ -633,7 +633,9 @@ def read_torch(folder: Path) -> Read:
     def read(path: Path) -> str | None:
         tensors = read_torch_file(path).tensors
         finite = all(bool(value.isfinite().all()) for value in tensors.values())
-        size = sum(value.numel() * value.element_size() for value in tensors.values())
+        # Tensors that share their numbers take the memory of one.
+        memory = [value.untyped_storage() for value in tensors.values()]
+        size = sum({one.data_ptr(): one.nbytes() for one in memory}.values())
         return None if finite and size <= path.stat().st_size else "not finite, or too large"
 
     return read

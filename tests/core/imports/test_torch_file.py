@@ -150,9 +150,42 @@ def test_a_damaged_file_is_refused_in_words(path, change, kept, words):
         read_torch_file(path)
 
 
+def test_tensors_that_share_their_numbers_are_read_in_any_order(path):
+    flat, one = torch.randn(20_000), torch.randn(100, 100)
+    expected = {"first": flat[:9000], "tied": one, "last": flat[9000:], "tied again": one}
+    torch.save({"model": expected}, path)
+    read = read_torch_file(path).tensors
+    assert list(read) == list(expected)
+    for name, value in expected.items():
+        assert torch.equal(read[name], value), name
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"state_dict": tensors(), "epoch": 3}, "`state_dict` is not a tensor"),
+        ({"model": {"net": tensors()}}, "`net` is not a tensor"),
+        ({"model": {"a": torch.zeros(2, dtype=torch.complex64)}}, "ComplexFloatStorage"),
+        ([torch.zeros(2)], "neither `model` nor tensors"),
+    ],
+)
+def test_a_whole_file_of_something_else_is_not_called_damaged(path, content, words):
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=words) as caught:
+        read_torch_file(path)
+    assert "damaged" not in caught.value.what
+    assert "torch.save" in (caught.value.next_step or "")
+
+
+def test_scores_by_rates_beside_the_model_are_passed_over(path):
+    torch.save({"model": {"a": torch.ones(2)}, "best": {0.1: 3, None: 1}}, path)
+    assert list(read_torch_file(path).tensors) == ["a"]
+
+
 def test_tensors_cannot_be_more_than_the_file_holds(path):
     one = torch.randn(1000)
-    torch.save({"model": {str(number): one for number in range(9)}}, path)
+    views = {str(number): one[number : number + 900] for number in range(9)}
+    torch.save({"model": views}, path)
     with pytest.raises(CheckpointError, match="larger than the file"):
         read_torch_file(path)
 
@@ -168,8 +201,13 @@ def test_a_file_that_is_no_archive_is_refused_in_words(path):
         read_torch_file(path.parent / "absent.pt")
 
 
-def test_weights_that_are_not_finite_are_refused(path):
-    torch.save({"model": {"a": torch.tensor([1.0, torch.nan])}}, path)
+@pytest.mark.parametrize(
+    "value",
+    [torch.tensor([1.0, torch.nan]), torch.tensor([1e300], dtype=torch.float64),
+     torch.tensor([torch.inf], dtype=torch.float16)],
+)  # fmt: skip
+def test_weights_that_are_not_finite_are_refused(path, value):
+    torch.save({"model": {"a": value}}, path)
     with pytest.raises(CheckpointError, match="a has a value that is not finite"):
         read_torch_file(path)
 

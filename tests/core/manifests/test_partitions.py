@@ -146,6 +146,18 @@ def test_a_damaged_or_hostile_file_is_refused(mine, content, what):
         load_manifest(mine)
 
 
+def test_names_that_cannot_be_are_those_of_the_partition_file(mine):
+    place = mine.parent / "Mine.json"
+    place.write_text(json.dumps(FILE | {"TRAIN_SET": ["0001", "0001"]}), encoding="utf-8")
+    with pytest.raises(ManifestError, match="'0001' given twice") as caught:
+        load_manifest(mine)
+    assert str(place) in (caught.value.next_step or "")
+    mine.write_text(yaml.safe_dump(GOOD | {"frames": "x"}), encoding="utf-8")
+    with pytest.raises(ManifestError, match="2 faults") as caught:
+        load_manifest(mine)
+    assert "Correct each key" in (caught.value.next_step or "")
+
+
 def test_a_file_that_is_too_large_or_a_folder_is_refused(mine, monkeypatch):
     place = mine.parent / "Mine.json"
     monkeypatch.setattr("core.manifests.partition.MAX_NAMES", 3)

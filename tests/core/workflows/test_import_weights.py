@@ -105,6 +105,14 @@ def test_a_foreign_network_s_embeddings_are_those_of_its_run(
     assert np.abs(embedding - expected).max() <= 1e-6 * np.abs(expected).max()
 
 
+def test_only_a_number_behind_a_hyphen_is_of_iterations(workspace, tmp_path):
+    tensors = residual(moving=False).state_dict()
+    config = config_of("gaitbase")
+    for name, step in (("net_20240115", None), ("rank1", None), ("my-net-7", 7)):
+        done = taken(workspace, save(tmp_path / f"{name}.pt", tensors), "gaitbase", config)
+        assert done.step == (step or config.train.iterations), name
+
+
 @pytest.mark.parametrize("compare", ["linear", "neck"])
 def test_a_foreign_network_on_skeleton_maps(workspace, tmp_path, compare):
     torch.manual_seed(1)

@@ -185,6 +185,7 @@ def spoilt(frames=4):
         "text": (np.array(["a"] * 4), ("pickle with something else than arrays", 0), None),
         "16 joints": (content[:, :16], ("array of an unknown shape", 0), None),
         "two people": (np.stack([content, content]), ("array of an unknown shape", 0), None),
+        "unequal joints": ([[[1, 2, 3]] * 16 + [[1, 2]]] * 4, ("broken array file", 0), None),
         "a number": (3.0, ("array of an unknown shape", 0), None),
         "truth values": (content > 0, ("array of an unknown shape", 0), None),
     }
@@ -238,6 +239,46 @@ def test_a_broken_line_of_a_table_leaves_its_sequence_without_poses(tmp_path, li
     for index, info in enumerate(store.sequences):
         broken = info.key == CASIAB_KEYS[0]
         assert store.stream_count("pose", index) == (0 if broken else 4)
+
+
+def as_spreadsheets_write_it(table):
+    """With a byte order mark, all fields in quotes, and the line ends of Windows."""
+    lines = [",".join(f'"{field}"' for field in line.split(",")) for line in table.splitlines()]
+    return "\r\n".join(lines).replace("/data/", "/my, data/").encode("utf-8-sig") + b"\r\n"
+
+
+def test_a_table_as_spreadsheets_write_it_is_the_same(tmp_path):
+    table = tmp_path / "raw" / "casia-b_pose_coco.csv"
+    content = fakes.write_casiab_table(table, CASIAB_KEYS, 3)
+    table.write_bytes(as_spreadsheets_write_it(table.read_text()))
+    store, left_out = made("casiab", tmp_path / "raw", tmp_path)
+    assert left_out == []
+    check(store, content, [0, 1, 2])
+
+
+def test_a_table_whose_lines_name_no_sequence_is_named(tmp_path):
+    table = tmp_path / "raw" / "casia-b_pose_coco.csv"
+    fakes.write_casiab_table(table, CASIAB_KEYS, 3)
+    for content in (table.read_text().encode("utf-16"), b""):
+        table.write_bytes(content)
+        with pytest.raises(DataError, match="No sequence can be used") as caught:
+            made("casiab", tmp_path / "raw", tmp_path)
+        assert "first lines of casia-b_pose_coco.csv" in (caught.value.next_step or "")
+
+
+def test_lines_of_one_frame_and_empty_fields_of_a_table_are_told(tmp_path):
+    table = tmp_path / "raw" / "casia-b_pose_coco.csv"
+    content = fakes.write_casiab_table(table, CASIAB_KEYS, 4)
+    name, ones = "-".join(CASIAB_KEYS[0]), ",".join(["1"] * 50)
+    image = f"/data/{name}/00000"
+    added = [f"{image}2.jpg,2,{ones}", f"{image}4.jpg,,{ones}", f"{image}9.jpg,,{ones}"]
+    table.write_text(table.read_text() + "\n".join(added) + "\n")
+    store, left_out = made("casiab", tmp_path / "raw", tmp_path)
+    assert sorted(left_out) == [
+        ("found twice", "frames left out", 2),
+        ("pose of other values than pixels", "frames left out", 1),
+    ]
+    check(store, content, [0, 1, 2, 3])
 
 
 @pytest.mark.parametrize(("limit", "reason"), [

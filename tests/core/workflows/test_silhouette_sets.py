@@ -139,6 +139,28 @@ def test_a_part_of_grew_is_prepared_like_the_whole(tmp_path):
     assert {info.key.subject for info in store.sequences} == {"00001train"}
 
 
+def test_an_array_of_no_frames_leaves_its_sequence_out(tmp_path):
+    source = sets.write_set(tmp_path / "gait3d", "gait3d", "pickles")
+    first = sorted(source.rglob("*.pkl"))[0]
+    first.write_bytes(pickle.dumps(np.zeros((0, 64, 64), np.uint8)))
+    result = prepare("gait3d", source, Workspace(tmp_path), workers=0)
+    assert [(line.reason, line.effect) for line in result.left_out] == [
+        (Reason.NO_FRAMES, Effect.SEQUENCE_LEFT_OUT)
+    ]
+    assert Store.open(result.store).info.sequences == 11
+
+
+def test_the_probes_of_grew_alone_are_those_of_the_split(tmp_path):
+    source = sets.write_set(tmp_path / "grew", "grew", "archives")
+    with pytest.raises(DataError, match="no grew data") as caught:
+        prepare("grew", source / "test" / "gallery", Workspace(tmp_path), workers=0)
+    assert "test/gallery/{subject}/{view}/{frame}.png" in (caught.value.next_step or "")
+    shutil.rmtree(source / "train")
+    shutil.rmtree(source / "test" / "gallery")
+    result = prepare("grew", source, Workspace(tmp_path), workers=0)
+    assert (result.comparison.hidden, result.comparison.warnings()) == (("probe",), [])
+
+
 class Evil:
     def __reduce__(self):
         return (print, ("run",))
