@@ -21,9 +21,9 @@ from core.sources.delivered import Delivered
 from core.sources.joining import MAX_FRAMES
 from core.sources.pairing import in_time_order, pair
 from core.sources.poses import read_poses
+from core.sources.raw import RawSequence, RawStream
 from core.sources.reading import FrameNames
 from core.sources.report import SequenceReport
-from core.sources.sequences import RawSequence, RawStream
 from core.video.faults import Effect, FrameFault, Reason
 from core.video.images import source_gone
 

@@ -13,9 +13,9 @@ from core.records import MAX_LABEL, StreamName
 from core.sources.arrays import read_array, silhouette_frames
 from core.sources.delivered import Delivered
 from core.sources.joining import MAX_FRAMES
+from core.sources.raw import RawStream
 from core.sources.report import SequenceReport
 from core.sources.roots import FoundForm, samples
-from core.sources.sequences import RawStream
 from core.sources.streams import open_stream
 from core.video.faults import Effect, FrameFault, Reason
 from core.video.images import read_picture

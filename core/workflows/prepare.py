@@ -17,9 +17,10 @@ from core.manifests.forms import Form
 from core.manifests.load import load_manifest, load_outline
 from core.progress import Progress, SilentProgress
 from core.records import POSE_SHAPE, StreamName
+from core.sources.raw import RawSequence
 from core.sources.recognise import find_or_name
 from core.sources.roots import FoundForm
-from core.sources.sequences import RawSequence, scan
+from core.sources.sequences import scan
 from core.storage.formats import format_of
 from core.storage.layout import READING, SHARD_FRAMES, CodecName, Plan
 from core.storage.stream_plan import NewStream, StreamPlan
