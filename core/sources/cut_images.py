@@ -93,12 +93,12 @@ def _image(
     return np.asarray(pixels, np.uint8)
 
 
-def has_stated_size(found: FoundForm) -> bool:
+def has_stated_size(candidate: FoundForm) -> bool:
     """Whether a form's delivered silhouettes are as large as it says, by the first of them.
 
     True where it has none, or none that can be read.
     """
-    aligned, form = found.streams.get("aligned"), found.form
+    aligned, form = candidate.streams.get("aligned"), candidate.form
     if aligned is None or form.aligned is None:
         return True
     for root in aligned.roots:

@@ -213,13 +213,13 @@ def _content(
     )
 
 
-def _streams(form: Form, found: Collection[str]) -> dict[NewStream, StreamPlan]:
+def _streams(form: Form, names: Collection[str]) -> dict[NewStream, StreamPlan]:
     """What lies beside the frames of a source, apart from aligned silhouettes."""
     streams: dict[NewStream, StreamPlan] = {}
-    if form.pose is not None and "pose" in found:
+    if form.pose is not None and "pose" in names:
         pose = form.pose
         streams["pose"] = StreamPlan(shape=POSE_SHAPE, maker=pose.estimator, file=pose.path)
-    if form.parsing is not None and "parsing" in found:
+    if form.parsing is not None and "parsing" in names:
         parsing = form.parsing
         streams["parsing"] = StreamPlan(shape=parsing.size, maker=parsing.parser, file=parsing.path)
     return streams

@@ -204,7 +204,7 @@ def test_each_fault_is_named_by_key(changes, line):
     with pytest.raises(ManifestError) as caught:
         parse_manifest(changed(*changes))
     lines = caught.value.what.splitlines()[1:]
-    assert any(found.startswith(line) for found in lines), lines
+    assert any(fault.startswith(line) for fault in lines), lines
 
 
 def test_ranges_stand_for_the_names_between():
