@@ -208,9 +208,9 @@ def _prepare(base: str, parts: str) -> dict[str, Any]:
 def _watched(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What ``work`` says, with its time, its processor time and the growth of peak memory."""
     before, begun, busy = _peak_mb(), perf_counter(), process_time()
-    told = work()
+    facts = work()
     return {
-        **told,
+        **facts,
         "seconds": round(perf_counter() - begun, 2),
         "processor_seconds": round(process_time() - busy, 2),
         "growth_mb": round(_peak_mb() - before, 1),
@@ -240,8 +240,8 @@ def _alone(part: str, *words: object) -> dict[str, Any]:
     """Run a part in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.scale", part, *map(str, words)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return facts
 
 
 if __name__ == "__main__":

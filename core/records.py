@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,13 +32,14 @@ ALIGNED_SIZES = ((64, 64), (64, 44), (128, 128), (128, 88))
 # What a sequence of a store may hold beside frames and masks, each with rows of its own:
 # silhouettes that the dataset's authors cut, poses, labels of body parts, optical flow.
 StreamName = Literal["aligned", "pose", "parsing", "flow"]
-STREAMS: tuple[StreamName, ...] = get_args(StreamName)
 STREAM_WORDS: dict[StreamName, str] = {
     "aligned": "aligned silhouettes",
     "pose": "poses",
     "parsing": "parsing",
     "flow": "optical flow",
 }
+# The number of a row that shows none of the stored frames.
+NO_FRAME = -1
 # Joints of a pose, in the order of COCO: nose, eyes, ears, shoulders, elbows, wrists, hips, knees,
 # ankles, the left one first; of each x and y in pixels of the source's frame, and the confidence.
 POSE_SHAPE = (17, 3)

@@ -1,4 +1,4 @@
-"""Clips and sequences of silhouettes, for models that read nothing else."""
+"""Whole sequences of silhouettes, for models that read nothing else."""
 
 from __future__ import annotations
 

@@ -74,8 +74,8 @@ class StreamClips(Dataset[ClipBatch]):
         store = inputs.store
         of_subjects = sequences_of(store, subjects)
         if sequences is not None:
-            chosen = set(sequences)
-            of_subjects = [index for index in of_subjects if index in chosen]
+            allowed = set(sequences)
+            of_subjects = [index for index in of_subjects if index in allowed]
         if not of_subjects:
             raise nobody(store, subjects, "training")
         self.indices = [index for index in of_subjects if inputs.count(index)]

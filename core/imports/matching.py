@@ -173,10 +173,10 @@ def _matched(
 
 
 def _by_content(steps: Iterable[_Step]) -> dict[tuple[_Content, ...], list[_Step]]:
-    found: dict[tuple[_Content, ...], list[_Step]] = defaultdict(list)
+    groups: dict[tuple[_Content, ...], list[_Step]] = defaultdict(list)
     for step in steps:
-        found[step.content].append(step)
-    return found
+        groups[step.content].append(step)
+    return groups
 
 
 def _apart(parts: Sequence[_Part]) -> list[_Step]:

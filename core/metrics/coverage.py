@@ -46,11 +46,11 @@ def coverage(
             here.append(SequenceKey(*key))
         else:
             left_out += 1
-    found = {(key.subject, key.type, group(key.view)) for key in here}
-    recorded = sorted({key[:2] for key in found})
+    combinations = {(key.subject, key.type, group(key.view)) for key in here}
+    recorded = sorted({key[:2] for key in combinations})
     pairs = recorded if open_types else [(one, kind) for one in subjects for kind in types]
     expected: list[tuple[str, ...]] = [(*pair, view) for pair in pairs for view in views]
-    present: set[tuple[str, ...]] = {*found}
+    present: set[tuple[str, ...]] = {*combinations}
     if open_views:
         expected, present = [] if open_types else [*pairs], {*recorded}
     names = ["/".join(key) for key in expected if key not in present]
@@ -66,5 +66,5 @@ def coverage(
         left_out=left_out,
         unexpected_views=()
         if open_views
-        else tuple(sorted({key[2] for key in found} - set(views))),
+        else tuple(sorted({key[2] for key in combinations} - set(views))),
     )

@@ -15,20 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.manifests.forms import Form
-from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceFrames, StreamName
+from core.records import FRAME_HEIGHT, FRAME_WIDTH, NO_FRAME, SequenceFrames, StreamName
 from core.sources.cut_images import read_cut_images
 from core.sources.delivered import Delivered
 from core.sources.joining import MAX_FRAMES
 from core.sources.pairing import in_time_order, pair
 from core.sources.poses import read_poses
+from core.sources.raw import RawSequence, RawStream
 from core.sources.reading import FrameNames
 from core.sources.report import SequenceReport
-from core.sources.sequences import RawSequence, RawStream
 from core.video.faults import Effect, FrameFault, Reason
 from core.video.images import source_gone
 
 BATCH = 32
-NO_FRAME = -1
 _ABSENT: dict[StreamName, Reason] = {
     "aligned": Reason.NO_ALIGNED,
     "pose": Reason.NO_POSE,

@@ -13,9 +13,9 @@ from core.records import MAX_LABEL, StreamName
 from core.sources.arrays import read_array, silhouette_frames
 from core.sources.delivered import Delivered
 from core.sources.joining import MAX_FRAMES
+from core.sources.raw import RawStream
 from core.sources.report import SequenceReport
 from core.sources.roots import FoundForm, samples
-from core.sources.sequences import RawStream
 from core.sources.streams import open_stream
 from core.video.faults import Effect, FrameFault, Reason
 from core.video.images import read_picture
@@ -93,12 +93,12 @@ def _image(
     return np.asarray(pixels, np.uint8)
 
 
-def has_stated_size(found: FoundForm) -> bool:
+def has_stated_size(candidate: FoundForm) -> bool:
     """Whether a form's delivered silhouettes are as large as it says, by the first of them.
 
     True where it has none, or none that can be read.
     """
-    aligned, form = found.streams.get("aligned"), found.form
+    aligned, form = candidate.streams.get("aligned"), candidate.form
     if aligned is None or form.aligned is None:
         return True
     for root in aligned.roots:

@@ -80,10 +80,10 @@ def find_form(
     raise _nothing_found(dataset, source, wanted, partial, without)
 
 
-def _may_go_before(later: Form, found: Sequence[FoundForm]) -> bool:
+def _may_go_before(later: Form, candidates: Sequence[FoundForm]) -> bool:
     if any(stream.folders for stream in later.streams().values()):
         return True
-    here = [one.form.aligned.path for one in found if one.form.aligned is not None]
+    here = [one.form.aligned.path for one in candidates if one.form.aligned is not None]
     return later.aligned is not None and later.aligned.path in here
 
 
@@ -93,16 +93,16 @@ def true_streams(source: Path, form: Form) -> dict[str, FoundStream]:
     Names of poses are seldom their own: whether what they match is poses, only content tells.
     """
     streams = find_streams(source, form)
-    found = streams.get("pose")
-    if found is None or found.stream.media != "arrays":
+    poses = streams.get("pose")
+    if poses is None or poses.stream.media != "arrays":
         return streams
     roots = tuple(
         root
-        for root in found.roots
-        if any(map(holds_poses, islice(samples(root, found.stream, form), SAMPLES)))
+        for root in poses.roots
+        if any(map(holds_poses, islice(samples(root, poses.stream, form), SAMPLES)))
     )
     others = {name: stream for name, stream in streams.items() if name != "pose"}
-    return others | ({"pose": replace(found, roots=roots)} if roots else {})
+    return others | ({"pose": replace(poses, roots=roots)} if roots else {})
 
 
 def _remaining(dataset: str, forms: Sequence[Form], without: Collection[str]) -> list[Form]:

@@ -13,8 +13,8 @@ from core.sources.arrays import read_array, true_ratios
 from core.sources.matching import Matching, spread
 from core.sources.packed import assumed_ratios
 from core.sources.pairing import in_time_order, pair
+from core.sources.raw import RawSequence
 from core.sources.report import SequenceReport
-from core.sources.sequences import RawSequence
 from core.sources.streams import ArrayFile, FrameStream, open_stream
 from core.video.faults import Effect, FrameFault, Reason
 from core.video.images import source_gone

@@ -83,13 +83,13 @@ def read_table_index(path: str, key: str, form: Form) -> Iterator[tuple[Sequence
                 folder = image.rpartition(b"/")[0]
                 if folder not in folders:
                     folders[folder] = _sequence_of(folder, expression)
-                if (found := folders[folder]) is not None:
-                    lines.setdefault(found, _Lines()).add(line, place)
+                if (sequence := folders[folder]) is not None:
+                    lines.setdefault(sequence, _Lines()).add(line, place)
                 place += len(line)
     except OSError:
         return
-    for found, of_it in lines.items():
-        yield found, TableLines(of_it.count, tuple(of_it.spans), of_it.hash.hexdigest())
+    for sequence, of_it in lines.items():
+        yield sequence, TableLines(of_it.count, tuple(of_it.spans), of_it.hash.hexdigest())
 
 
 def _image(line: bytes) -> bytes:

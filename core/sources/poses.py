@@ -23,8 +23,8 @@ from core.sources.delivered import Delivered
 from core.sources.joining import MAX_FRAMES
 from core.sources.patterns import frame_names
 from core.sources.pose_tables import read_table_rows
+from core.sources.raw import RawStream
 from core.sources.report import SequenceReport
-from core.sources.sequences import RawStream
 from core.video.faults import Effect, FrameFault, Reason
 
 # Of the 18 joints of OpenPose and AlphaPose, those of COCO in COCO's order: the neck (1) is none.

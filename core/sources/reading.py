@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from core.manifests.forms import Form
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceFrames
 from core.sources.joining import joined, silhouettes_alone
+from core.sources.raw import RawSequence
 from core.sources.report import SequenceReport
-from core.sources.sequences import RawSequence
 from core.video.faults import Effect, FrameFault, Reason
 from core.video.geometry import (
     MIN_FOREGROUND,

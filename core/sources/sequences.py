@@ -7,14 +7,15 @@ import hashlib
 import math
 import os
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.manifests.forms import Form
-from core.manifests.streams import BESIDE, KEY_FIELDS, AlignedStream, Media, PoseStream
-from core.records import SequenceKey, StreamName, is_name
-from core.sources.pose_tables import Spans, TableLines, read_table_index
+from core.manifests.streams import BESIDE, KEY_FIELDS, AlignedStream, PoseStream
+from core.records import SequenceKey, is_name
+from core.sources.pose_tables import TableLines, read_table_index
+from core.sources.raw import RawSequence, RawStream
 from core.sources.roots import FoundForm, FoundStream
 from core.sources.spelling import KnownNames, Spelling
 from core.sources.stems import natural
@@ -25,53 +26,6 @@ from core.video.faults import Effect, LeftOut, Reason, writable
 ARRAY_FRAME_BYTES = 12_288
 VIDEO_FRAME_BYTES = 4_096
 POSE_BYTES = 204
-
-
-@dataclass(frozen=True, slots=True)
-class RawStream:
-    """Where one sequence has one stream.
-
-    Attributes:
-        path: The folder of images, or the file.
-        media: What it is made of.
-        frame_regex: Of an image's name, with the group ``frame``; empty for files.
-        spans: Of a table: where in it the lines of the sequence lie, (first, end) in bytes.
-    """
-
-    path: str
-    media: Media
-    frame_regex: str = ""
-    spans: Spans = ()
-
-
-@dataclass(frozen=True, slots=True)
-class RawSequence:
-    """One sequence of the source.
-
-    Attributes:
-        key: Its key.
-        rgb: Its RGB frames; None in a source without.
-        silhouettes: Its silhouettes, where it has some.
-        ratios: Its ratios, where the form has them.
-        beside: What lies beside its frames, by stream, where it has some: silhouettes as the
-            dataset's authors cut them, poses, labels of body parts.
-        weight: Number of its frames, or an estimate.
-        digest: Hash of the names (and sizes, for files) it consists of.
-    """
-
-    key: SequenceKey
-    rgb: RawStream | None
-    silhouettes: RawStream | None
-    ratios: RawStream | None
-    beside: Mapping[StreamName, RawStream]
-    weight: int
-    digest: str
-
-    @property
-    def first(self) -> RawStream:
-        """The stream that its frames are counted by."""
-        streams = (self.rgb, self.silhouettes, *(self.beside.get(name) for name in BESIDE))
-        return next(stream for stream in streams if stream is not None)
 
 
 @dataclass(frozen=True, slots=True)

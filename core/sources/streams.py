@@ -11,7 +11,7 @@ import numpy as np
 
 from core.sources.arrays import read_array, rgb_frames, silhouette_frames
 from core.sources.patterns import frame_names
-from core.sources.sequences import RawStream
+from core.sources.raw import RawStream
 from core.video.decode import Video
 from core.video.faults import FrameFault
 from core.video.images import read_picture

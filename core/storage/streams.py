@@ -20,12 +20,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from core.records import MAX_LABEL, StreamName
+from core.records import MAX_LABEL, NO_FRAME, StreamName
 from core.storage.chunks import DamageError, read_packed
 from core.storage.codecs import DEFLATE, FLAG_CHUNK, create_dataset, dataset
 from core.storage.stream_plan import Shape
 
-NO_FRAME = -1
 Rows = NDArray[np.uint8] | NDArray[np.float32]
 
 

@@ -238,8 +238,8 @@ def _notes(result: EvaluationResult, holes: bool = False) -> list[str]:
     if holes:
         notes.append(f"{HOLES} Mean over fewer cells than the protocol has: the others are empty.")
     if not seen.complete:
-        found, expected = seen.sequences[1], seen.sequences[0]
-        sequences = f"{found:,} of {expected:,} sequences and " if expected else ""
+        present, expected = seen.sequences[1], seen.sequences[0]
+        sequences = f"{present:,} of {expected:,} sequences and " if expected else ""
         subjects = f"{seen.subjects[1]:,} of {seen.subjects[0]:,} test subjects"
         notes.append(f"Incomplete: {sequences}{subjects} found.")
     if seen.unexpected_views:

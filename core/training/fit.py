@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from core.data.dataset import ClipBatch
 from core.models.backbones.precision import MetaAutocast
 from core.steps import OptimizerConfig
-from core.training.loop import Job
+from core.training.job import Job
 from core.training.sizes_only import META, LiveBytes
 
 # Share by which the estimate may be wrong, as the tests hold it to.

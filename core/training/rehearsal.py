@@ -14,7 +14,8 @@ from torch import Tensor
 from core.training.checkpoint import optimizer_tensors
 from core.training.device import equal_shapes
 from core.training.fit import StepMemory, estimated_memory, measured_memory
-from core.training.loop import Job, Runner
+from core.training.job import Job
+from core.training.loop import Runner
 
 # Three steps at least; quick ones are repeated for a steadier answer.
 STEPS, MOST_STEPS, ENOUGH_SECONDS = 3, 30, 2.0

@@ -7,7 +7,7 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from core.training.checkpoint import CheckpointFolder
-from core.training.loop import Job
+from core.training.job import Job
 from core.training.rehearsal import rehearse_job
 from core.workflows.stages import Stage, counted, size
 

@@ -17,9 +17,10 @@ from core.manifests.forms import Form
 from core.manifests.load import load_manifest, load_outline
 from core.progress import Progress, SilentProgress
 from core.records import POSE_SHAPE, StreamName
+from core.sources.raw import RawSequence
 from core.sources.recognise import find_or_name
 from core.sources.roots import FoundForm
-from core.sources.sequences import RawSequence, scan
+from core.sources.sequences import scan
 from core.storage.formats import format_of
 from core.storage.layout import READING, SHARD_FRAMES, CodecName, Plan
 from core.storage.stream_plan import NewStream, StreamPlan
@@ -223,13 +224,13 @@ def _content(
     )
 
 
-def _streams(form: Form, found: Collection[str]) -> dict[NewStream, StreamPlan]:
+def _streams(form: Form, names: Collection[str]) -> dict[NewStream, StreamPlan]:
     """What lies beside the frames of a source, apart from aligned silhouettes."""
     streams: dict[NewStream, StreamPlan] = {}
-    if form.pose is not None and "pose" in found:
+    if form.pose is not None and "pose" in names:
         pose = form.pose
         streams["pose"] = StreamPlan(shape=POSE_SHAPE, maker=pose.estimator, file=pose.path)
-    if form.parsing is not None and "parsing" in found:
+    if form.parsing is not None and "parsing" in names:
         parsing = form.parsing
         streams["parsing"] = StreamPlan(shape=parsing.size, maker=parsing.parser, file=parsing.path)
     return streams

@@ -115,5 +115,5 @@ def _chosen(manifest: DatasetManifest, names: Sequence[str] | None) -> dict[str,
                 f"{manifest.title} has no protocol `{name}`",
                 next_step=known_names(name, manifest.protocols),
             )
-    chosen = {name: manifest.protocols[name] for name in (names or manifest.protocols)}
-    return {name: protocol for name, protocol in chosen.items() if protocol.counted}
+    rules = {name: manifest.protocols[name] for name in (names or manifest.protocols)}
+    return {name: protocol for name, protocol in rules.items() if protocol.counted}

@@ -14,9 +14,9 @@ from core.manifests.schema import SilhouetteCut
 from core.manifests.streams import BESIDE
 from core.records import SequenceFrames
 from core.sources.beside import blank_frames, frame_numbers, read_beside
+from core.sources.raw import RawSequence
 from core.sources.reading import FrameNames, read_sequence
 from core.sources.report import SequenceReport
-from core.sources.sequences import RawSequence
 from core.storage.layout import (
     Finding,
     Plan,

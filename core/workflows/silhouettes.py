@@ -37,7 +37,7 @@ from core.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class SilhouettesPlan:
-    """Silhouettes that are to be cut, or are there already.
+    """Silhouettes or skeleton maps that are to be made, or are there already.
 
     Attributes:
         path: Their folder; its name follows from all that decides their content.
@@ -48,6 +48,13 @@ class SilhouettesPlan:
     path: Path
     info: SilhouettesInfo
     free: int
+
+    @classmethod
+    def of(cls, workspace: Workspace, info: SilhouettesInfo) -> SilhouettesPlan:
+        """The plan of what ``info`` says, and where in a workspace it lies."""
+        name = f"{info.dataset}-{digest(info.model_dump(mode='json'))[:12]}"
+        path = workspace.silhouettes / name
+        return cls(path, info, free_bytes(path))
 
     @property
     def complete(self) -> bool:
@@ -102,8 +109,7 @@ def plan_silhouettes(
         columns=shape[1] if is_aligned else None,
         parts=cut_parts(((n, frames) for n, frames in counts if frames), frame_bytes(shape)),
     )
-    path = workspace.silhouettes / f"{manifest.name}-{digest(info.model_dump(mode='json'))[:12]}"
-    return SilhouettesPlan(path, info, free_bytes(path))
+    return SilhouettesPlan.of(workspace, info)
 
 
 def plan_maps(
@@ -134,8 +140,7 @@ def plan_maps(
         rules=drawing.rules,
         parts=cut_parts(((n, rows) for n, rows in counts if rows), each),
     )
-    path = workspace.silhouettes / f"{manifest.name}-{digest(info.model_dump(mode='json'))[:12]}"
-    return SilhouettesPlan(path, info, free_bytes(path))
+    return SilhouettesPlan.of(workspace, info)
 
 
 @workers_explained()

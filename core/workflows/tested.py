@@ -67,9 +67,9 @@ class TestSequences:
         views = (*known, *sorted(set(grouped.tolist()) - set(known)))
         subjects, subject_codes = np.unique(labels, return_inverse=True)
         code = {view: index for index, view in enumerate(views)}
-        chosen = embeddings.embeddings if tested.all() else embeddings.embeddings[tested]
+        values = embeddings.embeddings if tested.all() else embeddings.embeddings[tested]
         return cls(
-            distances=StripDistances(chosen, metric, device),
+            distances=StripDistances(values, metric, device),
             codes=Codes(
                 subject_codes.astype(np.int64),
                 np.array([code[view] for view in grouped.tolist()], dtype=np.int64),
@@ -91,11 +91,11 @@ class TestSequences:
     def of(self, rule: SideRule) -> Indices:
         """Return the indices of the sequences that ``rule`` takes, in their order."""
         taken = [kind for kind in set(self.types.tolist()) if rule.takes_type(kind)]
-        chosen = np.nonzero(np.isin(self.types, taken))[0]
+        indices = np.nonzero(np.isin(self.types, taken))[0]
         if rule.lists:
-            keys = [self.keys[index] for index in chosen.tolist()]
-            chosen = chosen[[self.manifest.takes(rule, key) for key in keys]]
-        return chosen.astype(np.int64)
+            keys = [self.keys[index] for index in indices.tolist()]
+            indices = indices[[self.manifest.takes(rule, key) for key in keys]]
+        return indices.astype(np.int64)
 
     def tallies(self, protocols: Mapping[str, Protocol]) -> dict[str, dict[str, Counted]]:
         """Search every gallery once, for all conditions and protocols that share it."""
@@ -106,18 +106,18 @@ class TestSequences:
                 if self.rerank:  # neighbours are looked for among a condition's own probes
                     key = (*key, condition.probe)
                 jobs.setdefault(key, []).append((name, title, condition))
-        found: dict[str, dict[str, Counted]] = {name: {} for name in protocols}
+        counted: dict[str, dict[str, Counted]] = {name: {} for name in protocols}
         for parts in jobs.values():
             countings = {protocols[name].counting for name, _, _ in parts}
-            self._search_all(parts, protocols, countings, found)
-        return found
+            self._search_all(parts, protocols, countings, counted)
+        return counted
 
     def _search_all(
         self,
         parts: list[tuple[str, str, Condition]],
         protocols: Mapping[str, Protocol],
         countings: AbstractSet[str],
-        found: dict[str, dict[str, Counted]],
+        counted: dict[str, dict[str, Counted]],
     ) -> None:
         gallery = self.of(parts[0][2].gallery)
         sides = [self.of(condition.probe) for _, _, condition in parts]
@@ -132,7 +132,7 @@ class TestSequences:
         )
         for (name, title, _), side in zip(parts, sides, strict=True):
             rows = np.searchsorted(probes, side)
-            found[name][title] = self._count(protocols[name], scores, rows, side, gallery)
+            counted[name][title] = self._count(protocols[name], scores, rows, side, gallery)
 
     def block(self, probes: Indices, gallery: Indices, title: str) -> Block:
         """Return what gives the distances of some of ``probes`` to ``gallery``."""

@@ -1,4 +1,4 @@
-"""What a training reads, made where it is missing: an encoder's features, or cut silhouettes."""
+"""What a training reads: frames or stored features of an encoder; or what has no frames."""
 
 from __future__ import annotations
 

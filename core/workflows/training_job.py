@@ -18,7 +18,7 @@ from core.records import Losses
 from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder
 from core.training.engine import reading_workers
-from core.training.loop import Job
+from core.training.job import Job
 from core.version import __version__
 from core.workflows.inputs_base import TrainingData
 

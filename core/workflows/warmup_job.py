@@ -23,7 +23,7 @@ from core.storage.features import FeatureStore
 from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder
 from core.training.engine import reading_workers
-from core.training.loop import Job
+from core.training.job import Job
 
 
 def build_warmup(config: Config, image: ImageEncoder) -> WarmupModel:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.records import STREAMS, SequenceFrames, SequenceKey
+from core.records import SequenceFrames, SequenceKey
 from core.storage.build import begin, finish
 from core.storage.formats import format_of
 from core.storage.layout import (
@@ -48,7 +48,7 @@ def write_aligned_store(
     """A store of CASIA-B's names in two shards; returns what was delivered of each sequence."""
     keys = sorted(SequenceKey(s, t, v) for s in (*TRAIN, *TEST) for t in types for v in VIEWS)
     plan = Plan(
-        format=format_of(codec, STREAMS[: size is not None]), dataset=dataset,
+        format=format_of(codec, [] if size is None else ["aligned"]), dataset=dataset,
         form="videos", label="Fakes",
         framing="crop", codec=codec, source=hashlib.sha256(b"aligned").hexdigest(), shards=2,
         tool="0.0.0", aligned=size,

@@ -18,7 +18,8 @@ from core.losses.total import total_loss
 from core.models.base import implementation_of
 from core.records import Losses
 from core.training.checkpoint import CheckpointFolder
-from core.training.loop import Job, Runner
+from core.training.job import Job
+from core.training.loop import Runner
 from tests.fakes.device import GPU
 from tests.fakes.families import ROWS, Sizes, inputs_read
 

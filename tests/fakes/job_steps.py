@@ -18,7 +18,8 @@ from core.progress import SilentProgress
 from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder
 from core.training.engine import make_engine
-from core.training.loop import Job, Runner
+from core.training.job import Job
+from core.training.loop import Runner
 from core.workflows.training_inputs import training_inputs
 from core.workflows.training_job import training_job
 from core.workspace import Workspace

@@ -124,8 +124,8 @@ def read_pose_files(ending: str, folder: Path) -> Read:
     from core.records import SequenceKey
     from core.sources.pose_tables import read_table_index
     from core.sources.poses import read_poses
+    from core.sources.raw import RawStream
     from core.sources.report import SequenceReport
-    from core.sources.sequences import RawStream
     from core.video.faults import Effect
 
     form = load_manifest("casiab").forms[0]

@@ -21,9 +21,9 @@ def test_a_store_of_delivered_silhouettes_without_rgb():
     store = Store.open(V2 / "stores" / "aligned")
     assert [info.key for info in store.sequences] == KEYS
     assert (store.aligned, store.has_rgb) == (make.SIZE, False)
-    found, wanted = store.read_stream("aligned", 0), make.delivered(3)
-    assert (found.rows == wanted.rows).all()
-    assert found.numbers.tolist() == [0, 1, -1]
+    stream, expected = store.read_stream("aligned", 0), make.delivered(3)
+    assert (stream.rows == expected.rows).all()
+    assert stream.numbers.tolist() == [0, 1, -1]
     assert store.stream_count("aligned", 1) == 0
     masks, valid = store.read_silhouettes(1)
     assert (masks == frames(2, 1).silhouettes).all()

@@ -20,20 +20,20 @@ def test_a_store_of_all_streams(name):
     store = Store.open(V3 / "stores" / "streams")
     assert [info.key for info in store.sequences] == KEYS
     assert list(store.streams) == list(make.STREAMS)
-    found, wanted = store.read_stream(name, 0), make.rows(name)
-    assert found.rows.dtype == wanted.rows.dtype
-    assert (found.rows == wanted.rows).all()
-    assert found.numbers.tolist() == [0, 1, -1]
+    stream, expected = store.read_stream(name, 0), make.rows(name)
+    assert stream.rows.dtype == expected.rows.dtype
+    assert (stream.rows == expected.rows).all()
+    assert stream.numbers.tolist() == [0, 1, -1]
     assert store.stream_count(name, 1) == len(store.read_stream(name, 1).rows) == 0
 
 
 def test_what_is_told_of_it():
     store = Store.open(V3 / "stores" / "streams")
-    told = (
+    words = (
         "3 aligned silhouettes of 64x44, 3 poses (HRNet), 3 parsings of 64x44 (a parser), "
         "3 own frames of optical flow of 64x64 (OpenCV DIS)"
     )
-    assert told in store.describe()
+    assert words in store.describe()
     assert store.index.entry(0).joints == 18
     assert verify(store.path, Workspace(V3)).faults == ()
 

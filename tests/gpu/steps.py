@@ -27,7 +27,8 @@ from core.models.lmgait.config import lmgait_settings
 from core.models.lmgait.network import LMGait
 from core.training.checkpoint import CheckpointFolder
 from core.training.engine import make_engine
-from core.training.loop import Job, Runner
+from core.training.job import Job
+from core.training.loop import Runner
 from core.workflows.stores import open_store
 from core.workflows.training_inputs import training_sequences
 from core.workflows.training_job import training_job

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from core.data.dataset import ClipBatch
 from core.data.sources import MapDrawing
 from core.models.base import Part
-from core.models.build import check_strips
-from core.models.deepgaitv2.network import DeepGaitV2
+from core.models.deepgaitv2.implementation import sized_network
 from core.models.inference import InferenceGraph, MapGraph
 from core.models.layers.heat_maps import MAP_SIZE, skeleton_maps
 from core.models.skeletongait.config import SkeletonGaitConfig
@@ -38,18 +37,8 @@ class SkeletonGaitImplementation(StreamImplementation[SkeletonGaitConfig]):
 
     def network(self, config: SkeletonGaitConfig, classes: int) -> nn.Module:
         """The network (raises ``ConfigError`` where strips do not divide the rows)."""
-        check_strips(config.strips, MAP_SIZE // config.input.shrink // 4, "model.strips")
-        return DeepGaitV2(
-            2,
-            config.channels,
-            config.depths,
-            config.blocks,
-            config.strips,
-            config.embedding,
-            classes,
-            config.input.shrink,
-            normed=config.compare == "neck",
-        )
+        normed = config.compare == "neck"
+        return sized_network(config, 2, MAP_SIZE, config.input.shrink, classes, normed=normed)
 
     def forward(self, module: nn.Module, batch: ClipBatch) -> Any:  # noqa: ANN401
         """A training pass on skeleton maps."""

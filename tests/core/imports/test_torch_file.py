@@ -103,18 +103,18 @@ def test_a_key_that_takes_for_ever_to_hash_is_refused(path):
         read_torch_file(path)
 
 
-def _rewrite(path, change, **kept):
+def _rewrite(path, change, **options):
     """The good file with another description, or other entries."""
     torch.save({"model": tensors()}, path)
     with zipfile.ZipFile(path) as archive:
         entries = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w", kept.get("packing", zipfile.ZIP_STORED)) as archive:
+    with zipfile.ZipFile(path, "w", options.get("packing", zipfile.ZIP_STORED)) as archive:
         for name, value in entries.items():
             if name.endswith("data.pkl"):
                 value = change(value)
-            if name.endswith(kept.get("cut", "\0")):
+            if name.endswith(options.get("cut", "\0")):
                 value = value[:-1]
-            if not name.endswith(kept.get("without", "\0")):
+            if not name.endswith(options.get("without", "\0")):
                 archive.writestr(name, value)
 
 
@@ -125,7 +125,7 @@ def _reaches_beyond(content):
 
 
 @pytest.mark.parametrize(
-    ("change", "kept", "words"),
+    ("change", "options", "words"),
     [
         (lambda content: content[:-40], {}, "damaged"),
         (
@@ -144,8 +144,8 @@ def _reaches_beyond(content):
         (lambda content: content, {"without": "data.pkl"}, "not an archive of torch.save"),
     ],
 )
-def test_a_damaged_file_is_refused_in_words(path, change, kept, words):
-    _rewrite(path, change, **kept)
+def test_a_damaged_file_is_refused_in_words(path, change, options, words):
+    _rewrite(path, change, **options)
     with pytest.raises(CheckpointError, match=words):
         read_torch_file(path)
 

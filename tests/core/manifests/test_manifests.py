@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from core.manifests import (
     manifest_names,
     parse_manifest,
 )
+from tests.fakes.nested import with_changes
 
 GOOD: dict[str, Any] = {
     "format": 1,
@@ -36,17 +36,7 @@ GOOD: dict[str, Any] = {
 
 
 def changed(*changes: tuple[str, object]) -> dict[str, Any]:
-    content = copy.deepcopy(GOOD)
-    for path, value in changes:
-        place = content
-        *folders, last = path.split(".")
-        for part in folders:
-            place = place[part]
-        if value is None:
-            del place[last]
-        else:
-            place[last] = value
-    return content
+    return with_changes(GOOD, changes)
 
 
 def test_the_official_ones_are_there():

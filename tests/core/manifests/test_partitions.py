@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from typing import Any
 
@@ -14,6 +13,7 @@ from core.manifests import SequenceList, load_manifest, load_outline, parse_mani
 from core.manifests.load import partition_place
 from core.records import SequenceKey
 from core.workspace import Workspace
+from tests.fakes.nested import with_changes
 
 FILE = {"TRAIN_SET": ["0001", "0002"], "TEST_SET": ["0003"], "PROBE_SET": ["0003-camid1_v2-seq0"]}
 GOOD: dict[str, Any] = {
@@ -58,19 +58,11 @@ def mine(tmp_path):
 
 
 def changed(*changes: tuple[str, object]) -> dict[str, Any]:
-    content = copy.deepcopy(GOOD)
-    content["subjects"] = {"train": ["x"], "test": ["y"], "hidden": ["nobody"]}
-    content["lists"]["probes"]["sequences"] = FILE["PROBE_SET"]
-    for path, value in changes:
-        place = content
-        *folders, last = path.split(".")
-        for part in folders:
-            place = place[part]
-        if value is None:
-            del place[last]
-        else:
-            place[last] = value
-    return content
+    inline = [
+        ("subjects", {"train": ["x"], "test": ["y"], "hidden": ["nobody"]}),
+        ("lists.probes.sequences", FILE["PROBE_SET"]),
+    ]
+    return with_changes(GOOD, [*inline, *changes])
 
 
 def test_an_own_manifest_takes_its_lists_from_the_file_beside_it(mine):
@@ -216,7 +208,7 @@ def test_each_fault_is_named_by_key(changes, line):
     with pytest.raises(ManifestError) as caught:
         parse_manifest(changed(*changes))
     lines = caught.value.what.splitlines()[1:]
-    assert any(found.startswith(line) for found in lines), lines
+    assert any(fault.startswith(line) for fault in lines), lines
 
 
 def test_ranges_stand_for_the_names_between():

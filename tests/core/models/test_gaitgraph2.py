@@ -45,7 +45,7 @@ def test_parameters_work_and_shapes_are_the_published_ones():
 def test_a_graph_convolution_is_the_sum_over_joints_and_distances():
     layer = shaken(HopConvolution(3, 4, hops=2))
     features, adjacency = torch.randn(2, 3, 2, 5).double(), torch.rand(4, 5, 5).double()
-    found = layer(features, adjacency)
+    output = layer(features, adjacency)
     weight, bias = layer.maps.weight[..., 0, 0], layer.maps.bias
     assert bias is not None
     for b in range(2):
@@ -56,7 +56,7 @@ def test_a_graph_convolution_is_the_sum_over_joints_and_distances():
                     own, shift = weight[4 * k : 4 * k + 4], bias[4 * k : 4 * k + 4]
                     for v in range(5):
                         total += adjacency[k, v, w] * (own @ features[b, :, t, v] + shift)
-                assert_exact(found[b, :, t, w], total)
+                assert_exact(output[b, :, t, w], total)
 
 
 def test_edge_weights_scale_what_joints_take_of_each_other():

@@ -42,7 +42,7 @@ def test_parameters_work_and_shapes_are_the_published_ones():
 def test_joints_attend_to_each_other_within_their_frame():
     layer = shaken(JointAttention(3, 16, heads=2))
     features = torch.randn(1, 3, 2, JOINTS).double()
-    found = layer(features)
+    output = layer(features)
     normed = layer.norm(features)[0]
     weight, bias = layer.maps.weight[..., 0, 0], layer.maps.bias
     assert layer.join.bias is not None
@@ -57,7 +57,7 @@ def test_joints_attend_to_each_other_within_their_frame():
                 shares = scores.exp() / scores.exp().sum()
                 joined.append(sum(s * one[many] for s, one in zip(shares, value, strict=True)))
             expected = layer.join.weight[..., 0, 0] @ torch.cat(joined) + layer.join.bias
-            assert_exact(found[0, :, t, v], expected)
+            assert_exact(output[0, :, t, v], expected)
 
 
 @pytest.mark.parametrize(("inner", "out"), [(8, 8), (8, 16)])
@@ -85,8 +85,8 @@ def test_a_block_is_its_equation(inner, out):
 
 def test_ten_channels_of_a_pose():
     poses = figures(4, people=(1,))
-    found = pose_channels(poses)
-    assert found.shape == (1, 10, 4, 17)
+    output = pose_channels(poses)
+    assert output.shape == (1, 10, 4, 17)
     for t in range(4):
         for v in range(JOINTS):
             here, moving = poses[0, t, v, :2], t < 2
@@ -97,9 +97,9 @@ def test_ten_channels_of_a_pose():
                 poses[0, t + 2, v, :2] - here if moving else zero,
                 here - poses[0, t, PARENTS[v], :2],
             ])  # fmt: skip
-            assert_exact(found[0, :, t, v], expected)
+            assert_exact(output[0, :, t, v], expected)
     poses[..., 2] = 0
-    assert torch.equal(pose_channels(poses), found), "the confidence is not used"
+    assert torch.equal(pose_channels(poses), output), "the confidence is not used"
 
 
 @torch.no_grad()

@@ -103,13 +103,13 @@ def test_parts_cover_all_joints_and_hold_both_sides():
 
 def test_parts_are_pooled_by_mean_and_maximum():
     branch, maxima = small().joints, [torch.randn(2, 8, 17).double() for _ in GROUPS]
-    found, strip = branch.pool(maxima), 0
+    output, strip = branch.pool(maxima), 0
     for features, parts in zip(maxima, GROUPS, strict=True):
         for part in parts:
             own = features[..., list(part)]
-            assert_exact(found[..., strip], own.mean(-1) + own.amax(-1))
+            assert_exact(output[..., strip], own.mean(-1) + own.amax(-1))
             strip += 1
-    assert strip == found.shape[2] == 8
+    assert strip == output.shape[2] == 8
 
 
 @pytest.mark.parametrize("turn", ["off", "exact", "published"])
@@ -150,8 +150,8 @@ def test_the_published_turn_takes_the_x_that_is_turned_already():
 
 def test_angles_by_vectors():
     points = figures(2, people=(4,))[..., :2]
-    found = angles(points)
-    assert found.shape == (1, 2, 12)
+    output = angles(points)
+    assert output.shape == (1, 2, 12)
     between = {5: (7, 11), 6: (8, 12), 7: (5, 9), 8: (6, 10), 11: (5, 13), 12: (6, 14),
                13: (11, 15), 14: (12, 16)}  # fmt: skip
     for t in range(2):
@@ -163,7 +163,7 @@ def test_angles_by_vectors():
             else:
                 bone = here - points[0, t, PARENTS[joint]]
                 expected = math.acos(float(bone[1] / bone.norm()))
-            assert float(found[0, t, joint - 5]) == pytest.approx(expected, rel=1e-6)
+            assert float(output[0, t, joint - 5]) == pytest.approx(expected, rel=1e-6)
 
 
 def test_figures_without_size_have_finite_descriptors():

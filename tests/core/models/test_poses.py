@@ -33,13 +33,13 @@ def distance(first, second, edges):
 @pytest.mark.parametrize("hops", [2, 3])
 @pytest.mark.parametrize(("edges", "count"), [(EDGES, JOINTS), (tuple(pairwise(range(6))), 6)])
 def test_a_joint_takes_equally_of_all_within_reach(edges, count, hops):
-    found = hop_adjacency(edges, count, hops)
+    output = hop_adjacency(edges, count, hops)
     for v in range(count):
         for w in range(count):
             near = sum(distance(u, w, edges) <= hops for u in range(count))
             apart = distance(v, w, edges)
             for hop in range(hops + 1):
-                assert float(found[hop, v, w]) == pytest.approx((apart == hop) / near)
+                assert float(output[hop, v, w]) == pytest.approx((apart == hop) / near)
 
 
 def test_the_skeleton_is_symmetric_and_hangs_together():
@@ -96,12 +96,12 @@ def test_missing_joints_lie_in_the_middle_of_the_others():
 
 def test_each_channel_of_each_joint_is_normalised_by_itself():
     norm, features = JointNorm(2, 3), torch.randn(4, 2, 5, 3)
-    found = norm(features)
+    output = norm(features)
     for c in range(2):
         for v in range(3):
             own = features[:, c, :, v]
             expected = (own - own.mean()) / (own.var(unbiased=False) + 1e-5).sqrt()
-            torch.testing.assert_close(found[:, c, :, v], expected)
+            torch.testing.assert_close(output[:, c, :, v], expected)
 
 
 def changed(poses, seed=0, flip=0.0, **settings):

@@ -42,14 +42,14 @@ def test_they_are_read_back_exactly_with_the_numbers_of_their_frames(tmp_path, s
     assert store.aligned == size
     assert store.info.aligned == sum(len(one.rows) for one in content.values())
     for index, info in enumerate(store.sequences):
-        found = store.read_stream("aligned", index)
-        assert len(found.rows) == store.stream_count("aligned", index) == DELIVERED[index % 4]
+        stream = store.read_stream("aligned", index)
+        assert len(stream.rows) == store.stream_count("aligned", index) == DELIVERED[index % 4]
         assert info.frames == LENGTHS[index % 4]
         if info.key in content:
-            np.testing.assert_array_equal(found.rows, content[info.key].rows)
-            np.testing.assert_array_equal(found.numbers, content[info.key].numbers)
-        assert found.rows.dtype == np.uint8
-        assert found.numbers.dtype == np.int32
+            np.testing.assert_array_equal(stream.rows, content[info.key].rows)
+            np.testing.assert_array_equal(stream.numbers, content[info.key].numbers)
+        assert stream.rows.dtype == np.uint8
+        assert stream.numbers.dtype == np.int32
 
 
 @pytest.mark.parametrize("codec", ["lossless", "compact", "jpeg"])
@@ -118,12 +118,12 @@ def test_a_forgotten_subject_leaves_the_others_as_they_were(tmp_path, codec):
     store = Store.open(tmp_path / "casiab")
     assert {info.key.subject for info in store.sequences} == {"001", "002", "003", TEST[1]}
     for index, info in enumerate(store.sequences):
-        found = store.read_stream("aligned", index)
+        stream = store.read_stream("aligned", index)
         if info.key in content:
-            np.testing.assert_array_equal(found.rows, content[info.key].rows)
-            np.testing.assert_array_equal(found.numbers, content[info.key].numbers)
+            np.testing.assert_array_equal(stream.rows, content[info.key].rows)
+            np.testing.assert_array_equal(stream.numbers, content[info.key].numbers)
         else:
-            assert not len(found.rows)
+            assert not len(stream.rows)
     assert verify(tmp_path / "casiab", Workspace(tmp_path)).faults == ()
 
 
@@ -151,38 +151,38 @@ def spoil(name, change):
     return edit
 
 
-def emptied(file, found):
-    found[1] = 0
+def emptied(file, dataset):
+    dataset[1] = 0
 
 
-def repeated(file, found):
-    found[1] = found[0]
+def repeated(file, dataset):
+    dataset[1] = dataset[0]
 
 
-def outside(file, found):
-    found[0] = 1000
+def outside(file, dataset):
+    dataset[0] = 1000
 
 
-def negative(file, found):
-    found[0] = -2
+def negative(file, dataset):
+    dataset[0] = -2
 
 
-def gone(file, found):
-    del file[found.name]
+def gone(file, dataset):
+    del file[dataset.name]
 
 
-def shorter(file, found):
-    found.resize(len(found) - 1, axis=0)
+def shorter(file, dataset):
+    dataset.resize(len(dataset) - 1, axis=0)
 
 
-def elsewhere(file, found):
-    del file[found.name]
+def elsewhere(file, dataset):
+    del file[dataset.name]
     file["aligned"] = h5py.ExternalLink("other.h5", "/aligned")
 
 
-def floats(file, found):
-    values = found[:].astype("f4")
-    del file[found.name]
+def floats(file, dataset):
+    values = dataset[:].astype("f4")
+    del file[dataset.name]
     file.create_dataset("aligned", data=values)
 
 

@@ -20,7 +20,8 @@ from core.progress import SilentProgress
 from core.records import Losses
 from core.training.checkpoint import CheckpointFolder, load_tensors
 from core.training.engine import make_engine
-from core.training.loop import Job, run_job
+from core.training.job import Job
+from core.training.loop import run_job
 from core.training.observers import JsonLines, TensorBoard, observers_in
 from core.training.signals import stop_on_signal
 from tests.fakes.places import folder_called

@@ -62,8 +62,8 @@ def test_only_whole_squares_lose_their_sides(tmp_path, size, side, monkeypatch):
     monkeypatch.setattr("core.data.cutting.PIECE", 4)
     store, content = stored(tmp_path / "s", size)
     rows = size[0]
-    wanted = {key: one.rows[:, :, side : size[1] - side] for key, one in content.items()}
-    for one in wanted.values():
+    expected = {key: one.rows[:, :, side : size[1] - side] for key, one in content.items()}
+    for one in expected.values():
         assert one.shape[1:] == (rows, rows * 11 // 16)
     pieces = SilhouettePieces(store, range(len(store)), rows, CUT, "aligned")
     assert pieces.shape == size
@@ -72,9 +72,9 @@ def test_only_whole_squares_lose_their_sides(tmp_path, size, side, monkeypatch):
                                     which="aligned"))  # fmt: skip
     for index, info in enumerate(store.sequences):
         images = [chunk for number, chunk in chunks if number == index]
-        assert bool(images) == (info.key in wanted)
+        assert bool(images) == (info.key in expected)
         if images:
-            np.testing.assert_array_equal(torch.cat(images).numpy(), wanted[info.key])
+            np.testing.assert_array_equal(torch.cat(images).numpy(), expected[info.key])
     # Training reads them from the kept copy.
     cuts = kept(store, Workspace(tmp_path), "aligned", rows)
     assert isinstance(cuts, SilhouetteStore)
@@ -87,7 +87,7 @@ def test_only_whole_squares_lose_their_sides(tmp_path, size, side, monkeypatch):
     assert not set(without) & set(data.indices)
     for place, index in enumerate(data.indices):
         batch = data[[ClipRequest(place, 0.5, 0.5, (0, 5, 1, 0))]]
-        images = wanted[store.sequences[index].key]
+        images = expected[store.sequences[index].key]
         (first,) = (
             n for n in range(len(images) - 2) if (batch.silhouettes[0].numpy() == images[n]).all()
         )

@@ -277,11 +277,11 @@ def test_every_verb_takes_an_imported_run(workspace, tmp_path, monkeypatch):
         return " ".join(done.output.split())
 
     settings = [w for s in ("model.input.shrink=2", *SMALL[:2]) for w in ("--set", s)]
-    told = tmp_path / "told.json"
+    report = tmp_path / "told.json"
     printed = run("import-weights", path, "--model", "gaitbase", "--dataset", "casiab", "--preset",
-                  "tiny", *settings, "--json", told)  # fmt: skip
+                  "tiny", *settings, "--json", report)  # fmt: skip
     name = "casiab-gaitbase-imported"
-    content = json.loads(told.read_text())
+    content = json.loads(report.read_text())
     assert content["run"] == name
     assert content["sha256"] in printed
     origin = f"imported from GaitBase-60000.pt (SHA-256 {content['sha256'][:12]})"

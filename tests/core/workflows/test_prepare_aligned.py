@@ -70,10 +70,10 @@ def test_they_are_stored_as_delivered_from_images(drawn, tmp_path):
     assert len(store.sequences) == 4
     for index, info in enumerate(store.sequences):
         folder = drawn["raw"].joinpath(*info.key, "Sils_aligned")
-        wanted = [picture(path) for path in sorted(folder.iterdir())]
-        found = store.read_stream("aligned", index)
-        np.testing.assert_array_equal(found.rows, wanted)
-        assert found.numbers.tolist() == [0, 1, 2, 3]
+        expected = [picture(path) for path in sorted(folder.iterdir())]
+        stream = store.read_stream("aligned", index)
+        np.testing.assert_array_equal(stream.rows, expected)
+        assert stream.numbers.tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(("name", "dataset", "pattern", "size"), [
@@ -86,10 +86,10 @@ def test_they_are_stored_as_delivered_from_pickles(drawn, tmp_path, name, datase
     assert left_out == []
     for index, info in enumerate(store.sequences):
         (path,) = drawn[name].joinpath(*info.key).glob(pattern)
-        found = store.read_stream("aligned", index)
-        np.testing.assert_array_equal(found.rows, unpickled(path))
-        assert found.rows.any((1, 2)).all()
-        assert found.numbers.tolist() == [0, 1, 2, 3]
+        stream = store.read_stream("aligned", index)
+        np.testing.assert_array_equal(stream.rows, unpickled(path))
+        assert stream.rows.any((1, 2)).all()
+        assert stream.numbers.tolist() == [0, 1, 2, 3]
 
 
 def test_those_at_10_hz_are_stored_with_frames_at_10_hz(tmp_path):
@@ -97,9 +97,9 @@ def test_those_at_10_hz_are_stored_with_frames_at_10_hz(tmp_path):
     store, left_out = made("sustech1k", source, tmp_path)
     assert (store.info.plan.form, left_out) == ("pickles-10hz", [])
     path = source.joinpath(*KEY.split("/"), "14-sync-000-Camera-Sils_aligned.pkl")
-    found = store.read_stream("aligned", 0)
-    np.testing.assert_array_equal(found.rows, unpickled(path))
-    assert found.numbers.tolist() == [0, 1]
+    stream = store.read_stream("aligned", 0)
+    np.testing.assert_array_equal(stream.rows, unpickled(path))
+    assert stream.numbers.tolist() == [0, 1]
 
 
 def test_rendered_pickles_hold_the_frames_of_rendered_images(drawn):
@@ -214,11 +214,11 @@ def test_what_was_delivered_otherwise(tmp_path, edit, reasons, numbers):
     assert store.info.valid == 12
     assert store.info.left_out_frames == 0
     assert store.stream_count("aligned", 1) == 6
-    found = store.read_stream("aligned", 0)
-    assert found.numbers.tolist() == numbers
+    stream = store.read_stream("aligned", 0)
+    assert stream.numbers.tolist() == numbers
     if edit is not without_third:
         rows = [n for n in numbers if n >= 0]
-        np.testing.assert_array_equal(found.rows[: len(rows)], masks[rows])
+        np.testing.assert_array_equal(stream.rows[: len(rows)], masks[rows])
 
 
 @pytest.mark.parametrize("content", [b"cos\nsystem\n(S'false'\ntR.", b"", b"\x80\x04", b"junk"])
@@ -263,9 +263,9 @@ def test_images_are_paired_by_their_times(tmp_path):
     store, left_out = made("sustech1k", source, tmp_path)
     # The second frame cannot be read: what is delivered of it belongs to no frame of the store.
     assert store.sequences[0].frames == 5
-    found = store.read_stream("aligned", 0)
-    assert found.numbers.tolist() == [0, -1, 2, 4, -1]
-    assert found.rows[-1].max() == found.rows[-1].min() == 200
+    stream = store.read_stream("aligned", 0)
+    assert stream.numbers.tolist() == [0, -1, 2, 4, -1]
+    assert stream.rows[-1].max() == stream.rows[-1].min() == 200
     assert store.stream_count("aligned", 1) == 0
     assert ("no aligned silhouettes", "noted", 0) in left_out
     assert ("not a JPEG or PNG image", LEFT_OUT, 1) in left_out
@@ -281,7 +281,7 @@ def test_silhouettes_alone_are_those_of_the_whole_store(tmp_path, dataset, write
     whole, _ = made(dataset, source, tmp_path / "a")
     alone, _ = made(dataset, source, tmp_path / "b", without=["rgb"])
     rgb = ["CCPG_D_MASK_FACE_SHOE", "videos", "RGB_raw", "*RGB_raw.pkl", "*-rgbs.pkl"]
-    for path in [found for pattern in rgb for found in source.rglob(pattern)]:
+    for path in [file for pattern in rgb for file in source.rglob(pattern)]:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(DataError) as told:
         made(dataset, source, tmp_path / "c")
@@ -343,8 +343,8 @@ def test_delivered_silhouettes_alone(tmp_path, dataset, write, size):
     assert store.info.frames == store.info.aligned == 12
     assert store.info.valid == 0
     assert store.read_stream("aligned", 0).numbers.tolist() == list(range(6))
-    found = inspect(store.path, Workspace(tmp_path), manifest=dataset, sheet=tmp_path / "s.png")
-    assert (found.aligned, found.aligned_size) == (12, size)
+    facts = inspect(store.path, Workspace(tmp_path), manifest=dataset, sheet=tmp_path / "s.png")
+    assert (facts.aligned, facts.aligned_size) == (12, size)
     assert picture(tmp_path / "s.png").max() > 0
 
 

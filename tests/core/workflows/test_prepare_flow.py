@@ -63,14 +63,14 @@ def test_who_stands_still_is_black_and_a_bad_silhouette_has_no_flow():
 def test_colours_equal_a_plain_formula():
     random = np.random.default_rng(0)
     flow = random.uniform(-12, 12, (5, 6, 2)).astype(np.float32)
-    found = flow_colours(flow)
+    image = flow_colours(flow)
     for row in range(5):
         for column in range(6):
             x, y = flow[row, column].astype(float)
             hue = round((np.degrees(np.arctan2(y, x)) % 360) / 2) % 180 / 180
             value = min(255, round(np.hypot(x, y) * 255 / FULL)) / 255
             colour = 255 * np.array(colorsys.hsv_to_rgb(hue, 1, value))
-            np.testing.assert_allclose(found[row, column], colour, atol=2)
+            np.testing.assert_allclose(image[row, column], colour, atol=2)
 
 
 @pytest.mark.parametrize("interpolation", ["area", "bicubic"])
@@ -81,9 +81,9 @@ def test_a_window_cuts_a_silhouette_as_ever_and_colours_alike(interpolation):
     cut = cut_silhouette(mask, 64, interpolation, 10_000)
     assert window is not None
     colours = np.stack([mask, mask // 2, mask // 4], 2)
-    found = cut_there(colours, window, 64, interpolation)
-    np.testing.assert_array_equal(found[..., 0], cut)
-    assert found.shape == (64, 64, 3)
+    image = cut_there(colours, window, 64, interpolation)
+    np.testing.assert_array_equal(image[..., 0], cut)
+    assert image.shape == (64, 64, 3)
 
 
 def test_a_store_with_own_flow_says_so_and_is_the_same_again(tmp_path):
@@ -97,12 +97,12 @@ def test_a_store_with_own_flow_says_so_and_is_the_same_again(tmp_path):
     assert Store.open(again.store).fingerprint == store.fingerprint
     cut = load_manifest("ccpg").silhouette_cut
     for index, info in enumerate(store.sequences):
-        found = store.read_stream("flow", index)
+        stream = store.read_stream("flow", index)
         maker = FlowMaker(cut.interpolation, cut.drop_sum)
         maker.add(store.read(index))
         images, numbers = maker.result()
-        np.testing.assert_array_equal(found.rows, images)
-        assert found.numbers.tolist() == numbers.tolist() == list(range(1, info.frames))
+        np.testing.assert_array_equal(stream.rows, images)
+        assert stream.numbers.tolist() == numbers.tolist() == list(range(1, info.frames))
     plain = prepare("ccpg", source, Workspace(tmp_path / "c"), workers=0)
     with pytest.raises(StoreError, match=r"without optical flow.*without --flow.*--replace"):
         prepare("ccpg", source, Workspace(tmp_path / "c"), workers=0, flow=True)

@@ -12,7 +12,7 @@ from core.progress import SilentProgress
 from core.records import SequenceKey
 from core.sources.poses import FROM_18, pose_array
 from core.storage.forget import close_store, purge_store
-from core.storage.joins import joined, read_joined
+from core.storage.joins import joined
 from core.storage.store import Store
 from core.video.faults import FrameFault
 from core.walkers.joints import shot_poses
@@ -39,10 +39,10 @@ def check(store, content, numbers):
     assert store.streams["pose"] == (17, 3)
     assert {info.key for info in store.sequences} == set(content)
     for index, info in enumerate(store.sequences):
-        found = store.read_stream("pose", index)
-        assert found.rows.dtype == np.float32
-        np.testing.assert_array_equal(found.rows, fakes.coco(content[info.key]))
-        assert found.numbers.tolist() == numbers
+        stream = store.read_stream("pose", index)
+        assert stream.rows.dtype == np.float32
+        np.testing.assert_array_equal(stream.rows, fakes.coco(content[info.key]))
+        assert stream.numbers.tolist() == numbers
 
 
 @pytest.mark.parametrize("joints", [17, 18])
@@ -83,9 +83,9 @@ def test_sustech1k_pickles_at_both_rates(tmp_path, form, step):
     assert left_out == []
     check(store, {key: one[::step] for key, one in content.items()}, list(range(6 // step)))
     assert "poses (ViTPose)" in store.describe()
-    numbers, rows = read_joined(store, ["pose", "aligned"], 0)
-    assert numbers.tolist() == list(range(6 // step))
-    assert {name: len(one) for name, one in rows.items()} == dict.fromkeys(rows, 6 // step)
+    streams = [store.read_stream(name, 0) for name in ("pose", "aligned")]
+    for stream, rows in zip(streams, joined(one.numbers for one in streams), strict=True):
+        assert stream.numbers[rows].tolist() == list(range(6 // step))
 
 
 def test_sustech1k_json_files_are_joined_by_their_times(tmp_path):
@@ -97,9 +97,9 @@ def test_sustech1k_json_files_are_joined_by_their_times(tmp_path):
     assert left_out == []
     for index, info in enumerate(store.sequences):
         rows = [0, 2, 3] if info.key == SUSTECH_KEYS[0] else [0, 1, 2, 3]
-        found = store.read_stream("pose", index)
-        np.testing.assert_array_equal(found.rows, content[info.key][rows])
-        assert found.numbers.tolist() == rows
+        stream = store.read_stream("pose", index)
+        np.testing.assert_array_equal(stream.rows, content[info.key][rows])
+        assert stream.numbers.tolist() == rows
 
 
 @pytest.mark.parametrize("joints", [17, 18])
@@ -324,9 +324,9 @@ def test_a_manifest_with_poses_that_cannot_be_is_refused(pose, fault):
 @pytest.mark.parametrize("shape", [(5, 17, 3), (5, 51), (5, 1, 17, 3), (1, 5, 17, 3), (5, 18, 3)])
 def test_every_shape_of_poses_becomes_joints(shape):
     content = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-    found = pose_array(content, "p")
-    assert found.shape == (5, 18 if 18 in shape else 17, 3)
-    np.testing.assert_array_equal(found.reshape(-1), content.reshape(-1))
+    poses = pose_array(content, "p")
+    assert poses.shape == (5, 18 if 18 in shape else 17, 3)
+    np.testing.assert_array_equal(poses.reshape(-1), content.reshape(-1))
 
 
 @pytest.mark.parametrize("shape", [(5, 16, 3), (5, 17, 2), (2, 5, 17, 3), (5, 3, 17), (51,), ()])
@@ -376,11 +376,11 @@ def test_rendered_poses_are_read_back_exactly_and_lie_on_their_walkers(
     assert (store.info.plan.form, left_out, len(store)) == (form, [], 2)
     for index, info in enumerate(store.sequences):
         shot = plan_shot(dataset, info.key, 6, 3)
-        found = store.read_stream("pose", index)
-        np.testing.assert_array_equal(found.rows, shot_poses(shot))
-        assert found.numbers.tolist() == list(range(6))
+        stream = store.read_stream("pose", index)
+        np.testing.assert_array_equal(stream.rows, shot_poses(shot))
+        assert stream.numbers.tolist() == list(range(6))
         pictures = render_whole(shot) if dataset == "casiab" else render_crops(shot)
-        for pose, (_, mask) in zip(found.rows, pictures, strict=True):
+        for pose, (_, mask) in zip(stream.rows, pictures, strict=True):
             # Hips, knees and the middle of the shoulders are inside the body.
             points = [*pose[11:15, :2], pose[5:7, :2].mean(0)]
             assert all(mask[int(y), int(x)] for x, y in points)
@@ -447,15 +447,15 @@ def test_parsing_of_a_manifest_of_one_s_own_is_stored_as_it_is(tmp_path, media):
     )
     store, left_out = made(manifest, tmp_path / "raw", tmp_path)
     reasons = {reason: count for reason, effect, count in left_out if effect == "parsing left out"}
-    told = ("all background", "labels above 11", "another size than the form says")
+    phrases = ("all background", "labels above 11", "another size than the form says")
     assert len(reasons) == (3 if media == "images" else 0)
-    assert all(any(word in reason for reason in reasons) for word in told if media == "images")
+    assert all(any(word in reason for reason in reasons) for word in phrases if media == "images")
     assert "parsings of 64x44 (drawn by hand)" in store.describe()
     for index, info in enumerate(store.sequences):
         rows = [3] if media == "images" and info.key == CCPG_KEYS[0] else [0, 1, 2, 3]
-        found = store.read_stream("parsing", index)
-        np.testing.assert_array_equal(found.rows, images[rows])
-        assert found.numbers.tolist() == rows
+        stream = store.read_stream("parsing", index)
+        np.testing.assert_array_equal(stream.rows, images[rows])
+        assert stream.numbers.tolist() == rows
 
 
 def test_parsing_alone_makes_a_store_without_frames(tmp_path):

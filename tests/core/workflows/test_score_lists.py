@@ -64,11 +64,11 @@ VIEWS = {
 @pytest.fixture(scope="module")
 def manifests(tmp_path_factory) -> dict[str, DatasetManifest]:
     folder = tmp_path_factory.mktemp("partitions")
-    found = {"grew": load_manifest("grew")}
+    manifests = {"grew": load_manifest("grew")}
     for name, (file, lists) in LISTS.items():
         (folder / file).write_text(json.dumps(lists), encoding="utf-8")
-        found[name] = load_manifest(name, partition=folder / file)
-    return found
+        manifests[name] = load_manifest(name, partition=folder / file)
+    return manifests
 
 
 def structure(dataset: str) -> list[Key]:
@@ -161,12 +161,12 @@ def embedding_set(values: np.ndarray, keys: list[Key]) -> EmbeddingSet:
     return EmbeddingSet(values.astype(np.float32), labels, types, views, source="random")
 
 
-def assert_same(found, expected) -> None:
+def assert_same(result, expected) -> None:
     for name, value in expected.items():
-        if value is None or name not in found:
-            assert found.get(name) is None
+        if value is None or name not in result:
+            assert result.get(name) is None
         else:
-            assert found[name] == pytest.approx(value, abs=1e-6), name
+            assert result[name] == pytest.approx(value, abs=1e-6), name
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -215,9 +215,9 @@ def test_a_probe_that_is_in_its_own_gallery_does_not_find_itself(manifests):
     values = np.array([0.0, 1.0, 9.0, 10.0]).reshape(4, 1, 1)
     part = score(embedding_set(values, keys), everyone).protocols["gallery"].conditions["All"]
     assert (part.values["rank1"], part.values["rank5"]) == (0.0, 100.0)
-    found = retrievals(embedding_set(values, keys), everyone, "gallery", "euclidean")
-    assert [one.nearest[0].place for one in found[0].shown] == [1, 0, 3, 2]
-    assert {one.gallery for one in found[0].shown} == {3}
+    result = retrievals(embedding_set(values, keys), everyone, "gallery", "euclidean")
+    assert [one.nearest[0].place for one in result[0].shown] == [1, 0, 3, 2]
+    assert {one.gallery for one in result[0].shown} == {3}
 
 
 def test_listed_sequences_are_expected_by_name(manifests):
@@ -241,15 +241,15 @@ def test_cells_are_kept_for_protocols_of_cells_alone(manifests):
     assert len(run.views) == 101
     rules = manifests["grew"].protocols["local"].conditions["All"]
     probes, gallery = run.of(rules.probe), run.of(rules.gallery)
-    found = run.search_gallery(probes, gallery, False, True, "All", same_view=True)
-    assert (found.rank.shape, found.chance.shape) == ((50, 0), (50, 0))
+    result = run.search_gallery(probes, gallery, False, True, "All", same_view=True)
+    assert (result.rank.shape, result.chance.shape) == ((50, 0), (50, 0))
 
 
 def test_what_is_missing_of_a_pair_of_type_and_view_is_told_by_its_type():
     keys = [("a", "x", "7"), ("a", "x", "8"), ("b", "y", "9")]
-    found = coverage(keys, ["a", "b"], ["x", "y"], ["0"], open_views=True)
-    assert (found.sequences, found.missing) == ((4, 2), ("a/y", "b/x"))
-    assert found.unexpected_views == ()
+    result = coverage(keys, ["a", "b"], ["x", "y"], ["0"], open_views=True)
+    assert (result.sequences, result.missing) == ((4, 2), ("a/y", "b/x"))
+    assert result.unexpected_views == ()
     both = coverage(keys, ["a", "b", "c"], ["x"], ["0"], open_types=True, open_views=True)
     assert (both.sequences, both.missing, both.subjects) == ((0, 0), (), (3, 2))
 

@@ -48,10 +48,10 @@ def sources(tmp_path_factory):
 
 
 def scanned(dataset, source):
-    found = find_form(dataset, source, load_outline(dataset).forms, None)
+    settled = find_form(dataset, source, load_outline(dataset).forms, None)
     partition = next(source.glob("*.json"), None)
     known = known_names(load_manifest(dataset, partition=partition))
-    return found, *scan(source, found, known)
+    return settled, *scan(source, settled, known)
 
 
 def pixels(stream, form, *, grey):
@@ -69,24 +69,24 @@ def squares(images, side=128):
 @pytest.mark.parametrize(("dataset", "form"), ALL_FORMS)
 def test_what_is_written_is_read_back(sources, dataset, form):
     source = sources[dataset, form]
-    found, sequences, left_out = scanned(dataset, source)
-    assert (found.form.name, left_out) == (form, [])
+    settled, sequences, left_out = scanned(dataset, source)
+    assert (settled.form.name, left_out) == (form, [])
     assert [raw.key for raw in sequences] == sorted(sets.keys_of(dataset))
     for raw in sequences[::3]:
         images, masks = zip(*sets.pairs_of(raw.key), strict=True)
-        if found.form.aligned is not None:
+        if settled.form.aligned is not None:
             size = CUT[form]
             report = SequenceReport(raw.key, source)
-            read = read_beside("aligned", raw, found.form, report)
+            read = read_beside("aligned", raw, settled.form, report)
             assert read is not None
             np.testing.assert_array_equal(read.rows, [align(mask, size) for mask in masks])
             assert list(report.lines()) == []
             continue
         if form == "pickles":  # CCGR-Mini's squashed crops
             expected = squares(images)
-            np.testing.assert_array_equal(pixels(raw.rgb, found.form, grey=False), expected)
+            np.testing.assert_array_equal(pixels(raw.rgb, settled.form, grey=False), expected)
             masks = squares(masks)
-        for one, mask in zip(pixels(raw.silhouettes, found.form, grey=True), masks, strict=True):
+        for one, mask in zip(pixels(raw.silhouettes, settled.form, grey=True), masks, strict=True):
             np.testing.assert_array_equal(one, mask)
 
 

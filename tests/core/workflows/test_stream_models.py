@@ -80,16 +80,16 @@ def test_streams_are_read_back_exactly_by_any_process(home, store):
     again = pickle.loads(pickle.dumps(store))
     for index, info in enumerate(store.sequences):
         for name in ("pose", "parsing", "flow"):
-            found = again.read_stream(name, index)
-            assert len(found.rows) == store.stream_count(name, index)
-            assert bool(len(found.rows)) == (info.key in home[1])
-            if len(found.rows) and name == "pose":
-                np.testing.assert_array_equal(found.rows, home[1][info.key].rows)
-                assert found.numbers.tolist()[-1] == -1
-            elif len(found.rows):
+            stream = again.read_stream(name, index)
+            assert len(stream.rows) == store.stream_count(name, index)
+            assert bool(len(stream.rows)) == (info.key in home[1])
+            if len(stream.rows) and name == "pose":
+                np.testing.assert_array_equal(stream.rows, home[1][info.key].rows)
+                assert stream.numbers.tolist()[-1] == -1
+            elif len(stream.rows):
                 expected = toys.image_rows(name, index, info.frames)
-                np.testing.assert_array_equal(found.rows, expected.rows)
-                np.testing.assert_array_equal(found.numbers, expected.numbers)
+                np.testing.assert_array_equal(stream.rows, expected.rows)
+                np.testing.assert_array_equal(stream.numbers, expected.numbers)
     assert verify(store.path, home[0]).faults == ()
     assert "own frames of optical flow of 64x64 (made up)" in store.describe()
     assert "poses (made up)" in store.describe()
@@ -252,18 +252,18 @@ def test_kept_maps_are_those_drawn_now_and_other_rules_make_others(home, store):
     plan = plan_maps(workspace, store, manifest, DRAWING)
     assert not plan.complete
     assert "Skeleton maps of" in plan.size()
-    kept = make_silhouettes(
+    stored = make_silhouettes(
         plan, store, manifest, workers=0, engine=make_engine(), progress=SilentProgress(),
         drawing=DRAWING,
     )  # fmt: skip
-    assert isinstance(kept, SilhouetteStore)
+    assert isinstance(stored, SilhouetteStore)
     now = DrawnMaps(store, DRAWING)
-    assert kept.shape == now.shape == (2, 64, 64)
+    assert stored.shape == now.shape == (2, 64, 64)
     for index in range(len(store)):
-        np.testing.assert_array_equal(kept.usable(index), now.usable(index))
+        np.testing.assert_array_equal(stored.usable(index), now.usable(index))
         rows = now.usable(index)[::-1]
         if len(rows):
-            np.testing.assert_array_equal(kept.read(index, rows), now.read(index, rows))
+            np.testing.assert_array_equal(stored.read(index, rows), now.read(index, rows))
     assert plan_maps(workspace, store, manifest, DRAWING).complete
     other = MapDrawing(toys.drawn, rules=2)
     assert not plan_maps(workspace, store, manifest, other).complete
@@ -298,13 +298,13 @@ def test_a_family_trains_and_embeds(home, store, families, name):
     run = train(workspace, "casiab", config, preset="tiny", progress=SilentProgress()).run
     loaded = load_model(run, device=torch.device("cpu"))
     engine, manifest = make_engine(), load_manifest("casiab")
-    found = embed_sequences(
+    embedded = embed_sequences(
         loaded, store, manifest, range(len(store)), engine, SilentProgress(), source=""
     )
-    keys = list(zip(found.labels, found.types, found.views, strict=True))
+    keys = list(zip(embedded.labels, embedded.types, embedded.views, strict=True))
     assert keys == [tuple(info.key) for info in store.sequences if info.key in content]
-    assert found.embeddings.shape == (len(content), 3, 1)
-    assert np.isfinite(found.embeddings).all()
+    assert embedded.embeddings.shape == (len(content), 3, 1)
+    assert np.isfinite(embedded.embeddings).all()
     listed = json.loads((run.folder / "left-out.json").read_text())["findings"]
     lack = {
         "pose-toy": "without usable poses",
@@ -314,7 +314,7 @@ def test_a_family_trains_and_embeds(home, store, families, name):
     train_keys = [info.key for info in store.sequences if info.key.subject in TRAIN]
     assert absent == {str(key) for key in train_keys if key not in content}
     again = embed_run(run, store, manifest, SilentProgress(), everyone=True)
-    np.testing.assert_array_equal(again.embeddings, found.embeddings)
+    np.testing.assert_array_equal(again.embeddings, embedded.embeddings)
     assert f"{len(store) - len(content)} sequences {lack[name]} left out" in again.source
     inputs = inputs_now(store, manifest, config)
     assert set(inputs.sources) == FAMILIES[name].inputs
@@ -349,8 +349,8 @@ def test_no_sequence_with_all_inputs_is_told(store):
 
     inputs = joined(store)
     inputs.sources["skeleton maps"] = Nothing()
-    told = "No training sequence has silhouettes and skeleton maps of one frame"
-    with pytest.raises(DataError, match=told):
+    message = "No training sequence has silhouettes and skeleton maps of one frame"
+    with pytest.raises(DataError, match=message):
         StreamClips(inputs, TRAIN, frames=3, choice=FrameChoice("random"))
 
 
@@ -363,12 +363,12 @@ def test_an_estimate_tells_what_is_made_first_and_writes_nothing(
     config = resolve_config("tiny", model=name, dataset="casiab", overrides=SETTINGS)
     manifest = load_manifest("casiab")
     inputs = training_inputs(Workspace(tmp_path), store, manifest, config, None)
-    found = inputs.stages(make_engine(), SilentProgress())
-    assert [stage.name for stage in found] == stages
+    work = inputs.stages(make_engine(), SilentProgress())
+    assert [stage.name for stage in work] == stages
     assert (inputs.step_before is None) == (not stages)
     frames = [sum(info.frames for info in store.sequences)]
     frames += [sum(store.stream_count("pose", index) for index in range(len(store)))]
-    assert [stage.amount for stage in found] == frames[: len(stages)]
+    assert [stage.amount for stage in work] == frames[: len(stages)]
     clips = inputs.sample()
     batch = clips[[request(0), request(1)]]
     assert len(batch.valid) == 6
