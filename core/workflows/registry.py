@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core.config import Config
 from core.config.machine import deciding
+from core.errors import CheckpointError
+from core.manifests.schema import DatasetManifest
 from core.models.backbones.config import encoder_settings
 from core.models.base import warmup_of
 from core.progress import Progress
+from core.storage.store import Store
+from core.storage.subjects import present
+from core.training.checkpoint import WEIGHTS, load_header
 from core.workflows.runs import Run, adding_runs, create_run, digest, list_runs
 from core.workspace import Workspace
 
-Key = Callable[[Config, str], str]
+Key = Callable[[Config, str, str], str]
 
 
 @dataclass(frozen=True, slots=True)
 class RunRegistry:
     """The runs of one folder, and when two of them are the same.
 
-    Two runs are the same where their keys are: digests of the store and of all settings that
-    decide weights. Settings of the machine (workers, chunks, how often to save) are in no key.
+    Two runs are the same where their keys are: digests of the store, of the training subjects and
+    of all settings that decide weights. Settings of the machine (workers, chunks, how often to
+    save) are in no key.
 
     Attributes:
         root: Folder of the runs.
-        key: From a configuration and a store's fingerprint to the key.
+        key: From a configuration, a store's fingerprint and the digest of the training subjects to
+            the key.
     """
 
     root: Path
@@ -95,7 +102,8 @@ class RunRegistry:
             )
 
     def _key_of(self, run: Run) -> str:
-        return self.key(run.config, str(run.facts.get("store")))
+        store = str(run.facts.get("store"))
+        return self.key(run.config, store, str(run.facts.get("subjects") or _labels(run)))
 
 
 def trainings(workspace: Workspace) -> RunRegistry:
@@ -108,17 +116,28 @@ def warmups(workspace: Workspace) -> RunRegistry:
     return RunRegistry(workspace.warmups, warmup_key)
 
 
-def training_key(config: Config, store: str) -> str:
+def facts_of(store: Store, manifest: DatasetManifest) -> dict[str, str]:
+    """What a run's description says of its data, as arguments of a key: ``store``, ``subjects``.
+
+    Subjects count where the store holds them, in the order of their class numbers: a split that is
+    in a file of the dataset, or in a manifest of the user's, may change between two commands.
+    """
+    subjects = present(store, manifest.subjects.train)
+    return {"store": store.fingerprint, "subjects": _names(subjects)}
+
+
+def training_key(config: Config, store: str, subjects: str) -> str:
     """Digest of all that decides a training's weights.
 
     Args:
         config: The configuration, its clip length resolved.
         store: Fingerprint of the store.
+        subjects: Digest of the training subjects (:func:`facts_of`).
     """
-    return digest({"config": deciding(config), "store": store})
+    return digest({"config": deciding(config), "store": store, "subjects": subjects})
 
 
-def warmup_key(config: Config, store: str) -> str:
+def warmup_key(config: Config, store: str, subjects: str) -> str:
     """Digest of all that decides a warm-up's weights (arguments as :func:`training_key`)."""
     warmup = config.warmup_settings
     # What changes a frozen encoder's features without changing its weights.
@@ -131,5 +150,20 @@ def warmup_key(config: Config, store: str) -> str:
             "flip": config.data.flip,
             "encoding": None if warmup.trains_encoder else encoding,
             "store": store,
+            "subjects": subjects,
         }
     )
+
+
+def _names(subjects: Sequence[str]) -> str:
+    return digest(list(subjects))
+
+
+def _labels(run: Run) -> str | None:
+    """Training subjects by the newest checkpoint, of a run that does not name them itself."""
+    newest = run.checkpoints().newest()
+    try:
+        labels = None if newest is None else load_header(newest / WEIGHTS).get("labels")
+    except CheckpointError:
+        return None
+    return _names(labels) if isinstance(labels, list) else None

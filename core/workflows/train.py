@@ -13,7 +13,7 @@ from core.storage.store import Store
 from core.storage.subjects import nobody, present
 from core.training.engine import decide, engine_for
 from core.workflows.model_inputs import check_inputs
-from core.workflows.registry import training_key, trainings
+from core.workflows.registry import facts_of, training_key, trainings
 from core.workflows.runs import Run
 from core.workflows.shared_store import open_shared_store
 from core.workflows.stores import with_frames
@@ -99,7 +99,7 @@ def plan_on_store(
     config = with_frames(config, manifest)
     if engine is None:
         engine = engine_for(config.train, None)
-    key = training_key(config, store.fingerprint)
+    key = training_key(config, **facts_of(store, manifest))
 
     def choose() -> tuple[Run | None, int]:
         run = None

@@ -23,7 +23,7 @@ from core.training.observers import Observer, observers_in
 from core.workflows.inputs_base import TrainingInputs
 from core.workflows.job_stage import UNSAVED, job_stage
 from core.workflows.left_out import lacking, unused_in_training, write_once
-from core.workflows.registry import trainings
+from core.workflows.registry import facts_of, trainings
 from core.workflows.runs import Run
 from core.workflows.show_config import count_parts
 from core.workflows.stages import Estimate, Stage, finished
@@ -152,7 +152,7 @@ class TrainingPlan:
 
     def _begin(self, warmup: Run | None, machine: Machine) -> Run:
         facts: dict[str, Any] = {
-            "store": self.store.fingerprint,
+            **facts_of(self.store, self.manifest),
             "source": self.store.describe(),
             **machine,
         }

@@ -28,7 +28,7 @@ from core.training.observers import Observer, observers_in
 from core.workflows.features import make_features, plan_features
 from core.workflows.job_stage import UNSAVED, job_stage
 from core.workflows.left_out import unused_in_training, write_once
-from core.workflows.registry import warmup_key, warmups
+from core.workflows.registry import facts_of, warmup_key, warmups
 from core.workflows.runs import Run
 from core.workflows.shared_store import open_shared_store
 from core.workflows.stages import Estimate, Stage, finished
@@ -139,7 +139,7 @@ class WarmupPlan:
             dataset=self.manifest.name,
             preset=self.preset,
             config=self.config,
-            facts={"store": self.store.fingerprint, **machine},
+            facts={**facts_of(self.store, self.manifest), **machine},
         )
 
     def _train(self, run: Run, image: ImageEncoder, engine: Accelerator, progress: Progress) -> int:
@@ -195,7 +195,7 @@ def plan_warmup(
     store.require_rgb()
     if engine is None:
         engine = engine_for(settings, None)
-    key = warmup_key(config, store.fingerprint)
+    key = warmup_key(config, **facts_of(store, manifest))
 
     def choose() -> tuple[Run | None, int]:
         run = warmups(workspace).matching(key, progress=progress)

@@ -123,7 +123,7 @@ def test_runs_on_both_kinds_are_told_apart(tmp_path):
         resolve_config("tiny", model="gaitset", dataset="casiab", overrides=more)
         for more in ((), (ALIGNED,))
     )
-    assert training_key(one, "0") != training_key(other, "0")
+    assert training_key(one, "0", "1") != training_key(other, "0", "1")
     # A configuration from before the setting is that of cut silhouettes.
     assert one.model_dump()["model"]["input"]["silhouettes"] == "cut"
     assert "silhouettes: aligned" in dump_config(other)

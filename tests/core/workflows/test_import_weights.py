@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from core.config import resolve_config
 from core.errors import CheckpointError, LmgaitError, UsageError, WeightsError
+from core.manifests.load import load_manifest
 from core.models.backbones.config import encoder_settings
 from core.models.base import implementation_of
 from core.models.build import build_image_encoder
@@ -19,7 +20,7 @@ from core.storage.embeddings import read_embeddings
 from core.storage.store import Store
 from core.workflows.import_weights import NAMES_FILE, import_weights
 from core.workflows.models import load_model
-from core.workflows.registry import training_key, trainings
+from core.workflows.registry import facts_of, training_key, trainings
 from core.workflows.runs import find_run, list_runs
 from core.workspace import Workspace
 from lmgait_cli.main import app
@@ -300,5 +301,5 @@ def test_every_verb_takes_an_imported_run(workspace, tmp_path, monkeypatch):
     imported = find_run(workspace.runs, name=name, dataset=None)
     assert imported.facts["imported"]["identities"] == CLASSES
     store = Store.open(workspace.store("casiab"))
-    key = training_key(imported.config, store.fingerprint)
+    key = training_key(imported.config, **facts_of(store, load_manifest("casiab")))
     assert trainings(workspace).matching(key) is None

@@ -212,7 +212,7 @@ def test_the_mask_branch_is_warmed_up_once_for_all_that_share_it(home):
         assert set(taken) == {n for n in state(other) if n.startswith("mask.")}
         assert same(taken, {n: state(other)[n] for n in taken})
     keys = {
-        warmup_key(quick("biggergait", "seed=7", more), "store")
+        warmup_key(quick("biggergait", "seed=7", more), "store", "subjects")
         for more in ("seed=8", "warmup.smoothness=0.1", "model.factor=4", "data.flip=0.0",
                      "model.image.seed=1", "warmup.frames=3", "seed=7", "model.image.chunk=3")
     }  # fmt: skip
