@@ -48,9 +48,12 @@ def rank1(store: Store, dataset: str) -> dict[str, dict[str, tuple[float, float]
     for name, describe in (("gait energy", energy_image), ("colour", colour_histogram)):
         vectors = np.stack([describe(clip) for clip in clips])[:, :, None]
         embeddings = EmbeddingSet(
-            vectors, tuple(k.subject for k in keys), tuple(k.type for k in keys),
-            tuple(k.view for k in keys), name,
-        )  # fmt: skip
+            vectors,
+            tuple(k.subject for k in keys),
+            tuple(k.type for k in keys),
+            tuple(k.view for k in keys),
+            name,
+        )
         result = score(embeddings, manifest)
         table[name] = {
             f"{protocol} {condition}": (part.values["rank1"] or 0.0, part.chance or 0.0)

@@ -46,20 +46,29 @@ def measure(quick: bool, place: Place) -> dict[str, Any]:
         config = resolve_config("paper", overrides=FROM_SEED + SMALL_BATCH)
         paper = _compare(workspace, config, 2 if quick else 7, place)
     return {
-        "name": "features", "unit": "times faster than the same step on frames, preset tiny",
-        "baseline": "the step on frames, reading included in both", **tiny,
+        "name": "features",
+        "unit": "times faster than the same step on frames, preset tiny",
+        "baseline": "the step on frames, reading included in both",
+        **tiny,
         "paper_preset": {**paper, "batch": "4 sequences x 8 frames"},
-    }  # fmt: skip
+    }
 
 
 def walkers(workspace: Workspace, frames: int) -> None:
     """Prepare 32 walks of 8 subjects, of so many frames each, as CASIA-B."""
     told = SilentProgress()
     synthesize(
-        "casiab", workspace.root / "raw", train_subjects=8, test_subjects=0,
-        types=("nm-01", "nm-02"), views=("000", "090"), frames=frames, seed=0, workers=1,
+        "casiab",
+        workspace.root / "raw",
+        train_subjects=8,
+        test_subjects=0,
+        types=("nm-01", "nm-02"),
+        views=("000", "090"),
+        frames=frames,
+        seed=0,
+        workers=1,
         progress=told,
-    )  # fmt: skip
+    )
     prepare("casiab", workspace.root / "raw", workspace, workers=1, progress=told)
 
 

@@ -93,9 +93,16 @@ class Films:
         path = self._folder / f"{subject}-{view}-{take}.mp4"
         if not path.is_file():
             film(
-                path, [subject], angle=view, kind="nm-01", take=take, size="480x360",
-                crossing=False, seed=0, progress=SilentProgress(),
-            )  # fmt: skip
+                path,
+                [subject],
+                angle=view,
+                kind="nm-01",
+                take=take,
+                size="480x360",
+                crossing=False,
+                seed=0,
+                progress=SilentProgress(),
+            )
         try:
             found = walks_in(path, self._loaded, Finding(), SilentProgress()).walks
         except DataError:
@@ -181,9 +188,13 @@ def main() -> None:
     chosen = parser.parse_args()
     pairs = [(int(a), int(b)) for a, b in (pair.split("-") for pair in chosen.views.split(","))]
     scores = measure(
-        Workspace(chosen.workspace), chosen.run, chosen.films, pairs,
-        people=chosen.people, enroll=chosen.enroll,
-    )  # fmt: skip
+        Workspace(chosen.workspace),
+        chosen.run,
+        chosen.films,
+        pairs,
+        people=chosen.people,
+        enroll=chosen.enroll,
+    )
     for first, second, got in scores:
         if chosen.json:
             print(json.dumps({"gallery": first, "probe": second, **vars(got)}))

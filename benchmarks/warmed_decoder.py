@@ -135,12 +135,17 @@ def measured(folder: Path, scales: Sequence[int], fit: Frames, test: Frames) -> 
         decoder = warmed(patches, goals, image.grid, scale, settings)
         with torch.no_grad():
             masks = torch.cat([foreground(decoder(p.float()))[:, 0] for p in unseen.split(_CHUNK)])
-        yield json.dumps({
-            "folder": str(folder), "upsample": scale, "frames": [len(patches), len(unseen)],
-            "size": list(masks.shape[1:]), "iou": score(masks, test.silhouettes),
-            "ceiling": score(small(test.silhouettes, image.grid, scale), test.silhouettes),
-            "encoder_ms_per_frame": 1000 * each,
-        })  # fmt: skip
+        yield json.dumps(
+            {
+                "folder": str(folder),
+                "upsample": scale,
+                "frames": [len(patches), len(unseen)],
+                "size": list(masks.shape[1:]),
+                "iou": score(masks, test.silhouettes),
+                "ceiling": score(small(test.silhouettes, image.grid, scale), test.silhouettes),
+                "encoder_ms_per_frame": 1000 * each,
+            }
+        )
 
 
 def main() -> None:

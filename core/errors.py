@@ -133,22 +133,52 @@ _FORBIDDEN = (errno.EACCES, errno.EPERM)
 _NO_MEMORY = ("DefaultCPUAllocator", "Insufficient memory", "bad_alloc")
 
 # How torch tells of a GPU and of other processes: words of its messages, names of its errors.
-_GPU_MEMORY = ("CUDA out of memory", "HIP out of memory", "MPS backend out of memory",
-               "XPU out of memory", "CUDA error: out of memory", "CUDA driver error: out of memory",
-               "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED",
-               "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
-               "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
-               "CUBLAS_STATUS_NOT_INITIALIZED", "CUDNN_STATUS_NOT_INITIALIZED",
-               "Unable to find a valid cuDNN algorithm", "unable to find an engine to execute",
-               "Failed to CUDA calloc", "Cuda failure 2 ",
-               "Cuda failure 'out of memory'")  # fmt: skip
+_GPU_MEMORY = (
+    "CUDA out of memory",
+    "HIP out of memory",
+    "MPS backend out of memory",
+    "XPU out of memory",
+    "CUDA error: out of memory",
+    "CUDA driver error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED",
+    "CUDNN_STATUS_NOT_INITIALIZED",
+    "Unable to find a valid cuDNN algorithm",
+    "unable to find an engine to execute",
+    "Failed to CUDA calloc",
+    "Cuda failure 2 ",
+    "Cuda failure 'out of memory'",
+)
 # What torch says of the sizes; the same words in all its versions that lmgait runs with.
-_SIZES = (r"[Tt]ried to allocate [\d.]+ \w+", r"GPU \d+ has a total capacity of [\d.]+ \w+",
-          r"of which [\d.]+ \w+ is free")  # fmt: skip
-_GPU = ("CUDA error", "CUBLAS_STATUS_", "CUDNN_STATUS_", "cuDNN error", "CUFFT_", "CUDA driver",
-        "Found no NVIDIA driver", "HIP error")  # fmt: skip
-_PROCESSES = ("NCCL", "gloo", "Gloo", "Connection closed by peer", "Connection reset by peer",
-              "Broken pipe", "ProcessGroup", "TCPStore", "EADDRINUSE")  # fmt: skip
+_SIZES = (
+    r"[Tt]ried to allocate [\d.]+ \w+",
+    r"GPU \d+ has a total capacity of [\d.]+ \w+",
+    r"of which [\d.]+ \w+ is free",
+)
+_GPU = (
+    "CUDA error",
+    "CUBLAS_STATUS_",
+    "CUDNN_STATUS_",
+    "cuDNN error",
+    "CUFFT_",
+    "CUDA driver",
+    "Found no NVIDIA driver",
+    "HIP error",
+)
+_PROCESSES = (
+    "NCCL",
+    "gloo",
+    "Gloo",
+    "Connection closed by peer",
+    "Connection reset by peer",
+    "Broken pipe",
+    "ProcessGroup",
+    "TCPStore",
+    "EADDRINUSE",
+)
 _PROCESS_ERRORS = ("DistBackendError", "DistNetworkError", "DistStoreError", "DistError")
 
 
@@ -219,23 +249,27 @@ def system_error(error: OSError, path: str | Path | None = None) -> LmgaitError:
     reason = error.strerror or str(error) or type(error).__name__
     if error.errno in _FULL:
         return OutputError(
-            "No space left on the disk", where=where,
+            "No space left on the disk",
+            where=where,
             next_step="Free some space and run the same command again: it goes on from here.",
-        )  # fmt: skip
+        )
     if error.errno in _SCARCE:
         return ResourceError(
-            f"The machine has too little: {reason}", where=where,
+            f"The machine has too little: {reason}",
+            where=where,
             next_step="Use fewer --workers, or raise the limits of this shell (ulimit).",
-        )  # fmt: skip
+        )
     if error.errno == errno.EROFS or (error.errno in _FORBIDDEN and not _is_unreadable(where)):
         return OutputError(
-            "No permission to write", where=where,
+            "No permission to write",
+            where=where,
             next_step="Choose another place, for example with --workspace.",
-        )  # fmt: skip
+        )
     return DataError(
-        f"Cannot read: {reason}", where=where,
+        f"Cannot read: {reason}",
+        where=where,
         next_step="Check that the file is there, is whole, and may be read.",
-    )  # fmt: skip
+    )
 
 
 def _is_unreadable(where: object) -> bool:

@@ -34,6 +34,10 @@ def cache_text(
             markup=False,
             soft_wrap=True,
         )
-    content = {"run": result.run.name, "file": None if result.path is None else str(result.path),
-               "tokens": result.tokens, "channels": result.channels}  # fmt: skip
+    content = {
+        "run": result.run.name,
+        "file": None if result.path is None else str(result.path),
+        "tokens": result.tokens,
+        "channels": result.channels,
+    }
     write_json(json_file, content, quiet)

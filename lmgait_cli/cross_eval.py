@@ -59,10 +59,13 @@ def cross_eval(
         from core.workflows.estimate import estimate_embedding
 
         told = estimate_embedding(
-            Workspace.find(workspace), run_name=run_name, train_dataset=train, test_dataset=test,
+            Workspace.find(workspace),
+            run_name=run_name,
+            train_dataset=train,
+            test_dataset=test,
             progress=ConsoleProgress(quiet),
             settings=settings or (),
-        )  # fmt: skip
+        )
         show_estimate(told, json_file, quiet)
         return
     done = evaluate_run(

@@ -29,10 +29,16 @@ def datasets(
 
     found = run(Workspace.find(workspace))
     rows = [
-        [line.name, line.title, _split(line), ", ".join(line.forms),
-         ", ".join(line.protocols), line.store]
+        [
+            line.name,
+            line.title,
+            _split(line),
+            ", ".join(line.forms),
+            ", ".join(line.protocols),
+            line.store,
+        ]
         for line in found
-    ]  # fmt: skip
+    ]
     print_table("Datasets", ["name", "title", "train/test", "forms", "protocols", "prepared"], rows)
     write_json(json_file, {"datasets": [asdict(line) for line in found]}, quiet)
 

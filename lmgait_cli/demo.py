@@ -37,8 +37,12 @@ def demo(
         soft_wrap=True,
     )
     content = {
-        "folder": str(done.folder), "run": done.run.name, "iou": done.iou,
-        "sheet": str(done.sheet), "seconds": done.seconds, "own": done.own.result.to_json(),
+        "folder": str(done.folder),
+        "run": done.run.name,
+        "iou": done.iou,
+        "sheet": str(done.sheet),
+        "seconds": done.seconds,
+        "own": done.own.result.to_json(),
         "cross": done.cross.result.to_json(),
-    }  # fmt: skip
+    }
     write_json(json_file, content, quiet)

@@ -47,22 +47,38 @@ def embed(
         from core.workflows.estimate import estimate_embedding
 
         told = estimate_embedding(
-            Workspace.find(workspace), run_name=run_name, train_dataset=dataset,
-            test_dataset=dataset, everyone=everyone, scored=False, progress=ConsoleProgress(quiet),
+            Workspace.find(workspace),
+            run_name=run_name,
+            train_dataset=dataset,
+            test_dataset=dataset,
+            everyone=everyone,
+            scored=False,
+            progress=ConsoleProgress(quiet),
             settings=settings or (),
-        )  # fmt: skip
+        )
         show_estimate(told, json_file, quiet)
         return
     done = embed_to_file(
-        Workspace.find(workspace), path, run_name=run_name, dataset=dataset, everyone=everyone,
-        progress=ConsoleProgress(quiet), settings=settings or (),
-    )  # fmt: skip
+        Workspace.find(workspace),
+        path,
+        run_name=run_name,
+        dataset=dataset,
+        everyone=everyone,
+        progress=ConsoleProgress(quiet),
+        settings=settings or (),
+    )
     count, channels, strips = done.embeddings.shape
     out.print(
         f"{count} sequences, {channels} x {strips} each: {path}\n"
         f"Next: lmgait evaluate --embeddings {path} --dataset …",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
-    content = {"file": str(path), "sequences": count, "channels": channels, "strips": strips,
-               "source": done.source}  # fmt: skip
+        markup=False,
+        soft_wrap=True,
+    )
+    content = {
+        "file": str(path),
+        "sequences": count,
+        "channels": channels,
+        "strips": strips,
+        "source": done.source,
+    }
     write_json(json_file, content, quiet)

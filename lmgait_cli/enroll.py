@@ -40,19 +40,27 @@ def enroll(
     from core.workspace import Workspace
 
     done = run(
-        Workspace.find(workspace), gallery, name, videos, run_name=run_name,
-        finding=Finding(crop, boxes, detector), track=track, progress=ConsoleProgress(quiet),
-    )  # fmt: skip
+        Workspace.find(workspace),
+        gallery,
+        name,
+        videos,
+        run_name=run_name,
+        finding=Finding(crop, boxes, detector),
+        track=track,
+        progress=ConsoleProgress(quiet),
+    )
     added = [entry.model_dump(exclude={"digest"}) for entry in done.entries]
     write_json(json_file, {"gallery": str(done.path), "walks": added}, quiet)
     for entry in done.entries:
         out.print(
             f"{entry.name}: track {entry.track} of {entry.video}, {entry.frames} frames",
-            markup=False, soft_wrap=True,
-        )  # fmt: skip
+            markup=False,
+            soft_wrap=True,
+        )
     people, walks = len(done.gallery.names), len(done.gallery.entries)
     out.print(
         f"{done.path}: {people} {'person' if people == 1 else 'people'}, "
         f"{walks} walk{'s' * (walks != 1)}\nNext: lmgait identify {done.path} VIDEO",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
+        markup=False,
+        soft_wrap=True,
+    )

@@ -76,9 +76,13 @@ def evaluate(
         from core.workflows.estimate import estimate_embedding
 
         told = estimate_embedding(
-            Workspace.find(workspace), run_name=run_name, train_dataset=dataset,
-            test_dataset=dataset, progress=progress, settings=settings or (),
-        )  # fmt: skip
+            Workspace.find(workspace),
+            run_name=run_name,
+            train_dataset=dataset,
+            test_dataset=dataset,
+            progress=progress,
+            settings=settings or (),
+        )
         show_estimate(told, json_file, quiet)
         return
     if embeddings is not None:
@@ -94,9 +98,12 @@ def evaluate(
                 next_step="Add --dataset NAME, and leave --run and --set out.",
             )
         done = evaluate_file(
-            embeddings, dataset, scoring=scoring, progress=progress,
+            embeddings,
+            dataset,
+            scoring=scoring,
+            progress=progress,
             workspace=Workspace.find(workspace),
-        )  # fmt: skip
+        )
     else:
         done = evaluate_run(
             Workspace.find(workspace),

@@ -46,9 +46,14 @@ def export(
     from core.workspace import Workspace
 
     done = export_run(
-        Workspace.find(workspace), path, run_name=run_name, dataset=dataset, format=format,
-        pixels=pixels, progress=ConsoleProgress(quiet),
-    )  # fmt: skip
+        Workspace.find(workspace),
+        path,
+        run_name=run_name,
+        dataset=dataset,
+        format=format,
+        pixels=pixels,
+        progress=ConsoleProgress(quiet),
+    )
     checked = (
         "not compared: onnxruntime is not installed"
         if done.difference is None
@@ -57,8 +62,14 @@ def export(
     out.print(
         f"{done.path}: {done.bytes / 2**20:.1f} MiB, run {done.run.name}, {checked}\n"
         f"Takes {done.metadata['input']}\nGives {done.metadata['output']}",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
-    content = {"file": str(done.path), "format": done.format, "bytes": done.bytes,
-               "difference": done.difference, "metadata": dict(done.metadata)}  # fmt: skip
+        markup=False,
+        soft_wrap=True,
+    )
+    content = {
+        "file": str(done.path),
+        "format": done.format,
+        "bytes": done.bytes,
+        "difference": done.difference,
+        "metadata": dict(done.metadata),
+    }
     write_json(json_file, content, quiet)

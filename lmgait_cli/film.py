@@ -64,10 +64,22 @@ def film(
     from core.workflows.film import film as run
 
     done = run(
-        path, _names(subjects), angle=view, kind=kind, take=take, size=size, crossing=crossing,
-        seed=seed, progress=ConsoleProgress(quiet), pairs=pairs, stops=stops, far=far,
-        height=height, rate=rate, boxes=boxes,
-    )  # fmt: skip
+        path,
+        _names(subjects),
+        angle=view,
+        kind=kind,
+        take=take,
+        size=size,
+        crossing=crossing,
+        seed=seed,
+        progress=ConsoleProgress(quiet),
+        pairs=pairs,
+        stops=stops,
+        far=far,
+        height=height,
+        rate=rate,
+        boxes=boxes,
+    )
     content = {"file": str(done.path), "frames": done.frames, "people": done.people}
     if done.boxes is not None:
         content["boxes"] = str(done.boxes)
@@ -75,8 +87,9 @@ def film(
     out.print(
         f"{done.path}: {done.frames} frames, {done.people} walker{'s' * (done.people != 1)}\n"
         f"Next: lmgait identify GALLERY {done.path}",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _names(text: str) -> list[str]:

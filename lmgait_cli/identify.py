@@ -54,9 +54,14 @@ def identify(
         check_video_name(video_out)
     progress = ConsoleProgress(quiet)
     done = run(
-        Workspace.find(workspace), gallery, video, run_name=run_name,
-        finding=Finding(crop, boxes, detector), false_accepts=false_accepts, progress=progress,
-    )  # fmt: skip
+        Workspace.find(workspace),
+        gallery,
+        video,
+        run_name=run_name,
+        finding=Finding(crop, boxes, detector),
+        false_accepts=false_accepts,
+        progress=progress,
+    )
     _show(done)
     if video_out is not None:
         write_named_video(video_out, done, progress)
@@ -71,11 +76,16 @@ def _show(done: Identified) -> None:
         named = answer.name or (UNKNOWN if done.strangers else "?")
         share = "-" if first.share is None else f"{first.share:.1%}"
         begin, end = walk.seconds
-        rows.append([
-            str(walk.track.number), f"{begin:.1f}-{end:.1f}", named,
-            f"{first.name} {first.distance:.3f}", share,
-            ", ".join(f"{one.name} {one.distance:.3f}" for one in others),
-        ])  # fmt: skip
+        rows.append(
+            [
+                str(walk.track.number),
+                f"{begin:.1f}-{end:.1f}",
+                named,
+                f"{first.name} {first.distance:.3f}",
+                share,
+                ", ".join(f"{one.name} {one.distance:.3f}" for one in others),
+            ]
+        )
     headers = ["track", "seconds", "who", "nearest", "strangers as near", "then"]
     plain = [[escape(cell) for cell in row] for row in rows]  # a name may look like markup
     print_table(escape(done.found.footage.path.name), headers, plain)

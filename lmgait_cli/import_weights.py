@@ -60,15 +60,22 @@ def import_weights(
         preset, model=model, dataset=dataset, file=config, overrides=settings or ()
     )
     done = run_import(
-        Workspace.find(workspace), path, dataset=dataset, config=resolved, preset=preset,
-        name=name, names=names, progress=ConsoleProgress(quiet),
-    )  # fmt: skip
+        Workspace.find(workspace),
+        path,
+        dataset=dataset,
+        config=resolved,
+        preset=preset,
+        name=name,
+        names=names,
+        progress=ConsoleProgress(quiet),
+    )
     identities = "no classifier" if done.classes is None else f"{done.classes} identities"
     out.print(
         f"Run {done.run.name}: {done.tensors} tensors, {identities}, iteration {done.step:,}\n"
         f"SHA-256 of the file: {done.sha256}\nNext: lmgait evaluate --run {done.run.name}",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
+        markup=False,
+        soft_wrap=True,
+    )
     content = {
         "run": done.run.name,
         "folder": str(done.run.folder),

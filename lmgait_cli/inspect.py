@@ -60,10 +60,14 @@ def _show(result: InspectResult) -> None:
     tell(result.description)
     train, test, other = result.subjects
     beside = f", {other} of neither side" if other else ""
-    tell(f"Subjects: {train} training, {test} test{beside}; official but not here: "
-         f"{len(result.missing_subjects)}")  # fmt: skip
-    tell(f"Frames: {result.frames:,} ({result.valid:,} with silhouette); a sequence has "
-         f"{result.shortest} to {result.longest}, median {result.median}")  # fmt: skip
+    tell(
+        f"Subjects: {train} training, {test} test{beside}; official but not here: "
+        f"{len(result.missing_subjects)}"
+    )
+    tell(
+        f"Frames: {result.frames:,} ({result.valid:,} with silhouette); a sequence has "
+        f"{result.shortest} to {result.longest}, median {result.median}"
+    )
     if result.streams:
         tell(f"Beside the frames: {', '.join(result.streams)}")
     share = f"{result.bytes / max(1, result.raw_bytes):.0%} of raw RGB"
@@ -75,11 +79,14 @@ def _show(result: InspectResult) -> None:
             title = f"Sequences by {word}"
             print_table(title, list(counts), [[f"{n:,}" for n in counts.values()]])
     print_table(
-        "Sequences of test subjects by condition", ["protocol", "condition", "probes", "gallery"],
+        "Sequences of test subjects by condition",
+        ["protocol", "condition", "probes", "gallery"],
         [[c.protocol, c.condition, f"{c.probes:,}", f"{c.gallery:,}"] for c in result.conditions],
-    )  # fmt: skip
-    tell(f"Of {result.expected:,} cells that the official structure has for these subjects, "
-         f"{len(result.missing):,} are missing.")  # fmt: skip
+    )
+    tell(
+        f"Of {result.expected:,} cells that the official structure has for these subjects, "
+        f"{len(result.missing):,} are missing."
+    )
     for key in result.missing[:SHOWN]:
         tell(f"  {key}")
     if len(result.missing) > SHOWN:

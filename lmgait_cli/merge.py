@@ -38,13 +38,17 @@ def merge(
     from core.workspace import Workspace
 
     folder, info = run(
-        dataset, Workspace.find(workspace), parts or (), replace=replace,
+        dataset,
+        Workspace.find(workspace),
+        parts or (),
+        replace=replace,
         progress=ConsoleProgress(quiet),
-    )  # fmt: skip
+    )
     out.print(
         f"{folder}: {info.sequences:,} sequences, {info.frames:,} frames, "
         f"{info.bytes / 2**20:,.1f} MiB.",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
+        markup=False,
+        soft_wrap=True,
+    )
     content = {"store": str(folder), "info": info.model_dump(mode="json")}
     write_json(json_file, content, quiet)

@@ -128,9 +128,10 @@ def _show_split(
 ) -> None:
     if left_out:
         print_table(
-            "Left out or noted", ["reason", "effect", "sequences", "frames"],
+            "Left out or noted",
+            ["reason", "effect", "sequences", "frames"],
             [[r.reason, r.effect, f"{r.sequences:,}", f"{r.frames:,}"] for r in left_out],
-        )  # fmt: skip
+        )
         if report is not None:
             _tell(f"Line by line in {report}")
     _tell(comparison.counts())

@@ -82,6 +82,7 @@ def pretrain_encoders(
     out.print(
         f"{result.bytes / 2**20:.1f} MiB of encoders after {result.recipe.steps} steps: "
         f"{result.folder}\nNext: {result.folder / 'README.md'} says how to use them.",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
+        markup=False,
+        soft_wrap=True,
+    )
     write_json(json_file, result.to_json(), quiet)

@@ -150,9 +150,11 @@ def _stream(before: TextIO | None, number: int, *, whatever: bool) -> io.TextIOW
     raw = _Patient(number, whatever=whatever)
     # Names of files may hold bytes that no encoding has.
     return io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding, errors="backslashreplace",
+        io.BufferedWriter(raw),
+        encoding,
+        errors="backslashreplace",
         line_buffering=whatever or raw.isatty(),
-    )  # fmt: skip
+    )
 
 
 def _end(number: int, frame: FrameType | None) -> None:

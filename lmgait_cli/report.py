@@ -56,13 +56,23 @@ def report(
         show_estimate(told, json_file, quiet)
         return
     done = report_run(
-        place, path, run_name=run_name, dataset=dataset, bootstrap=bootstrap,
-        pictures=not no_pictures, progress=progress,
-    )  # fmt: skip
+        place,
+        path,
+        run_name=run_name,
+        dataset=dataset,
+        bootstrap=bootstrap,
+        pictures=not no_pictures,
+        progress=progress,
+    )
     out.print(
         f"{done.path}: {done.bytes / 2**20:.1f} MiB, run {done.run.name} on {done.result.title}",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
-    content = {"file": str(done.path), "bytes": done.bytes, "run": done.run.name,
-               "result": done.result.to_json()}  # fmt: skip
+        markup=False,
+        soft_wrap=True,
+    )
+    content = {
+        "file": str(done.path),
+        "bytes": done.bytes,
+        "run": done.run.name,
+        "result": done.result.to_json(),
+    }
     write_json(json_file, content, quiet)

@@ -59,29 +59,52 @@ def synthesize(
         from core.workflows.estimate import estimate_synthesis
 
         told = estimate_synthesis(
-            dataset, folder, train_subjects=train_subjects, test_subjects=test_subjects,
-            types=_names(types), views=_names(views), frames=frames, seed=seed, workers=processes,
-            form=form, with_poses=poses,
-        )  # fmt: skip
+            dataset,
+            folder,
+            train_subjects=train_subjects,
+            test_subjects=test_subjects,
+            types=_names(types),
+            views=_names(views),
+            frames=frames,
+            seed=seed,
+            workers=processes,
+            form=form,
+            with_poses=poses,
+        )
         show_estimate(told, json_file, quiet)
         return
     result = run(
-        dataset, folder, train_subjects=train_subjects, test_subjects=test_subjects,
-        types=_names(types), views=_names(views), frames=frames, seed=seed,
-        workers=processes, progress=ConsoleProgress(quiet), form=form,
+        dataset,
+        folder,
+        train_subjects=train_subjects,
+        test_subjects=test_subjects,
+        types=_names(types),
+        views=_names(views),
+        frames=frames,
+        seed=seed,
+        workers=processes,
+        progress=ConsoleProgress(quiet),
+        form=form,
         with_poses=poses,
-    )  # fmt: skip
+    )
     rate = result.frames / max(result.seconds, 1e-9)
     out.print(
         f"{result.sequences} sequences of {len(result.train)} training and {len(result.test)} test "
         f"subjects in {result.folder} ({result.rendered} rendered now, {result.frames} frames, "
         f"{result.seconds:.1f} s, {rate:.0f} frames/s).\n"
         f"Next: lmgait prepare {dataset} {result.folder}",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
-    content = {"folder": str(result.folder), "sequences": result.sequences,
-               "rendered": result.rendered, "frames": result.frames, "seconds": result.seconds,
-               "train": result.train, "test": result.test}  # fmt: skip
+        markup=False,
+        soft_wrap=True,
+    )
+    content = {
+        "folder": str(result.folder),
+        "sequences": result.sequences,
+        "rendered": result.rendered,
+        "frames": result.frames,
+        "seconds": result.seconds,
+        "train": result.train,
+        "test": result.test,
+    }
     write_json(json_file, content, quiet)
 
 

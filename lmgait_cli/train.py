@@ -101,6 +101,10 @@ def train(
         markup=False,
         soft_wrap=True,
     )
-    content = {"run": result.run.name, "folder": str(result.run.folder),
-               "iterations": resolved.train.iterations, "now": result.iterations}  # fmt: skip
+    content = {
+        "run": result.run.name,
+        "folder": str(result.run.folder),
+        "iterations": resolved.train.iterations,
+        "now": result.iterations,
+    }
     write_json(json_file, content, quiet)

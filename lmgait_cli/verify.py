@@ -29,8 +29,13 @@ def verify(
     from core.workspace import Workspace
 
     result = run(store, Workspace.find(workspace), ConsoleProgress(quiet))
-    content = {"store": str(result.store), "shards": result.shards, "bytes": result.bytes,
-               "seconds": result.seconds, "faults": result.faults}  # fmt: skip
+    content = {
+        "store": str(result.store),
+        "shards": result.shards,
+        "bytes": result.bytes,
+        "seconds": result.seconds,
+        "faults": result.faults,
+    }
     write_json(json_file, content, quiet)
     for fault in result.faults:
         out.print(fault, markup=False, soft_wrap=True)
@@ -44,5 +49,6 @@ def verify(
     out.print(
         f"{result.store}: sound ({result.shards} shards, {result.bytes / 2**20:,.1f} MiB, "
         f"{result.seconds:.1f} s).",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
+        markup=False,
+        soft_wrap=True,
+    )

@@ -36,14 +36,16 @@ def visualize(
     frames: Annotated[
         int | None,
         typer.Option(
-            "--frames", min=1, max=200,
+            "--frames",
+            min=1,
+            max=200,
             help="Most frames shown, evenly spread; else 8 in a .png, 28 in a .gif, 48 in an .mp4.",
         ),
     ] = None,
     workspace: WorkspaceOption = None,
     json_file: JsonOption = None,
     quiet: QuietOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """Draw what a model sees of a sequence: frames, silhouettes, attention to words, motion.
 
     Where there is text, all is shown beside what the same weights see without it. The picture
@@ -55,14 +57,23 @@ def visualize(
     from core.workspace import Workspace
 
     done = run(
-        Workspace.find(workspace), run_name, sequence, dataset=dataset, out=path, frames=frames,
+        Workspace.find(workspace),
+        run_name,
+        sequence,
+        dataset=dataset,
+        out=path,
+        frames=frames,
         progress=ConsoleProgress(quiet),
-    )  # fmt: skip
+    )
     lines = [f"{done.path}: {len(done.frames)} of {done.total} frames of {done.key}", *done.notes]
     out.print("\n".join(lines), markup=False, soft_wrap=True)
     content = {
-        "file": str(done.path), "run": done.run.name, "sequence": str(done.key),
-        "frames": done.frames, "of": done.total, "notes": done.notes,
+        "file": str(done.path),
+        "run": done.run.name,
+        "sequence": str(done.key),
+        "frames": done.frames,
+        "of": done.total,
+        "notes": done.notes,
         "words": [{"word": word, "share": share} for word, share in done.words],
-    }  # fmt: skip
+    }
     write_json(json_file, content, quiet)

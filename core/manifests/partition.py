@@ -36,11 +36,15 @@ def filled_in(
     whole = {name: _filled(part, name, lists, faults) for name, part in parts.items() if part}
     if faults:
         raise ManifestError(
-            "\n".join([f"The partition file lacks what {where or 'the manifest'} takes from it:",
-                       *few_lines(faults)]),
+            "\n".join(
+                [
+                    f"The partition file lacks what {where or 'the manifest'} takes from it:",
+                    *few_lines(faults),
+                ]
+            ),
             where=place,
             next_step="Take the file that comes with the dataset, as it was delivered.",
-        )  # fmt: skip
+        )
     return {**content, **whole}
 
 

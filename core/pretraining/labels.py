@@ -49,7 +49,12 @@ _OF: dict[str, tuple[Label, ...]] = {
     "feet": (Label.SHOE,),
     "body": tuple(label for label in Label if FIRST_OF_PERSON <= label < Label.LOAD),
     "clothes": (
-        Label.TORSO, Label.SEAT, Label.UPPER_ARM, Label.FOREARM, Label.THIGH, Label.SHANK,
+        Label.TORSO,
+        Label.SEAT,
+        Label.UPPER_ARM,
+        Label.FOREARM,
+        Label.THIGH,
+        Label.SHANK,
         Label.SHOE,
     ),
     "top": (Label.TORSO, Label.UPPER_ARM, Label.FOREARM),
@@ -60,7 +65,7 @@ _OF: dict[str, tuple[Label, ...]] = {
     "windows": (Label.WINDOW,),
     "ground": (Label.GROUND,),
     "things": (Label.THING, Label.BYSTANDER),
-}  # fmt: skip
+}
 BOUNDARY = "boundary"
 REGIONS = (*_OF, BOUNDARY)
 LIMBS, REST = ("arms", "legs"), ("head", "torso")

@@ -116,9 +116,11 @@ def _other_walk(dynamics: Dynamics, rng: np.random.Generator) -> Dynamics:
     arms = dynamics.arm_out
     out = rng.exponential(6.0, 2)
     return replace(
-        dynamics, curves=curves, arm_out=(arms[0] + float(out[0]), arms[1] + float(out[1])),
+        dynamics,
+        curves=curves,
+        arm_out=(arms[0] + float(out[0]), arms[1] + float(out[1])),
         lean=dynamics.lean + float(rng.normal(0, 4)),
-    )  # fmt: skip
+    )
 
 
 def _turned(figure: Figure, rng: np.random.Generator) -> Figure:

@@ -99,11 +99,18 @@ def write_card(
         for name, share in metrics.limb_share.items()
     ]
     text = _CARD.format(
-        image=recipe.image, text=recipe.text, layers=layers, pictures=recipe.pictures,
+        image=recipe.image,
+        text=recipe.text,
+        layers=layers,
+        pictures=recipe.pictures,
         upsample=ROWS * size_of(DINOV2, recipe.image, "--image").patch // HEIGHT,
-        steps=recipe.steps, batch=recipe.batch, seed=recipe.seed, table="\n".join(table),
-        looks="\n".join(looks), losses=", ".join(f"{n} {v:.3f}" for n, v in losses.items()),
-    )  # fmt: skip
+        steps=recipe.steps,
+        batch=recipe.batch,
+        seed=recipe.seed,
+        table="\n".join(table),
+        looks="\n".join(looks),
+        losses=", ".join(f"{n} {v:.3f}" for n, v in losses.items()),
+    )
     write_text(folder / CARD, text)
 
 

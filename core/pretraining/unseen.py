@@ -88,9 +88,11 @@ def _wider(box: Box, shape: tuple[int, ...], rng: np.random.Generator) -> Box:
     """A box a little larger than the person's, as a detector's is."""
     extra = int(rng.uniform(0, _MARGIN) * (box.bottom - box.top))
     return Box(
-        max(box.top - extra, 0), min(box.bottom + extra, shape[0]),
-        max(box.left - extra, 0), min(box.right + extra, shape[1]),
-    )  # fmt: skip
+        max(box.top - extra, 0),
+        min(box.bottom + extra, shape[0]),
+        max(box.left - extra, 0),
+        min(box.right + extra, shape[1]),
+    )
 
 
 def _fitted(image: Image, box: Box) -> Image:

@@ -118,17 +118,19 @@ def read_gallery(path: Path) -> Gallery:
         file = load_tensors(path)
     except CheckpointError as error:
         raise DataError(
-            f"The gallery cannot be read: {error.what}", where=path,
+            f"The gallery cannot be read: {error.what}",
+            where=path,
             next_step="Restore the file, or enroll everybody anew into another one.",
-        ) from None  # fmt: skip
+        ) from None
     header = {name: value for name, value in file.header.items() if name != "format"}
     if header.pop("kind", None) != KIND:
         raise DataError("This is no gallery", where=path, next_step=_MAKE)
     if header.get("gallery") != FORMAT:
         raise DataError(
             f"The gallery has format {header.get('gallery')}, this lmgait reads {FORMAT}",
-            where=path, next_step="Use the lmgait that made it, or enroll everybody anew.",
-        )  # fmt: skip
+            where=path,
+            next_step="Use the lmgait that made it, or enroll everybody anew.",
+        )
     try:
         told = _Header.model_validate(header)
         embeddings = file.tensors["embeddings"]
@@ -139,9 +141,10 @@ def read_gallery(path: Path) -> Gallery:
     except (ValidationError, KeyError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise DataError(
-            f"The gallery is damaged: {first}", where=path,
+            f"The gallery is damaged: {first}",
+            where=path,
             next_step="Restore the file, or enroll everybody anew into another one.",
-        ) from None  # fmt: skip
+        ) from None
     return Gallery(told.maker, told.entries, embeddings.numpy())
 
 
@@ -180,8 +183,11 @@ def remove(path: Path, name: str) -> int:
         removed = len(gallery.entries) - len(rest.entries)
         if not removed:
             known = ", ".join(gallery.names) or "nobody"
-            raise DataError(f"Nobody is called {name!r} in this gallery", where=path,
-                            next_step=f"It has {known}.")  # fmt: skip
+            raise DataError(
+                f"Nobody is called {name!r} in this gallery",
+                where=path,
+                next_step=f"It has {known}.",
+            )
         if rest.entries:
             write_gallery(path, rest)
         else:

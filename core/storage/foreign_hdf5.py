@@ -48,8 +48,10 @@ def read_hdf5(path: Path) -> dict[str, Array]:
         done = subprocess.run(
             [sys.executable, "-c", _CHILD, str(path.absolute()), str(copy)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            stdin=subprocess.DEVNULL, capture_output=True, check=False,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
         with suppress(OSError, ValueError, KeyError, TypeError):
             told = json.loads(_fault_file(copy).read_text("utf-8"))
             raise DataError(told["what"], where=path, next_step=told["next_step"])

@@ -98,9 +98,10 @@ def close_store(folder: Path, subject: str) -> None:
     other = _pending(folder)
     if other not in (None, subject):
         raise StoreError(
-            f"Forgetting {other} was stopped here", where=folder,
+            f"Forgetting {other} was stopped here",
+            where=folder,
             next_step=f"First finish it: lmgait forget {folder} {other}",
-        )  # fmt: skip
+        )
     write_json(folder / FORGETTING_NAME, ForgettingFile(subject=subject))
     _remove(folder / STORE_NAME)
     write_json(folder / PLAN_NAME, plan.without_source())

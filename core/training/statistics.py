@@ -43,9 +43,15 @@ class SharedBatchNorm(_BatchNorm):
         """Normalise float [n, C, ...]; in eval mode by the running statistics."""
         if not self.training or alone():
             return F.batch_norm(
-                input, self.running_mean, self.running_var, self.weight, self.bias,
-                self.training, self.momentum or 0.0, self.eps,
-            )  # fmt: skip
+                input,
+                self.running_mean,
+                self.running_var,
+                self.weight,
+                self.bias,
+                self.training,
+                self.momentum or 0.0,
+                self.eps,
+            )
         values = input if input.dtype == torch.float64 else input.float()
         axes = [0, *range(2, values.ndim)]
         own_variance, own_mean = torch.var_mean(values, axes, correction=0)

@@ -15,8 +15,15 @@ from core.nearest import known_names
 from core.records import SequenceKey
 
 DATASETS = (
-    "ccpg", "sustech1k", "casiab", "casiab_star", "gait3d", "oumvlp", "grew", "ccgr_mini",
-)  # fmt: skip
+    "ccpg",
+    "sustech1k",
+    "casiab",
+    "casiab_star",
+    "gait3d",
+    "oumvlp",
+    "grew",
+    "ccgr_mini",
+)
 # Forms that are rendered, as the manifests name them; the first by default.
 FORMS = {
     "ccpg": ("archives",),
@@ -78,10 +85,16 @@ _OUMVLP_VIEWS = {
 _GAIT3D_CAMERAS = tuple(
     View(angle, height, 6.0, 190.0)
     for angle, height in (
-        (0.0, 2.6), (40.0, 3.0), (85.0, 2.8), (130.0, 3.2), (180.0, 2.6), (225.0, 3.0),
-        (270.0, 2.8), (315.0, 3.2),
+        (0.0, 2.6),
+        (40.0, 3.0),
+        (85.0, 2.8),
+        (130.0, 3.2),
+        (180.0, 2.6),
+        (225.0, 3.0),
+        (270.0, 2.8),
+        (315.0, 3.2),
     )
-)  # fmt: skip
+)
 # Many streets, one number a camera of walkers.
 _GREW_VIEWS = {
     "1": View(20.0, 3.0, 7.0, 180.0), "2": View(90.0, 2.6, 6.5, 190.0),
@@ -94,11 +107,15 @@ _CCGR_VIEWS = {
     "180_a": View(180.0, 4.0, 8.0, 180.0), "over": View(120.0, 5.5, 8.0, 180.0),
 }  # fmt: skip
 VIEWS = {
-    "ccpg": _CCPG_VIEWS, "sustech1k": _SUSTECH_VIEWS, "casiab": _CASIAB_VIEWS,
-    "casiab_star": _CASIAB_VIEWS, "oumvlp": _OUMVLP_VIEWS,
-    "grew": _GREW_VIEWS, "ccgr_mini": _CCGR_VIEWS,
+    "ccpg": _CCPG_VIEWS,
+    "sustech1k": _SUSTECH_VIEWS,
+    "casiab": _CASIAB_VIEWS,
+    "casiab_star": _CASIAB_VIEWS,
+    "oumvlp": _OUMVLP_VIEWS,
+    "grew": _GREW_VIEWS,
+    "ccgr_mini": _CCGR_VIEWS,
     "gait3d": {f"seq{number}": _GAIT3D_CAMERAS[0] for number in range(4)},
-}  # fmt: skip
+}
 
 DEFAULT_VIEWS = {
     "ccpg": ("01_0", "03_0", "05_0", "09_0"),
@@ -118,7 +135,15 @@ _ALL_CASIAB_TYPES = (*(f"nm-0{n}" for n in range(1, 7)), "bg-01", "bg-02", "cl-0
 DEFAULT_TYPES = {
     "ccpg": ("U0_D0", "U0_D0_BG", "U0_D3", "U1_D0", "U1_D1", "U2_D2", "U3_D3"),
     "sustech1k": (
-        "00-nm", "01-nm", "01-bg", "01-cl", "01-cr", "01-ub", "01-uf", "01-oc", "01-nt",
+        "00-nm",
+        "01-nm",
+        "01-bg",
+        "01-cl",
+        "01-cr",
+        "01-ub",
+        "01-uf",
+        "01-oc",
+        "01-nt",
     ),
     "casiab": _CASIAB_TYPES,
     "casiab_star": _CASIAB_TYPES,
@@ -126,12 +151,24 @@ DEFAULT_TYPES = {
     "oumvlp": ("00", "01"),
     "grew": ("00", "01", "02", "03"),
     "ccgr_mini": ("AS1", "BGCRCLSU1"),
-}  # fmt: skip
+}
 TYPES = {
     "ccpg": DEFAULT_TYPES["ccpg"],
     "sustech1k": (
-        *DEFAULT_TYPES["sustech1k"], "02-nm", "02-bg", "02-cl", "02-cr", "02-ub", "02-uf",
-        "02-oc", "02-nt", "02-bg-nt", "02-cl-nt", "02-cr-nt", "03-nm", "04-nm",
+        *DEFAULT_TYPES["sustech1k"],
+        "02-nm",
+        "02-bg",
+        "02-cl",
+        "02-cr",
+        "02-ub",
+        "02-uf",
+        "02-oc",
+        "02-nt",
+        "02-bg-nt",
+        "02-cl-nt",
+        "02-cr-nt",
+        "03-nm",
+        "04-nm",
     ),
     "casiab": _ALL_CASIAB_TYPES,
     "casiab_star": _ALL_CASIAB_TYPES,
@@ -139,7 +176,7 @@ TYPES = {
     "oumvlp": ("00", "01"),
     "grew": ("00", "01", "02", "03"),
     "ccgr_mini": ("AS1", "BGCRCLSU1", "DTBXHVCL1"),
-}  # fmt: skip
+}
 
 _LIGHT_CLOTHES = ("tee", "shirt", "jumper", "jacket")
 _LEGWEAR = ("slim", "trousers", "wide")

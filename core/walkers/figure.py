@@ -58,10 +58,12 @@ class _Parts:
 
     def add(self, piece: int, label: int, *balls: tuple[Array, float], nearer: float = 0.0) -> None:
         rows = [
-            np.concatenate([np.broadcast_to(centre, (self.frames, 3)),
-                            np.full((self.frames, 1), radius)], axis=1)
+            np.concatenate(
+                [np.broadcast_to(centre, (self.frames, 3)), np.full((self.frames, 1), radius)],
+                axis=1,
+            )
             for centre, radius in balls
-        ]  # fmt: skip
+        ]
         rows += [rows[-1]] * (MAX_BALLS - len(rows))
         self.balls.append(np.stack(rows, axis=1))
         self.labels.append(label)
@@ -70,9 +72,11 @@ class _Parts:
 
     def figure(self) -> Figure:
         return Figure(
-            np.stack(self.balls, axis=1), np.array(self.labels, np.uint8), np.array(self.nearer),
+            np.stack(self.balls, axis=1),
+            np.array(self.labels, np.uint8),
+            np.array(self.nearer),
             np.array(self.pieces, np.uint8),
-        )  # fmt: skip
+        )
 
 
 def dress(pose: Pose, body: Body, outfit: Outfit) -> Figure:
@@ -97,17 +101,29 @@ def _add_legs(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
         back = np.cross(ankle - knee, pose.pelvis_axes[:, :, 1])
         calf = calf + 0.010 * back / np.linalg.norm(back, axis=1, keepdims=True)
         low = knee if lower.shank is not None else hip + 0.9 * (knee - hip)
-        parts.add(THIGH, LOWER, (hip, body.thigh_girth * 1.12 + lower.thigh),
-                  (low, body.knee_girth + lower.thigh))  # fmt: skip
-        parts.add(SHANK, shank_label, (knee, body.knee_girth + cover),
-                  (calf, body.calf_girth + cover))  # fmt: skip
-        parts.add(SHANK, shank_label, (calf, body.calf_girth + cover),
-                  (ankle, body.ankle_girth + cover))  # fmt: skip
+        parts.add(
+            THIGH,
+            LOWER,
+            (hip, body.thigh_girth * 1.12 + lower.thigh),
+            (low, body.knee_girth + lower.thigh),
+        )
+        parts.add(
+            SHANK, shank_label, (knee, body.knee_girth + cover), (calf, body.calf_girth + cover)
+        )
+        parts.add(
+            SHANK, shank_label, (calf, body.calf_girth + cover), (ankle, body.ankle_girth + cover)
+        )
         heel, ball, toe = pose.heels[:, side], pose.balls[:, side], pose.toes[:, side]
         up = np.array([0.0, 0.0, 1.0])
         instep = ankle - 0.3 * body.ankle_height * up
-        parts.add(FOOT, SHOES, (heel + 0.028 * up, 0.028), (ball + 0.026 * up, 0.034),
-                  (toe + 0.016 * up, 0.020), (instep, body.ankle_girth * 1.1))  # fmt: skip
+        parts.add(
+            FOOT,
+            SHOES,
+            (heel + 0.028 * up, 0.028),
+            (ball + 0.026 * up, 0.034),
+            (toe + 0.016 * up, 0.020),
+            (instep, body.ankle_girth * 1.1),
+        )
     if lower.skirt:
         knees = pose.hips + 0.85 * (pose.knees - pose.hips)
         waistband = [(pose.hips[:, s], body.thigh_girth * 1.1 + 0.01) for s in range(2)]
@@ -131,8 +147,12 @@ def _add_trunk(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
     waist = pair(belly, across, body.waist_width, body.waist)
     breast = pose.waist + 0.62 * (pose.chest - pose.waist)
     chest = pair(breast, across, 0.46 * body.shoulder_width + 0.35 * body.chest, body.chest)
-    top = pair(pose.chest - 0.02 * pose.trunk_axes[:, :, 2], across,
-               0.46 * body.shoulder_width + 0.01, 0.72 * body.chest)  # fmt: skip
+    top = pair(
+        pose.chest - 0.02 * pose.trunk_axes[:, :, 2],
+        across,
+        0.46 * body.shoulder_width + 0.01,
+        0.72 * body.chest,
+    )
     bare = [(centre, radius - ease + outfit.lower.thigh) for centre, radius in seat]
     parts.add(TRUNK, LOWER, *bare)
     parts.add(TRUNK, UPPER, *seat, *waist, nearer=0.02)
@@ -143,8 +163,13 @@ def _add_trunk(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
     if upper.hem > 0.05:
         hems = pose.hips + upper.hem * (pose.knees - pose.hips)
         flare = body.thigh_girth * (1 - 0.25 * upper.hem) + ease * (0.8 + 0.5 * upper.hem)
-        parts.add(TRUNK, UPPER, *seat, *((hems[:, side], flare) for side in range(2)),
-                  nearer=0.12 + 0.20 * upper.hem)  # fmt: skip
+        parts.add(
+            TRUNK,
+            UPPER,
+            *seat,
+            *((hems[:, side], flare) for side in range(2)),
+            nearer=0.12 + 0.20 * upper.hem,
+        )
     if upper.hood:
         parts.add(
             TRUNK, UPPER, (pose.neck - 0.07 * ahead, 0.055), (pose.chest - 0.09 * ahead, 0.05)
@@ -161,8 +186,12 @@ def _add_arms(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
         parts.add(
             UPPER_ARM, UPPER, (shoulder, body.arm_girth * 1.25 + ease), (elbow, elbow_girth + ease)
         )
-        parts.add(FOREARM, fore_label, (elbow, elbow_girth + fore_ease),
-                  (wrist, body.wrist_girth + fore_ease))  # fmt: skip
+        parts.add(
+            FOREARM,
+            fore_label,
+            (elbow, elbow_girth + fore_ease),
+            (wrist, body.wrist_girth + fore_ease),
+        )
         parts.add(HAND, SKIN, (wrist, body.wrist_girth), (hand, 0.022), nearer=-0.01)
 
 
@@ -172,17 +201,33 @@ def _add_head(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
     rise = max(0.5 * body.head - girth, 0.0)
     parts.add(HEAD, SKIN, (pose.neck - 0.01 * ahead, body.neck_girth), (pose.head, body.neck_girth))
     skull = pose.head + rise * up
-    parts.add(HEAD, FACE, (skull, girth), (skull - 0.025 * ahead, girth),
-              (pose.head - 0.8 * rise * up + 0.015 * ahead, 0.72 * girth))  # fmt: skip
-    parts.add(HEAD, FACE, (pose.head + (girth + 0.006) * ahead, 0.012),
-              (pose.head + 0.05 * ahead, 0.02), nearer=0.005)  # fmt: skip
-    parts.add(HEAD, HAIR, (skull + 0.008 * up, girth * 0.98), (skull - 0.034 * ahead, girth),
-              (pose.head - 0.045 * ahead, 0.75 * girth), nearer=-0.004)  # fmt: skip
+    parts.add(
+        HEAD,
+        FACE,
+        (skull, girth),
+        (skull - 0.025 * ahead, girth),
+        (pose.head - 0.8 * rise * up + 0.015 * ahead, 0.72 * girth),
+    )
+    parts.add(
+        HEAD,
+        FACE,
+        (pose.head + (girth + 0.006) * ahead, 0.012),
+        (pose.head + 0.05 * ahead, 0.02),
+        nearer=0.005,
+    )
+    parts.add(
+        HEAD,
+        HAIR,
+        (skull + 0.008 * up, girth * 0.98),
+        (skull - 0.034 * ahead, girth),
+        (pose.head - 0.045 * ahead, 0.75 * girth),
+        nearer=-0.004,
+    )
 
 
-def _box(centre: Array, axes: Array, size: tuple[float, float, float], soft: float) -> list[
-    tuple[Array, float]
-]:  # fmt: skip
+def _box(
+    centre: Array, axes: Array, size: tuple[float, float, float], soft: float
+) -> list[tuple[Array, float]]:
     """Balls of radius ``soft`` at the corners of a box of ``size`` (x, y, z), metres."""
     corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
     half = corners * (np.array(size) / 2 - soft)
@@ -251,6 +296,10 @@ def _umbrella(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
 
 
 _LOADS = {
-    "backpack": _backpack, "shoulder bag": _shoulder_bag, "hand bag": _hand_bag,
-    "box": _box_in_arms, "case": _case, "umbrella": _umbrella,
-}  # fmt: skip
+    "backpack": _backpack,
+    "shoulder bag": _shoulder_bag,
+    "hand bag": _hand_bag,
+    "box": _box_in_arms,
+    "case": _case,
+    "umbrella": _umbrella,
+}

@@ -89,9 +89,17 @@ def plan_film(
     """
     path = path or (_FAR_PATH if far else _PATH)
     company = gather(
-        subjects, kind=kind, take=take, seed=seed, path=path, gap=gap, lead=_EMPTY,
-        crossing=crossing, pairs=pairs, stops=stops,
-    )  # fmt: skip
+        subjects,
+        kind=kind,
+        take=take,
+        seed=seed,
+        path=path,
+        gap=gap,
+        lead=_EMPTY,
+        crossing=crossing,
+        pairs=pairs,
+        stops=stops,
+    )
     surroundings = stream(seed, DATASET, take, "film")
     camera = _camera(
         angle + float(surroundings.normal(0, 1.0)), size, height, path if far else None

@@ -147,8 +147,14 @@ def _draw_body(rng: np.random.Generator) -> Body:
     radii = {}
     for name, (mean, spread) in _RADII.items():
         # Fat gathers at the trunk: the waist grows more than in proportion, head and wrist less.
-        power = {"waist": 1.5, "waist_width": 1.2, "head_girth": 0.15, "ankle_girth": 0.5,
-                 "wrist_girth": 0.5, "knee_girth": 0.7}.get(name, 1.0)  # fmt: skip
+        power = {
+            "waist": 1.5,
+            "waist_width": 1.2,
+            "head_girth": 0.15,
+            "ankle_girth": 0.5,
+            "wrist_girth": 0.5,
+            "knee_girth": 0.7,
+        }.get(name, 1.0)
         radii[name] = stature * mean * build**power * float(1 + spread * _bounded(rng))
     return Body(stature=stature, build=build, **lengths, **radii)
 
@@ -183,10 +189,13 @@ def vary(dynamics: Dynamics, rng: np.random.Generator) -> Dynamics:
         for name, (_, _, within) in _POSTURE.items()
     }
     return replace(
-        dynamics, cycle=dynamics.cycle * (1 - pace), curves=curves,
+        dynamics,
+        cycle=dynamics.cycle * (1 - pace),
+        curves=curves,
         toe_out=_sides(dynamics.toe_out, _TOE_OUT[2], rng),
-        arm_out=_sides(dynamics.arm_out, _ARM_OUT[2], rng, least=1.0), **posture,
-    )  # fmt: skip
+        arm_out=_sides(dynamics.arm_out, _ARM_OUT[2], rng, least=1.0),
+        **posture,
+    )
 
 
 def _perturb(

@@ -97,9 +97,13 @@ def pose(body: Body, dynamics: Dynamics, phase: Array) -> Pose:
 
 
 def _legs(
-    body: Body, dynamics: Dynamics, both: Array, angles: dict[str, Array], pelvis_axes: Array,
+    body: Body,
+    dynamics: Dynamics,
+    both: Array,
+    angles: dict[str, Array],
+    pelvis_axes: Array,
     wave: Array,
-) -> dict[str, Array]:  # fmt: skip
+) -> dict[str, Array]:
     # The body sways over the standing foot: left-most at the left leg's mid-stance.
     pelvis = np.zeros((len(wave), 3))
     pelvis[:, 1] = dynamics.sway * np.sin(wave)
@@ -129,15 +133,23 @@ def _legs(
         for name, share in (("heels", -0.24), ("balls", 0.46), ("toes", 0.70))
     }
     return {
-        "pelvis": pelvis, "pelvis_axes": pelvis_axes, "hips": hips, "knees": knees,
-        "ankles": ankles, **sole,
-    }  # fmt: skip
+        "pelvis": pelvis,
+        "pelvis_axes": pelvis_axes,
+        "hips": hips,
+        "knees": knees,
+        "ankles": ankles,
+        **sole,
+    }
 
 
 def _upper(
-    body: Body, dynamics: Dynamics, angles: dict[str, Array], trunk_axes: Array,
-    pelvis_axes: Array, wave: Array,
-) -> dict[str, Array]:  # fmt: skip
+    body: Body,
+    dynamics: Dynamics,
+    angles: dict[str, Array],
+    trunk_axes: Array,
+    pelvis_axes: Array,
+    wave: Array,
+) -> dict[str, Array]:
     pelvis = np.zeros((len(wave), 3))
     pelvis[:, 1] = dynamics.sway * np.sin(wave)
     up = trunk_axes[:, :, 2]
@@ -159,11 +171,17 @@ def _upper(
     )
     neck = chest + body.neck * (0.5 * up + 0.5 * head_axes[:, :, 2])
     return {
-        "waist": waist, "chest": chest, "trunk_axes": trunk_axes, "neck": neck,
+        "waist": waist,
+        "chest": chest,
+        "trunk_axes": trunk_axes,
+        "neck": neck,
         "head": neck + head_axes @ np.array([0.022 * body.stature, 0.0, 0.5 * body.head]),
-        "head_axes": head_axes, "shoulders": shoulders, "elbows": elbows, "wrists": wrists,
+        "head_axes": head_axes,
+        "shoulders": shoulders,
+        "elbows": elbows,
+        "wrists": wrists,
         "hands": wrists + body.hand * fore,
-    }  # fmt: skip
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,9 +91,12 @@ def draw_outfit(
     lower = LOWERS[_pick(rng, lowers)]
     ease = rng.uniform(0.85, 1.15, size=4)
     upper = Upper(
-        upper.torso * ease[0], upper.sleeve * ease[1], upper.short_sleeves,
-        upper.hem * ease[2], upper.hood,
-    )  # fmt: skip
+        upper.torso * ease[0],
+        upper.sleeve * ease[1],
+        upper.short_sleeves,
+        upper.hem * ease[2],
+        upper.hood,
+    )
     lower = Lower(
         lower.thigh * ease[3], None if lower.shank is None else lower.shank * ease[3], lower.skirt
     )

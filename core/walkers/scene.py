@@ -79,9 +79,13 @@ class SceneWalker:
         course = progression(self.body, self.dynamics)
         phases = self._phases(times)
         angle = np.radians(self.heading)
-        turn = np.array([
-            [np.cos(angle), -np.sin(angle), 0.0], [np.sin(angle), np.cos(angle), 0.0], [0, 0, 1.0],
-        ])  # fmt: skip
+        turn = np.array(
+            [
+                [np.cos(angle), -np.sin(angle), 0.0],
+                [np.sin(angle), np.cos(angle), 0.0],
+                [0, 0, 1.0],
+            ]
+        )
         travel = course.at(phases)
         travel[:, 0] -= course.at(np.array([self.phase]))[0, 0]
         return turn, travel @ turn.T + np.array([*self.start, 0.0])

@@ -87,12 +87,18 @@ def plan_shot(dataset: str, key: SequenceKey, frames: int, seed: int) -> Shot:
     size = (x1 - x0, y1 - y0)
     background = draw_background(dress, *size, camera.horizon() - y0)
     return Shot(
-        key=key, walker=walker, camera=camera, drawing=drawing, background=background,
-        origin=(x0, y0), light=light,
+        key=key,
+        walker=walker,
+        camera=camera,
+        drawing=drawing,
+        background=background,
+        origin=(x0, y0),
+        light=light,
         cover=_draw_cover(dress, drawing, (x0, y0), size) if look.occluded else None,
-        margin=float(dress.uniform(0.02, 0.08)), jitter=_draw_jitter(walk, frames),
+        margin=float(dress.uniform(0.02, 0.08)),
+        jitter=_draw_jitter(walk, frames),
         whole=whole,
-    )  # fmt: skip
+    )
 
 
 def render_whole(shot: Shot) -> Iterator[tuple[Image, Image]]:

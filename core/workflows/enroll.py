@@ -85,8 +85,11 @@ def enroll(
     """
     name = checked_name(name)
     if len(videos) > 1 and (finding.boxes is not None or track is not None):
-        raise UsageError("--boxes and --track belong to one video", where="VIDEO",
-                         next_step="Enroll the videos one by one.")  # fmt: skip
+        raise UsageError(
+            "--boxes and --track belong to one video",
+            where="VIDEO",
+            next_step="Enroll the videos one by one.",
+        )
     run = find_run(
         workspace.runs, name=run_name, dataset=None, capability="films", progress=progress
     )
@@ -111,15 +114,17 @@ def enroll(
 def _check_alone(found: Walks, progress: Progress, name: str) -> None:
     """Refuse several people at once; tell of several tracks one after the other."""
     for out in found.left_out:
-        progress.say(f"Left out of {found.footage.path.name}: track {out.track.number}, "
-                     f"{out.reason}.")  # fmt: skip
+        progress.say(
+            f"Left out of {found.footage.path.name}: track {out.track.number}, {out.reason}."
+        )
     order = sorted(found.walks, key=lambda walk: walk.seconds)
     listed = "; ".join(str(walk) for walk in found.walks)
     if any(second.seconds[0] < first.seconds[1] for first, second in pairwise(order)):
         raise DataError(
-            f"{len(order)} people walk in this video: {listed}", where=found.footage.path,
+            f"{len(order)} people walk in this video: {listed}",
+            where=found.footage.path,
             next_step="Say which one with --track.",
-        )  # fmt: skip
+        )
     if len(order) > 1:
         progress.say(f"Taken for {name}, as they come one after the other: {listed}.")
 
@@ -129,12 +134,17 @@ def _entries(found: Walks, name: str) -> New:
     digest = file_hash(path)
     return [
         (
-            Entry(name=name, video=path.name, digest=digest, track=walk.track.number,
-                  frames=len(walk.track)),
+            Entry(
+                name=name,
+                video=path.name,
+                digest=digest,
+                track=walk.track.number,
+                frames=len(walk.track),
+            ),
             walk.embedding,
         )
         for walk in found.walks
-    ]  # fmt: skip
+    ]
 
 
 def _add(path: Path, maker: Maker, new: New) -> tuple[Gallery, list[Entry]]:

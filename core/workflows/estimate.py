@@ -81,9 +81,15 @@ def estimate_synthesis(
     if with_poses:
         check_poses(dataset)
     keys, _, _ = wanted_keys(
-        dataset, train_subjects=train_subjects, test_subjects=test_subjects, types=types,
-        views=views, frames=frames, workers=workers, seed=seed,
-    )  # fmt: skip
+        dataset,
+        train_subjects=train_subjects,
+        test_subjects=test_subjects,
+        types=types,
+        views=views,
+        frames=frames,
+        workers=workers,
+        seed=seed,
+    )
     places = {key: sequence_places(dataset, out, key, form, with_poses=with_poses) for key in keys}
     left = [key for key in keys if not all(place.exists() for place in places[key])]
     chosen = sample(left)
@@ -99,10 +105,13 @@ def estimate_synthesis(
         files = [path for path in Path(folder).rglob("*") if path.is_file()]
         each = sum(path.stat().st_size for path in files) / max(1, pace.steps + 1)
     stage = Stage(
-        "Rendering", len(left), "sequences", pace.seconds * len(left) / workers,
+        "Rendering",
+        len(left),
+        "sequences",
+        pace.seconds * len(left) / workers,
         round(each * len(left)),
         f"{counted(pace.steps, 'sequences')} rendered by one process; processes: {workers}",
-    )  # fmt: skip
+    )
     return finished([stage], out, ())
 
 
@@ -125,7 +134,10 @@ def embedding_stage(
     pace = measure(steps()) if indices else Pace(0.0, 0)
     channels, strips = implementation_of(loaded.config.model).shape(loaded.config.model)
     return Stage(
-        "Embedding", len(indices), "sequences", frames * pace.seconds,
+        "Embedding",
+        len(indices),
+        "sequences",
+        frames * pace.seconds,
         len(indices) * channels * strips * 4,
         f"{counted(pace.steps, 'sequences')}, by their frames; read and computed by one process",
-    )  # fmt: skip
+    )

@@ -289,12 +289,23 @@ def _scored(
     def work() -> tuple[EvaluationResult, tuple[Submission, ...]]:
         with all_threads(engine):
             result = score(
-                embeddings, rules, metric=distance, rerank=scoring.rerank,
-                bootstrap=scoring.bootstrap, seed=scoring.seed, protocols=names, progress=progress,
-            )  # fmt: skip
+                embeddings,
+                rules,
+                metric=distance,
+                rerank=scoring.rerank,
+                bootstrap=scoring.bootstrap,
+                seed=scoring.seed,
+                protocols=names,
+                progress=progress,
+            )
             return result, write_submissions(
-                folder, embeddings, rules, names,
-                metric=distance, rerank=scoring.rerank, progress=progress,
-            )  # fmt: skip
+                folder,
+                embeddings,
+                rules,
+                names,
+                metric=distance,
+                rerank=scoring.rerank,
+                progress=progress,
+            )
 
     return decide(engine, work)

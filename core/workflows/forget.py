@@ -162,9 +162,10 @@ def _folders(store: str | Path, workspace: Workspace) -> tuple[list[Path], str]:
     if not folders:
         known = sorted(plan.parent.name for plan in (workspace.root / "stores").glob("*/plan.json"))
         raise UsageError(
-            "There is no store here", where=path,
+            "There is no store here",
+            where=path,
             next_step=f"Known stores: {', '.join(known) or 'none yet'}; or give a store's folder.",
-        )  # fmt: skip
+        )
     return folders, read_json(folders[0] / PLAN_NAME, Plan, ANEW).dataset
 
 
@@ -180,5 +181,6 @@ def _refuse_unknown(subject: str, stores: tuple[HeldInStore, ...], where: Path) 
     meant = "" if near is None else f"Did you mean `{near}`? "
     raise UsageError(
         f"There is nothing of the subject `{subject}` here: it never was, or is forgotten already",
-        where=where, next_step=f"{meant}Subjects here: {shown or 'none'}.",
-    )  # fmt: skip
+        where=where,
+        next_step=f"{meant}Subjects here: {shown or 'none'}.",
+    )

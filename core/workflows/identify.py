@@ -90,12 +90,18 @@ def identify(
         CheckpointError, WeightsError, OutputError: see their texts.
     """
     if not 0 < false_accepts < 1:
-        raise UsageError(f"{false_accepts:g} is no share", where="--false-accepts",
-                         next_step="Give one between 0 and 1, such as 0.05.")  # fmt: skip
+        raise UsageError(
+            f"{false_accepts:g} is no share",
+            where="--false-accepts",
+            next_step="Give one between 0 and 1, such as 0.05.",
+        )
     gallery = read_gallery(path)
     if not gallery.entries:
-        raise DataError("Nobody is in this gallery", where=path,
-                        next_step="Add somebody: lmgait enroll GALLERY NAME VIDEO")  # fmt: skip
+        raise DataError(
+            "Nobody is in this gallery",
+            where=path,
+            next_step="Add somebody: lmgait enroll GALLERY NAME VIDEO",
+        )
     run = find_run(
         workspace.runs, name=run_name, dataset=None, capability="films", progress=progress
     )

@@ -138,9 +138,16 @@ def prepare(
     Arguments and errors are those of :func:`plan_preparation` and :meth:`PreparationPlan.run`.
     """
     plan = plan_preparation(
-        dataset, source, workspace, codec=codec, part=part, form=form, without=without,
-        flow=flow, progress=progress,
-    )  # fmt: skip
+        dataset,
+        source,
+        workspace,
+        codec=codec,
+        part=part,
+        form=form,
+        without=without,
+        flow=flow,
+        progress=progress,
+    )
     return plan.run(workers=workers, replace=replace, progress=progress)
 
 
@@ -166,9 +173,10 @@ def part_folder(workspace: Workspace, dataset: str, part: tuple[int, int] | None
 def _check_part(part: tuple[int, int] | None) -> None:
     if part is not None and not 1 <= part[0] <= part[1] <= 100_000:
         raise UsageError(
-            f"There is no part {part[0]} of {part[1]}", where="--part",
+            f"There is no part {part[0]} of {part[1]}",
+            where="--part",
             next_step="Parts are counted from 1: --part 1/16 to --part 16/16.",
-        )  # fmt: skip
+        )
 
 
 def _where_to_look(delivered: FoundForm) -> str:
@@ -194,9 +202,15 @@ def _check_flow(delivered: FoundForm) -> None:
 
 
 def _content(
-    dataset: str, delivered: FoundForm, codec: CodecName, sequences: list[RawSequence], shards: int,
-    part: tuple[int, int] | None, *, flow: bool,
-) -> Plan:  # fmt: skip
+    dataset: str,
+    delivered: FoundForm,
+    codec: CodecName,
+    sequences: list[RawSequence],
+    shards: int,
+    part: tuple[int, int] | None,
+    *,
+    flow: bool,
+) -> Plan:
     digest = hashlib.sha256()
     for sequence in sequences:
         digest.update(f"{sequence.key} {sequence.weight} {sequence.digest}\n".encode())

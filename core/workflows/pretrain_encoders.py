@@ -71,10 +71,14 @@ class PretrainingResult:
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
         return {
-            "folder": str(self.folder), "recipe": self.recipe.model_dump(mode="json"),
-            "bytes": self.bytes, "metrics": asdict(self.metrics), "start": asdict(self.start),
-            "losses": dict(self.losses), "seconds": self.seconds,
-        }  # fmt: skip
+            "folder": str(self.folder),
+            "recipe": self.recipe.model_dump(mode="json"),
+            "bytes": self.bytes,
+            "metrics": asdict(self.metrics),
+            "start": asdict(self.start),
+            "losses": dict(self.losses),
+            "seconds": self.seconds,
+        }
 
 
 def recipe_of(**values: object) -> Recipe:

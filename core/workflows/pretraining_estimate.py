@@ -41,10 +41,14 @@ def estimate_pretraining(
     each = measure(people())
     pictures = POSTURES * missing_people(out / PICTURES, recipe.seed, recipe.pictures)
     rendering = Stage(
-        "Rendering", pictures, "pictures", pictures * each.seconds / workers, pictures * _BYTES,
+        "Rendering",
+        pictures,
+        "pictures",
+        pictures * each.seconds / workers,
+        pictures * _BYTES,
         f"{counted(each.steps * POSTURES, 'pictures')} rendered by one process; "
         f"processes: {workers}",
-    )  # fmt: skip
+    )
     pace = pace_of(recipe, some[0])
     if steps is None:
         assert minutes is not None, "without a time the number of steps is known"

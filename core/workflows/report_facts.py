@@ -55,9 +55,12 @@ def _with_chance(value: float | None, chance: float | None) -> str:
 
 
 def cautions(
-    run: Run, header: dict[str, Any], store: Store, manifest: DatasetManifest,
+    run: Run,
+    header: dict[str, Any],
+    store: Store,
+    manifest: DatasetManifest,
     result: EvaluationResult,
-) -> tuple[str, ...]:  # fmt: skip
+) -> tuple[str, ...]:
     """What to know before comparing these numbers with others."""
     found = []
     model = run.config.model
@@ -147,12 +150,14 @@ def provenance(run: Run, header: dict[str, Any], store: Store) -> tuple[Fact, ..
         Fact("Trained with", f"lmgait {run.facts.get('version', 'of unknown version')}"),
         Fact("Begun on", _machine(run)),
         *_stores(run, header, store),
-        Fact("Left out when prepared", f"{info.left_out_sequences:,} sequences, and "
-             f"{info.left_out_frames:,} frames of others"),
+        Fact(
+            "Left out when prepared",
+            f"{info.left_out_sequences:,} sequences, and {info.left_out_frames:,} frames of others",
+        ),
         Fact("Frames without a usable silhouette", kept),
         *_model(run, header),
         Fact("Distance", f"{run.config.evaluate.distance}, per strip, mean over strips"),
-    )  # fmt: skip
+    )
 
 
 def _model(run: Run, header: dict[str, Any]) -> tuple[Fact, ...]:

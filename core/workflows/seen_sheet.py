@@ -202,8 +202,10 @@ def _word_part(
     more = len(words) - MOST_WORDS
     beyond = f" ({more} more words are not shown)" if more > 0 else ""
     title = ", ".join(part for part in ("Attention to each word", which) if part)
-    head = written(f"{title}{beyond}. Colours go from a word's smallest share to its largest in "
-                   "the frames shown:")  # fmt: skip
+    head = written(
+        f"{title}{beyond}. Colours go from a word's smallest share to its largest in "
+        "the frames shown:"
+    )
     key = legend(Scale(0.0, 1.0), width=190, ends=("smallest", "largest"))
     return [stack([beside([head, blank(1, 8), key]), *lines], gap=6)]
 

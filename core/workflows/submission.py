@@ -109,12 +109,17 @@ def write_submissions(
     """
     return tuple(
         write_submission(
-            folder / f"{manifest.name}-{name}.csv", embeddings, manifest, name,
-            metric=metric, rerank=rerank, progress=progress,
+            folder / f"{manifest.name}-{name}.csv",
+            embeddings,
+            manifest,
+            name,
+            metric=metric,
+            rerank=rerank,
+            progress=progress,
         )
         for name in (protocols or manifest.protocols)
         if not manifest.protocols[name].counted
-    )  # fmt: skip
+    )
 
 
 def _sides(

@@ -105,9 +105,15 @@ def synthesize(
     if with_poses:
         check_poses(dataset)
     keys, train, test = wanted_keys(
-        dataset, train_subjects=train_subjects, test_subjects=test_subjects, types=types,
-        views=views, frames=frames, workers=workers, seed=seed,
-    )  # fmt: skip
+        dataset,
+        train_subjects=train_subjects,
+        test_subjects=test_subjects,
+        types=types,
+        views=views,
+        frames=frames,
+        workers=workers,
+        seed=seed,
+    )
     out = Path(out)
     with (
         _claimed(out, dataset, form, frames, seed, with_poses=with_poses),
@@ -128,9 +134,16 @@ def synthesize(
 
 
 def wanted_keys(
-    dataset: str, *, train_subjects: int, test_subjects: int, types: Sequence[str] | None,
-    views: Sequence[str] | None, frames: int, workers: int, seed: int,
-) -> tuple[list[SequenceKey], tuple[str, ...], tuple[str, ...]]:  # fmt: skip
+    dataset: str,
+    *,
+    train_subjects: int,
+    test_subjects: int,
+    types: Sequence[str] | None,
+    views: Sequence[str] | None,
+    frames: int,
+    workers: int,
+    seed: int,
+) -> tuple[list[SequenceKey], tuple[str, ...], tuple[str, ...]]:
     """The sequences asked for, and their training and test subjects (raises ``UsageError``)."""
     dataset = check_dataset(dataset)
     kinds = choose("type", types, TYPES[dataset], DEFAULT_TYPES[dataset])
@@ -184,8 +197,11 @@ def _claim(out: Path, dataset: str, form: str, frames: int, seed: int, *, with_p
     record = {
         "synthetic": True,
         "about": "Computer-generated walkers in the raw layout of a dataset; no real person.",
-        "dataset": dataset, "seed": seed, "frames": frames, "version": __version__,
-    }  # fmt: skip
+        "dataset": dataset,
+        "seed": seed,
+        "frames": frames,
+        "version": __version__,
+    }
     if form != FORMS[dataset][0]:
         record["form"] = form
     if with_poses:
@@ -199,21 +215,24 @@ def _claim(out: Path, dataset: str, form: str, frames: int, seed: int, *, with_p
                 keys = dict.fromkeys((*record, "form", "poses"))
                 other = ", ".join(k for k in keys if known.get(k) != record.get(k))
                 raise DataError(
-                    f"The folder holds other walkers (different: {other})", where=path,
+                    f"The folder holds other walkers (different: {other})",
+                    where=path,
                     next_step="Choose another folder, or delete this one.",
-                )  # fmt: skip
+                )
             return
         if out.exists() and (not out.is_dir() or any(map(_foreign, out.iterdir()))):
             raise DataError(
-                "The folder is not empty and holds no walkers of ours", where=out,
+                "The folder is not empty and holds no walkers of ours",
+                where=out,
                 next_step="Choose a new or empty folder.",
-            )  # fmt: skip
+            )
         write_text(path, json.dumps(record, indent=2) + "\n")
     except ValueError as error:
         raise DataError(
-            f"The record of these walkers is damaged: {error}", where=path,
+            f"The record of these walkers is damaged: {error}",
+            where=path,
             next_step="Delete the folder and render again.",
-        ) from error  # fmt: skip
+        ) from error
     except OSError as error:
         raise output_error(error, out) from error
 

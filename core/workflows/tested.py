@@ -161,9 +161,17 @@ class TestSequences:
         block = self.block(probes, gallery, title)
         with self.progress.task(f"Search {title}", len(probes), "probes") as task:
             return search(
-                block, self.codes, probes, gallery, len(self.views), pairs=pairs, whole=whole,
-                same_view=same_view, device=self.distances.device, advance=task.advance,
-            )  # fmt: skip
+                block,
+                self.codes,
+                probes,
+                gallery,
+                len(self.views),
+                pairs=pairs,
+                whole=whole,
+                same_view=same_view,
+                device=self.distances.device,
+                advance=task.advance,
+            )
 
     def _count(
         self,
@@ -178,9 +186,14 @@ class TestSequences:
         if protocol.counting == "view_pairs":
             there = np.isin(np.arange(len(self.views)), self.codes.view[gallery])
             tally = PairTally(
-                scores.rank[rows], scores.chance[rows], subject, self.codes.view[probes], there,
-                len(self.subjects), protocol.unmatched,
-            )  # fmt: skip
+                scores.rank[rows],
+                scores.chance[rows],
+                subject,
+                self.codes.view[probes],
+                there,
+                len(self.subjects),
+                protocol.unmatched,
+            )
         else:
             assert scores.whole is not None
             tally = GalleryTally(scores.whole.at(rows), subject, len(self.subjects))

@@ -155,9 +155,10 @@ def _pictures(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trac
                 yield Trace(path, "picture, deleted", _deleting(path))
             elif path.name.startswith("events.out.tfevents") and run.of(dataset):
                 yield Trace(
-                    path, "TensorBoard's pictures, deleted; numbers stay in log.jsonl",
+                    path,
+                    "TensorBoard's pictures, deleted; numbers stay in log.jsonl",
                     _deleting(path),
-                )  # fmt: skip
+                )
     if (workspace.root / SHEET).is_file():
         yield Trace(workspace.root / SHEET, "picture, deleted", _deleting(workspace.root / SHEET))
 

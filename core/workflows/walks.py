@@ -106,8 +106,11 @@ def walks_in(
         numbers = ", ".join(str(track.number) for track in usable)
         usable = [track for track in usable if track.number == wanted]
         if not usable:
-            raise DataError(f"There is no usable track {wanted}", where=path,
-                            next_step=f"The video has {numbers}.")  # fmt: skip
+            raise DataError(
+                f"There is no usable track {wanted}",
+                where=path,
+                next_step=f"The video has {numbers}.",
+            )
     walks = []
     with progress.task(f"Embedding {path.name}", sum(map(len, usable)), "frames") as task:
         for track in usable:

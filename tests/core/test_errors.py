@@ -93,43 +93,96 @@ OUT_OF_MEMORY = (
 @pytest.mark.parametrize(
     ("error", "what", "advice"),
     [
-        (torch.cuda.OutOfMemoryError(OUT_OF_MEMORY),
-         "tried to allocate 2.00 GiB, GPU 0 has a total capacity of 23.64 GiB, of which 1.12 GiB",
-         "nvidia-smi"),
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has"),
-         "GPU's memory is not enough: tried to allocate 2.00 GiB", "ACCELERATE_USE_CPU"),
-        (torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be"),
-         "GPU's memory", "nvidia-smi"),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
-         "GPU's memory", "CUDA_VISIBLE_DEVICES"),
+        (
+            torch.cuda.OutOfMemoryError(OUT_OF_MEMORY),
+            "tried to allocate 2.00 GiB, GPU 0 has a total capacity of 23.64 GiB, "
+            "of which 1.12 GiB",
+            "nvidia-smi",
+        ),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has"),
+            "GPU's memory is not enough: tried to allocate 2.00 GiB",
+            "ACCELERATE_USE_CPU",
+        ),
+        (
+            torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be"),
+            "GPU's memory",
+            "nvidia-smi",
+        ),
+        (
+            RuntimeError(
+                "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"
+            ),
+            "GPU's memory",
+            "CUDA_VISIBLE_DEVICES",
+        ),
         (RuntimeError("CUDA driver error: out of memory"), "GPU's memory", "nvidia-smi"),
-        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
-         "GPU's memory", "nvidia-smi"),
-        (RuntimeError("Unable to find a valid cuDNN algorithm to run convolution"),
-         "GPU's memory", "nvidia-smi"),
-        (RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB, max allowed: 9.07 GB)"),
-         "GPU's memory", "ACCELERATE_USE_CPU"),
+        (
+            RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+            "GPU's memory",
+            "nvidia-smi",
+        ),
+        (
+            RuntimeError("Unable to find a valid cuDNN algorithm to run convolution"),
+            "GPU's memory",
+            "nvidia-smi",
+        ),
+        (
+            RuntimeError(
+                "MPS backend out of memory (MPS allocated: 8.00 GB, max allowed: 9.07 GB)"
+            ),
+            "GPU's memory",
+            "ACCELERATE_USE_CPU",
+        ),
         (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "GPU failed", "nvidia-smi"),
-        (torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
-         "GPU failed", "checkpoint"),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling cublasGemmEx"),
-         "GPU failed", "checkpoint"),
-        (torch.distributed.DistBackendError("NCCL error in: /pytorch/torch/csrc/ProcessGroup"),
-         "processes lost each other: NCCL error", "NCCL_DEBUG"),
-        (torch.distributed.DistBackendError("ncclUnhandledCudaError: Cuda failure 2 'out'"),
-         "GPU's memory", "nvidia-smi"),
-        (torch.distributed.DistBackendError("NCCL error in: /pytorch/torch/csrc/NCCLUtils.cpp:94, "
-         "unhandled cuda error, NCCL version 2.27.5\nncclUnhandledCudaError: Call to CUDA function "
-         "failed.\nLast error:\nFailed to CUDA calloc async 608 bytes"),
-         "GPU's memory", "nvidia-smi"),
-        (RuntimeError("[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection "
-                      "closed by peer [127.0.0.1]:4242"), "lost each other", "last checkpoint"),
-        (torch.distributed.DistNetworkError("The server socket has failed to listen: EADDRINUSE"),
-         "lost each other", "network"),
+        (
+            torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
+            "GPU failed",
+            "checkpoint",
+        ),
+        (
+            RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling cublasGemmEx"),
+            "GPU failed",
+            "checkpoint",
+        ),
+        (
+            torch.distributed.DistBackendError("NCCL error in: /pytorch/torch/csrc/ProcessGroup"),
+            "processes lost each other: NCCL error",
+            "NCCL_DEBUG",
+        ),
+        (
+            torch.distributed.DistBackendError("ncclUnhandledCudaError: Cuda failure 2 'out'"),
+            "GPU's memory",
+            "nvidia-smi",
+        ),
+        (
+            torch.distributed.DistBackendError(
+                "NCCL error in: /pytorch/torch/csrc/NCCLUtils.cpp:94, "
+                "unhandled cuda error, NCCL version 2.27.5\nncclUnhandledCudaError: Call to CUDA "
+                "function failed.\nLast error:\nFailed to CUDA calloc async 608 bytes"
+            ),
+            "GPU's memory",
+            "nvidia-smi",
+        ),
+        (
+            RuntimeError(
+                "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection "
+                "closed by peer [127.0.0.1]:4242"
+            ),
+            "lost each other",
+            "last checkpoint",
+        ),
+        (
+            torch.distributed.DistNetworkError(
+                "The server socket has failed to listen: EADDRINUSE"
+            ),
+            "lost each other",
+            "network",
+        ),
         (MemoryError(), "memory is not enough", "data.workers=0"),
         (RuntimeError("DefaultCPUAllocator: not enough memory"), "memory is not enough", "--set"),
     ],
-)  # fmt: skip
+)
 def test_what_a_device_or_another_process_refuses_is_no_defect(error, what, advice):
     found = translated(error)
     assert isinstance(found, ResourceError)

@@ -52,9 +52,14 @@ def test_frames_of_any_size_are_fitted_as_in_a_store(model):
 
 @pytest.mark.parametrize(
     "frames",
-    [[], np.zeros((0, 256, 128, 3), np.uint8), np.zeros((2, 256, 128, 3), np.float32),
-     np.zeros((2, 256, 128), np.uint8), [np.zeros((8, 0, 3), np.uint8)]],
-)  # fmt: skip
+    [
+        [],
+        np.zeros((0, 256, 128, 3), np.uint8),
+        np.zeros((2, 256, 128, 3), np.float32),
+        np.zeros((2, 256, 128), np.uint8),
+        [np.zeros((8, 0, 3), np.uint8)],
+    ],
+)
 def test_what_is_no_walk_is_refused(model, frames):
     with pytest.raises(DataError):
         model.embed(frames)

@@ -39,9 +39,13 @@ def parent(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(SCRIPT)
     process = subprocess.Popen(
-        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(Path.cwd())}, start_new_session=True,
-    )  # fmt: skip
+        [sys.executable, str(script)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        start_new_session=True,
+    )
     assert process.stdout is not None
     yield process, int(process.stdout.readline())
     process.kill()

@@ -39,8 +39,11 @@ def test_what_is_not_plain_is_refused(tmp_path, text, words):
 def test_plain_values():
     text = "a: off\nb: true\nc: &x [1, 2.5]\nd: {<<: {e: *x}, f: null}\n"
     assert plain_yaml(text) == {
-        "a": "off", "b": True, "c": [1, 2.5], "d": {"e": [1, 2.5], "f": None},
-    }  # fmt: skip
+        "a": "off",
+        "b": True,
+        "c": [1, 2.5],
+        "d": {"e": [1, 2.5], "f": None},
+    }
 
 
 @pytest.mark.parametrize("rest", ["", "# " + "x" * KNOWN_BYTES])

@@ -27,9 +27,14 @@ from tests.fakes.families import settings_of
 
 STEPS = 3
 FAMILY_SETTINGS = (
-    "data.identities=3", "data.sequences=4", "data.frames=2", "data.workers=0",
-    f"train.iterations={STEPS}", "train.milestones=[]", "train.clip_norm=0",
-)  # fmt: skip
+    "data.identities=3",
+    "data.sequences=4",
+    "data.frames=2",
+    "data.workers=0",
+    f"train.iterations={STEPS}",
+    "train.milestones=[]",
+    "train.clip_norm=0",
+)
 
 
 def family_steps(root: Path, cases: Sequence[str]) -> dict[str, np.ndarray]:

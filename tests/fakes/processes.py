@@ -49,11 +49,20 @@ CLIPS, FRAMES = 4, 3
 # Batches of twelve clips divide over two, three and four processes. Gradients are not clipped, so
 # that all of their size is compared; small pictures, for speed.
 SETTINGS = (
-    "model.image.height=64", "model.image.width=32", "model.gait.strips=4",
-    "data.identities=3", "data.sequences=4", "data.frames=2", "data.workers=0",
-    "warmup.batch=12", "warmup.frames=1", f"warmup.iterations={STEPS}", "warmup.clip_norm=0",
-    f"train.iterations={STEPS}", "train.clip_norm=0",
-)  # fmt: skip
+    "model.image.height=64",
+    "model.image.width=32",
+    "model.gait.strips=4",
+    "data.identities=3",
+    "data.sequences=4",
+    "data.frames=2",
+    "data.workers=0",
+    "warmup.batch=12",
+    "warmup.frames=1",
+    f"warmup.iterations={STEPS}",
+    "warmup.clip_norm=0",
+    f"train.iterations={STEPS}",
+    "train.clip_norm=0",
+)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
@@ -145,9 +154,13 @@ def scoring(root: Path, out: Path) -> None:
 
     with patch("core.workflows.evaluate.score", counted):
         done = evaluate_run(
-            Workspace(root), run_name=None, train_dataset=None, test_dataset=None,
-            scoring=Scoring(), progress=SilentProgress(),
-        )  # fmt: skip
+            Workspace(root),
+            run_name=None,
+            train_dataset=None,
+            test_dataset=None,
+            scoring=Scoring(),
+            progress=SilentProgress(),
+        )
     told = {"threads": threads, "result": done.result.to_json()}
     rank = make_engine().process_index
     out.with_name(f"{out.name}-{rank}").write_text(json.dumps(told))
@@ -235,9 +248,7 @@ def main() -> None:
     elif what == "diverging":
         diverging(root, out)
     else:
-        config = small_config(
-            warmup={"batch": 4}, train={"iterations": 4, "checkpoint_every": 1}
-        )  # fmt: skip
+        config = small_config(warmup={"batch": 4}, train={"iterations": 4, "checkpoint_every": 1})
         train(Workspace(root), "casiab", config, preset="tiny", progress=SilentProgress())
 
 

@@ -178,10 +178,17 @@ def write_stream_store(folder: Path, *, poses: bool = True) -> dict[SequenceKey,
     if not poses:
         streams = {}
     plan = Plan(
-        format=3 if poses else 1, dataset="casiab", form="videos", label="Fakes", framing="crop",
-        codec="lossless", source=hashlib.sha256(b"streams").hexdigest(), shards=1, tool="0.0.0",
+        format=3 if poses else 1,
+        dataset="casiab",
+        form="videos",
+        label="Fakes",
+        framing="crop",
+        codec="lossless",
+        source=hashlib.sha256(b"streams").hexdigest(),
+        shards=1,
+        tool="0.0.0",
         streams=streams,
-    )  # fmt: skip
+    )
     begin(folder, plan, replace=False)
     content: dict[SequenceKey, StreamFrames] = {}
     path = folder / shard_name(0)
@@ -195,10 +202,16 @@ def write_stream_store(folder: Path, *, poses: bool = True) -> dict[SequenceKey,
                 for name in ("parsing", "flow"):
                     writer.add_stream(name, image_rows(name, at, frames))
     report = ShardFile(
-        format=plan.format, number=0, sha256=file_hash(path), bytes=path.stat().st_size,
-        frames=writer.frames, valid=writer.valid, fidelity=writer.fidelity(),
-        sequences=writer.entries, left_out=(),
-    )  # fmt: skip
+        format=plan.format,
+        number=0,
+        sha256=file_hash(path),
+        bytes=path.stat().st_size,
+        frames=writer.frames,
+        valid=writer.valid,
+        fidelity=writer.fidelity(),
+        sequences=writer.entries,
+        left_out=(),
+    )
     write_json(folder / shard_report_name(0), report)
     finish(folder, plan, ())
     return content

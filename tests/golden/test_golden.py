@@ -107,8 +107,11 @@ def test_embeddings(ending):
     found, wanted = read_embeddings(V1 / f"embeddings{ending}"), make.embeddings()
     assert (found.embeddings == wanted.embeddings).all()
     assert (found.labels, found.types, found.views, found.source) == (
-        wanted.labels, wanted.types, wanted.views, wanted.source,
-    )  # fmt: skip
+        wanted.labels,
+        wanted.types,
+        wanted.views,
+        wanted.source,
+    )
 
 
 def test_a_run_with_checkpoint_and_text_cache():
@@ -146,9 +149,20 @@ def test_an_export_says_what_it_said():
     told = describe(run, loaded, graph, "uint8")
     assert told["format"] == "1"
     assert set(told) == {
-        "format", "lmgait", "family", "run", "dataset", "iteration", "text_fingerprint", "prompt",
-        "input", "output", "encoder_size", "normalisation", "distance",
-    }  # fmt: skip
+        "format",
+        "lmgait",
+        "family",
+        "run",
+        "dataset",
+        "iteration",
+        "text_fingerprint",
+        "prompt",
+        "input",
+        "output",
+        "encoder_size",
+        "normalisation",
+        "distance",
+    }
 
 
 # --- other formats ---
@@ -190,27 +204,33 @@ def opened(folder):
 
 STORE = "stores/compact/"
 CASES = {
-    "stores/compact/plan.json": (in_json, lambda v: read_json(v / STORE / "plan.json", Plan,
-                                                             "Prepare it again.")),
+    "stores/compact/plan.json": (
+        in_json,
+        lambda v: read_json(v / STORE / "plan.json", Plan, "Prepare it again."),
+    ),
     "stores/compact/shard-00000.json": (in_json, lambda v: held_in_store(v / STORE, "001")),
     "stores/compact/index.json": (in_json, lambda v: Store.open(v / STORE)),
     "stores/compact/store.json": (in_json, lambda v: Store.open(v / STORE)),
     "stores/compact/left-out.json": (in_json, lambda v: held_in_store(v / STORE, "001")),
-    "forgetting.json": (in_json, lambda v: held_in_store(
-        Path(shutil.copy(v / "forgetting.json", v / STORE)).parent, "001")),
+    "forgetting.json": (
+        in_json,
+        lambda v: held_in_store(Path(shutil.copy(v / "forgetting.json", v / STORE)).parent, "001"),
+    ),
     "features/features.json": (in_json, lambda v: FeatureStore.open(v / "features")),
-    "silhouettes/silhouettes.json": (
-        in_json, lambda v: SilhouetteStore.open(v / "silhouettes")),
+    "silhouettes/silhouettes.json": (in_json, lambda v: SilhouetteStore.open(v / "silhouettes")),
     "embeddings.npz": (in_npz, lambda v: read_embeddings(v / "embeddings.npz")),
     "embeddings.h5": (in_h5, lambda v: read_embeddings(v / "embeddings.h5")),
     "run/run.json": (in_json, lambda v: find_run(v, name="run", dataset=None)),
     "run/checkpoints/step-000006/model.safetensors": (
-        in_safetensors, lambda v: newest_weights(find_run(v, name="run", dataset=None))),
+        in_safetensors,
+        lambda v: newest_weights(find_run(v, name="run", dataset=None)),
+    ),
     "run/text.safetensors": (
-        in_safetensors, lambda v: load_cache(v / "run/text.safetensors",
-                                             {"text_fingerprint": "def"})),
+        in_safetensors,
+        lambda v: load_cache(v / "run/text.safetensors", {"text_fingerprint": "def"}),
+    ),
     "manifest.yaml": (in_yaml, lambda v: load_manifest(v / "manifest.yaml")),
-}  # fmt: skip
+}
 WAYS_OUT = ("again", "anew", "Use lmgait", "the lmgait that", "made again")
 
 

@@ -101,8 +101,10 @@ def test_the_source_is_compared_with_the_split(tmp_path, dry):
     assert json.loads((tmp_path / "p.json").read_text())["split"] == {
         "train": {"present": [], "absent": ["005"]},
         "test": {"present": ["100"], "absent": ["bert"]},
-        "in_no_split": ["000"], "unknown_types": [], "unknown_views": [],
-    }  # fmt: skip
+        "in_no_split": ["000"],
+        "unknown_types": [],
+        "unknown_views": [],
+    }
     whole = run("prepare", "ccpg", source, "--workers", 0, "--quiet", *dry).stdout
     assert "training subjects 1 of 100 (absent: 001, 002, 003 and 96 more)" in whole
     assert "In no split" not in whole

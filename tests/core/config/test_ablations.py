@@ -46,13 +46,15 @@ SETTINGS: dict[str, dict[str, object]] = {
     "no-smoothness": {"losses.smoothness": 0.0},
     "no-diversity": {"losses.diversity": 0.0},
     "no-extractor-losses": {
-        "model.representation.supervise": False, "losses.smoothness": 0.0, "losses.diversity": 0.0,
+        "model.representation.supervise": False,
+        "losses.smoothness": 0.0,
+        "losses.diversity": 0.0,
     },
     "literal-diversity": {"losses.diversity_form": "literal"},
     "clip-image-encoder": {"model.image.family": "clip"},
     "random-text": {"model.text.prompt": "random"},
     **{f"random-text-{n}": {"model.text.prompt": f"random-{n}"} for n in range(2, 7)},
-}  # fmt: skip
+}
 
 # Modules that the full model has and the ablation lacks, and the other way round (by prefix).
 GONE = {
@@ -137,9 +139,7 @@ def test_the_module_tree_changes_where_it_says_and_three_steps_train(name, full)
 
 def three_steps(config, model):
     draw = torch.Generator().manual_seed(0)
-    frames = torch.randint(
-        0, 256, (CLIPS * FRAMES, 3, 128, 64), dtype=torch.uint8, generator=draw
-    )  # fmt: skip
+    frames = torch.randint(0, 256, (CLIPS * FRAMES, 3, 128, 64), dtype=torch.uint8, generator=draw)
     labels = torch.tensor([0, 0, 1, 1])
     silhouettes = (torch.rand(CLIPS * FRAMES, 32, 16, generator=draw) > 0.5).float()
     frozen = {n: p.clone() for n, p in model.named_parameters() if not p.requires_grad}
@@ -188,8 +188,9 @@ def test_clip_at_full_size_has_the_grid_that_dinov2_has():
     config = resolve_config("paper", ablation="clip-image-encoder").model
     plain = resolve_config("paper").model.image
     assert (config.image.height // 16, config.image.width // 16) == (
-        plain.height // 14, plain.width // 14,
-    )  # fmt: skip
+        plain.height // 14,
+        plain.width // 14,
+    )
 
 
 def test_an_ablation_with_sizes_refuses_a_preset_it_does_not_know():

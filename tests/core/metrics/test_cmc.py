@@ -101,8 +101,9 @@ def test_without_anything_to_count_there_is_no_curve():
     empty = result.protocols["single_view"].conditions["CL"]
     assert empty.cmc == ()
     assert "cmc" not in empty.to_json()
-    assert not any(math.isnan(v) for c in result.protocols["single_view"].conditions.values()
-                   for v in c.cmc)  # fmt: skip
+    assert not any(
+        math.isnan(v) for c in result.protocols["single_view"].conditions.values() for v in c.cmc
+    )
 
 
 def test_curves_go_to_rank_20():

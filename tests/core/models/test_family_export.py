@@ -61,9 +61,13 @@ def test_floats_of_silhouettes_are_bytes_of_the_same_values():
     assert torch.equal(of_bytes(clips), of_floats(clips.float()))
 
 
-@pytest.mark.parametrize(("kind", "words"), [
-    ("cut", "cut from the store's masks"), ("aligned", "delivered, aligned"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("cut", "cut from the store's masks"),
+        ("aligned", "delivered, aligned"),
+    ],
+)
 @pytest.mark.parametrize("name", [QUICKEST, "gaitbase"])
 def test_a_file_names_the_silhouettes_that_its_model_was_trained_on(name, kind, words):
     config = settings_of(name, "tiny", f"model.input.silhouettes={kind}")

@@ -25,9 +25,11 @@ def brightness(pose, pairs, row, column):
         (ax, ay, a), (bx, by, b) = (pose[joint].tolist() for joint in (first, second))
         confidence = min(a, b)
         beyond = (
-            column < min(ax, bx) - 24 or column > max(ax, bx) + 24
-            or row < min(ay, by) - 24 or row > max(ay, by) + 24
-        )  # fmt: skip
+            column < min(ax, bx) - 24
+            or column > max(ax, bx) + 24
+            or row < min(ay, by) - 24
+            or row > max(ay, by) + 24
+        )
         if confidence < 1e-3 or beyond:
             continue
         # The nearest of many points on the line.

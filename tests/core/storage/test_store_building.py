@@ -154,9 +154,12 @@ def found(effect, reason, number, sequence="a/b/c"):
 
 def test_findings_are_summed_by_reason_the_gravest_first(tmp_path):
     lines = [
-        found("noted", "z", 0), found("frames left out", "y", 2), found("frames left out", "y", 3),
-        found("frames kept without silhouette", "x", 4), found("sequence left out", "w", 1),
-    ]  # fmt: skip
+        found("noted", "z", 0),
+        found("frames left out", "y", 2),
+        found("frames left out", "y", 3),
+        found("frames kept without silhouette", "x", 4),
+        found("sequence left out", "w", 1),
+    ]
     summary = [(line.reason, line.sequences, line.frames) for line in summarise(lines)]
     assert summary == [("w", 1, 1), ("y", 2, 5), ("x", 1, 4), ("z", 1, 0)]
     folder = tmp_path / "store"

@@ -130,10 +130,14 @@ def test_cross_table_has_the_papers_shape():
     star, sustech = result("casiab_star"), result("sustech1k", types=("00-nm", "01-nm", "02-cl-nt"))
     table = cross_table([("ours", star), ("ours", sustech), ("other", star)])
     assert table.headers == (
-        "model", "CASIA-B* NM (single_view)", "CASIA-B* BG (single_view)",
-        "CASIA-B* CL (single_view)", "SUSTech1K Clothing (single_view)",
-        "SUSTech1K Night (single_view)", "SUSTech1K Overall (single_view)",
-    )  # fmt: skip
+        "model",
+        "CASIA-B* NM (single_view)",
+        "CASIA-B* BG (single_view)",
+        "CASIA-B* CL (single_view)",
+        "SUSTech1K Clothing (single_view)",
+        "SUSTech1K Night (single_view)",
+        "SUSTech1K Overall (single_view)",
+    )
     assert [row[0] for row in table.rows] == ["ours", "other"]
     assert table.rows[1][4:] == ("-", "-", "-")
     assert table.rows[0][1] == table.rows[1][1]

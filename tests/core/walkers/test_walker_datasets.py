@@ -35,17 +35,24 @@ SMALL = {
 def run(dataset, out, **changes):
     types, views = SMALL.get(dataset, (None, None))
     arguments = {
-        "train_subjects": 1, "test_subjects": 1, "types": types, "views": views,
-        "frames": 4, "seed": 0, "workers": 1, "progress": SilentProgress(),
-    }  # fmt: skip
+        "train_subjects": 1,
+        "test_subjects": 1,
+        "types": types,
+        "views": views,
+        "frames": 4,
+        "seed": 0,
+        "workers": 1,
+        "progress": SilentProgress(),
+    }
     return synthesize(dataset, out, **{**arguments, **changes})
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".writing.lock"
-    }  # fmt: skip
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ".writing.lock"
+    }
 
 
 def picture(path, flags=cv2.IMREAD_UNCHANGED):
@@ -215,10 +222,19 @@ def test_defaults_exist_and_serve_the_protocol(dataset):
         assert cameras == {structure.group(view) for view in structure.views}
     train, test = official_subjects(dataset)
     assert not set(train) & set(test)
-    assert len(train) + len(test) == {
-        "ccpg": 200, "sustech1k": 1050, "casiab": 124, "casiab_star": 124,
-        "gait3d": 4000, "oumvlp": 10_307, "grew": 26_000, "ccgr_mini": 971,
-    }[dataset]  # fmt: skip
+    assert (
+        len(train) + len(test)
+        == {
+            "ccpg": 200,
+            "sustech1k": 1050,
+            "casiab": 124,
+            "casiab_star": 124,
+            "gait3d": 4000,
+            "oumvlp": 10_307,
+            "grew": 26_000,
+            "ccgr_mini": 971,
+        }[dataset]
+    )
 
 
 def test_places_are_in_the_dataset(tmp_path):
@@ -234,15 +250,27 @@ def test_places_are_in_the_dataset(tmp_path):
             assert len(set(places)) == len(places)
 
 
-@pytest.mark.parametrize(("dataset", "form"), [
-    ("gait3d", "merged"), ("oumvlp", "views"), ("grew", "archives"), ("ccgr_mini", "pickles"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("dataset", "form"),
+    [
+        ("gait3d", "merged"),
+        ("oumvlp", "views"),
+        ("grew", "archives"),
+        ("ccgr_mini", "pickles"),
+    ],
+)
 def test_datasets_of_silhouettes_are_rendered(tmp_path, dataset, form):
     views = list(VIEWS[dataset])[:1]
     result = run(
-        dataset, tmp_path / "a", form=form, frames=2, types=["all"], views=views,
-        train_subjects=1, test_subjects=1,
-    )  # fmt: skip
+        dataset,
+        tmp_path / "a",
+        form=form,
+        frames=2,
+        types=["all"],
+        views=views,
+        train_subjects=1,
+        test_subjects=1,
+    )
     assert result.rendered == {"gait3d": 16, "oumvlp": 4, "grew": 4, "ccgr_mini": 6}[dataset]
     partition = next((tmp_path / "a").glob("*[A-Z]*.json"), None)
     manifest = load_manifest(dataset, partition=partition)
@@ -251,9 +279,15 @@ def test_datasets_of_silhouettes_are_rendered(tmp_path, dataset, form):
     else:
         assert (manifest.subjects.train, manifest.subjects.test) == (result.train, result.test)
     again = run(
-        dataset, tmp_path / "a", form=form, frames=2, types=["all"], views=views,
-        train_subjects=1, test_subjects=1,
-    )  # fmt: skip
+        dataset,
+        tmp_path / "a",
+        form=form,
+        frames=2,
+        types=["all"],
+        views=views,
+        train_subjects=1,
+        test_subjects=1,
+    )
     assert again.rendered == 0
 
 

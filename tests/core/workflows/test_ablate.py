@@ -26,10 +26,17 @@ from core.workspace import Workspace
 from tests.fakes.stores import write_casiab
 
 QUICK = (
-    "warmup.iterations=1", "warmup.milestones=[]", "warmup.batch=2", "warmup.frames=1",
-    "train.iterations=1", "train.milestones=[]", "data.workers=0", "data.identities=2",
-    "data.sequences=2", "data.frames=2",
-)  # fmt: skip
+    "warmup.iterations=1",
+    "warmup.milestones=[]",
+    "warmup.batch=2",
+    "warmup.frames=1",
+    "train.iterations=1",
+    "train.milestones=[]",
+    "data.workers=0",
+    "data.identities=2",
+    "data.sequences=2",
+    "data.frames=2",
+)
 
 
 @pytest.fixture
@@ -75,13 +82,17 @@ def test_a_table_runs_and_goes_on_without_training_again(home, monkeypatch):
     told = Told()
     (table,) = ablate(home, request(tables=(4,)), progress=told)
     assert [line for line in told.lines if line.startswith("Training ")] == [
-        "Training 1 of 4: no-text-no-mtcm, seed 0", "Training 2 of 4: no-text-3dcnn, seed 0",
-        "Training 3 of 4: no-text, seed 0", "Training 4 of 4: full, seed 0",
-    ]  # fmt: skip
+        "Training 1 of 4: no-text-no-mtcm, seed 0",
+        "Training 2 of 4: no-text-3dcnn, seed 0",
+        "Training 3 of 4: no-text, seed 0",
+        "Training 4 of 4: full, seed 0",
+    ]
     assert sorted(run.name for run in list_runs(home.runs)) == [
-        "ablate-full-s0", "ablate-no-text-3dcnn-s0", "ablate-no-text-no-mtcm-s0",
+        "ablate-full-s0",
+        "ablate-no-text-3dcnn-s0",
+        "ablate-no-text-no-mtcm-s0",
         "ablate-no-text-s0",
-    ]  # fmt: skip
+    ]
     assert len(list_runs(home.warmups)) == 1, "one warm-up serves every row"
     assert (table.tested_on, table.protocol) == ("casiab", "single_view")
     assert table.columns == ("NM", "BG", "CL", "Mean")
@@ -123,8 +134,9 @@ def test_other_settings_get_runs_of_their_own_and_seeds_are_averaged(home):
     )
     assert [run.run for run in one.rows[0].runs] == ["ablate-no-text-no-mtcm-s0"]
     assert [run.run for run in two.rows[0].runs] == [
-        "ablate-no-text-no-mtcm-s0-2", "ablate-no-text-no-mtcm-s1",
-    ]  # fmt: skip
+        "ablate-no-text-no-mtcm-s0-2",
+        "ablate-no-text-no-mtcm-s1",
+    ]
     assert [run.seed for run in two.rows[0].runs] == [0, 1]
     assert one.paper_columns == ()
 
@@ -216,12 +228,18 @@ def test_parameters_are_counted_without_any_weights():
     needed = sum(p.trainable + p.frozen for p in shown.parts if p.inference)
     assert shown.totals["inference"] == needed
     assert {p.name for p in shown.parts if not p.inference} == {
-        "text tower", "MAM", "text projection", "BNNeck and classifier",
-    }  # fmt: skip
+        "text tower",
+        "MAM",
+        "text projection",
+        "BNNeck and classifier",
+    }
     bare = show_config(resolve_config("paper", ablation="no-text-no-mtcm"))
     assert {p.name for p in bare.parts} == {
-        "image encoder", "decoder branch", "ResNet branch", "GaitBase",
-    }  # fmt: skip
+        "image encoder",
+        "decoder branch",
+        "ResNet branch",
+        "GaitBase",
+    }
 
 
 def test_counts_are_those_of_the_real_model():

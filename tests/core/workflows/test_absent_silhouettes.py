@@ -52,9 +52,13 @@ def reasons(path):
 
 def evaluated(workspace, progress):
     return evaluate_run(
-        workspace, run_name="toy", train_dataset=None, test_dataset=None, scoring=Scoring(),
+        workspace,
+        run_name="toy",
+        train_dataset=None,
+        test_dataset=None,
+        scoring=Scoring(),
         progress=progress,
-    )  # fmt: skip
+    )
 
 
 def test_training_lists_it(workspace):
@@ -85,9 +89,13 @@ def test_results_lack_it_as_they_lack_what_a_store_does_not_have(workspace):
 
 def test_a_file_of_all_embeddings_lists_it_and_has_the_same_others(workspace, tmp_path):
     rest = embed_to_file(
-        workspace, tmp_path / "e.npz", run_name="toy", dataset=None, everyone=True,
+        workspace,
+        tmp_path / "e.npz",
+        run_name="toy",
+        dataset=None,
+        everyone=True,
         progress=SilentProgress(),
-    )  # fmt: skip
+    )
     assert len(rest) == 20 - 3
     assert set(reasons(tmp_path / "e.npz.left-out.json").values()) == {NO_SILHOUETTE}
     found = evaluated(workspace, SilentProgress())
@@ -108,9 +116,14 @@ def test_a_report_takes_the_embeddings_that_lack_it(workspace, monkeypatch, tmp_
 
     def report():
         report_run(
-            workspace, tmp_path / "r.html", run_name="toy", dataset=None, bootstrap=0,
-            pictures=False, progress=SilentProgress(),
-        )  # fmt: skip
+            workspace,
+            tmp_path / "r.html",
+            run_name="toy",
+            dataset=None,
+            bootstrap=0,
+            pictures=False,
+            progress=SilentProgress(),
+        )
         return (tmp_path / "r.html").read_text()
 
     page = report()
@@ -162,6 +175,7 @@ def test_an_estimate_passes_over_subjects_without_any(tmp_path, monkeypatch, sub
     )
     plan = plan_training(made, "casiab", config, preset="tiny")
     assert [stage.name for stage in plan.estimate(SilentProgress()).stages] == [
-        "Silhouettes", "Training",
-    ]  # fmt: skip
+        "Silhouettes",
+        "Training",
+    ]
     assert plan.run(SilentProgress()).iterations == 2

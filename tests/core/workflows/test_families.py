@@ -45,9 +45,15 @@ EXPORTED = {
     "source, confidence; zeros where a joint is missing",
 }
 QUICK = (
-    "data.workers=0", "data.identities=2", "data.sequences=2", "data.frames=3",
-    "train.iterations=6", "train.milestones=[4]", "train.checkpoint_every=2", "train.log_every=1",
-)  # fmt: skip
+    "data.workers=0",
+    "data.identities=2",
+    "data.sequences=2",
+    "data.frames=3",
+    "train.iterations=6",
+    "train.milestones=[4]",
+    "train.checkpoint_every=2",
+    "train.log_every=1",
+)
 
 
 @pytest.fixture(scope="module")

@@ -68,9 +68,10 @@ def one_step(job, batch):
 def test_a_step_on_stored_features_is_a_step_on_frames(workspace, flip, train_encoder, dtype):
     """Losses of many steps would also compare how each processor rounds."""
     config = small_config(
-        data={"flip": flip, "features": dtype}, warmup={"image_encoder": train_encoder},
+        data={"flip": flip, "features": dtype},
+        warmup={"image_encoder": train_encoder},
         train={"iterations": STEPS},
-    )  # fmt: skip
+    )
     run = train(workspace, "casiab", config, preset="tiny", progress=SilentProgress()).run
     warmup = find_run(workspace.warmups, name=run.facts["warmup"], dataset=None)
     store, manifest = Store.open(workspace.store("casiab")), load_manifest("casiab")

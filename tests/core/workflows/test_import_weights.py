@@ -34,9 +34,13 @@ GRAPH = torch.Generator().manual_seed(3)
 # What a user has to say, as shapes do not: two branches of GaitSet.
 SETS = {"frame2": "each2", "frame3": "each3"}
 MAPS = (
-    "model.image.height=64", "model.image.width=32", "model.channels=[8,8,8,8]",
-    "model.strips=4", "model.embedding=8", "model.maps=4",
-)  # fmt: skip
+    "model.image.height=64",
+    "model.image.width=32",
+    "model.channels=[8,8,8,8]",
+    "model.strips=4",
+    "model.embedding=8",
+    "model.maps=4",
+)
 
 
 @pytest.fixture
@@ -81,12 +85,16 @@ def embedding_of(run, clip):
     [
         ("gaitbase", lambda: residual(moving=False), {}, ()),
         ("deepgaitv2", lambda: residual(moving=True), {}, ()),
-        ("deepgaitv2", lambda: residual(moving=True, depths=(1, 3, 2, 1)), {},
-         ("model.depths=[1,3,2,1]",)),
+        (
+            "deepgaitv2",
+            lambda: residual(moving=True, depths=(1, 3, 2, 1)),
+            {},
+            ("model.depths=[1,3,2,1]",),
+        ),
         ("deepgaitv2", lambda: residual(moving=False), {}, ("model.blocks=2d",)),
         ("gaitset", sets, SETS, ()),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("prefix", ["", "module."])
 def test_a_foreign_network_s_embeddings_are_those_of_its_run(
     workspace, tmp_path, name, network, names, more, prefix
@@ -118,9 +126,10 @@ def test_only_a_number_behind_a_hyphen_is_of_iterations(workspace, tmp_path):
 def test_a_foreign_network_on_skeleton_maps(workspace, tmp_path, compare):
     torch.manual_seed(1)
     source = stir(
-        Residual(CHANNELS, (1, 2, 1, 1), 8, 24, CLASSES, moving=True, maps=2,
-                 normed=compare == "neck")
-    )  # fmt: skip
+        Residual(
+            CHANNELS, (1, 2, 1, 1), 8, 24, CLASSES, moving=True, maps=2, normed=compare == "neck"
+        )
+    )
     path = save(tmp_path / "net-60000.pt", source.state_dict())
     config = config_of("skeletongait", "model.depths=[1,2,1,1]", f"model.compare={compare}")
     done = taken(workspace, path, "skeletongait", config)
@@ -150,7 +159,7 @@ def theirs(state, *, branches):
         ("biggait", {"gait.first": "noise", "gait.second": "look"}, ()),
         ("biggergait", {}, ("model.image.layers=[1,2]", "model.per_group=1", "model.networks=2")),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("encoder", [None, "backbone.", "net.vit."])
 def test_a_model_on_a_frozen_encoder_is_the_same_bit_for_bit(
     workspace, tmp_path, name, branches, more, encoder
@@ -279,8 +288,19 @@ def test_every_verb_takes_an_imported_run(workspace, tmp_path, monkeypatch):
 
     settings = [w for s in ("model.input.shrink=2", *SMALL[:2]) for w in ("--set", s)]
     report = tmp_path / "told.json"
-    printed = run("import-weights", path, "--model", "gaitbase", "--dataset", "casiab", "--preset",
-                  "tiny", *settings, "--json", report)  # fmt: skip
+    printed = run(
+        "import-weights",
+        path,
+        "--model",
+        "gaitbase",
+        "--dataset",
+        "casiab",
+        "--preset",
+        "tiny",
+        *settings,
+        "--json",
+        report,
+    )
     name = "casiab-gaitbase-imported"
     content = json.loads(report.read_text())
     assert content["run"] == name

@@ -39,16 +39,31 @@ from tests.fakes.training import write_training_store
 MASKED = ("biggait", "biggergait")
 # Frames of 64x32 in patches of 8: a grid of 8x4, maps of 16x8.
 QUICK = (
-    "model.image.height=64", "model.image.width=32", "model.channels=[8,8,8,8]",
-    "model.strips=4", "model.embedding=8", "model.maps=4",
-    "data.workers=0", "data.identities=2", "data.sequences=2", "data.frames=3",
-    "train.iterations=6", "train.milestones=[4]", "train.checkpoint_every=2", "train.log_every=4",
-)  # fmt: skip
+    "model.image.height=64",
+    "model.image.width=32",
+    "model.channels=[8,8,8,8]",
+    "model.strips=4",
+    "model.embedding=8",
+    "model.maps=4",
+    "data.workers=0",
+    "data.identities=2",
+    "data.sequences=2",
+    "data.frames=3",
+    "train.iterations=6",
+    "train.milestones=[4]",
+    "train.checkpoint_every=2",
+    "train.log_every=4",
+)
 ONLY = {
     "biggait": ("model.mask_iterations=3",),
-    "biggergait": ("warmup.iterations=4", "warmup.batch=4", "warmup.frames=2",
-                   "warmup.checkpoint_every=2", "warmup.log_every=1"),
-}  # fmt: skip
+    "biggergait": (
+        "warmup.iterations=4",
+        "warmup.batch=4",
+        "warmup.frames=2",
+        "warmup.checkpoint_every=2",
+        "warmup.log_every=1",
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -144,15 +159,21 @@ def test_biggait_resumes_bit_for_bit_on_either_side_of_the_freeze(home, at):
 
 
 def test_biggaits_mask_branch_is_frozen_after_its_iterations(home):
-    run = run_training(home, quick("biggait", "seed=3", "train.checkpoint_every=1", "train.keep=9"),
-                       name="whole").run  # fmt: skip
+    run = run_training(
+        home, quick("biggait", "seed=3", "train.checkpoint_every=1", "train.keep=9"), name="whole"
+    ).run
     mask = [
         {n: v for n, v in state(run, step).items() if n.startswith("mask.")} for step in range(1, 7)
     ]
     assert {name.partition(".")[2] for name in mask[0]} == {
-        "norm.running_mean", "norm.running_var", "norm.num_batches_tracked",
-        "reduce.weight", "reduce.bias", "restore.weight", "restore.bias",
-    }  # fmt: skip
+        "norm.running_mean",
+        "norm.running_var",
+        "norm.num_batches_tracked",
+        "reduce.weight",
+        "reduce.bias",
+        "restore.weight",
+        "restore.bias",
+    }
     for before, after in ((0, 1), (1, 2)):
         assert not any(torch.equal(mask[before][n], mask[after][n]) for n in mask[0])
     assert all(same(mask[2], later) for later in mask[3:])
@@ -213,9 +234,17 @@ def test_the_mask_branch_is_warmed_up_once_for_all_that_share_it(home):
         assert same(taken, {n: state(other)[n] for n in taken})
     keys = {
         warmup_key(quick("biggergait", "seed=7", more), "store", "subjects")
-        for more in ("seed=8", "warmup.smoothness=0.1", "model.factor=4", "data.flip=0.0",
-                     "model.image.seed=1", "warmup.frames=3", "seed=7", "model.image.chunk=3")
-    }  # fmt: skip
+        for more in (
+            "seed=8",
+            "warmup.smoothness=0.1",
+            "model.factor=4",
+            "data.flip=0.0",
+            "model.image.seed=1",
+            "warmup.frames=3",
+            "seed=7",
+            "model.image.chunk=3",
+        )
+    }
     assert len(keys) == 7, "all but the last two differ"
 
 
@@ -246,9 +275,13 @@ def test_an_interrupted_mask_warm_up_and_training_resume_bit_for_bit(home, tmp_p
     assert same(state(warmup), state(first))
 
 
-@pytest.mark.parametrize(("name", "setting"), [
-    ("biggergait", "model.strips=7"), ("lmgait", "model.gait.strips=7"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("biggergait", "model.strips=7"),
+        ("lmgait", "model.gait.strips=7"),
+    ],
+)
 def test_sizes_that_do_not_fit_are_refused_before_the_warm_up(home, name, setting):
     more = ("warmup.lr=0.0123", "data.identities=2", "data.sequences=2", "data.workers=0")
     config = resolve_config("tiny", model=name, dataset="casiab", overrides=(setting, *more))
@@ -332,10 +365,13 @@ def test_published_settings_and_where_they_come_from():
     assert encoder_settings(bigger.model).layers == tuple(range(1, 13))
     assert implementation_of(bigger.model).shape(bigger.model) == (256, 192)
     for name, dataset, source in (
-        ("biggait", "ccpg", "official"), ("biggait", "sustech1k", "official"),
-        ("biggait", "casiab", "inferred"), ("biggait", "casiab_star", "inferred"),
-        ("biggergait", "ccpg", "official"), ("biggergait", "sustech1k", "inferred"),
-    ):  # fmt: skip
+        ("biggait", "ccpg", "official"),
+        ("biggait", "sustech1k", "official"),
+        ("biggait", "casiab", "inferred"),
+        ("biggait", "casiab_star", "inferred"),
+        ("biggergait", "ccpg", "official"),
+        ("biggergait", "sustech1k", "inferred"),
+    ):
         assert settings_source(name, "paper", dataset).startswith(source)
 
 

@@ -30,10 +30,17 @@ from tests.fakes.stores import write_casiab
 from tests.fakes.toy.config import TOY
 
 QUICK = (
-    "warmup.iterations=1", "warmup.milestones=[]", "warmup.batch=2", "warmup.frames=1",
-    "train.iterations=1", "train.milestones=[]", "data.workers=0", "data.identities=2",
-    "data.sequences=2", "data.frames=2",
-)  # fmt: skip
+    "warmup.iterations=1",
+    "warmup.milestones=[]",
+    "warmup.batch=2",
+    "warmup.frames=1",
+    "train.iterations=1",
+    "train.milestones=[]",
+    "data.workers=0",
+    "data.identities=2",
+    "data.sequences=2",
+    "data.frames=2",
+)
 FOUR = ("gaitset", "gaitbase", "deepgaitv2", "lmgait")
 
 
@@ -87,8 +94,9 @@ def test_rows_of_tables_4_to_7_stand_for_every_row_that_the_paper_prints():
     assert fourth[0].variants == (Variant("lmgait", "no-text-no-mtcm"),)
     assert fourth[2].variants == sixth[0].variants == (Variant("lmgait", "no-text"),)
     assert [one.ablation for one in sixth[4].variants] == [
-        "random-text", *(f"random-text-{n}" for n in range(2, 7)),
-    ]  # fmt: skip
+        "random-text",
+        *(f"random-text-{n}" for n in range(2, 7)),
+    ]
     with pytest.raises(UsageError, match="no Table 8") as caught:
         rows(8, "ccpg")
     assert "1, 2, 3, 4, 5, 6, 7" in str(caught.value.next_step)
@@ -115,8 +123,9 @@ def test_rows_of_tables_1_to_3_are_those_published(number, trained_on, tested_on
     names = {"GaitSet": "gaitset", "GaitBase": "gaitbase", "DeepGaitV2": "deepgaitv2"}
     printed = {row.method for row in source.rows}
     assert running(rows(number, trained_on, tested_on)) == {
-        **{title: name for title, name in names.items() if title in printed}, "LMGait": "lmgait",
-    }  # fmt: skip
+        **{title: name for title, name in names.items() if title in printed},
+        "LMGait": "lmgait",
+    }
     assert all(bool(row.reason) != bool(row.variants) for row in table.rows)
 
 
@@ -149,8 +158,12 @@ def test_published_numbers_stand_beside_those_of_the_same_datasets_only(four):
     assert not any(row.published for row in first.values())
     second = rows(2, "casiab")
     assert {label for label, row in second.items() if row.published} == {
-        "GaitGraph2", "GaitTR", "GPGait", "GaitGCI", "VPNet",
-    }  # fmt: skip
+        "GaitGraph2",
+        "GaitTR",
+        "GPGait",
+        "GaitGCI",
+        "VPNet",
+    }
     assert second["VPNet"].published == {"NM": 98.3, "BG": 96.3, "CL": 90.0, "Mean": 94.9}
     assert second["GaitBase"].published == {}
     assert second["GaitBase"].variants == (Variant("gaitbase"),)
@@ -220,13 +233,26 @@ def test_a_table_says_whose_settings_they_are_and_what_is_not_trained(home, four
     shown = ablation_table(result)
     assert shown.title == "Table 1, ccpg, protocol gait, Rank-1 (%)"
     assert shown.headers[5:] == (
-        "Mean", "published CL", "published UP", "published DN", "published BG", "published Mean",
-    )  # fmt: skip
+        "Mean",
+        "published CL",
+        "published UP",
+        "published DN",
+        "published BG",
+        "published Mean",
+    )
     by_label = {row[0]: row[1:] for row in shown.rows}
     assert by_label["GaitBase (2 runs)"] == (
-        "40.0 ± 0.0", "50.0 ± 0.0", "60.0 ± 0.0", "70.0 ± 0.0", "55.0 ± 0.0",
-        "71.6", "75.0", "76.8", "78.6", "75.5",
-    )  # fmt: skip
+        "40.0 ± 0.0",
+        "50.0 ± 0.0",
+        "60.0 ± 0.0",
+        "70.0 ± 0.0",
+        "55.0 ± 0.0",
+        "71.6",
+        "75.0",
+        "76.8",
+        "78.6",
+        "75.5",
+    )
     assert by_label["GPGait†"] == ("-",) * 5 + ("54.8", "65.6", "71.1", "65.4", "64.2")
     assert by_label["chance"] == ("1.0",) * 5 + ("-",) * 5
     assert len(by_label) == 16
@@ -260,20 +286,28 @@ def test_tables_1_and_3_run_share_their_trainings_and_go_on(home, four, monkeypa
     assert list_runs(home.runs) == []
     first, third = ablate(home, asked, progress=progress)
     assert [line for line in progress.lines if line.startswith("Training ")] == [
-        "Training 1 of 4: gaitset, seed 0", "Training 2 of 4: gaitbase, seed 0",
-        "Training 3 of 4: deepgaitv2, seed 0", "Training 4 of 4: full, seed 0",
-    ]  # fmt: skip
+        "Training 1 of 4: gaitset, seed 0",
+        "Training 2 of 4: gaitbase, seed 0",
+        "Training 3 of 4: deepgaitv2, seed 0",
+        "Training 4 of 4: full, seed 0",
+    ]
     assert {run.name: run.config.model.family for run in list_runs(home.runs)} == {
-        "ablate-gaitset-s0": "gaitset", "ablate-gaitbase-s0": "gaitbase",
-        "ablate-deepgaitv2-s0": "deepgaitv2", "ablate-full-s0": "lmgait",
-    }  # fmt: skip
+        "ablate-gaitset-s0": "gaitset",
+        "ablate-gaitbase-s0": "gaitbase",
+        "ablate-deepgaitv2-s0": "deepgaitv2",
+        "ablate-full-s0": "lmgait",
+    }
     assert (first.trained_on, first.tested_on) == ("casiab", "casiab")
     assert (third.trained_on, third.tested_on) == ("casiab", "casiab_star")
     shown = ablation_table(third)
     assert shown.title.startswith("Table 3, casiab -> casiab_star, protocol")
     assert [row[0] for row in shown.rows] == [
-        "GaitSet", "GaitBase", "LMGait", "DeepGaitV2", "chance",
-    ]  # fmt: skip
+        "GaitSet",
+        "GaitBase",
+        "LMGait",
+        "DeepGaitV2",
+        "chance",
+    ]
     for row, other in zip(first.rows, (third.rows[i] for i in (0, 1, 3, 2)), strict=True):
         assert [run.run for run in row.runs] == [run.run for run in other.runs]
     assert all(0 <= float(row[1]) <= 100 for row in shown.rows)
@@ -288,8 +322,11 @@ def test_tables_1_and_3_run_share_their_trainings_and_go_on(home, four, monkeypa
     (single,) = ablate(home, request(tables=(1,), model="lmgait"), progress=SilentProgress())
     full = next(row for row in first.rows if row.label == "LMGait")
     assert [row.runs for row in single.rows] == [full.runs]
-    (named,) = ablate(home, request(ablations=("full",), model="gaitset",
-                                    overrides=QUICK[4:]), progress=SilentProgress())  # fmt: skip
+    (named,) = ablate(
+        home,
+        request(ablations=("full",), model="gaitset", overrides=QUICK[4:]),
+        progress=SilentProgress(),
+    )
     assert named.rows[0].runs == first.rows[0].runs
     assert any("; GaitSet, trained on" in note for note in named.notes)
     with pytest.raises(AssertionError, match="done already"):

@@ -127,9 +127,13 @@ def trained(prepared, tmp_path_factory):
 
 def evaluated(workspace, test=None):
     return evaluate_run(
-        workspace, run_name=None, train_dataset="casiab", test_dataset=test,
-        scoring=Scoring(bootstrap=2), progress=SilentProgress(),
-    )  # fmt: skip
+        workspace,
+        run_name=None,
+        train_dataset="casiab",
+        test_dataset=test,
+        scoring=Scoring(bootstrap=2),
+        progress=SilentProgress(),
+    )
 
 
 def embedded(workspace):
@@ -142,9 +146,14 @@ def embedded(workspace):
 def reported(workspace):
     shutil.rmtree(workspace.runs / "run" / "embeddings", ignore_errors=True)
     return report_run(
-        workspace, None, run_name="run", dataset=None, bootstrap=0, pictures=False,
+        workspace,
+        None,
+        run_name="run",
+        dataset=None,
+        bootstrap=0,
+        pictures=False,
         progress=SilentProgress(),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(

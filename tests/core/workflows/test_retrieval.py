@@ -46,9 +46,10 @@ def test_lists_equal_plain_loops_and_shares_those_of_the_table():
             far = {
                 j: np.sqrt(((values[one.place] - values[j]) ** 2).sum(0)).mean()
                 for j, key in enumerate(keys)
-                if key[1] in ("nm-02", "bg-02", "cl-02") and key[0] != "001"
+                if key[1] in ("nm-02", "bg-02", "cl-02")
+                and key[0] != "001"
                 and (key[0] != subject or key[2] != view)
-            }  # fmt: skip
+            }
             order = sorted(far, key=far.__getitem__)
             assert [hit.place for hit in one.nearest] == order[:NEAREST]
             assert [hit.distance for hit in one.nearest] == pytest.approx(
@@ -85,8 +86,10 @@ def test_a_gallery_that_cannot_match_gives_no_list():
     _, given = embeddings(0.5, kinds=("nm-01",))
     found = retrievals(given, MANIFEST, "cross_view", "euclidean")
     assert [(one.condition, one.probes, one.shown) for one in found] == [
-        ("NM", 0, ()), ("BG", 0, ()), ("CL", 0, ())
-    ]  # fmt: skip
+        ("NM", 0, ()),
+        ("BG", 0, ()),
+        ("CL", 0, ()),
+    ]
 
 
 def test_spread_is_even_and_in_order():

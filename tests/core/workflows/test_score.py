@@ -18,8 +18,15 @@ from core.workflows.score import score
 
 Values = dict[str, dict[str, dict[str, float | None]]]
 SUSTECH_TYPES = (
-    "00-nm", "01-nm", "01-bg", "02-cl-nt", "03-cr-oc", "04-ub", "02-uf-bg", "03-nt",
-)  # fmt: skip
+    "00-nm",
+    "01-nm",
+    "01-bg",
+    "02-cl-nt",
+    "03-cr-oc",
+    "04-ub",
+    "02-uf-bg",
+    "03-nt",
+)
 
 
 def structure(dataset: str, subjects: int, views: int) -> list[tuple[str, str, str]]:
@@ -116,9 +123,11 @@ def test_casia_star_counts_like_casia():
 
 def test_probe_without_a_match_is_an_error_in_gait_and_left_out_in_reid():
     keys = [
-        ("100", "U0_D0", "01_0"), ("100", "U1_D1", "02_0"),
-        ("101", "U0_D0", "01_0"), ("102", "U1_D1", "02_0"),
-    ]  # fmt: skip
+        ("100", "U0_D0", "01_0"),
+        ("100", "U1_D1", "02_0"),
+        ("101", "U0_D0", "01_0"),
+        ("102", "U1_D1", "02_0"),
+    ]
     values = np.arange(4, dtype=np.float32).reshape(4, 1, 1)
     result = score(embedding_set(values, keys), load_manifest("ccpg"))
     gait, reid = (result.protocols[name].conditions["CL"] for name in ("gait", "reid"))
@@ -175,8 +184,12 @@ def test_coverage_tells_what_is_missing_and_cells_that_are_empty():
 
 def test_ccpg_cameras_and_open_types_in_coverage():
     ccpg = load_manifest("ccpg")
-    keys = [(s, t, f"{v}_0") for s in ccpg.subjects.test for t in ccpg.structure.types
-            for v in ccpg.structure.views]  # fmt: skip
+    keys = [
+        (s, t, f"{v}_0")
+        for s in ccpg.subjects.test
+        for t in ccpg.structure.types
+        for v in ccpg.structure.views
+    ]
     keys.append(("100", "U0_D0", "01_1"))
     seen = score(embedding_set(np.zeros((len(keys), 1, 1)), keys), ccpg).coverage
     assert (seen.sequences, seen.embeddings, seen.complete) == ((7000, 7000), 7001, True)
@@ -230,9 +243,16 @@ def test_json_has_the_promised_form():
     assert told_json["coverage"]["sequences"]["found"] == len(keys)
     single = told_json["protocols"]["single_view"]
     assert list(single["conditions"]) == [
-        "Normal", "Bag", "Clothing", "Carrying", "Umbrella", "Uniform", "Occlusion", "Night",
+        "Normal",
+        "Bag",
+        "Clothing",
+        "Carrying",
+        "Umbrella",
+        "Uniform",
+        "Occlusion",
+        "Night",
         "Overall",
-    ]  # fmt: skip
+    ]
     for part in (*single["conditions"].values(), single["mean"]):
         assert {"rank1", "rank5", "mAP", "mINP"} <= part.keys()
         assert part["mAP"] is None
@@ -266,18 +286,32 @@ def test_intervals_hold_the_value_and_depend_on_the_seed_alone():
 
 
 def test_own_manifest_counts_by_its_own_rules():
-    manifest = parse_manifest({
-        "format": 1, "name": "mine", "title": "Mine", "frames": 10,
-        "subjects": {"train": ["a"], "test": ["b", "c"]},
-        "structure": {"types": ["slow", "fast-1", "fast-2"], "views": ["left", "right"]},
-        "protocols": {"all": {
-            "title": "whole gallery", "counting": "gallery",
-            "conditions": {"Fast": {"probe": {"like": ["fast-*"], "without": ["2"]},
-                                    "gallery": "slow"}},
-        }},
-    })  # fmt: skip
-    keys = [("b", "fast-1", "left"), ("b", "slow", "left"), ("b", "slow", "right"),
-            ("c", "slow", "right"), ("c", "fast-2", "left")]  # fmt: skip
+    manifest = parse_manifest(
+        {
+            "format": 1,
+            "name": "mine",
+            "title": "Mine",
+            "frames": 10,
+            "subjects": {"train": ["a"], "test": ["b", "c"]},
+            "structure": {"types": ["slow", "fast-1", "fast-2"], "views": ["left", "right"]},
+            "protocols": {
+                "all": {
+                    "title": "whole gallery",
+                    "counting": "gallery",
+                    "conditions": {
+                        "Fast": {"probe": {"like": ["fast-*"], "without": ["2"]}, "gallery": "slow"}
+                    },
+                }
+            },
+        }
+    )
+    keys = [
+        ("b", "fast-1", "left"),
+        ("b", "slow", "left"),
+        ("b", "slow", "right"),
+        ("c", "slow", "right"),
+        ("c", "fast-2", "left"),
+    ]
     values = np.array([0.0, 0.0, 2.0, 1.0, 9.0]).reshape(5, 1, 1)
     part = score(embedding_set(values, keys), manifest).protocols["all"].conditions["Fast"]
     assert part.probes == 1

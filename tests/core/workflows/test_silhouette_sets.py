@@ -166,10 +166,15 @@ class Evil:
         return (print, ("run",))
 
 
-@pytest.mark.parametrize(("dataset", "file"), [
-    ("gait3d", "{view}.pkl"), ("oumvlp", "{view}.pkl"), ("grew", "{view}.pkl"),
-    ("ccgr_mini", "002-{view}-sil.pkl"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("dataset", "file"),
+    [
+        ("gait3d", "{view}.pkl"),
+        ("oumvlp", "{view}.pkl"),
+        ("grew", "{view}.pkl"),
+        ("ccgr_mini", "002-{view}-sil.pkl"),
+    ],
+)
 @pytest.mark.parametrize("content", [Evil(), b"", {"a": 1}, np.zeros(3), np.zeros((3, 9, 9, 7))])
 def test_hostile_and_malformed_files_are_left_out_alone(tmp_path, dataset, file, content, capsys):
     source = sets.write_set(tmp_path / "source", dataset, "pickles")

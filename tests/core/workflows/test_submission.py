@@ -44,8 +44,9 @@ def gallery_of(people: int) -> list[tuple[str, str, str]]:
     coarse=st.booleans(),
     metric=st.sampled_from(["euclidean", "cosine"]),
 )
-def test_lines_are_the_nearest_subjects_in_order(tmp_path_factory, seed, people, probes, coarse,
-                                                 metric):  # fmt: skip
+def test_lines_are_the_nearest_subjects_in_order(
+    tmp_path_factory, seed, people, probes, coarse, metric
+):
     rng = np.random.default_rng(seed)
     keys = gallery_of(people) + [("probe", "03", f"v{number}") for number in range(probes)]
     keys += [("00001train", "00", "t")]
@@ -102,8 +103,13 @@ def test_only_submissions_are_written(tmp_path):
         assert [one.path.name for one in submissions] == files
         assert sorted(path.name for path in folder.glob("*")) == files
     # All are equally near: the gallery's order stands.
-    assert lines(tmp_path / "0" / "grew-server.csv")[1][:5] == ["v", "00001", "00001", "00002",
-                                                                "00002"]  # fmt: skip
+    assert lines(tmp_path / "0" / "grew-server.csv")[1][:5] == [
+        "v",
+        "00001",
+        "00001",
+        "00002",
+        "00002",
+    ]
 
 
 def test_reranking_reorders_the_list(tmp_path):

@@ -85,9 +85,13 @@ def workspace(prepared, tmp_path):
 
 def run_training(workspace, config=None, progress=None, **more):
     return train(
-        workspace, "casiab", config or small_config(), preset="tiny",
-        progress=progress or Watcher(), **more,
-    )  # fmt: skip
+        workspace,
+        "casiab",
+        config or small_config(),
+        preset="tiny",
+        progress=progress or Watcher(),
+        **more,
+    )
 
 
 def state(run):
@@ -110,10 +114,11 @@ def same(one, other):
 CONFIGS = {
     "adamw": small_config(),
     "sgd": small_config(
-        warmup={"optimizer": "sgd", "lr": 0.05}, train={"optimizer": "sgd", "lr": 0.01},
+        warmup={"optimizer": "sgd", "lr": 0.05},
+        train={"optimizer": "sgd", "lr": 0.01},
         model={"fusion": "gate"},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module", params=sorted(CONFIGS))
@@ -204,9 +209,12 @@ def test_one_warm_up_serves_what_does_not_change_it(workspace):
     data = facts_of(Store.open(workspace.store("casiab")), load_manifest("casiab"))
     assert warmups(workspace).matching(warmup_key(other, **data)) is None
     assert warmups(workspace).matching(warmup_key(config, **data)) is not None
-    assert pretrain_decoder(
-        workspace, "casiab", small_config(), preset="tiny", progress=Watcher()
-    ).iterations == 0  # fmt: skip
+    assert (
+        pretrain_decoder(
+            workspace, "casiab", small_config(), preset="tiny", progress=Watcher()
+        ).iterations
+        == 0
+    )
 
 
 def test_warm_up_and_training_may_differ_in_precision(workspace):
@@ -355,8 +363,12 @@ def test_the_only_checkpoint_damaged_is_told(workspace, unfinished):
 
 def test_a_damaged_description_of_a_run_does_not_block_the_others(workspace, unfinished):
     other = run_training(workspace, small_config(seed=2)).run
-    for text in ("{", "[]", '{"format": 1}', '{"format": 9, "created": "", "number": 1, '
-                 '"dataset": "casiab"}'):  # fmt: skip
+    for text in (
+        "{",
+        "[]",
+        '{"format": 1}',
+        '{"format": 9, "created": "", "number": 1, "dataset": "casiab"}',
+    ):
         (unfinished.folder / "run.json").write_text(text)
         with pytest.raises(CheckpointError) as caught:
             find_run(workspace.runs, name=unfinished.name, dataset=None)
