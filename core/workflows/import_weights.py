@@ -31,8 +31,9 @@ from core.workspace import Workspace
 from core.yamlfile import YamlFault, read_plain_yaml
 
 NAMES_FILE = "imported.json"
-# Of `GaitBase-60000.pt`; a number that is not set off by a hyphen is a rank or a date.
-_ITERATION = re.compile(r"-(\d{1,9})$")
+# Of `GaitBase-60000.pt`; a number that is not set off by a hyphen is a rank or a date, and so are
+# eight digits, and `2024-01-15`.
+_ITERATION = re.compile(r"(?<!\d{4}-\d{2})-(\d{1,7})$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,13 @@ def test_a_foreign_network_s_embeddings_are_those_of_its_run(
 def test_only_a_number_behind_a_hyphen_is_of_iterations(workspace, tmp_path):
     tensors = residual(moving=False).state_dict()
     config = config_of("gaitbase")
-    for name, step in (("net_20240115", None), ("rank1", None), ("my-net-7", 7)):
+    for name, step in (
+        ("net_20240115", None),
+        ("net-20240115", None),
+        ("net-2024-01-15", None),
+        ("rank1", None),
+        ("my-net-7", 7),
+    ):
         done = taken(workspace, save(tmp_path / f"{name}.pt", tensors), "gaitbase", config)
         assert done.step == (step or config.train.iterations), name
 

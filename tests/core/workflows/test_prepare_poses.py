@@ -180,6 +180,12 @@ def spoilt(frames=4):
     return {
         "missing": (missing, ("pose without any joint", 1), [0, 2, 3]),
         "unknown": (unknown, ("pose of other values than pixels", 1), [0, 1, 3]),
+        "shares": (content / [720, 576, 1], ("pose of other values than pixels", 4), []),
+        "shares of half": (
+            content / [360, 288, 1] - [1, 1, 0],
+            ("pose of other values than pixels", 4),
+            [],
+        ),
         "far": (far, ("pose of other values than pixels", 1), [1, 2, 3]),
         "hostile": (Evil(), ("pickle with something else than arrays", 0), None),
         "text": (np.array(["a"] * 4), ("pickle with something else than arrays", 0), None),
