@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from core.evaluation.score import score
+from core.inference.embed_run import used_sequences
 from core.manifests.load import load_manifest
 from core.records import EmbeddingSet, SequenceFrames
 from core.storage.store import Store
-from core.workflows.evaluate import used_sequences
-from core.workflows.score import score
 from core.workspace import Workspace
 
 Array = NDArray[np.float32]

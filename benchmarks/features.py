@@ -17,18 +17,18 @@ from benchmarks.encoder import interleaved, one_step
 from core.config import Config, resolve_config
 from core.data.dataset import ClipBatch, TrainingSequences, load_batches
 from core.data.sampler import IdentityBatches
+from core.inference.features import make_features, plan_features
 from core.models.build import build_image_encoder
 from core.models.lmgait.build import build_lmgait
 from core.models.lmgait.config import lmgait_settings
 from core.models.lmgait.network import LMGait
+from core.plans.training_inputs import training_sequences
 from core.progress import SilentProgress
+from core.runs.stores import open_store
 from core.training.engine import make_engine
 from core.training.optimizer import make_optimizer
-from core.workflows.features import make_features, plan_features
 from core.workflows.prepare import prepare
-from core.workflows.stores import open_store
 from core.workflows.synthesize import synthesize
-from core.workflows.training_inputs import training_sequences
 from core.workspace import Workspace
 
 FROM_SEED = ["model.image.weights=seed", "model.text.weights=seed", "data.workers=0"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.progress import SilentProgress
 from core.records import SequenceKey
-from core.walkers.write import CCPG_RGB, CCPG_SILHOUETTES, sequence_places
+from core.synthetic.write import CCPG_RGB, CCPG_SILHOUETTES, sequence_places
 from core.workflows.synthesize import synthesize
 
 TYPES = ("U0_D0", "U1_D1")

@@ -23,15 +23,15 @@ from core.metrics.distance import Metric
 from core.progress import SilentProgress
 from core.recognition.answer import Recogniser
 from core.recognition.gallery import Entry, Gallery, Maker, empty_gallery
+from core.recognition.strangers import strangers_of
+from core.recognition.walks import maker_of, walks_in
 from core.records import EmbeddingSet
+from core.runs.load import LoadedModel, load_model
+from core.runs.run import find_run
 from core.storage.embeddings import read_embeddings, write_embeddings
 from core.tracking.find import Finding
 from core.training.engine import make_engine
 from core.workflows.film import film
-from core.workflows.models import LoadedModel, load_model
-from core.workflows.runs import find_run
-from core.workflows.strangers import strangers_of
-from core.workflows.walks import maker_of, walks_in
 from core.workspace import Workspace
 
 FIRST, PEOPLE, ENROLLED, DRAWS = 100, 20, 10, 200

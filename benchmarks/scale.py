@@ -179,9 +179,9 @@ def _whole(folder: str) -> dict[str, Any]:
 
 def _search(probes: str, gallery: str, channels: str, strips: str) -> dict[str, Any]:
     """Score probes against a whole gallery: Rank-k, mAP, mINP."""
+    from core.evaluation.score import score
     from core.manifests.load import parse_manifest
     from core.records import EmbeddingSet
-    from core.workflows.score import score
 
     def set_of(probes: int, gallery: int) -> EmbeddingSet:
         numbers = [*range(probes), *range(gallery)]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+)
 
 # Limits are far beyond use; without them a slip of a few zeros asks for terabytes.
 Positive = Annotated[int, Field(gt=0, le=10**9)]
@@ -19,3 +23,6 @@ class Node(BaseModel):
     """A node of the tree: frozen, no unknown keys, no NaN."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Workers = Annotated[int, Field(ge=0, le=1024)] | Literal["auto"]

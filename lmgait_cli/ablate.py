@@ -71,9 +71,9 @@ def ablate(
 
     Example: lmgait ablate --dataset casiab --table 4 --seeds 3 --out table4.md
     """
+    from core.ablations.request import Request
     from core.tables.ablations import ablation_json, ablation_table
     from core.workflows.ablate import plan_ablation
-    from core.workflows.ablation_request import Request
     from core.workspace import Workspace
 
     check_formats(out_files or [])

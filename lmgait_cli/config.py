@@ -92,7 +92,8 @@ def diff(
 
     Example: lmgait config diff paper no-text --preset paper
     """
-    from core.workflows.show_config import diff_configs, named_config
+    from core.config.difference import diff_configs
+    from core.workflows.show_config import named_config
     from core.workspace import Workspace
 
     home = Workspace.find(workspace)

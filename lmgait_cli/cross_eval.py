@@ -56,7 +56,7 @@ def cross_eval(
     for name in (train, test):
         load_outline(name)
     if dry_run:
-        from core.workflows.estimate import estimate_embedding
+        from core.workflows.evaluate import estimate_embedding
 
         told = estimate_embedding(
             Workspace.find(workspace),

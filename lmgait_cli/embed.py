@@ -44,7 +44,7 @@ def embed(
     from core.workspace import Workspace
 
     if dry_run:
-        from core.workflows.estimate import estimate_embedding
+        from core.workflows.evaluate import estimate_embedding
 
         told = estimate_embedding(
             Workspace.find(workspace),

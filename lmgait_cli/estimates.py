@@ -11,7 +11,7 @@ from lmgait_cli.console import out, print_table
 from lmgait_cli.results import write_json
 
 if TYPE_CHECKING:
-    from core.workflows.stages import Estimate
+    from core.estimates.stages import Estimate
 
 
 def show_estimate(
@@ -21,7 +21,7 @@ def show_estimate(
     beside: Mapping[str, Any] | None = None,
 ) -> None:
     """Print what work would take, and what that is based on; ``beside`` joins it in the JSON."""
-    from core.workflows.stages import counted, size
+    from core.estimates.stages import counted, size
 
     if estimate.stages:
         rows = [

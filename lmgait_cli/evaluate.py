@@ -73,7 +73,7 @@ def evaluate(
     progress = ConsoleProgress(quiet)
     scoring = Scoring(probe_gallery, metric, rerank, bootstrap, seed)
     if dry_run and embeddings is None:
-        from core.workflows.estimate import estimate_embedding
+        from core.workflows.evaluate import estimate_embedding
 
         told = estimate_embedding(
             Workspace.find(workspace),

@@ -20,7 +20,7 @@ from core.errors import (
     UsageError,
     translated,
 )
-from core.peers import Ending, end_together, watched, when_ended_elsewhere
+from core.system.peers import Ending, end_together, watched, when_ended_elsewhere
 from lmgait_cli.console import NUMBER, complain, err
 from lmgait_cli.process import stopped_by
 

@@ -14,7 +14,7 @@ from lmgait_cli.options import JsonOption, QuietOption, RunOption, WorkspaceOpti
 from lmgait_cli.results import write_json
 
 if TYPE_CHECKING:
-    from core.workflows.identify import Identified
+    from core.recognition.identified import Identified
 
 SHOWN, TOLD = 3, 5  # candidates in a row, tracks that were left out
 UNKNOWN = "unknown"
@@ -45,9 +45,9 @@ def identify(
 
     Example: lmgait identify people.safetensors door.mp4 --json door.json
     """
+    from core.recognition.named_video import check_video_name, write_named_video
     from core.tracking.find import Finding
     from core.workflows.identify import identify as run
-    from core.workflows.show_walks import check_video_name, write_named_video
     from core.workspace import Workspace
 
     if video_out is not None:

@@ -16,9 +16,9 @@ from lmgait_cli.results import write_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from core.preparation.plan import PreparationPlan, PrepareResult
+    from core.preparation.split import Comparison
     from core.storage.basics import ReasonCount
-    from core.workflows.preparation_plan import PreparationPlan, PrepareResult
-    from core.workflows.split import Comparison
 
 
 def prepare(

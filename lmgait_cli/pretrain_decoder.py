@@ -39,8 +39,8 @@ def pretrain_decoder(
     Example: lmgait pretrain-decoder --dataset ccpg --set warmup.iterations=500
     """
     from core.config import Config, resolve_config
-    from core.workflows.shared_store import open_shared_store, shared_dataset
-    from core.workflows.warmup import plan_warmup
+    from core.plans.warmup import plan_warmup
+    from core.runs.shared_store import open_shared_store, shared_dataset
     from core.workspace import Workspace
 
     home, progress = Workspace.find(workspace), ConsoleProgress(quiet)

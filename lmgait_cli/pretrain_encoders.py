@@ -58,7 +58,7 @@ def pretrain_encoders(
     time = None if steps else minutes or _MINUTES
     processes = workers or os.cpu_count() or 1
     if dry_run:
-        from core.workflows.pretraining_estimate import estimate_pretraining
+        from core.pretraining.estimate import estimate_pretraining
 
         estimate = estimate_pretraining(folder, recipe=recipe, minutes=time, workers=processes)
         show_estimate(estimate, json_file, quiet)

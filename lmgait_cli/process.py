@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 from core.errors import EXIT_INTERRUPTED, EXIT_OUTPUT
-from core.signals import ending_signals, note_signal
+from core.system.signals import ending_signals, note_signal
 
 # What torchrun and accelerate set, and what the launchers of MPI set.
 _LAUNCHED = (

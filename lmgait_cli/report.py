@@ -46,7 +46,7 @@ def report(
 
     Example: lmgait report --bootstrap 200 --out report.html
     """
-    from core.workflows.estimate_report import estimate_report
+    from core.report.estimate import estimate_report
     from core.workflows.report import report_run
     from core.workspace import Workspace
 

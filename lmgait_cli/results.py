@@ -98,7 +98,7 @@ def write_json(path: Path | None, content: Mapping[str, Any], quiet: bool) -> No
 
 def write_file(path: Path, text: str, quiet: bool) -> None:
     """Write a result's file whole, and say so; of several processes the first one does."""
-    from core.files import write_text
+    from core.system.files import write_text
 
     if NUMBER:
         return

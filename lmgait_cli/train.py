@@ -56,8 +56,8 @@ def train(
     """
     from core.config import resolve_config
     from core.errors import UsageError
-    from core.workflows.shared_store import shared_dataset
-    from core.workflows.train import plan_training
+    from core.plans.choose import plan_training
+    from core.runs.shared_store import shared_dataset
     from core.workspace import Workspace
 
     if resume and fresh:

@@ -19,7 +19,7 @@ from core.data.loading import empty, read_ahead
 from core.data.sampler import ClipRequest
 from core.data.sources import Inputs
 from core.errors import DataError
-from core.models.family import Input
+from core.inputs import Input
 from core.storage.store import Store
 from core.storage.subjects import nobody, sequences_of
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ManifestError
-from core.files import read_plain_json
-from core.nearest import did_you_mean, few_lines
+from core.system.files import read_plain_json
+from core.system.suggestions import did_you_mean, few_lines
 
 MAX_NAMES = 2_000_000
 

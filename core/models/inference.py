@@ -15,8 +15,9 @@ from torch.fx.experimental import _config as tracing
 from core.data.augment import side_columns
 from core.data.dataset import reduced_size
 from core.errors import ConfigError
+from core.inputs import SilhouetteInput
 from core.models.backbones.image import ImageEncoder
-from core.models.silhouettes import SILHOUETTES_IN_WORDS, SilhouetteInput
+from core.models.silhouettes import SILHOUETTES_IN_WORDS
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, POSE_SHAPE
 
 PixelType = Literal["uint8", "float32"]

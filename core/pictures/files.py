@@ -8,8 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from core.errors import UsageError
-from core.files import whole_file
 from core.pictures.colours import Picture
+from core.system.files import whole_file
 from core.video.encode import VideoWriter
 
 STILL, MOVING = (".png",), (".gif", ".mp4")

@@ -16,8 +16,8 @@ from torch import Tensor
 from core.errors import OutputError
 from core.pretraining.scenes import POSTURES, Pictures, people_of, render_pictures
 from core.progress import Progress
+from core.system.workers import serve_parent, undisturbed, worker_context
 from core.training.checkpoint import load_header, load_tensors, save_tensors
-from core.workers import serve_parent, undisturbed, worker_context
 
 PEOPLE_A_FILE = 32
 # Changes with what a seed renders: pictures of another rendering are made again.

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.walkers import figure, outfit
+from core.synthetic import figure, outfit
 
 
 class Label(IntEnum):
@@ -108,8 +108,8 @@ def label_of_part(piece: int, matter: int) -> Label:
     """The label of a walker's part, by its piece of the body and what it shows.
 
     Args:
-        piece: As in :mod:`core.walkers.figure`.
-        matter: As in :mod:`core.walkers.outfit`, such as ``SKIN`` or ``LOWER``.
+        piece: As in :mod:`core.synthetic.figure`.
+        matter: As in :mod:`core.synthetic.outfit`, such as ``SKIN`` or ``LOWER``.
     """
     bare = matter == outfit.SKIN
     plain = {

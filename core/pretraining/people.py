@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from core.pretraining.labels import part_labels
 from core.pretraining.surroundings import ramp, texture
-from core.walkers.camera import Camera
-from core.walkers.figure import Figure, dress
-from core.walkers.identity import Body, Dynamics, draw_identity, vary
-from core.walkers.motion import pose
-from core.walkers.outfit import (
+from core.synthetic.camera import Camera
+from core.synthetic.figure import Figure, dress
+from core.synthetic.identity import Body, Dynamics, draw_identity, vary
+from core.synthetic.motion import pose
+from core.synthetic.outfit import (
     BAG,
     CARRIED,
     CARRYABLE,
@@ -27,8 +27,8 @@ from core.walkers.outfit import (
     draw_outfit,
     hold,
 )
-from core.walkers.paint import Drawing, colour, draw, paint_labels
-from core.walkers.seeds import stream
+from core.synthetic.paint import Drawing, colour, draw, paint_labels
+from core.synthetic.seeds import stream
 
 # The first word of every random stream of this room: no dataset of walkers has this name.
 PEOPLE = "pretraining"

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from core.errors import CheckpointError
-from core.files import write_text
 from core.models.backbones.image import ImageEncoder
 from core.models.backbones.loading import SEED, load_image_encoder, load_text_encoder
 from core.models.backbones.saving import save_encoder
@@ -17,6 +16,7 @@ from core.pretraining.measure import Metrics
 from core.pretraining.model import Pretraining, image_settings, text_settings
 from core.pretraining.recipe import Recipe
 from core.pretraining.scenes import HEIGHT, ROWS, WIDTH
+from core.system.files import write_text
 from core.training.checkpoint import load_tensors, save_tensors
 
 IMAGE, TEXT, CARD, PROJECTION = "image", "text", "README.md", "projection.safetensors"

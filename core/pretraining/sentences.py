@@ -22,8 +22,8 @@ from core.models.backbones.prompts import CLIP_BEGIN_OF_TEXT
 from core.models.backbones.sizes import CLIP_END_OF_TEXT
 from core.pretraining.labels import BOUNDARY, REGIONS
 from core.pretraining.people import PEOPLE
-from core.walkers.seeds import stream
-from core.yamlfile import plain_yaml
+from core.synthetic.seeds import stream
+from core.system.plain_yaml import plain_yaml
 
 NEUTRAL = "neutral"
 NOTHING = -1

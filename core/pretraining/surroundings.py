@@ -1,6 +1,6 @@
 """Surroundings with their labels: sky, walls, windows, ground, things; of many kinds and textures.
 
-They share nothing with :mod:`core.walkers.background`, so that an encoder does not come to know
+They share nothing with :mod:`core.synthetic.background`, so that an encoder does not come to know
 the renderer that it is tried on.
 """
 

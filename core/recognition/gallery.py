@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import CheckpointError, DataError, UsageError
-from core.locks import writing
+from core.system.locks import writing
 from core.training.checkpoint import load_tensors, save_tensors
 
 FORMAT = 1

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.files import read_plain_json
 from core.manifests.forms import Form
 from core.records import POSE_SHAPE
 from core.sources.arrays import read_array
@@ -25,6 +24,7 @@ from core.sources.patterns import frame_names
 from core.sources.pose_tables import read_table_rows
 from core.sources.raw import RawStream
 from core.sources.report import SequenceReport
+from core.system.files import read_plain_json
 from core.video.faults import Effect, FrameFault, Reason
 
 # Of the 18 joints of OpenPose and AlphaPose, those of COCO in COCO's order: the neck (1) is none.

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from core.errors import StoreError
-from core.files import output_error, remove, remove_rests
 from core.records import STREAM_WORDS
 from core.storage.basics import ReasonCount
 from core.storage.codecs import FRAME_BYTES
@@ -32,6 +31,7 @@ from core.storage.layout import (
     write_json,
 )
 from core.storage.rows import row_counts, row_totals
+from core.system.files import output_error, remove, remove_rests
 
 SEQUENCE_LEFT_OUT = "sequence left out"
 FRAMES_LEFT_OUT = "frames left out"

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DataError, UsageError
-from core.files import whole_file
 from core.records import EmbeddingSet
 from core.storage.foreign_hdf5 import read_hdf5
 from core.storage.members import FORMAT_NAME, NAMES, SAVE_FLOATS, SAVE_STRINGS, SOURCE, Array
 from core.storage.npz import read_npz
+from core.system.files import whole_file
 
 FORMAT = 1
 HDF5_ENDINGS = (".h5", ".hdf5")

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import StoreError
-from core.files import output_error, remove_rests, sync_folder, whole_file
 from core.storage.build import finish, shard_done
 from core.storage.layout import (
     FORGETTING_NAME,
@@ -34,6 +33,7 @@ from core.storage.layout import (
 )
 from core.storage.rows import row_counts, row_starts, row_totals, with_shapes
 from core.storage.shard import ShardReader, ShardWriter, file_hash
+from core.system.files import output_error, remove_rests, sync_folder, whole_file
 
 ANEW = "Prepare the store anew with --replace, from a source without the subject."
 

@@ -23,7 +23,6 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from core.errors import StoreError
-from core.files import read_bounded, write_text
 from core.records import POSE_SHAPE, StreamName
 from core.storage.basics import Count, Fidelity, Name, ReasonCount, Sha256, StoredFile
 from core.storage.formats import Format, format_of, refuse_other_format
@@ -35,6 +34,7 @@ from core.storage.stream_plan import (
     all_shapes,
     shape_fault,
 )
+from core.system.files import read_bounded, write_text
 
 # Frames of a shard: the unit of work, of resuming and of splitting over machines (60 MB or so).
 SHARD_FRAMES = 1024

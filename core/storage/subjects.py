@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.errors import DataError
-from core.nearest import some
 from core.storage.store import Store
+from core.system.suggestions import some
 
 
 def present(store: Store, subjects: Sequence[str]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from core.errors import CheckpointError
-from core.files import (
+from core.system.files import (
     PARTIAL_SUFFIX,
     hidden,
     output_error,

@@ -21,13 +21,13 @@ from accelerate.utils import (
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from core.config.schema import Workers
 from core.data.loading import loader_workers
 from core.errors import ConfigError, LmgaitError, UsageError
-from core.peers import part, watch_peers, watched
-from core.signals import deadly_signals
+from core.settings import Workers
 from core.steps import OptimizerConfig, WarmupConfig
-from core.workers import usable_cores
+from core.system.peers import part, watch_peers, watched
+from core.system.signals import deadly_signals
+from core.system.workers import usable_cores
 
 T = TypeVar("T")
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -102,7 +102,7 @@ def _accelerate_s_name(precision: Precision) -> str:
 def joined() -> PartialState:
     """This process among those it was launched with: its device, its number, theirs.
 
-    From here on they end together (:mod:`core.peers`).
+    From here on they end together (:mod:`core.system.peers`).
 
     Raises:
         UsageError: it was launched as one of several and would be alone.
@@ -197,7 +197,7 @@ def decide(engine: Accelerator | PartialState, choose: Callable[[], T]) -> T:
     """What ``choose`` returns in the main process, in all of them.
 
     For all that one process does or chooses for the others, such as making a run's folder. An
-    error in words is raised in all of them; any other ends them (:mod:`core.peers`).
+    error in words is raised in all of them; any other ends them (:mod:`core.system.peers`).
     """
     if engine.num_processes == 1:
         return choose()

@@ -10,7 +10,7 @@ from types import FrameType
 
 from accelerate import Accelerator
 
-from core.signals import ending_signals, note_signal
+from core.system.signals import ending_signals, note_signal
 from core.training.engine import anywhere
 
 # Iterations between two questions to other processes on GPUs.
@@ -32,8 +32,8 @@ def stop_on_signal() -> Iterator[StopRequest]:
     """Collect the first SIGINT, SIGTERM, SIGHUP or SIGUSR1 while the block runs.
 
     A second one raises ``KeyboardInterrupt``, unless it repeats the first
-    (:func:`core.signals.note_signal`). What this process was started to ignore (`nohup`, a shell's
-    `&`) it ignores still. Outside the main thread (a notebook's worker) signals cannot be caught,
+    (:func:`core.system.signals.note_signal`). What this process was started to ignore (`nohup`, a
+    shell's `&`) it ignores still. Outside the main thread (a notebook's worker) signals cannot be caught,
     and none are.
     """
     request = StopRequest()

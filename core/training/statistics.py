@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from core.losses.everyone import alone, join
+from core.losses.distributed import alone, join
 
 
 def share_statistics(module: nn.Module, device: torch.device) -> None:

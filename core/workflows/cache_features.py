@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.config import Config
+from core.estimates.stages import Estimate, finished
+from core.inference.features import FeaturesPlan, features_stages, make_features, plan_features
 from core.models.capabilities import StoredFeatures
+from core.plans.warmup import finished_checkpoint, load_warmup_encoder, plan_warmup
 from core.progress import Progress
+from core.runs.shared_store import open_shared_store
 from core.training.engine import decide, engine_for, joined
-from core.workflows.features import FeaturesPlan, features_stages, make_features, plan_features
-from core.workflows.shared_store import open_shared_store
-from core.workflows.stages import Estimate, finished
-from core.workflows.warmup import finished_checkpoint, load_warmup_encoder, plan_warmup
 from core.workspace import Workspace
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-from core.locks import writing
 from core.models.capabilities import TextCache
 from core.progress import Progress
+from core.runs.load import TEXT_CACHE, load_model
+from core.runs.run import Run, find_run
+from core.system.locks import writing
 from core.training.checkpoint import save_tensors
-from core.workflows.models import TEXT_CACHE, load_model
-from core.workflows.runs import Run, find_run
 from core.workspace import Workspace
 
 

@@ -10,16 +10,17 @@ from time import monotonic
 import torch
 
 from core.config import resolve_config
+from core.inference.embed_run import used_sequences
 from core.manifests.load import load_manifest
 from core.progress import Progress
+from core.runs.load import load_model
+from core.runs.run import Run
 from core.storage.embeddings import read_embeddings
 from core.storage.store import Store
+from core.visualization.contact_sheet import silhouette_iou, write_contact_sheet
 from core.workflows.cache_text import cache_text
-from core.workflows.contact_sheet import silhouette_iou, write_contact_sheet
-from core.workflows.evaluate import Evaluation, Scoring, evaluate_run, used_sequences
-from core.workflows.models import load_model
+from core.workflows.evaluate import Evaluation, Scoring, evaluate_run
 from core.workflows.prepare import prepare
-from core.workflows.runs import Run
 from core.workflows.synthesize import synthesize
 from core.workflows.train import train
 from core.workspace import Workspace

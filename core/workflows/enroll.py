@@ -23,12 +23,12 @@ from core.recognition.gallery import (
     read_gallery,
     write_gallery,
 )
+from core.recognition.walks import Walks, maker_of, walks_in
+from core.runs.load import load_model
+from core.runs.run import find_run
 from core.storage.shard import file_hash
 from core.tracking.find import Finding
 from core.training.engine import make_engine
-from core.workflows.models import load_model
-from core.workflows.runs import find_run
-from core.workflows.walks import Walks, maker_of, walks_in
 from core.workspace import Workspace
 
 New = list[tuple[Entry, NDArray[np.float32]]]

@@ -18,14 +18,14 @@ import torch
 from torch.export import ExportedProgram
 
 from core.errors import LmgaitError, UsageError
-from core.files import whole_file
-from core.locks import writing
 from core.models.base import implementation_of
 from core.models.inference import InferenceGraph, PixelType, trace
 from core.progress import Progress
+from core.runs.load import LoadedModel, load_model
+from core.runs.run import Run, find_run
+from core.system.files import whole_file
+from core.system.locks import writing
 from core.version import __version__
-from core.workflows.models import LoadedModel, load_model
-from core.workflows.runs import Run, find_run
 from core.workspace import Workspace
 
 Format = Literal["onnx", "torch"]

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import UsageError
-from core.files import whole_file, write_text
 from core.progress import Progress
+from core.synthetic.company import DATASET
+from core.synthetic.datasets import TYPES, choose
+from core.synthetic.film import Seen, plan_film, render_film, seen_in
+from core.synthetic.shot import FPS
+from core.system.files import whole_file, write_text
 from core.video.encode import VideoWriter
-from core.walkers.company import DATASET
-from core.walkers.datasets import TYPES, choose
-from core.walkers.film import Seen, plan_film, render_film, seen_in
-from core.walkers.shot import FPS
 
 MOST_PEOPLE = 12
 SMALLEST, LARGEST = 64, 4096
@@ -55,7 +55,7 @@ def film(
     Args:
         path: The .mp4 file.
         subjects: Who walks.
-        angle: Degrees, as :func:`core.walkers.film.plan_film` takes them.
+        angle: Degrees, as :func:`core.synthetic.film.plan_film` takes them.
         kind: Recording type of CASIA-B's layout.
         take: Any word.
         size: Width and height, such as ``640x480``.

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import UsageError
-from core.locks import writing
-from core.nearest import nearest
+from core.forgetting.traces import Trace, find_traces, learnt, run_folders, run_trace
 from core.progress import Progress
 from core.recognition.gallery import read_gallery, remove
 from core.storage.forget import ANEW, HeldInStore, close_store, held_in_store, purge_store
 from core.storage.layout import PLAN_NAME, Plan, read_json
 from core.storage.store import locate_store
-from core.workflows.traces import Trace, find_traces, learnt, run_folders, run_trace
+from core.system.locks import writing
+from core.system.suggestions import nearest
 from core.workspace import Workspace
 
 

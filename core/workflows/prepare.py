@@ -15,6 +15,10 @@ from time import monotonic
 from core.errors import DataError, UsageError
 from core.manifests.forms import Form
 from core.manifests.load import load_manifest, load_outline
+from core.preparation.partitions import find_partition, lacks_partition
+from core.preparation.plan import PreparationPlan, PrepareResult
+from core.preparation.shard_jobs import ShardJob, findings
+from core.preparation.split import compare, known_names
 from core.progress import Progress, SilentProgress
 from core.records import POSE_SHAPE, StreamName
 from core.sources.raw import RawSequence
@@ -26,10 +30,6 @@ from core.storage.layout import READING, SHARD_FRAMES, CodecName, Plan
 from core.storage.stream_plan import NewStream, StreamPlan
 from core.version import __version__
 from core.video.flow import FLOW_SIZE, MAKER
-from core.workflows.partitions import find_partition, lacks_partition
-from core.workflows.preparation_plan import PreparationPlan, PrepareResult
-from core.workflows.shard_jobs import ShardJob, findings
-from core.workflows.split import compare, known_names
 from core.workspace import Workspace
 
 

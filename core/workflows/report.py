@@ -13,7 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import WeightsError
-from core.files import write_text
+from core.evaluation.retrieval import (
+    EACH,
+    ConditionRetrievals,
+    Found,
+    Retrieval,
+    chosen_protocol,
+    retrievals,
+    spread,
+)
+from core.evaluation.score import score
+from core.inference.cache import kept_or_new_embeddings
+from core.inference.embed_run import used_sequences
 from core.manifests.published import load_published
 from core.manifests.schema import DatasetManifest
 from core.metrics.distance import Metric
@@ -25,15 +36,7 @@ from core.progress import Progress
 from core.records import EmbeddingSet, SequenceKey
 from core.report import Report, render
 from core.report.content import ConditionProbes, Hit, Picture, Plane, Probe, Retrievals, Sight
-from core.report.thumbnails import jpeg_uri
-from core.storage.store import Store
-from core.tables.build import result_tables
-from core.training.engine import make_engine
-from core.workflows.contact_sheet import middle_views, silhouette_iou
-from core.workflows.evaluate import used_sequences
-from core.workflows.kept_embeddings import kept_or_new_embeddings
-from core.workflows.models import LoadedModel, load_model, newest_weights
-from core.workflows.report_facts import (
+from core.report.facts import (
     cautions,
     logs,
     provenance,
@@ -41,22 +44,20 @@ from core.workflows.report_facts import (
     settings,
     summary,
 )
-from core.workflows.retrieval import (
-    EACH,
-    ConditionRetrievals,
-    Found,
-    Retrieval,
-    chosen_protocol,
-    retrievals,
-    spread,
-)
-from core.workflows.runs import Run, find_run
-from core.workflows.score import score
-from core.workflows.stores import open_store
+from core.report.limits import MOST_SILHOUETTES
+from core.report.thumbnails import jpeg_uri
+from core.runs.load import LoadedModel, load_model, newest_weights
+from core.runs.run import Run, find_run
+from core.runs.stores import open_store
+from core.storage.store import Store
+from core.system.files import write_text
+from core.tables.build import result_tables
+from core.training.engine import make_engine
+from core.visualization.contact_sheet import middle_views, silhouette_iou
 from core.workspace import Workspace
 
-# Points of the map; sequences whose silhouettes are measured, and shown.
-MOST_POINTS, MOST_SILHOUETTES, SIGHTS = 1500, 60, 6
+# Points of the map; sequences that are shown; sequences whose silhouettes are measured.
+MOST_POINTS, SIGHTS = 1500, 6
 
 
 @dataclass(frozen=True, slots=True)

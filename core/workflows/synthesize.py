@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -14,31 +15,34 @@ from itertools import islice
 from pathlib import Path
 from time import monotonic
 
-from core.errors import DataError, OutputError, UsageError
-from core.files import PARTIAL_SUFFIX, output_error, read_plain_json, write_text
-from core.locks import writing
-from core.manifests import load_manifest
+from core.errors import DataError, OutputError
+from core.estimates.stages import (
+    Estimate,
+    Stage,
+    counted,
+    finished,
+    sample,
+)
 from core.progress import Progress, Task
 from core.records import SequenceKey
-from core.storage.layout import MAX_SEQUENCE_FRAMES
-from core.version import __version__
-from core.walkers.datasets import (
-    DEFAULT_TYPES,
-    DEFAULT_VIEWS,
+from core.synthetic.datasets import (
     FORMS,
-    TYPES,
-    VIEWS,
     check_dataset,
     check_form,
-    choose,
 )
-from core.walkers.poses import check_poses, write_casiab_table
-from core.walkers.splits import PARTITIONS, own_split, partition_lists, sequence_keys
-from core.walkers.write import PARTIAL, rendered_keys, write_sequence
-from core.workers import serve_parent, undisturbed, worker_context
+from core.synthetic.poses import check_poses, write_casiab_table
+from core.synthetic.selection import (
+    wanted_keys,
+)
+from core.synthetic.splits import PARTITIONS, partition_lists
+from core.synthetic.write import PARTIAL, rendered_keys, sequence_places, write_sequence
+from core.system.files import PARTIAL_SUFFIX, output_error, read_plain_json, write_text
+from core.system.locks import writing
+from core.system.workers import serve_parent, undisturbed, worker_context
+from core.training.pace import Pace, measure
+from core.version import __version__
 
 RECORD = "synthetic.json"
-_MIN_FRAMES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ def synthesize(
     """Render walkers as ``dataset``; equal arguments give equal bytes, with any number of workers.
 
     Args:
-        dataset: one of :data:`core.walkers.datasets.DATASETS`.
+        dataset: one of :data:`core.synthetic.datasets.DATASETS`.
         out: folder to fill; sequences that are complete there are kept.
         train_subjects: how many of the training subjects, from the first.
         test_subjects: the same of the test subjects.
@@ -131,65 +135,6 @@ def synthesize(
     return SynthesisResult(
         out, len(keys), rendered, rendered * frames, monotonic() - begun, train, test
     )
-
-
-def wanted_keys(
-    dataset: str,
-    *,
-    train_subjects: int,
-    test_subjects: int,
-    types: Sequence[str] | None,
-    views: Sequence[str] | None,
-    frames: int,
-    workers: int,
-    seed: int,
-) -> tuple[list[SequenceKey], tuple[str, ...], tuple[str, ...]]:
-    """The sequences asked for, and their training and test subjects (raises ``UsageError``)."""
-    dataset = check_dataset(dataset)
-    kinds = choose("type", types, TYPES[dataset], DEFAULT_TYPES[dataset])
-    seen = choose("view", views, tuple(VIEWS[dataset]), DEFAULT_VIEWS[dataset])
-    _check_numbers(frames, workers, seed)
-    train, test = official_subjects(dataset)
-    train = _first(dataset, "training", train, train_subjects)
-    test = _first(dataset, "test", test, test_subjects)
-    keys = sequence_keys(dataset, train, test, kinds, seen)
-    if not keys:
-        raise UsageError("No subject is asked for", next_step="Give --train-subjects or more.")
-    return keys, train, test
-
-
-def official_subjects(dataset: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Ids of the training and test subjects, in the split's order: the official ones.
-
-    Where the official split is in a file that comes with the dataset, walkers have their own.
-    """
-    if dataset in PARTITIONS:
-        return own_split(dataset)
-    subjects = load_manifest(dataset).subjects
-    return tuple(subjects.train), tuple(subjects.test)
-
-
-def _first(dataset: str, part: str, subjects: tuple[str, ...], count: int) -> tuple[str, ...]:
-    if not 0 <= count <= len(subjects):
-        raise UsageError(
-            f"{count} {part} subjects are asked for, but {dataset} has {len(subjects)}",
-            next_step=f"Ask for 0 to {len(subjects)}.",
-        )
-    return subjects[:count]
-
-
-def _check_numbers(frames: int, workers: int, seed: int) -> None:
-    for name, value, least, most in (
-        ("--frames", frames, _MIN_FRAMES, MAX_SEQUENCE_FRAMES),
-        ("--workers", workers, 1, 1024),
-        ("--seed", seed, 0, 2**63 - 1),
-    ):
-        if not least <= value <= most:
-            raise UsageError(
-                f"{name} must be at least {least} and at most {most}, not {value}",
-                where=name,
-                next_step=f"Give {least} to {most}.",
-            )
 
 
 def _claim(out: Path, dataset: str, form: str, frames: int, seed: int, *, with_poses: bool) -> None:
@@ -299,3 +244,57 @@ def _results(
             for left in out.glob(f"{PARTIAL}*"):
                 shutil.rmtree(left, ignore_errors=True)
             raise
+
+
+def estimate_synthesis(
+    dataset: str,
+    out: Path,
+    *,
+    train_subjects: int,
+    test_subjects: int,
+    types: Sequence[str] | None,
+    views: Sequence[str] | None,
+    frames: int,
+    seed: int,
+    workers: int,
+    form: str | None = None,
+    with_poses: bool = False,
+) -> Estimate:
+    """What :func:`core.workflows.synthesize.synthesize` would take (raises as it does)."""
+    dataset = check_dataset(dataset)
+    form = check_form(dataset, form)
+    if with_poses:
+        check_poses(dataset)
+    keys, _, _ = wanted_keys(
+        dataset,
+        train_subjects=train_subjects,
+        test_subjects=test_subjects,
+        types=types,
+        views=views,
+        frames=frames,
+        workers=workers,
+        seed=seed,
+    )
+    places = {key: sequence_places(dataset, out, key, form, with_poses=with_poses) for key in keys}
+    left = [key for key in keys if not all(place.exists() for place in places[key])]
+    chosen = sample(left)
+    with tempfile.TemporaryDirectory(prefix="lmgait-") as folder:
+
+        def steps() -> Iterator[float]:
+            for key in chosen:
+                to = Path(folder)
+                write_sequence(dataset, form, to, key, frames, seed, with_poses=with_poses)
+                yield 1
+
+        pace = measure(steps()) if chosen else Pace(0.0, 0)
+        files = [path for path in Path(folder).rglob("*") if path.is_file()]
+        each = sum(path.stat().st_size for path in files) / max(1, pace.steps + 1)
+    stage = Stage(
+        "Rendering",
+        len(left),
+        "sequences",
+        pace.seconds * len(left) / workers,
+        round(each * len(left)),
+        f"{counted(pace.steps, 'sequences')} rendered by one process; processes: {workers}",
+    )
+    return finished([stage], out, ())

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from core.files import plain_json, read_bounded, read_plain_json
+from core.system.files import plain_json, read_bounded, read_plain_json
 
 
 def test_a_file_is_read_up_to_its_bound(tmp_path):

@@ -15,7 +15,7 @@ from core.errors import (
     system_error,
     translated,
 )
-from core.nearest import did_you_mean, few_lines, known_names, nearest
+from core.system.suggestions import did_you_mean, few_lines, known_names, nearest
 
 ROOT = Path(__file__).parents[2]
 KINDS = {

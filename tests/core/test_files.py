@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from core.errors import OutputError
-from core.files import hidden, output_error, remove, remove_rests, whole_file, write_text
+from core.system.files import hidden, output_error, remove, remove_rests, whole_file, write_text
 
 
 @pytest.fixture

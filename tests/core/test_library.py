@@ -9,10 +9,10 @@ import pytest
 import core
 from core import EmbeddingSet, LmgaitError, compare, load_run, score
 from core.errors import DataError, UsageError
+from core.inference.embed_run import used_sequences
 from core.progress import SilentProgress
+from core.runs.stores import open_store
 from core.storage.store import Store
-from core.workflows.evaluate import used_sequences
-from core.workflows.stores import open_store
 from core.workflows.train import train
 from core.workspace import Workspace
 from tests.fakes.models import small_config

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from core.peers import Main
-from core.signals import REPEAT_SECONDS, note_signal
+from core.system.peers import Main
+from core.system.signals import REPEAT_SECONDS, note_signal
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = textwrap.dedent(
@@ -21,7 +21,7 @@ SCRIPT = textwrap.dedent(
     import json, os, signal, sys, time
     from pathlib import Path
     from core.errors import EXIT_DATA
-    from core.peers import Ending, end_together, part, watch_peers, when_ended_elsewhere
+    from core.system.peers import Ending, end_together, part, watch_peers, when_ended_elsewhere
 
     rank, count, folder, what = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:]
 
@@ -139,8 +139,8 @@ def test_strangers_are_turned_away(hello):
 @pytest.mark.parametrize("launched", [True, False])
 def test_a_signal_that_comes_again_soon_counts_once(monkeypatch, launched):
     now = [1000.0]
-    monkeypatch.setattr("core.signals.monotonic", lambda: now[0])
-    monkeypatch.setattr("core.signals._noted", float("-inf"))
+    monkeypatch.setattr("core.system.signals.monotonic", lambda: now[0])
+    monkeypatch.setattr("core.system.signals._noted", float("-inf"))
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     if launched:
         monkeypatch.setenv("WORLD_SIZE", "2")

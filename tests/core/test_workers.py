@@ -10,7 +10,7 @@ import pytest
 
 SCRIPT = """
 import signal, sys, time
-from core.workers import serve_parent, undisturbed, worker_context
+from core.system.workers import serve_parent, undisturbed, worker_context
 
 def work(ready):
     serve_parent()

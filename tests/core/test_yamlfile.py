@@ -4,7 +4,7 @@ import pytest
 
 from core.config.resolve import parse_override, read_yaml
 from core.errors import ConfigError
-from core.yamlfile import KNOWN_BYTES, MAX_BYTES, YamlFault, plain_yaml, read_plain_yaml
+from core.system.plain_yaml import KNOWN_BYTES, MAX_BYTES, YamlFault, plain_yaml, read_plain_yaml
 
 # Each line unfolds to nine of the line before: 9^9 values from a few hundred bytes.
 BOMB = "a0: &a0 [x]\n" + "\n".join(

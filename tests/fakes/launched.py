@@ -21,12 +21,12 @@ from unittest.mock import patch
 
 from core.data.dataset import TrainingSequences
 from core.errors import DataError
+from core.plans import training_inputs
 from core.storage.store import Store
 from core.training import resume
 from core.training.checkpoint import CheckpointFolder
 from core.training.loop import Runner
 from core.workflows import train as training
-from core.workflows import training_inputs
 from lmgait_cli.main import run
 
 STEP, LATE = 3, 5

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from core.config import resolve_config
 from core.data.sampler import share_of
 from core.errors import TrainingError
+from core.evaluation.score import score
+from core.inference.embed_run import embed_run, used_sequences
 from core.losses.identity import identity_loss
 from core.losses.total import total_loss
 from core.manifests.load import load_manifest
@@ -28,19 +30,18 @@ from core.models.layers.gaitbase import BNNeck
 from core.models.lmgait.build import build_lmgait
 from core.models.lmgait.config import LMGaitLosses, lmgait_settings
 from core.models.lmgait.losses import TERMS
+from core.plans.training_inputs import training_sequences
+from core.plans.training_job import training_job
+from core.plans.warmup_job import build_warmup, warmup_job
 from core.progress import SilentProgress
 from core.records import Losses
+from core.runs.run import find_run
 from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder
 from core.training.engine import make_engine
 from core.training.statistics import share_statistics
-from core.workflows.evaluate import Scoring, embed_run, evaluate_run, used_sequences
-from core.workflows.runs import find_run
-from core.workflows.score import score
+from core.workflows.evaluate import Scoring, evaluate_run
 from core.workflows.train import train
-from core.workflows.training_inputs import training_sequences
-from core.workflows.training_job import training_job
-from core.workflows.warmup_job import build_warmup, warmup_job
 from core.workspace import Workspace
 from tests.fakes.job_steps import STEPS, family_steps, job_steps
 from tests.fakes.models import batch_of, moving_frames, small_config, small_model

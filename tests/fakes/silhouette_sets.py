@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.records import SequenceKey
-from core.walkers.packed import write_ccgr_mini
-from core.walkers.silhouette_sets import layout_of
-from core.walkers.splits import PARTITIONS, partition_lists, sequence_keys
+from core.synthetic.packed import write_ccgr_mini
+from core.synthetic.silhouette_sets import layout_of
+from core.synthetic.splits import PARTITIONS, partition_lists, sequence_keys
 
 Image = NDArray[np.uint8]
 Pair = tuple[Image, Image]

@@ -15,15 +15,15 @@ from torch import Tensor, nn
 from core.data.dataset import ClipBatch
 from core.data.sources import MapDrawing
 from core.data.stream_clips import PoseChange
+from core.inputs import Input, PoseInput, SilhouetteInput
 from core.losses.config import TripletConfig
 from core.losses.total import TRIPLET
 from core.models.base import Part
-from core.models.family import Family, Input
+from core.models.family import Family
 from core.models.inference import InferenceGraph
 from core.models.layers.output import GaitOutput
-from core.models.silhouettes import SilhouetteInput
 from core.models.stream_base import StreamImplementation
-from core.models.streams import PoseInput, StreamFamilyConfig
+from core.models.streams import StreamFamilyConfig
 from core.records import SequenceKey, StreamName
 from core.storage.build import begin, finish
 from core.storage.layout import Plan, ShardFile, shard_name, shard_report_name, write_json

@@ -17,8 +17,8 @@ from core.config.shipped import merge
 from core.models.families import DEFAULT_FAMILY, FAMILIES
 from core.progress import SilentProgress
 from core.workflows import prepare as module
+from core.workflows.pretrain_decoder import pretrain_decoder
 from core.workflows.train import train
-from core.workflows.warmup import pretrain_decoder
 from core.workspace import Workspace
 from tests.fakes.models import SMALL
 from tests.fakes.raw_datasets import write_ccpg

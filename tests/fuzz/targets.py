@@ -447,8 +447,8 @@ def read_checkpoint(folder: Path) -> Read:
     """As a model, and as a training state is loaded."""
     import torch
 
+    from core.runs.load import config_of
     from core.training.checkpoint import load_strictly, load_tensors, restore_optimizer
-    from core.workflows.models import config_of
 
     def read(path: Path) -> str | None:
         found = load_tensors(path)
@@ -627,7 +627,7 @@ def run_seeds(folder: Path) -> list[bytes]:
 def read_run(folder: Path) -> Read:
     """As every verb lists runs."""
     from core.config import dump_config, resolve_config
-    from core.workflows.runs import find_run, list_runs
+    from core.runs.run import find_run, list_runs
 
     run = folder / "runs" / "one"
     run.mkdir(parents=True)

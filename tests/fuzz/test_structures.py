@@ -14,15 +14,15 @@ from benchmarks.plain_evaluator import evaluate as plain_evaluate
 from core.config import Config, check_config, dump_config, resolve_config
 from core.config.resolve import parse_override
 from core.errors import LmgaitError
+from core.evaluation.score import score
 from core.manifests.load import load_manifest, load_outline, parse_manifest
 from core.manifests.schema import DatasetManifest
 from core.metrics.results import EvaluationResult
 from core.records import EmbeddingSet
 from core.sources.patterns import match_segment
+from core.system.plain_yaml import YamlFault, plain_yaml
 from core.tables.build import result_tables
 from core.tables.formats import FORMATS, to_json
-from core.workflows.score import score
-from core.yamlfile import YamlFault, plain_yaml
 from tests.lmgait_cli.bad_home import MANIFEST
 
 # A hundred times as many in the nox session, by the same variable as for the readers.

@@ -20,9 +20,10 @@ import yaml
 from numpy.typing import NDArray
 
 from core.config import dump_config, resolve_config
-from core.files import write_text
+from core.evaluation.score import score
 from core.metrics.results import FORMAT as RESULT_FORMAT
 from core.records import EmbeddingSet, SequenceFrames, SequenceKey
+from core.runs.run import FORMAT as RUN_FORMAT
 from core.storage.build import begin, finish
 from core.storage.embeddings import write_embeddings
 from core.storage.features import FeaturesInfo, write_info
@@ -30,10 +31,9 @@ from core.storage.layout import CodecName, Finding, ForgettingFile, Plan, write_
 from core.storage.parts import cut_parts, part_name, write_part
 from core.storage.silhouettes import SilhouettesInfo
 from core.storage.silhouettes import write_info as write_silhouettes_info
+from core.system.files import write_text
 from core.tables.formats import to_json
 from core.training.checkpoint import save_tensors
-from core.workflows.runs import FORMAT as RUN_FORMAT
-from core.workflows.score import score
 from tests.fakes.stores import write_shard
 
 CODECS: tuple[CodecName, ...] = ("lossless", "compact", "jpeg")

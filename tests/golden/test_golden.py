@@ -14,10 +14,13 @@ import yaml
 import core.manifests.published as published
 from core.config import resolve_config
 from core.errors import CheckpointError, DataError, LmgaitError, StoreError
+from core.evaluation.score import score
 from core.manifests.load import load_manifest
 from core.models.base import implementation_of
 from core.models.lmgait.build import build_lmgait
 from core.models.lmgait.config import lmgait_settings
+from core.runs.load import LoadedModel, load_cache, load_model, newest_weights
+from core.runs.run import find_run
 from core.storage.embeddings import read_embeddings
 from core.storage.features import FeatureStore
 from core.storage.forget import held_in_store
@@ -27,9 +30,6 @@ from core.storage.store import Store
 from core.tables.formats import to_json
 from core.training.checkpoint import load_tensors
 from core.workflows.export import describe
-from core.workflows.models import LoadedModel, load_cache, load_model, newest_weights
-from core.workflows.runs import find_run
-from core.workflows.score import score
 from core.workflows.verify import verify
 from core.workspace import Workspace
 from tests.golden import make
@@ -289,7 +289,7 @@ def test_a_checkpoint_with_a_key_that_is_gone_says_so(copy, monkeypatch):
     run = find_run(copy, name="run", dataset=None)
     path, weights = newest_weights(run)
     weights.header["config"]["former"] = 1
-    monkeypatch.setattr("core.workflows.models.newest_weights", lambda *_: (path, weights))
+    monkeypatch.setattr("core.runs.load.newest_weights", lambda *_: (path, weights))
     with pytest.raises(CheckpointError, match="former: unknown key") as caught:
         load_model(run, device=CPU)
     assert "train again" in (caught.value.next_step or "")

@@ -100,7 +100,7 @@ def test_diff_lists_leaves(tmp_path):
 
 
 def test_diff_of_a_run_and_a_preset(workspace):
-    from core.workflows.runs import create_run
+    from core.runs.run import create_run
 
     create_run(
         workspace / "runs",

@@ -30,7 +30,7 @@ run()
 # As the command line starts, then a worker as readers of data are started.
 WITH_A_WORKER = """
 import importlib, os
-from core.workers import worker_context
+from core.system.workers import worker_context
 from lmgait_cli.process import set_environment
 
 if __name__ == "__main__":

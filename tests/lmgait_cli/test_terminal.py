@@ -13,7 +13,7 @@ from rich.text import Text
 from typer.main import get_command
 
 import lmgait_cli.console as console
-from core.workflows.stages import counted, size
+from core.estimates.stages import counted, size
 from lmgait_cli.console import ConsoleProgress
 from lmgait_cli.estimates import duration
 from lmgait_cli.main import app

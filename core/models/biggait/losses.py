@@ -6,8 +6,8 @@ import math
 
 from torch import Tensor
 
+from core.losses.distributed import total
 from core.losses.diversity import channel_mass, diversity_loss
-from core.losses.everyone import total
 from core.losses.smoothness import smoothness_loss
 from core.losses.total import RECOGNITION, LossTerm, Targets, Terms
 from core.models.biggait.config import BigGaitLosses

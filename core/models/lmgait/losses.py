@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from core.losses.distributed import total, weight_of
 from core.losses.diversity import channel_mass, diversity_loss
-from core.losses.everyone import total, weight_of
 from core.losses.silhouette import silhouette_loss
 from core.losses.smoothness import smoothness_loss
 from core.losses.total import RECOGNITION, LossTerm, Targets, Terms

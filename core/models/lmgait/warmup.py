@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from core.data.dataset import ClipBatch
-from core.losses.everyone import weight_of
+from core.losses.distributed import weight_of
 from core.losses.silhouette import silhouette_loss
 from core.models.backbones.image import ImageEncoder
 from core.models.lmgait.build import build_decoder

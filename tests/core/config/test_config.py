@@ -22,7 +22,7 @@ from core.config.shipped import merge
 from core.errors import ConfigError, UsageError
 from core.manifests.load import load_manifest
 from core.models.families import FAMILIES
-from core.workflows.stores import with_frames
+from core.runs.stores import with_frames
 
 
 def test_every_preset_resolves_and_survives_a_round_trip():

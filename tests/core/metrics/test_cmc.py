@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.evaluation.score import score
 from core.manifests import load_manifest
 from core.metrics.cmc import DEPTH, gallery_cmc, pair_cmc
 from core.metrics.ranking import NO_MATCH
 from core.records import EmbeddingSet
-from core.workflows.score import score
 
 
 def loop_over_cells(keys, far, probes, gallery, depth):

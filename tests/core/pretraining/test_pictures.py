@@ -22,11 +22,11 @@ from core.pretraining.scenes import POSTURES, render_pictures
 from core.pretraining.surroundings import draw_surroundings
 from core.pretraining.unseen import UNSEEN_SEED, render_unseen
 from core.progress import SilentProgress
-from core.walkers import figure, outfit
-from core.walkers.camera import Camera
-from core.walkers.datasets import DATASETS
-from core.walkers.identity import draw_identity
-from core.walkers.paint import paint_labels
+from core.synthetic import figure, outfit
+from core.synthetic.camera import Camera
+from core.synthetic.datasets import DATASETS
+from core.synthetic.identity import draw_identity
+from core.synthetic.paint import paint_labels
 
 
 @pytest.fixture(scope="module")

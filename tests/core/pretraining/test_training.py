@@ -17,10 +17,12 @@ from core.models.lmgait.losses import TERMS
 from core.pretraining import objectives
 from core.pretraining.batches import batch_of, picture_numbers
 from core.pretraining.cache import load_pictures
+from core.pretraining.estimate import estimate_pretraining
 from core.pretraining.labels import LABELS, Label
 from core.pretraining.measure import Metrics, iou, measure, ridge
 from core.pretraining.model import Pretraining, even_layers
 from core.pretraining.recipe import Recipe, rate_at
+from core.pretraining.record import METRICS, WORK
 from core.pretraining.results import encoders_at_start, load_encoders
 from core.pretraining.sentences import as_tensors, sentences_of, vocabulary
 from core.pretraining.train import Trainer, train
@@ -28,8 +30,6 @@ from core.pretraining.unseen import render_unseen
 from core.progress import SilentProgress
 from core.training.checkpoint import CheckpointFolder
 from core.workflows.pretrain_encoders import pretrain_encoders
-from core.workflows.pretraining_estimate import estimate_pretraining
-from core.workflows.pretraining_record import METRICS, WORK
 
 RECIPE = Recipe(image="tiny", pictures=16, steps=6, batch=2, sentences=2, ramp=2)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from core.errors import OutputError, StoreError
-from core.locks import writing
 from core.storage.build import begin, finish, missing_shards, shard_done, summarise
 from core.storage.layout import Finding, shard_name, shard_report_name
 from core.storage.store import Store
+from core.system.locks import writing
 from tests.fakes.stores import KEYS, frames, plan, write_shard, write_store
 
 
@@ -180,7 +180,7 @@ def test_unwritable_folder_is_an_output_error(tmp_path, monkeypatch):
 HOLD = """
 import sys, time
 from pathlib import Path
-from core.locks import writing
+from core.system.locks import writing
 with writing(Path(sys.argv[1]), what="store"):
     print("held", flush=True)
     time.sleep(60)
@@ -208,7 +208,7 @@ def test_a_second_writer_is_told_who_holds_the_store(tmp_path):
 
 
 def test_owner_may_be_unknown(tmp_path):
-    from core.locks import _owner
+    from core.system.locks import _owner
 
     assert _owner(tmp_path / "gone") == "unknown"
 

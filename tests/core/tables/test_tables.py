@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from core.errors import UsageError
+from core.evaluation.score import score
 from core.manifests import load_manifest, load_published
 from core.records import EmbeddingSet
 from core.tables import (
@@ -20,7 +21,6 @@ from core.tables import (
     to_markdown,
     view_table,
 )
-from core.workflows.score import score
 
 
 def result(dataset: str, *, types=None, bootstrap: int = 0, source: str = "a_run on a 50% store"):

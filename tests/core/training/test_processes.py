@@ -17,9 +17,9 @@ import torch
 from core.config import ablation_names
 from core.models.families import FAMILIES
 from core.progress import SilentProgress
+from core.runs.run import find_run
 from core.storage.store import Store
 from core.training.checkpoint import load_tensors
-from core.workflows.runs import find_run
 from core.workflows.train import train
 from core.workspace import Workspace
 from tests.fakes.freezing import freezing

@@ -3,11 +3,17 @@ import shutil
 
 import pytest
 
+from core.ablations.paper_tables import Variant
+from core.ablations.request import Request, resolved
 from core.config import ablation_names, resolve_config
+from core.config.difference import diff_configs
 from core.errors import ConfigError, UsageError
 from core.manifests.load import load_manifest
 from core.manifests.published import load_ablations
+from core.models.parameters import count_parts
+from core.plans import training as training_plan
 from core.progress import SilentProgress
+from core.runs.run import list_runs
 from core.tables.ablations import (
     AblationRow,
     AblationTable,
@@ -16,12 +22,9 @@ from core.tables.ablations import (
     ablation_table,
 )
 from core.tables.formats import to_markdown
-from core.workflows import ablation_scores, training_plan
+from core.workflows import ablation_scores
 from core.workflows.ablate import ablate, plan_ablation
-from core.workflows.ablation_request import Request, resolved
-from core.workflows.paper_tables import Variant
-from core.workflows.runs import list_runs
-from core.workflows.show_config import count_parts, diff_configs, named_config, show_config
+from core.workflows.show_config import named_config, show_config
 from core.workspace import Workspace
 from tests.fakes.stores import write_casiab
 

@@ -8,17 +8,19 @@ import pytest
 
 from core.config import check_config
 from core.errors import DataError
+from core.inference.embed_run import embed_and_write
+from core.inference.left_out import NO_SILHOUETTE, NOT_TESTED
 from core.models.families import FAMILIES
+from core.plans.choose import plan_training
 from core.progress import SilentProgress
 from core.records import SequenceKey
+from core.runs.run import find_run
 from core.storage.embeddings import read_embeddings
 from core.storage.layout import LeftOutFile, read_json
 from core.tables.build import result_tables
-from core.workflows.evaluate import Scoring, embed_and_write, embed_to_file, evaluate_run
-from core.workflows.left_out import NO_SILHOUETTE, NOT_TESTED
+from core.workflows.evaluate import Scoring, embed_to_file, evaluate_run
 from core.workflows.report import report_run
-from core.workflows.runs import find_run
-from core.workflows.train import plan_training, train
+from core.workflows.train import train
 from core.workspace import Workspace
 from tests.core.workflows.test_train_resume import Watcher
 from tests.fakes.toy.config import TOY
@@ -112,7 +114,7 @@ def test_a_report_takes_the_embeddings_that_lack_it(workspace, monkeypatch, tmp_
         made.append(given)
         return embed_and_write(*given, **named)
 
-    monkeypatch.setattr("core.workflows.kept_embeddings.embed_and_write", counting)
+    monkeypatch.setattr("core.inference.cache.embed_and_write", counting)
 
     def report():
         report_run(

@@ -14,19 +14,19 @@ from core.data.cutting import CutSequences, SilhouettePieces
 from core.data.sampler import ClipRequest
 from core.data.silhouettes import silhouette_chunks
 from core.errors import EXIT_DATA, StoreError, UsageError
+from core.inference.silhouettes import make_silhouettes, plan_silhouettes
+from core.inputs import SilhouetteInput
 from core.manifests.load import load_manifest
 from core.manifests.schema import SilhouetteCut
-from core.models.silhouettes import SilhouetteInput
+from core.plans.choose import plan_training
 from core.progress import SilentProgress
+from core.runs.registry import training_key
+from core.runs.run import find_run
 from core.storage.embeddings import read_embeddings
 from core.storage.silhouettes import SilhouetteStore
 from core.storage.store import Store
 from core.training.engine import make_engine
 from core.workflows.datasets import datasets
-from core.workflows.registry import training_key
-from core.workflows.runs import find_run
-from core.workflows.silhouettes import make_silhouettes, plan_silhouettes
-from core.workflows.train import plan_training
 from core.workspace import Workspace
 from lmgait_cli.main import app
 from tests.fakes.aligned import write_aligned_store

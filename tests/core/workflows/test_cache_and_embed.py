@@ -11,17 +11,18 @@ import pytest
 import torch
 
 from core.errors import CheckpointError, DataError, Interrupted, UsageError
+from core.inference.embed import embed_sequences
+from core.inference.embed_run import embed_run, used_sequences
 from core.manifests.load import load_manifest
 from core.models.backbones.loading import load_text_encoder
 from core.progress import SilentProgress
+from core.runs.load import load_model
+from core.runs.run import find_run
 from core.storage.store import Store
 from core.training.checkpoint import load_tensors, save_tensors
 from core.training.engine import make_engine
 from core.workflows.cache_text import cache_text
-from core.workflows.embed import embed_sequences
-from core.workflows.evaluate import Scoring, embed_run, evaluate_run, used_sequences
-from core.workflows.models import load_model
-from core.workflows.runs import find_run
+from core.workflows.evaluate import Scoring, evaluate_run
 from core.workflows.train import train
 from core.workspace import Workspace
 from tests.core.workflows.test_train_resume import Watcher, terminate

@@ -11,15 +11,15 @@ from core.models.base import implementation_of
 from core.models.capabilities import Films, StoredFeatures, TextCache, Views
 from core.models.families import FAMILIES
 from core.progress import SilentProgress
+from core.runs.load import load_model
+from core.runs.run import find_run
 from core.storage.store import Store
 from core.tracking.find import Finding
 from core.workflows.cache_features import cache_features
 from core.workflows.cache_text import cache_text
 from core.workflows.enroll import enroll
 from core.workflows.evaluate import Scoring, evaluate_run
-from core.workflows.models import load_model
 from core.workflows.report import report_run
-from core.workflows.runs import find_run
 from core.workflows.train import train
 from core.workflows.visualize import visualize
 from core.workspace import Workspace

@@ -15,14 +15,14 @@ from core.errors import ConfigError, LmgaitError, UsageError
 from core.models.inference import reduce_frames, trace
 from core.models.lmgait.inference import LMGaitGraph
 from core.progress import SilentProgress
+from core.runs.load import load_model
+from core.runs.run import find_run
 from core.storage.embeddings import read_embeddings
 from core.storage.store import Store
 from core.workflows import export as exporting
 from core.workflows.cache_text import cache_text
 from core.workflows.evaluate import embed_to_file
 from core.workflows.export import METADATA, compare, export_run
-from core.workflows.models import load_model
-from core.workflows.runs import find_run
 from core.workflows.train import train
 from core.workspace import Workspace
 from tests.fakes.models import small_config, small_model

@@ -13,22 +13,23 @@ from core.config import check_config, resolve_config
 from core.config.resolve import flatten
 from core.config.shipped import load_preset, settings_source
 from core.errors import ConfigError, Interrupted, UsageError
+from core.inference.embed import embed_sequences
+from core.inference.embed_run import used_sequences
 from core.manifests.load import load_manifest
 from core.models.base import implementation_of
 from core.models.families import FAMILIES
+from core.models.parameters import count_parts
 from core.models.silhouettes import SilhouetteFamilyConfig
+from core.plans.choose import plan_training
 from core.progress import SilentProgress
+from core.runs.load import load_model, newest_weights
+from core.runs.run import create_run, find_run, list_runs
 from core.storage.embeddings import read_embeddings
 from core.storage.store import Store
 from core.training.engine import make_engine
-from core.workflows.embed import embed_sequences
-from core.workflows.evaluate import used_sequences
-from core.workflows.models import load_model, newest_weights
 from core.workflows.prepare import prepare
-from core.workflows.runs import create_run, find_run, list_runs
-from core.workflows.show_config import count_parts
 from core.workflows.synthesize import synthesize
-from core.workflows.train import plan_training, train
+from core.workflows.train import train
 from core.workspace import Workspace
 from lmgait_cli.main import app
 from tests.core.workflows.test_train_resume import Watcher, same, state, terminate

@@ -9,24 +9,24 @@ import pytest
 import torch
 
 from core.errors import OutputError
+from core.inference import parts as parts_module
 from core.manifests.load import load_manifest
 from core.models.build import build_image_encoder
 from core.models.lmgait.build import build_lmgait
+from core.plans.training_inputs import training_sequences
+from core.plans.training_job import training_job
+from core.plans.warmup import finished_checkpoint, load_warmup
+from core.plans.warmup_job import build_warmup, warmup_job
 from core.progress import SilentProgress
+from core.runs.run import find_run
 from core.storage.features import FeatureStore
 from core.storage.parts import write_part
 from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder
 from core.training.engine import make_engine
 from core.training.loop import Runner
-from core.workflows import parts as parts_module
 from core.workflows.cache_features import cache_features, estimate_features
-from core.workflows.runs import find_run
 from core.workflows.train import train
-from core.workflows.training_inputs import training_sequences
-from core.workflows.training_job import training_job
-from core.workflows.warmup import finished_checkpoint, load_warmup
-from core.workflows.warmup_job import build_warmup, warmup_job
 from core.workspace import Workspace
 from tests.fakes.models import small_config
 from tests.fakes.training import write_training_store

@@ -10,18 +10,18 @@ import torch
 from typer.testing import CliRunner
 
 from core.errors import OutputError, StoreError, UsageError
-from core.locks import writing
+from core.forgetting.traces import Trace, find_traces, learnt
 from core.progress import SilentProgress
 from core.recognition.gallery import Entry, Maker, empty_gallery, read_gallery, write_gallery
 from core.records import EmbeddingSet
+from core.runs.run import list_runs
 from core.storage.embeddings import read_embeddings, write_embeddings
 from core.storage.store import Store
+from core.system.locks import writing
 from core.training.checkpoint import load_header, save_tensors
 from core.workflows import forget as module
 from core.workflows.evaluate import Scoring, embed_to_file, evaluate_run
 from core.workflows.forget import forget, look
-from core.workflows.runs import list_runs
-from core.workflows.traces import Trace, find_traces, learnt
 from core.workflows.train import train
 from core.workspace import Workspace
 from lmgait_cli.main import app

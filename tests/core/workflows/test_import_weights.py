@@ -16,12 +16,12 @@ from core.models.backbones.config import encoder_settings
 from core.models.base import implementation_of
 from core.models.build import build_image_encoder
 from core.progress import SilentProgress
+from core.runs.load import load_model
+from core.runs.registry import facts_of, training_key, trainings
+from core.runs.run import find_run, list_runs
 from core.storage.embeddings import read_embeddings
 from core.storage.store import Store
 from core.workflows.import_weights import NAMES_FILE, import_weights
-from core.workflows.models import load_model
-from core.workflows.registry import facts_of, training_key, trainings
-from core.workflows.runs import find_run, list_runs
 from core.workspace import Workspace
 from lmgait_cli.main import app
 from tests.fakes.families import model_of, stirred

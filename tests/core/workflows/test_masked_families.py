@@ -11,26 +11,28 @@ from core.config import resolve_config
 from core.config.shipped import settings_source
 from core.data.sampler import IdentityBatches
 from core.errors import CheckpointError, ConfigError, Interrupted, UsageError
+from core.inference.embed import embed_sequences
+from core.inference.embed_run import used_sequences
 from core.manifests.load import load_manifest
 from core.models.backbones.config import encoder_settings
 from core.models.base import implementation_of
 from core.models.biggait.config import BigGaitConfig
 from core.models.families import FAMILIES
 from core.models.lmgait.config import DecoderWarmupConfig
+from core.models.parameters import count_parts
+from core.plans.choose import plan_training
+from core.plans.training_inputs import training_inputs
+from core.plans.warmup import finished_checkpoint, load_warmup
 from core.progress import SilentProgress
+from core.runs.load import load_model
+from core.runs.registry import warmup_key
+from core.runs.run import find_run, list_runs
 from core.storage.embeddings import read_embeddings
 from core.storage.store import Store
 from core.training.checkpoint import load_tensors
 from core.training.engine import make_engine
-from core.workflows.embed import embed_sequences
-from core.workflows.evaluate import used_sequences
-from core.workflows.models import load_model
-from core.workflows.registry import warmup_key
-from core.workflows.runs import find_run, list_runs
-from core.workflows.show_config import count_parts
-from core.workflows.train import plan_training, train
-from core.workflows.training_inputs import training_inputs
-from core.workflows.warmup import finished_checkpoint, load_warmup, pretrain_decoder
+from core.workflows.pretrain_decoder import pretrain_decoder
+from core.workflows.train import train
 from core.workspace import Workspace
 from lmgait_cli.main import app
 from tests.core.workflows.test_train_resume import Watcher, same, terminate

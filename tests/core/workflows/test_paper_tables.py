@@ -5,26 +5,27 @@ from importlib import resources
 
 import pytest
 
-from core.config import resolve_config
-from core.errors import ConfigError, UsageError
-from core.manifests.load import PACKAGE, load_manifest
-from core.manifests.published import load_ablations, load_published
-from core.models.families import FAMILIES
-from core.progress import SilentProgress
-from core.storage.store import Store
-from core.tables.ablations import ScoredRun, Scores, ablation_json, ablation_table
-from core.workflows import ablation_scores, training_plan
-from core.workflows.ablate import ablate, plan_ablation
-from core.workflows.ablation_request import Request, requested_tables, resolved
-from core.workflows.ablation_tables import table_of_runs
-from core.workflows.paper_tables import (
+from core.ablations.paper_tables import (
     NO_DESCRIPTION,
     NOT_A_FAMILY,
     NOT_ASKED_FOR,
     Variant,
     paper_table,
 )
-from core.workflows.runs import list_runs
+from core.ablations.request import Request, requested_tables, resolved
+from core.ablations.tables import table_of_runs
+from core.config import resolve_config
+from core.errors import ConfigError, UsageError
+from core.manifests.load import PACKAGE, load_manifest
+from core.manifests.published import load_ablations, load_published
+from core.models.families import FAMILIES
+from core.plans import training as training_plan
+from core.progress import SilentProgress
+from core.runs.run import list_runs
+from core.storage.store import Store
+from core.tables.ablations import ScoredRun, Scores, ablation_json, ablation_table
+from core.workflows import ablation_scores
+from core.workflows.ablate import ablate, plan_ablation
 from core.workspace import Workspace
 from tests.fakes.stores import write_casiab
 from tests.fakes.toy.config import TOY

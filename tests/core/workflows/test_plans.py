@@ -8,16 +8,16 @@ from accelerate import Accelerator
 
 from core.config import resolve_config
 from core.errors import TrainingError, UsageError
+from core.inference.silhouettes import SilhouettesPlan, plan_silhouettes
 from core.models.backbones.loading import load_image_encoder
 from core.models.families import FAMILIES
+from core.plans.choose import plan_training
 from core.progress import SilentProgress
+from core.runs.run import list_runs
 from core.storage.store import Store
 from core.training import engine
 from core.workflows.evaluate import Scoring, embed_to_file, evaluate_run
 from core.workflows.report import report_run
-from core.workflows.runs import list_runs
-from core.workflows.silhouettes import SilhouettesPlan, plan_silhouettes
-from core.workflows.train import plan_training
 from core.workspace import Workspace
 from tests.fakes.models import small_config
 from tests.fakes.toy.config import TOY
@@ -95,7 +95,7 @@ def test_a_training_on_silhouettes_plans_them_once(workspace, counts, monkeypatc
         planned.append(plan_silhouettes(*given))
         return planned[-1]
 
-    monkeypatch.setattr("core.workflows.stream_inputs.plan_silhouettes", counting)
+    monkeypatch.setattr("core.plans.stream_inputs.plan_silhouettes", counting)
     config = resolve_config("tiny", model="toy", overrides=QUICK)
     one = plan(workspace, config)
     assert one.steps == ("silhouettes", "training")

@@ -6,15 +6,15 @@ import signal
 import numpy as np
 import pytest
 
+import core.preparation.shard_jobs as shard_jobs
+import core.preparation.shards as shards
 import core.workflows.prepare as prepare_module
-import core.workflows.shard_jobs as shard_jobs
-import core.workflows.shards as shards
 from core.errors import DataError, OutputError, StoreError, UsageError
-from core.files import PARTIAL_SUFFIX
 from core.progress import SilentProgress
 from core.sources.reading import read_sequence
 from core.storage.build import SEQUENCE_LEFT_OUT as LEFT_OUT
 from core.storage.store import Store
+from core.system.files import PARTIAL_SUFFIX
 from core.workflows.merge import merge
 from core.workflows.prepare import plan_preparation, prepare
 from core.workspace import Workspace

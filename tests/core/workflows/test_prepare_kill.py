@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.files import PARTIAL_SUFFIX
+from core.system.files import PARTIAL_SUFFIX
 from core.workflows.verify import verify
 from core.workspace import Workspace
 from tests.fakes import raw_datasets as raw

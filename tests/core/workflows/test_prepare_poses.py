@@ -14,9 +14,9 @@ from core.sources.poses import FROM_18, pose_array
 from core.storage.forget import close_store, purge_store
 from core.storage.joins import joined
 from core.storage.store import Store
+from core.synthetic.joints import shot_poses
+from core.synthetic.shot import plan_shot, render_crops, render_whole
 from core.video.faults import FrameFault
-from core.walkers.joints import shot_poses
-from core.walkers.shot import plan_shot, render_crops, render_whole
 from core.workflows.prepare import plan_preparation, prepare
 from core.workflows.synthesize import synthesize
 from core.workflows.verify import verify

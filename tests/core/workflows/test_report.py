@@ -9,12 +9,12 @@ import pytest
 from core.errors import DataError, UsageError
 from core.metrics.results import EvaluationResult
 from core.progress import SilentProgress
+from core.report.estimate import estimate_report
+from core.runs.run import find_run
 from core.storage.embeddings import read_embeddings, write_embeddings
 from core.storage.store import Store
-from core.workflows.estimate_report import estimate_report
 from core.workflows.evaluate import Scoring, evaluate_run
 from core.workflows.report import report_run
-from core.workflows.runs import find_run
 from core.workflows.train import train
 from core.workspace import Workspace
 from tests.core.report.test_page import check

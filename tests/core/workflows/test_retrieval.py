@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from core.evaluation.retrieval import EACH, NEAREST, chosen_protocol, retrievals, spread
+from core.evaluation.score import score
 from core.manifests import load_manifest
 from core.records import EmbeddingSet
-from core.workflows.retrieval import EACH, NEAREST, chosen_protocol, retrievals, spread
-from core.workflows.score import score
 
 MANIFEST = load_manifest("casiab")
 

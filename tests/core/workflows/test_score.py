@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from benchmarks import plain_evaluator as plain
 from core.errors import DataError, UsageError
+from core.evaluation.score import score
 from core.manifests import load_manifest, parse_manifest
 from core.metrics.rerank import Reranking
 from core.records import EmbeddingSet
-from core.workflows.score import score
 
 Values = dict[str, dict[str, dict[str, float | None]]]
 SUSTECH_TYPES = (

@@ -10,15 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.plain_evaluator import cosine, euclidean
+from core.evaluation import scoring_set as tested
+from core.evaluation.retrieval import retrievals
+from core.evaluation.score import score
 from core.manifests import DatasetManifest, load_manifest
 from core.metrics.coverage import coverage
 from core.metrics.distance import Metric
 from core.progress import SilentProgress
 from core.records import EmbeddingSet
 from core.tables.build import result_tables
-from core.workflows import tested
-from core.workflows.retrieval import retrievals
-from core.workflows.score import score
 
 Key = tuple[str, str, str]
 # What each file names: four people of each side, and the lists.

@@ -5,6 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.forgetting.traces import find_traces
+from core.inference import parts as parts_module
+from core.inference import silhouettes as silhouettes_module
+from core.inference.silhouettes import make_silhouettes, plan_silhouettes
 from core.manifests.load import load_manifest
 from core.progress import SilentProgress
 from core.records import Interpolation
@@ -13,10 +17,6 @@ from core.storage.silhouettes import SilhouetteStore
 from core.storage.store import Store
 from core.training.engine import make_engine
 from core.video.cut import cut_silhouette
-from core.workflows import parts as parts_module
-from core.workflows import silhouettes as silhouettes_module
-from core.workflows.silhouettes import make_silhouettes, plan_silhouettes
-from core.workflows.traces import find_traces
 from core.workspace import Workspace
 from tests.fakes.training import write_training_store
 

@@ -18,21 +18,21 @@ from core.data.sampler import ClipRequest, IdentityBatches
 from core.data.sources import DrawnMaps, Inputs, MapDrawing, RowSource, StoredRows
 from core.data.stream_clips import MIRRORED_LABELS, StreamClips, changed, stream_chunks
 from core.errors import DataError, StoreError
+from core.inference.embed import embed_sequences
+from core.inference.embed_run import embed_run
+from core.inference.model_inputs import check_inputs, inputs_now
+from core.inference.silhouettes import make_silhouettes, plan_maps
+from core.inputs import Input
 from core.manifests.load import load_manifest
 from core.models.families import FAMILIES
-from core.models.family import Input
+from core.plans.training_inputs import training_inputs
 from core.progress import SilentProgress
+from core.runs.load import load_model
 from core.storage.layout import Plan, read_json
 from core.storage.silhouettes import SilhouetteStore
 from core.storage.store import Store
 from core.training.engine import make_engine
-from core.workflows.embed import embed_sequences
-from core.workflows.evaluate import embed_run
-from core.workflows.model_inputs import check_inputs, inputs_now
-from core.workflows.models import load_model
-from core.workflows.silhouettes import make_silhouettes, plan_maps
 from core.workflows.train import train
-from core.workflows.training_inputs import training_inputs
 from core.workflows.verify import verify
 from core.workspace import Workspace
 from tests.fakes import stream_toys as toys

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from benchmarks.plain_evaluator import cosine, euclidean
 from core.errors import DataError
+from core.evaluation.score import score
+from core.evaluation.submission import write_submission, write_submissions
 from core.manifests import load_manifest
 from core.progress import SilentProgress
 from core.records import EmbeddingSet
-from core.workflows.score import score
-from core.workflows.submission import write_submission, write_submissions
 
 GREW = load_manifest("grew")
 HEADER = ["videoId", *(f"rank{number}" for number in range(1, 21))]

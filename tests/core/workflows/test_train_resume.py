@@ -20,14 +20,16 @@ from core.errors import (
 )
 from core.manifests.load import load_manifest
 from core.models.lmgait.build import build_lmgait
+from core.plans.choose import plan_on_store
+from core.plans.warmup import finished_checkpoint, load_warmup
 from core.progress import SilentProgress
+from core.runs.registry import facts_of, warmup_key, warmups
+from core.runs.run import find_run, list_runs
 from core.storage.store import Store
 from core.training.checkpoint import load_tensors
 from core.version import __version__
-from core.workflows.registry import facts_of, warmup_key, warmups
-from core.workflows.runs import find_run, list_runs
-from core.workflows.train import plan_on_store, train
-from core.workflows.warmup import finished_checkpoint, load_warmup, pretrain_decoder
+from core.workflows.pretrain_decoder import pretrain_decoder
+from core.workflows.train import train
 from core.workspace import Workspace
 from tests.fakes.models import small_config
 from tests.fakes.training import TRAIN, write_training_store
