@@ -172,7 +172,7 @@ def check_config(tree: Mapping[str, Any], *, where: str | None = None) -> Config
 
 
 def read_yaml(path: Path) -> Tree:
-    """Read a mapping from a YAML file (raises ``ConfigError``; see :mod:`core.system.plain_yaml`)."""
+    """Read a mapping from a file of plain YAML (raises ``ConfigError``)."""
     try:
         value = read_plain_yaml(path)
     except FileNotFoundError:

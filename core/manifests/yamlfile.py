@@ -15,8 +15,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping of plain values.
 
     Raises:
-        ManifestError: the file is missing, or not what :mod:`core.system.plain_yaml` reads, or not a
-            mapping.
+        ManifestError: the file is missing, or not what
+            :mod:`core.system.plain_yaml` reads, or not a mapping.
     """
     try:
         content = read_plain_yaml(path)

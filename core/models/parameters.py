@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from core.config import (
-    Config,
-)
 from core.models.base import implementation_of
+from core.models.family import FamilyConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +15,10 @@ class PartCount:
     """Parameters of one part.
 
     Attributes:
-        trainable: in the full training.
-        frozen: there (an encoder from a seed learns in the warm-up only).
-        inference: whether inference with a cached text needs the part.
+        name: Its name.
+        trainable: Parameters that the training changes.
+        frozen: Parameters that it does not change (an encoder from a seed learns in the warm-up).
+        inference: Whether inference with a cached text needs the part.
     """
 
     name: str
@@ -28,20 +27,20 @@ class PartCount:
     inference: bool
 
 
-def count_parts(config: Config, classes: int | None) -> tuple[PartCount, ...]:
+def count_parts(config: FamilyConfig, classes: int | None) -> tuple[PartCount, ...]:
     """Count the parameters of each part, on torch's meta device: no weights, no memory.
 
     Args:
-        config: sizes and switches.
-        classes: training identities; None counts no classifier.
+        config: Settings of the model.
+        classes: Training identities; None counts no classifier.
 
     Raises:
-        ConfigError: numbers that do not fit together.
+        ConfigError: Numbers that do not fit together.
     """
-    family = implementation_of(config.model)
-    model = family.countable(config.model)
+    family = implementation_of(config)
+    model = family.countable(config)
     with torch.device("meta"):
-        built = family.build(model, classes=classes, seed=config.seed)
+        built = family.build(model, classes=classes, seed=0)
     counts = {part.name: [0, 0] for part in family.parts}
     for parameter, value in built.named_parameters():
         part = next(part for part in family.parts if parameter.startswith(part.prefix))

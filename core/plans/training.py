@@ -132,7 +132,9 @@ class TrainingPlan:
             return TrainResult(existing, 0)
         inputs = self._inputs()
         if self.warmup is not None and self.warmup.left:
-            count_parts(config, inputs.subjects)  # refuses sizes before the warm-up, not after it
+            count_parts(
+                config.model, inputs.subjects
+            )  # refuses sizes before the warm-up, not after it
         warmup = inputs.warmed_up(progress)
         engine = engine_for(config.train, self.engine)
         # A run that exists passes, too: a killed process may have left partial files in it.

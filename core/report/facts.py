@@ -237,7 +237,7 @@ def provenance_tables(run: Run, header: dict[str, Any], store: Store) -> tuple[T
 
 
 def _parameters(config: Config, classes: int) -> Table:
-    parts = count_parts(config, classes)
+    parts = count_parts(config.model, classes)
     rows = [
         (one.name, f"{one.trainable:,}", f"{one.frozen:,}", "yes" if one.inference else "no")
         for one in parts

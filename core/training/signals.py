@@ -33,8 +33,8 @@ def stop_on_signal() -> Iterator[StopRequest]:
 
     A second one raises ``KeyboardInterrupt``, unless it repeats the first
     (:func:`core.system.signals.note_signal`). What this process was started to ignore (`nohup`, a
-    shell's `&`) it ignores still. Outside the main thread (a notebook's worker) signals cannot be caught,
-    and none are.
+    shell's `&`) it ignores still. Outside the main thread (a notebook's worker) signals cannot be
+    caught, and none are.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():

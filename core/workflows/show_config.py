@@ -102,7 +102,7 @@ def show_config(
         manifest = load_manifest(dataset, workspace)
         config, classes = with_frames(config, manifest), len(manifest.subjects.train)
     shape = implementation_of(config.model).shape(config.model)
-    return ShownConfig(config, dataset, count_parts(config, classes), shape)
+    return ShownConfig(config, dataset, count_parts(config.model, classes), shape)
 
 
 def named_config(

@@ -22,7 +22,6 @@ from core.tables.ablations import (
     ablation_table,
 )
 from core.tables.formats import to_markdown
-from core.workflows import ablation_scores
 from core.workflows.ablate import ablate, plan_ablation
 from core.workflows.show_config import named_config, show_config
 from core.workspace import Workspace
@@ -113,7 +112,7 @@ def test_a_table_runs_and_goes_on_without_training_again(home, monkeypatch):
         "no-text-no-mtcm, seed 0: Embedding"
     )
     monkeypatch.setattr(training_plan, "run_job", fail)
-    monkeypatch.setattr(ablation_scores, "evaluate_run", fail)
+    monkeypatch.setattr("core.workflows.ablate.evaluate_run", fail)
     (again,) = ablate(home, request(tables=(4,)), progress=SilentProgress())
     assert again == table
     shared = ablate(home, request(ablations=("full", "no-text")), progress=SilentProgress())
@@ -250,7 +249,7 @@ def test_counts_are_those_of_the_real_model():
     from core.models.lmgait.build import build_lmgait
 
     config = resolve_config("tiny")
-    parts = count_parts(config, classes=7)
+    parts = count_parts(config.model, classes=7)
     model = build_lmgait(config.model, classes=7, seed=0)
     found = (sum(p.trainable for p in parts), sum(p.frozen for p in parts))
     assert found == count_parameters(model)
@@ -288,8 +287,10 @@ def test_a_stopped_row_goes_on(home):
 
 @pytest.mark.parametrize("name", ablation_names())
 def test_every_ablation_fits_together_at_full_size(name):
-    full = {p.name: p for p in count_parts(resolve_config("paper"), classes=2)}
-    parts = {p.name: p for p in count_parts(resolve_config("paper", ablation=name), classes=2)}
+    full = {p.name: p for p in count_parts(resolve_config("paper").model, classes=2)}
+    parts = {
+        p.name: p for p in count_parts(resolve_config("paper", ablation=name).model, classes=2)
+    }
     assert parts["GaitBase"] == full["GaitBase"]
     assert parts["BNNeck and classifier"] == full["BNNeck and classifier"]
     if name == "clip-image-encoder":

@@ -212,7 +212,7 @@ def test_a_checkpoint_says_its_family_and_old_ones_are_lmgait(name):
 def test_every_family_counts_its_parts_at_every_size(name):
     for preset in ("paper", "tiny"):
         config = resolve_config(preset, model=name, dataset="casiab")
-        parts = count_parts(config, classes=74)
+        parts = count_parts(config.model, classes=74)
         family = implementation_of(config.model)
         assert [part.name for part in parts] == [
             part.name for part in family.parts if part.name in {p.name for p in parts}
@@ -276,11 +276,11 @@ def test_families_on_poses_have_the_published_settings_of_each_dataset():
         assert settings_source(name, "paper", dataset).startswith("official")
         assert settings_source(name, "paper", "casiab_star").startswith("inferred")
     with pytest.raises(ConfigError, match=r"model\.reduction"):
-        count_parts(resolve_config(model="gaitgraph2", overrides=["model.reduction=64"]), 2)
+        count_parts(resolve_config(model="gaitgraph2", overrides=["model.reduction=64"]).model, 2)
     with pytest.raises(ConfigError, match=r"model\.heads"):
-        count_parts(resolve_config(model="gait-tr", overrides=["model.heads=7"]), 2)
+        count_parts(resolve_config(model="gait-tr", overrides=["model.heads=7"]).model, 2)
     with pytest.raises(ConfigError, match=r"model\.channels"):
-        count_parts(resolve_config(model="gpgait", overrides=["model.channels=[2,8,8,8]"]), 2)
+        count_parts(resolve_config(model="gpgait", overrides=["model.channels=[2,8,8,8]"]).model, 2)
 
 
 def test_a_family_has_its_own_settings_losses_and_parts(walkers, toy):
@@ -301,7 +301,7 @@ def test_a_family_has_its_own_settings_losses_and_parts(walkers, toy):
     assert found.shape == (5, 2)
     header = newest_weights(run)[1].header
     assert header["config"]["model"]["family"] == "toy"
-    assert [part.name for part in count_parts(config, None)] == ["rows"]
+    assert [part.name for part in count_parts(config.model, None)] == ["rows"]
     with pytest.raises(ConfigError, match="area"):
         check_config({"losses": {"area": 0.5}})
 

@@ -335,7 +335,7 @@ def test_chunks_change_no_embedding(home, name):
 )
 def test_settings_that_do_not_fit_are_refused_in_words(name, setting, message):
     with pytest.raises(ConfigError, match=message):
-        count_parts(quick(name, setting), None)
+        count_parts(quick(name, setting).model, None)
 
 
 @pytest.mark.parametrize(
@@ -347,7 +347,7 @@ def test_settings_that_do_not_fit_are_refused_in_words(name, setting, message):
     ],
 )
 def test_published_counts(name, classes, count):
-    parts = count_parts(resolve_config("paper", model=name, dataset="ccpg"), classes=classes)
+    parts = count_parts(resolve_config("paper", model=name, dataset="ccpg").model, classes=classes)
     assert sum(part.trainable for part in parts) == count
     (mask,) = (part for part in parts if part.name == "mask branch")
     assert {mask.trainable, mask.frozen} == {1_922, 0}

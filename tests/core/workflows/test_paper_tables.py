@@ -24,7 +24,6 @@ from core.progress import SilentProgress
 from core.runs.run import list_runs
 from core.storage.store import Store
 from core.tables.ablations import ScoredRun, Scores, ablation_json, ablation_table
-from core.workflows import ablation_scores
 from core.workflows.ablate import ablate, plan_ablation
 from core.workspace import Workspace
 from tests.fakes.stores import write_casiab
@@ -318,7 +317,7 @@ def test_tables_1_and_3_run_share_their_trainings_and_go_on(home, four, monkeypa
         raise AssertionError("done already")
 
     monkeypatch.setattr(training_plan, "run_job", fail)
-    monkeypatch.setattr(ablation_scores, "evaluate_run", fail)
+    monkeypatch.setattr("core.workflows.ablate.evaluate_run", fail)
     assert ablate(home, asked, progress=SilentProgress()) == [first, third]
     (single,) = ablate(home, request(tables=(1,), model="lmgait"), progress=SilentProgress())
     full = next(row for row in first.rows if row.label == "LMGait")
