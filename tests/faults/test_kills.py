@@ -50,7 +50,7 @@ BY_SIGNALS = [
 ]
 QUICKEST = "gaitset"
 SLOWER = [name for name in OTHERS if name != QUICKEST]
-# With the checkpoint of iteration 4 written and not yet named: the third name that a training gives;
+# With the checkpoint of iteration 4 written and not yet named: the third name of a training;
 # BiggerGait names a warm-up and its checkpoint before.
 IN_TRAINING = dict.fromkeys((QUICKEST, *SLOWER), "rename:3:before:all") | {
     "biggergait": "rename:5:before:all"
