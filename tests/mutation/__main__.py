@@ -36,7 +36,7 @@ from tests.mutation.operators import Mutant, mutants
 
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / "core" / "metrics"
-TESTS = ("tests/core/metrics", "tests/core/workflows/test_score.py")
+TESTS = ("tests/core/metrics", "tests/core/evaluation/test_score.py")
 EQUIVALENT = Path(__file__).parent / "equivalent.txt"
 SECONDS = 60
 OPTIONS = [

@@ -15,7 +15,7 @@ import pytest
 from core.system.peers import Main
 from core.system.signals import REPEAT_SECONDS, note_signal
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCRIPT = textwrap.dedent(
     """
     import json, os, signal, sys, time
