@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-)
+from pydantic import BaseModel, ConfigDict, Field
 
 # Limits are far beyond use; without them a slip of a few zeros asks for terabytes.
 Positive = Annotated[int, Field(gt=0, le=10**9)]

@@ -12,14 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 import typer
 from typer.core import TyperGroup
 
-from core.errors import (
-    EXIT_USAGE,
-    Interrupted,
-    LmgaitError,
-    PeerError,
-    UsageError,
-    translated,
-)
+from core.errors import EXIT_USAGE, Interrupted, LmgaitError, PeerError, UsageError, translated
 from core.system.peers import Ending, end_together, watched, when_ended_elsewhere
 from lmgait_cli.console import NUMBER, complain, err
 from lmgait_cli.process import stopped_by

@@ -56,7 +56,7 @@ def synthesize(
 
     processes = workers or os.cpu_count() or 1
     if dry_run:
-        from core.workflows.synthesize import estimate_synthesis
+        from core.synthetic.estimate import estimate_synthesis
 
         told = estimate_synthesis(
             dataset,

@@ -8,12 +8,7 @@ from dataclasses import dataclass
 
 from core.config import ablation_names, load_ablation
 from core.errors import UsageError
-from core.manifests.published import (
-    PublishedRow,
-    PublishedTable,
-    load_ablations,
-    load_published,
-)
+from core.manifests.published import PublishedRow, PublishedTable, load_ablations, load_published
 from core.models.families import DEFAULT_FAMILY, FAMILIES
 from core.tables.ablations import Scores
 from core.tables.build import row_label

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.config import (
-    Config,
-    flatten,
-)
+from core.config import Config, flatten
 
 
 def diff_configs(first: Config, second: Config) -> dict[str, tuple[Any, Any]]:

@@ -7,12 +7,7 @@ from dataclasses import replace
 
 from accelerate import Accelerator
 
-from core.estimates.stages import (
-    Stage,
-    counted,
-    sample,
-    without_workers,
-)
+from core.estimates.stages import Stage, counted, sample, without_workers
 from core.inference.embed import embed_sequences
 from core.manifests.schema import DatasetManifest
 from core.models.base import implementation_of

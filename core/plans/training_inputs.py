@@ -19,12 +19,7 @@ from core.models.base import implementation_of
 from core.models.families import family_of
 from core.plans.inputs_base import TrainingData, TrainingInputs, clip_length
 from core.plans.stream_inputs import StreamInputs
-from core.plans.warmup import (
-    WarmupPlan,
-    finished_checkpoint,
-    load_warmup,
-    load_warmup_encoder,
-)
+from core.plans.warmup import WarmupPlan, finished_checkpoint, load_warmup, load_warmup_encoder
 from core.progress import Progress
 from core.runs.run import Run
 from core.storage.features import FeatureStore

@@ -16,14 +16,7 @@ from core.sources.beside import blank_frames, frame_numbers, read_beside
 from core.sources.raw import RawSequence
 from core.sources.reading import FrameNames, read_sequence
 from core.sources.report import SequenceReport
-from core.storage.layout import (
-    Finding,
-    Plan,
-    ShardFile,
-    shard_name,
-    shard_report_name,
-    write_json,
-)
+from core.storage.layout import Finding, Plan, ShardFile, shard_name, shard_report_name, write_json
 from core.storage.shard import ShardWriter, file_hash
 from core.storage.streams import StreamFrames
 from core.system.files import whole_file

@@ -20,14 +20,7 @@ import h5py
 import numpy as np
 
 from core.errors import DataError
-from core.storage.members import (
-    MEMBERS,
-    SAVE_STRINGS,
-    Array,
-    check_size,
-    damaged,
-    room,
-)
+from core.storage.members import MEMBERS, SAVE_STRINGS, Array, check_size, damaged, room
 from core.storage.npz import read_npz
 
 CPU_SECONDS = 60

@@ -9,17 +9,7 @@ from numpy.typing import NDArray
 
 from core.synthetic.identity import Body
 from core.synthetic.motion import Pose
-from core.synthetic.outfit import (
-    BAG,
-    CARRIED,
-    FACE,
-    HAIR,
-    LOWER,
-    SHOES,
-    SKIN,
-    UPPER,
-    Outfit,
-)
+from core.synthetic.outfit import BAG, CARRIED, FACE, HAIR, LOWER, SHOES, SKIN, UPPER, Outfit
 
 Array = NDArray[np.float64]
 

@@ -18,12 +18,7 @@ import cv2
 from core.records import SequenceKey
 from core.synthetic.datasets import FORMS, WHOLE_SCENES
 from core.synthetic.images import JPEG, write_image, write_png
-from core.synthetic.packed import (
-    align,
-    write_casiab_star,
-    write_ccgr_mini,
-    write_sustech_pickles,
-)
+from core.synthetic.packed import align, write_casiab_star, write_ccgr_mini, write_sustech_pickles
 from core.synthetic.poses import time_stem, write_poses
 from core.synthetic.scene import Image
 from core.synthetic.shot import FPS, plan_shot, render_crops, render_whole

@@ -14,10 +14,7 @@ import torch
 import torch.distributed as dist
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import (
-    broadcast_object_list,
-    parse_flag_from_env,
-)
+from accelerate.utils import broadcast_object_list, parse_flag_from_env
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 

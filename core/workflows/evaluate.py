@@ -8,10 +8,7 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from core.estimates.stages import (
-    Estimate,
-    finished,
-)
+from core.estimates.stages import Estimate, finished
 from core.evaluation.score import score
 from core.evaluation.submission import SUBMISSIONS, Submission, write_submissions
 from core.inference.embed_run import embed_and_write, embeddings_path, used_sequences

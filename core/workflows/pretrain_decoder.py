@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from core.config import Config
-from core.plans.warmup import (
-    WarmupResult,
-    plan_warmup,
-)
+from core.plans.warmup import WarmupResult, plan_warmup
 from core.progress import Progress
 from core.runs.shared_store import open_shared_store
 from core.workspace import Workspace

@@ -27,12 +27,7 @@ from core.pretraining.record import (
     record_of,
     write_record,
 )
-from core.pretraining.results import (
-    encoders_at_start,
-    load_encoders,
-    save_encoders,
-    write_card,
-)
+from core.pretraining.results import encoders_at_start, load_encoders, save_encoders, write_card
 from core.pretraining.scenes import Pictures
 from core.pretraining.train import train
 from core.pretraining.unseen import render_unseen

@@ -36,14 +36,7 @@ from core.progress import Progress
 from core.records import EmbeddingSet, SequenceKey
 from core.report import Report, render
 from core.report.content import ConditionProbes, Hit, Picture, Plane, Probe, Retrievals, Sight
-from core.report.facts import (
-    cautions,
-    logs,
-    provenance,
-    provenance_tables,
-    settings,
-    summary,
-)
+from core.report.facts import cautions, logs, provenance, provenance_tables, settings, summary
 from core.report.limits import MOST_SILHOUETTES
 from core.report.thumbnails import jpeg_uri
 from core.runs.load import LoadedModel, load_model, newest_weights

@@ -7,13 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.config import (
-    Config,
-    ablation_names,
-    dump_config,
-    preset_names,
-    resolve_config,
-)
+from core.config import Config, ablation_names, dump_config, preset_names, resolve_config
 from core.errors import UsageError
 from core.manifests.load import load_manifest, load_outline
 from core.models.base import implementation_of

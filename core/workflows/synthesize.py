@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -16,30 +15,16 @@ from pathlib import Path
 from time import monotonic
 
 from core.errors import DataError, OutputError
-from core.estimates.stages import (
-    Estimate,
-    Stage,
-    counted,
-    finished,
-    sample,
-)
 from core.progress import Progress, Task
 from core.records import SequenceKey
-from core.synthetic.datasets import (
-    FORMS,
-    check_dataset,
-    check_form,
-)
+from core.synthetic.datasets import FORMS, check_dataset, check_form
 from core.synthetic.poses import check_poses, write_casiab_table
-from core.synthetic.selection import (
-    wanted_keys,
-)
+from core.synthetic.selection import wanted_keys
 from core.synthetic.splits import PARTITIONS, partition_lists
-from core.synthetic.write import PARTIAL, rendered_keys, sequence_places, write_sequence
+from core.synthetic.write import PARTIAL, rendered_keys, write_sequence
 from core.system.files import PARTIAL_SUFFIX, output_error, read_plain_json, write_text
 from core.system.locks import writing
 from core.system.workers import serve_parent, undisturbed, worker_context
-from core.training.pace import Pace, measure
 from core.version import __version__
 
 RECORD = "synthetic.json"
@@ -244,57 +229,3 @@ def _results(
             for left in out.glob(f"{PARTIAL}*"):
                 shutil.rmtree(left, ignore_errors=True)
             raise
-
-
-def estimate_synthesis(
-    dataset: str,
-    out: Path,
-    *,
-    train_subjects: int,
-    test_subjects: int,
-    types: Sequence[str] | None,
-    views: Sequence[str] | None,
-    frames: int,
-    seed: int,
-    workers: int,
-    form: str | None = None,
-    with_poses: bool = False,
-) -> Estimate:
-    """What :func:`core.workflows.synthesize.synthesize` would take (raises as it does)."""
-    dataset = check_dataset(dataset)
-    form = check_form(dataset, form)
-    if with_poses:
-        check_poses(dataset)
-    keys, _, _ = wanted_keys(
-        dataset,
-        train_subjects=train_subjects,
-        test_subjects=test_subjects,
-        types=types,
-        views=views,
-        frames=frames,
-        workers=workers,
-        seed=seed,
-    )
-    places = {key: sequence_places(dataset, out, key, form, with_poses=with_poses) for key in keys}
-    left = [key for key in keys if not all(place.exists() for place in places[key])]
-    chosen = sample(left)
-    with tempfile.TemporaryDirectory(prefix="lmgait-") as folder:
-
-        def steps() -> Iterator[float]:
-            for key in chosen:
-                to = Path(folder)
-                write_sequence(dataset, form, to, key, frames, seed, with_poses=with_poses)
-                yield 1
-
-        pace = measure(steps()) if chosen else Pace(0.0, 0)
-        files = [path for path in Path(folder).rglob("*") if path.is_file()]
-        each = sum(path.stat().st_size for path in files) / max(1, pace.steps + 1)
-    stage = Stage(
-        "Rendering",
-        len(left),
-        "sequences",
-        pace.seconds * len(left) / workers,
-        round(each * len(left)),
-        f"{counted(pace.steps, 'sequences')} rendered by one process; processes: {workers}",
-    )
-    return finished([stage], out, ())

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.metrics.results import (
-    VALUES,
-    CellCoverage,
-    ConditionResult,
-    Coverage,
-    EvaluationResult,
-)
+from core.metrics.results import VALUES, CellCoverage, ConditionResult, Coverage, EvaluationResult
 from core.metrics.results import ProtocolResult as Protocol
 from core.records import SequenceKey
 from core.report import Report

@@ -8,13 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from core.errors import (
-    EXIT_DATA,
-    EXIT_OUTPUT,
-    EXIT_TRAINING,
-    EXIT_USAGE,
-    EXIT_WEIGHTS,
-)
+from core.errors import EXIT_DATA, EXIT_OUTPUT, EXIT_TRAINING, EXIT_USAGE, EXIT_WEIGHTS
 from tests.lmgait_cli import bad_home as bad
 from tests.lmgait_cli.bad_home import MODEL, RUN, SHARD, STATE, STORE, TEXT, Spoil
 

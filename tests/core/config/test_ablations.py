@@ -6,13 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.config import (
-    ablation_names,
-    flatten,
-    load_ablation,
-    preset_names,
-    resolve_config,
-)
+from core.config import ablation_names, flatten, load_ablation, preset_names, resolve_config
 from core.errors import UsageError
 from core.losses.total import total_loss
 from core.models.base import implementation_of

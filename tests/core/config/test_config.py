@@ -9,13 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.config import (
-    check_config,
-    dump_config,
-    flatten,
-    preset_names,
-    resolve_config,
-)
+from core.config import check_config, dump_config, flatten, preset_names, resolve_config
 from core.config.resolve import parse_override
 from core.config.schema import config_class
 from core.config.shipped import merge

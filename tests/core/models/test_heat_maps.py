@@ -7,14 +7,7 @@ import numpy as np
 import pytest
 
 from core.data.pose_changes import MIRRORED_JOINTS
-from core.models.layers.heat_maps import (
-    DRAWN_LIMBS,
-    cut_map,
-    drawn,
-    filled,
-    placed,
-    skeleton_maps,
-)
+from core.models.layers.heat_maps import DRAWN_LIMBS, cut_map, drawn, filled, placed, skeleton_maps
 from tests.fakes.stick_figures import figure
 
 

@@ -8,12 +8,7 @@ import numpy as np
 import pytest
 
 from core.errors import StoreError
-from core.storage.features import (
-    FeaturesInfo,
-    FeatureStore,
-    frame_bytes,
-    write_info,
-)
+from core.storage.features import FeaturesInfo, FeatureStore, frame_bytes, write_info
 from core.storage.parts import Layout, cut_parts, part_name, write_part
 
 TOKENS, CHANNELS = 3, 5
