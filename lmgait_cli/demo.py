@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.options import JsonOption, QuietOption, SeedOption, WorkspaceOption
-from lmgait_cli.results import print_tables, write_json
+from lmgait_cli.console import out
+from lmgait_cli.options import SeedOption
+from lmgait_cli.results import print_tables
+from lmgait_cli.verbs import Terminal, verb
 
 
+@verb()
 def demo(
+    terminal: Terminal,
     seed: SeedOption = 0,
-    workspace: WorkspaceOption = None,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Run every stage on synthetic walkers, from video to tables; minutes on two cores.
 
@@ -22,9 +22,8 @@ def demo(
     """
     from core.tables.build import cross_table, result_tables
     from core.workflows.demo import demo as run
-    from core.workspace import Workspace
 
-    done = run(Workspace.find(workspace), seed=seed, progress=ConsoleProgress(quiet))
+    done = run(terminal.workspace, seed=seed, progress=terminal.progress)
     print_tables(result_tables(done.own.result) + result_tables(done.cross.result))
     print_tables([cross_table([(done.run.name, done.cross.result)])])
     out.print(
@@ -45,4 +44,4 @@ def demo(
         "own": done.own.result.to_json(),
         "cross": done.cross.result.to_json(),
     }
-    write_json(json_file, content, quiet)
+    terminal.write_json(content)

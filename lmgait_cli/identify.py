@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from lmgait_cli.console import ConsoleProgress, out, print_table
+from lmgait_cli.console import out, print_table
 from lmgait_cli.finding import BoxesOption, CropOption, DetectorOption, GalleryArgument
-from lmgait_cli.options import JsonOption, QuietOption, RunOption, WorkspaceOption
-from lmgait_cli.results import write_json
+from lmgait_cli.options import RunOption
+from lmgait_cli.verbs import Terminal, verb
 
 if TYPE_CHECKING:
     from core.recognition.identified import Identified
@@ -20,7 +20,9 @@ SHOWN, TOLD = 3, 5  # candidates in a row, tracks that were left out
 UNKNOWN = "unknown"
 
 
+@verb()
 def identify(
+    terminal: Terminal,
     gallery: GalleryArgument,
     video: Annotated[Path, typer.Argument(metavar="VIDEO", help="The video.")],
     false_accepts: Annotated[
@@ -34,9 +36,6 @@ def identify(
         Path | None, typer.Option("--video-out", help="Also write the video with boxes and names.")
     ] = None,
     run_name: RunOption = None,
-    workspace: WorkspaceOption = None,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Find everybody who walks in a video and name those who are in the gallery.
 
@@ -48,13 +47,12 @@ def identify(
     from core.recognition.named_video import check_video_name, write_named_video
     from core.tracking.find import Finding
     from core.workflows.identify import identify as run
-    from core.workspace import Workspace
 
     if video_out is not None:
         check_video_name(video_out)
-    progress = ConsoleProgress(quiet)
+    progress = terminal.progress
     done = run(
-        Workspace.find(workspace),
+        terminal.workspace,
         gallery,
         video,
         run_name=run_name,
@@ -66,7 +64,7 @@ def identify(
     if video_out is not None:
         write_named_video(video_out, done, progress)
         progress.say(f"Written: {video_out}")
-    write_json(json_file, done.plain(), quiet)
+    terminal.write_json(done.plain())
 
 
 def _show(done: Identified) -> None:

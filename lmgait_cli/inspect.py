@@ -10,8 +10,7 @@ import typer
 
 from lmgait_cli.completion import prepared
 from lmgait_cli.console import out, print_table
-from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
-from lmgait_cli.results import write_json
+from lmgait_cli.verbs import Terminal, verb
 
 if TYPE_CHECKING:
     from core.workflows.inspect import InspectResult
@@ -21,11 +20,12 @@ COLUMNS = 60
 SHOWN = 10
 
 
+@verb()
 def inspect(
+    terminal: Terminal,
     store: Annotated[
         str, typer.Argument(help="A store's folder, or a dataset's name.", autocompletion=prepared)
     ],
-    workspace: WorkspaceOption = None,
     manifest: Annotated[
         str | None, typer.Option("--manifest", help="Your own manifest.yaml, if it is not ours.")
     ] = None,
@@ -36,21 +36,18 @@ def inspect(
     no_sheet: Annotated[
         bool, typer.Option("--no-sheet", help="No contact sheet: it shows people.")
     ] = False,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Show a store's counts, sizes and missing sequences, and make a contact sheet of it.
 
     Example: lmgait inspect ccpg --sheet ccpg.png
     """
     from core.workflows.inspect import inspect as run
-    from core.workspace import Workspace
 
     target = None if no_sheet else sheet or Path("contact-sheet.png")
-    result = run(store, Workspace.find(workspace), manifest=manifest, sheet=target)
+    result = run(store, terminal.workspace, manifest=manifest, sheet=target)
     _show(result)
     plain = {**asdict(result), "path": str(result.path), "sheet": target and str(target)}
-    write_json(json_file, plain, quiet)
+    terminal.write_json(plain)
 
 
 def _show(result: InspectResult) -> None:

@@ -20,7 +20,7 @@ from lmgait_cli.demo import demo
 from lmgait_cli.embed import embed
 from lmgait_cli.enroll import enroll
 from lmgait_cli.evaluate import evaluate
-from lmgait_cli.exits import DEBUG_VARIABLE, ExplainedGroup, anything_told, explained, told
+from lmgait_cli.exits import DEBUG_VARIABLE, ExplainedGroup, anything_told, told
 from lmgait_cli.export import export
 from lmgait_cli.film import film
 from lmgait_cli.forget import forget
@@ -92,7 +92,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     film,
 )
 for verb in VERBS:
-    app.command()(explained(verb))
+    app.command()(verb)
 app.add_typer(config_app)
 
 

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lmgait_cli.completion import known
-from lmgait_cli.console import ConsoleProgress, out, print_table
-from lmgait_cli.estimates import show_estimate
-from lmgait_cli.options import DryRunOption, JsonOption, QuietOption, WorkspaceOption
-from lmgait_cli.results import write_json
+from lmgait_cli.console import out, print_table
+from lmgait_cli.verbs import Terminal, verb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,13 +19,14 @@ if TYPE_CHECKING:
     from core.storage.basics import ReasonCount
 
 
+@verb(dry_run=True)
 def prepare(
+    terminal: Terminal,
     dataset: Annotated[
         str,
         typer.Argument(help="A dataset's name, or your own manifest.yaml.", autocompletion=known),
     ],
     source: Annotated[Path, typer.Argument(help="Folder of the dataset as it was delivered.")],
-    workspace: WorkspaceOption = None,
     codec: Annotated[
         Literal["lossless", "compact", "jpeg"],
         typer.Option(
@@ -64,9 +63,6 @@ def prepare(
     replace: Annotated[
         bool, typer.Option("--replace", help="Delete a store made from something else.")
     ] = False,
-    dry_run: DryRunOption = False,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Read a raw dataset, crop and fit its frames, and write a store to train and test on.
 
@@ -77,13 +73,12 @@ def prepare(
     Example: lmgait prepare ccpg /data/CCPG --workspace /data/lmgait
     """
     from core.workflows.prepare import plan_preparation
-    from core.workspace import Workspace
 
-    progress = ConsoleProgress(quiet)
+    progress = terminal.progress
     plan = plan_preparation(
         dataset,
         source,
-        Workspace.find(workspace),
+        terminal.workspace,
         codec=codec,
         part=_part(part),
         form=form,
@@ -91,17 +86,17 @@ def prepare(
         flow=flow,
         progress=progress,
     )
-    if dry_run:
+    if terminal.dry_run:
         _show_split(plan.comparison, plan.left_out())
         _tell(
             f"Found the form `{plan.form}`: {plan.sequences:,} sequences, about "
             f"{plan.frames:,} frames. Nothing was written."
         )
-        show_estimate(plan.estimate(workers), json_file, quiet, _planned(plan))
+        terminal.show_estimate(plan.estimate(workers), _planned(plan))
         return
     result = plan.run(workers=workers, replace=replace, progress=progress)
     _show(result)
-    write_json(json_file, _plain(result), quiet)
+    terminal.write_json(_plain(result))
 
 
 def _part(text: str | None) -> tuple[int, int] | None:

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.estimates import show_estimate
-from lmgait_cli.options import DryRunOption, JsonOption, QuietOption, SeedOption
-from lmgait_cli.results import write_json
+from lmgait_cli.console import out
+from lmgait_cli.options import SeedOption
+from lmgait_cli.verbs import Terminal, verb
 
 
+@verb(workspace=False, dry_run=True)
 def synthesize(
+    terminal: Terminal,
     dataset: Annotated[str, typer.Argument(help="Name of a dataset.")],
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to fill.")],
     train_subjects: Annotated[int, typer.Option(help="Training subjects.", min=0)] = 8,
@@ -41,9 +42,6 @@ def synthesize(
     workers: Annotated[
         int | None, typer.Option(help="Processes; else one a processor.", min=1)
     ] = None,
-    dry_run: DryRunOption = False,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Render synthetic walkers in a dataset's official raw layout.
 
@@ -55,7 +53,7 @@ def synthesize(
     from core.workflows.synthesize import synthesize as run
 
     processes = workers or os.cpu_count() or 1
-    if dry_run:
+    if terminal.dry_run:
         from core.synthetic.estimate import estimate_synthesis
 
         told = estimate_synthesis(
@@ -71,7 +69,7 @@ def synthesize(
             form=form,
             with_poses=poses,
         )
-        show_estimate(told, json_file, quiet)
+        terminal.show_estimate(told)
         return
     result = run(
         dataset,
@@ -83,7 +81,7 @@ def synthesize(
         frames=frames,
         seed=seed,
         workers=processes,
-        progress=ConsoleProgress(quiet),
+        progress=terminal.progress,
         form=form,
         with_poses=poses,
     )
@@ -105,7 +103,7 @@ def synthesize(
         "train": result.train,
         "test": result.test,
     }
-    write_json(json_file, content, quiet)
+    terminal.write_json(content)
 
 
 def _names(text: str | None) -> list[str] | None:

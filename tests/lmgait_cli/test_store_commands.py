@@ -6,7 +6,6 @@ from typer.testing import CliRunner
 
 from core.errors import EXIT_DATA, EXIT_USAGE
 from lmgait_cli.datasets import datasets
-from lmgait_cli.exits import explained
 from lmgait_cli.inspect import inspect
 from lmgait_cli.merge import merge
 from lmgait_cli.prepare import prepare
@@ -16,7 +15,7 @@ from tests.fakes import raw_datasets as raw
 
 app = typer.Typer()
 for verb in (prepare, merge, inspect, verify, datasets, train):
-    app.command()(explained(verb))
+    app.command()(verb)
 
 
 @pytest.fixture(autouse=True)
