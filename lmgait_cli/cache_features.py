@@ -48,10 +48,4 @@ def cache_features(
     plan = result.plan
     told = f"{plan.size()}: {plan.path}\nNext: lmgait train --set data.features={plan.info.dtype}"
     out.print(told, markup=False, soft_wrap=True)
-    content = {
-        "folder": str(plan.path),
-        "frames": plan.info.frames,
-        "bytes": plan.info.bytes,
-        "now": result.frames,
-    }
-    terminal.write_json(content)
+    terminal.write_json(result.to_json())

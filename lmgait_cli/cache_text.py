@@ -32,10 +32,4 @@ def cache_text(
             markup=False,
             soft_wrap=True,
         )
-    content = {
-        "run": result.run.name,
-        "file": None if result.path is None else str(result.path),
-        "tokens": result.tokens,
-        "channels": result.channels,
-    }
-    terminal.write_json(content)
+    terminal.write_json(result.to_json())

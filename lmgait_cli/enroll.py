@@ -47,8 +47,7 @@ def enroll(
         track=track,
         progress=terminal.progress,
     )
-    added = [entry.model_dump(exclude={"digest"}) for entry in done.entries]
-    terminal.write_json({"gallery": str(done.path), "walks": added})
+    terminal.write_json(done.to_json())
     for entry in done.entries:
         out.print(
             f"{entry.name}: track {entry.track} of {entry.video}, {entry.frames} frames",

@@ -63,11 +63,4 @@ def export(
         markup=False,
         soft_wrap=True,
     )
-    content = {
-        "file": str(done.path),
-        "format": done.format,
-        "bytes": done.bytes,
-        "difference": done.difference,
-        "metadata": dict(done.metadata),
-    }
-    terminal.write_json(content)
+    terminal.write_json(done.to_json())

@@ -80,10 +80,7 @@ def film(
         rate=rate,
         boxes=boxes,
     )
-    content = {"file": str(done.path), "frames": done.frames, "people": done.people}
-    if done.boxes is not None:
-        content["boxes"] = str(done.boxes)
-    terminal.write_json(content)
+    terminal.write_json(done.to_json())
     out.print(
         f"{done.path}: {done.frames} frames, {done.people} walker{'s' * (done.people != 1)}\n"
         f"Next: lmgait identify GALLERY {done.path}",

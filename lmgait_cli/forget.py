@@ -67,7 +67,7 @@ def forget(
             _show(found, "were")
         else:
             out.print("Done.")
-    terminal.write_json(_plain(found, dry_run))
+    terminal.write_json(found.to_json() | {"dry_run": dry_run})
 
 
 def _walks(count: int, name: str) -> str:
@@ -128,16 +128,3 @@ def _show(found: Forgotten, verb: str) -> None:
         for folder in found.models:
             tell(f"  {folder}")
     tell("Not reached: raw data, files outside of the workspace, backups.")
-
-
-def _plain(found: Forgotten, dry_run: bool) -> dict[str, object]:
-    return {
-        "subject": found.subject,
-        "dataset": found.dataset,
-        "dry_run": dry_run,
-        "sequences": found.sequences,
-        "frames": found.frames,
-        "stores": [str(held.folder) for held in found.stores],
-        "traces": [{"path": str(trace.path), "what": trace.what} for trace in found.traces],
-        "models_left": [str(folder) for folder in found.models],
-    }

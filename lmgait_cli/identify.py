@@ -64,7 +64,7 @@ def identify(
     if video_out is not None:
         write_named_video(video_out, done, progress)
         progress.say(f"Written: {video_out}")
-    terminal.write_json(done.plain())
+    terminal.write_json(done.to_json())
 
 
 def _show(done: Identified) -> None:

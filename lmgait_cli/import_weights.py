@@ -71,12 +71,4 @@ def import_weights(
         markup=False,
         soft_wrap=True,
     )
-    content = {
-        "run": done.run.name,
-        "folder": str(done.run.folder),
-        "tensors": done.tensors,
-        "identities": done.classes,
-        "iterations": done.step,
-        "sha256": done.sha256,
-    }
-    terminal.write_json(content)
+    terminal.write_json(done.to_json())

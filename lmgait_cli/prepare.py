@@ -14,7 +14,7 @@ from lmgait_cli.verbs import Terminal, verb
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.preparation.plan import PreparationPlan, PrepareResult
+    from core.preparation.plan import PrepareResult
     from core.preparation.split import Comparison
     from core.storage.basics import ReasonCount
 
@@ -92,11 +92,11 @@ def prepare(
             f"Found the form `{plan.form}`: {plan.sequences:,} sequences, about "
             f"{plan.frames:,} frames. Nothing was written."
         )
-        terminal.show_estimate(plan.estimate(workers), _planned(plan))
+        terminal.show_estimate(plan.estimate(workers), plan.to_json())
         return
     result = plan.run(workers=workers, replace=replace, progress=progress)
     _show(result)
-    terminal.write_json(_plain(result))
+    terminal.write_json(result.to_json())
 
 
 def _part(text: str | None) -> tuple[int, int] | None:
@@ -151,30 +151,3 @@ def _show(result: PrepareResult) -> None:
 def _speed(result: PrepareResult) -> str:
     rate = result.found_frames / max(result.seconds, 1e-9)
     return f"Took {result.seconds:.1f} s ({rate:,.0f} frames/s)"
-
-
-def _plain(result: PrepareResult) -> dict[str, object]:
-    return {
-        "store": str(result.store),
-        "form": result.form,
-        "already": result.already,
-        "seconds": result.seconds,
-        "found_sequences": result.found_sequences,
-        "split": result.comparison.plain(),
-        "info": result.info.model_dump(mode="json"),
-        "left_out": [count.model_dump(mode="json") for count in result.left_out],
-    }
-
-
-def _planned(plan: PreparationPlan) -> dict[str, object]:
-    """The keys of :func:`_plain`, before any work."""
-    return {
-        "store": str(plan.store),
-        "form": plan.form,
-        "already": False,
-        "seconds": plan.seconds,
-        "found_sequences": plan.sequences,
-        "split": plan.comparison.plain(),
-        "info": None,
-        "left_out": [count.model_dump(mode="json") for count in plan.left_out()],
-    }

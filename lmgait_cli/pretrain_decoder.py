@@ -60,10 +60,4 @@ def pretrain_decoder(
         markup=False,
         soft_wrap=True,
     )
-    content = {
-        "warmup": result.run.name,
-        "folder": str(result.run.folder),
-        "iterations": resolved.warmup_settings.iterations,
-        "now": result.iterations,
-    }
-    terminal.write_json(content)
+    terminal.write_json(result.to_json())

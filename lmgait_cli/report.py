@@ -64,10 +64,4 @@ def report(
         markup=False,
         soft_wrap=True,
     )
-    content = {
-        "file": str(done.path),
-        "bytes": done.bytes,
-        "run": done.run.name,
-        "result": done.result.to_json(),
-    }
-    terminal.write_json(content)
+    terminal.write_json(done.to_json())

@@ -93,10 +93,4 @@ def train(
         markup=False,
         soft_wrap=True,
     )
-    content = {
-        "run": result.run.name,
-        "folder": str(result.run.folder),
-        "iterations": resolved.train.iterations,
-        "now": result.iterations,
-    }
-    terminal.write_json(content)
+    terminal.write_json(result.to_json())

@@ -26,14 +26,7 @@ def verify(
     from core.workflows.verify import verify as run
 
     result = run(store, terminal.workspace, terminal.progress)
-    content = {
-        "store": str(result.store),
-        "shards": result.shards,
-        "bytes": result.bytes,
-        "seconds": result.seconds,
-        "faults": result.faults,
-    }
-    terminal.write_json(content)
+    terminal.write_json(result.to_json())
     for fault in result.faults:
         out.print(fault, markup=False, soft_wrap=True)
     if result.faults:

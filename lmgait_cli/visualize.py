@@ -64,13 +64,4 @@ def visualize(
     )
     lines = [f"{done.path}: {len(done.frames)} of {done.total} frames of {done.key}", *done.notes]
     out.print("\n".join(lines), markup=False, soft_wrap=True)
-    content = {
-        "file": str(done.path),
-        "run": done.run.name,
-        "sequence": str(done.key),
-        "frames": done.frames,
-        "of": done.total,
-        "notes": done.notes,
-        "words": [{"word": word, "share": share} for word, share in done.words],
-    }
-    terminal.write_json(content)
+    terminal.write_json(done.to_json())

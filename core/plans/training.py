@@ -40,6 +40,15 @@ class TrainResult:
     run: Run
     iterations: int
 
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "run": self.run.name,
+            "folder": str(self.run.folder),
+            "iterations": self.run.config.train.iterations,
+            "now": self.iterations,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -44,6 +45,15 @@ class WarmupResult:
 
     run: Run
     iterations: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "warmup": self.run.name,
+            "folder": str(self.run.folder),
+            "iterations": self.run.config.warmup_settings.iterations,
+            "now": self.iterations,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from core.errors import DataError, UsageError
 from core.estimates.stages import Estimate, Stage, counted, finished, sample
@@ -68,6 +69,19 @@ class PrepareResult:
         """What the store holds beside frames, a phrase for each stream."""
         return stream_lines(self.info)
 
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "store": str(self.store),
+            "form": self.form,
+            "already": self.already,
+            "seconds": self.seconds,
+            "found_sequences": self.found_sequences,
+            "split": self.comparison.to_json(),
+            "info": self.info.model_dump(mode="json"),
+            "left_out": [count.model_dump(mode="json") for count in self.left_out],
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class PreparationPlan:
@@ -105,6 +119,19 @@ class PreparationPlan:
     def left_out(self) -> tuple[ReasonCount, ...]:
         """What is known to be left out before any frame is read, by reason."""
         return summarise(self.skipped)
+
+    def to_json(self) -> dict[str, Any]:
+        """The keys of :meth:`PrepareResult.to_json`, before any work."""
+        return {
+            "store": str(self.store),
+            "form": self.form,
+            "already": False,
+            "seconds": self.seconds,
+            "found_sequences": self.sequences,
+            "split": self.comparison.to_json(),
+            "info": None,
+            "left_out": [count.model_dump(mode="json") for count in self.left_out()],
+        }
 
     def estimate(self, workers: int | None = None) -> Estimate:
         """What :meth:`run` will take, from a few sequences; nothing is written.

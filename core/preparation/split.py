@@ -82,7 +82,7 @@ class Comparison:
         """How much of the split is here, in a line."""
         return f"Of the split: training subjects {self.train}, test subjects {self.test}."
 
-    def plain(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, object]:
         """All names, for a file."""
         sides = {"train": self.train, "test": self.test}
         return {

@@ -34,7 +34,7 @@ class Identified:
         """Tracks that could not be used."""
         return self.found.left_out
 
-    def plain(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, object]:
         """All of it as plain values, for JSON."""
         return {
             "video": str(self.found.footage.path),

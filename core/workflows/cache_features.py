@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from core.config import Config
 from core.estimates.stages import Estimate, finished
@@ -21,6 +22,15 @@ class FeaturesResult:
 
     plan: FeaturesPlan
     frames: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "folder": str(self.plan.path),
+            "frames": self.plan.info.frames,
+            "bytes": self.plan.info.bytes,
+            "now": self.frames,
+        }
 
 
 def cache_features(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,6 +25,15 @@ class CacheResult:
     path: Path | None
     tokens: int
     channels: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "run": self.run.name,
+            "file": None if self.path is None else str(self.path),
+            "tokens": self.tokens,
+            "channels": self.channels,
+        }
 
 
 def cache_text(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,13 @@ class EnrollResult:
     name: str
     entries: tuple[Entry, ...]
     gallery: Gallery
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "gallery": str(self.path),
+            "walks": [entry.model_dump(exclude={"digest"}) for entry in self.entries],
+        }
 
 
 def enroll(

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -59,6 +59,16 @@ class ExportResult:
     bytes: int
     difference: float | None
     metadata: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "file": str(self.path),
+            "format": self.format,
+            "bytes": self.bytes,
+            "difference": self.difference,
+            "metadata": dict(self.metadata),
+        }
 
 
 def export_run(

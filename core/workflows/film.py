@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.errors import UsageError
 from core.progress import Progress
@@ -30,6 +31,12 @@ class FilmResult:
     frames: int
     people: int
     boxes: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        content = {"file": str(self.path), "frames": self.frames, "people": self.people}
+        boxes = {} if self.boxes is None else {"boxes": str(self.boxes)}
+        return {**content, **boxes}
 
 
 def film(

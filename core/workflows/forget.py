@@ -11,6 +11,7 @@ import re
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.errors import UsageError
 from core.forgetting.traces import Trace, find_traces, learnt, run_folders, run_trace
@@ -51,6 +52,18 @@ class Forgotten:
     def frames(self) -> int:
         """Frames of the subject."""
         return sum(held.frames for held in self.stores)
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "subject": self.subject,
+            "dataset": self.dataset,
+            "sequences": self.sequences,
+            "frames": self.frames,
+            "stores": [str(part.folder) for part in self.stores],
+            "traces": [{"path": str(trace.path), "what": trace.what} for trace in self.traces],
+            "models_left": [str(folder) for folder in self.models],
+        }
 
 
 def look(

@@ -54,6 +54,17 @@ class ImportResult:
     classes: int | None
     step: int
 
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "run": self.run.name,
+            "folder": str(self.run.folder),
+            "tensors": self.tensors,
+            "identities": self.classes,
+            "iterations": self.step,
+            "sha256": self.sha256,
+        }
+
 
 def import_weights(
     workspace: Workspace,

@@ -69,6 +69,15 @@ class ReportResult:
     run: Run
     result: EvaluationResult
 
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "file": str(self.path),
+            "bytes": self.bytes,
+            "run": self.run.name,
+            "result": self.result.to_json(),
+        }
+
 
 def report_run(
     workspace: Workspace,

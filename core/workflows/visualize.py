@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,18 @@ class VisualizeResult:
     total: int
     words: tuple[tuple[str, float], ...]
     notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "file": str(self.path),
+            "run": self.run.name,
+            "sequence": str(self.key),
+            "frames": self.frames,
+            "of": self.total,
+            "notes": self.notes,
+            "words": [{"word": word, "share": share} for word, share in self.words],
+        }
 
 
 def visualize(
