@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmgait_cli.console import NUMBER, out, print_table, say
+from lmgait_cli.console import NUMBER, out, print_note, print_table
 
 if TYPE_CHECKING:
     from core.metrics.results import EvaluationResult
@@ -104,4 +104,4 @@ def write_file(path: Path, text: str, quiet: bool) -> None:
         return
     write_text(path, text)
     if not quiet:
-        say(f"Written: {path}")
+        print_note(f"Written: {path}")

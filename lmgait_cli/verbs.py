@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, cast, get_type_hi
 
 from lmgait_cli.console import ConsoleProgress
 from lmgait_cli.estimates import show_estimate
-from lmgait_cli.exits import explained
+from lmgait_cli.exits import handle_errors
 from lmgait_cli.options import DryRunOption, JsonOption, QuietOption, WorkspaceOption
 from lmgait_cli.results import write_json
 
@@ -103,6 +103,6 @@ def verb(
         typed = [one.replace(annotation=hints[one.name]) for one in parameters]
         run.__signature__ = inspect.Signature(typed)  # type: ignore[attr-defined]
         run.__annotations__ = hints
-        return explained(run)
+        return handle_errors(run)
 
     return decorate

@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from core.estimates.stages import Stage, counted, size
 from core.training.checkpoint import CheckpointFolder
 from core.training.job import Job
-from core.training.pace import rehearse_job
+from core.training.pace import measure_job
 
 # The checkpoints of a job that is only rehearsed: none is written.
 UNSAVED = CheckpointFolder(Path("unsaved"), keep=1)
@@ -17,7 +17,7 @@ UNSAVED = CheckpointFolder(Path("unsaved"), keep=1)
 
 def job_stage(name: str, job: Job, left: int, engine: Accelerator) -> Stage:
     """What is left of a job, from a few of its steps; its module is not to be used afterwards."""
-    paced, settings = rehearse_job(job, engine), job.config
+    paced, settings = measure_job(job, engine), job.config
     warmed = "after one to warm up" if paced.pace.warm else "with what the first one sets up"
     checkpoints = min(settings.keep, -(-left // settings.checkpoint_every))
     return Stage(

@@ -65,7 +65,7 @@ class Estimate:
         return sum(stage.bytes for stage in self.stages)
 
 
-def finished(stages: Sequence[Stage], place: Path, notes: tuple[str, ...]) -> Estimate:
+def make_estimate(stages: Sequence[Stage], place: Path, notes: tuple[str, ...]) -> Estimate:
     """The stages with what is free on the disk of ``place``, which need not exist yet."""
     fits = (f"{s.name}: {s.memory.describe()}" for s in stages if s.memory is not None)
     notes = (*fits, *notes)

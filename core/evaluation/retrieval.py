@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.evaluation.scoring_set import Indices, TestSequences
+from core.evaluation.scoring_set import Indices, ScoringSet
 from core.manifests.protocols import Condition
 from core.manifests.schema import DatasetManifest
 from core.metrics.distance import Metric
@@ -81,7 +81,7 @@ class ConditionRetrievals:
     shown: tuple[Retrieval, ...]
 
 
-def chosen_protocol(manifest: DatasetManifest) -> str:
+def default_protocol(manifest: DatasetManifest) -> str:
     """The protocol whose probes are shown: the first that searches a whole gallery, else the first.
 
     Under a protocol of pairs of views, the list still holds all views of the gallery.
@@ -105,7 +105,7 @@ def retrievals(
         protocol: The name of one of its protocols.
         metric: ``euclidean`` or ``cosine``.
     """
-    tested = TestSequences.start(embeddings, manifest, metric, False, None, SilentProgress())
+    tested = ScoringSet.start(embeddings, manifest, metric, False, None, SilentProgress())
     rules = manifest.protocols[protocol]
     same_view = rules.exclude == "itself"
     return tuple(
@@ -113,26 +113,29 @@ def retrievals(
     )
 
 
-def spread(items: Sequence[T], count: int) -> list[T]:
+def evenly_spaced(items: Sequence[T], count: int) -> list[T]:
     """At most ``count`` of ``items``, evenly spread, in their order."""
     count = min(count, len(items))
     return [items[int((at + 0.5) * len(items) / count)] for at in range(count)]
 
 
 def _of_condition(
-    tested: TestSequences, name: str, condition: Condition, same_view: bool
+    tested: ScoringSet, name: str, condition: Condition, same_view: bool
 ) -> ConditionRetrievals:
     probes, gallery = tested.of(condition.probe), tested.of(condition.gallery)
     whole = tested.search_gallery(probes, gallery, False, True, name, same_view=same_view).whole
     assert whole is not None
     hits, misses = probes[whole.rank == 0], probes[(whole.rank > 0) & (whole.rank != NO_MATCH)]
     few = max(0, EACH - len(hits)), max(0, EACH - len(misses))
-    chosen = [*spread(hits.tolist(), EACH + few[1]), *spread(misses.tolist(), EACH + few[0])]
+    chosen = [
+        *evenly_spaced(hits.tolist(), EACH + few[1]),
+        *evenly_spaced(misses.tolist(), EACH + few[0]),
+    ]
     shown = tuple(_retrieve(tested, probe, gallery, same_view) for probe in sorted(chosen))
     return ConditionRetrievals(name, len(hits) + len(misses), len(hits), shown)
 
 
-def _retrieve(tested: TestSequences, probe: int, gallery: Indices, same_view: bool) -> Retrieval:
+def _retrieve(tested: ScoringSet, probe: int, gallery: Indices, same_view: bool) -> Retrieval:
     codes = tested.codes
     match = torch.from_numpy(codes.subject[gallery] == codes.subject[probe])[None]
     excluded = excluded_from_gallery(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from core.errors import DataError, UsageError
-from core.evaluation.scoring_set import TestSequences
+from core.evaluation.scoring_set import ScoringSet
 from core.manifests.protocols import Protocol
 from core.manifests.schema import DatasetManifest
 from core.metrics.coverage import coverage
@@ -82,7 +82,7 @@ def score(
             next_step=f"Test subjects have ids like {manifest.subjects.test[0]!r}.",
         )
     told = progress or SilentProgress()
-    run = TestSequences.start(embeddings, manifest, metric, rerank, device, told)
+    run = ScoringSet.start(embeddings, manifest, metric, rerank, device, told)
     weights = resamples(len(run.subjects), bootstrap, seed) if bootstrap else None
     tallies = run.tallies(wanted)
     results = {

@@ -24,7 +24,7 @@ Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class TestSequences:
+class ScoringSet:
     """The sequences of the test subjects, coded, and how to get their distances.
 
     All indices are places among these sequences; ``places`` are theirs in the embedding set, and
@@ -54,7 +54,7 @@ class TestSequences:
         progress: Progress,
         *,
         hidden: bool = False,
-    ) -> TestSequences:
+    ) -> ScoringSet:
         """Take the test subjects' sequences out of ``embeddings`` (arguments as of `score`).
 
         With ``hidden`` those of hidden subjects are taken, too.

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from core.errors import DataError
-from core.evaluation.scoring_set import Indices, TestSequences
+from core.evaluation.scoring_set import Indices, ScoringSet
 from core.manifests.protocols import Protocol
 from core.manifests.schema import DatasetManifest
 from core.metrics.blocks import each_block
@@ -76,7 +76,7 @@ def write_submission(
         OutputError: the file cannot be written.
     """
     rules = manifest.protocols[protocol]
-    tested = TestSequences.start(
+    tested = ScoringSet.start(
         embeddings, manifest, metric, rerank, None, progress or SilentProgress(), hidden=True
     )
     probes, gallery = _sides(tested, manifest, rules)
@@ -123,7 +123,7 @@ def write_submissions(
 
 
 def _sides(
-    tested: TestSequences, manifest: DatasetManifest, rules: Protocol
+    tested: ScoringSet, manifest: DatasetManifest, rules: Protocol
 ) -> tuple[Indices, Indices]:
     """Probes of hidden subjects and the gallery of known ones, over all conditions."""
     hidden = np.isin([key.subject for key in tested.keys], manifest.subjects.hidden)
@@ -149,7 +149,7 @@ def _check(manifest: DatasetManifest, names: list[str], gallery: Indices) -> Non
 
 
 def _nearest(
-    tested: TestSequences, probes: Indices, gallery: Indices, ranks: int
+    tested: ScoringSet, probes: Indices, gallery: Indices, ranks: int
 ) -> Iterator[Indices]:
     """Yield each probe's nearest entries, int64 [at most ranks], nearest first."""
     block = tested.block(probes, gallery, "submission")

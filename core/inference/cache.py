@@ -8,7 +8,7 @@ from accelerate import Accelerator
 
 from core.errors import DataError
 from core.inference.embed_run import embed_and_write, embeddings_path, used_sequences
-from core.inference.left_out import beside, without_inputs
+from core.inference.left_out import left_out_path, without_inputs
 from core.inference.model_inputs import source_line
 from core.manifests.schema import DatasetManifest
 from core.progress import Progress
@@ -19,7 +19,7 @@ from core.storage.embeddings import one_line, read_embeddings
 from core.storage.store import Store
 
 
-def kept_or_new_embeddings(
+def cached_or_new_embeddings(
     run: Run,
     step: int,
     store: Store,
@@ -47,7 +47,7 @@ def kept_or_new_embeddings(
         CheckpointError, WeightsError, OutputError: see their texts.
     """
     path = embeddings_path(run, manifest)
-    embeddings = kept_embeddings(run, step, store, manifest, progress)
+    embeddings = cached_embeddings(run, step, store, manifest, progress)
     if embeddings is not None:
         progress.say(f"Embeddings from {path}")
         return embeddings
@@ -56,7 +56,7 @@ def kept_or_new_embeddings(
     return made
 
 
-def kept_embeddings(
+def cached_embeddings(
     run: Run, step: int, store: Store, manifest: DatasetManifest, progress: Progress
 ) -> EmbeddingSet | None:
     """What is in the run's folder, if it is of this checkpoint, store and sequences; else None."""
@@ -64,7 +64,7 @@ def kept_embeddings(
     if not path.is_file():
         return None
     try:
-        embeddings, absent = read_embeddings(path), without_inputs(beside(path))
+        embeddings, absent = read_embeddings(path), without_inputs(left_out_path(path))
     except DataError as error:
         progress.say(f"Not used: {error}")
         return None

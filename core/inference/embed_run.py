@@ -13,11 +13,11 @@ from core.errors import gpu_memory_explained
 from core.inference.embed import embed_sequences
 from core.inference.left_out import (
     Reason,
-    beside,
     count_absent,
-    lacking,
+    left_out_path,
+    missing_inputs,
+    no_sequence_error,
     not_embedded,
-    nothing_used,
     unused_in_tests,
     write_left_out,
 )
@@ -32,7 +32,7 @@ from core.runs.run import Run
 from core.storage.embeddings import write_embeddings
 from core.storage.store import Store
 from core.system.locks import writing
-from core.training.engine import decide, held, make_engine
+from core.training.engine import lock_on_main, make_engine, run_on_main
 
 
 def embed_and_write(
@@ -56,7 +56,7 @@ def embed_and_write(
         OutputError: it cannot be written, or another process is writing it.
     """
     unused: Reason = (lambda key: None) if everyone else unused_in_tests(manifest)
-    with held(engine, lambda: writing(path, what="file of embeddings")):
+    with lock_on_main(engine, lambda: writing(path, what="file of embeddings")):
         embeddings = embed_run(
             run,
             store,
@@ -67,10 +67,10 @@ def embed_and_write(
             settings=settings,
             loaded=loaded,
         )
-        decide(engine, lambda: write_embeddings(path, embeddings))
-        lack = lacking(family_of(run.config.model).inputs)
+        run_on_main(engine, lambda: write_embeddings(path, embeddings))
+        lack = missing_inputs(family_of(run.config.model).inputs)
         reason = not_embedded(unused, embeddings, lack)
-        decide(engine, lambda: write_left_out(beside(path), store, reason))
+        run_on_main(engine, lambda: write_left_out(left_out_path(path), store, reason))
     return embeddings
 
 
@@ -99,14 +99,14 @@ def embed_run(
     check_inputs(store, run.config)
     engine = engine or make_engine()
     if loaded is None:
-        checkpoint = decide(engine, lambda: newest_checkpoint(run))
+        checkpoint = run_on_main(engine, lambda: newest_checkpoint(run))
         loaded = load_model(run, device=engine.device, settings=settings, checkpoint=checkpoint)
     caching = TextCache.find(loaded.config.model)
     if caching is not None and caching.live(loaded.model):
         progress.say("The text branch runs live; `lmgait cache-text` spares it.")
     indices = used_sequences(store, manifest, everyone=everyone)
     if not indices:
-        raise nothing_used(store, manifest)
+        raise no_sequence_error(store, manifest)
     embeddings = embed_sequences(loaded, store, manifest, indices, engine, progress, source="")
     inputs = family_of(run.config.model).inputs
     absent = count_absent(store, len(indices), len(embeddings), inputs, progress)

@@ -41,7 +41,7 @@ from core.storage.features import (
 from core.storage.parts import cut_parts
 from core.storage.store import Store
 from core.storage.subjects import sequences_of
-from core.training.engine import decide
+from core.training.engine import run_on_main
 from core.training.pace import measure
 from core.workspace import Workspace
 
@@ -132,7 +132,7 @@ def make_features(
         StoreError: the store or the features are damaged.
         OutputError: the disk is full, too small, not writable, or another process writes them.
     """
-    if not decide(engine, lambda: _announce(plan, progress)):
+    if not run_on_main(engine, lambda: _announce(plan, progress)):
         return FeatureStore.open(plan.path)
     image.to(engine.device)
     make_parts(

@@ -13,7 +13,7 @@ from core.records import EmbeddingSet, SequenceKey
 from core.storage.build import SEQUENCE_LEFT_OUT, summarise
 from core.storage.layout import LEFT_OUT_NAME, Finding, LeftOutFile, read_json, write_json
 from core.storage.store import Store
-from core.storage.subjects import nobody
+from core.storage.subjects import no_subject_error
 from core.system.suggestions import some
 
 NOT_TESTED = "not of a test subject"
@@ -26,7 +26,7 @@ NO_SILHOUETTE = f"{LACKING}a usable silhouette"
 Reason = Callable[[SequenceKey], str | None]
 
 
-def beside(path: Path) -> Path:
+def left_out_path(path: Path) -> Path:
     """Where the report on a file of embeddings lies."""
     return path.with_name(f"{path.name}.{LEFT_OUT_NAME}")
 
@@ -65,7 +65,7 @@ def unused_in_tests(manifest: DatasetManifest) -> Reason:
     return reason
 
 
-def lacking(inputs: Collection[Input]) -> str:
+def missing_inputs(inputs: Collection[Input]) -> str:
     """What a sequence lacks that has nothing a model reads, such as ``without usable poses``.
 
     Args:
@@ -88,7 +88,7 @@ def unused_in_training(
     Args:
         manifest: The dataset.
         used: The sequences that clips are drawn from; None: all of the training subjects.
-        lack: What the others lack (:func:`lacking`).
+        lack: What the others lack (:func:`missing_inputs`).
     """
     train = set(manifest.subjects.train)
 
@@ -107,16 +107,16 @@ def not_embedded(unused: Reason, embeddings: EmbeddingSet, lack: str) -> Reason:
 
 
 def in_words(absent: int, lack: str) -> str:
-    """How many sequences lack what a model reads (:func:`lacking`)."""
+    """How many sequences lack what a model reads (:func:`missing_inputs`)."""
     return f"{absent:,} sequence{'' if absent == 1 else 's'} {lack}"
 
 
-def nothing_used(store: Store, manifest: DatasetManifest) -> DataError:
+def no_sequence_error(store: Store, manifest: DatasetManifest) -> DataError:
     """The error that there is nothing to embed, with its cause: the subjects or their types."""
     tested = set(manifest.subjects.tested)
     types = sorted({info.key.type for info in store.sequences if info.key.subject in tested})
     if not types:
-        return nobody(store, manifest.subjects.tested, "test")
+        return no_subject_error(store, manifest.subjects.tested, "test")
     return DataError(
         "The store holds no sequence of a test subject that a protocol uses: the types of theirs "
         f"are {some(types)}",
@@ -141,7 +141,7 @@ def count_absent(
         DataError: none was embedded.
     """
     absent = used - embedded
-    lack = lacking(inputs)
+    lack = missing_inputs(inputs)
     if not embedded:
         held = "its silhouettes" if lack == NO_SILHOUETTE else " and ".join(sorted(inputs))
         raise DataError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.config import Config
 from core.data.cutting import CutSequences, silhouette_shape
 from core.data.sources import STORED, DrawnMaps, Inputs, MapDrawing, RowSource, StoredRows
-from core.inference.left_out import in_words, lacking
+from core.inference.left_out import in_words, missing_inputs
 from core.inputs import Input, SilhouetteInput
 from core.manifests.schema import DatasetManifest
 from core.models.base import implementation_of
@@ -91,5 +91,5 @@ def source_line(run: Run, step: int, store: Store, absent: int = 0) -> str:
     origin = f", {run.facts.get('source')}" if "imported" in run.facts else ""
     line = f"{run.name}, iteration {step}{origin}; {store.describe()}"
     line += "" if silhouettes is None else f"; silhouettes: {silhouettes}"
-    lack = lacking(family_of(run.config.model).inputs)
+    lack = missing_inputs(family_of(run.config.model).inputs)
     return f"{line}; {in_words(absent, lack)} left out" if absent else line

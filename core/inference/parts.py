@@ -10,9 +10,9 @@ from accelerate import Accelerator
 
 from core.progress import Progress
 from core.storage.parts import Layout, Parts, Rows, part_name, write_part
-from core.system.files import output_errors, remove_rests
+from core.system.files import output_errors, remove_leftovers
 from core.system.locks import writing
-from core.training.engine import decide, held
+from core.training.engine import lock_on_main, run_on_main
 
 # Rows of each dataset of the sequences of a part, in their order.
 PartRows = Callable[[Sequence[int]], Iterator[Mapping[str, Rows]]]
@@ -55,11 +55,11 @@ def make_parts(
     Raises:
         OutputError: the disk is full, not writable, or another process writes them.
     """
-    decide(engine, lambda: _make_folder(path))
-    with held(engine, lambda: writing(path, what=f"{what} store", inside=True)):
-        decide(engine, lambda: remove_rests(path))
+    run_on_main(engine, lambda: _make_folder(path))
+    with lock_on_main(engine, lambda: writing(path, what=f"{what} store", inside=True)):
+        run_on_main(engine, lambda: remove_leftovers(path))
         # After the lock is held: another process may have made some of them until then.
-        missing = decide(engine, lambda: missing_parts(path, parts))
+        missing = run_on_main(engine, lambda: missing_parts(path, parts))
         mine = missing[engine.process_index :: engine.num_processes]
         total = sum(frames for number in mine for _, frames in parts[number])
         with progress.task(what.capitalize(), total, "frames") as task:
@@ -73,7 +73,7 @@ def make_parts(
                 indices = [index for index, _ in parts[number]]
                 write_part(path / part_name(number), counting(rows(indices)), layouts)
         engine.wait_for_everyone()
-        decide(engine, finish)
+        run_on_main(engine, finish)
 
 
 def _make_folder(path: Path) -> None:

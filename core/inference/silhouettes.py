@@ -30,7 +30,7 @@ from core.storage.silhouettes import (
     write_info,
 )
 from core.storage.store import Store
-from core.training.engine import decide
+from core.training.engine import run_on_main
 from core.video.cut import CutSize
 from core.workspace import Workspace
 
@@ -171,7 +171,7 @@ def make_silhouettes(
         StoreError: the store or the silhouettes are damaged.
         OutputError: the disk is full, not writable, or another process writes them.
     """
-    if decide(engine, lambda: plan.complete):
+    if run_on_main(engine, lambda: plan.complete):
         return SilhouetteStore.open(plan.path)
     progress.say(f"{plan.size()}; output in {plan.path}")
 

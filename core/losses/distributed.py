@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 
-def alone() -> bool:
+def is_single_process() -> bool:
     """Whether this process computes the whole batch."""
     return not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1
 
@@ -26,12 +26,12 @@ def gather(embedding: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     processes on the way back and averaged by the data-parallel wrapper, which leaves that of one
     process on the whole batch.
     """
-    return (embedding, labels) if alone() else (join(embedding), _joined(labels))
+    return (embedding, labels) if is_single_process() else (gather_rows(embedding), _joined(labels))
 
 
-def join(own: Tensor) -> Tensor:
+def gather_rows(own: Tensor) -> Tensor:
     """First axes of all processes' tensors side by side, gradients as in :func:`gather`."""
-    return own if alone() else cast(Tensor, _Gather.apply(own))  # type: ignore[no-untyped-call]
+    return own if is_single_process() else cast(Tensor, _Gather.apply(own))  # type: ignore[no-untyped-call]
 
 
 class _Gather(torch.autograd.Function):
@@ -61,15 +61,15 @@ def _joined(own: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def total(amount: Tensor) -> Tensor:
+def sum_over_processes(amount: Tensor) -> Tensor:
     """Sum of ``amount`` over all processes, gradients included (averaged as in :func:`gather`)."""
-    return join(amount[None]).sum(0)
+    return gather_rows(amount[None]).sum(0)
 
 
-def weight_of(count: Tensor) -> Tensor:
+def global_mean_weight(count: Tensor) -> Tensor:
     """Factor of a mean over ``count`` items of this process that makes it one over all of them."""
     own = count.float()
-    if alone():
+    if is_single_process():
         return torch.ones_like(own)
     everyone = own.clone()
     dist.all_reduce(everyone)

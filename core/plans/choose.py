@@ -12,13 +12,13 @@ from core.models.families import family_of
 from core.plans.training import TrainingPlan
 from core.plans.warmup import plan_warmup
 from core.progress import Progress
-from core.runs.registry import facts_of, training_key, trainings
+from core.runs.registry import data_facts, training_key, trainings
 from core.runs.run import Run
 from core.runs.shared_store import open_shared_store
 from core.runs.stores import with_frames
 from core.storage.store import Store
-from core.storage.subjects import nobody, present
-from core.training.engine import decide, engine_for
+from core.storage.subjects import no_subject_error, present_subjects
+from core.training.engine import engine_for, run_on_main
 from core.workspace import Workspace
 
 
@@ -99,7 +99,7 @@ def plan_on_store(
     config = with_frames(config, manifest)
     if engine is None:
         engine = engine_for(config.train, None)
-    key = training_key(config, **facts_of(store, manifest))
+    key = training_key(config, **data_facts(store, manifest))
 
     def choose() -> tuple[Run | None, int]:
         run = None
@@ -116,7 +116,7 @@ def plan_on_store(
         _check_identities(store, manifest, config)
         return None, config.train.iterations
 
-    existing, left = decide(engine, choose)
+    existing, left = run_on_main(engine, choose)
     warmup = None
     if family_of(config.model).warmup is not None:
         warmup = plan_warmup(workspace, store, manifest, config, preset=preset, engine=engine)
@@ -139,9 +139,9 @@ def plan_on_store(
 
 def _check_identities(store: Store, manifest: DatasetManifest, config: Config) -> None:
     """Fail before the warm-up, not after it, where a batch cannot be filled."""
-    subjects = present(store, manifest.subjects.train)
+    subjects = present_subjects(store, manifest.subjects.train)
     if not subjects:
-        raise nobody(store, manifest.subjects.train, "training")
+        raise no_subject_error(store, manifest.subjects.train, "training")
     if len(subjects) < config.data.identities:
         raise TrainingError(
             f"A batch of {config.data.identities} identities needs as many training subjects; "

@@ -18,7 +18,7 @@ from core.plans.warmup import WarmupPlan
 from core.progress import Progress
 from core.runs.run import Run
 from core.storage.store import Store
-from core.storage.subjects import present
+from core.storage.subjects import present_subjects
 from core.workspace import Workspace
 
 TrainingData = TrainingSequences | StreamClips
@@ -52,7 +52,7 @@ class TrainingInputs(ABC):
     @property
     def subjects(self) -> int:
         """Training subjects of the store."""
-        return len(present(self.store, self.manifest.subjects.train))
+        return len(present_subjects(self.store, self.manifest.subjects.train))
 
     @property
     @abstractmethod

@@ -30,7 +30,7 @@ from core.plans.inputs_base import TrainingData, TrainingInputs, clip_length
 from core.progress import Progress
 from core.runs.run import Run
 from core.storage.subjects import sequences_of
-from core.training.engine import decide, reading_workers
+from core.training.engine import reading_workers, run_on_main
 from core.training.pace import measure
 
 # Inputs that are made of a store's content, and kept beside it.
@@ -115,7 +115,7 @@ class StreamInputs(TrainingInputs):
         return self.implementation.build(self.config.model, classes=classes, seed=self.config.seed)
 
     def _kept(self, name: Input, engine: Accelerator, progress: Progress) -> RowSource:
-        plan = decide(engine, lambda: self._plan(name))
+        plan = run_on_main(engine, lambda: self._plan(name))
         piece = PIECE * plan.info.size**2
         return make_silhouettes(
             plan,

@@ -13,8 +13,8 @@ from core.config.machine import TRAINING_MEMORY
 from core.data.loading import workers_explained
 from core.errors import gpu_memory_explained
 from core.estimates.job_stage import UNSAVED, job_stage
-from core.estimates.stages import Estimate, Stage, finished
-from core.inference.left_out import lacking, unused_in_training, write_once
+from core.estimates.stages import Estimate, Stage, make_estimate
+from core.inference.left_out import missing_inputs, unused_in_training, write_once
 from core.manifests.schema import DatasetManifest
 from core.models.families import family_of
 from core.models.parameters import count_parts
@@ -23,10 +23,10 @@ from core.plans.training_inputs import training_inputs
 from core.plans.training_job import training_job
 from core.plans.warmup import WarmupPlan, training_notes
 from core.progress import Progress
-from core.runs.registry import facts_of, trainings
+from core.runs.registry import data_facts, trainings
 from core.runs.run import Run
 from core.storage.store import Store
-from core.training.engine import decide, engine_for, held
+from core.training.engine import engine_for, lock_on_main, run_on_main
 from core.training.loop import run_job
 from core.training.machine import Machine, in_words, machine_of
 from core.training.observers import Observer, observers_in
@@ -102,7 +102,7 @@ class TrainingPlan:
             WeightsError, ConfigError: the model cannot be built.
         """
         stages = self.stages(progress)
-        return finished(stages, self.workspace.root, training_notes(self.config))
+        return make_estimate(stages, self.workspace.root, training_notes(self.config))
 
     def stages(self, progress: Progress) -> list[Stage]:
         """What is left of each step."""
@@ -136,7 +136,7 @@ class TrainingPlan:
         """
         config, existing = self.config, self.existing
         if existing is not None and not self.left:
-            decide(self.engine, lambda: existing.tidy(config.train))
+            run_on_main(self.engine, lambda: existing.tidy(config.train))
             progress.say(f"Run {existing.name} has these settings and is complete.")
             return TrainResult(existing, 0)
         inputs = self._inputs()
@@ -148,13 +148,13 @@ class TrainingPlan:
         engine = engine_for(config.train, self.engine)
         # A run that exists passes, too: a killed process may have left partial files in it.
         machine = machine_of(engine)
-        run = decide(engine, lambda: self._begin(warmup, machine))
+        run = run_on_main(engine, lambda: self._begin(warmup, machine))
         after = "" if warmup is None else f", warm-up {warmup.name}"
         progress.say(
             f"Run {run.name}: {self.manifest.title}, preset {self.preset}{after}; "
             f"{in_words(machine)}; output in {run.folder}"
         )
-        with held(engine, run.locked):
+        with lock_on_main(engine, run.locked):
             start = self._train(run, warmup, inputs, engine, progress)
         return TrainResult(run, config.train.iterations - start)
 
@@ -163,7 +163,7 @@ class TrainingPlan:
 
     def _begin(self, warmup: Run | None, machine: Machine) -> Run:
         facts: dict[str, Any] = {
-            **facts_of(self.store, self.manifest),
+            **data_facts(self.store, self.manifest),
             "source": self.store.describe(),
             **machine,
         }
@@ -192,7 +192,7 @@ class TrainingPlan:
         model = inputs.model(len(data.subjects), warmup)
         if engine.is_main_process:
             used = {self.store.sequences[number].key for number in data.indices}
-            lack = lacking(family_of(self.config.model).inputs)
+            lack = missing_inputs(family_of(self.config.model).inputs)
             write_once(run.folder, self.store, unused_in_training(self.manifest, used, lack))
 
         def observers(start: int) -> Sequence[Observer]:

@@ -24,7 +24,7 @@ from core.progress import Progress
 from core.runs.run import Run
 from core.storage.features import FeatureStore
 from core.storage.store import Store
-from core.training.engine import decide, joined
+from core.training.engine import process_state, run_on_main
 from core.workspace import Workspace
 
 
@@ -74,7 +74,7 @@ class EncoderInputs(TrainingInputs):
         """Clips of frames, or of features where the settings ask for them."""
         features = None
         if self.step_before is not None:
-            plan = decide(engine, self._features)
+            plan = run_on_main(engine, self._features)
             features = make_features(plan, self.store, self.image, self.config, engine, progress)
         return self._clips(features)
 
@@ -137,4 +137,4 @@ def training_sequences(
 
 
 def _finished(warmup: Run) -> Path:
-    return decide(joined(), lambda: finished_checkpoint(warmup))
+    return run_on_main(process_state(), lambda: finished_checkpoint(warmup))

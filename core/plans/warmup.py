@@ -16,7 +16,7 @@ from core.config.machine import WARMUP_MEMORY
 from core.data.loading import workers_explained
 from core.errors import CheckpointError, gpu_memory_explained
 from core.estimates.job_stage import UNSAVED, job_stage
-from core.estimates.stages import Estimate, Stage, finished
+from core.estimates.stages import Estimate, Stage, make_estimate
 from core.inference.features import make_features, plan_features
 from core.inference.left_out import unused_in_training, write_once
 from core.manifests.schema import DatasetManifest
@@ -25,11 +25,11 @@ from core.models.base import EncoderImplementation, implementation_of, warmup_of
 from core.models.freezing import freeze
 from core.plans.warmup_job import build_warmup, warmup_job
 from core.progress import Progress
-from core.runs.registry import facts_of, warmup_key, warmups
+from core.runs.registry import data_facts, warmup_key, warmups
 from core.runs.run import Run
 from core.storage.store import Store
 from core.training.checkpoint import WEIGHTS, load_strictly, load_tensors
-from core.training.engine import decide, engine_for, held
+from core.training.engine import engine_for, lock_on_main, run_on_main
 from core.training.loop import run_job
 from core.training.machine import Machine, in_words, machine_of
 from core.training.observers import Observer, observers_in
@@ -89,7 +89,7 @@ class WarmupPlan:
             WeightsError, ConfigError: the image encoder cannot be built.
         """
         stages = self.stages(progress)
-        return finished(stages, self.workspace.root, training_notes(self.config))
+        return make_estimate(stages, self.workspace.root, training_notes(self.config))
 
     def stages(self, progress: Progress, image: ImageEncoder | None = None) -> list[Stage]:
         """What is left of it; ``image`` as in :meth:`run`."""
@@ -122,18 +122,18 @@ class WarmupPlan:
         """
         settings, existing = self.config.warmup_settings, self.existing
         if existing is not None and not self.left:
-            decide(self.engine, lambda: existing.tidy(settings))
+            run_on_main(self.engine, lambda: existing.tidy(settings))
             progress.say(f"Warm-up {existing.name} is complete.")
             return WarmupResult(existing, 0)
         image = image or self._encoder()
         engine = engine_for(settings, self.engine)
         machine = machine_of(engine)
-        run = decide(engine, lambda: self._begin(machine))
+        run = run_on_main(engine, lambda: self._begin(machine))
         progress.say(
             f"Warm-up {run.name} on {self.manifest.title} ({self.store.path}); "
             f"{in_words(machine)}; output in {run.folder}"
         )
-        with held(engine, run.locked):
+        with lock_on_main(engine, run.locked):
             start = self._train(run, image, engine, progress)
         return WarmupResult(run, settings.iterations - start)
 
@@ -148,7 +148,7 @@ class WarmupPlan:
             dataset=self.manifest.name,
             preset=self.preset,
             config=self.config,
-            facts={**facts_of(self.store, self.manifest), **machine},
+            facts={**data_facts(self.store, self.manifest), **machine},
         )
 
     def _train(self, run: Run, image: ImageEncoder, engine: Accelerator, progress: Progress) -> int:
@@ -158,7 +158,7 @@ class WarmupPlan:
         model = build_warmup(config, image)
         features = None
         if config.data.features != "off" and not model.train_encoder:
-            plan = decide(
+            plan = run_on_main(
                 engine,
                 lambda: plan_features(self.workspace, store, manifest, config, image),
             )
@@ -204,14 +204,14 @@ def plan_warmup(
     store.require_rgb()
     if engine is None:
         engine = engine_for(settings, None)
-    key = warmup_key(config, **facts_of(store, manifest))
+    key = warmup_key(config, **data_facts(store, manifest))
 
     def choose() -> tuple[Run | None, int]:
         run = warmups(workspace).matching(key, progress=progress)
         done = 0 if run is None else run.iterations()
         return run, max(settings.iterations - done, 0)
 
-    existing, left = decide(engine, choose)
+    existing, left = run_on_main(engine, choose)
     return WarmupPlan(workspace, store, manifest, config, preset, key, existing, left, engine)
 
 

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 from core.errors import DataError, UsageError
-from core.estimates.stages import Estimate, Stage, counted, finished, sample
+from core.estimates.stages import Estimate, Stage, counted, make_estimate, sample
 from core.preparation.partitions import PartitionFile
 from core.preparation.shard_jobs import ShardJob, make_shard
 from core.preparation.shards import make_shards
@@ -170,7 +170,7 @@ class PreparationPlan:
             f"{counted(pace.steps, 'sequences')}, made by one process; processes: {processes}",
         )
         notes = ("Frames of videos and arrays are estimated before they are read.",)
-        return finished([stage] if left else [], self.store, notes)
+        return make_estimate([stage] if left else [], self.store, notes)
 
     def run(
         self,

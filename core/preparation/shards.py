@@ -20,7 +20,7 @@ from core.preparation.shard_jobs import ShardJob, make_shard
 from core.progress import Progress, Task
 from core.storage.build import shard_done
 from core.storage.layout import shard_name
-from core.system.files import PARTIAL_SUFFIX, remove_rests
+from core.system.files import PARTIAL_SUFFIX, remove_leftovers
 from core.system.workers import serve_parent, undisturbed, worker_context
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _in_processes(jobs: Sequence[ShardJob], workers: int, task: Task) -> None:
     finally:
         _count(counts, task)
         with suppress(OSError):
-            remove_rests(jobs[0].folder)
+            remove_leftovers(jobs[0].folder)
 
 
 def _until_broken(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-from core.estimates.stages import Estimate, Stage, counted, finished
+from core.estimates.stages import Estimate, Stage, counted, make_estimate
 from core.pretraining.cache import missing_people
 from core.pretraining.pace import check_sizes, pace_of
 from core.pretraining.recipe import Recipe
@@ -30,7 +30,7 @@ def estimate_pretraining(
     check_sizes(recipe)
     steps = record_of(out, recipe, timed=minutes is not None).steps
     if (out / METRICS).exists():
-        return finished([], out, ())
+        return make_estimate([], out, ())
     some: list[Pictures] = []
 
     def people() -> Iterator[float]:
@@ -62,4 +62,4 @@ def estimate_pretraining(
         0,
         f"{counted(pace.steps, 'steps')} of training",
     )
-    return finished([stage for stage in (rendering, training) if stage.amount], out, (_NOTE,))
+    return make_estimate([stage for stage in (rendering, training) if stage.amount], out, (_NOTE,))

@@ -35,7 +35,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Maker(_Strict):
+class ModelId(_Strict):
     """The model that made embeddings: its run, dataset, iteration, and its checkpoint's SHA-256."""
 
     run: Text
@@ -59,7 +59,7 @@ class Entry(_Strict):
 
 class _Header(_Strict):
     gallery: int
-    maker: Maker
+    maker: ModelId
     entries: tuple[Entry, ...] = Field(strict=False)
 
 
@@ -73,7 +73,7 @@ class Gallery:
         embeddings: float32 [n, C, P], a row for each.
     """
 
-    maker: Maker
+    maker: ModelId
     entries: tuple[Entry, ...]
     embeddings: NDArray[np.float32]
 
@@ -101,7 +101,7 @@ class Gallery:
         return Gallery(self.maker, entries, self.embeddings[kept])
 
 
-def empty_gallery(maker: Maker, shape: tuple[int, int]) -> Gallery:
+def empty_gallery(maker: ModelId, shape: tuple[int, int]) -> Gallery:
     """A gallery of nobody, for embeddings [C, P] of this shape."""
     return Gallery(maker, (), np.zeros((0, *shape), np.float32))
 
@@ -211,7 +211,7 @@ def checked_name(name: str) -> str:
     return plain
 
 
-def check_maker(gallery: Gallery, maker: Maker, path: Path) -> None:
+def check_maker(gallery: Gallery, maker: ModelId, path: Path) -> None:
     """Refuse a gallery of another model: its distances would mean nothing (``DataError``)."""
     if gallery.maker.fingerprint == maker.fingerprint:
         return

@@ -13,7 +13,7 @@ from core.inference.embed_run import embeddings_path
 from core.inference.model_inputs import check_inputs, source_line
 from core.manifests.schema import DatasetManifest
 from core.progress import Progress
-from core.recognition.gallery import Maker
+from core.recognition.gallery import ModelId
 from core.records import EmbeddingSet
 from core.runs.load import LoadedModel
 from core.runs.run import Run
@@ -31,7 +31,7 @@ def strangers_of(
     workspace: Workspace,
     run: Run,
     loaded: LoadedModel,
-    maker: Maker,
+    maker: ModelId,
     engine: Accelerator,
     progress: Progress,
 ) -> EmbeddingSet | None:

@@ -15,7 +15,7 @@ from core.errors import DataError
 from core.models.capabilities import Films
 from core.models.families import require
 from core.progress import Progress
-from core.recognition.gallery import Maker
+from core.recognition.gallery import ModelId
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
 from core.runs.load import LoadedModel, newest_weights
 from core.runs.run import Run
@@ -59,10 +59,10 @@ class Walks:
     left_out: tuple[Unusable, ...]
 
 
-def maker_of(run: Run, loaded: LoadedModel) -> Maker:
+def model_id_of(run: Run, loaded: LoadedModel) -> ModelId:
     """What embeddings of this model are told apart by."""
     newest, _ = newest_weights(run)
-    return Maker(
+    return ModelId(
         run=run.name,
         dataset=run.dataset,
         step=int(loaded.header["step"]),

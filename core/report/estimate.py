@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from core.estimates.stages import Estimate, Stage, counted, finished, sample
-from core.inference.cache import kept_embeddings
+from core.estimates.stages import Estimate, Stage, counted, make_estimate, sample
+from core.inference.cache import cached_embeddings
 from core.inference.embed_run import used_sequences
 from core.inference.embedding_stage import embedding_stage
 from core.models.families import family_of
@@ -38,9 +38,9 @@ def estimate_report(
     stages = []
     if "views" in family_of(run.config.model).capabilities:
         stages.append(_silhouettes(loaded, store, indices))
-    if kept_embeddings(run, int(loaded.header["step"]), store, manifest, progress) is None:
+    if cached_embeddings(run, int(loaded.header["step"]), store, manifest, progress) is None:
         stages.insert(0, embedding_stage(loaded, store, manifest, indices, engine))
-    return finished(stages, workspace.root, ("Scoring and drawing are not in it.",))
+    return make_estimate(stages, workspace.root, ("Scoring and drawing are not in it.",))
 
 
 def _silhouettes(loaded: LoadedModel, store: Store, indices: Sequence[int]) -> Stage:

@@ -16,7 +16,7 @@ from core.models.base import warmup_of
 from core.progress import Progress
 from core.runs.run import Run, adding_runs, create_run, digest, list_runs
 from core.storage.store import Store
-from core.storage.subjects import present
+from core.storage.subjects import present_subjects
 from core.training.checkpoint import WEIGHTS, load_header
 from core.workspace import Workspace
 
@@ -116,13 +116,13 @@ def warmups(workspace: Workspace) -> RunRegistry:
     return RunRegistry(workspace.warmups, warmup_key)
 
 
-def facts_of(store: Store, manifest: DatasetManifest) -> dict[str, str]:
+def data_facts(store: Store, manifest: DatasetManifest) -> dict[str, str]:
     """What a run's description says of its data, as arguments of a key: ``store``, ``subjects``.
 
     Subjects count where the store holds them, in the order of their class numbers: a split that is
     in a file of the dataset, or in a manifest of the user's, may change between two commands.
     """
-    subjects = present(store, manifest.subjects.train)
+    subjects = present_subjects(store, manifest.subjects.train)
     return {"store": store.fingerprint, "subjects": _names(subjects)}
 
 
@@ -132,7 +132,7 @@ def training_key(config: Config, store: str, subjects: str) -> str:
     Args:
         config: The configuration, its clip length resolved.
         store: Fingerprint of the store.
-        subjects: Digest of the training subjects (:func:`facts_of`).
+        subjects: Digest of the training subjects (:func:`data_facts`).
     """
     return digest({"config": deciding(config), "store": store, "subjects": subjects})
 

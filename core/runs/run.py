@@ -23,11 +23,11 @@ from core.progress import Progress
 from core.steps import OptimizerConfig
 from core.system.files import (
     PARTIAL_SUFFIX,
-    hidden,
+    hidden_path,
     output_error,
     output_errors,
     read_plain_json,
-    remove_rests,
+    remove_leftovers,
     write_text,
 )
 from core.system.locks import writing
@@ -203,7 +203,7 @@ def create_run(
         "config": digest(settings),
         **facts,
     }
-    partial = hidden(folder, f".{os.getpid()}{PARTIAL_SUFFIX}")
+    partial = hidden_path(folder, f".{os.getpid()}{PARTIAL_SUFFIX}")
     try:
         partial.mkdir(parents=True)
         write_text(partial / "config.yaml", settings)
@@ -232,7 +232,7 @@ def adding_runs(root: Path) -> Iterator[None]:
     with output_errors(root):
         root.mkdir(parents=True, exist_ok=True)
     with writing(root, what="folder of runs", inside=True, wait=10.0):
-        remove_rests(root)
+        remove_leftovers(root)
         yield
 
 

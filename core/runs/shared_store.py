@@ -6,7 +6,7 @@ from core.errors import StoreError
 from core.manifests.schema import DatasetManifest
 from core.runs.stores import newest_dataset, open_store
 from core.storage.store import Store
-from core.training.engine import decide, joined
+from core.training.engine import process_state, run_on_main
 from core.workspace import Workspace
 
 
@@ -23,9 +23,9 @@ def open_shared_store(workspace: Workspace, dataset: str | None) -> tuple[Store,
         UsageError, StoreError: see :func:`core.runs.stores.open_store`.
         StoreError: this process finds another store in its place than the main process does.
     """
-    processes = joined()
+    processes = process_state()
     store, manifest = open_store(workspace, shared_dataset(workspace, dataset))
-    if store.fingerprint != decide(processes, lambda: store.fingerprint):
+    if store.fingerprint != run_on_main(processes, lambda: store.fingerprint):
         raise StoreError(
             "This process has another store here than the main process",
             where=store.path,
@@ -42,4 +42,4 @@ def shared_dataset(workspace: Workspace, dataset: str | None) -> str:
     """
     if dataset is not None:
         return dataset
-    return decide(joined(), lambda: newest_dataset(workspace))
+    return run_on_main(process_state(), lambda: newest_dataset(workspace))

@@ -31,7 +31,7 @@ from core.storage.layout import (
     write_json,
 )
 from core.storage.rows import row_counts, row_totals
-from core.system.files import output_error, remove, remove_rests
+from core.system.files import output_error, remove, remove_leftovers
 
 SEQUENCE_LEFT_OUT = "sequence left out"
 FRAMES_LEFT_OUT = "frames left out"
@@ -55,7 +55,7 @@ def begin(folder: Path, plan: Plan, *, replace: bool) -> bool:
         OutputError: the folder cannot be written to.
     """
     try:
-        remove_rests(folder)
+        remove_leftovers(folder)
         if folder.exists() and any(folder.iterdir()):
             found = _plan_of(folder, replace)
             complete = _all_there(folder, plan)

@@ -33,7 +33,7 @@ from core.storage.layout import (
 )
 from core.storage.rows import row_counts, row_starts, row_totals, with_shapes
 from core.storage.shard import ShardReader, ShardWriter, file_hash
-from core.system.files import output_error, remove_rests, sync_folder, whole_file
+from core.system.files import output_error, remove_leftovers, sync_folder, whole_file
 
 ANEW = "Prepare the store anew with --replace, from a source without the subject."
 
@@ -123,7 +123,7 @@ def purge_store(folder: Path, subject: str, count: Callable[[], None]) -> bool:
         OutputError: the folder cannot be written; a second run goes on from here.
     """
     plan = read_json(folder / PLAN_NAME, Plan, ANEW)
-    remove_rests(folder)
+    remove_leftovers(folder)
     for number in plan.shard_numbers():
         try:
             _purge_shard(folder, number, plan, subject)

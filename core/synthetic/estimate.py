@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from core.estimates.stages import Estimate, Stage, counted, finished, sample
+from core.estimates.stages import Estimate, Stage, counted, make_estimate, sample
 from core.synthetic.datasets import check_dataset, check_form
 from core.synthetic.poses import check_poses
 from core.synthetic.selection import wanted_keys
@@ -65,4 +65,4 @@ def estimate_synthesis(
         round(each * len(left)),
         f"{counted(pace.steps, 'sequences')} rendered by one process; processes: {workers}",
     )
-    return finished([stage], out, ())
+    return make_estimate([stage], out, ())

@@ -41,7 +41,7 @@ def whole_file(path: Path, *, parents: bool = True) -> Iterator[Path]:
     """
     path = Path(path)
     # The process number keeps two writers of one path apart; a dead writer's rest is recognisable.
-    partial = hidden(path, f".{os.getpid()}{PARTIAL_SUFFIX}")
+    partial = hidden_path(path, f".{os.getpid()}{PARTIAL_SUFFIX}")
     try:
         if parents:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ def output_errors(path: Path) -> Iterator[None]:
         raise output_error(error, path) from error
 
 
-def hidden(path: Path, ending: str) -> Path:
+def hidden_path(path: Path, ending: str) -> Path:
     """A hidden name beside ``path``, of a length that file systems take."""
     name = path.name
     if len(os.fsencode(name)) > _LONGEST_NAME:
@@ -79,7 +79,7 @@ def hidden(path: Path, ending: str) -> Path:
     return path.with_name(f".{name}{ending}")
 
 
-def remove_rests(folder: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Remove what dead processes have left in ``folder``; the caller holds its lock."""
     if folder.is_dir():
         for entry in folder.iterdir():
@@ -91,19 +91,19 @@ def remove(path: Path) -> None:
     """Remove a file, or a folder in such a way that no half of it is ever seen.
 
     A folder is hidden under another name first; what a kill leaves of it goes with
-    :func:`remove_rests`.
+    :func:`remove_leftovers`.
     """
     if path.is_symlink() or not path.is_dir():
         with suppress(OSError):
             path.unlink(missing_ok=True)
         return
     if not path.name.endswith(PARTIAL_SUFFIX):
-        path = path.rename(hidden(path, f".{os.getpid()}.old{PARTIAL_SUFFIX}"))
+        path = path.rename(hidden_path(path, f".{os.getpid()}.old{PARTIAL_SUFFIX}"))
     shutil.rmtree(path, ignore_errors=True)
 
 
 def _remove_rests_of(path: Path) -> None:
-    start = hidden(path, ".").name
+    start = hidden_path(path, ".").name
     for name in os.listdir(path.parent):  # noqa: PTH208 - names alone are much faster
         if name.startswith(start) and name.endswith(PARTIAL_SUFFIX):
             number = name.removeprefix(start).removesuffix(PARTIAL_SUFFIX)

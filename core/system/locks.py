@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from core.errors import OutputError
-from core.system.files import hidden, output_error
+from core.system.files import hidden_path, output_error
 
 
 @contextmanager
@@ -32,10 +32,10 @@ def writing(output: Path, *, what: str, inside: bool = False, wait: float = 0.0)
             writable.
     """
     base = output / "writing" if inside else output
-    owner = hidden(base, ".owner")
+    owner = hidden_path(base, ".owner")
     try:
         base.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(hidden(base, ".lock"))
+        lock = FileLock(hidden_path(base, ".lock"))
         lock.acquire(timeout=wait, poll_interval=0.02)
     except Timeout:
         raise OutputError(

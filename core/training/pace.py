@@ -71,7 +71,7 @@ def measure(steps: Iterable[float]) -> Pace:
     return Pace(seconds, len(counted), warm=len(found) > 1)
 
 
-def rehearse_job(job: Job, engine: Accelerator) -> JobPace:
+def measure_job(job: Job, engine: Accelerator) -> JobPace:
     """Train a few steps on real batches; the job's module is not to be used afterwards."""
     batches = iter(job.batches(0))
     first = next(batches)

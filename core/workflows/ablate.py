@@ -19,7 +19,7 @@ from core.ablations.paper_tables import PaperTable, Variant
 from core.ablations.request import Request, requested_tables, resolved
 from core.ablations.tables import table_of_runs
 from core.config import Config
-from core.estimates.stages import Estimate, Stage, finished
+from core.estimates.stages import Estimate, Stage, make_estimate
 from core.inference.embed_run import used_sequences
 from core.inference.embedding_stage import embedding_stage
 from core.inference.model_inputs import check_inputs
@@ -37,7 +37,7 @@ from core.runs.stores import open_store
 from core.storage.store import Store
 from core.system.files import read_plain_json, write_text
 from core.tables.ablations import MEAN, METRIC, AblationTable, ScoredRun
-from core.training.engine import decide, joined, make_engine
+from core.training.engine import make_engine, process_state, run_on_main
 from core.version import __version__
 from core.workflows.evaluate import Scoring, evaluate_run
 from core.workspace import Workspace
@@ -121,7 +121,7 @@ class AblationPlan:
                 for stage in (*training, *embedding)
             ]
         notes = (*training_notes(self.jobs[-1][1]), "Scoring itself is not in it.")
-        return finished(stages, self.workspace.root, notes)
+        return make_estimate(stages, self.workspace.root, notes)
 
     def _targets(self, variant: Variant) -> tuple[str, ...]:
         """Names of the datasets that it is tested on."""
@@ -229,7 +229,7 @@ def score_run(
         }
         return made_from, _read_back(path, made_from)
 
-    made_from, result = decide(joined(), choose)
+    made_from, result = run_on_main(process_state(), choose)
     if result is None:
         evaluation = evaluate_run(
             workspace,
@@ -241,7 +241,7 @@ def score_run(
         )
         result = evaluation.result.to_json()
         text = json.dumps({"made_from": made_from, "result": result}) + "\n"
-        decide(make_engine(), lambda: write_text(path, text))
+        run_on_main(make_engine(), lambda: write_text(path, text))
     protocol = result["protocols"][shown_protocol(manifest)]
     parts: Mapping[str, Any] = {**protocol["conditions"], MEAN: protocol["mean"]}
     scores = {name: part[METRIC] for name, part in parts.items()}

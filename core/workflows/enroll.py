@@ -16,7 +16,7 @@ from core.progress import Progress
 from core.recognition.gallery import (
     Entry,
     Gallery,
-    Maker,
+    ModelId,
     changing,
     check_maker,
     checked_name,
@@ -24,7 +24,7 @@ from core.recognition.gallery import (
     read_gallery,
     write_gallery,
 )
-from core.recognition.walks import Walks, maker_of, walks_in
+from core.recognition.walks import Walks, model_id_of, walks_in
 from core.runs.load import load_model
 from core.runs.run import find_run
 from core.storage.shard import file_hash
@@ -102,7 +102,7 @@ def enroll(
         workspace.runs, name=run_name, dataset=None, capability="films", progress=progress
     )
     loaded = load_model(run, device=make_engine().device)
-    maker = maker_of(run, loaded)
+    maker = model_id_of(run, loaded)
     progress.say(f"Run {run.name} (trained on {run.dataset}).")
     if path.exists():  # told before the work, not after it
         check_maker(read_gallery(path), maker, path)
@@ -155,7 +155,7 @@ def _entries(found: Walks, name: str) -> New:
     ]
 
 
-def _add(path: Path, maker: Maker, new: New) -> tuple[Gallery, list[Entry]]:
+def _add(path: Path, maker: ModelId, new: New) -> tuple[Gallery, list[Entry]]:
     """The gallery with the new walks, and the entries of other names that they replaced."""
     with changing(path):
         if path.exists():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from core.estimates.stages import Estimate, finished
+from core.estimates.stages import Estimate, make_estimate
 from core.evaluation.score import score
 from core.evaluation.submission import SUBMISSIONS, Submission, write_submissions
 from core.inference.embed_run import embed_and_write, embeddings_path, used_sequences
@@ -25,7 +25,7 @@ from core.runs.run import Run, find_run
 from core.runs.shared_store import open_shared_store
 from core.runs.stores import open_store
 from core.storage.embeddings import check_ending, read_embeddings
-from core.training.engine import all_threads, decide, joined, make_engine
+from core.training.engine import all_threads, make_engine, process_state, run_on_main
 from core.workspace import Workspace
 
 
@@ -78,8 +78,8 @@ def evaluate_run(
         UsageError: no such run, dataset or protocol.
         StoreError, DataError, CheckpointError, WeightsError: see their texts.
     """
-    run = decide(
-        joined(),
+    run = run_on_main(
+        process_state(),
         lambda: find_run(workspace.runs, name=run_name, dataset=train_dataset, progress=progress),
     )
     store, manifest = open_shared_store(workspace, test_dataset or run.dataset)
@@ -154,8 +154,8 @@ def embed_to_file(
         StoreError, DataError, CheckpointError, WeightsError, OutputError: see their texts.
     """
     check_ending(path)
-    run = decide(
-        joined(),
+    run = run_on_main(
+        process_state(),
         lambda: find_run(
             workspace.runs, name=run_name, dataset=dataset, or_any=True, progress=progress
         ),
@@ -202,7 +202,7 @@ def _scored(
                 progress=progress,
             )
 
-    return decide(engine, work)
+    return run_on_main(engine, work)
 
 
 def estimate_embedding(
@@ -225,6 +225,6 @@ def estimate_embedding(
     progress.say(f"Run {run.name}, sequences of {manifest.title}.")
     indices = used_sequences(store, manifest, everyone=everyone)
     notes = ("Scoring itself is not in it.",) if scored else ()
-    return finished(
+    return make_estimate(
         [embedding_stage(loaded, store, manifest, indices, engine)], workspace.root, notes
     )

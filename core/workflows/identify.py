@@ -10,7 +10,7 @@ from core.recognition.answer import Recogniser
 from core.recognition.gallery import check_maker, read_gallery
 from core.recognition.identified import Identified
 from core.recognition.strangers import strangers_of
-from core.recognition.walks import maker_of, walks_in
+from core.recognition.walks import model_id_of, walks_in
 from core.runs.load import load_model
 from core.runs.run import find_run
 from core.tracking.find import Finding
@@ -62,7 +62,7 @@ def identify(
     )
     engine = make_engine()
     loaded = load_model(run, device=engine.device)
-    maker = maker_of(run, loaded)
+    maker = model_id_of(run, loaded)
     progress.say(f"Run {run.name} (trained on {run.dataset}).")
     check_maker(gallery, maker, path)
     found = walks_in(video, loaded, finding, progress)

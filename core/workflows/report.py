@@ -18,12 +18,12 @@ from core.evaluation.retrieval import (
     ConditionRetrievals,
     Found,
     Retrieval,
-    chosen_protocol,
+    default_protocol,
+    evenly_spaced,
     retrievals,
-    spread,
 )
 from core.evaluation.score import score
-from core.inference.cache import kept_or_new_embeddings
+from core.inference.cache import cached_or_new_embeddings
 from core.inference.embed_run import used_sequences
 from core.manifests.published import load_published
 from core.manifests.schema import DatasetManifest
@@ -118,7 +118,7 @@ def report_run(
     def load() -> LoadedModel:
         return load_model(run, device=engine.device)
 
-    embeddings = kept_or_new_embeddings(run, step, store, manifest, engine, load, progress)
+    embeddings = cached_or_new_embeddings(run, step, store, manifest, engine, load, progress)
     metric: Metric = run.config.evaluate.distance
     result = score(embeddings, manifest, metric=metric, bootstrap=bootstrap, progress=progress)
     content = _content(
@@ -216,14 +216,14 @@ def _retrievals(
         shown = tuple(probe(retrieval) for retrieval in one.shown)
         return ConditionProbes(one.condition, one.probes, one.right, shown)
 
-    name = chosen_protocol(manifest)
+    name = default_protocol(manifest)
     found = retrievals(embeddings, manifest, name, run.config.evaluate.distance)
     title = manifest.protocols[name].title
     return Retrievals(title, EACH, tuple(condition(one) for one in found), pictures)
 
 
 def _plane(embeddings: EmbeddingSet) -> Plane:
-    chosen = spread(range(len(embeddings)), MOST_POINTS)
+    chosen = evenly_spaced(range(len(embeddings)), MOST_POINTS)
     points, kept = principal_plane(embeddings.embeddings[chosen])
     keys = _keys(embeddings)
     return Plane(
@@ -247,11 +247,14 @@ def _seen(
     if "views" not in family.capabilities:
         return f"{family.title} predicts no silhouettes.", ()
     used = used_sequences(store, manifest)
-    chosen = spread(used, MOST_SILHOUETTES)
+    chosen = evenly_spaced(used, MOST_SILHOUETTES)
     try:
         loaded = load()
         iou = silhouette_iou(loaded, store, chosen, each=1)
-        views = {n: middle_views(loaded, store, n) for n in spread(used, SIGHTS if pictures else 0)}
+        views = {
+            n: middle_views(loaded, store, n)
+            for n in evenly_spaced(used, SIGHTS if pictures else 0)
+        }
     except WeightsError as error:
         progress.say(f"Silhouettes are not predicted: {error}")
         return f"Silhouettes were not predicted: {error.what}.", ()

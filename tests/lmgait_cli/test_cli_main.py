@@ -33,7 +33,7 @@ from core.errors import (
     WeightsError,
 )
 from core.version import __version__
-from lmgait_cli.exits import DEBUG_VARIABLE, explained
+from lmgait_cli.exits import DEBUG_VARIABLE, handle_errors
 from lmgait_cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -174,7 +174,7 @@ def app_of(error):
     def verb():
         raise error
 
-    made.command()(explained(verb))
+    made.command()(handle_errors(verb))
     return CliRunner().invoke(made, [])
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.evaluation.retrieval import EACH, NEAREST, chosen_protocol, retrievals, spread
+from core.evaluation.retrieval import EACH, NEAREST, default_protocol, evenly_spaced, retrievals
 from core.evaluation.score import score
 from core.manifests import load_manifest
 from core.records import EmbeddingSet
@@ -28,7 +28,7 @@ def embeddings(noise, subjects=6, kinds=("nm-01", "nm-02", "bg-01", "cl-02")):
 
 def test_lists_equal_plain_loops_and_shares_those_of_the_table():
     keys, given = embeddings(0.9)
-    assert chosen_protocol(MANIFEST) == "cross_view"
+    assert default_protocol(MANIFEST) == "cross_view"
     found = retrievals(given, MANIFEST, "cross_view", "euclidean")
     result = score(given, MANIFEST).protocols["cross_view"]
     values = given.embeddings.astype(float)
@@ -93,6 +93,6 @@ def test_a_gallery_that_cannot_match_gives_no_list():
 
 
 def test_spread_is_even_and_in_order():
-    assert spread(range(10), 2) == [2, 7]
-    assert spread([1, 2], 5) == [1, 2]
-    assert spread([], 3) == []
+    assert evenly_spaced(range(10), 2) == [2, 7]
+    assert evenly_spaced([1, 2], 5) == [1, 2]
+    assert evenly_spaced([], 3) == []

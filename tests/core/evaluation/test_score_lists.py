@@ -235,7 +235,7 @@ def test_cells_are_kept_for_protocols_of_cells_alone(manifests):
     """GREW has a view for each sequence: ranks in all cells would not fit into memory."""
     keys = [(f"{n + 1:05}", kind, f"{n}{kind}") for n in range(50) for kind in ("01", "02")]
     given_set = embedding_set(np.zeros((100, 1, 1)), keys)
-    run = tested.TestSequences.start(
+    run = tested.ScoringSet.start(
         given_set, manifests["grew"], "euclidean", False, None, SilentProgress()
     )
     assert len(run.views) == 101

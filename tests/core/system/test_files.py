@@ -7,7 +7,14 @@ import sys
 import pytest
 
 from core.errors import OutputError
-from core.system.files import hidden, output_error, remove, remove_rests, whole_file, write_text
+from core.system.files import (
+    hidden_path,
+    output_error,
+    remove,
+    remove_leftovers,
+    whole_file,
+    write_text,
+)
 
 
 @pytest.fixture
@@ -20,8 +27,8 @@ def dead():
 
 def test_what_a_dead_writer_left_is_removed_and_a_living_one_is_left_alone(tmp_path, dead):
     path = tmp_path / "a[b].json"
-    rests = [hidden(path, f".{number}.partial") for number in (dead, os.getppid())]
-    other = hidden(tmp_path / "a[b].jsonl", f".{dead}.partial")
+    rests = [hidden_path(path, f".{number}.partial") for number in (dead, os.getppid())]
+    other = hidden_path(tmp_path / "a[b].jsonl", f".{dead}.partial")
     for rest in (*rests, other):
         rest.write_text("half")
     write_text(path, "whole")
@@ -35,7 +42,9 @@ def test_what_a_dead_writer_left_is_removed_and_a_living_one_is_left_alone(tmp_p
 def test_the_longest_names_can_be_written(tmp_path, name):
     write_text(tmp_path / name, "text")
     assert [path.name for path in tmp_path.iterdir()] == [name]
-    assert hidden(tmp_path / name, ".1.partial") != hidden(tmp_path / name[1:], ".1.partial")
+    assert hidden_path(tmp_path / name, ".1.partial") != hidden_path(
+        tmp_path / name[1:], ".1.partial"
+    )
 
 
 def test_a_folder_that_has_gone_is_not_made_anew(tmp_path):
@@ -78,8 +87,8 @@ def test_rests_of_files_and_folders_are_removed(tmp_path):
     (tmp_path / ".b.7.partial").write_text("half")
     for kept in (".lock", "c.partial", "d"):
         (tmp_path / kept).write_text("whole")
-    remove_rests(tmp_path)
-    remove_rests(tmp_path / "gone")
+    remove_leftovers(tmp_path)
+    remove_leftovers(tmp_path / "gone")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "c.partial", "d"]
 
 

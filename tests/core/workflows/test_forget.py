@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from core.errors import OutputError, StoreError, UsageError
 from core.forgetting.traces import Trace, find_traces, learnt
 from core.progress import SilentProgress
-from core.recognition.gallery import Entry, Maker, empty_gallery, read_gallery, write_gallery
+from core.recognition.gallery import Entry, ModelId, empty_gallery, read_gallery, write_gallery
 from core.records import EmbeddingSet
 from core.runs.run import list_runs
 from core.storage.embeddings import read_embeddings, write_embeddings
@@ -276,7 +276,7 @@ def test_submissions_of_the_dataset_go_wherever_they_lie(workspace):
 
 def test_a_name_goes_from_a_gallery(tmp_path):
     path = tmp_path / "people.safetensors"
-    maker = Maker(run="first", dataset="casiab", step=6, fingerprint="ab" * 32)
+    maker = ModelId(run="first", dataset="casiab", step=6, fingerprint="ab" * 32)
     walks = [
         (
             Entry(name=name, video=f"{name}.mp4", digest=name, track=1, frames=30),

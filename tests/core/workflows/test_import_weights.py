@@ -17,7 +17,7 @@ from core.models.base import implementation_of
 from core.models.build import build_image_encoder
 from core.progress import SilentProgress
 from core.runs.load import load_model
-from core.runs.registry import facts_of, training_key, trainings
+from core.runs.registry import data_facts, training_key, trainings
 from core.runs.run import find_run, list_runs
 from core.storage.embeddings import read_embeddings
 from core.storage.store import Store
@@ -327,5 +327,5 @@ def test_every_verb_takes_an_imported_run(workspace, tmp_path, monkeypatch):
     imported = find_run(workspace.runs, name=name, dataset=None)
     assert imported.facts["imported"]["identities"] == CLASSES
     store = Store.open(workspace.store("casiab"))
-    key = training_key(imported.config, **facts_of(store, load_manifest("casiab")))
+    key = training_key(imported.config, **data_facts(store, load_manifest("casiab")))
     assert trainings(workspace).matching(key) is None

@@ -23,7 +23,7 @@ from core.models.lmgait.build import build_lmgait
 from core.plans.choose import plan_on_store
 from core.plans.warmup import finished_checkpoint, load_warmup
 from core.progress import SilentProgress
-from core.runs.registry import facts_of, warmup_key, warmups
+from core.runs.registry import data_facts, warmup_key, warmups
 from core.runs.run import find_run, list_runs
 from core.storage.store import Store
 from core.training.checkpoint import load_tensors
@@ -208,7 +208,7 @@ def test_one_warm_up_serves_what_does_not_change_it(workspace):
     assert "Warm-up" not in told.counts
     assert len(list_runs(workspace.warmups)) == 1
     other = small_config(warmup={"lr": 0.001})
-    data = facts_of(Store.open(workspace.store("casiab")), load_manifest("casiab"))
+    data = data_facts(Store.open(workspace.store("casiab")), load_manifest("casiab"))
     assert warmups(workspace).matching(warmup_key(other, **data)) is None
     assert warmups(workspace).matching(warmup_key(config, **data)) is not None
     assert (
