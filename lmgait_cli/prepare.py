@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from core.storage.codec_names import FrameCodec
 from lmgait_cli.completion import known
 from lmgait_cli.console import out, print_table
 from lmgait_cli.verbs import Terminal, verb
@@ -28,7 +29,7 @@ def prepare(
     ],
     source: Annotated[Path, typer.Argument(help="Folder of the dataset as it was delivered.")],
     codec: Annotated[
-        Literal["lossless", "compact", "jpeg"],
+        FrameCodec,
         typer.Option(
             "--codec",
             help="lossless; compact: exact too, half the size, four times the time to read; "

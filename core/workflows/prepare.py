@@ -25,8 +25,9 @@ from core.sources.raw import RawSequence
 from core.sources.recognise import find_or_name
 from core.sources.roots import FoundForm
 from core.sources.sequences import scan
+from core.storage.codec_names import CodecName
 from core.storage.formats import format_of
-from core.storage.layout import READING, SHARD_FRAMES, CodecName, Plan
+from core.storage.layout import READING, SHARD_FRAMES, Plan
 from core.storage.stream_plan import NewStream, StreamPlan
 from core.version import __version__
 from core.video.flow import FLOW_SIZE, MAKER

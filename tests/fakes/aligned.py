@@ -10,9 +10,9 @@ import numpy as np
 
 from core.records import SequenceFrames, SequenceKey
 from core.storage.build import begin, finish
+from core.storage.codec_names import CodecName
 from core.storage.formats import format_of
 from core.storage.layout import (
-    CodecName,
     Plan,
     ShardFile,
     shard_name,

@@ -25,9 +25,10 @@ from core.metrics.results import FORMAT as RESULT_FORMAT
 from core.records import EmbeddingSet, SequenceFrames, SequenceKey
 from core.runs.run import FORMAT as RUN_FORMAT
 from core.storage.build import begin, finish
+from core.storage.codec_names import CodecName
 from core.storage.embeddings import write_embeddings
 from core.storage.features import FeaturesInfo, write_info
-from core.storage.layout import CodecName, Finding, ForgettingFile, Plan, write_json
+from core.storage.layout import Finding, ForgettingFile, Plan, write_json
 from core.storage.parts import cut_parts, part_name, write_part
 from core.storage.silhouettes import SilhouettesInfo
 from core.storage.silhouettes import write_info as write_silhouettes_info
