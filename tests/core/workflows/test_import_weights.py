@@ -189,6 +189,23 @@ def test_a_model_on_a_frozen_encoder_is_the_same_bit_for_bit(
     assert np.array_equal(embedding_of(done.run, clip), expected)
 
 
+@pytest.mark.parametrize("compare", ["linear", "neck"])
+def test_a_model_on_silhouettes_and_maps_is_the_same_bit_for_bit(workspace, tmp_path, compare):
+    branches = {"first": "outline", "second": "bones"}
+    config = config_of("skeletongait++", f"model.compare={compare}")
+    source = stirred(model_of(config, CLASSES))
+    path = save(tmp_path / "net-50000.pt", theirs(source.state_dict(), branches=branches))
+    names = names_file(tmp_path, {ours: f"net.{other}" for ours, other in branches.items()})
+    done = taken(workspace, path, "skeletongait++", config, names=names)
+    assert (done.step, done.classes) == (50_000, CLASSES)
+    draws = torch.randint(0, 256, (5, 3, 64, 44), generator=GRAPH, dtype=torch.uint8)
+    clip = {"silhouettes": draws[:, 0], "skeleton maps": draws[:, 1:]}
+    with torch.inference_mode():
+        expected = implementation_of(config.model).embed(source, [clip]).numpy()
+    assert np.ptp(expected) > 1e-3
+    assert np.array_equal(embedding_of(done.run, clip), expected)
+
+
 def test_another_encoder_in_the_file_is_refused(workspace, tmp_path):
     config = resolve_config("tiny", model="biggergait", dataset="casiab", overrides=MAPS)
     source = model_of(config, CLASSES)
