@@ -187,7 +187,8 @@ def create_run(
         label = name
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", name):
             raise UsageError(
-                f"`{name}` cannot name a run", next_step="Use letters, digits, dots, dashes and plus signs."
+                f"`{name}` cannot name a run",
+                next_step="Use letters, digits, dots, dashes and plus signs.",
             )
     folder = root / label
     if folder.exists():
