@@ -12,7 +12,8 @@ from typing import Any, ParamSpec, TypeVar
 import typer
 from typer.core import TyperGroup
 
-from core.errors import EXIT_USAGE, Interrupted, LmgaitError, PeerError, UsageError, translated
+from core.errors import EXIT_USAGE, Interrupted, LmgaitError, PeerError, UsageError
+from core.system.failures import explain_failure
 from core.system.peers import Ending, end_together, watched, when_ended_elsewhere
 from lmgait_cli.console import NUMBER, err, print_problem
 from lmgait_cli.process import stopped_by
@@ -132,7 +133,7 @@ def _known(error: BaseException) -> LmgaitError | None:
     if isinstance(error, Interrupted) or (
         signalled is None and not isinstance(error, KeyboardInterrupt)
     ):
-        return translated(error)
+        return explain_failure(error)
     return Interrupted(
         "Interrupted" if signalled in (None, "SIGINT") else f"Stopped by {signalled}",
         next_step="Run the same command again: it goes on from here.",

@@ -9,7 +9,6 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from core.config.machine import EMBEDDING_MEMORY
-from core.errors import gpu_memory_explained
 from core.inference.embed import embed_sequences
 from core.inference.left_out import (
     Reason,
@@ -31,6 +30,7 @@ from core.runs.load import LoadedModel, load_model, newest_checkpoint
 from core.runs.run import Run
 from core.storage.embeddings import write_embeddings
 from core.storage.store import Store
+from core.system.failures import explain_gpu_memory
 from core.system.locks import writing
 from core.training.engine import lock_on_main, make_engine, run_on_main
 
@@ -74,7 +74,7 @@ def embed_and_write(
     return embeddings
 
 
-@gpu_memory_explained(EMBEDDING_MEMORY)
+@explain_gpu_memory(EMBEDDING_MEMORY)
 def embed_run(
     run: Run,
     store: Store,

@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from core.config import Config
 from core.config.machine import EMBEDDING_MEMORY
 from core.data.loading import workers_explained
-from core.errors import OutputError, gpu_memory_explained
+from core.errors import OutputError
 from core.estimates.stages import Stage, counted, sample, without_workers
 from core.inference.embed import sequence_chunks
 from core.inference.parts import free_bytes, make_parts, missing_parts
@@ -41,6 +41,7 @@ from core.storage.features import (
 from core.storage.parts import cut_parts
 from core.storage.store import Store
 from core.storage.subjects import sequences_of
+from core.system.failures import explain_gpu_memory
 from core.training.engine import run_on_main
 from core.training.pace import measure
 from core.workspace import Workspace
@@ -117,7 +118,7 @@ def plan_features(
 
 
 @workers_explained()
-@gpu_memory_explained(EMBEDDING_MEMORY)
+@explain_gpu_memory(EMBEDDING_MEMORY)
 def make_features(
     plan: FeaturesPlan,
     store: Store,

@@ -11,7 +11,6 @@ from accelerate import Accelerator
 from core.config import Config
 from core.config.machine import TRAINING_MEMORY
 from core.data.loading import workers_explained
-from core.errors import gpu_memory_explained
 from core.estimates.job_stage import UNSAVED, job_stage
 from core.estimates.stages import Estimate, Stage, make_estimate
 from core.inference.left_out import missing_inputs, unused_in_training, write_once
@@ -26,6 +25,7 @@ from core.progress import Progress
 from core.runs.registry import data_facts, trainings
 from core.runs.run import Run
 from core.storage.store import Store
+from core.system.failures import explain_gpu_memory
 from core.training.engine import engine_for, lock_on_main, run_on_main
 from core.training.loop import run_job
 from core.training.machine import Machine, in_words, machine_of
@@ -118,7 +118,7 @@ class TrainingPlan:
         return [*stages, job_stage("Training", job, self.left, engine)]
 
     @workers_explained()
-    @gpu_memory_explained(TRAINING_MEMORY)
+    @explain_gpu_memory(TRAINING_MEMORY)
     def run(self, progress: Progress) -> TrainResult:
         """Do what is left of it, its warm-up and features first.
 

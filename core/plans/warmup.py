@@ -14,7 +14,7 @@ from torch import nn
 from core.config import Config
 from core.config.machine import WARMUP_MEMORY
 from core.data.loading import workers_explained
-from core.errors import CheckpointError, gpu_memory_explained
+from core.errors import CheckpointError
 from core.estimates.job_stage import UNSAVED, job_stage
 from core.estimates.stages import Estimate, Stage, make_estimate
 from core.inference.features import make_features, plan_features
@@ -28,6 +28,7 @@ from core.progress import Progress
 from core.runs.registry import data_facts, warmup_key, warmups
 from core.runs.run import Run
 from core.storage.store import Store
+from core.system.failures import explain_gpu_memory
 from core.training.checkpoint import WEIGHTS, load_strictly, load_tensors
 from core.training.engine import engine_for, lock_on_main, run_on_main
 from core.training.loop import run_job
@@ -105,7 +106,7 @@ class WarmupPlan:
         return [stage]
 
     @workers_explained()
-    @gpu_memory_explained(WARMUP_MEMORY)
+    @explain_gpu_memory(WARMUP_MEMORY)
     def run(self, progress: Progress, image: ImageEncoder | None = None) -> WarmupResult:
         """Do what is left of it.
 

@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from core.errors import DataError, LmgaitError, OutputError, system_error
+from core.errors import DataError, LmgaitError, OutputError
+from core.system.failures import system_error
 
 PARTIAL_SUFFIX = ".partial"
 # File systems take names of 255 bytes; a hidden name adds a dot, a number and an ending.

@@ -6,15 +6,8 @@ import pytest
 import torch
 
 from core import errors
-from core.errors import (
-    DataError,
-    LmgaitError,
-    OutputError,
-    ResourceError,
-    gpu_memory_explained,
-    system_error,
-    translated,
-)
+from core.errors import DataError, LmgaitError, OutputError, ResourceError
+from core.system.failures import explain_failure, explain_gpu_memory, system_error
 from core.system.suggestions import did_you_mean, few_lines, known_names, nearest
 
 ROOT = Path(__file__).parents[2]
@@ -184,7 +177,7 @@ OUT_OF_MEMORY = (
     ],
 )
 def test_what_a_device_or_another_process_refuses_is_no_defect(error, what, advice):
-    found = translated(error)
+    found = explain_failure(error)
     assert isinstance(found, ResourceError)
     assert what in found.what
     assert "\n" not in found.what
@@ -204,12 +197,12 @@ def test_what_a_device_or_another_process_refuses_is_no_defect(error, what, advi
 def test_want_of_a_gpus_memory_is_told_with_what_asks_for_less_there(error):
     with (
         pytest.raises(ResourceError, match="GPU's memory") as caught,
-        gpu_memory_explained("Less."),
+        explain_gpu_memory("Less."),
     ):
         raise error
     assert caught.value.next_step == "Less."
     assert caught.value.exit_code == 7
-    assert translated(caught.value) is caught.value
+    assert explain_failure(caught.value) is caught.value
 
 
 @pytest.mark.parametrize(
@@ -217,7 +210,7 @@ def test_want_of_a_gpus_memory_is_told_with_what_asks_for_less_there(error):
     [RuntimeError("CUDA error: an illegal memory access"), ResourceError("x", next_step="First.")],
 )
 def test_other_errors_pass_as_they_are(error):
-    with pytest.raises(type(error)) as caught, gpu_memory_explained("Less."):
+    with pytest.raises(type(error)) as caught, explain_gpu_memory("Less."):
         raise error
     assert caught.value is error
 
@@ -231,4 +224,4 @@ def test_other_errors_pass_as_they_are(error):
     ],
 )
 def test_a_defect_stays_one(error):
-    assert translated(error) is None
+    assert explain_failure(error) is None
