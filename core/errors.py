@@ -2,7 +2,8 @@
 
 Every error that leaves ``core`` on purpose derives from :class:`LmgaitError`. Its class decides the
 process's exit code; its fields make the one message that the command line prints. What the system
-raises (no memory, no disk, no permission) becomes one of them in :func:`translated`; anything else
+raises (no memory, no disk, no permission) becomes one of them in
+:func:`core.system.failures.explain_failure`; anything else
 that escapes is a defect and ends in the exit code of an internal error. ``docs/errors.md`` has the
 whole tree.
 """

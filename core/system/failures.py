@@ -19,16 +19,9 @@ from core.errors import (
 )
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
 _SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
-
-
 _FORBIDDEN = (errno.EACCES, errno.EPERM)
-
-
 _NO_MEMORY = ("DefaultCPUAllocator", "Insufficient memory", "bad_alloc")
-
 
 # How torch tells of a GPU and of other processes: words of its messages, names of its errors.
 _GPU_MEMORY = (
@@ -50,16 +43,12 @@ _GPU_MEMORY = (
     "Cuda failure 2 ",
     "Cuda failure 'out of memory'",
 )
-
-
 # What torch says of the sizes; the same words in all its versions that lmgait runs with.
 _SIZES = (
     r"[Tt]ried to allocate [\d.]+ \w+",
     r"GPU \d+ has a total capacity of [\d.]+ \w+",
     r"of which [\d.]+ \w+ is free",
 )
-
-
 _GPU = (
     "CUDA error",
     "CUBLAS_STATUS_",
@@ -70,8 +59,6 @@ _GPU = (
     "Found no NVIDIA driver",
     "HIP error",
 )
-
-
 _PROCESSES = (
     "NCCL",
     "gloo",
@@ -83,8 +70,6 @@ _PROCESSES = (
     "TCPStore",
     "EADDRINUSE",
 )
-
-
 _PROCESS_ERRORS = ("DistBackendError", "DistNetworkError", "DistStoreError", "DistError")
 
 
