@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from core.pretraining.labels import part_labels
 from core.pretraining.surroundings import ramp, texture
 from core.synthetic.camera import Camera
-from core.synthetic.figure import Figure, dress
+from core.synthetic.figure import dress
 from core.synthetic.identity import Body, Dynamics, draw_identity, vary
 from core.synthetic.motion import pose
 from core.synthetic.outfit import (
@@ -28,6 +28,7 @@ from core.synthetic.outfit import (
     hold,
 )
 from core.synthetic.paint import Drawing, colour, draw, paint_labels
+from core.synthetic.pieces import Figure
 from core.synthetic.seeds import stream
 
 # The first word of every random stream of this room: no dataset of walkers has this name.

@@ -2,86 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
-from numpy.typing import NDArray
 
 from core.synthetic.identity import Body
+from core.synthetic.loads import (
+    LOADS,
+)
 from core.synthetic.motion import Pose
-from core.synthetic.outfit import BAG, CARRIED, FACE, HAIR, LOWER, SHOES, SKIN, UPPER, Outfit
-
-Array = NDArray[np.float64]
-
-MAX_BALLS = 8
-
-# Which piece of the body a part is; what is carried is the last.
-HEAD, TRUNK, UPPER_ARM, FOREARM, HAND, THIGH, SHANK, FOOT, LOAD = range(9)
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """Parts of a walker over time.
-
-    Attributes:
-        balls: float64 [T, P, MAX_BALLS, 4], centre and radius in metres; a part with fewer balls
-            repeats its last.
-        labels: uint8 [P], what each part is (see :mod:`core.synthetic.outfit`).
-        nearer: float64 [P], metres by which a part counts as nearer than its centre: clothes lie
-            over what they cover.
-        pieces: uint8 [P], which piece of the body each part is, ``HEAD`` to ``LOAD``.
-    """
-
-    balls: Array
-    labels: NDArray[np.uint8]
-    nearer: Array
-    pieces: NDArray[np.uint8]
-
-
-@dataclass(slots=True)
-class _Parts:
-    frames: int
-    balls: list[Array] = field(default_factory=list)
-    labels: list[int] = field(default_factory=list)
-    nearer: list[float] = field(default_factory=list)
-    pieces: list[int] = field(default_factory=list)
-
-    def add(self, piece: int, label: int, *balls: tuple[Array, float], nearer: float = 0.0) -> None:
-        rows = [
-            np.concatenate(
-                [np.broadcast_to(centre, (self.frames, 3)), np.full((self.frames, 1), radius)],
-                axis=1,
-            )
-            for centre, radius in balls
-        ]
-        rows += [rows[-1]] * (MAX_BALLS - len(rows))
-        self.balls.append(np.stack(rows, axis=1))
-        self.labels.append(label)
-        self.nearer.append(nearer)
-        self.pieces.append(piece)
-
-    def figure(self) -> Figure:
-        return Figure(
-            np.stack(self.balls, axis=1),
-            np.array(self.labels, np.uint8),
-            np.array(self.nearer),
-            np.array(self.pieces, np.uint8),
-        )
+from core.synthetic.outfit import FACE, HAIR, LOWER, SHOES, SKIN, UPPER, Outfit
+from core.synthetic.pieces import (
+    FOOT,
+    FOREARM,
+    HAND,
+    HEAD,
+    SHANK,
+    THIGH,
+    TRUNK,
+    UPPER_ARM,
+    Array,
+    Figure,
+    FigureParts,
+)
 
 
 def dress(pose: Pose, body: Body, outfit: Outfit) -> Figure:
     """Put flesh and clothes on a skeleton."""
-    parts = _Parts(len(pose.pelvis))
+    parts = FigureParts(len(pose.pelvis))
     _add_legs(parts, pose, body, outfit)
     _add_trunk(parts, pose, body, outfit)
     _add_arms(parts, pose, body, outfit)
     _add_head(parts, pose, body, outfit)
     if outfit.load is not None:
-        _LOADS[outfit.load](parts, pose, body, outfit)
+        LOADS[outfit.load](parts, pose, body, outfit)
     return parts.figure()
 
 
-def _add_legs(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
+def _add_legs(parts: FigureParts, pose: Pose, body: Body, outfit: Outfit) -> None:
     lower = outfit.lower
     cover, shank_label = (0.002, SKIN) if lower.shank is None else (lower.shank, LOWER)
     for side in range(2):
@@ -121,7 +77,7 @@ def _add_legs(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
         parts.add(THIGH, LOWER, *waistband, *seam, nearer=0.20)
 
 
-def _add_trunk(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
+def _add_trunk(parts: FigureParts, pose: Pose, body: Body, outfit: Outfit) -> None:
     upper = outfit.upper
     ease = upper.torso
     across = pose.trunk_axes[:, :, 1]
@@ -166,7 +122,7 @@ def _add_trunk(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
         )
 
 
-def _add_arms(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
+def _add_arms(parts: FigureParts, pose: Pose, body: Body, outfit: Outfit) -> None:
     ease = outfit.upper.sleeve
     fore_label, fore_ease = (SKIN, 0.0) if outfit.upper.short_sleeves else (UPPER, ease)
     elbow_girth = 0.5 * (body.arm_girth + body.wrist_girth) * 1.04
@@ -185,7 +141,7 @@ def _add_arms(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
         parts.add(HAND, SKIN, (wrist, body.wrist_girth), (hand, 0.022), nearer=-0.01)
 
 
-def _add_head(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
+def _add_head(parts: FigureParts, pose: Pose, body: Body, outfit: Outfit) -> None:
     ahead, up = pose.head_axes[:, :, 0], pose.head_axes[:, :, 2]
     girth = body.head_girth
     rise = max(0.5 * body.head - girth, 0.0)
@@ -213,83 +169,3 @@ def _add_head(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
         (pose.head - 0.045 * ahead, 0.75 * girth),
         nearer=-0.004,
     )
-
-
-def _box(
-    centre: Array, axes: Array, size: tuple[float, float, float], soft: float
-) -> list[tuple[Array, float]]:
-    """Balls of radius ``soft`` at the corners of a box of ``size`` (x, y, z), metres."""
-    corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
-    half = corners * (np.array(size) / 2 - soft)
-    return [(centre + axes @ corner, soft) for corner in half]
-
-
-def _backpack(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
-    size = outfit.load_size
-    back = -(body.chest + outfit.upper.torso + 0.07 * size) * pose.trunk_axes[:, :, 0]
-    centre = pose.waist + 0.55 * (pose.chest - pose.waist) + back
-    parts.add(
-        LOAD, BAG, *_box(centre, pose.trunk_axes, (0.17 * size, 0.30 * size, 0.44 * size), 0.04)
-    )
-
-
-def _shoulder_bag(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
-    size, sign = outfit.load_size, 1 - 2 * outfit.side
-    out = sign * pose.trunk_axes[:, :, 1]
-    centre = pose.pelvis + (body.hip_width / 2 + body.thigh_girth + 0.08) * out
-    purse = (0.34 * size, 0.11 * size, 0.26 * size)
-    parts.add(LOAD, BAG, *_box(centre, pose.trunk_axes, purse, 0.03), nearer=0.03)
-    shoulder = pose.chest - 0.5 * body.shoulder_width * out * 0.8
-    for face in (0.6, -0.6):
-        front = face * 2 * (body.chest + outfit.upper.torso) * pose.trunk_axes[:, :, 0]
-        parts.add(LOAD, BAG, (shoulder + 0.7 * front, 0.015), (centre + front, 0.015), nearer=0.03)
-
-
-def _hand_bag(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
-    size = outfit.load_size
-    hand = pose.hands[:, outfit.side]
-    centre = hand - np.array([0.0, 0.0, 0.20 * size])
-    upright = np.broadcast_to(np.eye(3), pose.pelvis_axes.shape)
-    parts.add(LOAD, CARRIED, *_box(centre, upright, (0.34 * size, 0.12, 0.26 * size), 0.025))
-    parts.add(LOAD, CARRIED, (hand, 0.012), (centre, 0.05))
-
-
-def _box_in_arms(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
-    size = outfit.load_size
-    upright = np.broadcast_to(np.eye(3), pose.pelvis_axes.shape)
-    ahead = np.array([body.chest + outfit.upper.torso + 0.17 * size, 0.0, 0.02])
-    centre = pose.waist + 0.2 * (pose.chest - pose.waist) + ahead
-    parts.add(LOAD, CARRIED, *_box(centre, upright, (0.30 * size, 0.42 * size, 0.30 * size), 0.015))
-
-
-def _case(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
-    size = outfit.load_size
-    hand = pose.hands[:, outfit.side]
-    centre = hand - np.array([0.0, 0.0, 0.22 * size])
-    upright = np.broadcast_to(np.eye(3), pose.pelvis_axes.shape)
-    parts.add(LOAD, CARRIED, *_box(centre, upright, (0.50 * size, 0.16, 0.36 * size), 0.025))
-    parts.add(LOAD, CARRIED, (hand, 0.015), (centre + np.array([0.0, 0.0, 0.15]), 0.02))
-
-
-def _umbrella(parts: _Parts, pose: Pose, body: Body, outfit: Outfit) -> None:
-    size = outfit.load_size
-    hand = pose.hands[:, outfit.side]
-    tip = hand + np.array([0.02, 0.0, 0.36 * body.stature])
-    parts.add(LOAD, CARRIED, (hand - np.array([0, 0, 0.08]), 0.012), (tip, 0.010))
-    # A canopy is a shallow cone: seven points of its rim and the tip.
-    turns = 2 * np.pi * np.arange(7) / 7
-    rim = [
-        (tip + np.array([0.50 * size * np.cos(a), 0.50 * size * np.sin(a), -0.20 * size]), 0.01)
-        for a in turns
-    ]
-    parts.add(LOAD, CARRIED, (tip, 0.02), *rim, nearer=0.05)
-
-
-_LOADS = {
-    "backpack": _backpack,
-    "shoulder bag": _shoulder_bag,
-    "hand bag": _hand_bag,
-    "box": _box_in_arms,
-    "case": _case,
-    "umbrella": _umbrella,
-}

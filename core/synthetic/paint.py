@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.synthetic.camera import Camera
-from core.synthetic.figure import Figure
 from core.synthetic.outfit import PATTERN_SIZE, Outfit
+from core.synthetic.pieces import Figure
 
 Array = NDArray[np.float64]
 

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.synthetic.camera import Camera
-from core.synthetic.figure import Figure, dress
+from core.synthetic.figure import dress
 from core.synthetic.identity import Body, Dynamics
 from core.synthetic.motion import Pose, pose, progression
 from core.synthetic.outfit import Outfit
 from core.synthetic.paint import Drawing, colour, draw, paint_labels
+from core.synthetic.pieces import Figure
 
 _NEAREST = 0.6  # metres before the camera at which a person is no longer drawn
 _SWAY = 0.02  # cycles by which somebody who stands still rocks to and fro
