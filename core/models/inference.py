@@ -142,8 +142,7 @@ class SilhouetteMapGraph(InferenceGraph):
 
     Args:
         model: In eval mode, without a classifier.
-        embed: The family's own way: the embedding float [E, P] of one whole sequence in chunks of
-            ``silhouettes`` and ``skeleton maps``.
+        embed: As for :class:`InferenceGraph`, of ``silhouettes`` and ``skeleton maps``.
         settings: Which silhouettes it takes.
     """
 

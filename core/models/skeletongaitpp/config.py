@@ -30,8 +30,7 @@ class SkeletonGaitPPConfig(DeepGaitV2Sizes):
     family: Literal["skeletongait++"] = "skeletongait++"
     input: SkeletonGaitPPInput = SkeletonGaitPPInput()
     compare: Literal["linear", "neck"] = "linear"
-    """At test, compare the output of the linear maps, or that of BNNeck, as the authors do on
-    CCPG."""
+    """At test, compare the output of the linear maps, or that of BNNeck."""
 
 
 def _implementation() -> Implementation[Any]:

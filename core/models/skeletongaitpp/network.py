@@ -36,7 +36,7 @@ class SkeletonGaitPP(TwoStreamBackbone):
         embedding: E, channels of a strip's embedding.
         classes: Training identities; 0 for inference, without a classifier.
         shrink: Side of the squares of pixels that are averaged first.
-        normed: At test, compare strips behind BNNeck's batch norm, as the authors do on CCPG.
+        normed: At test, compare strips behind BNNeck's batch norm.
     """
 
     def __init__(
