@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from core.config.schema import TrainConfig
 from core.errors import ConfigError, UsageError
-from core.steps import WarmupConfig
+from core.steps import TrainConfig, WarmupConfig
 from core.training.engine import (
     choose_precision,
     engine_for,
