@@ -40,12 +40,15 @@ class InferenceGraph(nn.Module, ABC):
         content: What its pixels are.
         values: Of what range its values are.
         only_type: The input's type where there is no choice; None: uint8 or float32.
+        shortest: Fewest frames of a clip that a ``torch.export`` program takes: those of which a
+            model makes two in time. ONNX takes any number.
     """
 
     input_name: ClassVar[str]
     content: ClassVar[str]
     values: ClassVar[str] = "0-255"
     only_type: ClassVar[PixelType | None] = None
+    shortest: ClassVar[int] = 2
 
     def __init__(self, model: nn.Module, embed: Embed, frame: tuple[int, ...]) -> None:
         super().__init__()
@@ -175,7 +178,9 @@ class SilhouetteMapGraph(InferenceGraph):
 
 
 class MaskedFrameGraph(InferenceGraph):
-    """A model on frames and masks as stores hold them; it takes both and the number of clips.
+    """A model on frames and masks as stores hold them, which takes frames three at a time.
+
+    It is called with both and the number of clips.
 
     Args:
         model: In eval mode, without a classifier.
@@ -184,6 +189,7 @@ class MaskedFrameGraph(InferenceGraph):
 
     input_name = "images"
     content = "RGB, foreground"
+    shortest = 6
 
     def __init__(self, model: nn.Module, embed: Embed) -> None:
         super().__init__(model, embed, (4, FRAME_HEIGHT, FRAME_WIDTH))
@@ -325,16 +331,23 @@ def reduce_frames(pixels: Tensor, factor: tuple[int, int]) -> Tensor:
 
 
 def trace(graph: InferenceGraph, pixels: PixelType = "uint8") -> ExportedProgram:
-    """The graph as a ``torch.export`` program with dynamic batch and length (two frames or more).
+    """The graph as a ``torch.export`` program with dynamic batch and length.
 
     Args:
         graph: On the CPU.
         pixels: Type of its input, where it has a choice.
     """
     kind = torch.uint8 if (graph.only_type or pixels) == "uint8" else torch.float32
-    sample = torch.zeros(2, 5, *graph.frame, dtype=kind)
+    sample = torch.zeros(2, 3 + graph.shortest, *graph.frame, dtype=kind)
     # Without this, the differences of two frames would be taken for a case of their own.
     general = tracing.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
-    dynamic = {graph.input_name: {0: Dim("batch"), 1: Dim("length", min=2)}}
+    dynamic = {graph.input_name: {0: Dim("batch"), 1: Dim("length", min=graph.shortest)}}
+    # Of a length in time that is not the clip's own, torch cannot prove what it asks for.
+    checked = graph.shortest > InferenceGraph.shortest
     with torch.no_grad(), general:
-        return export(graph.eval(), (sample,), dynamic_shapes=dynamic)
+        return export(
+            graph.eval(),
+            (sample,),
+            dynamic_shapes=dynamic,
+            prefer_deferred_runtime_asserts_over_guards=checked,
+        )

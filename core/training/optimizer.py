@@ -35,7 +35,7 @@ def make_optimizer(module: nn.Module, config: OptimizerConfig) -> Optimizer:
 
 def _groups(module: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
     """Parameters that train, in groups of one rate each."""
-    groups = {
+    groups: dict[str, dict[str, Any]] = {
         part: {"params": [], "share": rate / config.lr} for part, rate in config.rates.items()
     }
     rest: dict[str, Any] = {"params": [], "share": 1.0}

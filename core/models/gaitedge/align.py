@@ -6,7 +6,7 @@ j reaches from j to j + 1.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -96,7 +96,7 @@ def roi_align(
     columns = sampling_weights(boxes.left, boxes.right, size[1], width, most[1])
     narrow = (pictures.flatten(1, 2) @ columns.mT).unflatten(1, (channels, height))
     low = rows @ narrow.transpose(1, 2).flatten(2)
-    return low.unflatten(2, (channels, size[1])).transpose(1, 2)
+    return cast(Tensor, low.unflatten(2, (channels, size[1]))).transpose(1, 2)
 
 
 def person_boxes(masks: Tensor) -> Boxes:
