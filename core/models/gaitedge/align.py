@@ -51,8 +51,7 @@ def sampling_weights(start: Tensor, end: Tensor, out: int, size: int, most: int)
     """Weights of pixels in RoIAlign along one axis, where a box is cut in ``out`` equal bins.
 
     A bin is the mean of values at evenly spaced places, as many as it has pixels, rounded up. A
-    value is interpolated linearly between the centres of pixels; more than half a pixel outside of
-    the picture it is that of the first or last pixel up to one pixel from its centre, and 0 beyond.
+    value is interpolated linearly between the centres of pixels; outside of the picture it is 0.
 
     Args:
         start: float [n], where boxes begin.
@@ -71,7 +70,7 @@ def sampling_weights(start: Tensor, end: Tensor, out: int, size: int, most: int)
     weights = start.new_zeros(())
     for number in range(most):
         place = start[:, None] + (bins + (number + 0.5) / count) * extent - 0.5
-        counts = (number < count) & (place >= -1) & (place <= size)
+        counts = (number < count) & (place >= -0.5) & (place <= size - 0.5)
         near = 1 - (place.clamp(0, size - 1)[..., None] - pixels).abs()
         weights = weights + near.clamp(min=0) * (counts / count)[..., None]
     return weights
@@ -94,9 +93,10 @@ def roi_align(
     channels, height, width = pictures.shape[1:]
     rows = sampling_weights(boxes.top, boxes.bottom, size[0], height, most[0])
     columns = sampling_weights(boxes.left, boxes.right, size[1], width, most[1])
-    narrow = (pictures.flatten(1, 2) @ columns.mT).unflatten(1, (channels, height))
-    low = rows @ narrow.transpose(1, 2).flatten(2)
-    return cast(Tensor, low.unflatten(2, (channels, size[1]))).transpose(1, 2)
+    # Channels last, as frames lie in memory: only what is small is laid out anew.
+    low = (rows @ pictures.permute(0, 2, 3, 1).flatten(2)).unflatten(2, (width, channels))
+    narrow = columns @ low.transpose(1, 2).flatten(2)
+    return cast(Tensor, narrow.unflatten(2, (size[0], channels))).permute(0, 3, 2, 1)
 
 
 def person_boxes(masks: Tensor) -> Boxes:
@@ -123,25 +123,24 @@ def squash(frames: Tensor, masks: Tensor, size: int, kind: torch.dtype = torch.f
         size: S, rows and columns of the squares.
         kind: Type of the result.
     """
-    inside = (masks > 127).to(kind)
-    layers = torch.cat([frames.to(kind) / 255, inside[:, None]], dim=1)
-    squashed, ratios = _squashed(layers, inside, size)
-    *colours, shares = squashed.unbind(1)
-    normed = [(one - mean) / std for one, mean, std in zip(colours, MEAN, STD, strict=True)]
-    return People(torch.stack(normed, 1), _binary(shares[:, None]), ratios)
+    shares, ratios, boxes = _squashed_masks(masks, size, kind)
+    colours = _squash(frames.to(kind), boxes, size).to(kind).unbind(1)
+    normed = [
+        (one - 255 * mean) / (255 * std) for one, mean, std in zip(colours, MEAN, STD, strict=True)
+    ]
+    return People(torch.stack(normed, 1), shares, ratios)
 
 
 def squash_masks(
     masks: Tensor, size: int, kind: torch.dtype = torch.float32
 ) -> tuple[Tensor, Tensor]:
     """Masks and ratios as :func:`squash` gives them (arguments likewise)."""
+    return _squashed_masks(masks, size, kind)[:2]
+
+
+def _squashed_masks(masks: Tensor, size: int, kind: torch.dtype) -> tuple[Tensor, Tensor, Boxes]:
+    """Masks, ratios, and the boxes that are squashed."""
     inside = (masks > 127).to(kind)
-    shares, ratios = _squashed(inside[:, None], inside, size)
-    return _binary(shares), ratios
-
-
-def _squashed(layers: Tensor, inside: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Layers [n, C, S, S] of layers [n, C, H, W], and ratios [n], by masks [n, H, W]."""
     boxes = person_boxes(inside)
     inner = size - 2 * MARGIN
     high, wide = boxes.bottom - boxes.top, boxes.right - boxes.left
@@ -149,12 +148,15 @@ def _squashed(layers: Tensor, inside: Tensor, size: int) -> tuple[Tensor, Tensor
     around = Boxes(
         boxes.top - above, boxes.bottom + above, boxes.left - beside, boxes.right + beside
     )
+    shares = _squash(inside[:, None], around, size)
+    return (shares >= 0.5).to(kind), wide / high, around
+
+
+def _squash(layers: Tensor, boxes: Boxes, size: int) -> Tensor:
+    """Layers [n, C, S, S] of layers [n, C, 256, 128]."""
+    inner = size - 2 * MARGIN
     most = (-(-FRAME_HEIGHT // inner), -(-FRAME_WIDTH // inner))
-    return roi_align(layers, around, (size, size), most).to(inside.dtype), wide / high
-
-
-def _binary(shares: Tensor) -> Tensor:
-    return (shares >= 0.5).to(shares.dtype)
+    return roi_align(layers, boxes, (size, size), most)
 
 
 def align(pictures: Tensor, masks: Tensor, ratios: Tensor, size: tuple[int, int]) -> Tensor:
