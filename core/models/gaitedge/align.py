@@ -12,13 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.records import FRAME_HEIGHT, FRAME_WIDTH
-
 # Pixels of a squashed picture beside the person, so that the outer half of an edge lies in it.
 MARGIN = 2
-# Most samples for a pixel of a silhouette along a row; more would be for boxes eight times as high
-# as wide.
-MOST_SAMPLES = 8
+# Most places of which a pixel of a square is the mean, in y and in x: as many as the published size
+# takes of the highest person.
+SQUASHED_PLACES = (3, 2)
+# Most places of a silhouette's pixel along a row; more would be for boxes eight times as high as
+# wide.
+ALIGNED_PLACES = 8
 # ImageNet's, of values from 0 to 1.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -154,9 +155,7 @@ def _squashed_masks(masks: Tensor, size: int, kind: torch.dtype) -> tuple[Tensor
 
 def _squash(layers: Tensor, boxes: Boxes, size: int) -> Tensor:
     """Layers [n, C, S, S] of layers [n, C, 256, 128]."""
-    inner = size - 2 * MARGIN
-    most = (-(-FRAME_HEIGHT // inner), -(-FRAME_WIDTH // inner))
-    return roi_align(layers, boxes, (size, size), most)
+    return roi_align(layers, boxes, (size, size), SQUASHED_PLACES)
 
 
 def align(pictures: Tensor, masks: Tensor, ratios: Tensor, size: tuple[int, int]) -> Tensor:
@@ -183,7 +182,7 @@ def align(pictures: Tensor, masks: Tensor, ratios: Tensor, size: tuple[int, int]
         centre = torch.where(mass[:, -1] > 0, centre, side / 2)
         half = (boxes.bottom - boxes.top) * size[1] / size[0] / ratios / 2
         around = boxes._replace(left=centre - half, right=centre + half)
-    return roi_align(pictures, around, size, (-(-side // size[0]), MOST_SAMPLES))
+    return roi_align(pictures, around, size, (-(-side // size[0]), ALIGNED_PLACES))
 
 
 def synthesise(probability: Tensor, masks: Tensor, edge: int) -> Tensor:

@@ -10,13 +10,9 @@ from core.models.gaitedge.unet import UNet
 
 
 def build_gaitedge(config: GaitEdgeConfig, classes: int) -> GaitEdge:
-    """The whole model; ``classes`` is 0 for inference.
-
-    Raises:
-        ConfigError: as :func:`build_segmentation` and :func:`build_recogniser`.
-    """
+    """The whole model (arguments and errors as :func:`build_recogniser`)."""
     return GaitEdge(
-        build_segmentation(config),
+        UNet(config.segmentation),
         build_recogniser(config, classes),
         config.size,
         config.edge,
@@ -24,24 +20,12 @@ def build_gaitedge(config: GaitEdgeConfig, classes: int) -> GaitEdge:
     )
 
 
-def build_segmentation(config: GaitEdgeConfig) -> UNet:
-    """The U-Net.
-
-    Raises:
-        ConfigError: more levels than its pictures can be halved.
-    """
-    halved = len(config.segmentation) - 1
-    if config.size % 2**halved:
-        raise ConfigError(
-            f"Pictures of {config.size} rows cannot be halved {halved} times",
-            where="model.segmentation",
-            next_step="Set fewer channels, one for each level.",
-        )
-    return UNet(config.segmentation)
-
-
 def build_recogniser(config: GaitEdgeConfig, classes: int) -> GaitGL:
-    """GaitGL; ``classes`` is 0 for inference.
+    """GaitGL.
+
+    Args:
+        config: Settings of the model.
+        classes: Training identities; 0 for inference.
 
     Raises:
         ConfigError: bands that do not divide the rows.

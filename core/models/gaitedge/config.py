@@ -41,8 +41,8 @@ class GaitEdgeConfig(StreamFamilyConfig):
     """Rows of a silhouette; GaitGL gets 64x44 or 32x22 pixels, and gives as many strips."""
     channels: Annotated[tuple[Width, ...], Field(min_length=3, max_length=3)] = (32, 64, 128)
     """Channels of GaitGL's first layers, and of its first and other global and local layers."""
-    bands: Literal[1, 2, 4, 8, 16] = 8
-    """Bands of rows that a local layer sees by themselves."""
+    bands: Annotated[int, Field(ge=1, le=32)] = 8
+    """Bands of rows that a local layer sees by themselves; half of the rows divide by them."""
     power: Annotated[float, Field(gt=0, le=100)] = 6.5
     """Power of the mean of a row, as training begins with it."""
     embedding: Width = 128

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from core.data.dataset import ClipBatch
 from core.losses.total import RECOGNITION, total_loss
 from core.models.backbones.image import ImageEncoder
-from core.models.gaitedge.build import build_recogniser, build_segmentation
+from core.models.gaitedge.build import build_recogniser
 from core.models.gaitedge.config import (
     RECOGNISER,
     SEGMENTATION,
@@ -21,6 +21,7 @@ from core.models.gaitedge.config import (
 from core.models.gaitedge.losses import segmentation_loss
 from core.models.gaitedge.network import Recogniser, Segmentation
 from core.models.gaitedge.pictures import shape_pictures
+from core.models.gaitedge.unet import UNet
 from core.models.layers.initialise import initialise
 from core.models.warmup import Warmup
 
@@ -39,7 +40,7 @@ class SegmentationWarmup(Warmup[GaitEdgeConfig, SegmentationWarmupConfig]):
     ) -> Segmentation:
         """A new U-Net."""
         del settings, classes, image
-        model = Segmentation(build_segmentation(config), config.size)
+        model = Segmentation(UNet(config.segmentation), config.size)
         initialise(model)
         return model
 

@@ -12,6 +12,7 @@ from core.errors import ConfigError
 from core.models.base import implementation_of
 from core.models.gaitedge.align import (
     MARGIN,
+    SQUASHED_PLACES,
     Boxes,
     People,
     align,
@@ -91,25 +92,21 @@ def test_parameters_and_work_are_the_published_ones():
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"segmentation": (2, 2, 2, 2, 2), "size": 32}, None),
-        ({"rows": 32, "bands": 16}, None),
-        ({"rows": 32, "bands": 16, "channels": (1, 1, 1)}, None),
-    ],
+    ("levels", "bands"), [((2, 3, 2, 3, 2), 16), ((2, 3), 1)], ids=["most", "fewest"]
 )
-def test_sizes_that_fit_are_built(changes, message):
-    del message
-    build_gaitedge(SMALL.model_copy(update=changes), classes=0)
+def test_levels_and_bands_that_fit_are_built(levels, bands):
+    model = build_gaitedge(
+        SMALL.model_copy(update={"segmentation": levels, "bands": bands}), classes=3
+    ).eval()
+    masks = person(32, 32, 2, 30, 4, 25).float().repeat(3, 1, 1, 1)
+    output = model.recognise(People(torch.randn(3, 3, 32, 32), masks, torch.full((3,), 0.5)), 1)
+    assert output.foreground.shape == (3, 1, 32, 32)
+    assert output.embedding.shape == (1, 6, 32)
 
 
 def test_sizes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="edge must be odd"):
         GaitEdgeConfig(edge=4)
-    levels = SMALL.model_copy(update={"size": 24, "segmentation": (2,) * 5})
-    with pytest.raises(ConfigError, match="Pictures of 24 rows cannot be halved 4 times") as caught:
-        build_gaitedge(levels, classes=0)
-    assert caught.value.where == "model.segmentation"
     bands = SMALL.model_copy(update={"bands": 3})
     with pytest.raises(ConfigError, match="3 bands do not divide the 16 rows") as caught:
         build_gaitedge(bands, classes=0)
@@ -215,8 +212,7 @@ def test_a_squash_is_the_box_resampled_by_loops():
     people = squash(frames, masks, 32, torch.float64)
     above, beside = 169 * MARGIN / 28, 53 * MARGIN / 28
     box = (31 - above, 200 + above, 20 - beside, 73 + beside)
-    most = (math.ceil(256 / 28), math.ceil(128 / 28))
-    blue = loop_roi_align(frames[0, 2].double(), box, (32, 32), most)
+    blue = loop_roi_align(frames[0, 2].double(), box, (32, 32), SQUASHED_PLACES)
     assert_exact(people.pictures[0, 2], (blue / 255 - 0.406) / 0.225)
 
 
@@ -372,7 +368,8 @@ def test_the_power_mean_is_its_formula_and_has_gradients_of_nothing():
             for y in range(4):
                 powers = [max(float(v), SMALLEST) ** 6.5 for v in maps[b, c, y]]
                 assert float(means[b, c, y]) == pytest.approx((sum(powers) / 5) ** (1 / 6.5))
-    assert float(layer(torch.full((1, 1, 1, 4), 2.0, dtype=torch.float64)).detach()) == pytest.approx(2.0)
+    twos = torch.full((1, 1, 1, 4), 2.0, dtype=torch.float64)
+    assert float(layer(twos).detach()) == pytest.approx(2.0)
     single = PowerMean(6.5)
     zeros = torch.zeros(1, 1, 1, 4, requires_grad=True)
     single(zeros).sum().backward()
