@@ -258,7 +258,7 @@ def test_a_training_begins_with_the_weights_of_both_warm_ups(home):
     ]
     inputs = training_inputs(home, store, manifest, config, plan.warmups)
     begun = inputs.model(3, runs).state_dict()
-    loaded = {}
+    loaded: dict[str, torch.Tensor] = {}
     for warmup in runs:
         loaded |= load_tensors(finished_checkpoint(warmup) / "model.safetensors").tensors
     assert loaded.keys() == begun.keys()
