@@ -106,7 +106,7 @@ class WarmupPlan:
         progress.say(f"Measuring the {settings.title.lower()}.")
         image = image or self._encoder()
         engine = engine_for(settings, self.engine)
-        data = self._sample(image)
+        data = self.sample(image)
         model = build_warmup(self.config, settings, len(data.subjects), image)
         job = warmup_job(model, data, self.manifest, self.config, settings, engine, UNSAVED)
         stage = replace(job_stage(settings.title, job, self.left, engine), shared=self.key)
@@ -159,7 +159,7 @@ class WarmupPlan:
         inputs = warmup_of(model, self.settings).inputs or family_of(model).inputs
         return StreamData(self.workspace, self.store, self.manifest, self.config, inputs)
 
-    def _sample(self, image: ImageEncoder | None) -> TrainingData:
+    def sample(self, image: ImageEncoder | None) -> TrainingData:
         """Clips for an estimate; nothing is written."""
         settings, choice = self.settings, warmup_choice(self.settings)
         if image is not None:
@@ -187,7 +187,7 @@ class WarmupPlan:
         self, run: Run, image: ImageEncoder | None, engine: Accelerator, progress: Progress
     ) -> int:
         store, manifest, config, settings = self.store, self.manifest, self.config, self.settings
-        data = self._stored(image, engine, progress)
+        data = self.clips(image, engine, progress)
         if engine.is_main_process:
             used = {store.sequences[number].key for number in data.indices}
             lack = missing_inputs(family_of(config.model).inputs)
@@ -204,7 +204,7 @@ class WarmupPlan:
             freeze(image)
         return start
 
-    def _stored(
+    def clips(
         self, image: ImageEncoder | None, engine: Accelerator, progress: Progress
     ) -> TrainingData:
         """The clips; what they are read from is made where it is missing."""

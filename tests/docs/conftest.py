@@ -12,7 +12,7 @@ from core.workflows.prepare import prepare
 from core.workflows.synthesize import synthesize
 from core.workflows.train import train
 from core.workspace import Workspace
-from tests.docs.pages import SHORT
+from tests.docs.pages import short_settings
 
 # Recording types and views; fewer than the protocols know, which evaluation tells and bears.
 RENDERED = {
@@ -41,7 +41,7 @@ def reader(tmp_path_factory):
             progress=silent,
         )
         prepare(dataset, home / "raw" / dataset, workspace, workers=0, progress=silent)
-    config = resolve_config("tiny", overrides=[f"{key}={value}" for key, value in SHORT.items()])
+    config = resolve_config("tiny", overrides=short_settings())
     train(workspace, "ccpg", config, preset="tiny", progress=silent)
     return home
 

@@ -24,7 +24,8 @@ from typing import Any
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from core.models.families import DEFAULT_FAMILY, FAMILIES
+from core.config.resolve import family_keys
+from core.models.families import DEFAULT_FAMILY
 from lmgait_cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +34,11 @@ SHELL, PYTHON, DATA = ("", "sh", "shell", "bash", "console"), ("python",), ("yam
 SHORT = {
     "warmup.iterations": "2",
     "warmup.batch": "4",
+    "warmup.identities": "3",
+    "warmup.sequences": "2",
+    "recogniser.iterations": "2",
+    "recogniser.identities": "3",
+    "recogniser.sequences": "2",
     "train.iterations": "2",
     "data.identities": "3",
     "data.sequences": "2",
@@ -228,16 +234,19 @@ def substituted(words: list[str]) -> list[str]:
     return [FOLDERS.get(word, word) for word in words]
 
 
+def short_settings(model: str = DEFAULT_FAMILY) -> list[str]:
+    """Those of ``SHORT`` that a family has, as ``key=value``."""
+    known = family_keys(model)
+    return [f"{key}={value}" for key, value in SHORT.items() if key in known]
+
+
 def shortened(words: list[str]) -> list[str]:
     """The command with what makes it short at its end, where it wins."""
     _, command, path = parse(words)
     names = {option for parameter in command.params for option in parameter.opts}
     extra: list[str] = []
     if "--set" in names and "--preset" in names and path[1] != "config":
-        short = SHORT
         model = words[words.index("--model") + 1] if "--model" in words else DEFAULT_FAMILY
-        if not FAMILIES[model].warmups:
-            short = {key: value for key, value in SHORT.items() if not key.startswith("warmup")}
-        extra += [part for key, value in short.items() for part in ("--set", f"{key}={value}")]
+        extra += [part for setting in short_settings(model) for part in ("--set", setting)]
     extra += [part for key, value in FEW.items() if key in names for part in (key, value)]
     return [*words, *extra]

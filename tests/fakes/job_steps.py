@@ -80,8 +80,8 @@ def job_steps(name: str, job: Job, engine: Accelerator, root: Path) -> dict[str,
     those turn a rectifier the other way.
 
     Returns:
-        By ``<name>/<step>/<what>``: the output (the embeddings, of several) of the whole batch in
-        its order, the losses as they are logged, the gradients, and how many states other than
+        By ``<name>/<step>/<what>``: the output (the embeddings, of several, or else the foreground)
+        of the whole batch in its order, the losses as they are logged, the gradients, and how many states other than
         the first process's there are after the step (0: all hold the same weights).
     """
     # Small batches of nearly equal clips: norms divide by next to nothing, and in single precision
@@ -94,7 +94,9 @@ def job_steps(name: str, job: Job, engine: Accelerator, root: Path) -> dict[str,
 
     def see(module: nn.Module, inputs: object, output: Any) -> None:
         del module, inputs
-        outputs.append((output if isinstance(output, Tensor) else output.embedding).detach())
+        if not isinstance(output, Tensor):
+            output = output.embedding if hasattr(output, "embedding") else output.foreground
+        outputs.append(output.detach())
 
     def keep(*_: object) -> None:
         values = {n: value.grad for n, value in job.module.named_parameters()}

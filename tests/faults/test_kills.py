@@ -51,9 +51,10 @@ BY_SIGNALS = [
 QUICKEST = "gaitset"
 SLOWER = [name for name in OTHERS if name != QUICKEST]
 # With the checkpoint of iteration 4 written and not yet named: the third name of a training;
-# BiggerGait names a warm-up and its checkpoint before.
+# BiggerGait names a warm-up and its checkpoint before, GaitEdge two of them.
 IN_TRAINING = dict.fromkeys((QUICKEST, *SLOWER), "rename:3:before:all") | {
-    "biggergait": "rename:5:before:all"
+    "biggergait": "rename:5:before:all",
+    "gaitedge": "rename:7:before:all",
 }
 WITH_ITS_OWN_PYTHON = [
     ("prepare", Moment("replace:1:after:all")),

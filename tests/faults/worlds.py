@@ -40,6 +40,14 @@ QUICK = (
     "train.checkpoint_every=2",
     "train.log_every=1",
 )
+# Of families with batches of their own in warm-ups.
+QUICK_WARMUPS = {
+    "gaitedge": tuple(
+        f"{section}.{setting}"
+        for section in ("warmup", "recogniser")
+        for setting in ("iterations=3", "milestones=[]", "identities=2", "frames=3")
+    )
+}
 # Families beside the one whose verbs have settings of their own.
 OTHERS = [name for name in FAMILIES if name != DEFAULT_FAMILY]
 CCPG = [(f"{i:03d}", kind, "01_0") for i in range(6) for kind in ("U0_D0", "U1_D1")]
@@ -156,7 +164,7 @@ def training(model: str) -> Callable[[Path], list[str]]:
             str(root / "ws"),
             "--preset",
             "tiny",
-            *(word for one in QUICK for word in ("--set", one)),
+            *(word for one in (*QUICK, *QUICK_WARMUPS.get(model, ())) for word in ("--set", one)),
         ]
 
     return words

@@ -25,6 +25,7 @@ from core.workspace import Workspace
 from tests.fakes.freezing import freezing
 from tests.fakes.models import small_config
 from tests.fakes.processes import embeddings, gradients, neck, steps
+from tests.fakes.stages import stages
 from tests.fakes.training import write_training_store
 from tests.faults.command import send, stem
 
@@ -193,6 +194,27 @@ def test_two_processes_go_on_when_a_part_is_frozen_and_step_as_one_does(tmp_path
     for step in range(3):
         learned = any(name.startswith(f"biggait/{step}/gradient of mask.") for name in one)
         assert learned == (f"biggait/{step}/mask_reconstruction" in one) == (step == 0)
+    apart = {}
+    for name, value in one.items():
+        size = max(1.0, float(np.abs(value).max()))
+        apart[name] = float(np.abs(value - two[name]).max()) / size
+    assert {name: share for name, share in apart.items() if not share <= 1e-5} == {}
+
+
+@pytest.mark.slow
+def test_two_processes_step_as_one_in_each_stage_of_gaitedge(tmp_path):
+    """The U-Net alone, GaitGL alone, and both with the U-Net's encoder frozen."""
+    write_training_store(Workspace(tmp_path).store("casiab"))
+    stages(tmp_path, tmp_path / "1.npz")
+    arguments = ["-m", "tests.fakes.stages", str(tmp_path), str(tmp_path / "2.npz")]
+    done = together_anew(2, arguments, ACCELERATE_USE_CPU="1")
+    assert [code for code, _, _ in done] == [0, 0], "\n".join(told for _, _, told in done)
+    one, two = arrays(tmp_path / "1.npz"), arrays(tmp_path / "2.npz")
+    assert set(one) == set(two)
+    assert {name.split("/")[0] for name in one} == {"warmup", "recogniser", "training"}
+    encoder = "gradient of segmentation.encoder."
+    assert any(name.startswith(f"warmup/0/{encoder}") for name in one)
+    assert not any(name.startswith(f"training/0/{encoder}") for name in one)
     apart = {}
     for name, value in one.items():
         size = max(1.0, float(np.abs(value).max()))

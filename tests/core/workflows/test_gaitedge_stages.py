@@ -44,7 +44,14 @@ from core.workflows.pretrain_decoder import pretrain_decoder
 from core.workflows.train import train
 from core.workspace import Workspace
 from lmgait_cli.main import app
-from tests.core.workflows.test_train_resume import Watcher, same, state, terminate
+from tests.core.workflows.test_train_resume import (
+    Crash,
+    Watcher,
+    crash,
+    same,
+    state,
+    terminate,
+)
 from tests.fakes.training import TRAIN, write_training_store
 
 SEGMENTATION, RECOGNISER = "Warm-up of the segmentation", "Warm-up of the recogniser"
@@ -169,8 +176,8 @@ def test_each_stage_has_its_own_clips(home):
     plan = plan_training(home, "casiab", config, preset="tiny")
     assert plan.steps == (SEGMENTATION.lower(), RECOGNISER.lower(), "training")
     segmentation, recogniser = plan.warmups
-    first = segmentation._sample(None)
-    second = recogniser._sample(None)
+    first = segmentation.sample(None)
+    second = recogniser.sample(None)
     third = training_inputs(home, store, manifest, config).sample()
     batch = first[IdentityBatches(first.labels, 2, 2, seed=0).batch(0)]
     assert batch.frames is not None
@@ -304,17 +311,20 @@ def test_keys_tell_the_stages_and_what_decides_them(home):
     assert [one and one.facts["section"] for one in found] == ["warmup", "recogniser"]
 
 
-@pytest.mark.parametrize(
-    ("job", "after"), [(SEGMENTATION, 3), (RECOGNISER, 3), ("Training", 3), ("Training", 4)]
-)
-def test_an_interrupted_stage_resumes_bit_for_bit(home, tmp_path, job, after):
+@pytest.mark.parametrize("job", [SEGMENTATION, RECOGNISER, "Training"])
+@pytest.mark.parametrize(("act", "error"), [(terminate, Interrupted), (crash, Crash)])
+def test_an_interrupted_stage_resumes_bit_for_bit(home, tmp_path, job, act, error):
+    """A signal saves iteration 3; a crash leaves the checkpoint of iteration 2."""
     config = quick("seed=4", "data.flip=0.5")
     expected = run_training(home, config).run
     other = Workspace(tmp_path / "ws")
     write_training_store(other.store("casiab"))
-    with pytest.raises(Interrupted):
-        run_training(other, config, Watcher(job, after, terminate))
-    run = run_training(other, config).run
+    with pytest.raises(error):
+        run_training(other, config, Watcher(job, 3, act))
+    told = Watcher()
+    run = run_training(other, config, told).run
+    done = 3 if act is terminate else 2
+    assert any(f"{job}: goes on at iteration {done} of" in text for text in told.said)
     assert same(state(run), state(expected))
     for section in ("warmup", "recogniser"):
         ours = find_run(other.warmups, name=run.facts[section], dataset=None)
