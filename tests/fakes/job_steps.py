@@ -81,8 +81,9 @@ def job_steps(name: str, job: Job, engine: Accelerator, root: Path) -> dict[str,
 
     Returns:
         By ``<name>/<step>/<what>``: the output (the embeddings, of several, or else the foreground)
-        of the whole batch in its order, the losses as they are logged, the gradients, and how many states other than
-        the first process's there are after the step (0: all hold the same weights).
+        of the whole batch in its order, the losses as they are logged, the gradients, and how many
+        states other than the first process's there are after the step (0: all hold the same
+        weights).
     """
     # Small batches of nearly equal clips: norms divide by next to nothing, and in single precision
     # the last digit would show.

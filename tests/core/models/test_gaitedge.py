@@ -431,6 +431,8 @@ def test_the_embedding_is_behind_the_batch_norm_and_logits_are_linear_in_it():
     pooled = model.features(torch.rand(2, 1, 6, 32, 22, dtype=torch.float64)).amax(2)
     bare = model.linear(model.mean(pooled))
     mean, variance = model.norm.running_mean, model.norm.running_var
+    assert mean is not None
+    assert variance is not None
     normed = (bare - mean[:, None]) / (variance[:, None] + 1e-5).sqrt()
     expected = normed * model.norm.weight[:, None] + model.norm.bias[:, None]
     assert_exact(model.head(pooled), expected)
