@@ -51,7 +51,7 @@ def record_of(out: Path, recipe: Recipe, *, timed: bool) -> Record:
     """
     path = out / RECORD
     if path.exists():
-        record = _read(path)
+        record = read_record(path)
         steps = None if timed else recipe.steps
         same = recipe.model_copy(update={"steps": record.recipe.steps})
         other = _differences(record.recipe, same)
@@ -80,7 +80,8 @@ def _foreign(path: Path) -> bool:
     return not (path.name[0] == "." and path.name.endswith((PARTIAL_SUFFIX, ".lock", ".owner")))
 
 
-def _read(path: Path) -> Record:
+def read_record(path: Path) -> Record:
+    """Read a record (raises ``DataError`` for one that is damaged or missing)."""
     try:
         return Record.model_validate(read_plain_json(path))
     except (OSError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from core.models.backbones.image import ImageEncoder
@@ -12,6 +13,7 @@ from core.models.freezing import freeze
 from core.models.layers.gaitbase import BNNeck, GaitBase
 from core.models.lmgait.config import LMGaitConfig, TemporalConfig
 from core.models.lmgait.network import LMGait
+from core.models.lmgait.projection import pretrained_projection
 from core.models.lmgait.representation import DecoderBranch, ResNetBranch
 from core.models.lmgait.temporal import MotionTemporalCapture, NoTemporal, Plain3DCNN
 from core.models.lmgait.text import TextEncoder
@@ -22,7 +24,12 @@ def build_text_encoder(config: LMGaitConfig, channels: int) -> tuple[TextEncoder
     text = config.text
     tokens, kept = prompt_tokens(text.prompt, text.weights)
     tower = load_text_encoder(text)
-    return TextEncoder(tower, channels, text.mam, text.rank, text.positions), tokens, kept
+    encoder = TextEncoder(tower, channels, text.mam, text.rank, text.positions)
+    if text.projection == "pretrained":
+        weight = encoder.project.weight
+        with torch.no_grad():
+            weight.copy_(pretrained_projection(text, tuple(weight.shape)))
+    return encoder, tokens, kept
 
 
 def build_decoder(config: LMGaitConfig, image: ImageEncoder) -> DecoderBranch:

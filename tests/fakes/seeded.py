@@ -1,0 +1,7 @@
+"""Settings over the preset ``tiny`` of a smaller LMGait, from seeds: for tests of what is around it."""
+
+SEEDED = (
+    "model.image.architecture=tiny", "model.image.weights=seed", "model.image.layers=[1,2,3]",
+    "model.text.architecture=tiny", "model.text.weights=seed", "model.text.projection=drawn",
+    "model.representation.upsample=2", "warmup.image_encoder=true",
+)  # fmt: skip
