@@ -3,5 +3,6 @@
 SEEDED = (
     "model.image.architecture=tiny", "model.image.weights=seed", "model.image.layers=[1,2,3]",
     "model.text.architecture=tiny", "model.text.weights=seed", "model.text.projection=drawn",
-    "model.representation.upsample=2", "warmup.image_encoder=true",
+    "model.representation.upsample=2", "model.representation.pool=1",
+    "warmup.image_encoder=true",
 )  # fmt: skip

@@ -84,13 +84,14 @@ def build_lmgait(
     """
     image = build_image_encoder(config.image) if image is None else image
     part, gait = config.representation, config.gait
-    check_strips(gait.strips, silhouette_size(config, image)[0] // 4, "model.gait.strips")
+    scale = part.upsample // part.pool
+    check_strips(gait.strips, image.grid[0] * scale // 4, "model.gait.strips")
     with seeded(seed):
         decoder = build_decoder(config, image)
         if not part.supervise:
             freeze(decoder)  # nothing else trains it: the mask made of it is detached
         resnet = ResNetBranch(
-            image.channels, part.hidden, part.channels, image.grid, part.upsample, part.activation
+            image.channels, part.hidden, part.channels, image.grid, scale, part.activation
         )
         temporal = build_temporal(config.temporal, part.channels)
         base = GaitBase(part.channels, gait.channels, gait.strips, gait.embedding)
@@ -99,4 +100,6 @@ def build_lmgait(
         if with_text and config.fusion != "off":
             text, ids, kept = build_text_encoder(config, image.channels)
             tokens = (ids, kept)
-    return LMGait(image, text, tokens, config.fusion, decoder, resnet, temporal, base, neck)
+    return LMGait(
+        image, text, tokens, config.fusion, decoder, part.pool, resnet, temporal, base, neck
+    )

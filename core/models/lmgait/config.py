@@ -25,6 +25,16 @@ class RepresentationConfig(Node):
     channels: Annotated[int, Field(ge=2, le=65_536)] = 16
     activation: Literal["softmax", "sigmoid"] = "softmax"
     upsample: Literal[1, 2, 4] = 2
+    """Pixels of a silhouette per patch and side."""
+    pool: Literal[1, 2, 4] = 1
+    """Pixels of a silhouette per pixel of the maps and side: above 1, recognition takes a fraction
+    of the work, and silhouettes stay fine."""
+
+    @model_validator(mode="after")
+    def _maps_as_fine_as_patches(self) -> RepresentationConfig:
+        if self.pool > self.upsample:
+            raise ValueError(f"pool: at most upsample, which is {self.upsample}")
+        return self
 
 
 class TemporalConfig(Node):
