@@ -33,7 +33,7 @@ PresetOption = Annotated[
         "--preset",
         envvar="LMGAIT_PRESET",
         autocompletion=presets,
-        help="Model size: `paper`, or `tiny` (small encoders from a seed; needs no weights).",
+        help="Model size: `paper`, or `tiny` (small, with encoders of the package; no download).",
     ),
 ]
 ModelOption = Annotated[

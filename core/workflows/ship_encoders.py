@@ -1,6 +1,6 @@
 """Put trained encoders into the package, as those that configurations call ``embedded``.
 
-``python -m core.workflows.ship_encoders FOLDER`` takes a folder that `lmgait pretrain-encoders` filled.
+``python -m core.workflows.ship_encoders FOLDER`` takes what `lmgait pretrain-encoders` left.
 """
 
 from __future__ import annotations

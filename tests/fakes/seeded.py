@@ -1,4 +1,4 @@
-"""Settings over the preset ``tiny`` of a smaller LMGait, from seeds: for tests of what is around it."""
+"""Settings over the preset ``tiny`` of a smaller LMGait, whose encoders come from seeds."""
 
 SEEDED = (
     "model.image.architecture=tiny", "model.image.weights=seed", "model.image.layers=[1,2,3]",

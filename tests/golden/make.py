@@ -34,6 +34,7 @@ from core.tables.formats import to_json
 from core.training.checkpoint import save_tensors
 from core.workflows.runs import FORMAT as RUN_FORMAT
 from core.workflows.score import score
+from tests.fakes.seeded import SEEDED
 from tests.fakes.stores import write_shard
 
 CODECS: tuple[CodecName, ...] = ("lossless", "compact", "jpeg")
@@ -41,6 +42,12 @@ KEYS = [SequenceKey("001", "nm-01", "000"), SequenceKey("002", "nm-01", "090")]
 STORE = hashlib.sha256(b"golden").hexdigest()
 # Sines of 0 to 7 as the committed files hold them; processors differ in the last digit of a sine.
 SINES = (0.0, 0.841471, 0.9092974, 0.14112, -0.7568025, -0.9589243, -0.2794155, 0.6569866)
+
+# What the preset `tiny` was in version 0.1.0.
+V1_SETTINGS = (
+    *SEEDED, "data.frames=10", "warmup.iterations=220", "warmup.milestones=[180]",
+    "warmup.frames=4", "train.iterations=340", "train.milestones=[270]",
+)  # fmt: skip
 
 
 def frames(number: int, seed: int) -> SequenceFrames:
@@ -129,7 +136,7 @@ def run(home: Path) -> None:
     facts = {"format": RUN_FORMAT, "version": "0.1.0", "dataset": "casiab", "preset": "tiny",
              "number": 1, "created": "2026-01-02T03:04:05+00:00", "key": "abc", "store": STORE,
              "warmup": "casiab-tiny-001", "source": "casiab: Golden"}  # fmt: skip
-    config = resolve_config("tiny")
+    config = resolve_config("tiny", overrides=V1_SETTINGS)
     write_text(folder / "run.json", json.dumps(facts, indent=2, sort_keys=True) + "\n")
     write_text(folder / "config.yaml", dump_config(config))
     checkpoint = folder / "checkpoints" / "step-000006"

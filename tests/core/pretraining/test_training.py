@@ -330,7 +330,7 @@ def test_metrics_of_a_perfect_encoder_are_perfect():
         field.name: {} for field in fields(Metrics) if field.type == "Mapping[str, float]"
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("core.pretraining.measure._attention", lambda *_: looks)
+        patch.setattr("core.pretraining.measure.attention_shares", lambda *_: looks)
         patch.setattr("core.pretraining.measure._decoder", lambda *_: 0.0)
         metrics = measure(cast(Any, Oracle()), text, unseen)
     assert metrics.linear_iou > 0.98
@@ -342,16 +342,16 @@ def test_lmgait_trains_a_step_on_them(done):
     config = resolve_config(
         "tiny",
         overrides=[
+            "model.image.architecture=tiny",
+            "model.image.layers=[1,2,3]",
             f"model.image.weights={folder / 'image'}",
-            "model.text.architecture=tiny-narrow",
             f"model.text.weights={folder / 'text'}",
-            "warmup.image_encoder=false",
         ],
     )
     model = build_lmgait(config.model, classes=2, seed=0).train()
     frames = torch.randint(0, 255, (4, 3, 128, 64), dtype=torch.uint8)
     batch = ClipBatch(
-        frames, None, torch.zeros(4, 32, 16, dtype=torch.uint8),
+        frames, None, torch.zeros(4, 64, 32, dtype=torch.uint8),
         torch.ones(4, dtype=torch.bool), torch.tensor([0, 1]),
         torch.zeros(2, dtype=torch.bool), torch.arange(2),
     )  # fmt: skip
