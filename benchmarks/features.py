@@ -31,7 +31,10 @@ from core.workflows.synthesize import synthesize
 from core.workflows.training_inputs import training_sequences
 from core.workspace import Workspace
 
-FROM_SEED = ["model.image.weights=seed", "model.text.weights=seed", "data.workers=0"]
+FROM_SEED = [
+    "model.image.weights=seed", "model.text.weights=seed", "model.text.projection=drawn",
+    "data.workers=0",
+]  # fmt: skip
 # The paper's own batch of 48 clips would take minutes a step here.
 SMALL_BATCH = ["data.identities=2", "data.sequences=2", "data.frames=8"]
 

@@ -14,6 +14,7 @@ from core.manifests.load import load_outline
 from core.manifests.schema import DatasetManifest
 from core.metrics.results import EvaluationResult
 from core.models.backbones.config import EncoderFamilyConfig
+from core.models.backbones.embedded import EMBEDDED
 from core.models.backbones.loading import SEED
 from core.models.capabilities import TextCache
 from core.models.families import family_of
@@ -65,6 +66,11 @@ def cautions(
         found.append(
             "The encoders were drawn from a seed: the numbers show that the pipeline works, not "
             f"how accurate {family_of(model).title} is."
+        )
+    if isinstance(model, EncoderFamilyConfig) and model.image.weights == EMBEDDED:
+        found.append(
+            "The encoders are the package's small ones, trained on rendered people alone: the "
+            f"numbers do not show how accurate {family_of(model).title} is."
         )
     if header["step"] < run.config.train.iterations:
         found.append(

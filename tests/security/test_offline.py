@@ -46,7 +46,11 @@ SHORT = [
     "--set", "data.identities=2", "--set", "data.sequences=2", "--set", "data.frames=2",
     "--set", "data.workers=0",
 ]  # fmt: skip
-FROZEN = ["--set", "warmup.image_encoder=false"]
+# Of the folders' encoders.
+SIZES = [
+    "--set", "model.image.architecture=tiny", "--set", "model.image.layers=[1,2,3]",
+    "--set", "model.text.architecture=tiny", "--set", "model.text.projection=drawn",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +95,10 @@ def test_verbs_that_load_no_weights(home):
     assert "NETWORK" not in done.stderr
 
 
-@pytest.mark.parametrize("weights", ["seed", "folder"])
-def test_training_and_testing_from_a_seed_or_a_folder(home, weights):
-    chosen = [] if weights == "seed" else [
-        "--set", "model.image.weights=./dinov2", "--set", "model.text.weights=./clip", *FROZEN,
+@pytest.mark.parametrize("weights", ["embedded", "folder"])
+def test_training_and_testing_from_the_package_or_a_folder(home, weights):
+    chosen = [] if weights == "embedded" else [
+        "--set", "model.image.weights=./dinov2", "--set", "model.text.weights=./clip", *SIZES,
     ]  # fmt: skip
     done = lmgait(
         home, "train", "--dataset", "casiab", "--name", weights, *SHORT, *chosen, "+",
@@ -112,7 +116,7 @@ def test_a_hub_id_in_the_cache_asks_nobody(home):
     for path in (home / "dinov2").iterdir():
         (snapshot / path.name).write_bytes(path.read_bytes())
     done = lmgait(
-        home, "pretrain-decoder", "--dataset", "casiab", *SHORT, *FROZEN, "--set",
+        home, "pretrain-decoder", "--dataset", "casiab", *SHORT, *SIZES, "--set",
         "model.image.weights=someone/tiny",
     )  # fmt: skip
     assert "NETWORK" not in done.stderr
@@ -120,7 +124,7 @@ def test_a_hub_id_in_the_cache_asks_nobody(home):
 
 def test_a_hub_id_that_is_not_there_is_the_one_thing_that_asks(home):
     """The guard works, and the end is a message with a way out."""
-    absent = [*FROZEN, "--set", "model.image.weights=someone/absent"]
+    absent = [*SIZES, "--set", "model.image.weights=someone/absent"]
     done = lmgait(
         home, "pretrain-decoder", "--dataset", "casiab", *SHORT, *absent, code=4,
         hub=home / "empty",

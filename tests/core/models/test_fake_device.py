@@ -50,7 +50,7 @@ class Budgets(NamedTuple):
 
 BUDGETS = {
     ("lmgait", "paper"): Budgets(30, Budget(3_700, 14.2e9), Budget(1_500, 3.0e9), encoder=2_000),
-    ("lmgait", "tiny"): Budgets(10, Budget(1_500, 0.30e9), Budget(700, 0.1e9), encoder=200),
+    ("lmgait", "tiny"): Budgets(10, Budget(1_500, 0.35e9), Budget(700, 0.1e9), encoder=330),
     ("gaitbase", "paper"): Budgets(30, Budget(310, 19.5e9), Budget(95, 0.14e9)),
     ("gaitbase", "tiny"): Budgets(10, Budget(430, 0.36e9), Budget(90, 0.03e9)),
     ("gaitset", "paper"): Budgets(30, Budget(300, 8.3e9), Budget(95, 0.04e9)),

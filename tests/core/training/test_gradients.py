@@ -12,6 +12,7 @@ from core.models.freezing import trainable
 from core.models.lmgait.build import build_lmgait
 from core.workflows.warmup_job import build_warmup
 from tests.fakes.models import batch_of, moving_frames, small_config
+from tests.fakes.seeded import SEEDED
 
 CLIPS, FRAMES = 4, 2
 SMALL = ("model.image.height=64", "model.image.width=32", "model.gait.strips=4")
@@ -46,7 +47,7 @@ def after_one_backward(config):
 
 @pytest.mark.parametrize("name", ablation_names())
 def test_every_ablation_trains_what_it_uses_alone(name):
-    model = after_one_backward(resolve_config("tiny", ablation=name, overrides=SMALL))
+    model = after_one_backward(resolve_config("tiny", ablation=name, overrides=(*SEEDED, *SMALL)))
     assert without_gradient(model) == []
     assert dict(trainable(model))
 
