@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from core.evaluation.score import score
+from core.inference.embed_run import used_sequences
 from core.manifests.load import load_manifest
 from core.records import EmbeddingSet, SequenceFrames
 from core.storage.store import Store
-from core.workflows.evaluate import used_sequences
-from core.workflows.score import score
 from core.workspace import Workspace
 
 Array = NDArray[np.float32]
@@ -48,9 +48,12 @@ def rank1(store: Store, dataset: str) -> dict[str, dict[str, tuple[float, float]
     for name, describe in (("gait energy", energy_image), ("colour", colour_histogram)):
         vectors = np.stack([describe(clip) for clip in clips])[:, :, None]
         embeddings = EmbeddingSet(
-            vectors, tuple(k.subject for k in keys), tuple(k.type for k in keys),
-            tuple(k.view for k in keys), name,
-        )  # fmt: skip
+            vectors,
+            tuple(k.subject for k in keys),
+            tuple(k.type for k in keys),
+            tuple(k.view for k in keys),
+            name,
+        )
         result = score(embeddings, manifest)
         table[name] = {
             f"{protocol} {condition}": (part.values["rank1"] or 0.0, part.chance or 0.0)

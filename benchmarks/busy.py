@@ -188,8 +188,8 @@ def _step(root: Path) -> Callable[[], None]:
     from core.data.loading import loader_workers
     from core.models.build import build_image_encoder
     from core.models.lmgait.build import build_lmgait
-    from core.workflows.stores import open_store
-    from core.workflows.training_inputs import training_sequences
+    from core.plans.training_inputs import training_sequences
+    from core.runs.stores import open_store
     from core.workspace import Workspace
 
     config = resolve_config("tiny", overrides=[one for one in FROM_SEED if "workers" not in one])

@@ -37,32 +37,89 @@ LEAST_SEEN, LEAST_IOU = 0.5, 0.5
 # From the street: far, small, from above; from near: one of the usual places for a camera.
 SCENES: dict[str, dict[str, Any]] = {
     "street": {"angle": 20.0, "size": "768x576", "far": True, "height": 4.0, "seed": 1},
-    "crossing": {"angle": 62.0, "size": "768x576", "far": True, "height": 4.0, "seed": 2,
-                 "crossing": True, "stops": 1},
+    "crossing": {
+        "angle": 62.0,
+        "size": "768x576",
+        "far": True,
+        "height": 4.0,
+        "seed": 2,
+        "crossing": True,
+        "stops": 1,
+    },
     "towards": {"angle": 8.0, "size": "640x480", "height": 1.5, "seed": 3},
     "oblique": {"angle": 54.0, "size": "640x480", "height": 1.5, "seed": 4},
     "side": {"angle": 90.0, "size": "640x480", "height": 2.5, "seed": 5},
     "away": {"angle": 144.0, "size": "640x480", "height": 2.5, "seed": 6, "crossing": True},
-}  # fmt: skip
+}
 QUICK = ("towards", "oblique")
 # Other people, cameras and numbers, each scene at one rate, the lower one unless it says so.
 OTHERS: dict[str, dict[str, Any]] = {
-    "h-side": {"angle": 84.0, "size": "640x480", "height": 1.8, "seed": 12, "first": 120,
-               "people": 5},
-    "h-across": {"angle": 100.0, "size": "800x450", "height": 3.0, "seed": 13, "first": 130,
-                 "people": 8, "pairs": 3, "crossing": True, "stops": 1},
-    "h-oblique": {"angle": 40.0, "size": "640x480", "height": 1.6, "seed": 14, "first": 140,
-                  "crossing": True},
-    "h-back": {"angle": 170.0, "size": "640x360", "height": 2.2, "seed": 15, "first": 150,
-               "people": 4, "pairs": 1},
-    "k-oblique": {"angle": 120.0, "size": "640x480", "height": 2.0, "seed": 32, "first": 170,
-                  "crossing": True, "stops": 1},
+    "h-side": {
+        "angle": 84.0,
+        "size": "640x480",
+        "height": 1.8,
+        "seed": 12,
+        "first": 120,
+        "people": 5,
+    },
+    "h-across": {
+        "angle": 100.0,
+        "size": "800x450",
+        "height": 3.0,
+        "seed": 13,
+        "first": 130,
+        "people": 8,
+        "pairs": 3,
+        "crossing": True,
+        "stops": 1,
+    },
+    "h-oblique": {
+        "angle": 40.0,
+        "size": "640x480",
+        "height": 1.6,
+        "seed": 14,
+        "first": 140,
+        "crossing": True,
+    },
+    "h-back": {
+        "angle": 170.0,
+        "size": "640x360",
+        "height": 2.2,
+        "seed": 15,
+        "first": 150,
+        "people": 4,
+        "pairs": 1,
+    },
+    "k-oblique": {
+        "angle": 120.0,
+        "size": "640x480",
+        "height": 2.0,
+        "seed": 32,
+        "first": 170,
+        "crossing": True,
+        "stops": 1,
+    },
     "k-side": {"angle": 75.0, "size": "640x480", "height": 3.5, "seed": 33, "first": 180},
-    "k-near": {"angle": 35.0, "size": "400x300", "height": 1.8, "seed": 35, "first": 200,
-               "people": 5, "crossing": True, "rate": 25},
-    "k-broad": {"angle": 80.0, "size": "480x320", "height": 2.5, "seed": 36, "first": 210,
-                "people": 5, "rate": 25},
-}  # fmt: skip
+    "k-near": {
+        "angle": 35.0,
+        "size": "400x300",
+        "height": 1.8,
+        "seed": 35,
+        "first": 200,
+        "people": 5,
+        "crossing": True,
+        "rate": 25,
+    },
+    "k-broad": {
+        "angle": 80.0,
+        "size": "480x320",
+        "height": 2.5,
+        "seed": 36,
+        "first": 210,
+        "people": 5,
+        "rate": 25,
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -124,11 +181,17 @@ class Count:
         )
         clear, identity = result.clear, result.identity
         self.sums.update(
-            truth=clear.num_gt, right=clear.num_matches, misses=clear.num_misses,
-            false=clear.num_false_positives, switches=clear.num_switches,
-            idtp=identity.idtp, idfp=identity.idfp, idfn=identity.idfn,
-            people=len({n for there in truth for n in there.numbers}), tracks=len(tracks),
-        )  # fmt: skip
+            truth=clear.num_gt,
+            right=clear.num_matches,
+            misses=clear.num_misses,
+            false=clear.num_false_positives,
+            switches=clear.num_switches,
+            idtp=identity.idtp,
+            idfp=identity.idfp,
+            idfn=identity.idfn,
+            people=len({n for there in truth for n in there.numbers}),
+            tracks=len(tracks),
+        )
         for track in tracks:
             another, two = mixture(track, truth)
             self.sums.update(

@@ -91,10 +91,14 @@ def training_step(model: LMGait, size: Size = SMALL, place: Place = CPU) -> Call
     )
     silhouettes[:, 8:-8, 8:-8] = 255
     batch = ClipBatch(
-        clips, None, silhouettes, torch.ones(len(clips), dtype=torch.bool),
-        torch.arange(size.clips) // 2, torch.zeros(size.clips, dtype=torch.bool),
+        clips,
+        None,
+        silhouettes,
+        torch.ones(len(clips), dtype=torch.bool),
+        torch.arange(size.clips) // 2,
+        torch.zeros(size.clips, dtype=torch.bool),
         torch.arange(size.clips),
-    )  # fmt: skip
+    )
     return lambda: one_step(model, optimizer, config, batch, place)
 
 

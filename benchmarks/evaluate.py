@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks import plain_evaluator
+from core.evaluation.score import score
 from core.manifests import load_manifest
 from core.metrics.results import EvaluationResult
 from core.records import EmbeddingSet
-from core.workflows.score import score
 
 SEQUENCES_PER_SUBJECT = 80
 QUICK_SUBJECTS = 12

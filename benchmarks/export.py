@@ -41,10 +41,12 @@ def measure(quick: bool) -> dict[str, Any]:
     difference = np.abs(np.stack(exported()) - np.stack(plain())).max()
     result = interleaved(exported, plain, 3 if quick else 9)
     return {
-        "name": "exported model", "unit": "times PyTorch's time (1 or less: not slower)",
+        "name": "exported model",
+        "unit": "times PyTorch's time (1 or less: not slower)",
         "baseline": f"PyTorch, LMGait.embed, the same frames, {torch.get_num_threads()} threads",
-        **result, "largest_difference": float(difference),
-    }  # fmt: skip
+        **result,
+        "largest_difference": float(difference),
+    }
 
 
 def open_session(path: Path) -> onnxruntime.InferenceSession:

@@ -17,24 +17,26 @@ from benchmarks.encoder import interleaved, one_step
 from core.config import Config, resolve_config
 from core.data.dataset import ClipBatch, TrainingSequences, load_batches
 from core.data.sampler import IdentityBatches
+from core.inference.features import make_features, plan_features
 from core.models.build import build_image_encoder
 from core.models.lmgait.build import build_lmgait
 from core.models.lmgait.config import lmgait_settings
 from core.models.lmgait.network import LMGait
+from core.plans.training_inputs import training_sequences
 from core.progress import SilentProgress
+from core.runs.stores import open_store
 from core.training.engine import make_engine
 from core.training.optimizer import make_optimizer
-from core.workflows.features import make_features, plan_features
 from core.workflows.prepare import prepare
-from core.workflows.stores import open_store
 from core.workflows.synthesize import synthesize
-from core.workflows.training_inputs import training_sequences
 from core.workspace import Workspace
 
 FROM_SEED = [
-    "model.image.weights=seed", "model.text.weights=seed", "model.text.projection=drawn",
+    "model.image.weights=seed",
+    "model.text.weights=seed",
+    "model.text.projection=drawn",
     "data.workers=0",
-]  # fmt: skip
+]
 # The paper's own batch of 48 clips would take minutes a step here.
 SMALL_BATCH = ["data.identities=2", "data.sequences=2", "data.frames=8"]
 
@@ -49,20 +51,29 @@ def measure(quick: bool, place: Place) -> dict[str, Any]:
         config = resolve_config("paper", overrides=FROM_SEED + SMALL_BATCH)
         paper = _compare(workspace, config, 2 if quick else 7, place)
     return {
-        "name": "features", "unit": "times faster than the same step on frames, preset tiny",
-        "baseline": "the step on frames, reading included in both", **tiny,
+        "name": "features",
+        "unit": "times faster than the same step on frames, preset tiny",
+        "baseline": "the step on frames, reading included in both",
+        **tiny,
         "paper_preset": {**paper, "batch": "4 sequences x 8 frames"},
-    }  # fmt: skip
+    }
 
 
 def walkers(workspace: Workspace, frames: int) -> None:
     """Prepare 32 walks of 8 subjects, of so many frames each, as CASIA-B."""
     told = SilentProgress()
     synthesize(
-        "casiab", workspace.root / "raw", train_subjects=8, test_subjects=0,
-        types=("nm-01", "nm-02"), views=("000", "090"), frames=frames, seed=0, workers=1,
+        "casiab",
+        workspace.root / "raw",
+        train_subjects=8,
+        test_subjects=0,
+        types=("nm-01", "nm-02"),
+        views=("000", "090"),
+        frames=frames,
+        seed=0,
+        workers=1,
         progress=told,
-    )  # fmt: skip
+    )
     prepare("casiab", workspace.root / "raw", workspace, workers=1, progress=told)
 
 

@@ -26,6 +26,8 @@ def measure(quick: bool, place: Place) -> dict[str, Any]:
     chunk = None if size.clips * size.frames < 240 else 240
     result = interleaved(ours, bare_encoder(model, size, place, chunk), 3 if quick else 9, place)
     return {
-        "name": "inference", "unit": "times the bare DINOv2 ViT-S/14 forward pass",
-        "baseline": f"transformers Dinov2Model, SDPA, the same {size} frames at 448x224", **result,
-    }  # fmt: skip
+        "name": "inference",
+        "unit": "times the bare DINOv2 ViT-S/14 forward pass",
+        "baseline": f"transformers Dinov2Model, SDPA, the same {size} frames at 448x224",
+        **result,
+    }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.progress import SilentProgress
 from core.records import SequenceKey
-from core.walkers.write import CCPG_RGB, CCPG_SILHOUETTES, sequence_places
+from core.synthetic.write import CCPG_RGB, CCPG_SILHOUETTES, sequence_places
 from core.workflows.synthesize import synthesize
 
 TYPES = ("U0_D0", "U1_D1")
@@ -21,9 +21,17 @@ def ccpg_like(out: Path, sequences: int, frames: int) -> Path:
     preparation as much as different ones (it caches nothing).
     """
     synthesize(
-        "ccpg", out, train_subjects=1, test_subjects=0, types=TYPES, views=VIEWS, frames=frames,
-        seed=0, workers=1, progress=SilentProgress(),
-    )  # fmt: skip
+        "ccpg",
+        out,
+        train_subjects=1,
+        test_subjects=0,
+        types=TYPES,
+        views=VIEWS,
+        frames=frames,
+        seed=0,
+        workers=1,
+        progress=SilentProgress(),
+    )
     rendered = [("000", kind, view) for kind in TYPES for view in VIEWS]
     for number in range(4, sequences):
         source = rendered[number % 4]
@@ -43,9 +51,17 @@ def casiab_like(out: Path, sequences: int, frames: int) -> Path:
     """
     types, views = ("nm-01", "bg-01"), ("090", "054")
     synthesize(
-        "casiab", out, train_subjects=1, test_subjects=0, types=types, views=views, frames=frames,
-        seed=0, workers=1, progress=SilentProgress(),
-    )  # fmt: skip
+        "casiab",
+        out,
+        train_subjects=1,
+        test_subjects=0,
+        types=types,
+        views=views,
+        frames=frames,
+        seed=0,
+        workers=1,
+        progress=SilentProgress(),
+    )
     rendered = [("001", kind, view) for kind in types for view in views]
     for number in range(4, sequences):
         source = rendered[number % 4]

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from benchmarks.device import Place
 from benchmarks.inputs import ccpg_like
-from core.storage.layout import CodecName
+from core.storage.codec_names import CodecName
 from core.storage.store import Store
 from core.workflows.prepare import prepare
 from core.workspace import Workspace

@@ -22,16 +22,16 @@ from core.errors import DataError
 from core.metrics.distance import Metric
 from core.progress import SilentProgress
 from core.recognition.answer import Recogniser
-from core.recognition.gallery import Entry, Gallery, Maker, empty_gallery
+from core.recognition.gallery import Entry, Gallery, ModelId, empty_gallery
+from core.recognition.strangers import strangers_of
+from core.recognition.walks import model_id_of, walks_in
 from core.records import EmbeddingSet
+from core.runs.load import LoadedModel, load_model
+from core.runs.run import find_run
 from core.storage.embeddings import read_embeddings, write_embeddings
 from core.tracking.find import Finding
 from core.training.engine import make_engine
 from core.workflows.film import film
-from core.workflows.models import LoadedModel, load_model
-from core.workflows.runs import find_run
-from core.workflows.strangers import strangers_of
-from core.workflows.walks import maker_of, walks_in
 from core.workspace import Workspace
 
 FIRST, PEOPLE, ENROLLED, DRAWS = 100, 20, 10, 200
@@ -68,7 +68,7 @@ class Films:
     for the next run with the same checkpoint.
     """
 
-    def __init__(self, folder: Path, loaded: LoadedModel, maker: Maker, people: int) -> None:
+    def __init__(self, folder: Path, loaded: LoadedModel, maker: ModelId, people: int) -> None:
         self._folder, self._loaded, self._maker = folder, loaded, maker
         self._people = [str(FIRST + number) for number in range(people)]
 
@@ -93,9 +93,16 @@ class Films:
         path = self._folder / f"{subject}-{view}-{take}.mp4"
         if not path.is_file():
             film(
-                path, [subject], angle=view, kind="nm-01", take=take, size="480x360",
-                crossing=False, seed=0, progress=SilentProgress(),
-            )  # fmt: skip
+                path,
+                [subject],
+                angle=view,
+                kind="nm-01",
+                take=take,
+                size="480x360",
+                crossing=False,
+                seed=0,
+                progress=SilentProgress(),
+            )
         try:
             found = walks_in(path, self._loaded, Finding(), SilentProgress()).walks
         except DataError:
@@ -103,7 +110,7 @@ class Films:
         return max(found, key=lambda walk: len(walk.track)).embedding
 
 
-def enrolled(walks: Walks, maker: Maker) -> Gallery:
+def enrolled(walks: Walks, maker: ModelId) -> Gallery:
     """A gallery of these walkers, one walk each."""
     entries = [
         (Entry(name=name, video=name, digest=name, track=1, frames=1), embedding)
@@ -116,7 +123,7 @@ def enrolled(walks: Walks, maker: Maker) -> Gallery:
 def score(
     monday: Walks,
     friday: Walks,
-    maker: Maker,
+    maker: ModelId,
     others: EmbeddingSet | None,
     metric: Metric,
     *,
@@ -159,7 +166,7 @@ def measure(
     """Scores of each pair of a gallery's and a probe's view."""
     run = find_run(workspace.runs, name=run_name, dataset=None)
     loaded = load_model(run, device=torch.device("cpu"))
-    maker = maker_of(run, loaded)
+    maker = model_id_of(run, loaded)
     others = strangers_of(workspace, run, loaded, maker, make_engine(), SilentProgress())
     films = Films(folder, loaded, maker, people)
     for first, second in views:
@@ -181,9 +188,13 @@ def main() -> None:
     chosen = parser.parse_args()
     pairs = [(int(a), int(b)) for a, b in (pair.split("-") for pair in chosen.views.split(","))]
     scores = measure(
-        Workspace(chosen.workspace), chosen.run, chosen.films, pairs,
-        people=chosen.people, enroll=chosen.enroll,
-    )  # fmt: skip
+        Workspace(chosen.workspace),
+        chosen.run,
+        chosen.films,
+        pairs,
+        people=chosen.people,
+        enroll=chosen.enroll,
+    )
     for first, second, got in scores:
         if chosen.json:
             print(json.dumps({"gallery": first, "probe": second, **vars(got)}))

@@ -19,16 +19,16 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.encoder import FRAMES, frames, interleaved, paper_model
+from core.evaluation.score import score
+from core.inference.embed import embed_sequences
+from core.inference.embed_run import used_sequences
 from core.progress import SilentProgress
 from core.records import EmbeddingSet
+from core.runs.load import load_model
+from core.runs.run import find_run
+from core.runs.stores import open_store
 from core.storage.store import Store
 from core.training.engine import make_engine
-from core.workflows.embed import embed_sequences
-from core.workflows.evaluate import used_sequences
-from core.workflows.models import load_model
-from core.workflows.runs import find_run
-from core.workflows.score import score
-from core.workflows.stores import open_store
 from core.workspace import Workspace
 
 BLACK = 20  # columns of 128 on each side: 31 % of the frame

@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.inputs import ccpg_like
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
-from core.walkers.write import CCPG_RGB
+from core.synthetic.write import CCPG_RGB
 from core.workflows.prepare import prepare
 from core.workspace import Workspace
 

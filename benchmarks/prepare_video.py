@@ -22,8 +22,8 @@ import numpy as np
 from benchmarks.inputs import casiab_like
 from benchmarks.prepare import WORKERS
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceKey
+from core.synthetic.write import sequence_places
 from core.video.decode import Video
-from core.walkers.write import sequence_places
 from core.workflows.prepare import prepare
 from core.workspace import Workspace
 

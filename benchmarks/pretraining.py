@@ -20,13 +20,14 @@ import torch
 
 from core.pretraining.cache import load_pictures
 from core.pretraining.measure import measure
+from core.pretraining.pace import check_sizes
 from core.pretraining.recipe import Recipe
 from core.pretraining.results import load_encoders, save_encoders
 from core.pretraining.scenes import Pictures
 from core.pretraining.train import Trainer
 from core.pretraining.unseen import Unseen, render_unseen
 from core.progress import SilentProgress
-from core.workflows.pretrain_encoders import check_sizes, recipe_of
+from core.workflows.pretrain_encoders import recipe_of
 
 VARIANTS = ("tiny-patch8", "tiny-patch4", "tiny-patch4-wide", "tiny")
 _WARM, _TIMED = 2, 5

@@ -78,21 +78,44 @@ def write_index(folder: Path, count: int) -> None:
         for number in range(shards):
             places = range(number * SHARD, min(count, (number + 1) * SHARD))
             entries = tuple(
-                Entry(subject=f"{k // 8:06d}", type="00", view=f"{k % 8:03d}",
-                      start=30 * (k - places[0]), frames=30) for k in places
-            )  # fmt: skip
-            shard = IndexShard(number=number, sha256="0" * 64, bytes=1, frames=30 * len(places),
-                               sequences=entries)  # fmt: skip
+                Entry(
+                    subject=f"{k // 8:06d}",
+                    type="00",
+                    view=f"{k % 8:03d}",
+                    start=30 * (k - places[0]),
+                    frames=30,
+                )
+                for k in places
+            )
+            shard = IndexShard(
+                number=number, sha256="0" * 64, bytes=1, frames=30 * len(places), sequences=entries
+            )
             file.write(shard.model_dump_json(indent=1) + ("," if number < shards - 1 else "]}"))
     with (folder / INDEX_NAME).open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
-    plan = Plan(dataset="casiab", form="videos", label="simulated", framing="crop",
-                codec="lossless", source="0" * 64, shards=shards, tool="0")  # fmt: skip
+    plan = Plan(
+        dataset="casiab",
+        form="videos",
+        label="simulated",
+        framing="crop",
+        codec="lossless",
+        source="0" * 64,
+        shards=shards,
+        tool="0",
+    )
     info = StoreFile(
-        plan=plan, sequences=count, frames=30 * count, valid=30 * count, bytes=shards,
-        raw_bytes=1, psnr=None, index=digest, left_out_sequences=0, left_out_frames=0,
+        plan=plan,
+        sequences=count,
+        frames=30 * count,
+        valid=30 * count,
+        bytes=shards,
+        raw_bytes=1,
+        psnr=None,
+        index=digest,
+        left_out_sequences=0,
+        left_out_frames=0,
         unsupervised_frames=0,
-    )  # fmt: skip
+    )
     write_json(folder / STORE_NAME, info)
 
 
@@ -113,16 +136,23 @@ def write_folders(raw: Path, manifest: Path, count: int, subjects: int) -> None:
     views = [f"{number:08d}" for number in range(-(-count // subjects))]
     rule = {"probe": ["00"], "gallery": ["00"]}
     content = {
-        "format": 1, "name": "grew_sized", "title": "as many as GREW", "frames": 30,
+        "format": 1,
+        "name": "grew_sized",
+        "title": "as many as GREW",
+        "frames": 30,
         "subjects": {"train": names[::2], "test": names[1::2]},
         "structure": {"types": ["00"], "views": views},
         "protocols": {"all": {"title": "all", "counting": "gallery", "conditions": {"00": rule}}},
-        "forms": [{
-            "name": "images", "label": "images", "framing": "crop",
-            "silhouettes": {"path": "{subject}/{type}/{view}/{frame}.png"},
-            "shapes": {"subject": "#####", "type": "##", "view": "########"},
-        }],
-    }  # fmt: skip
+        "forms": [
+            {
+                "name": "images",
+                "label": "images",
+                "framing": "crop",
+                "silhouettes": {"path": "{subject}/{type}/{view}/{frame}.png"},
+                "shapes": {"subject": "#####", "type": "##", "view": "########"},
+            }
+        ],
+    }
     manifest.write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
@@ -149,9 +179,9 @@ def _whole(folder: str) -> dict[str, Any]:
 
 def _search(probes: str, gallery: str, channels: str, strips: str) -> dict[str, Any]:
     """Score probes against a whole gallery: Rank-k, mAP, mINP."""
+    from core.evaluation.score import score
     from core.manifests.load import parse_manifest
     from core.records import EmbeddingSet
-    from core.workflows.score import score
 
     def set_of(probes: int, gallery: int) -> EmbeddingSet:
         numbers = [*range(probes), *range(gallery)]
@@ -164,13 +194,20 @@ def _search(probes: str, gallery: str, channels: str, strips: str) -> dict[str, 
 
     def manifest_of(given: EmbeddingSet) -> Any:  # noqa: ANN401
         condition = {"all": {"probe": ["p"], "gallery": ["g"]}}
-        return parse_manifest({
-            "format": 1, "name": "simulated", "title": "simulated", "frames": 30,
-            "subjects": {"train": ["none"], "test": sorted(set(given.labels))},
-            "structure": {"types": ["p", "g"], "views": sorted(set(given.views))},
-            "protocols": {"all": {"title": "all", "counting": "gallery", "conditions": condition}},
-            "forms": [],
-        })  # fmt: skip
+        return parse_manifest(
+            {
+                "format": 1,
+                "name": "simulated",
+                "title": "simulated",
+                "frames": 30,
+                "subjects": {"train": ["none"], "test": sorted(set(given.labels))},
+                "structure": {"types": ["p", "g"], "views": sorted(set(given.views))},
+                "protocols": {
+                    "all": {"title": "all", "counting": "gallery", "conditions": condition}
+                },
+                "forms": [],
+            }
+        )
 
     few = set_of(50, 50)
     score(few, manifest_of(few))  # starts threads
@@ -179,8 +216,11 @@ def _search(probes: str, gallery: str, channels: str, strips: str) -> dict[str, 
 
     def work() -> dict[str, Any]:
         (condition,) = score(many, manifest).protocols["all"].conditions.values()
-        return {"probes": condition.probes, "gallery": condition.gallery,
-                "rank1": condition.values["rank1"]}  # fmt: skip
+        return {
+            "probes": condition.probes,
+            "gallery": condition.gallery,
+            "rank1": condition.values["rank1"],
+        }
 
     return _watched(work)
 
@@ -194,13 +234,21 @@ def _prepare(base: str, parts: str) -> dict[str, Any]:
 
     def work() -> dict[str, Any]:
         begun = perf_counter()
-        plan = plan_preparation(str(folder / "grew.yaml"), folder / "raw",
-                                Workspace(folder / "home"), part=(1, int(parts)))  # fmt: skip
+        plan = plan_preparation(
+            str(folder / "grew.yaml"),
+            folder / "raw",
+            Workspace(folder / "home"),
+            part=(1, int(parts)),
+        )
         listed = perf_counter() - begun
         result = plan.run(workers=0)
         assert result.info is not None
-        return {"sequences": plan.sequences, "shards_of_part": len(plan.jobs),
-                "sequences_of_part": result.info.sequences, "listing_seconds": listed}  # fmt: skip
+        return {
+            "sequences": plan.sequences,
+            "shards_of_part": len(plan.jobs),
+            "sequences_of_part": result.info.sequences,
+            "listing_seconds": listed,
+        }
 
     return _watched(work)
 

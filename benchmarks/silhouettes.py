@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from benchmarks.encoder import interleaved
 from benchmarks.inputs import ccpg_like
 from core.data.clips import random_frames, window_frames
+from core.inference.silhouettes import make_silhouettes, plan_silhouettes
 from core.manifests.load import load_manifest
 from core.progress import SilentProgress
 from core.storage.store import Store
 from core.training.engine import make_engine
 from core.video.cut import SIZES, CutSize, cut_silhouettes
 from core.workflows.prepare import prepare
-from core.workflows.silhouettes import make_silhouettes, plan_silhouettes
 from core.workspace import Workspace
 
 FRAMES, CLIP, SKIP = 100, 30, 4

@@ -27,7 +27,9 @@ def measure(quick: bool, place: Place) -> dict[str, Any]:
     base = bare_encoder(model, size, place, chunk)
     result = interleaved(ours, base, 3 if quick else 9, place)
     return {
-        "name": "train-step", "unit": "times the bare DINOv2 ViT-S/14 forward pass",
+        "name": "train-step",
+        "unit": "times the bare DINOv2 ViT-S/14 forward pass",
         "baseline": f"transformers Dinov2Model, SDPA, the same {size} frames at 448x224",
-        **result, "peak_gigabytes": peak / 1e9,
-    }  # fmt: skip
+        **result,
+        "peak_gigabytes": peak / 1e9,
+    }

@@ -24,22 +24,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.config import resolve_config
-from core.files import read_plain_json
 from core.losses.silhouette import silhouette_loss
 from core.models.backbones.image import ImageEncoder
 from core.models.build import seeded
 from core.models.lmgait.representation import DecoderBranch, foreground
+from core.pretraining.record import RECORD, Record
 from core.pretraining.results import load_encoders
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceKey
 from core.steps import WarmupConfig
+from core.synthetic.datasets import VIEWS
+from core.synthetic.seeds import stream
+from core.synthetic.shot import plan_shot, render_whole
+from core.system.files import read_plain_json
 from core.training.optimizer import learning_rate, make_optimizer, set_rate
 from core.video.faults import FrameFault
 from core.video.geometry import fit_rgb, fit_silhouette, person_box
-from core.walkers.datasets import VIEWS
-from core.walkers.seeds import stream
-from core.walkers.shot import plan_shot, render_whole
 from core.workflows.demo import TEST_TYPES, TRAIN_TYPES
-from core.workflows.pretraining_record import RECORD, Record
 
 DATASET, SEED = "casiab", 0
 FITTED, SCORED = range(1, 61), range(75, 100)  # the demo's training and test subjects
@@ -135,12 +135,17 @@ def measured(folder: Path, scales: Sequence[int], fit: Frames, test: Frames) -> 
         decoder = warmed(patches, goals, image.grid, scale, settings)
         with torch.no_grad():
             masks = torch.cat([foreground(decoder(p.float()))[:, 0] for p in unseen.split(_CHUNK)])
-        yield json.dumps({
-            "folder": str(folder), "upsample": scale, "frames": [len(patches), len(unseen)],
-            "size": list(masks.shape[1:]), "iou": score(masks, test.silhouettes),
-            "ceiling": score(small(test.silhouettes, image.grid, scale), test.silhouettes),
-            "encoder_ms_per_frame": 1000 * each,
-        })  # fmt: skip
+        yield json.dumps(
+            {
+                "folder": str(folder),
+                "upsample": scale,
+                "frames": [len(patches), len(unseen)],
+                "size": list(masks.shape[1:]),
+                "iou": score(masks, test.silhouettes),
+                "ceiling": score(small(test.silhouettes, image.grid, scale), test.silhouettes),
+                "encoder_ms_per_frame": 1000 * each,
+            }
+        )
 
 
 def main() -> None:

@@ -13,8 +13,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from core.api import TrainedModel, compare, load_run, score
     from core.errors import LmgaitError
-    from core.library import TrainedModel, compare, load_run, score
     from core.metrics.results import EvaluationResult
     from core.records import EmbeddingSet
     from core.storage.embeddings import read_embeddings, write_embeddings
@@ -37,12 +37,12 @@ _HOMES = {
     "EmbeddingSet": "core.records",
     "EvaluationResult": "core.metrics.results",
     "LmgaitError": "core.errors",
-    "TrainedModel": "core.library",
+    "TrainedModel": "core.api",
     "__version__": "core.version",
-    "compare": "core.library",
-    "load_run": "core.library",
+    "compare": "core.api",
+    "load_run": "core.api",
     "read_embeddings": "core.storage.embeddings",
-    "score": "core.library",
+    "score": "core.api",
     "write_embeddings": "core.storage.embeddings",
 }
 

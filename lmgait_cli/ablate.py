@@ -7,22 +7,19 @@ from typing import Annotated
 import typer
 
 from lmgait_cli.completion import ablations, models, prepared
-from lmgait_cli.console import ConsoleProgress
-from lmgait_cli.estimates import show_estimate
 from lmgait_cli.options import (
     DEFAULT_PRESET,
     ConfigOption,
-    DryRunOption,
-    JsonOption,
     PresetOption,
-    QuietOption,
     SetOption,
-    WorkspaceOption,
 )
-from lmgait_cli.results import OutOption, check_formats, print_tables, write_json, write_tables
+from lmgait_cli.results import OutOption, check_formats, print_tables, write_tables
+from lmgait_cli.verbs import Terminal, verb
 
 
+@verb(dry_run=True)
 def ablate(
+    terminal: Terminal,
     dataset: Annotated[
         str,
         typer.Option("--dataset", help="Prepared dataset to train on.", autocompletion=prepared),
@@ -57,11 +54,7 @@ def ablate(
     preset: PresetOption = DEFAULT_PRESET,
     config: ConfigOption = None,
     settings: SetOption = None,
-    dry_run: DryRunOption = False,
-    workspace: WorkspaceOption = None,
-    json_file: JsonOption = None,
     out_files: OutOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Train and score each row of a table and print it beside the published numbers.
 
@@ -71,10 +64,9 @@ def ablate(
 
     Example: lmgait ablate --dataset casiab --table 4 --seeds 3 --out table4.md
     """
+    from core.ablations.request import Request
     from core.tables.ablations import ablation_json, ablation_table
     from core.workflows.ablate import plan_ablation
-    from core.workflows.ablation_request import Request
-    from core.workspace import Workspace
 
     check_formats(out_files or [])
     request = Request(
@@ -88,15 +80,15 @@ def ablate(
         file=config,
         overrides=tuple(settings or ()),
     )
-    progress = ConsoleProgress(quiet)
-    plan = plan_ablation(Workspace.find(workspace), request)
-    if dry_run:
-        show_estimate(plan.estimate(progress), json_file, quiet)
+    progress = terminal.progress
+    plan = plan_ablation(terminal.workspace, request)
+    if terminal.dry_run:
+        terminal.show_estimate(plan.estimate(progress))
         return
     results = plan.run(progress)
     tables = [ablation_table(one) for one in results]
     print_tables(tables)
-    write_tables(tables, out_files or [], quiet)
+    write_tables(tables, out_files or [], terminal.quiet)
     content = {
         "format": 1,
         "preset": preset,
@@ -105,4 +97,4 @@ def ablate(
         "seeds": seeds,
         "tables": [ablation_json(one) for one in results],
     }
-    write_json(json_file, content, quiet)
+    terminal.write_json(content)

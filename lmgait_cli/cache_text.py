@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.options import DatasetOption, JsonOption, QuietOption, RunOption, WorkspaceOption
-from lmgait_cli.results import write_json
+from lmgait_cli.console import out
+from lmgait_cli.options import DatasetOption, RunOption
+from lmgait_cli.verbs import Terminal, verb
 
 
+@verb()
 def cache_text(
+    terminal: Terminal,
     run_name: RunOption = None,
     dataset: DatasetOption = None,
-    workspace: WorkspaceOption = None,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Store a run's text features, so that inference needs no text encoder.
 
     Example: lmgait cache-text --dataset ccpg
     """
     from core.workflows.cache_text import cache_text as run
-    from core.workspace import Workspace
 
     result = run(
-        Workspace.find(workspace),
+        terminal.workspace,
         run_name=run_name,
         dataset=dataset,
-        progress=ConsoleProgress(quiet),
+        progress=terminal.progress,
     )
     if result.path is not None:
         out.print(
@@ -34,6 +32,4 @@ def cache_text(
             markup=False,
             soft_wrap=True,
         )
-    content = {"run": result.run.name, "file": None if result.path is None else str(result.path),
-               "tokens": result.tokens, "channels": result.channels}  # fmt: skip
-    write_json(json_file, content, quiet)
+    terminal.write_json(result.to_json())

@@ -9,20 +9,16 @@ import typer
 
 from lmgait_cli.completion import configurations, known
 from lmgait_cli.console import out, print_table
-from lmgait_cli.exits import explained
 from lmgait_cli.options import (
     DEFAULT_MODEL,
     DEFAULT_PRESET,
     AblationOption,
     ConfigOption,
-    JsonOption,
     ModelOption,
     PresetOption,
-    QuietOption,
     SetOption,
-    WorkspaceOption,
 )
-from lmgait_cli.results import write_json
+from lmgait_cli.verbs import Terminal, verb
 
 NamedDatasetOption = Annotated[
     str | None,
@@ -34,16 +30,15 @@ NamedDatasetOption = Annotated[
 ]
 
 
+@verb()
 def show(
+    terminal: Terminal,
     preset: PresetOption = DEFAULT_PRESET,
     model: ModelOption = DEFAULT_MODEL,
     dataset: NamedDatasetOption = None,
     ablation: AblationOption = None,
     config: ConfigOption = None,
     settings: SetOption = None,
-    workspace: WorkspaceOption = None,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Print every setting as YAML, and the model's parameters part by part.
 
@@ -54,7 +49,6 @@ def show(
     """
     from core.config import resolve_config
     from core.workflows.show_config import show_config
-    from core.workspace import Workspace
 
     resolved = resolve_config(
         preset,
@@ -64,12 +58,14 @@ def show(
         file=config,
         overrides=settings or (),
     )
-    shown = show_config(resolved, dataset, Workspace.find(workspace))
+    shown = show_config(resolved, dataset, terminal.workspace)
     out.print(shown.to_yaml(), markup=False, soft_wrap=True)
-    write_json(json_file, shown.to_json(), quiet)
+    terminal.write_json(shown.to_json())
 
 
+@verb()
 def diff(
+    terminal: Terminal,
     first: Annotated[
         str,
         typer.Argument(
@@ -82,9 +78,6 @@ def diff(
     preset: PresetOption = DEFAULT_PRESET,
     model: ModelOption = DEFAULT_MODEL,
     dataset: NamedDatasetOption = None,
-    workspace: WorkspaceOption = None,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Print the settings that differ between two configurations.
 
@@ -92,10 +85,10 @@ def diff(
 
     Example: lmgait config diff paper no-text --preset paper
     """
-    from core.workflows.show_config import diff_configs, named_config
-    from core.workspace import Workspace
+    from core.config.difference import diff_configs
+    from core.workflows.show_config import named_config
 
-    home = Workspace.find(workspace)
+    home = terminal.workspace
     ours, theirs = (
         named_config(home, name, preset=preset, model=model, dataset=dataset)
         for name in (first, second)
@@ -107,7 +100,7 @@ def diff(
     else:
         out.print(f"{first} and {second} are the same.", markup=False, soft_wrap=True)
     differing = {key: {"a": a, "b": b} for key, (a, b) in found.items()}
-    write_json(json_file, {"a": first, "b": second, "differing": differing}, quiet)
+    terminal.write_json({"a": first, "b": second, "differing": differing})
 
 
 def _shown(value: object) -> str:
@@ -120,4 +113,4 @@ config_app = typer.Typer(
     no_args_is_help=True,
 )
 for command in (show, diff):
-    config_app.command()(explained(command))
+    config_app.command()(command)

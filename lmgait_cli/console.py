@@ -37,7 +37,7 @@ LOG_EVERY_SECONDS = 15.0
 NARROW, WIDE = 60, 110
 
 
-def complain(
+def print_problem(
     what: str,
     where: str | None,
     next_step: str | None,
@@ -62,7 +62,7 @@ def complain(
         err.print(f"[bold]Next:[/] {escape(next_step)}", soft_wrap=True)
 
 
-def say(text: str) -> None:
+def print_note(text: str) -> None:
     """Print one line that is not a result."""
     if not NUMBER:
         err.print(escape(text), soft_wrap=True)
@@ -139,7 +139,9 @@ class _LogTask:
         left = ""
         if self._total is not None and rate > 0:
             left = f", {max(0.0, (self._total - self._done) / rate):.0f} s left"
-        say(f"{self._name}: {self._done}{goal} {self._unit}, {rate:.1f}/s{left} {self._detail}")
+        print_note(
+            f"{self._name}: {self._done}{goal} {self._unit}, {rate:.1f}/s{left} {self._detail}"
+        )
 
 
 class ConsoleProgress:
@@ -165,4 +167,4 @@ class ConsoleProgress:
     def say(self, text: str) -> None:
         """Print one line that the user should read."""
         if not self._quiet:
-            say(text)
+            print_note(text)

@@ -7,22 +7,19 @@ from typing import Annotated
 import typer
 
 from lmgait_cli.completion import known, prepared
-from lmgait_cli.console import ConsoleProgress
-from lmgait_cli.estimates import show_estimate
 from lmgait_cli.evaluate import BootstrapOption, CompareOption, MetricOption
 from lmgait_cli.options import (
-    DryRunOption,
-    JsonOption,
     MachineSetOption,
-    QuietOption,
     RunOption,
     SeedOption,
-    WorkspaceOption,
 )
 from lmgait_cli.results import OutOption, print_tables, show_result
+from lmgait_cli.verbs import Terminal, verb
 
 
+@verb(dry_run=True)
 def cross_eval(
+    terminal: Terminal,
     train: Annotated[
         str,
         typer.Option("--train", help="Dataset that the run was trained on.", autocompletion=known),
@@ -36,11 +33,7 @@ def cross_eval(
     seed: SeedOption = 0,
     compare: CompareOption = False,
     settings: MachineSetOption = None,
-    dry_run: DryRunOption = False,
-    workspace: WorkspaceOption = None,
-    json_file: JsonOption = None,
     out_files: OutOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Test a run on another dataset than its own, as the paper's Table 3.
 
@@ -51,29 +44,33 @@ def cross_eval(
     from core.manifests.load import load_outline
     from core.tables.build import cross_table
     from core.workflows.evaluate import Scoring, evaluate_run
-    from core.workspace import Workspace
 
     for name in (train, test):
         load_outline(name)
-    if dry_run:
-        from core.workflows.estimate import estimate_embedding
+    if terminal.dry_run:
+        from core.workflows.evaluate import estimate_embedding
 
         told = estimate_embedding(
-            Workspace.find(workspace), run_name=run_name, train_dataset=train, test_dataset=test,
-            progress=ConsoleProgress(quiet),
+            terminal.workspace,
+            run_name=run_name,
+            train_dataset=train,
+            test_dataset=test,
+            progress=terminal.progress,
             settings=settings or (),
-        )  # fmt: skip
-        show_estimate(told, json_file, quiet)
+        )
+        terminal.show_estimate(told)
         return
     done = evaluate_run(
-        Workspace.find(workspace),
+        terminal.workspace,
         run_name=run_name,
         train_dataset=train,
         test_dataset=test,
         scoring=Scoring(metric=metric, bootstrap=bootstrap, seed=seed),
-        progress=ConsoleProgress(quiet),
+        progress=terminal.progress,
         settings=settings or (),
     )
-    show_result(done.result, compare, False, train, json_file, out_files or [], quiet)
+    show_result(
+        done.result, compare, False, train, terminal.json_file, out_files or [], terminal.quiet
+    )
     label = f"{train} -> {test}" if done.run is None else done.run.name
     print_tables([cross_table([(label, done.result)])])

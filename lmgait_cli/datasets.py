@@ -6,17 +6,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from lmgait_cli.console import print_table
-from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
-from lmgait_cli.results import write_json
+from lmgait_cli.verbs import Terminal, verb
 
 if TYPE_CHECKING:
     from core.workflows.datasets import DatasetLine
 
 
+@verb()
 def datasets(
-    workspace: WorkspaceOption = None,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
+    terminal: Terminal,
 ) -> None:
     """List the datasets, the forms they can be prepared from, and what is prepared here.
 
@@ -25,16 +23,21 @@ def datasets(
     Example: lmgait datasets --workspace /data/lmgait
     """
     from core.workflows.datasets import datasets as run
-    from core.workspace import Workspace
 
-    found = run(Workspace.find(workspace))
+    found = run(terminal.workspace)
     rows = [
-        [line.name, line.title, _split(line), ", ".join(line.forms),
-         ", ".join(line.protocols), line.store]
+        [
+            line.name,
+            line.title,
+            _split(line),
+            ", ".join(line.forms),
+            ", ".join(line.protocols),
+            line.store,
+        ]
         for line in found
-    ]  # fmt: skip
+    ]
     print_table("Datasets", ["name", "title", "train/test", "forms", "protocols", "prepared"], rows)
-    write_json(json_file, {"datasets": [asdict(line) for line in found]}, quiet)
+    terminal.write_json({"datasets": [asdict(line) for line in found]})
 
 
 def _split(line: DatasetLine) -> str:

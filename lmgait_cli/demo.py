@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.options import JsonOption, QuietOption, SeedOption, WorkspaceOption
-from lmgait_cli.results import print_tables, write_json
+from lmgait_cli.console import out
+from lmgait_cli.options import SeedOption
+from lmgait_cli.results import print_tables
+from lmgait_cli.verbs import Terminal, verb
 
 
+@verb()
 def demo(
+    terminal: Terminal,
     seed: SeedOption = 0,
-    workspace: WorkspaceOption = None,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Run every stage on synthetic walkers, from video to tables; minutes on two cores.
 
@@ -23,9 +23,8 @@ def demo(
     """
     from core.tables.demo import demo_table, overall_rank1, times_more
     from core.workflows.demo import demo as run
-    from core.workspace import Workspace
 
-    done = run(Workspace.find(workspace), seed=seed, progress=ConsoleProgress(quiet))
+    done = run(terminal.workspace, seed=seed, progress=terminal.progress)
     results = {
         "LMGait, on frames": done.own.result,
         "GaitBase, on silhouettes": done.silhouettes.result,
@@ -49,9 +48,14 @@ def demo(
         soft_wrap=True,
     )
     content = {
-        "folder": str(done.folder), "run": done.run.name, "iou": done.iou,
-        "sheet": str(done.sheet), "seconds": done.seconds, "own": done.own.result.to_json(),
-        "cross": done.cross.result.to_json(), "silhouettes": done.silhouettes.result.to_json(),
+        "folder": str(done.folder),
+        "run": done.run.name,
+        "iou": done.iou,
+        "sheet": str(done.sheet),
+        "seconds": done.seconds,
+        "own": done.own.result.to_json(),
+        "cross": done.cross.result.to_json(),
+        "silhouettes": done.silhouettes.result.to_json(),
         "looks": dict(done.looks),
-    }  # fmt: skip
-    write_json(json_file, content, quiet)
+    }
+    terminal.write_json(content)

@@ -7,21 +7,18 @@ from typing import Annotated
 
 import typer
 
-from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.estimates import show_estimate
+from lmgait_cli.console import out
 from lmgait_cli.options import (
     DatasetOption,
-    DryRunOption,
-    JsonOption,
     MachineSetOption,
-    QuietOption,
     RunOption,
-    WorkspaceOption,
 )
-from lmgait_cli.results import write_json
+from lmgait_cli.verbs import Terminal, verb
 
 
+@verb(dry_run=True)
 def embed(
+    terminal: Terminal,
     path: Annotated[Path, typer.Argument(metavar="FILE", help="Where to: .npz or .h5.")],
     run_name: RunOption = None,
     dataset: DatasetOption = None,
@@ -29,10 +26,6 @@ def embed(
         bool, typer.Option("--all", help="All sequences; else what the protocols use.")
     ] = False,
     settings: MachineSetOption = None,
-    dry_run: DryRunOption = False,
-    workspace: WorkspaceOption = None,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Embed a dataset's sequences with a run's model and write one file.
 
@@ -41,28 +34,43 @@ def embed(
     Example: lmgait embed embeddings.npz --dataset casiab
     """
     from core.workflows.evaluate import embed_to_file
-    from core.workspace import Workspace
 
-    if dry_run:
-        from core.workflows.estimate import estimate_embedding
+    if terminal.dry_run:
+        from core.workflows.evaluate import estimate_embedding
 
         told = estimate_embedding(
-            Workspace.find(workspace), run_name=run_name, train_dataset=dataset,
-            test_dataset=dataset, everyone=everyone, scored=False, progress=ConsoleProgress(quiet),
+            terminal.workspace,
+            run_name=run_name,
+            train_dataset=dataset,
+            test_dataset=dataset,
+            everyone=everyone,
+            scored=False,
+            progress=terminal.progress,
             settings=settings or (),
-        )  # fmt: skip
-        show_estimate(told, json_file, quiet)
+        )
+        terminal.show_estimate(told)
         return
     done = embed_to_file(
-        Workspace.find(workspace), path, run_name=run_name, dataset=dataset, everyone=everyone,
-        progress=ConsoleProgress(quiet), settings=settings or (),
-    )  # fmt: skip
+        terminal.workspace,
+        path,
+        run_name=run_name,
+        dataset=dataset,
+        everyone=everyone,
+        progress=terminal.progress,
+        settings=settings or (),
+    )
     count, channels, strips = done.embeddings.shape
     out.print(
         f"{count} sequences, {channels} x {strips} each: {path}\n"
         f"Next: lmgait evaluate --embeddings {path} --dataset …",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
-    content = {"file": str(path), "sequences": count, "channels": channels, "strips": strips,
-               "source": done.source}  # fmt: skip
-    write_json(json_file, content, quiet)
+        markup=False,
+        soft_wrap=True,
+    )
+    content = {
+        "file": str(path),
+        "sequences": count,
+        "channels": channels,
+        "strips": strips,
+        "source": done.source,
+    }
+    terminal.write_json(content)

@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
-from lmgait_cli.console import ConsoleProgress, out
+from lmgait_cli.console import out
 from lmgait_cli.finding import BoxesOption, CropOption, DetectorOption, GalleryArgument
-from lmgait_cli.options import JsonOption, QuietOption, RunOption, WorkspaceOption
-from lmgait_cli.results import write_json
+from lmgait_cli.options import RunOption
+from lmgait_cli.verbs import Terminal, verb
 
 
+@verb()
 def enroll(
+    terminal: Terminal,
     gallery: GalleryArgument,
     name: Annotated[str, typer.Argument(help="Whose walks these are.")],
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Videos of them.")],
@@ -24,9 +26,6 @@ def enroll(
     boxes: BoxesOption = None,
     detector: DetectorOption = None,
     run_name: RunOption = None,
-    workspace: WorkspaceOption = None,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Find the person who walks in each video and add them to a gallery under a name.
 
@@ -37,22 +36,28 @@ def enroll(
     """
     from core.tracking.find import Finding
     from core.workflows.enroll import enroll as run
-    from core.workspace import Workspace
 
     done = run(
-        Workspace.find(workspace), gallery, name, videos, run_name=run_name,
-        finding=Finding(crop, boxes, detector), track=track, progress=ConsoleProgress(quiet),
-    )  # fmt: skip
-    added = [entry.model_dump(exclude={"digest"}) for entry in done.entries]
-    write_json(json_file, {"gallery": str(done.path), "walks": added}, quiet)
+        terminal.workspace,
+        gallery,
+        name,
+        videos,
+        run_name=run_name,
+        finding=Finding(crop, boxes, detector),
+        track=track,
+        progress=terminal.progress,
+    )
+    terminal.write_json(done.to_json())
     for entry in done.entries:
         out.print(
             f"{entry.name}: track {entry.track} of {entry.video}, {entry.frames} frames",
-            markup=False, soft_wrap=True,
-        )  # fmt: skip
+            markup=False,
+            soft_wrap=True,
+        )
     people, walks = len(done.gallery.names), len(done.gallery.entries)
     out.print(
         f"{done.path}: {people} {'person' if people == 1 else 'people'}, "
         f"{walks} walk{'s' * (walks != 1)}\nNext: lmgait identify {done.path} VIDEO",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
+        markup=False,
+        soft_wrap=True,
+    )

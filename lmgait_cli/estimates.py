@@ -11,7 +11,7 @@ from lmgait_cli.console import out, print_table
 from lmgait_cli.results import write_json
 
 if TYPE_CHECKING:
-    from core.workflows.stages import Estimate
+    from core.estimates.stages import Estimate
 
 
 def show_estimate(
@@ -21,14 +21,18 @@ def show_estimate(
     beside: Mapping[str, Any] | None = None,
 ) -> None:
     """Print what work would take, and what that is based on; ``beside`` joins it in the JSON."""
-    from core.workflows.stages import counted, size
+    from core.estimates.stages import counted, size
 
     if estimate.stages:
         rows = [
-            (stage.name, counted(stage.amount, stage.unit), duration(stage.seconds),
-             size(stage.bytes))
+            (
+                stage.name,
+                counted(stage.amount, stage.unit),
+                duration(stage.seconds),
+                size(stage.bytes),
+            )
             for stage in estimate.stages
-        ]  # fmt: skip
+        ]
         if len(rows) > 1:
             rows.append(("All", "", duration(estimate.seconds), size(estimate.bytes)))
         print_table("What it would take", ("stage", "left", "time", "disk"), rows)
@@ -40,13 +44,17 @@ def show_estimate(
     for note in (*estimate.notes, free) if estimate.stages else ():
         out.print(note, markup=False, soft_wrap=True)
     content = {
-        **(beside or {}), "dry_run": True, "seconds": estimate.seconds, "bytes": estimate.bytes,
-        "free": estimate.free, "stages": [
+        **(beside or {}),
+        "dry_run": True,
+        "seconds": estimate.seconds,
+        "bytes": estimate.bytes,
+        "free": estimate.free,
+        "stages": [
             {key: value for key, value in asdict(stage).items() if key != "shared"}
             for stage in estimate.stages
         ],
         "notes": estimate.notes,
-    }  # fmt: skip
+    }
     write_json(json_file, content, quiet)
 
 

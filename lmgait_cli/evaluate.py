@@ -7,19 +7,14 @@ from typing import Annotated
 
 import typer
 
-from lmgait_cli.console import ConsoleProgress
-from lmgait_cli.estimates import show_estimate
 from lmgait_cli.options import (
     DatasetOption,
-    DryRunOption,
-    JsonOption,
     MachineSetOption,
-    QuietOption,
     RunOption,
     SeedOption,
-    WorkspaceOption,
 )
 from lmgait_cli.results import OutOption, show_result
+from lmgait_cli.verbs import Terminal, verb
 
 ProbeGalleryOption = Annotated[
     str,
@@ -41,7 +36,9 @@ BootstrapOption = Annotated[
 CompareOption = Annotated[bool, typer.Option("--compare", help="Published results beside ours.")]
 
 
+@verb(dry_run=True)
 def evaluate(
+    terminal: Terminal,
     probe_gallery: ProbeGalleryOption = "official",
     run_name: RunOption = None,
     dataset: DatasetOption = None,
@@ -56,11 +53,7 @@ def evaluate(
     compare: CompareOption = False,
     per_view: Annotated[bool, typer.Option("--per-view", help="Show matrices of views.")] = False,
     settings: MachineSetOption = None,
-    dry_run: DryRunOption = False,
-    workspace: WorkspaceOption = None,
-    json_file: JsonOption = None,
     out_files: OutOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Score a run, or a file of embeddings, and print tables.
 
@@ -68,21 +61,24 @@ def evaluate(
     """
     from core.errors import UsageError
     from core.workflows.evaluate import Scoring, evaluate_file, evaluate_run
-    from core.workspace import Workspace
 
-    progress = ConsoleProgress(quiet)
+    progress = terminal.progress
     scoring = Scoring(probe_gallery, metric, rerank, bootstrap, seed)
-    if dry_run and embeddings is None:
-        from core.workflows.estimate import estimate_embedding
+    if terminal.dry_run and embeddings is None:
+        from core.workflows.evaluate import estimate_embedding
 
         told = estimate_embedding(
-            Workspace.find(workspace), run_name=run_name, train_dataset=dataset,
-            test_dataset=dataset, progress=progress, settings=settings or (),
-        )  # fmt: skip
-        show_estimate(told, json_file, quiet)
+            terminal.workspace,
+            run_name=run_name,
+            train_dataset=dataset,
+            test_dataset=dataset,
+            progress=progress,
+            settings=settings or (),
+        )
+        terminal.show_estimate(told)
         return
     if embeddings is not None:
-        if dry_run:
+        if terminal.dry_run:
             raise UsageError(
                 "--dry-run is for a run: there is nothing to embed in a file",
                 next_step="Leave --dry-run out.",
@@ -94,12 +90,15 @@ def evaluate(
                 next_step="Add --dataset NAME, and leave --run and --set out.",
             )
         done = evaluate_file(
-            embeddings, dataset, scoring=scoring, progress=progress,
-            workspace=Workspace.find(workspace),
-        )  # fmt: skip
+            embeddings,
+            dataset,
+            scoring=scoring,
+            progress=progress,
+            workspace=terminal.workspace,
+        )
     else:
         done = evaluate_run(
-            Workspace.find(workspace),
+            terminal.workspace,
             run_name=run_name,
             train_dataset=dataset,
             test_dataset=dataset,
@@ -113,4 +112,12 @@ def evaluate(
             f"sequences in {submission.path}"
         )
     trained_on = None if done.run is None else done.run.dataset
-    show_result(done.result, compare, per_view, trained_on, json_file, out_files or [], quiet)
+    show_result(
+        done.result,
+        compare,
+        per_view,
+        trained_on,
+        terminal.json_file,
+        out_files or [],
+        terminal.quiet,
+    )

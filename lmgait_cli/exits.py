@@ -12,16 +12,10 @@ from typing import Any, ParamSpec, TypeVar
 import typer
 from typer.core import TyperGroup
 
-from core.errors import (
-    EXIT_USAGE,
-    Interrupted,
-    LmgaitError,
-    PeerError,
-    UsageError,
-    translated,
-)
-from core.peers import Ending, end_together, watched, when_ended_elsewhere
-from lmgait_cli.console import NUMBER, complain, err
+from core.errors import EXIT_USAGE, Interrupted, LmgaitError, PeerError, UsageError
+from core.system.failures import explain_failure
+from core.system.peers import Ending, end_together, watched, when_ended_elsewhere
+from lmgait_cli.console import NUMBER, err, print_problem
 from lmgait_cli.process import stopped_by
 
 DEBUG_VARIABLE = "LMGAIT_DEBUG"
@@ -36,7 +30,7 @@ _UsageFault: type[Any] = typer.BadParameter.__mro__[1]
 _anything_told = False
 
 
-def explained(command: Callable[P, R]) -> Callable[P, R]:
+def handle_errors(command: Callable[P, R]) -> Callable[P, R]:
     """Wrap a verb so that whatever goes wrong ends in a message and an exit code, no traceback.
 
     With ``lmgait --debug`` (or ``LMGAIT_DEBUG=1``) the traceback stands above the message.
@@ -49,7 +43,7 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
         except (typer.Exit, typer.Abort, _UsageFault):
             raise
         except (Exception, KeyboardInterrupt, SystemExit) as error:
-            raise typer.Exit(told(error)) from None
+            raise typer.Exit(print_error(error)) from None
 
     return guarded
 
@@ -75,18 +69,18 @@ class ExplainedGroup(TyperGroup):
         except _UsageFault as fault:
             code = _usage_told(fault)
         except typer.Abort:
-            code = told(Interrupted("Not confirmed", next_step="Nothing was changed."))
+            code = print_error(Interrupted("Not confirmed", next_step="Nothing was changed."))
         except (Exception, KeyboardInterrupt) as error:
-            code = told(error)
+            code = print_error(error)
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def anything_told() -> bool:
+def error_printed() -> bool:
     """Whether an error was printed."""
     return _anything_told
 
 
-def told(error: BaseException) -> int:
+def print_error(error: BaseException) -> int:
     """Print an error in words; returns its exit code.
 
     One of several processes that have joined ends with the others and does not return.
@@ -105,11 +99,11 @@ def told(error: BaseException) -> int:
         ending = Ending(NUMBER, "", known.exit_code, known.what, known.where, known.next_step)
         end_together(
             ending,
-            lambda: complain(known.what, known.where, known.next_step),
+            lambda: print_problem(known.what, known.where, known.next_step),
             _patience(known, shared),
         )
     if not (NUMBER and shared):  # else the first process tells of it
-        complain(known.what, known.where, known.next_step)
+        print_problem(known.what, known.where, known.next_step)
     return known.exit_code
 
 
@@ -127,7 +121,7 @@ def _ended_elsewhere(ending: Ending, tell: bool) -> None:
     if err.is_terminal:
         err.show_cursor(True)  # a bar has hidden it
     if tell:
-        complain(ending.what, ending.where, ending.next_step, ending.rank, ending.host)
+        print_problem(ending.what, ending.where, ending.next_step, ending.rank, ending.host)
 
 
 when_ended_elsewhere(_ended_elsewhere)
@@ -139,7 +133,7 @@ def _known(error: BaseException) -> LmgaitError | None:
     if isinstance(error, Interrupted) or (
         signalled is None and not isinstance(error, KeyboardInterrupt)
     ):
-        return translated(error)
+        return explain_failure(error)
     return Interrupted(
         "Interrupted" if signalled in (None, "SIGINT") else f"Stopped by {signalled}",
         next_step="Run the same command again: it goes on from here.",
@@ -155,7 +149,7 @@ def _usage_told(fault: Any) -> int:  # noqa: ANN401 - a class that Typer does no
         if argument := _argument_like(fault):
             message = f"No such option: {fault.option_name}"
             step = f"{argument} is an argument: write it without `{fault.option_name}`. {step}"
-        complain(message.removesuffix("."), None, step)
+        print_problem(message.removesuffix("."), None, step)
     return EXIT_USAGE
 
 

@@ -8,12 +8,14 @@ from typing import Annotated, Literal
 import typer
 
 from lmgait_cli.completion import runs
-from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.options import DatasetOption, JsonOption, QuietOption, WorkspaceOption
-from lmgait_cli.results import write_json
+from lmgait_cli.console import out
+from lmgait_cli.options import DatasetOption
+from lmgait_cli.verbs import Terminal, verb
 
 
+@verb()
 def export(
+    terminal: Terminal,
     run_name: Annotated[
         str | None,
         typer.Argument(metavar="RUN", help="Which run; else the newest.", autocompletion=runs),
@@ -30,9 +32,6 @@ def export(
         typer.Option("--pixels", help="Type of the input; float32 has 0 to 255 as well."),
     ] = "uint8",
     dataset: DatasetOption = None,
-    workspace: WorkspaceOption = None,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Write a run's model as one file that needs neither lmgait nor a text encoder.
 
@@ -43,12 +42,16 @@ def export(
     Example: lmgait export --format onnx --out model.onnx
     """
     from core.workflows.export import export_run
-    from core.workspace import Workspace
 
     done = export_run(
-        Workspace.find(workspace), path, run_name=run_name, dataset=dataset, format=format,
-        pixels=pixels, progress=ConsoleProgress(quiet),
-    )  # fmt: skip
+        terminal.workspace,
+        path,
+        run_name=run_name,
+        dataset=dataset,
+        format=format,
+        pixels=pixels,
+        progress=terminal.progress,
+    )
     checked = (
         "not compared: onnxruntime is not installed"
         if done.difference is None
@@ -57,8 +60,7 @@ def export(
     out.print(
         f"{done.path}: {done.bytes / 2**20:.1f} MiB, run {done.run.name}, {checked}\n"
         f"Takes {done.metadata['input']}\nGives {done.metadata['output']}",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
-    content = {"file": str(done.path), "format": done.format, "bytes": done.bytes,
-               "difference": done.difference, "metadata": dict(done.metadata)}  # fmt: skip
-    write_json(json_file, content, quiet)
+        markup=False,
+        soft_wrap=True,
+    )
+    terminal.write_json(done.to_json())

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.options import JsonOption, QuietOption, SeedOption
-from lmgait_cli.results import write_json
+from lmgait_cli.console import out
+from lmgait_cli.options import SeedOption
+from lmgait_cli.verbs import Terminal, verb
 
 
+@verb(workspace=False)
 def film(
+    terminal: Terminal,
     path: Annotated[Path, typer.Argument(metavar="OUT", help="The video, ending in .mp4.")],
     subjects: Annotated[
         str, typer.Option("--subjects", help="Who walks: ids of CASIA-B's layout, with commas.")
@@ -48,8 +50,6 @@ def film(
         typer.Option("--boxes-out", help="Write the boxes of what is seen, MOTChallenge's form."),
     ] = None,
     seed: SeedOption = 0,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Render walkers in a scene, before a standing camera, as a video.
 
@@ -64,19 +64,29 @@ def film(
     from core.workflows.film import film as run
 
     done = run(
-        path, _names(subjects), angle=view, kind=kind, take=take, size=size, crossing=crossing,
-        seed=seed, progress=ConsoleProgress(quiet), pairs=pairs, stops=stops, far=far,
-        height=height, rate=rate, boxes=boxes,
-    )  # fmt: skip
-    content = {"file": str(done.path), "frames": done.frames, "people": done.people}
-    if done.boxes is not None:
-        content["boxes"] = str(done.boxes)
-    write_json(json_file, content, quiet)
+        path,
+        _names(subjects),
+        angle=view,
+        kind=kind,
+        take=take,
+        size=size,
+        crossing=crossing,
+        seed=seed,
+        progress=terminal.progress,
+        pairs=pairs,
+        stops=stops,
+        far=far,
+        height=height,
+        rate=rate,
+        boxes=boxes,
+    )
+    terminal.write_json(done.to_json())
     out.print(
         f"{done.path}: {done.frames} frames, {done.people} walker{'s' * (done.people != 1)}\n"
         f"Next: lmgait identify GALLERY {done.path}",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _names(text: str) -> list[str]:

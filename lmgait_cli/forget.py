@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmgait_cli.completion import prepared
-from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
+from lmgait_cli.console import out
 from lmgait_cli.results import write_json
+from lmgait_cli.verbs import Terminal, verb
 
 if TYPE_CHECKING:
     from core.workflows.forget import Forgotten
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 GALLERY = ".safetensors"
 
 
+@verb()
 def forget(
+    terminal: Terminal,
     store: Annotated[
         str,
         typer.Argument(
@@ -37,9 +39,6 @@ def forget(
         bool, typer.Option("--dry-run", help="Say what would go, and stop.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    workspace: WorkspaceOption = None,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Delete a subject from a store and from all that the workspace made of it.
 
@@ -52,24 +51,23 @@ def forget(
     """
     from core.workflows.forget import forget as run
     from core.workflows.forget import look
-    from core.workspace import Workspace
 
     if Path(store).is_file() or Path(store).suffix == GALLERY:
-        _from_gallery(Path(store), subject, dry_run, yes, json_file, quiet)
+        _from_gallery(Path(store), subject, dry_run, yes, terminal.json_file, terminal.quiet)
         return
-    place = Workspace.find(workspace)
+    place = terminal.workspace
     if dry_run or not yes:
         found = look(store, subject, place, with_runs=with_runs)
         _show(found, "would be" if dry_run else "will be")
     if not dry_run:
         if not yes:
             _ask()
-        found = run(store, subject, place, with_runs=with_runs, progress=ConsoleProgress(quiet))
+        found = run(store, subject, place, with_runs=with_runs, progress=terminal.progress)
         if yes:
             _show(found, "were")
         else:
             out.print("Done.")
-    write_json(json_file, _plain(found, dry_run), quiet)
+    terminal.write_json(found.to_json() | {"dry_run": dry_run})
 
 
 def _walks(count: int, name: str) -> str:
@@ -130,16 +128,3 @@ def _show(found: Forgotten, verb: str) -> None:
         for folder in found.models:
             tell(f"  {folder}")
     tell("Not reached: raw data, files outside of the workspace, backups.")
-
-
-def _plain(found: Forgotten, dry_run: bool) -> dict[str, object]:
-    return {
-        "subject": found.subject,
-        "dataset": found.dataset,
-        "dry_run": dry_run,
-        "sequences": found.sequences,
-        "frames": found.frames,
-        "stores": [str(held.folder) for held in found.stores],
-        "traces": [{"path": str(trace.path), "what": trace.what} for trace in found.traces],
-        "models_left": [str(folder) for folder in found.models],
-    }

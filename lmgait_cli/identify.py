@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from lmgait_cli.console import ConsoleProgress, out, print_table
+from lmgait_cli.console import out, print_table
 from lmgait_cli.finding import BoxesOption, CropOption, DetectorOption, GalleryArgument
-from lmgait_cli.options import JsonOption, QuietOption, RunOption, WorkspaceOption
-from lmgait_cli.results import write_json
+from lmgait_cli.options import RunOption
+from lmgait_cli.verbs import Terminal, verb
 
 if TYPE_CHECKING:
-    from core.workflows.identify import Identified
+    from core.recognition.identified import Identified
 
 SHOWN, TOLD = 3, 5  # candidates in a row, tracks that were left out
 UNKNOWN = "unknown"
 
 
+@verb()
 def identify(
+    terminal: Terminal,
     gallery: GalleryArgument,
     video: Annotated[Path, typer.Argument(metavar="VIDEO", help="The video.")],
     false_accepts: Annotated[
@@ -34,9 +36,6 @@ def identify(
         Path | None, typer.Option("--video-out", help="Also write the video with boxes and names.")
     ] = None,
     run_name: RunOption = None,
-    workspace: WorkspaceOption = None,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Find everybody who walks in a video and name those who are in the gallery.
 
@@ -45,23 +44,27 @@ def identify(
 
     Example: lmgait identify people.safetensors door.mp4 --json door.json
     """
+    from core.recognition.named_video import check_video_name, write_named_video
     from core.tracking.find import Finding
     from core.workflows.identify import identify as run
-    from core.workflows.show_walks import check_video_name, write_named_video
-    from core.workspace import Workspace
 
     if video_out is not None:
         check_video_name(video_out)
-    progress = ConsoleProgress(quiet)
+    progress = terminal.progress
     done = run(
-        Workspace.find(workspace), gallery, video, run_name=run_name,
-        finding=Finding(crop, boxes, detector), false_accepts=false_accepts, progress=progress,
-    )  # fmt: skip
+        terminal.workspace,
+        gallery,
+        video,
+        run_name=run_name,
+        finding=Finding(crop, boxes, detector),
+        false_accepts=false_accepts,
+        progress=progress,
+    )
     _show(done)
     if video_out is not None:
         write_named_video(video_out, done, progress)
         progress.say(f"Written: {video_out}")
-    write_json(json_file, done.plain(), quiet)
+    terminal.write_json(done.to_json())
 
 
 def _show(done: Identified) -> None:
@@ -71,11 +74,16 @@ def _show(done: Identified) -> None:
         named = answer.name or (UNKNOWN if done.strangers else "?")
         share = "-" if first.share is None else f"{first.share:.1%}"
         begin, end = walk.seconds
-        rows.append([
-            str(walk.track.number), f"{begin:.1f}-{end:.1f}", named,
-            f"{first.name} {first.distance:.3f}", share,
-            ", ".join(f"{one.name} {one.distance:.3f}" for one in others),
-        ])  # fmt: skip
+        rows.append(
+            [
+                str(walk.track.number),
+                f"{begin:.1f}-{end:.1f}",
+                named,
+                f"{first.name} {first.distance:.3f}",
+                share,
+                ", ".join(f"{one.name} {one.distance:.3f}" for one in others),
+            ]
+        )
     headers = ["track", "seconds", "who", "nearest", "strangers as near", "then"]
     plain = [[escape(cell) for cell in row] for row in rows]  # a name may look like markup
     print_table(escape(done.found.footage.path.name), headers, plain)

@@ -8,19 +8,18 @@ from typing import Annotated
 import typer
 
 from lmgait_cli.completion import known, models
-from lmgait_cli.console import ConsoleProgress, out
+from lmgait_cli.console import out
 from lmgait_cli.options import (
     ConfigOption,
-    JsonOption,
     PresetOption,
-    QuietOption,
     SetOption,
-    WorkspaceOption,
 )
-from lmgait_cli.results import write_json
+from lmgait_cli.verbs import Terminal, verb
 
 
+@verb()
 def import_weights(
+    terminal: Terminal,
     path: Annotated[Path, typer.Argument(metavar="FILE", help="A checkpoint of torch.save (.pt).")],
     model: Annotated[
         str,
@@ -40,9 +39,6 @@ def import_weights(
     config: ConfigOption = None,
     settings: SetOption = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the run.")] = None,
-    workspace: WorkspaceOption = None,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Make a run of a checkpoint that another program trained, as OpenGait publishes them.
 
@@ -54,27 +50,25 @@ def import_weights(
     """
     from core.config import resolve_config
     from core.workflows.import_weights import import_weights as run_import
-    from core.workspace import Workspace
 
     resolved = resolve_config(
         preset, model=model, dataset=dataset, file=config, overrides=settings or ()
     )
     done = run_import(
-        Workspace.find(workspace), path, dataset=dataset, config=resolved, preset=preset,
-        name=name, names=names, progress=ConsoleProgress(quiet),
-    )  # fmt: skip
+        terminal.workspace,
+        path,
+        dataset=dataset,
+        config=resolved,
+        preset=preset,
+        name=name,
+        names=names,
+        progress=terminal.progress,
+    )
     identities = "no classifier" if done.classes is None else f"{done.classes} identities"
     out.print(
         f"Run {done.run.name}: {done.tensors} tensors, {identities}, iteration {done.step:,}\n"
         f"SHA-256 of the file: {done.sha256}\nNext: lmgait evaluate --run {done.run.name}",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
-    content = {
-        "run": done.run.name,
-        "folder": str(done.run.folder),
-        "tensors": done.tensors,
-        "identities": done.classes,
-        "iterations": done.step,
-        "sha256": done.sha256,
-    }
-    write_json(json_file, content, quiet)
+        markup=False,
+        soft_wrap=True,
+    )
+    terminal.write_json(done.to_json())

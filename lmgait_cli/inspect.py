@@ -10,8 +10,7 @@ import typer
 
 from lmgait_cli.completion import prepared
 from lmgait_cli.console import out, print_table
-from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
-from lmgait_cli.results import write_json
+from lmgait_cli.verbs import Terminal, verb
 
 if TYPE_CHECKING:
     from core.workflows.inspect import InspectResult
@@ -21,11 +20,12 @@ COLUMNS = 60
 SHOWN = 10
 
 
+@verb()
 def inspect(
+    terminal: Terminal,
     store: Annotated[
         str, typer.Argument(help="A store's folder, or a dataset's name.", autocompletion=prepared)
     ],
-    workspace: WorkspaceOption = None,
     manifest: Annotated[
         str | None, typer.Option("--manifest", help="Your own manifest.yaml, if it is not ours.")
     ] = None,
@@ -36,21 +36,18 @@ def inspect(
     no_sheet: Annotated[
         bool, typer.Option("--no-sheet", help="No contact sheet: it shows people.")
     ] = False,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Show a store's counts, sizes and missing sequences, and make a contact sheet of it.
 
     Example: lmgait inspect ccpg --sheet ccpg.png
     """
     from core.workflows.inspect import inspect as run
-    from core.workspace import Workspace
 
     target = None if no_sheet else sheet or Path("contact-sheet.png")
-    result = run(store, Workspace.find(workspace), manifest=manifest, sheet=target)
+    result = run(store, terminal.workspace, manifest=manifest, sheet=target)
     _show(result)
     plain = {**asdict(result), "path": str(result.path), "sheet": target and str(target)}
-    write_json(json_file, plain, quiet)
+    terminal.write_json(plain)
 
 
 def _show(result: InspectResult) -> None:
@@ -60,10 +57,14 @@ def _show(result: InspectResult) -> None:
     tell(result.description)
     train, test, other = result.subjects
     beside = f", {other} of neither side" if other else ""
-    tell(f"Subjects: {train} training, {test} test{beside}; official but not here: "
-         f"{len(result.missing_subjects)}")  # fmt: skip
-    tell(f"Frames: {result.frames:,} ({result.valid:,} with silhouette); a sequence has "
-         f"{result.shortest} to {result.longest}, median {result.median}")  # fmt: skip
+    tell(
+        f"Subjects: {train} training, {test} test{beside}; official but not here: "
+        f"{len(result.missing_subjects)}"
+    )
+    tell(
+        f"Frames: {result.frames:,} ({result.valid:,} with silhouette); a sequence has "
+        f"{result.shortest} to {result.longest}, median {result.median}"
+    )
     if result.streams:
         tell(f"Beside the frames: {', '.join(result.streams)}")
     share = f"{result.bytes / max(1, result.raw_bytes):.0%} of raw RGB"
@@ -75,11 +76,14 @@ def _show(result: InspectResult) -> None:
             title = f"Sequences by {word}"
             print_table(title, list(counts), [[f"{n:,}" for n in counts.values()]])
     print_table(
-        "Sequences of test subjects by condition", ["protocol", "condition", "probes", "gallery"],
+        "Sequences of test subjects by condition",
+        ["protocol", "condition", "probes", "gallery"],
         [[c.protocol, c.condition, f"{c.probes:,}", f"{c.gallery:,}"] for c in result.conditions],
-    )  # fmt: skip
-    tell(f"Of {result.expected:,} cells that the official structure has for these subjects, "
-         f"{len(result.missing):,} are missing.")  # fmt: skip
+    )
+    tell(
+        f"Of {result.expected:,} cells that the official structure has for these subjects, "
+        f"{len(result.missing):,} are missing."
+    )
     for key in result.missing[:SHOWN]:
         tell(f"  {key}")
     if len(result.missing) > SHOWN:

@@ -20,7 +20,7 @@ from lmgait_cli.demo import demo
 from lmgait_cli.embed import embed
 from lmgait_cli.enroll import enroll
 from lmgait_cli.evaluate import evaluate
-from lmgait_cli.exits import DEBUG_VARIABLE, ExplainedGroup, anything_told, explained, told
+from lmgait_cli.exits import DEBUG_VARIABLE, ExplainedGroup, error_printed, print_error
 from lmgait_cli.export import export
 from lmgait_cli.film import film
 from lmgait_cli.forget import forget
@@ -92,7 +92,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     film,
 )
 for verb in VERBS:
-    app.command()(explained(verb))
+    app.command()(verb)
 app.add_typer(config_app)
 
 
@@ -104,11 +104,11 @@ def run() -> None:
         app(prog_name="lmgait")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        if stopped_by() is not None and not anything_told():
-            told(KeyboardInterrupt())  # the signal came while arguments were read
+        if stopped_by() is not None and not error_printed():
+            print_error(KeyboardInterrupt())  # the signal came while arguments were read
         leave(code)
     except KeyboardInterrupt:
-        told(KeyboardInterrupt())
+        print_error(KeyboardInterrupt())
         leave(EXIT_INTERRUPTED)
     except OSError as error:
         leave(0, error)  # help that cannot be printed

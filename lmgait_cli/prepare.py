@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from core.storage.codec_names import FrameCodec
 from lmgait_cli.completion import known
-from lmgait_cli.console import ConsoleProgress, out, print_table
-from lmgait_cli.estimates import show_estimate
-from lmgait_cli.options import DryRunOption, JsonOption, QuietOption, WorkspaceOption
-from lmgait_cli.results import write_json
+from lmgait_cli.console import out, print_table
+from lmgait_cli.verbs import Terminal, verb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from core.preparation.plan import PrepareResult
+    from core.preparation.split import Comparison
     from core.storage.basics import ReasonCount
-    from core.workflows.preparation_plan import PreparationPlan, PrepareResult
-    from core.workflows.split import Comparison
 
 
+@verb(dry_run=True)
 def prepare(
+    terminal: Terminal,
     dataset: Annotated[
         str,
         typer.Argument(help="A dataset's name, or your own manifest.yaml.", autocompletion=known),
     ],
     source: Annotated[Path, typer.Argument(help="Folder of the dataset as it was delivered.")],
-    workspace: WorkspaceOption = None,
     codec: Annotated[
-        Literal["lossless", "compact", "jpeg"],
+        FrameCodec,
         typer.Option(
             "--codec",
             help="lossless; compact: exact too, half the size, four times the time to read; "
@@ -64,9 +64,6 @@ def prepare(
     replace: Annotated[
         bool, typer.Option("--replace", help="Delete a store made from something else.")
     ] = False,
-    dry_run: DryRunOption = False,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Read a raw dataset, crop and fit its frames, and write a store to train and test on.
 
@@ -77,13 +74,12 @@ def prepare(
     Example: lmgait prepare ccpg /data/CCPG --workspace /data/lmgait
     """
     from core.workflows.prepare import plan_preparation
-    from core.workspace import Workspace
 
-    progress = ConsoleProgress(quiet)
+    progress = terminal.progress
     plan = plan_preparation(
         dataset,
         source,
-        Workspace.find(workspace),
+        terminal.workspace,
         codec=codec,
         part=_part(part),
         form=form,
@@ -91,17 +87,17 @@ def prepare(
         flow=flow,
         progress=progress,
     )
-    if dry_run:
+    if terminal.dry_run:
         _show_split(plan.comparison, plan.left_out())
         _tell(
             f"Found the form `{plan.form}`: {plan.sequences:,} sequences, about "
             f"{plan.frames:,} frames. Nothing was written."
         )
-        show_estimate(plan.estimate(workers), json_file, quiet, _planned(plan))
+        terminal.show_estimate(plan.estimate(workers), plan.to_json())
         return
     result = plan.run(workers=workers, replace=replace, progress=progress)
     _show(result)
-    write_json(json_file, _plain(result), quiet)
+    terminal.write_json(result.to_json())
 
 
 def _part(text: str | None) -> tuple[int, int] | None:
@@ -128,9 +124,10 @@ def _show_split(
 ) -> None:
     if left_out:
         print_table(
-            "Left out or noted", ["reason", "effect", "sequences", "frames"],
+            "Left out or noted",
+            ["reason", "effect", "sequences", "frames"],
             [[r.reason, r.effect, f"{r.sequences:,}", f"{r.frames:,}"] for r in left_out],
-        )  # fmt: skip
+        )
         if report is not None:
             _tell(f"Line by line in {report}")
     _tell(comparison.counts())
@@ -155,30 +152,3 @@ def _show(result: PrepareResult) -> None:
 def _speed(result: PrepareResult) -> str:
     rate = result.found_frames / max(result.seconds, 1e-9)
     return f"Took {result.seconds:.1f} s ({rate:,.0f} frames/s)"
-
-
-def _plain(result: PrepareResult) -> dict[str, object]:
-    return {
-        "store": str(result.store),
-        "form": result.form,
-        "already": result.already,
-        "seconds": result.seconds,
-        "found_sequences": result.found_sequences,
-        "split": result.comparison.plain(),
-        "info": result.info.model_dump(mode="json"),
-        "left_out": [count.model_dump(mode="json") for count in result.left_out],
-    }
-
-
-def _planned(plan: PreparationPlan) -> dict[str, object]:
-    """The keys of :func:`_plain`, before any work."""
-    return {
-        "store": str(plan.store),
-        "form": plan.form,
-        "already": False,
-        "seconds": plan.seconds,
-        "found_sequences": plan.sequences,
-        "split": plan.comparison.plain(),
-        "info": None,
-        "left_out": [count.model_dump(mode="json") for count in plan.left_out()],
-    }

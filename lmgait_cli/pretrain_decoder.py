@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.estimates import show_estimate
+from lmgait_cli.console import out
 from lmgait_cli.options import (
     DEFAULT_MODEL,
     DEFAULT_PRESET,
     ConfigOption,
     DatasetOption,
-    DryRunOption,
-    JsonOption,
     ModelOption,
     PresetOption,
-    QuietOption,
     SetOption,
-    WorkspaceOption,
 )
-from lmgait_cli.results import write_json
+from lmgait_cli.verbs import Terminal, verb
 
 
+@verb(dry_run=True)
 def pretrain_decoder(
+    terminal: Terminal,
     dataset: DatasetOption = None,
     preset: PresetOption = DEFAULT_PRESET,
     model: ModelOption = DEFAULT_MODEL,
     config: ConfigOption = None,
     settings: SetOption = None,
-    dry_run: DryRunOption = False,
-    workspace: WorkspaceOption = None,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Warm the decoder branch up on silhouettes (5,000 iterations at `--preset paper`).
 
@@ -39,11 +32,10 @@ def pretrain_decoder(
     Example: lmgait pretrain-decoder --dataset ccpg --set warmup.iterations=500
     """
     from core.config import Config, resolve_config
-    from core.workflows.shared_store import open_shared_store, shared_dataset
-    from core.workflows.warmup import plan_warmup
-    from core.workspace import Workspace
+    from core.plans.warmup import plan_warmup
+    from core.runs.shared_store import open_shared_store, shared_dataset
 
-    home, progress = Workspace.find(workspace), ConsoleProgress(quiet)
+    home, progress = terminal.workspace, terminal.progress
 
     def resolve(name: str | None) -> Config:
         return resolve_config(
@@ -57,8 +49,8 @@ def pretrain_decoder(
     plan = plan_warmup(
         home, *open_shared_store(home, dataset), resolved, preset=preset, progress=progress
     )
-    if dry_run:
-        show_estimate(plan.estimate(progress), json_file, quiet)
+    if terminal.dry_run:
+        terminal.show_estimate(plan.estimate(progress))
         return
     result = plan.run(progress)
     named = "" if model == DEFAULT_MODEL else f" --model {model}"
@@ -68,10 +60,4 @@ def pretrain_decoder(
         markup=False,
         soft_wrap=True,
     )
-    content = {
-        "warmup": result.run.name,
-        "folder": str(result.run.folder),
-        "iterations": resolved.warmup_settings.iterations,
-        "now": result.iterations,
-    }
-    write_json(json_file, content, quiet)
+    terminal.write_json(result.to_json())

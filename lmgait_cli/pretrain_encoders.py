@@ -8,15 +8,16 @@ from typing import Annotated
 
 import typer
 
-from lmgait_cli.console import ConsoleProgress, out, print_table
-from lmgait_cli.estimates import show_estimate
-from lmgait_cli.options import DryRunOption, JsonOption, QuietOption, SeedOption
-from lmgait_cli.results import write_json
+from lmgait_cli.console import out, print_table
+from lmgait_cli.options import SeedOption
+from lmgait_cli.verbs import Terminal, verb
 
 _MINUTES = 300.0
 
 
+@verb(workspace=False, dry_run=True)
 def pretrain_encoders(
+    terminal: Terminal,
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to fill.")],
     minutes: Annotated[
         float | None,
@@ -35,9 +36,6 @@ def pretrain_encoders(
     workers: Annotated[
         int | None, typer.Option(help="Processes that render; else one a processor.", min=1)
     ] = None,
-    dry_run: DryRunOption = False,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Train small image and text encoders from nothing, on a CPU, without any real picture.
 
@@ -57,15 +55,13 @@ def pretrain_encoders(
     recipe = recipe_of(image=image, pictures=pictures, seed=seed, steps=steps or 1)
     time = None if steps else minutes or _MINUTES
     processes = workers or os.cpu_count() or 1
-    if dry_run:
-        from core.workflows.pretraining_estimate import estimate_pretraining
+    if terminal.dry_run:
+        from core.pretraining.estimate import estimate_pretraining
 
         estimate = estimate_pretraining(folder, recipe=recipe, minutes=time, workers=processes)
-        show_estimate(estimate, json_file, quiet)
+        terminal.show_estimate(estimate)
         return
-    result = run(
-        folder, recipe=recipe, minutes=time, workers=processes, progress=ConsoleProgress(quiet)
-    )
+    result = run(folder, recipe=recipe, minutes=time, workers=processes, progress=terminal.progress)
     rows = [
         (name, f"{own:.3f}", f"{other:.3f}")
         for name, own, other in (
@@ -82,6 +78,7 @@ def pretrain_encoders(
     out.print(
         f"{result.bytes / 2**20:.1f} MiB of encoders after {result.recipe.steps} steps: "
         f"{result.folder}\nNext: {result.folder / 'README.md'} says how to use them.",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
-    write_json(json_file, result.to_json(), quiet)
+        markup=False,
+        soft_wrap=True,
+    )
+    terminal.write_json(result.to_json())

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 from core.errors import EXIT_INTERRUPTED, EXIT_OUTPUT
-from core.signals import ending_signals, note_signal
+from core.system.signals import ending_signals, note_signal
 
 # What torchrun and accelerate set, and what the launchers of MPI set.
 _LAUNCHED = (
@@ -150,9 +150,11 @@ def _stream(before: TextIO | None, number: int, *, whatever: bool) -> io.TextIOW
     raw = _Patient(number, whatever=whatever)
     # Names of files may hold bytes that no encoding has.
     return io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding, errors="backslashreplace",
+        io.BufferedWriter(raw),
+        encoding,
+        errors="backslashreplace",
         line_buffering=whatever or raw.isatty(),
-    )  # fmt: skip
+    )
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from lmgait_cli.completion import prepared, runs
-from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.estimates import show_estimate
-from lmgait_cli.options import DryRunOption, JsonOption, QuietOption, WorkspaceOption
-from lmgait_cli.results import write_json
+from lmgait_cli.console import out
+from lmgait_cli.verbs import Terminal, verb
 
 
+@verb(dry_run=True)
 def report(
+    terminal: Terminal,
     run_name: Annotated[
         str | None,
         typer.Argument(metavar="RUN", help="Which run; else the newest.", autocompletion=runs),
@@ -34,10 +34,6 @@ def report(
     no_pictures: Annotated[
         bool, typer.Option("--no-pictures", help="No frames of the store: they show people.")
     ] = False,
-    dry_run: DryRunOption = False,
-    workspace: WorkspaceOption = None,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Write one HTML file on a run: scores, curves, retrievals, settings, where all comes from.
 
@@ -46,23 +42,26 @@ def report(
 
     Example: lmgait report --bootstrap 200 --out report.html
     """
-    from core.workflows.estimate_report import estimate_report
+    from core.report.estimate import estimate_report
     from core.workflows.report import report_run
-    from core.workspace import Workspace
 
-    place, progress = Workspace.find(workspace), ConsoleProgress(quiet)
-    if dry_run:
+    place, progress = terminal.workspace, terminal.progress
+    if terminal.dry_run:
         told = estimate_report(place, run_name=run_name, dataset=dataset, progress=progress)
-        show_estimate(told, json_file, quiet)
+        terminal.show_estimate(told)
         return
     done = report_run(
-        place, path, run_name=run_name, dataset=dataset, bootstrap=bootstrap,
-        pictures=not no_pictures, progress=progress,
-    )  # fmt: skip
+        place,
+        path,
+        run_name=run_name,
+        dataset=dataset,
+        bootstrap=bootstrap,
+        pictures=not no_pictures,
+        progress=progress,
+    )
     out.print(
         f"{done.path}: {done.bytes / 2**20:.1f} MiB, run {done.run.name} on {done.result.title}",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
-    content = {"file": str(done.path), "bytes": done.bytes, "run": done.run.name,
-               "result": done.result.to_json()}  # fmt: skip
-    write_json(json_file, content, quiet)
+        markup=False,
+        soft_wrap=True,
+    )
+    terminal.write_json(done.to_json())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmgait_cli.console import NUMBER, out, print_table, say
+from lmgait_cli.console import NUMBER, out, print_note, print_table
 
 if TYPE_CHECKING:
     from core.metrics.results import EvaluationResult
@@ -98,10 +98,10 @@ def write_json(path: Path | None, content: Mapping[str, Any], quiet: bool) -> No
 
 def write_file(path: Path, text: str, quiet: bool) -> None:
     """Write a result's file whole, and say so; of several processes the first one does."""
-    from core.files import write_text
+    from core.system.files import write_text
 
     if NUMBER:
         return
     write_text(path, text)
     if not quiet:
-        say(f"Written: {path}")
+        print_note(f"Written: {path}")

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.estimates import show_estimate
-from lmgait_cli.options import DryRunOption, JsonOption, QuietOption, SeedOption
-from lmgait_cli.results import write_json
+from lmgait_cli.console import out
+from lmgait_cli.options import SeedOption
+from lmgait_cli.verbs import Terminal, verb
 
 
+@verb(workspace=False, dry_run=True)
 def synthesize(
+    terminal: Terminal,
     dataset: Annotated[str, typer.Argument(help="Name of a dataset.")],
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to fill.")],
     train_subjects: Annotated[int, typer.Option(help="Training subjects.", min=0)] = 8,
@@ -41,9 +42,6 @@ def synthesize(
     workers: Annotated[
         int | None, typer.Option(help="Processes; else one a processor.", min=1)
     ] = None,
-    dry_run: DryRunOption = False,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Render synthetic walkers in a dataset's official raw layout.
 
@@ -55,34 +53,57 @@ def synthesize(
     from core.workflows.synthesize import synthesize as run
 
     processes = workers or os.cpu_count() or 1
-    if dry_run:
-        from core.workflows.estimate import estimate_synthesis
+    if terminal.dry_run:
+        from core.synthetic.estimate import estimate_synthesis
 
         told = estimate_synthesis(
-            dataset, folder, train_subjects=train_subjects, test_subjects=test_subjects,
-            types=_names(types), views=_names(views), frames=frames, seed=seed, workers=processes,
-            form=form, with_poses=poses,
-        )  # fmt: skip
-        show_estimate(told, json_file, quiet)
+            dataset,
+            folder,
+            train_subjects=train_subjects,
+            test_subjects=test_subjects,
+            types=_names(types),
+            views=_names(views),
+            frames=frames,
+            seed=seed,
+            workers=processes,
+            form=form,
+            with_poses=poses,
+        )
+        terminal.show_estimate(told)
         return
     result = run(
-        dataset, folder, train_subjects=train_subjects, test_subjects=test_subjects,
-        types=_names(types), views=_names(views), frames=frames, seed=seed,
-        workers=processes, progress=ConsoleProgress(quiet), form=form,
+        dataset,
+        folder,
+        train_subjects=train_subjects,
+        test_subjects=test_subjects,
+        types=_names(types),
+        views=_names(views),
+        frames=frames,
+        seed=seed,
+        workers=processes,
+        progress=terminal.progress,
+        form=form,
         with_poses=poses,
-    )  # fmt: skip
+    )
     rate = result.frames / max(result.seconds, 1e-9)
     out.print(
         f"{result.sequences} sequences of {len(result.train)} training and {len(result.test)} test "
         f"subjects in {result.folder} ({result.rendered} rendered now, {result.frames} frames, "
         f"{result.seconds:.1f} s, {rate:.0f} frames/s).\n"
         f"Next: lmgait prepare {dataset} {result.folder}",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
-    content = {"folder": str(result.folder), "sequences": result.sequences,
-               "rendered": result.rendered, "frames": result.frames, "seconds": result.seconds,
-               "train": result.train, "test": result.test}  # fmt: skip
-    write_json(json_file, content, quiet)
+        markup=False,
+        soft_wrap=True,
+    )
+    content = {
+        "folder": str(result.folder),
+        "sequences": result.sequences,
+        "rendered": result.rendered,
+        "frames": result.frames,
+        "seconds": result.seconds,
+        "train": result.train,
+        "test": result.test,
+    }
+    terminal.write_json(content)
 
 
 def _names(text: str | None) -> list[str] | None:

@@ -6,29 +6,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.estimates import show_estimate
+from lmgait_cli.console import out
 from lmgait_cli.options import (
     DEFAULT_MODEL,
     DEFAULT_PRESET,
     AblationOption,
     ConfigOption,
     DatasetOption,
-    DryRunOption,
-    JsonOption,
     ModelOption,
     PresetOption,
-    QuietOption,
     SetOption,
-    WorkspaceOption,
 )
-from lmgait_cli.results import write_json
+from lmgait_cli.verbs import Terminal, verb
 
 if TYPE_CHECKING:
     from core.config import Config
 
 
+@verb(dry_run=True)
 def train(
+    terminal: Terminal,
     dataset: DatasetOption = None,
     preset: PresetOption = DEFAULT_PRESET,
     model: ModelOption = DEFAULT_MODEL,
@@ -42,10 +39,6 @@ def train(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew even where there is such a run.")
     ] = False,
-    dry_run: DryRunOption = False,
-    workspace: WorkspaceOption = None,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Train LMGait, or another model, on a prepared dataset.
 
@@ -56,15 +49,14 @@ def train(
     """
     from core.config import resolve_config
     from core.errors import UsageError
-    from core.workflows.shared_store import shared_dataset
-    from core.workflows.train import plan_training
-    from core.workspace import Workspace
+    from core.plans.choose import plan_training
+    from core.runs.shared_store import shared_dataset
 
     if resume and fresh:
         raise UsageError(
             "--resume and --fresh exclude each other", next_step="Leave one of them out."
         )
-    home, progress = Workspace.find(workspace), ConsoleProgress(quiet)
+    home, progress = terminal.workspace, terminal.progress
 
     def resolve(name: str | None) -> Config:
         return resolve_config(
@@ -90,8 +82,8 @@ def train(
         must_resume=resume,
         progress=progress,
     )
-    if dry_run:
-        show_estimate(plan.estimate(progress), json_file, quiet)
+    if terminal.dry_run:
+        terminal.show_estimate(plan.estimate(progress))
         return
     result = plan.run(progress)
     cached = "lmgait cache-text; " if model == DEFAULT_MODEL else ""
@@ -101,6 +93,4 @@ def train(
         markup=False,
         soft_wrap=True,
     )
-    content = {"run": result.run.name, "folder": str(result.run.folder),
-               "iterations": resolved.train.iterations, "now": result.iterations}  # fmt: skip
-    write_json(json_file, content, quiet)
+    terminal.write_json(result.to_json())

@@ -7,18 +7,16 @@ from typing import Annotated
 import typer
 
 from lmgait_cli.completion import prepared
-from lmgait_cli.console import ConsoleProgress, out
-from lmgait_cli.options import JsonOption, QuietOption, WorkspaceOption
-from lmgait_cli.results import write_json
+from lmgait_cli.console import out
+from lmgait_cli.verbs import Terminal, verb
 
 
+@verb()
 def verify(
+    terminal: Terminal,
     store: Annotated[
         str, typer.Argument(help="A store's folder, or a dataset's name.", autocompletion=prepared)
     ],
-    workspace: WorkspaceOption = None,
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Check every byte of a store; name the shards and sequences that are damaged.
 
@@ -26,12 +24,9 @@ def verify(
     """
     from core.errors import StoreError
     from core.workflows.verify import verify as run
-    from core.workspace import Workspace
 
-    result = run(store, Workspace.find(workspace), ConsoleProgress(quiet))
-    content = {"store": str(result.store), "shards": result.shards, "bytes": result.bytes,
-               "seconds": result.seconds, "faults": result.faults}  # fmt: skip
-    write_json(json_file, content, quiet)
+    result = run(store, terminal.workspace, terminal.progress)
+    terminal.write_json(result.to_json())
     for fault in result.faults:
         out.print(fault, markup=False, soft_wrap=True)
     if result.faults:
@@ -44,5 +39,6 @@ def verify(
     out.print(
         f"{result.store}: sound ({result.shards} shards, {result.bytes / 2**20:,.1f} MiB, "
         f"{result.seconds:.1f} s).",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
+        markup=False,
+        soft_wrap=True,
+    )

@@ -21,10 +21,17 @@ for _name in ("SIGINT", "SIGHUP"):
 # The files that take longest begin first, the longest of them at the very first: the others fill
 # the other processors meanwhile, and none is left alone with a long one at the end.
 _LONGEST = (
-    "test_pages.py", "test_mission.py", "test_own_videos.py", "test_processes.py",
-    "test_walkers_in_films.py", "test_kills.py", "test_train_resume.py", "test_offline.py",
-    "test_families.py", "test_startup.py",
-)  # fmt: skip
+    "test_pages.py",
+    "test_mission.py",
+    "test_own_videos.py",
+    "test_processes.py",
+    "test_walkers_in_films.py",
+    "test_kills.py",
+    "test_train_resume.py",
+    "test_offline.py",
+    "test_families.py",
+    "test_startup.py",
+)
 _SLOW_TOO = "LMGAIT_FAULTS"
 
 

@@ -2,13 +2,7 @@
 
 from core.config.resolve import check_config, dump_config, flatten, resolve_config
 from core.config.schema import Config
-from core.config.shipped import (
-    Ablation,
-    ablation_names,
-    family_names,
-    load_ablation,
-    preset_names,
-)
+from core.config.shipped import Ablation, ablation_names, family_names, load_ablation, preset_names
 
 __all__ = [
     "Ablation",

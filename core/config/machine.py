@@ -9,7 +9,7 @@ from core.config.resolve import check_config, parse_override
 from core.config.schema import Config
 from core.config.shipped import merge
 from core.errors import UsageError
-from core.nearest import did_you_mean
+from core.system.suggestions import did_you_mean
 
 EMBEDDING_KEYS = ("data.workers", "evaluate.frames_per_chunk", "model.image.chunk")
 

@@ -15,8 +15,8 @@ from core.config.schema import Config, config_class
 from core.config.shipped import Tree, load_ablation, load_preset, merge
 from core.errors import ConfigError, UsageError
 from core.models.families import DEFAULT_FAMILY, FAMILIES
-from core.nearest import did_you_mean, few_lines
-from core.yamlfile import YamlFault, plain_yaml, read_plain_yaml
+from core.system.plain_yaml import YamlFault, plain_yaml, read_plain_yaml
+from core.system.suggestions import did_you_mean, few_lines
 
 if TYPE_CHECKING:
     from core.config.schema import LMGaitSettings
@@ -172,7 +172,7 @@ def check_config(tree: Mapping[str, Any], *, where: str | None = None) -> Config
 
 
 def read_yaml(path: Path) -> Tree:
-    """Read a mapping from a YAML file (raises ``ConfigError``; see :mod:`core.yamlfile`)."""
+    """Read a mapping from a file of plain YAML (raises ``ConfigError``)."""
     try:
         value = read_plain_yaml(path)
     except FileNotFoundError:

@@ -21,7 +21,7 @@ from pydantic import (
 from core.models.backbones.config import EncoderFamilyConfig
 from core.models.families import FAMILIES, family_of, require_warmup
 from core.models.family import Family, FamilyConfig
-from core.settings import Node, Positive, Probability, Seed
+from core.settings import Node, Positive, Probability, Seed, Workers
 from core.steps import OptimizerConfig, WarmupConfig
 
 if TYPE_CHECKING:
@@ -34,9 +34,6 @@ def _count_or_auto(value: object, check: ValidatorFunctionWrapHandler) -> Worker
     except ValidationError:
         # In place of a line for each of the two types.
         raise ValueError("Input should be `auto` or a number from 0 to 1024") from None
-
-
-Workers = Annotated[int, Field(ge=0, le=1024)] | Literal["auto"]
 
 
 class DataConfig(Node):

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 from core.errors import UsageError
 from core.models.families import DEFAULT_FAMILY, FAMILIES
-from core.nearest import known_names
-from core.yamlfile import plain_yaml
+from core.system.plain_yaml import plain_yaml
+from core.system.suggestions import known_names
 
 Tree = dict[str, Any]
 

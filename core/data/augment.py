@@ -15,9 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.models.clips import ClipInput
-from core.models.silhouettes import SilhouetteInput
-from core.models.streams import MapInput
+from core.inputs import ClipInput, MapInput, SilhouetteInput
 
 Clip = NDArray[np.uint8]
 Draws = Sequence[float] | NDArray[np.float64]

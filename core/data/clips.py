@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from core.models.clips import ClipInput
+from core.inputs import ClipInput
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from core.data.sampler import ClipRequest
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
 from core.storage.features import FeatureStore, frame_bytes
 from core.storage.store import Store
-from core.storage.subjects import nobody, present, sequences_of
+from core.storage.subjects import no_subject_error, present_subjects, sequences_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +118,13 @@ class TrainingSequences(Dataset[ClipBatch]):
         choice: FrameChoice = FrameChoice(),  # noqa: B008 - frozen
         features: FeatureStore | None = None,
     ) -> None:
-        self.subjects = present(store, subjects)
+        self.subjects = present_subjects(store, subjects)
         number = {subject: place for place, subject in enumerate(self.subjects)}
         self.store = store
         self.indices = sequences_of(store, subjects)
         self.labels = [number[store.sequences[i].key.subject] for i in self.indices]
         if not self.indices:
-            raise nobody(store, subjects, "training")
+            raise no_subject_error(store, subjects, "training")
         self._frames, self._flip = frames, flip
         self._frame_size = reduced_size(frame_size)
         self._silhouette_size = silhouette_size

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
-from core.config.schema import Workers
 from core.errors import LmgaitError, OutputError, ResourceError
-from core.workers import serve_parent, undisturbed, usable_cores, worker_context
+from core.settings import Workers
+from core.system.workers import serve_parent, undisturbed, usable_cores, worker_context
 
 AHEAD = 4
 """Items that each worker reads ahead of their use."""

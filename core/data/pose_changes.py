@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.models.poses import NoisyPoseInput
+from core.inputs import NoisyPoseInput
 
 Poses = NDArray[np.float32]
 

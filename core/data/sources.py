@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from core.models.family import Input
+from core.inputs import Input
 from core.records import POSE_SHAPE, SilhouetteKind, StreamName
 from core.storage.joins import joined
 from core.storage.store import Store

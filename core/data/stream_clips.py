@@ -19,9 +19,9 @@ from core.data.loading import empty, read_ahead
 from core.data.sampler import ClipRequest
 from core.data.sources import Inputs
 from core.errors import DataError
-from core.models.family import Input
+from core.inputs import Input
 from core.storage.store import Store
-from core.storage.subjects import nobody, sequences_of
+from core.storage.subjects import no_subject_error, sequences_of
 
 # Changes a training clip of poses float32 [T, 17, 3]; all that is random comes from the generator.
 PoseChange = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
@@ -77,7 +77,7 @@ class StreamClips(Dataset[ClipBatch]):
             allowed = set(sequences)
             of_subjects = [index for index in of_subjects if index in allowed]
         if not of_subjects:
-            raise nobody(store, subjects, "training")
+            raise no_subject_error(store, subjects, "training")
         self.indices = [index for index in of_subjects if inputs.count(index)]
         if not self.indices:
             raise nothing_usable(store, list(inputs.sources))

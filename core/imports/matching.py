@@ -17,7 +17,7 @@ from pathlib import Path
 from torch import Tensor
 
 from core.errors import CheckpointError, UsageError
-from core.nearest import some
+from core.system.suggestions import some
 
 SHOWN = 4
 # What a wrapper for several processes writes before every name.

@@ -33,11 +33,17 @@ MAX_DESCRIPTION_BYTES = 64 * 2**20
 MAX_TENSORS = 100_000
 
 _DTYPES = {
-    "DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
-    "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8,
+    "DoubleStorage": torch.float64,
+    "FloatStorage": torch.float32,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
-}  # fmt: skip
+}
 _PICKLE = b"\x80"
 _ANEW = "Fetch or copy the file again."
 _ONLY_TENSORS = (
@@ -108,8 +114,17 @@ def read_torch_file(path: Path) -> ForeignWeights:
         ) from None
     except DescriptionFault as fault:
         raise _damaged(path, fault) from None
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, struct.error, zlib.error,
-            RuntimeError, ValueError, UnicodeDecodeError, OverflowError) as error:  # fmt: skip
+    except (
+        zipfile.BadZipFile,
+        EOFError,
+        NotImplementedError,
+        struct.error,
+        zlib.error,
+        RuntimeError,
+        ValueError,
+        UnicodeDecodeError,
+        OverflowError,
+    ) as error:
         raise _damaged(path, error) from None
     return ForeignWeights(tensors, digest, size)
 

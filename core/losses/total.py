@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.losses.config import ContrastiveConfig, LossConfig, TripletConfig
 from core.losses.contrastive import contrastive_loss
-from core.losses.everyone import gather
+from core.losses.distributed import gather
 from core.losses.identity import identity_loss
 from core.losses.triplet import hard_triplet_loss, triplet_loss
 from core.records import Losses

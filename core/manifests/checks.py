@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from core.nearest import did_you_mean
+from core.system.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from core.manifests.protocols import Condition, Protocol, SideRule

@@ -9,7 +9,7 @@ from typing import Annotated, TypeGuard, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from core.nearest import did_you_mean
+from core.system.suggestions import did_you_mean
 
 _WORDS = {
     "missing": "is missing",

@@ -16,7 +16,7 @@ from core.manifests.partition import filled_in
 from core.manifests.protocols import Protocol
 from core.manifests.schema import FORMAT_VERSION, DatasetManifest, DatasetOutline, Structure
 from core.manifests.yamlfile import read_yaml
-from core.nearest import few_lines, known_names
+from core.system.suggestions import few_lines, known_names
 from core.workspace import Workspace
 
 PACKAGE = "data_manifests"
@@ -191,3 +191,8 @@ def _part(model: type[BaseModel], value: object) -> BaseModel | None:
         return model.model_validate(value)
     except ValidationError:
         return None
+
+
+def shown_protocol(manifest: DatasetOutline) -> str:
+    """The protocol shown: the dataset's first with numbers, which the paper's tables use."""
+    return next(name for name, protocol in manifest.protocols.items() if protocol.counted)

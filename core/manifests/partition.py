@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ManifestError
-from core.files import read_plain_json
-from core.nearest import did_you_mean, few_lines
+from core.system.files import read_plain_json
+from core.system.suggestions import did_you_mean, few_lines
 
 MAX_NAMES = 2_000_000
 
@@ -36,11 +36,15 @@ def filled_in(
     whole = {name: _filled(part, name, lists, faults) for name, part in parts.items() if part}
     if faults:
         raise ManifestError(
-            "\n".join([f"The partition file lacks what {where or 'the manifest'} takes from it:",
-                       *few_lines(faults)]),
+            "\n".join(
+                [
+                    f"The partition file lacks what {where or 'the manifest'} takes from it:",
+                    *few_lines(faults),
+                ]
+            ),
             where=place,
             next_step="Take the file that comes with the dataset, as it was delivered.",
-        )  # fmt: skip
+        )
     return {**content, **whole}
 
 

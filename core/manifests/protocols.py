@@ -160,11 +160,13 @@ class Protocol(Part):
         faults = [
             f"{key}: is for counting {counting}, not {self.counting}"
             for key, counting in (
-                ("exclude", "gallery"), ("unmatched", "view_pairs"), ("ranks", "submission"),
+                ("exclude", "gallery"),
+                ("unmatched", "view_pairs"),
+                ("ranks", "submission"),
             )
             if getattr(self, key) != type(self).model_fields[key].default
             and self.counting != counting
-        ]  # fmt: skip
+        ]
         if self.counting == "submission" and self.ranks is None:
             faults.append("ranks: is missing: a submission has so many subjects a probe")
         if faults:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ManifestError
-from core.yamlfile import YamlFault, read_plain_yaml
+from core.system.plain_yaml import YamlFault, read_plain_yaml
 
 _STEP = "Compare with a shipped one: `lmgait datasets` lists them."
 
@@ -15,7 +15,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping of plain values.
 
     Raises:
-        ManifestError: the file is missing, or not what :mod:`core.yamlfile` reads, or no mapping.
+        ManifestError: the file is missing, or not what
+            :mod:`core.system.plain_yaml` reads, or not a mapping.
     """
     try:
         content = read_plain_yaml(path)

@@ -16,6 +16,7 @@ from core.models.gaittr.config import GAITTR
 from core.models.gpgait.config import GPGAIT
 from core.models.lmgait.config import LMGAIT
 from core.models.skeletongait.config import SKELETONGAIT
+from core.models.skeletongaitpp.config import SKELETONGAITPP
 
 DEFAULT_FAMILY = "lmgait"
 
@@ -27,6 +28,7 @@ FAMILIES: dict[str, Family] = {
     "biggait": BIGGAIT,
     "biggergait": BIGGERGAIT,
     "skeletongait": SKELETONGAIT,
+    "skeletongait++": SKELETONGAITPP,
     "gaitgraph2": GAITGRAPH2,
     "gait-tr": GAITTR,
     "gpgait": GPGAIT,

@@ -6,15 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from core.inputs import Input
 from core.settings import Node
 from core.steps import WarmupConfig
 
 if TYPE_CHECKING:
     from core.models.base import Implementation
-
-# What a model reads of a store: frames; or silhouettes, cut from its masks or delivered, poses,
-# skeleton maps that are drawn of the poses, labels of body parts, flow, or several of these.
-Input = Literal["rgb", "silhouettes", "poses", "skeleton maps", "parsing", "flow"]
 
 
 class FamilyConfig(Node):

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from core.inputs import ClipInput
 from core.models.backbones.config import EncoderFamilyConfig
-from core.models.clips import ClipInput
 from core.settings import Width
 
 

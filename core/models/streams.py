@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from core.models.clips import ClipInput
+from core.inputs import ClipInput
 from core.models.family import FamilyConfig
-from core.settings import Probability
-
-
-class PoseInput(ClipInput):
-    """Which rows of poses make a clip; in time order, as most models on poses need them."""
-
-    order: Literal["random", "time"] = "time"
-
-
-class MapInput(ClipInput):
-    """How skeleton maps, parsing or flow become clips; all inputs of a clip are changed alike."""
-
-    order: Literal["random", "time"] = "time"
-    shrink: Literal[1, 2, 4] = 1
-    """Squares of as many pixels a side become one, their mean: 2 gives 32x22 pixels of 64x44."""
-    perspective: Probability = 0.0
-    rotate: Probability = 0.0
-    erase: Probability = 0.0
 
 
 class StreamFamilyConfig(FamilyConfig):

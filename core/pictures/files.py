@@ -8,8 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from core.errors import UsageError
-from core.files import whole_file
 from core.pictures.colours import Picture
+from core.system.files import whole_file
 from core.video.encode import VideoWriter
 
 STILL, MOVING = (".png",), (".gif", ".mp4")
@@ -58,10 +58,14 @@ def _write_gif(path: Path, pictures: Iterable[Picture]) -> None:
         return image.quantize(palette=palette, dither=Image.Dither.NONE)
 
     reduced(first).save(
-        path, format="GIF", save_all=True, loop=0, optimize=False,
+        path,
+        format="GIF",
+        save_all=True,
+        loop=0,
+        optimize=False,
         append_images=(reduced(Image.fromarray(picture)) for picture in rest),
         duration=1000 // FRAMES_A_SECOND,
-    )  # fmt: skip
+    )
 
 
 def _write_mp4(path: Path, pictures: Iterable[Picture]) -> None:

@@ -64,8 +64,11 @@ def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
         if line:
             lines.append(line)
         while font.getlength(word) > width and len(word) > 1:
-            fits = next(n for n in range(len(word) - 1, 0, -1)
-                        if n == 1 or font.getlength(word[:n]) <= width)  # fmt: skip
+            fits = next(
+                n
+                for n in range(len(word) - 1, 0, -1)
+                if n == 1 or font.getlength(word[:n]) <= width
+            )
             lines.append(word[:fits])
             word = word[fits:]
         line = word

@@ -13,7 +13,7 @@ from torch import Tensor
 from core.pretraining.people import PEOPLE
 from core.pretraining.recipe import Recipe
 from core.pretraining.scenes import Pictures
-from core.walkers.seeds import stream
+from core.synthetic.seeds import stream
 
 
 @dataclass(frozen=True, slots=True)

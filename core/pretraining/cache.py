@@ -16,8 +16,8 @@ from torch import Tensor
 from core.errors import OutputError
 from core.pretraining.scenes import POSTURES, Pictures, people_of, render_pictures
 from core.progress import Progress
+from core.system.workers import serve_parent, undisturbed, worker_context
 from core.training.checkpoint import load_header, load_tensors, save_tensors
-from core.workers import serve_parent, undisturbed, worker_context
 
 PEOPLE_A_FILE = 32
 # Changes with what a seed renders: pictures of another rendering are made again.
@@ -80,9 +80,12 @@ def _path(folder: Path, people: range) -> Path:
 
 def _header(seed: int, people: range) -> dict[str, Any]:
     return {
-        "kind": "pictures", "rendering": RENDERING, "seed": seed,
-        "people": [people.start, people.stop], "postures": POSTURES,
-    }  # fmt: skip
+        "kind": "pictures",
+        "rendering": RENDERING,
+        "seed": seed,
+        "people": [people.start, people.stop],
+        "postures": POSTURES,
+    }
 
 
 def _there(folder: Path, seed: int, people: range) -> bool:
@@ -126,9 +129,11 @@ def _render(folder: Path, seed: int, people: range) -> int:
     """Render some people into one file; returns the number of pictures."""
     cv2.setNumThreads(1)
     by_person = [render_pictures(seed, person) for person in people]
-    joined = Pictures(*(
-        np.concatenate([getattr(part, name) for part in by_person])
-        for name in ("images", "labels", "depths")
-    ))  # fmt: skip
+    joined = Pictures(
+        *(
+            np.concatenate([getattr(part, name) for part in by_person])
+            for name in ("images", "labels", "depths")
+        )
+    )
     save_tensors(_path(folder, people), picture_tensors(joined), _header(seed, people))
     return len(joined.images)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.walkers import figure, outfit
+from core.synthetic import outfit, pieces
 
 
 class Label(IntEnum):
@@ -49,7 +49,12 @@ _OF: dict[str, tuple[Label, ...]] = {
     "feet": (Label.SHOE,),
     "body": tuple(label for label in Label if FIRST_OF_PERSON <= label < Label.LOAD),
     "clothes": (
-        Label.TORSO, Label.SEAT, Label.UPPER_ARM, Label.FOREARM, Label.THIGH, Label.SHANK,
+        Label.TORSO,
+        Label.SEAT,
+        Label.UPPER_ARM,
+        Label.FOREARM,
+        Label.THIGH,
+        Label.SHANK,
         Label.SHOE,
     ),
     "top": (Label.TORSO, Label.UPPER_ARM, Label.FOREARM),
@@ -60,7 +65,7 @@ _OF: dict[str, tuple[Label, ...]] = {
     "windows": (Label.WINDOW,),
     "ground": (Label.GROUND,),
     "things": (Label.THING, Label.BYSTANDER),
-}  # fmt: skip
+}
 BOUNDARY = "boundary"
 REGIONS = (*_OF, BOUNDARY)
 LIMBS, REST = ("arms", "legs"), ("head", "torso")
@@ -103,20 +108,20 @@ def label_of_part(piece: int, matter: int) -> Label:
     """The label of a walker's part, by its piece of the body and what it shows.
 
     Args:
-        piece: As in :mod:`core.walkers.figure`.
-        matter: As in :mod:`core.walkers.outfit`, such as ``SKIN`` or ``LOWER``.
+        piece: As in :mod:`core.synthetic.pieces`.
+        matter: As in :mod:`core.synthetic.outfit`, such as ``SKIN`` or ``LOWER``.
     """
     bare = matter == outfit.SKIN
     plain = {
-        figure.TRUNK: Label.SEAT if matter == outfit.LOWER else Label.TORSO,
-        figure.HEAD: Label.HAIR if matter == outfit.HAIR else Label.HEAD,
-        figure.UPPER_ARM: Label.UPPER_ARM,
-        figure.FOREARM: Label.BARE_ARM if bare else Label.FOREARM,
-        figure.HAND: Label.BARE_ARM,
-        figure.THIGH: Label.THIGH,
-        figure.SHANK: Label.BARE_LEG if bare else Label.SHANK,
-        figure.FOOT: Label.SHOE,
-        figure.LOAD: Label.LOAD,
+        pieces.TRUNK: Label.SEAT if matter == outfit.LOWER else Label.TORSO,
+        pieces.HEAD: Label.HAIR if matter == outfit.HAIR else Label.HEAD,
+        pieces.UPPER_ARM: Label.UPPER_ARM,
+        pieces.FOREARM: Label.BARE_ARM if bare else Label.FOREARM,
+        pieces.HAND: Label.BARE_ARM,
+        pieces.THIGH: Label.THIGH,
+        pieces.SHANK: Label.BARE_LEG if bare else Label.SHANK,
+        pieces.FOOT: Label.SHOE,
+        pieces.LOAD: Label.LOAD,
     }
     return plain[piece]
 

@@ -37,9 +37,13 @@ def even_layers(architecture: str) -> tuple[int, ...]:
 def image_settings(architecture: str, weights: str, seed: int = 0) -> ImageEncoderConfig:
     """Settings of an image encoder for pictures of this room, as a configuration names it."""
     return ImageEncoderConfig(
-        architecture=architecture, weights=weights, seed=seed, height=HEIGHT, width=WIDTH,
+        architecture=architecture,
+        weights=weights,
+        seed=seed,
+        height=HEIGHT,
+        width=WIDTH,
         layers=even_layers(architecture),
-    )  # fmt: skip
+    )
 
 
 def text_settings(architecture: str, weights: str, seed: int = 0) -> TextEncoderConfig:

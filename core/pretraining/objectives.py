@@ -68,8 +68,9 @@ def losses(
         "looking": looking_loss(patches, text, regions, sentences),
         "naming": naming_loss(patches, text, regions, sentences, model.scale, model.bias),
     }
-    total = sum((getattr(recipe.weights, name) * value for name, value in parts.items()),
-                torch.zeros(()))  # fmt: skip
+    total = sum(
+        (getattr(recipe.weights, name) * value for name, value in parts.items()), torch.zeros(())
+    )
     return Losses(total, parts)
 
 

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from core.pretraining.labels import part_labels
 from core.pretraining.surroundings import ramp, texture
-from core.walkers.camera import Camera
-from core.walkers.figure import Figure, dress
-from core.walkers.identity import Body, Dynamics, draw_identity, vary
-from core.walkers.motion import pose
-from core.walkers.outfit import (
+from core.synthetic.camera import Camera
+from core.synthetic.figure import dress
+from core.synthetic.identity import Body, Dynamics, draw_identity, vary
+from core.synthetic.motion import pose
+from core.synthetic.outfit import (
     BAG,
     CARRIED,
     CARRYABLE,
@@ -27,8 +27,9 @@ from core.walkers.outfit import (
     draw_outfit,
     hold,
 )
-from core.walkers.paint import Drawing, colour, draw, paint_labels
-from core.walkers.seeds import stream
+from core.synthetic.paint import Drawing, colour, draw, paint_labels
+from core.synthetic.pieces import Figure
+from core.synthetic.seeds import stream
 
 # The first word of every random stream of this room: no dataset of walkers has this name.
 PEOPLE = "pretraining"
@@ -116,9 +117,11 @@ def _other_walk(dynamics: Dynamics, rng: np.random.Generator) -> Dynamics:
     arms = dynamics.arm_out
     out = rng.exponential(6.0, 2)
     return replace(
-        dynamics, curves=curves, arm_out=(arms[0] + float(out[0]), arms[1] + float(out[1])),
+        dynamics,
+        curves=curves,
+        arm_out=(arms[0] + float(out[0]), arms[1] + float(out[1])),
         lean=dynamics.lean + float(rng.normal(0, 4)),
-    )  # fmt: skip
+    )
 
 
 def _turned(figure: Figure, rng: np.random.Generator) -> Figure:

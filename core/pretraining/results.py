@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from core.errors import CheckpointError
-from core.files import write_text
 from core.models.backbones.image import ImageEncoder
 from core.models.backbones.loading import SEED, load_image_encoder, load_text_encoder
 from core.models.backbones.saving import save_encoder
@@ -19,6 +18,7 @@ from core.pretraining.measure import Metrics
 from core.pretraining.model import Pretraining, image_settings, text_settings
 from core.pretraining.recipe import Recipe
 from core.pretraining.scenes import HEIGHT, ROWS, WIDTH
+from core.system.files import write_text
 from core.training.checkpoint import load_tensors, save_tensors
 
 CARD = "README.md"
@@ -99,11 +99,18 @@ def write_card(
         for name, share in metrics.limb_share.items()
     ]
     text = _CARD.format(
-        image=recipe.image, text=recipe.text, layers=layers, pictures=recipe.pictures,
+        image=recipe.image,
+        text=recipe.text,
+        layers=layers,
+        pictures=recipe.pictures,
         upsample=ROWS * size_of(DINOV2, recipe.image, "--image").patch // HEIGHT,
-        steps=recipe.steps, batch=recipe.batch, seed=recipe.seed, table="\n".join(table),
-        looks="\n".join(looks), losses=", ".join(f"{n} {v:.3f}" for n, v in losses.items()),
-    )  # fmt: skip
+        steps=recipe.steps,
+        batch=recipe.batch,
+        seed=recipe.seed,
+        table="\n".join(table),
+        looks="\n".join(looks),
+        losses=", ".join(f"{n} {v:.3f}" for n, v in losses.items()),
+    )
     write_text(folder / CARD, text)
 
 

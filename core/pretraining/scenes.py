@@ -18,8 +18,8 @@ from core.pretraining.people import PEOPLE, Image, Person, draw_person, paint_po
 from core.pretraining.recording import record
 from core.pretraining.surroundings import add_thing, draw_surroundings
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
-from core.walkers.camera import Camera
-from core.walkers.seeds import stream
+from core.synthetic.camera import Camera
+from core.synthetic.seeds import stream
 
 HEIGHT, WIDTH = 128, 64  # pixels of a picture
 ROWS, COLUMNS = 64, 32  # cells of its labels

@@ -22,8 +22,8 @@ from core.models.backbones.prompts import CLIP_BEGIN_OF_TEXT
 from core.models.backbones.sizes import CLIP_END_OF_TEXT
 from core.pretraining.labels import BOUNDARY, REGIONS
 from core.pretraining.people import PEOPLE
-from core.walkers.seeds import stream
-from core.yamlfile import plain_yaml
+from core.synthetic.seeds import stream
+from core.system.plain_yaml import plain_yaml
 
 NEUTRAL = "neutral"
 NOTHING = -1
@@ -36,10 +36,14 @@ _LEADS = (
     "what is to be seen is", "details such as", "",
 )  # fmt: skip
 _WHOSE = (
-    "the walking posture of {body}", "the gait of {body}", "how {body} moves",
-    "the posture of {body}", "a video of the gait of {body}", "the movement of {body}",
+    "the walking posture of {body}",
+    "the gait of {body}",
+    "how {body} moves",
+    "the posture of {body}",
+    "a video of the gait of {body}",
+    "the movement of {body}",
     "how {body} walks",
-)  # fmt: skip
+)
 _ASIDES = (", with the focus on", ", looking at", ", with attention to", "with the focus on")
 _ADJECTIVES = (
     "blue", "grey", "green", "red", "white", "black", "brown", "yellow", "dark", "bright", "clean",
@@ -70,9 +74,15 @@ _SCOPES = (
     tuple(range(len(REGIONS))),
 )
 _EMPTY = (
-    "a bright day outdoors", "a full - length picture", "a recording of the scene", "a clear view",
-    "a video of everyday movement", "the camera stands here", "a plain background", "outdoors",
-)  # fmt: skip
+    "a bright day outdoors",
+    "a full - length picture",
+    "a recording of the scene",
+    "a clear view",
+    "a video of everyday movement",
+    "the camera stands here",
+    "a plain background",
+    "outdoors",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Surroundings with their labels: sky, walls, windows, ground, things; of many kinds and textures.
 
-They share nothing with :mod:`core.walkers.background`, so that an encoder does not come to know
+They share nothing with :mod:`core.synthetic.background`, so that an encoder does not come to know
 the renderer that it is tried on.
 """
 
@@ -84,8 +84,9 @@ def texture(rng: np.random.Generator, height: int, width: int) -> Floats:
     if kind == 1:  # fine grain
         return rng.standard_normal((height, width, 1), np.float32) * np.float32(0.5)
     if kind == 2:  # natural pictures' spectrum: noise at several scales
-        parts = [smooth_noise(rng, height, width, cells) / n
-                 for n, cells in enumerate((3, 8, 24, 60), 1)]  # fmt: skip
+        parts = [
+            smooth_noise(rng, height, width, cells) / n for n, cells in enumerate((3, 8, 24, 60), 1)
+        ]
         return np.asarray(sum(parts), np.float32)
     if kind == 3:
         return dead_leaves(rng, height, width)

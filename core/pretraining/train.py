@@ -136,11 +136,13 @@ def make_optimizers(model: nn.Module, recipe: Recipe) -> tuple[Optimizer, ...]:
     ]
     return (
         Muon(
-            matrices, lr=recipe.lr, weight_decay=recipe.weight_decay,
+            matrices,
+            lr=recipe.lr,
+            weight_decay=recipe.weight_decay,
             adjust_lr_fn="match_rms_adamw",
         ),
         AdamW(groups, lr=recipe.lr, betas=(0.9, 0.98)),
-    )  # fmt: skip
+    )
 
 
 def _own(

@@ -13,12 +13,12 @@ from core.pretraining.labels import Label, cells_of, part_labels
 from core.pretraining.people import Image
 from core.pretraining.scenes import COLUMNS, HEIGHT, ROWS, WIDTH
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceKey
+from core.synthetic.datasets import DEFAULT_TYPES, VIEWS
+from core.synthetic.paint import paint_labels
+from core.synthetic.seeds import stream
+from core.synthetic.shot import FPS, Shot, plan_shot, render_whole
 from core.video.faults import FrameFault
 from core.video.geometry import Box, fit_rgb, person_box
-from core.walkers.datasets import DEFAULT_TYPES, VIEWS
-from core.walkers.paint import paint_labels
-from core.walkers.seeds import stream
-from core.walkers.shot import FPS, Shot, plan_shot, render_whole
 
 # No other seed of the project: the demo, tests and benchmarks use small ones.
 UNSEEN_SEED = 9_000_000_001
@@ -88,9 +88,11 @@ def _wider(box: Box, shape: tuple[int, ...], rng: np.random.Generator) -> Box:
     """A box a little larger than the person's, as a detector's is."""
     extra = int(rng.uniform(0, _MARGIN) * (box.bottom - box.top))
     return Box(
-        max(box.top - extra, 0), min(box.bottom + extra, shape[0]),
-        max(box.left - extra, 0), min(box.right + extra, shape[1]),
-    )  # fmt: skip
+        max(box.top - extra, 0),
+        min(box.bottom + extra, shape[0]),
+        max(box.left - extra, 0),
+        min(box.right + extra, shape[1]),
+    )
 
 
 def _fitted(image: Image, box: Box) -> Image:

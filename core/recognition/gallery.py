@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import CheckpointError, DataError, UsageError
-from core.locks import writing
+from core.system.locks import writing
 from core.training.checkpoint import load_tensors, save_tensors
 
 FORMAT = 1
@@ -35,7 +35,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Maker(_Strict):
+class ModelId(_Strict):
     """The model that made embeddings: its run, dataset, iteration, and its checkpoint's SHA-256."""
 
     run: Text
@@ -59,7 +59,7 @@ class Entry(_Strict):
 
 class _Header(_Strict):
     gallery: int
-    maker: Maker
+    maker: ModelId
     entries: tuple[Entry, ...] = Field(strict=False)
 
 
@@ -73,7 +73,7 @@ class Gallery:
         embeddings: float32 [n, C, P], a row for each.
     """
 
-    maker: Maker
+    maker: ModelId
     entries: tuple[Entry, ...]
     embeddings: NDArray[np.float32]
 
@@ -101,7 +101,7 @@ class Gallery:
         return Gallery(self.maker, entries, self.embeddings[kept])
 
 
-def empty_gallery(maker: Maker, shape: tuple[int, int]) -> Gallery:
+def empty_gallery(maker: ModelId, shape: tuple[int, int]) -> Gallery:
     """A gallery of nobody, for embeddings [C, P] of this shape."""
     return Gallery(maker, (), np.zeros((0, *shape), np.float32))
 
@@ -118,17 +118,19 @@ def read_gallery(path: Path) -> Gallery:
         file = load_tensors(path)
     except CheckpointError as error:
         raise DataError(
-            f"The gallery cannot be read: {error.what}", where=path,
+            f"The gallery cannot be read: {error.what}",
+            where=path,
             next_step="Restore the file, or enroll everybody anew into another one.",
-        ) from None  # fmt: skip
+        ) from None
     header = {name: value for name, value in file.header.items() if name != "format"}
     if header.pop("kind", None) != KIND:
         raise DataError("This is no gallery", where=path, next_step=_MAKE)
     if header.get("gallery") != FORMAT:
         raise DataError(
             f"The gallery has format {header.get('gallery')}, this lmgait reads {FORMAT}",
-            where=path, next_step="Use the lmgait that made it, or enroll everybody anew.",
-        )  # fmt: skip
+            where=path,
+            next_step="Use the lmgait that made it, or enroll everybody anew.",
+        )
     try:
         told = _Header.model_validate(header)
         embeddings = file.tensors["embeddings"]
@@ -139,9 +141,10 @@ def read_gallery(path: Path) -> Gallery:
     except (ValidationError, KeyError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise DataError(
-            f"The gallery is damaged: {first}", where=path,
+            f"The gallery is damaged: {first}",
+            where=path,
             next_step="Restore the file, or enroll everybody anew into another one.",
-        ) from None  # fmt: skip
+        ) from None
     return Gallery(told.maker, told.entries, embeddings.numpy())
 
 
@@ -180,8 +183,11 @@ def remove(path: Path, name: str) -> int:
         removed = len(gallery.entries) - len(rest.entries)
         if not removed:
             known = ", ".join(gallery.names) or "nobody"
-            raise DataError(f"Nobody is called {name!r} in this gallery", where=path,
-                            next_step=f"It has {known}.")  # fmt: skip
+            raise DataError(
+                f"Nobody is called {name!r} in this gallery",
+                where=path,
+                next_step=f"It has {known}.",
+            )
         if rest.entries:
             write_gallery(path, rest)
         else:
@@ -205,7 +211,7 @@ def checked_name(name: str) -> str:
     return plain
 
 
-def check_maker(gallery: Gallery, maker: Maker, path: Path) -> None:
+def check_maker(gallery: Gallery, maker: ModelId, path: Path) -> None:
     """Refuse a gallery of another model: its distances would mean nothing (``DataError``)."""
     if gallery.maker.fingerprint == maker.fingerprint:
         return

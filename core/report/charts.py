@@ -76,8 +76,9 @@ def line_chart(
         points = [(across.at(x), up.at(y)) for x, y in zip(line.x, line.y, strict=True)]
         parts.append(path(points, style))
         if marks or len(points) == 1:
-            parts += [tag("circle", cx=x, cy=y, r=2, class_=f"dot s{place % LINES}")
-                      for x, y in points]  # fmt: skip
+            parts += [
+                tag("circle", cx=x, cy=y, r=2, class_=f"dot s{place % LINES}") for x, y in points
+            ]
     return drawing.around(parts)
 
 
@@ -158,8 +159,11 @@ def heat_map(
         parts.append(text(left - 4, top + cell * (place + 0.5) + 4, shown, "end", "tick"))
     for row, line in enumerate(values):
         for column, value in enumerate(line):
-            parts.append(_cell(left + cell * column, top + cell * row, cell, value, highest,
-                               own=row == column))  # fmt: skip
+            parts.append(
+                _cell(
+                    left + cell * column, top + cell * row, cell, value, highest, own=row == column
+                )
+            )
     return Drawing(key, title, _matrix_words(names, values), top + cell * count + 2).around(parts)
 
 
@@ -173,8 +177,9 @@ def _cell(
     colour = shade(value / highest if highest else 0.0)
     # Three digits fit into a cell of any size.
     style = f"fill:{writing(colour)};font-size:{number(min(12.0, size * 0.48))}px"
-    letters = tag("text", f"{value:.0f}", x=middle[0], y=middle[1], text_anchor="middle",
-                  style=style)  # fmt: skip
+    letters = tag(
+        "text", f"{value:.0f}", x=middle[0], y=middle[1], text_anchor="middle", style=style
+    )
     marked = tag("rect", **box, class_="own") if own else Markup("")
     return tag("rect", **box, style=f"fill:{colour}") + letters + marked
 
@@ -239,11 +244,23 @@ _CORNERS: tuple[tuple[tuple[float, float], ...], ...] = (
     ((0, -4), (4, 3), (-4, 3)),
     ((0, -4.4), (4.4, 0), (0, 4.4), (-4.4, 0)),
     ((0, 4), (4, -3), (-4, -3)),
-    ((-1.2, -4), (1.2, -4), (1.2, -1.2), (4, -1.2), (4, 1.2), (1.2, 1.2), (1.2, 4), (-1.2, 4),
-     (-1.2, 1.2), (-4, 1.2), (-4, -1.2), (-1.2, -1.2)),
+    (
+        (-1.2, -4),
+        (1.2, -4),
+        (1.2, -1.2),
+        (4, -1.2),
+        (4, 1.2),
+        (1.2, 1.2),
+        (1.2, 4),
+        (-1.2, 4),
+        (-1.2, 1.2),
+        (-4, 1.2),
+        (-4, -1.2),
+        (-1.2, -1.2),
+    ),
     ((-4.4, -1.8), (4.4, -1.8), (4.4, 1.8), (-4.4, 1.8)),
     ((0, -5), (1.3, -1.3), (5, 0), (1.3, 1.3), (0, 5), (-1.3, 1.3), (-5, 0), (-1.3, -1.3)),
-)  # fmt: skip
+)
 
 
 def _point(x: float, y: float, words: str, style: int | None) -> Markup:
@@ -268,8 +285,9 @@ def _grid(across: Axis, up: Axis, height: float, x_name: str, y_name: str) -> li
 
 def _upright(name: str, middle: float) -> Markup:
     turn = f"rotate(-90 11 {number(middle)})"
-    return tag("text", name, x=11, y=middle, text_anchor="middle", transform=turn,
-               class_="axis-name")  # fmt: skip
+    return tag(
+        "text", name, x=11, y=middle, text_anchor="middle", transform=turn, class_="axis-name"
+    )
 
 
 def _bottom_axis(across: Axis, bottom: float, name: str) -> list[Markup]:

@@ -89,9 +89,13 @@ def cmc_figures(result: EvaluationResult) -> list[Figure]:
             for name, curve in curves.items()
         )
         chart = line_chart(
-            Drawing(key, title, f"{said}.", 240), lines, "rank k", "found (%)",
-            y_range=(start, 100.0), marks=True,
-        )  # fmt: skip
+            Drawing(key, title, f"{said}.", 240),
+            lines,
+            "rank k",
+            "found (%)",
+            y_range=(start, 100.0),
+            marks=True,
+        )
         legend = tuple((swatch(at, "line"), name) for at, name in enumerate(curves))
         figures.append(
             Figure(f"{key}-figure", title, chart, legend, numbers=_cmc_table(title, curves))
@@ -178,9 +182,11 @@ def plane_figure(plane: Plane) -> Figure:
         f"and the second {second} of the variance."
     )
     chart = scatter(
-        Drawing("plane", title, said, 300), clouds, f"component 1 ({first})",
+        Drawing("plane", title, said, 300),
+        clouds,
+        f"component 1 ({first})",
         f"component 2 ({second})",
-    )  # fmt: skip
+    )
     legend = tuple((swatch(style, "point"), name) for style, name in enumerate(chosen))
     return Figure("plane-figure", title, chart, legend, numbers=_plane_table(plane, chosen))
 
@@ -192,8 +198,13 @@ def _plane_table(plane: Plane, chosen: Sequence[str]) -> Table:
         middle = [sum(axis) / len(mine) for axis in zip(*mine, strict=True)]
         far = max(sum((a - m) ** 2 for a, m in zip(at, middle, strict=True)) for at in mine) ** 0.5
         rows.append((name, str(len(mine)), *(f"{value:.2f}" for value in (*middle, far))))
-    headers = ("subject", "sequences", "mean of component 1", "mean of component 2",
-               "farthest from there")  # fmt: skip
+    headers = (
+        "subject",
+        "sequences",
+        "mean of component 1",
+        "mean of component 2",
+        "farthest from there",
+    )
     return Table("Subjects that stand out in the map", headers, tuple(rows))
 
 

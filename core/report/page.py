@@ -35,16 +35,20 @@ def render(report: Report) -> str:
         ("configuration", "Configuration"),
         ("provenance", "Provenance"),
     ]
-    return _environment().get_template("page.html").render(
-        report=report,
-        titles=dict(sections),
-        intervals=interval_figures(report.result),
-        cmc=cmc_figures(report.result),
-        views=views,
-        plane=plane_figure(report.plane),
-        logs=[(log.title, training_figures(log, at)) for at, log in enumerate(report.logs)],
-        version=__version__,
-    )  # fmt: skip
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            report=report,
+            titles=dict(sections),
+            intervals=interval_figures(report.result),
+            cmc=cmc_figures(report.result),
+            views=views,
+            plane=plane_figure(report.plane),
+            logs=[(log.title, training_figures(log, at)) for at, log in enumerate(report.logs)],
+            version=__version__,
+        )
+    )
 
 
 @cache

@@ -34,9 +34,14 @@ def pair(rgb: Sequence[str], silhouettes: Sequence[str]) -> Pairs:
     used: set[int] = set()
     _pair_equal(order, rgb, silhouettes, partner, used, normal, normal)
     _pair_equal(
-        order, rgb, silhouettes, partner, used,
-        lambda stem: order_key(stem, rgb_names), lambda stem: order_key(stem, mask_names),
-    )  # fmt: skip
+        order,
+        rgb,
+        silhouettes,
+        partner,
+        used,
+        lambda stem: order_key(stem, rgb_names),
+        lambda stem: order_key(stem, mask_names),
+    )
     _pair_by_time(rgb, silhouettes, partner, used, rgb_names, mask_names)
     pairs: list[tuple[int, int | None]] = [(index, partner.get(index)) for index in order]
     return Pairs(pairs, [index for index in range(len(silhouettes)) if index not in used])

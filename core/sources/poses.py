@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.files import read_plain_json
 from core.manifests.forms import Form
 from core.records import POSE_SHAPE
 from core.sources.arrays import read_array
@@ -25,6 +24,7 @@ from core.sources.patterns import frame_names
 from core.sources.pose_tables import read_table_rows
 from core.sources.raw import RawStream
 from core.sources.report import SequenceReport
+from core.system.files import read_plain_json
 from core.video.faults import Effect, FrameFault, Reason
 
 # Of the 18 joints of OpenPose and AlphaPose, those of COCO in COCO's order: the neck (1) is none.
@@ -32,6 +32,9 @@ FROM_18 = (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10)
 KNOWN_JOINTS = (POSE_SHAPE[0], len(FROM_18) + 1)
 # Nobody's picture is wider: numbers beyond are none of pixels.
 MAX_PIXEL = 1e6
+# Nobody is drawn on so few pixels: such numbers are shares of a picture's width and height, whose
+# shape is not told beside them.
+MAX_SHARE = 2.0
 MAX_JSON = 2**20
 
 Raw = NDArray[np.float64]
@@ -58,6 +61,8 @@ def read_poses(files: RawStream, form: Form, report: SequenceReport, effect: Eff
     values = raw.reshape(len(raw), -1)
     sound = np.asarray(np.isfinite(values).all(1))
     sound &= (np.abs(np.nan_to_num(values)) <= MAX_PIXEL).all(1)
+    if not (np.abs(raw[sound, :, :2]) > MAX_SHARE).any():
+        sound &= ~raw[..., :2].any((1, 2))
     poses = np.where(sound[:, None, None], raw, 0).astype(np.float32)
     present = poses.any((1, 2))
     if not sound.all():

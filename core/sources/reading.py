@@ -25,14 +25,7 @@ from core.sources.joining import joined, silhouettes_alone
 from core.sources.raw import RawSequence
 from core.sources.report import SequenceReport
 from core.video.faults import Effect, FrameFault, Reason
-from core.video.geometry import (
-    MIN_FOREGROUND,
-    fit_rgb,
-    fit_silhouette,
-    is_blank,
-    person_box,
-    whole,
-)
+from core.video.geometry import MIN_FOREGROUND, fit_rgb, fit_silhouette, is_blank, person_box, whole
 from core.video.images import source_gone
 
 BATCH = 32

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from core.errors import StoreError
-from core.files import output_error, remove, remove_rests
 from core.records import STREAM_WORDS
 from core.storage.basics import ReasonCount
 from core.storage.codecs import FRAME_BYTES
@@ -32,6 +31,7 @@ from core.storage.layout import (
     write_json,
 )
 from core.storage.rows import row_counts, row_totals
+from core.system.files import output_error, remove, remove_leftovers
 
 SEQUENCE_LEFT_OUT = "sequence left out"
 FRAMES_LEFT_OUT = "frames left out"
@@ -55,7 +55,7 @@ def begin(folder: Path, plan: Plan, *, replace: bool) -> bool:
         OutputError: the folder cannot be written to.
     """
     try:
-        remove_rests(folder)
+        remove_leftovers(folder)
         if folder.exists() and any(folder.iterdir()):
             found = _plan_of(folder, replace)
             complete = _all_there(folder, plan)
@@ -94,9 +94,10 @@ def _plan_of(folder: Path, replace: bool) -> Plan | None:
     if not path.is_file():
         # Never ours to delete, whatever was asked for.
         raise StoreError(
-            "The folder holds something else than a store", where=folder,
+            "The folder holds something else than a store",
+            where=folder,
             next_step="Choose another --workspace.",
-        )  # fmt: skip
+        )
     if (folder / FORGETTING_NAME).is_file() and not replace:
         raise StoreError("A subject is being forgotten here", where=folder, next_step=FORGET_AGAIN)
     try:
@@ -110,10 +111,11 @@ def _plan_of(folder: Path, replace: bool) -> Plan | None:
 def _other_work(folder: Path, found: Plan, plan: Plan) -> StoreError:
     if found.reduced:
         return StoreError(
-            "Subjects were forgotten here, and the source may still hold them", where=folder,
+            "Subjects were forgotten here, and the source may still hold them",
+            where=folder,
             next_step="Train and test on the store as it is; or take them out of the source and "
             "add --replace.",
-        )  # fmt: skip
+        )
     if found.model_copy(update={"reading": plan.reading}).same_work(plan):
         return StoreError(
             f"The store here was read by an earlier version (rules {found.reading}, now "
@@ -228,9 +230,10 @@ def _gather(
         found = shard_done(folder, number)
         if found is None:
             raise StoreError(
-                f"Shard {number} is missing", where=folder,
+                f"Shard {number} is missing",
+                where=folder,
                 next_step="Run the same `lmgait prepare` again.",
-            )  # fmt: skip
+            )
         shards.append(
             IndexShard(
                 number=number,

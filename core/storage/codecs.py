@@ -20,9 +20,9 @@ Without RGB there is no ``rgb``. Each stream beside the frames has two more, see
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import cv2
 import h5py
@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
 from core.storage.basics import Fidelity
 from core.storage.chunks import DamageError, check_chunks, read_packed
-from core.storage.layout import CodecName
+from core.storage.codec_names import CodecName
 from core.storage.no_frames import NoFrames
 from core.video.geometry import is_blank
 
@@ -79,15 +79,6 @@ class Codec(Protocol):
         ...
 
 
-def codec(name: CodecName) -> Codec:
-    """A codec by name."""
-    if name == "jpeg":
-        return Jpeg()
-    if name == "none":
-        return NoFrames()
-    return Compact() if name == "compact" else Lossless()
-
-
 def create_dataset(
     file: h5py.File, name: str, shape: tuple[int, ...], chunk: int, **more: object
 ) -> Any:  # noqa: ANN401
@@ -132,27 +123,34 @@ def dataset(
     return found
 
 
-class Lossless:
-    """Exact frames, quick to read."""
+class _Pixels:
+    """Exact frames, in a dataset of pixels or of what gives them back."""
 
-    prediction = 0
+    prediction: ClassVar[int]
+    packing: ClassVar[Mapping[str, Any]]
+
+    def encoded(self, rgb: Block) -> Block:
+        """What is stored of frames uint8 [n, 256, 128, 3], of the same shape."""
+        raise NotImplementedError
 
     def create(self, file: h5py.File) -> None:
         """Make ``rgb``."""
-        made = create_dataset(file, "rgb", FRAME_SHAPE, 1, dtype="u1", **self._packing())
+        made = create_dataset(file, "rgb", FRAME_SHAPE, 1, dtype="u1", **self.packing)
         # A number: text lies in HDF5's global heap, which has no checksum, and a flipped bit in it
         # can make the library search forever.
         made.attrs.create("prediction", self.prediction, dtype="u1")
 
     def append(self, file: h5py.File, rgb: Block, start: int) -> None:
         """Add frames."""
-        target = file["rgb"]
-        target.resize(start + len(rgb), axis=0)
-        target[start:] = rgb
+        self._add(file, self.encoded(rgb), start)
+
+    def append_stored(self, file: h5py.File, frames: Sequence[Block], start: int) -> None:
+        """Add blocks."""
+        self._add(file, np.stack(frames), start)
 
     def open(self, file: h5py.File, frames: int) -> None:
         """Compare shape, type, chunks and prediction."""
-        packed = bool(self._packing())
+        packed = bool(self.packing)
         self._rgb = dataset(file, "rgb", "u1", (1, *FRAME_SHAPE), frames, packed=packed)
         if "prediction" not in self._rgb.attrs:
             raise DamageError("`rgb` has no prediction")
@@ -161,6 +159,26 @@ class Lossless:
             raise DamageError("`rgb` has an unknown prediction")
         if self._rgb.attrs["prediction"] != self.prediction:
             raise DamageError("`rgb` has another prediction")
+
+    def fidelity(self) -> Fidelity:
+        """Nothing is lost, so nothing is measured."""
+        return Fidelity()
+
+    def _add(self, file: h5py.File, blocks: Block, start: int) -> None:
+        target = file["rgb"]
+        target.resize(start + len(blocks), axis=0)
+        target[start:] = blocks
+
+
+class Lossless(_Pixels):
+    """Exact frames, quick to read."""
+
+    prediction = 0
+    packing: ClassVar[Mapping[str, Any]] = {}
+
+    def encoded(self, rgb: Block) -> Block:
+        """The frames themselves."""
+        return rgb
 
     def read(self, start: int, out: Block) -> None:
         """Read frame by frame."""
@@ -175,28 +193,18 @@ class Lossless:
         """Blocks uint8 [256, 128, 3]."""
         return list(self._rgb[start:end])
 
-    def append_stored(self, file: h5py.File, frames: Sequence[Block], start: int) -> None:
-        """Add blocks."""
-        Lossless.append(self, file, np.stack(frames), start)
 
-    def fidelity(self) -> Fidelity:
-        """Nothing is lost, so nothing is measured."""
-        return Fidelity()
-
-    def _packing(self) -> dict[str, Any]:
-        return {}
-
-
-class Compact(Lossless):
+class Compact(_Pixels):
     """Exact frames in about half the bytes."""
 
     prediction = 1
+    packing: ClassVar[Mapping[str, Any]] = DEFLATE
 
-    def append(self, file: h5py.File, rgb: Block, start: int) -> None:
-        """Add frames, as differences."""
+    def encoded(self, rgb: Block) -> Block:
+        """Differences to the row above."""
         differences = rgb.copy()
         differences[:, 1:] -= rgb[:, :-1]
-        super().append(file, differences, start)
+        return differences
 
     def read(self, start: int, out: Block) -> None:
         """Read and undo the differences."""
@@ -209,9 +217,6 @@ class Compact(Lossless):
     def stored(self, start: int, end: int) -> list[Block]:
         """Blocks of differences uint8 [256, 128, 3]."""
         return list(read_packed(self._rgb, start, end))
-
-    def _packing(self) -> dict[str, Any]:
-        return DEFLATE
 
 
 class Jpeg:
@@ -279,3 +284,11 @@ class Jpeg:
     def fidelity(self) -> Fidelity:
         """The error measured so far."""
         return Fidelity(frames=self._measured, squared_error=self._squared_error)
+
+
+CODECS: Mapping[CodecName, type[Codec]] = {
+    "lossless": Lossless,
+    "compact": Compact,
+    "jpeg": Jpeg,
+    "none": NoFrames,
+}

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DataError, UsageError
-from core.files import whole_file
 from core.records import EmbeddingSet
 from core.storage.foreign_hdf5 import read_hdf5
 from core.storage.members import FORMAT_NAME, NAMES, SAVE_FLOATS, SAVE_STRINGS, SOURCE, Array
 from core.storage.npz import read_npz
+from core.system.files import whole_file
 
 FORMAT = 1
 HDF5_ENDINGS = (".h5", ".hdf5")
@@ -84,29 +84,35 @@ def _checked(members: dict[str, Array], path: Path) -> EmbeddingSet:
     found = members.get(FORMAT_NAME)
     if found is not None and not (found.size == 1 and found.item() == FORMAT):
         raise DataError(
-            f"The embeddings have format {found.tolist()}, this lmgait reads {FORMAT}", where=path,
+            f"The embeddings have format {found.tolist()}, this lmgait reads {FORMAT}",
+            where=path,
             next_step="Write them anew with this lmgait's `lmgait embed`, or read them with the "
             "one that wrote them.",
-        )  # fmt: skip
+        )
     missing = [name for name in ("embeddings", *NAMES) if name not in members]
     if missing:
         raise DataError(
-            f"The file has no {', '.join(missing)}", where=path,
+            f"The file has no {', '.join(missing)}",
+            where=path,
             next_step="It needs embeddings [n, C, P] and labels, types, views (n strings each).",
-        )  # fmt: skip
+        )
     values = _embeddings(members["embeddings"], path)
     names = {name: _strings(name, members[name], path) for name in NAMES}
     for name, given in names.items():
         if len(given) != len(values):
             raise DataError(
-                f"{len(values)} embeddings but {len(given)} {name}", where=path,
+                f"{len(values)} embeddings but {len(given)} {name}",
+                where=path,
                 next_step="Give one label, type and view for each embedding, in the same order.",
-            )  # fmt: skip
+            )
     source = members.get(SOURCE)
     return EmbeddingSet(
-        embeddings=values, labels=names["labels"], types=names["types"], views=names["views"],
+        embeddings=values,
+        labels=names["labels"],
+        types=names["types"],
+        views=names["views"],
         source="" if source is None else _source(source),
-    )  # fmt: skip
+    )
 
 
 def _embeddings(values: Array, path: Path) -> NDArray[np.float32]:
@@ -125,9 +131,10 @@ def _embeddings(values: Array, path: Path) -> NDArray[np.float32]:
     if bad.any():
         raise DataError(
             f"{int(bad.sum())} embeddings have NaN or infinite values, the first at index "
-            f"{int(bad.argmax())}", where=path,
+            f"{int(bad.argmax())}",
+            where=path,
             next_step="Leave those sequences out, or embed them again.",
-        )  # fmt: skip
+        )
     return floats if floats.ndim == 3 else floats[:, :, None]
 
 
@@ -140,8 +147,9 @@ def _strings(name: str, values: Array, path: Path) -> tuple[str, ...]:
     if values.dtype.kind != "U" or values.ndim != 1:
         raise DataError(
             f"{name} have dtype {values.dtype} and shape {list(values.shape)}, not n strings",
-            where=path, next_step=SAVE_STRINGS,
-        )  # fmt: skip
+            where=path,
+            next_step=SAVE_STRINGS,
+        )
     return tuple(values.tolist())
 
 

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from core.files import write_text
 from core.storage.basics import Sha256
 from core.storage.chunks import DamageError
 from core.storage.layout import read_json
 from core.storage.parts import REPAIR, Count, Layout, PartFiles, Parts, read_rows
+from core.system.files import write_text
 
 INFO_NAME = "features.json"
 PLAIN, MIRRORED = "plain", "mirrored"

@@ -20,14 +20,7 @@ import h5py
 import numpy as np
 
 from core.errors import DataError
-from core.storage.members import (
-    MEMBERS,
-    SAVE_STRINGS,
-    Array,
-    check_size,
-    damaged,
-    room,
-)
+from core.storage.members import MEMBERS, SAVE_STRINGS, Array, check_size, damaged, room
 from core.storage.npz import read_npz
 
 CPU_SECONDS = 60
@@ -48,8 +41,10 @@ def read_hdf5(path: Path) -> dict[str, Array]:
         done = subprocess.run(
             [sys.executable, "-c", _CHILD, str(path.absolute()), str(copy)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            stdin=subprocess.DEVNULL, capture_output=True, check=False,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
         with suppress(OSError, ValueError, KeyError, TypeError):
             told = json.loads(_fault_file(copy).read_text("utf-8"))
             raise DataError(told["what"], where=path, next_step=told["next_step"])

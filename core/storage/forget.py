@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import StoreError
-from core.files import output_error, remove_rests, sync_folder, whole_file
 from core.storage.build import finish, shard_done
 from core.storage.layout import (
     FORGETTING_NAME,
@@ -34,6 +33,7 @@ from core.storage.layout import (
 )
 from core.storage.rows import row_counts, row_starts, row_totals, with_shapes
 from core.storage.shard import ShardReader, ShardWriter, file_hash
+from core.system.files import output_error, remove_leftovers, sync_folder, whole_file
 
 ANEW = "Prepare the store anew with --replace, from a source without the subject."
 
@@ -98,9 +98,10 @@ def close_store(folder: Path, subject: str) -> None:
     other = _pending(folder)
     if other not in (None, subject):
         raise StoreError(
-            f"Forgetting {other} was stopped here", where=folder,
+            f"Forgetting {other} was stopped here",
+            where=folder,
             next_step=f"First finish it: lmgait forget {folder} {other}",
-        )  # fmt: skip
+        )
     write_json(folder / FORGETTING_NAME, ForgettingFile(subject=subject))
     _remove(folder / STORE_NAME)
     write_json(folder / PLAN_NAME, plan.without_source())
@@ -122,7 +123,7 @@ def purge_store(folder: Path, subject: str, count: Callable[[], None]) -> bool:
         OutputError: the folder cannot be written; a second run goes on from here.
     """
     plan = read_json(folder / PLAN_NAME, Plan, ANEW)
-    remove_rests(folder)
+    remove_leftovers(folder)
     for number in plan.shard_numbers():
         try:
             _purge_shard(folder, number, plan, subject)

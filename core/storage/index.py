@@ -19,18 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import StoreError
-from core.files import read_bounded
 from core.records import SequenceInfo, SequenceKey, StreamName
-from core.storage.layout import (
-    MAX_JSON_BYTES,
-    Entry,
-    IndexFile,
-    IndexShard,
-    StoreFile,
-    read_json,
-)
+from core.storage.layout import MAX_JSON_BYTES, Entry, IndexFile, IndexShard, StoreFile, read_json
 from core.storage.rows import row_counts, row_starts, row_totals, with_shapes
 from core.storage.stream_plan import Shape
+from core.system.files import read_bounded
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()

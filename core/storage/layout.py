@@ -23,9 +23,9 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from core.errors import StoreError
-from core.files import read_bounded, write_text
 from core.records import POSE_SHAPE, StreamName
 from core.storage.basics import Count, Fidelity, Name, ReasonCount, Sha256, StoredFile
+from core.storage.codec_names import CodecName
 from core.storage.formats import Format, format_of, refuse_other_format
 from core.storage.stream_plan import (
     Shape,
@@ -35,6 +35,7 @@ from core.storage.stream_plan import (
     all_shapes,
     shape_fault,
 )
+from core.system.files import read_bounded, write_text
 
 # Frames of a shard: the unit of work, of resuming and of splitting over machines (60 MB or so).
 SHARD_FRAMES = 1024
@@ -49,9 +50,6 @@ STORE_NAME, LEFT_OUT_NAME, FORGETTING_NAME = "store.json", "left-out.json", "for
 FORGET_AGAIN = "Run the same `lmgait forget` again: it goes on where it stopped."
 # How the source's hash begins where subjects were taken out: it is no source's any more.
 _REDUCED = "0" * 16
-
-# How RGB is stored; "none": the store holds silhouettes without RGB.
-CodecName = Literal["lossless", "compact", "jpeg", "none"]
 
 
 class Plan(StoredFile):

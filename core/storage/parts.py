@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from core.errors import StoreError
-from core.files import whole_file
 from core.storage.chunks import DamageError, read_packed
 from core.storage.codecs import DEFLATE, create_dataset, dataset
 from core.storage.shard import HDF5_FORMAT
+from core.system.files import whole_file
 
 PART_BYTES = 128 * 2**20
 MAX_OPEN_FILES = 16

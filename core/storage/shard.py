@@ -17,17 +17,18 @@ from core.errors import StoreError
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceFrames, SequenceKey, StreamName
 from core.storage.basics import Fidelity
 from core.storage.chunks import DamageError, read_packed
+from core.storage.codec_names import CodecName
 from core.storage.codecs import (
+    CODECS,
     DEFLATE,
     FLAG_CHUNK,
     MASK_BYTES,
     MASK_CHUNK,
     Block,
-    codec,
     create_dataset,
     dataset,
 )
-from core.storage.layout import CodecName, Entry
+from core.storage.layout import Entry
 from core.storage.stream_plan import Shape
 from core.storage.streams import StreamFrames, StreamReader, StreamWriter
 
@@ -52,7 +53,7 @@ class ShardWriter:
         self, path: Path, name: CodecName, streams: Mapping[StreamName, Shape] | None = None
     ) -> None:
         self._file: Any = h5py.File(path, "w", libver=HDF5_FORMAT, rdcc_nbytes=0)
-        self._codec = codec(name)
+        self._codec = CODECS[name]()
         self._codec.create(self._file)
         create_dataset(self._file, "silhouettes", (MASK_BYTES,), MASK_CHUNK, dtype="u1", **DEFLATE)
         create_dataset(self._file, "valid", (), FLAG_CHUNK, dtype="u1")
@@ -192,7 +193,7 @@ class ShardReader:
         streams: Mapping[StreamName, tuple[Shape, int]] | None = None,
     ) -> None:
         self._path, self._frames = path, frames
-        self._codec = codec(name)
+        self._codec = CODECS[name]()
         with self._explained(None):
             self._file: Any = h5py.File(path, "r", rdcc_nbytes=0, locking=False)
         try:

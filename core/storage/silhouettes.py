@@ -24,13 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.files import write_text
 from core.records import Interpolation
 from core.storage.basics import Sha256
 from core.storage.chunks import DamageError
 from core.storage.codecs import FLAG_CHUNK
 from core.storage.layout import read_json
 from core.storage.parts import REPAIR, Layout, PartFiles, Parts, read_packed_rows
+from core.system.files import write_text
 from core.video.cut import CutSize
 
 INFO_NAME = "silhouettes.json"

@@ -273,7 +273,8 @@ def _not_there(path: Path) -> StoreError:
         return StoreError("A subject is being forgotten here", where=path, next_step=FORGET_AGAIN)
     if (path / PLAN_NAME).is_file():
         return StoreError(
-            "The store is not complete", where=path,
+            "The store is not complete",
+            where=path,
             next_step=f"Run the same `{command}` again: it goes on where it stopped.",
-        )  # fmt: skip
+        )
     return StoreError("There is no store here", where=path, next_step=f"Run `{command}` first.")

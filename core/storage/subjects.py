@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.errors import DataError
-from core.nearest import some
 from core.storage.store import Store
+from core.system.suggestions import some
 
 
-def present(store: Store, subjects: Sequence[str]) -> tuple[str, ...]:
+def present_subjects(store: Store, subjects: Sequence[str]) -> tuple[str, ...]:
     """Those of ``subjects`` of whom the store holds a sequence, in their order."""
     here = {info.key.subject for info in store.sequences}
     return tuple(subject for subject in subjects if subject in here)
@@ -21,7 +21,7 @@ def sequences_of(store: Store, subjects: Sequence[str]) -> list[int]:
     return [n for n, info in enumerate(store.sequences) if info.key.subject in members]
 
 
-def nobody(store: Store, subjects: Sequence[str], side: str) -> DataError:
+def no_subject_error(store: Store, subjects: Sequence[str], side: str) -> DataError:
     """The error that a store holds none of these subjects, with those that it holds.
 
     Args:

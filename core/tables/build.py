@@ -15,8 +15,12 @@ from core.manifests.published import PublishedRow, PublishedTable
 from core.metrics.results import VALUES, ConditionResult, EvaluationResult, ProtocolResult
 
 NAMES = {
-    "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mAP": "mAP", "mINP": "mINP",
-}  # fmt: skip
+    "rank1": "Rank-1",
+    "rank5": "Rank-5",
+    "rank10": "Rank-10",
+    "mAP": "mAP",
+    "mINP": "mINP",
+}
 NO_VALUE = "-"
 HOLES = "*"
 
@@ -80,9 +84,10 @@ def view_table(result: EvaluationResult, protocol: str, condition: str, metric: 
     ]
     return Table(
         f"{result.title}, {found.title}, {condition}: {NAMES[metric]} (%), probe view by row",
-        ("probe", *part.views), tuple(rows),
+        ("probe", *part.views),
+        tuple(rows),
         ("Cells of one view are shown, and are no part of the mean.", *_notes(result)),
-    )  # fmt: skip
+    )
 
 
 def compare_table(published: PublishedTable, results: Mapping[str, EvaluationResult]) -> Table:
@@ -105,8 +110,10 @@ def compare_table(published: PublishedTable, results: Mapping[str, EvaluationRes
     return Table(
         f"{title}, protocol {published.protocol}, {NAMES[published.metric]} (%), beside "
         f"published results{trained}",
-        ("method", *published.columns), tuple(rows), tuple(notes),
-    )  # fmt: skip
+        ("method", *published.columns),
+        tuple(rows),
+        tuple(notes),
+    )
 
 
 def published_notes(published: PublishedTable) -> list[str]:
@@ -164,8 +171,10 @@ def cross_table(
     notes = [note for _, result in results for note in _notes(result, _has_holes(result))]
     return Table(
         f"Cross-dataset evaluation, {NAMES[metric]} (%)",
-        ("model", *headers), tuple(rows), tuple(dict.fromkeys(notes)),
-    )  # fmt: skip
+        ("model", *headers),
+        tuple(rows),
+        tuple(dict.fromkeys(notes)),
+    )
 
 
 def _protocol_table(result: EvaluationResult, protocol: ProtocolResult) -> Table:
@@ -193,8 +202,9 @@ def _protocol_table(result: EvaluationResult, protocol: ProtocolResult) -> Table
     return Table(
         f"{result.title}, {protocol.title}, {result.metric}{reranked}",
         ("condition", *(f"{NAMES[name]} (%)" for name in shown), "chance Rank-1"),
-        tuple(rows), (*notes, *_notes(result, holes)),
-    )  # fmt: skip
+        tuple(rows),
+        (*notes, *_notes(result, holes)),
+    )
 
 
 def _row(name: str, part: ConditionResult, shown: Sequence[str]) -> tuple[str, ...]:

@@ -31,9 +31,10 @@ def demo_table(results: Mapping[str, EvaluationResult]) -> Table:
     told = ", ".join(f"{name} {_CONDITIONS[name]}" for name in first if name in _CONDITIONS)
     return Table(
         f"Rank-1 (%): of {people} people whom no training saw, the right one is nearest",
-        ("", *first), tuple(rows),
+        ("", *first),
+        tuple(rows),
         (f"{told}; each probe is compared with a normal walk from another view.",),
-    )  # fmt: skip
+    )
 
 
 def overall_rank1(result: EvaluationResult) -> str:

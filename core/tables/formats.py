@@ -46,21 +46,25 @@ def to_latex(tables: Sequence[Table]) -> str:
     blocks = []
     for table in tables:
         notes = r" \\ ".join(_latex(note) for note in table.notes)
-        blocks.append("\n".join([
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{_latex(table.title)}}}",
-            rf"\begin{{tabular}}{{l{'r' * (len(table.headers) - 1)}}}",
-            r"\toprule",
-            _latex_row(table.headers),
-            r"\midrule",
-            *(_latex_row(row) for row in table.rows),
-            r"\bottomrule",
-            r"\end{tabular}",
-            *([rf"\par\footnotesize {notes}"] if notes else []),
-            r"\end{table}",
-            "",
-        ]))  # fmt: skip
+        blocks.append(
+            "\n".join(
+                [
+                    r"\begin{table}",
+                    r"\centering",
+                    rf"\caption{{{_latex(table.title)}}}",
+                    rf"\begin{{tabular}}{{l{'r' * (len(table.headers) - 1)}}}",
+                    r"\toprule",
+                    _latex_row(table.headers),
+                    r"\midrule",
+                    *(_latex_row(row) for row in table.rows),
+                    r"\bottomrule",
+                    r"\end{tabular}",
+                    *([rf"\par\footnotesize {notes}"] if notes else []),
+                    r"\end{table}",
+                    "",
+                ]
+            )
+        )
     return "\n".join(blocks)
 
 
@@ -87,9 +91,12 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 
 _LATEX = {
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "†": r"$\dagger$", **{mark: f"\\{mark}" for mark in "&%$#_{}"},
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "†": r"$\dagger$",
+    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+}
 
 
 def _latex(text: str) -> str:

@@ -168,8 +168,12 @@ def _gathered(blobs: list[Blob], expected: Sequence[Boxes]) -> list[Blob]:
     """Pieces put together that are where one person is expected."""
     for box in expected:
         tall = box[3] - box[1]
-        region = (box[0] - 0.05 * tall, box[1] - 0.1 * tall, box[2] + 0.05 * tall,
-                  box[3] + 0.1 * tall)  # fmt: skip
+        region = (
+            box[0] - 0.05 * tall,
+            box[1] - 0.1 * tall,
+            box[2] + 0.05 * tall,
+            box[3] + 0.1 * tall,
+        )
         parts = [blob for blob in blobs if _share_in(blob, region) >= MOST_OF_IT]
         if len(parts) > 1 and not any(_fills(part, box) for part in parts):
             blobs = [blob for blob in blobs if blob not in parts]

@@ -88,8 +88,9 @@ def _session(path: Path) -> Any:  # noqa: ANN401 - onnxruntime has no types
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no common class
         first = str(error).splitlines()[0][:200]
-        raise DataError(f"The detector cannot be loaded: {first}", where=path,
-                        next_step=_FORM) from None  # fmt: skip
+        raise DataError(
+            f"The detector cannot be loaded: {first}", where=path, next_step=_FORM
+        ) from None
 
 
 def _grid(size: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

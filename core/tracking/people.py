@@ -192,8 +192,10 @@ class Finder:
         for column, row in peaks(blob.mask, tall, upper=False):
             height = self._ground.height(row + blob.top) if self._ground.known else tall
             feet = Figure(column, row + 1 - height, row + 1, FEET_COST)
-            known = (abs(feet.x - one.x) < 0.25 * height and
-                      abs(feet.foot - one.foot) < 0.2 * height for one in figures)  # fmt: skip
+            known = (
+                abs(feet.x - one.x) < 0.25 * height and abs(feet.foot - one.foot) < 0.2 * height
+                for one in figures
+            )
             if not any(known):
                 figures.append(feet)
         return figures

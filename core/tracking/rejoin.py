@@ -58,8 +58,10 @@ def rejoined(ways: Sequence[Way], rate: float) -> list[Way]:
 
 def _cost(first: Way, second: Way, rate: float) -> float:
     """How badly the second goes on where the first ends; infinite where it does not at all."""
-    heights = [float(np.median(way.boxes[part, 3] - way.boxes[part, 1]))
-               for way, part in ((first, slice(-9, None)), (second, slice(0, 9)))]  # fmt: skip
+    heights = [
+        float(np.median(way.boxes[part, 3] - way.boxes[part, 1]))
+        for way, part in ((first, slice(-9, None)), (second, slice(0, 9)))
+    ]
     tall = max(heights)
     if tall > MOST_HIGHER * min(heights):
         return np.inf

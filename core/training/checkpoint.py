@@ -22,13 +22,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from core.errors import CheckpointError
-from core.files import (
+from core.system.files import (
     PARTIAL_SUFFIX,
-    hidden,
+    hidden_path,
     output_error,
     plain_json,
     remove,
-    remove_rests,
+    remove_leftovers,
     sync_folder,
     whole_file,
 )
@@ -233,7 +233,7 @@ class CheckpointFolder:
 
     def prune(self) -> None:
         """Remove the checkpoints that are too old, and what a dead process has left."""
-        remove_rests(self.folder)
+        remove_leftovers(self.folder)
         steps = self.steps()
         rising = sorted(steps[:-1], key=lambda step: (step % self.every == 0, step)) + steps[-1:]
         for old in sorted(rising[: -self.keep]):
@@ -249,11 +249,11 @@ class CheckpointFolder:
     ) -> Path:
         """Write a checkpoint whole, then remove the ones that are too old (``OutputError``)."""
         final = self.path(step)
-        partial = hidden(final, PARTIAL_SUFFIX)
+        partial = hidden_path(final, PARTIAL_SUFFIX)
         try:
             # Not the run's own folder: where it has been taken away, there is no run to save.
             self.folder.mkdir(exist_ok=True)
-            remove_rests(self.folder)
+            remove_leftovers(self.folder)
             partial.mkdir()
             save_tensors(partial / WEIGHTS, model, model_header)
             save_tensors(partial / STATE, training, training_header)

@@ -14,20 +14,17 @@ import torch
 import torch.distributed as dist
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import (
-    broadcast_object_list,
-    parse_flag_from_env,
-)
+from accelerate.utils import broadcast_object_list, parse_flag_from_env
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from core.config.schema import Workers
 from core.data.loading import loader_workers
 from core.errors import ConfigError, LmgaitError, UsageError
-from core.peers import part, watch_peers, watched
-from core.signals import deadly_signals
+from core.settings import Workers
 from core.steps import OptimizerConfig, WarmupConfig
-from core.workers import usable_cores
+from core.system.peers import part, watch_peers, watched
+from core.system.signals import deadly_signals
+from core.system.workers import usable_cores
 
 T = TypeVar("T")
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -57,7 +54,7 @@ def make_engine(config: OptimizerConfig | None = None) -> Accelerator:
     )
 
 
-def wrapped_again(module: nn.Module) -> nn.Module:
+def rewrap(module: nn.Module) -> nn.Module:
     """Wrap a prepared module anew after some of its parameters were frozen.
 
     Processes that share a batch wait for a gradient of every parameter that trained when it was
@@ -92,17 +89,17 @@ def engine_for(config: OptimizerConfig | None, engine: Accelerator | None) -> Ac
 def _precision(config: OptimizerConfig | None) -> Precision:
     section = "warmup" if isinstance(config, WarmupConfig) else "train"
     precision = "auto" if config is None else config.precision
-    return choose_precision(precision, joined().device, f"{section}.precision")
+    return choose_precision(precision, process_state().device, f"{section}.precision")
 
 
 def _accelerate_s_name(precision: Precision) -> str:
     return {"fp32": "no"}.get(precision, precision)
 
 
-def joined() -> PartialState:
+def process_state() -> PartialState:
     """This process among those it was launched with: its device, its number, theirs.
 
-    From here on they end together (:mod:`core.peers`).
+    From here on they end together (:mod:`core.system.peers`).
 
     Raises:
         UsageError: it was launched as one of several and would be alone.
@@ -193,11 +190,11 @@ def choose_precision(wanted: Precision, device: torch.device, where: str) -> Pre
     return precision
 
 
-def decide(engine: Accelerator | PartialState, choose: Callable[[], T]) -> T:
+def run_on_main(engine: Accelerator | PartialState, choose: Callable[[], T]) -> T:
     """What ``choose`` returns in the main process, in all of them.
 
     For all that one process does or chooses for the others, such as making a run's folder. An
-    error in words is raised in all of them; any other ends them (:mod:`core.peers`).
+    error in words is raised in all of them; any other ends them (:mod:`core.system.peers`).
     """
     if engine.num_processes == 1:
         return choose()
@@ -215,14 +212,16 @@ def decide(engine: Accelerator | PartialState, choose: Callable[[], T]) -> T:
 
 
 @contextmanager
-def held(engine: Accelerator, hold: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+def lock_on_main(
+    engine: Accelerator, hold: Callable[[], AbstractContextManager[None]]
+) -> Iterator[None]:
     """Enter ``hold()`` in the main process while the block runs in all of them."""
     with ExitStack() as stack:
-        decide(engine, lambda: stack.enter_context(hold()))
+        run_on_main(engine, lambda: stack.enter_context(hold()))
         yield
 
 
-def anywhere(engine: Accelerator, here: bool) -> bool:
+def any_process(engine: Accelerator, here: bool) -> bool:
     """Whether ``here`` is true in any process; all of them have to ask at the same time."""
     if engine.num_processes == 1:
         return here

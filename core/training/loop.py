@@ -19,7 +19,7 @@ from core.errors import Interrupted, TrainingError
 from core.progress import Progress
 from core.training.checkpoint import CheckpointFolder, optimizer_tensors
 from core.training.device import equal_shapes
-from core.training.engine import wrapped_again
+from core.training.engine import rewrap
 from core.training.job import Job
 from core.training.memory import give_back_free_memory
 from core.training.meter import Meter, brief
@@ -27,7 +27,7 @@ from core.training.observers import Observer
 from core.training.optimizer import learning_rate, make_optimizer, set_rate
 from core.training.resume import resume
 from core.training.scaling import LossScale
-from core.training.signals import heard, stop_on_signal
+from core.training.signals import stop_on_signal, stop_requested
 from core.training.statistics import share_statistics
 
 STARVED_SHARE = 0.3
@@ -69,7 +69,7 @@ def run_job(
                     continue
                 task.advance()
                 due = done % job.config.checkpoint_every == 0 or done == job.config.iterations
-                stopped = heard(stop, engine, done, due)
+                stopped = stop_requested(stop, engine, done, due)
                 if done % job.config.log_every == 0 or done == job.config.iterations:
                     numbers = runner.finite() | runner.scale.take() | meter.take()
                     give_back_free_memory()  # after a look at how much it was
@@ -134,7 +134,7 @@ class Runner:
         job = self.job
         if job.freeze(step):
             self.finite()  # the batches before may have other losses
-            self.module = wrapped_again(self.module)
+            self.module = rewrap(self.module)
             self._expect_gradients()
         self.module.train()
         on_device = batch.to(self.engine.device).mirrored()

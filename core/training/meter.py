@@ -14,11 +14,17 @@ from core.training.clock import ModuleClock
 # Numbers of the log that tell of the machine; the others tell of the training.
 MACHINE_NUMBERS = frozenset(
     {
-        "iterations_per_second", "frames_per_second", "data_wait_share", "encoder_share",
-        "memory_gigabytes", "device_memory_gigabytes", "device_reserved_gigabytes",
-        "loss_scale", "skipped_steps",
+        "iterations_per_second",
+        "frames_per_second",
+        "data_wait_share",
+        "encoder_share",
+        "memory_gigabytes",
+        "device_memory_gigabytes",
+        "device_reserved_gigabytes",
+        "loss_scale",
+        "skipped_steps",
     }
-)  # fmt: skip
+)
 
 
 class Meter:

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from core.files import output_errors, write_text
 from core.progress import Progress
+from core.system.files import output_errors, write_text
 
 
 class Observer(Protocol):

@@ -19,7 +19,7 @@ from core.training.checkpoint import (
     load_tensors,
     restore_optimizer,
 )
-from core.training.engine import decide
+from core.training.engine import run_on_main
 
 
 def resume(
@@ -52,7 +52,7 @@ def resume(
         CheckpointError: there are checkpoints, and none is whole; or this process cannot read the
             one that was decided on.
     """
-    checkpoint = decide(engine, lambda: _newest(checkpoints, name, progress))
+    checkpoint = run_on_main(engine, lambda: _newest(checkpoints, name, progress))
     if checkpoint is None:
         torch.manual_seed(seed)
         return 0

@@ -10,8 +10,8 @@ from types import FrameType
 
 from accelerate import Accelerator
 
-from core.signals import ending_signals, note_signal
-from core.training.engine import anywhere
+from core.system.signals import ending_signals, note_signal
+from core.training.engine import any_process
 
 # Iterations between two questions to other processes on GPUs.
 ASK_EVERY = 10
@@ -32,9 +32,9 @@ def stop_on_signal() -> Iterator[StopRequest]:
     """Collect the first SIGINT, SIGTERM, SIGHUP or SIGUSR1 while the block runs.
 
     A second one raises ``KeyboardInterrupt``, unless it repeats the first
-    (:func:`core.signals.note_signal`). What this process was started to ignore (`nohup`, a shell's
-    `&`) it ignores still. Outside the main thread (a notebook's worker) signals cannot be caught,
-    and none are.
+    (:func:`core.system.signals.note_signal`). What this process was started to ignore (`nohup`, a
+    shell's `&`) it ignores still. Outside the main thread (a notebook's worker) signals cannot be
+    caught, and none are.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -57,7 +57,7 @@ def stop_on_signal() -> Iterator[StopRequest]:
             signal.signal(number, handler)
 
 
-def heard(stop: StopRequest, engine: Accelerator, done: int, due: bool) -> bool:
+def stop_requested(stop: StopRequest, engine: Accelerator, done: int, due: bool) -> bool:
     """Whether a signal has come to any process; all of them hear it after the same iteration.
 
     To ask the others is to wait for the GPU, so processes on GPUs ask but now and then.
@@ -70,4 +70,4 @@ def heard(stop: StopRequest, engine: Accelerator, done: int, due: bool) -> bool:
     """
     if engine.num_processes > 1 and engine.device.type != "cpu" and not due and done % ASK_EVERY:
         return False
-    return anywhere(engine, bool(stop))
+    return any_process(engine, bool(stop))

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from core.losses.everyone import alone, join
+from core.losses.distributed import gather_rows, is_single_process
 
 
 def share_statistics(module: nn.Module, device: torch.device) -> None:
@@ -41,16 +41,22 @@ class SharedBatchNorm(_BatchNorm):
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise float [n, C, ...]; in eval mode by the running statistics."""
-        if not self.training or alone():
+        if not self.training or is_single_process():
             return F.batch_norm(
-                input, self.running_mean, self.running_var, self.weight, self.bias,
-                self.training, self.momentum or 0.0, self.eps,
-            )  # fmt: skip
+                input,
+                self.running_mean,
+                self.running_var,
+                self.weight,
+                self.bias,
+                self.training,
+                self.momentum or 0.0,
+                self.eps,
+            )
         values = input if input.dtype == torch.float64 else input.float()
         axes = [0, *range(2, values.ndim)]
         own_variance, own_mean = torch.var_mean(values, axes, correction=0)
-        means, variances = join(torch.stack([own_mean, own_variance])[None]).unbind(1)
-        counts = join(values.new_full((1,), values.numel() // len(own_mean)))
+        means, variances = gather_rows(torch.stack([own_mean, own_variance])[None]).unbind(1)
+        counts = gather_rows(values.new_full((1,), values.numel() // len(own_mean)))
         shares = (counts / counts.sum())[:, None]
         mean = (means * shares).sum(0)
         variance = ((variances + (means - mean).square()) * shares).sum(0)

@@ -28,7 +28,7 @@ class VideoWriter:
     One thread and no version strings: the same frames give the same bytes.
 
     Args:
-        path: The file; it should be a partial one of :func:`core.files.whole_file`.
+        path: The file; it should be a partial one of :func:`core.system.files.whole_file`.
         size: (height, width) of the frames; an odd last row or column is left out.
         rate: Frames a second.
 
@@ -67,9 +67,11 @@ class VideoWriter:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         try:
             if kind is None:
                 self._container.mux(self._stream.encode())

@@ -7,31 +7,39 @@ the same settings is not trained again, and its scores on an unchanged store are
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from accelerate import Accelerator
 
+from core.ablations.paper_tables import PaperTable, Variant
+from core.ablations.request import Request, requested_tables, resolved
+from core.ablations.tables import table_of_runs
 from core.config import Config
+from core.estimates.stages import Estimate, Stage, make_estimate
+from core.inference.embed_run import used_sequences
+from core.inference.embedding_stage import embedding_stage
+from core.inference.model_inputs import check_inputs
+from core.manifests.load import shown_protocol
 from core.manifests.schema import DatasetManifest
 from core.models.base import implementation_of
+from core.plans.choose import plan_on_store
+from core.plans.training import TrainingPlan
+from core.plans.warmup import training_notes
 from core.progress import Progress
+from core.runs.load import LoadedModel
+from core.runs.run import Run
+from core.runs.shared_store import open_shared_store
+from core.runs.stores import open_store
 from core.storage.store import Store
-from core.tables.ablations import AblationTable, ScoredRun
-from core.workflows.ablation_request import Request, requested_tables, resolved
-from core.workflows.ablation_scores import score_run
-from core.workflows.ablation_tables import table_of_runs
-from core.workflows.estimate import embedding_stage
-from core.workflows.evaluate import used_sequences
-from core.workflows.model_inputs import check_inputs
-from core.workflows.models import LoadedModel
-from core.workflows.paper_tables import PaperTable, Variant
-from core.workflows.shared_store import open_shared_store
-from core.workflows.stages import Estimate, Stage, finished
-from core.workflows.stores import open_store
-from core.workflows.train import plan_on_store
-from core.workflows.training_plan import TrainingPlan
-from core.workflows.warmup import training_notes
+from core.system.files import read_plain_json, write_text
+from core.tables.ablations import MEAN, METRIC, AblationTable, ScoredRun
+from core.training.engine import make_engine, process_state, run_on_main
+from core.version import __version__
+from core.workflows.evaluate import Scoring, evaluate_run
 from core.workspace import Workspace
 
 
@@ -64,7 +72,7 @@ class AblationPlan:
             One table for each of the paper's tables and test datasets, in order.
 
         Raises:
-            LmgaitError: as :meth:`core.workflows.training_plan.TrainingPlan.run` and
+            LmgaitError: as :meth:`core.plans.training.TrainingPlan.run` and
                 :func:`core.workflows.evaluate.evaluate_run`.
         """
         runs: dict[tuple[Variant, str], list[ScoredRun]] = {}
@@ -113,7 +121,7 @@ class AblationPlan:
                 for stage in (*training, *embedding)
             ]
         notes = (*training_notes(self.jobs[-1][1]), "Scoring itself is not in it.")
-        return finished(stages, self.workspace.root, notes)
+        return make_estimate(stages, self.workspace.root, notes)
 
     def _targets(self, variant: Variant) -> tuple[str, ...]:
         """Names of the datasets that it is tested on."""
@@ -148,8 +156,8 @@ def plan_ablation(workspace: Workspace, request: Request) -> AblationPlan:
     """Decide what ``request`` trains and scores; reads only.
 
     Raises:
-        UsageError: what :func:`core.workflows.ablation_request.requested_tables` and
-            :func:`core.workflows.ablation_request.resolved` refuse.
+        UsageError: what :func:`core.ablations.request.requested_tables` and
+            :func:`core.ablations.request.resolved` refuse.
         StoreError: a dataset that is not prepared.
         ConfigError: settings with faults.
     """
@@ -181,3 +189,69 @@ def ablate(workspace: Workspace, request: Request, *, progress: Progress) -> lis
     Errors are those of :func:`plan_ablation` and :meth:`AblationPlan.run`.
     """
     return plan_ablation(workspace, request).run(progress)
+
+
+def score_run(
+    workspace: Workspace,
+    run: Run,
+    config: Config,
+    target: str,
+    store: Store,
+    manifest: DatasetManifest,
+    *,
+    ablation: str,
+    progress: Progress,
+) -> ScoredRun:
+    """Score a run on a test dataset, or read back what was scored from the same checkpoint.
+
+    Args:
+        workspace: Where stores and runs live.
+        run: A trained run.
+        config: What was asked for; its distance is the metric.
+        target: The test dataset, as it was named.
+        store: Of the test dataset.
+        manifest: Of the test dataset.
+        ablation: What the run stands for.
+        progress: Told of the sequences.
+
+    Raises:
+        LmgaitError: as :func:`core.workflows.evaluate.evaluate_run`.
+    """
+    path = run.folder / "scores" / f"{manifest.name}.json"
+
+    def choose() -> tuple[dict[str, Any], dict[str, Any] | None]:
+        made_from = {
+            "version": __version__,
+            "step": max(run.checkpoints().steps()),
+            "store": store.fingerprint,
+            "metric": config.evaluate.distance,
+            "manifest": manifest.model_dump(mode="json", include={"subjects", "protocols"}),
+        }
+        return made_from, _read_back(path, made_from)
+
+    made_from, result = run_on_main(process_state(), choose)
+    if result is None:
+        evaluation = evaluate_run(
+            workspace,
+            run_name=run.name,
+            train_dataset=None,
+            test_dataset=target,
+            scoring=Scoring(metric=config.evaluate.distance),
+            progress=progress,
+        )
+        result = evaluation.result.to_json()
+        text = json.dumps({"made_from": made_from, "result": result}) + "\n"
+        run_on_main(make_engine(), lambda: write_text(path, text))
+    protocol = result["protocols"][shown_protocol(manifest)]
+    parts: Mapping[str, Any] = {**protocol["conditions"], MEAN: protocol["mean"]}
+    scores = {name: part[METRIC] for name, part in parts.items()}
+    chance = {name: part["chance"][METRIC] for name, part in parts.items()}
+    return ScoredRun(ablation, config.seed, run.name, scores, chance)
+
+
+def _read_back(path: Path, made_from: Mapping[str, Any]) -> dict[str, Any] | None:
+    try:
+        content = read_plain_json(path)
+        return dict(content["result"]) if content["made_from"] == made_from else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # absent or damaged: it is only a copy

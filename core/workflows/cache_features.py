@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from core.config import Config
+from core.estimates.stages import Estimate, make_estimate
+from core.inference.features import FeaturesPlan, features_stages, make_features, plan_features
 from core.models.capabilities import StoredFeatures
+from core.plans.warmup import finished_checkpoint, load_warmup_encoder, plan_warmup
 from core.progress import Progress
-from core.training.engine import decide, engine_for, joined
-from core.workflows.features import FeaturesPlan, features_stages, make_features, plan_features
-from core.workflows.shared_store import open_shared_store
-from core.workflows.stages import Estimate, finished
-from core.workflows.warmup import finished_checkpoint, load_warmup_encoder, plan_warmup
+from core.runs.shared_store import open_shared_store
+from core.training.engine import engine_for, process_state, run_on_main
 from core.workspace import Workspace
 
 
@@ -21,6 +22,15 @@ class FeaturesResult:
 
     plan: FeaturesPlan
     frames: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "folder": str(self.plan.path),
+            "frames": self.plan.info.frames,
+            "bytes": self.plan.info.bytes,
+            "now": self.frames,
+        }
 
 
 def cache_features(
@@ -54,7 +64,7 @@ def cache_features(
     if config.warmup_trains_encoder:
         warmup = plan_warmup(workspace, store, manifest, config, preset=preset, progress=progress)
         run = warmup.run(progress, image).run
-        load_warmup_encoder(image, decide(joined(), lambda: finished_checkpoint(run)))
+        load_warmup_encoder(image, run_on_main(process_state(), lambda: finished_checkpoint(run)))
         engine = warmup.engine
     engine = engine_for(config.train, engine)
 
@@ -62,7 +72,7 @@ def cache_features(
         plan = plan_features(workspace, store, manifest, config, image)
         return plan, plan.complete
 
-    plan, complete = decide(engine, decided)
+    plan, complete = run_on_main(engine, decided)
     if complete:
         return FeaturesResult(plan, 0)
     make_features(plan, store, image, config, engine, progress)
@@ -87,4 +97,4 @@ def estimate_features(
             load_warmup_encoder(image, finished_checkpoint(warmup.existing))
     plan = plan_features(workspace, store, manifest, config, image)
     stages = features_stages(plan, store, image, config, engine)
-    return plan, finished(stages, workspace.root, ())
+    return plan, make_estimate(stages, workspace.root, ())

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from core.locks import writing
 from core.models.capabilities import TextCache
 from core.progress import Progress
+from core.runs.load import TEXT_CACHE, load_model
+from core.runs.run import Run, find_run
+from core.system.locks import writing
 from core.training.checkpoint import save_tensors
-from core.workflows.models import TEXT_CACHE, load_model
-from core.workflows.runs import Run, find_run
 from core.workspace import Workspace
 
 
@@ -24,6 +25,15 @@ class CacheResult:
     path: Path | None
     tokens: int
     channels: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "run": self.run.name,
+            "file": None if self.path is None else str(self.path),
+            "tokens": self.tokens,
+            "channels": self.channels,
+        }
 
 
 def cache_text(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from core.errors import StoreError
 from core.manifests.load import load_manifest, load_outline, manifest_names
 from core.manifests.schema import Subjects
+from core.preparation.partitions import lacks_partition
 from core.storage.store import Store
-from core.workflows.partitions import lacks_partition
 from core.workspace import Workspace
 
 

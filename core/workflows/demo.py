@@ -12,19 +12,20 @@ from typing import cast
 import torch
 
 from core.config import Config, resolve_config
+from core.inference.embed_run import used_sequences
 from core.manifests.load import load_manifest
 from core.models.lmgait.network import LMGait
 from core.pretraining.measure import attention_shares
 from core.pretraining.unseen import render_unseen
 from core.progress import Progress
+from core.runs.load import load_model
+from core.runs.run import Run
 from core.storage.embeddings import read_embeddings
 from core.storage.store import Store
+from core.visualization.contact_sheet import silhouette_iou, write_contact_sheet
 from core.workflows.cache_text import cache_text
-from core.workflows.contact_sheet import silhouette_iou, write_contact_sheet
-from core.workflows.evaluate import Evaluation, Scoring, evaluate_run, used_sequences
-from core.workflows.models import load_model
+from core.workflows.evaluate import Evaluation, Scoring, evaluate_run
 from core.workflows.prepare import prepare
-from core.workflows.runs import Run
 from core.workflows.synthesize import synthesize
 from core.workflows.train import train
 from core.workspace import Workspace
@@ -110,14 +111,19 @@ def _silhouettes_alone(config: Config) -> Config:
     """GaitBase on the silhouettes of the same clips, for as many iterations."""
     train, data = config.train, config.data
     settings = {
-        "seed": config.seed, "train.iterations": train.iterations,
-        "train.milestones": list(train.milestones), "data.frames": data.frames,
-        "data.identities": data.identities, "data.sequences": data.sequences,
-    }  # fmt: skip
+        "seed": config.seed,
+        "train.iterations": train.iterations,
+        "train.milestones": list(train.milestones),
+        "data.frames": data.frames,
+        "data.identities": data.identities,
+        "data.sequences": data.sequences,
+    }
     return resolve_config(
-        "tiny", model="gaitbase", dataset="casiab",
+        "tiny",
+        model="gaitbase",
+        dataset="casiab",
         overrides=[f"{key}={value}" for key, value in settings.items()],
-    )  # fmt: skip
+    )
 
 
 def _looks(run: Run, seed: int) -> Mapping[str, float]:

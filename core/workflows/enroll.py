@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from core.progress import Progress
 from core.recognition.gallery import (
     Entry,
     Gallery,
-    Maker,
+    ModelId,
     changing,
     check_maker,
     checked_name,
@@ -23,12 +24,12 @@ from core.recognition.gallery import (
     read_gallery,
     write_gallery,
 )
+from core.recognition.walks import Walks, model_id_of, walks_in
+from core.runs.load import load_model
+from core.runs.run import find_run
 from core.storage.shard import file_hash
 from core.tracking.find import Finding
 from core.training.engine import make_engine
-from core.workflows.models import load_model
-from core.workflows.runs import find_run
-from core.workflows.walks import Walks, maker_of, walks_in
 from core.workspace import Workspace
 
 New = list[tuple[Entry, NDArray[np.float32]]]
@@ -49,6 +50,13 @@ class EnrollResult:
     name: str
     entries: tuple[Entry, ...]
     gallery: Gallery
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "gallery": str(self.path),
+            "walks": [entry.model_dump(exclude={"digest"}) for entry in self.entries],
+        }
 
 
 def enroll(
@@ -85,13 +93,16 @@ def enroll(
     """
     name = checked_name(name)
     if len(videos) > 1 and (finding.boxes is not None or track is not None):
-        raise UsageError("--boxes and --track belong to one video", where="VIDEO",
-                         next_step="Enroll the videos one by one.")  # fmt: skip
+        raise UsageError(
+            "--boxes and --track belong to one video",
+            where="VIDEO",
+            next_step="Enroll the videos one by one.",
+        )
     run = find_run(
         workspace.runs, name=run_name, dataset=None, capability="films", progress=progress
     )
     loaded = load_model(run, device=make_engine().device)
-    maker = maker_of(run, loaded)
+    maker = model_id_of(run, loaded)
     progress.say(f"Run {run.name} (trained on {run.dataset}).")
     if path.exists():  # told before the work, not after it
         check_maker(read_gallery(path), maker, path)
@@ -111,15 +122,17 @@ def enroll(
 def _check_alone(found: Walks, progress: Progress, name: str) -> None:
     """Refuse several people at once; tell of several tracks one after the other."""
     for out in found.left_out:
-        progress.say(f"Left out of {found.footage.path.name}: track {out.track.number}, "
-                     f"{out.reason}.")  # fmt: skip
+        progress.say(
+            f"Left out of {found.footage.path.name}: track {out.track.number}, {out.reason}."
+        )
     order = sorted(found.walks, key=lambda walk: walk.seconds)
     listed = "; ".join(str(walk) for walk in found.walks)
     if any(second.seconds[0] < first.seconds[1] for first, second in pairwise(order)):
         raise DataError(
-            f"{len(order)} people walk in this video: {listed}", where=found.footage.path,
+            f"{len(order)} people walk in this video: {listed}",
+            where=found.footage.path,
             next_step="Say which one with --track.",
-        )  # fmt: skip
+        )
     if len(order) > 1:
         progress.say(f"Taken for {name}, as they come one after the other: {listed}.")
 
@@ -129,15 +142,20 @@ def _entries(found: Walks, name: str) -> New:
     digest = file_hash(path)
     return [
         (
-            Entry(name=name, video=path.name, digest=digest, track=walk.track.number,
-                  frames=len(walk.track)),
+            Entry(
+                name=name,
+                video=path.name,
+                digest=digest,
+                track=walk.track.number,
+                frames=len(walk.track),
+            ),
             walk.embedding,
         )
         for walk in found.walks
-    ]  # fmt: skip
+    ]
 
 
-def _add(path: Path, maker: Maker, new: New) -> tuple[Gallery, list[Entry]]:
+def _add(path: Path, maker: ModelId, new: New) -> tuple[Gallery, list[Entry]]:
     """The gallery with the new walks, and the entries of other names that they replaced."""
     with changing(path):
         if path.exists():

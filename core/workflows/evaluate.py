@@ -3,48 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from accelerate import Accelerator
 
-from core.config.machine import EMBEDDING_MEMORY
-from core.errors import gpu_memory_explained
-from core.locks import writing
+from core.estimates.stages import Estimate, make_estimate
+from core.evaluation.score import score
+from core.evaluation.submission import SUBMISSIONS, Submission, write_submissions
+from core.inference.embed_run import embed_and_write, embeddings_path, used_sequences
+from core.inference.embedding_stage import embedding_stage
+from core.inference.model_inputs import check_inputs
 from core.manifests.load import OFFICIAL, chosen_protocols, load_manifest
 from core.manifests.schema import DatasetManifest
 from core.metrics.distance import known_metric
 from core.metrics.results import EvaluationResult
-from core.models.capabilities import TextCache
-from core.models.families import family_of
 from core.progress import Progress
 from core.records import EmbeddingSet
-from core.storage.embeddings import check_ending, read_embeddings, write_embeddings
-from core.storage.store import Store
-from core.training.engine import all_threads, decide, held, joined, make_engine
-from core.workflows.embed import embed_sequences
-from core.workflows.left_out import (
-    Reason,
-    beside,
-    count_absent,
-    lacking,
-    not_embedded,
-    nothing_used,
-    unused_in_tests,
-    write_left_out,
-)
-from core.workflows.model_inputs import check_inputs, source_line
-from core.workflows.models import LoadedModel, load_model, newest_checkpoint
-from core.workflows.runs import Run, find_run
-from core.workflows.score import score
-from core.workflows.shared_store import open_shared_store
-from core.workflows.submission import SUBMISSIONS, Submission, write_submissions
+from core.runs.load import load_model
+from core.runs.run import Run, find_run
+from core.runs.shared_store import open_shared_store
+from core.runs.stores import open_store
+from core.storage.embeddings import check_ending, read_embeddings
+from core.training.engine import all_threads, make_engine, process_state, run_on_main
 from core.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """How embeddings are scored; see :func:`core.workflows.score.score`."""
+    """How embeddings are scored; see :func:`core.evaluation.score.score`."""
 
     probe_gallery: str = OFFICIAL
     metric: str | None = None
@@ -91,8 +78,8 @@ def evaluate_run(
         UsageError: no such run, dataset or protocol.
         StoreError, DataError, CheckpointError, WeightsError: see their texts.
     """
-    run = decide(
-        joined(),
+    run = run_on_main(
+        process_state(),
         lambda: find_run(workspace.runs, name=run_name, dataset=train_dataset, progress=progress),
     )
     store, manifest = open_shared_store(workspace, test_dataset or run.dataset)
@@ -167,8 +154,8 @@ def embed_to_file(
         StoreError, DataError, CheckpointError, WeightsError, OutputError: see their texts.
     """
     check_ending(path)
-    run = decide(
-        joined(),
+    run = run_on_main(
+        process_state(),
         lambda: find_run(
             workspace.runs, name=run_name, dataset=dataset, or_any=True, progress=progress
         ),
@@ -178,99 +165,6 @@ def embed_to_file(
     return embed_and_write(
         path, run, store, manifest, make_engine(), progress, everyone=everyone, settings=settings
     )
-
-
-def embed_and_write(
-    path: Path,
-    run: Run,
-    store: Store,
-    manifest: DatasetManifest,
-    engine: Accelerator,
-    progress: Progress,
-    *,
-    everyone: bool = False,
-    settings: Sequence[str] = (),
-    loaded: LoadedModel | None = None,
-) -> EmbeddingSet:
-    """Embed as :func:`embed_run` does, and write ``path`` from the main process.
-
-    ``path`` is held from before the work to the end of it. What is not embedded is listed in
-    ``<path>.left-out.json``.
-
-    Raises:
-        OutputError: it cannot be written, or another process is writing it.
-    """
-    unused: Reason = (lambda key: None) if everyone else unused_in_tests(manifest)
-    with held(engine, lambda: writing(path, what="file of embeddings")):
-        embeddings = embed_run(
-            run,
-            store,
-            manifest,
-            progress,
-            everyone=everyone,
-            engine=engine,
-            settings=settings,
-            loaded=loaded,
-        )
-        decide(engine, lambda: write_embeddings(path, embeddings))
-        lack = lacking(family_of(run.config.model).inputs)
-        reason = not_embedded(unused, embeddings, lack)
-        decide(engine, lambda: write_left_out(beside(path), store, reason))
-    return embeddings
-
-
-@gpu_memory_explained(EMBEDDING_MEMORY)
-def embed_run(
-    run: Run,
-    store: Store,
-    manifest: DatasetManifest,
-    progress: Progress,
-    *,
-    everyone: bool = False,
-    engine: Accelerator | None = None,
-    settings: Sequence[str] = (),
-    loaded: LoadedModel | None = None,
-) -> EmbeddingSet:
-    """Embed the sequences of the test (or all) subjects that ``manifest``'s protocols use.
-
-    Sequences without anything that the model reads are left out, and their number is reported.
-    ``loaded`` is the run's model where it is loaded already; ``settings`` are as in evaluation.
-
-    Raises:
-        DataError: the store holds none of them, or none that the model can read.
-        StoreError, UsageError: it lacks what the model reads.
-        CheckpointError, WeightsError: the model cannot be loaded.
-    """
-    check_inputs(store, run.config)
-    engine = engine or make_engine()
-    if loaded is None:
-        checkpoint = decide(engine, lambda: newest_checkpoint(run))
-        loaded = load_model(run, device=engine.device, settings=settings, checkpoint=checkpoint)
-    caching = TextCache.find(loaded.config.model)
-    if caching is not None and caching.live(loaded.model):
-        progress.say("The text branch runs live; `lmgait cache-text` spares it.")
-    indices = used_sequences(store, manifest, everyone=everyone)
-    if not indices:
-        raise nothing_used(store, manifest)
-    embeddings = embed_sequences(loaded, store, manifest, indices, engine, progress, source="")
-    inputs = family_of(run.config.model).inputs
-    absent = count_absent(store, len(indices), len(embeddings), inputs, progress)
-    return replace(embeddings, source=source_line(run, int(loaded.header["step"]), store, absent))
-
-
-def embeddings_path(run: Run, manifest: DatasetManifest) -> Path:
-    """Where a run keeps its embeddings of a dataset's test subjects."""
-    return run.folder / "embeddings" / f"{manifest.name}.npz"
-
-
-def used_sequences(store: Store, manifest: DatasetManifest, *, everyone: bool = False) -> list[int]:
-    """Numbers of the sequences that a protocol uses as probe or gallery, test subjects only."""
-    unused = unused_in_tests(manifest)
-    return [
-        number
-        for number, info in enumerate(store.sequences)
-        if everyone or unused(info.key) is None
-    ]
 
 
 def _scored(
@@ -289,12 +183,48 @@ def _scored(
     def work() -> tuple[EvaluationResult, tuple[Submission, ...]]:
         with all_threads(engine):
             result = score(
-                embeddings, rules, metric=distance, rerank=scoring.rerank,
-                bootstrap=scoring.bootstrap, seed=scoring.seed, protocols=names, progress=progress,
-            )  # fmt: skip
+                embeddings,
+                rules,
+                metric=distance,
+                rerank=scoring.rerank,
+                bootstrap=scoring.bootstrap,
+                seed=scoring.seed,
+                protocols=names,
+                progress=progress,
+            )
             return result, write_submissions(
-                folder, embeddings, rules, names,
-                metric=distance, rerank=scoring.rerank, progress=progress,
-            )  # fmt: skip
+                folder,
+                embeddings,
+                rules,
+                names,
+                metric=distance,
+                rerank=scoring.rerank,
+                progress=progress,
+            )
 
-    return decide(engine, work)
+    return run_on_main(engine, work)
+
+
+def estimate_embedding(
+    workspace: Workspace,
+    *,
+    run_name: str | None,
+    train_dataset: str | None,
+    test_dataset: str | None,
+    progress: Progress,
+    everyone: bool = False,
+    scored: bool = True,
+    settings: Sequence[str] = (),
+) -> Estimate:
+    """What it would take to embed (and, if ``scored``, score) a dataset with a run's model."""
+    run = find_run(workspace.runs, name=run_name, dataset=train_dataset, or_any=not scored)
+    store, manifest = open_store(workspace, test_dataset or run.dataset)
+    check_inputs(store, run.config)
+    engine = make_engine()
+    loaded = load_model(run, device=engine.device, settings=settings)
+    progress.say(f"Run {run.name}, sequences of {manifest.title}.")
+    indices = used_sequences(store, manifest, everyone=everyone)
+    notes = ("Scoring itself is not in it.",) if scored else ()
+    return make_estimate(
+        [embedding_stage(loaded, store, manifest, indices, engine)], workspace.root, notes
+    )

@@ -11,21 +11,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from torch.export import ExportedProgram
 
 from core.errors import LmgaitError, UsageError
-from core.files import whole_file
-from core.locks import writing
 from core.models.base import implementation_of
 from core.models.inference import InferenceGraph, PixelType, trace
 from core.progress import Progress
+from core.runs.load import LoadedModel, load_model
+from core.runs.run import Run, find_run
+from core.system.files import whole_file
+from core.system.locks import writing
 from core.version import __version__
-from core.workflows.models import LoadedModel, load_model
-from core.workflows.runs import Run, find_run
 from core.workspace import Workspace
 
 Format = Literal["onnx", "torch"]
@@ -59,6 +59,16 @@ class ExportResult:
     bytes: int
     difference: float | None
     metadata: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "file": str(self.path),
+            "format": self.format,
+            "bytes": self.bytes,
+            "difference": self.difference,
+            "metadata": dict(self.metadata),
+        }
 
 
 def export_run(

@@ -6,15 +6,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.errors import UsageError
-from core.files import whole_file, write_text
 from core.progress import Progress
+from core.synthetic.company import DATASET
+from core.synthetic.datasets import TYPES, choose
+from core.synthetic.film import Seen, plan_film, render_film, seen_in
+from core.synthetic.shot import FPS
+from core.system.files import whole_file, write_text
 from core.video.encode import VideoWriter
-from core.walkers.company import DATASET
-from core.walkers.datasets import TYPES, choose
-from core.walkers.film import Seen, plan_film, render_film, seen_in
-from core.walkers.shot import FPS
 
 MOST_PEOPLE = 12
 SMALLEST, LARGEST = 64, 4096
@@ -30,6 +31,12 @@ class FilmResult:
     frames: int
     people: int
     boxes: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        content = {"file": str(self.path), "frames": self.frames, "people": self.people}
+        boxes = {} if self.boxes is None else {"boxes": str(self.boxes)}
+        return {**content, **boxes}
 
 
 def film(
@@ -55,7 +62,7 @@ def film(
     Args:
         path: The .mp4 file.
         subjects: Who walks.
-        angle: Degrees, as :func:`core.walkers.film.plan_film` takes them.
+        angle: Degrees, as :func:`core.synthetic.film.plan_film` takes them.
         kind: Recording type of CASIA-B's layout.
         take: Any word.
         size: Width and height, such as ``640x480``.
@@ -78,16 +85,29 @@ def film(
             "The video's file has to end in .mp4", where=path, next_step="Change the ending."
         )
     if not 1 <= len(subjects) <= MOST_PEOPLE:
-        raise UsageError(f"{len(subjects)} people in one film", where="--subjects",
-                         next_step=f"Name 1 to {MOST_PEOPLE}.")  # fmt: skip
+        raise UsageError(
+            f"{len(subjects)} people in one film",
+            where="--subjects",
+            next_step=f"Name 1 to {MOST_PEOPLE}.",
+        )
     choose("type", (kind,), TYPES[DATASET], TYPES[DATASET])
     _check_company(len(subjects), pairs, stops)
     _check_range(rate, "--rate", SLOWEST, FASTEST)
     _check_range(height, "--height", LOWEST, HIGHEST)
     plan = plan_film(
-        subjects, angle=angle, kind=kind, take=take, size=_size(size), seed=seed,
-        crossing=crossing, pairs=pairs, stops=stops, far=far, height=height, rate=rate,
-    )  # fmt: skip
+        subjects,
+        angle=angle,
+        kind=kind,
+        take=take,
+        size=_size(size),
+        seed=seed,
+        crossing=crossing,
+        pairs=pairs,
+        stops=stops,
+        far=far,
+        height=height,
+        rate=rate,
+    )
     shape = (plan.camera.height, plan.camera.width)
     people: list[Seen] = []
     with (
@@ -114,24 +134,34 @@ def _line(seen: Seen) -> str:
 
 def _check_company(people: int, pairs: int, stops: int) -> None:
     if not 0 <= 2 * pairs <= people:
-        raise UsageError(f"{pairs} pairs of {people} people", where="--pairs",
-                         next_step=f"Give 0 to {people // 2}, or name more people.")  # fmt: skip
+        raise UsageError(
+            f"{pairs} pairs of {people} people",
+            where="--pairs",
+            next_step=f"Give 0 to {people // 2}, or name more people.",
+        )
     groups = people - pairs
     if not 0 <= stops <= groups:
-        raise UsageError(f"{stops} stops of {groups} who walk alone or as a pair", where="--stops",
-                         next_step=f"Give 0 to {groups}.")  # fmt: skip
+        raise UsageError(
+            f"{stops} stops of {groups} who walk alone or as a pair",
+            where="--stops",
+            next_step=f"Give 0 to {groups}.",
+        )
 
 
 def _check_range(value: float, option: str, least: float, most: float) -> None:
     if not least <= value <= most:
-        raise UsageError(f"{value:g} is out of range", where=option,
-                         next_step=f"Give {least:g} to {most:g}.")  # fmt: skip
+        raise UsageError(
+            f"{value:g} is out of range", where=option, next_step=f"Give {least:g} to {most:g}."
+        )
 
 
 def _size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{2,4})x(\d{2,4})", text)
     size = (int(match[1]), int(match[2])) if match else (0, 0)
     if not all(SMALLEST <= length <= LARGEST for length in size):
-        raise UsageError(f"{text!r} is no size", where="--size",
-                         next_step=f"Give {SMALLEST} to {LARGEST}: 640x480.")  # fmt: skip
+        raise UsageError(
+            f"{text!r} is no size",
+            where="--size",
+            next_step=f"Give {SMALLEST} to {LARGEST}: 640x480.",
+        )
     return size

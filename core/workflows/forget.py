@@ -11,16 +11,17 @@ import re
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.errors import UsageError
-from core.locks import writing
-from core.nearest import nearest
+from core.forgetting.traces import Trace, find_traces, learnt, run_folders, run_trace
 from core.progress import Progress
 from core.recognition.gallery import read_gallery, remove
 from core.storage.forget import ANEW, HeldInStore, close_store, held_in_store, purge_store
 from core.storage.layout import PLAN_NAME, Plan, read_json
 from core.storage.store import locate_store
-from core.workflows.traces import Trace, find_traces, learnt, run_folders, run_trace
+from core.system.locks import writing
+from core.system.suggestions import nearest
 from core.workspace import Workspace
 
 
@@ -51,6 +52,18 @@ class Forgotten:
     def frames(self) -> int:
         """Frames of the subject."""
         return sum(held.frames for held in self.stores)
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "subject": self.subject,
+            "dataset": self.dataset,
+            "sequences": self.sequences,
+            "frames": self.frames,
+            "stores": [str(part.folder) for part in self.stores],
+            "traces": [{"path": str(trace.path), "what": trace.what} for trace in self.traces],
+            "models_left": [str(folder) for folder in self.models],
+        }
 
 
 def look(
@@ -162,9 +175,10 @@ def _folders(store: str | Path, workspace: Workspace) -> tuple[list[Path], str]:
     if not folders:
         known = sorted(plan.parent.name for plan in (workspace.root / "stores").glob("*/plan.json"))
         raise UsageError(
-            "There is no store here", where=path,
+            "There is no store here",
+            where=path,
             next_step=f"Known stores: {', '.join(known) or 'none yet'}; or give a store's folder.",
-        )  # fmt: skip
+        )
     return folders, read_json(folders[0] / PLAN_NAME, Plan, ANEW).dataset
 
 
@@ -180,5 +194,6 @@ def _refuse_unknown(subject: str, stores: tuple[HeldInStore, ...], where: Path) 
     meant = "" if near is None else f"Did you mean `{near}`? "
     raise UsageError(
         f"There is nothing of the subject `{subject}` here: it never was, or is forgotten already",
-        where=where, next_step=f"{meant}Subjects here: {shown or 'none'}.",
-    )  # fmt: skip
+        where=where,
+        next_step=f"{meant}Subjects here: {shown or 'none'}.",
+    )

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from core.config import Config
 from core.errors import CheckpointError, UsageError
-from core.files import remove, write_text
 from core.imports.encoder import encoder_names
 from core.imports.matching import match, without_wrapper
 from core.imports.torch_file import ForeignWeights, read_torch_file
@@ -23,16 +22,18 @@ from core.models.base import EncoderImplementation, implementation_of
 from core.models.families import FAMILIES, family_of
 from core.models.layers.gaitbase import BNNeck, StripLinear
 from core.progress import Progress
+from core.runs.run import Run, adding_runs, create_run
+from core.runs.stores import with_frames
+from core.system.files import remove, write_text
+from core.system.plain_yaml import YamlFault, read_plain_yaml
 from core.training.checkpoint import load_strictly
 from core.version import __version__
-from core.workflows.runs import Run, adding_runs, create_run
-from core.workflows.stores import with_frames
 from core.workspace import Workspace
-from core.yamlfile import YamlFault, read_plain_yaml
 
 NAMES_FILE = "imported.json"
-# Of `GaitBase-60000.pt`; a number that is not set off by a hyphen is a rank or a date.
-_ITERATION = re.compile(r"-(\d{1,9})$")
+# Of `GaitBase-60000.pt`; a number that is not set off by a hyphen is a rank or a date, and so are
+# eight digits, and `2024-01-15`.
+_ITERATION = re.compile(r"(?<!\d{4}-\d{2})-(\d{1,7})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,17 @@ class ImportResult:
     tensors: int
     classes: int | None
     step: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "run": self.run.name,
+            "folder": str(self.run.folder),
+            "tensors": self.tensors,
+            "identities": self.classes,
+            "iterations": self.step,
+            "sha256": self.sha256,
+        }
 
 
 def import_weights(

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import StoreError, UsageError
-from core.files import output_error, whole_file
-from core.locks import writing
 from core.manifests.load import load_outline
 from core.progress import Progress, SilentProgress
+from core.runs.stores import make_newest
 from core.storage.build import begin, finish, shard_done
 from core.storage.layout import (
     FORGET_AGAIN,
@@ -30,7 +29,8 @@ from core.storage.layout import (
     write_json,
 )
 from core.storage.shard import file_hash
-from core.workflows.stores import make_newest
+from core.system.files import output_error, whole_file
+from core.system.locks import writing
 from core.workspace import Workspace
 
 PART_STEP = "Prepare that part again, or bring its folder here."

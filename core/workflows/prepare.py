@@ -15,21 +15,22 @@ from time import monotonic
 from core.errors import DataError, UsageError
 from core.manifests.forms import Form
 from core.manifests.load import load_manifest, load_outline
+from core.preparation.partitions import find_partition, lacks_partition
+from core.preparation.plan import PreparationPlan, PrepareResult
+from core.preparation.shard_jobs import ShardJob, findings
+from core.preparation.split import compare, known_names
 from core.progress import Progress, SilentProgress
 from core.records import POSE_SHAPE, StreamName
 from core.sources.raw import RawSequence
 from core.sources.recognise import find_or_name
 from core.sources.roots import FoundForm
 from core.sources.sequences import scan
+from core.storage.codec_names import CodecName
 from core.storage.formats import format_of
-from core.storage.layout import READING, SHARD_FRAMES, CodecName, Plan
+from core.storage.layout import READING, SHARD_FRAMES, Plan
 from core.storage.stream_plan import NewStream, StreamPlan
 from core.version import __version__
 from core.video.flow import FLOW_SIZE, MAKER
-from core.workflows.partitions import find_partition, lacks_partition
-from core.workflows.preparation_plan import PreparationPlan, PrepareResult
-from core.workflows.shard_jobs import ShardJob, findings
-from core.workflows.split import compare, known_names
 from core.workspace import Workspace
 
 
@@ -138,9 +139,16 @@ def prepare(
     Arguments and errors are those of :func:`plan_preparation` and :meth:`PreparationPlan.run`.
     """
     plan = plan_preparation(
-        dataset, source, workspace, codec=codec, part=part, form=form, without=without,
-        flow=flow, progress=progress,
-    )  # fmt: skip
+        dataset,
+        source,
+        workspace,
+        codec=codec,
+        part=part,
+        form=form,
+        without=without,
+        flow=flow,
+        progress=progress,
+    )
     return plan.run(workers=workers, replace=replace, progress=progress)
 
 
@@ -166,9 +174,10 @@ def part_folder(workspace: Workspace, dataset: str, part: tuple[int, int] | None
 def _check_part(part: tuple[int, int] | None) -> None:
     if part is not None and not 1 <= part[0] <= part[1] <= 100_000:
         raise UsageError(
-            f"There is no part {part[0]} of {part[1]}", where="--part",
+            f"There is no part {part[0]} of {part[1]}",
+            where="--part",
             next_step="Parts are counted from 1: --part 1/16 to --part 16/16.",
-        )  # fmt: skip
+        )
 
 
 def _where_to_look(delivered: FoundForm) -> str:
@@ -194,9 +203,15 @@ def _check_flow(delivered: FoundForm) -> None:
 
 
 def _content(
-    dataset: str, delivered: FoundForm, codec: CodecName, sequences: list[RawSequence], shards: int,
-    part: tuple[int, int] | None, *, flow: bool,
-) -> Plan:  # fmt: skip
+    dataset: str,
+    delivered: FoundForm,
+    codec: CodecName,
+    sequences: list[RawSequence],
+    shards: int,
+    part: tuple[int, int] | None,
+    *,
+    flow: bool,
+) -> Plan:
     digest = hashlib.sha256()
     for sequence in sequences:
         digest.update(f"{sequence.key} {sequence.weight} {sequence.digest}\n".encode())

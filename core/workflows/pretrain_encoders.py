@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from itertools import count
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -13,25 +12,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.errors import DataError, UsageError
-from core.files import read_plain_json, remove, write_text
-from core.locks import writing
-from core.models.backbones.sizes import CLIP_TEXT, DINOV2, size_of
 from core.pretraining.cache import load_pictures
 from core.pretraining.measure import Metrics, measure
+from core.pretraining.pace import check_sizes, pace_of
 from core.pretraining.recipe import Recipe
-from core.pretraining.results import (
-    encoders_at_start,
-    load_encoders,
-    save_encoders,
-    write_card,
-)
-from core.pretraining.scenes import HEIGHT, ROWS, WIDTH, Pictures
-from core.pretraining.train import Trainer, train
-from core.pretraining.unseen import render_unseen
-from core.progress import Progress
-from core.training.rehearsal import Pace
-from core.training.rehearsal import measure as pace
-from core.workflows.pretraining_record import (
+from core.pretraining.record import (
     LOG,
     METRICS,
     PICTURES,
@@ -42,6 +27,13 @@ from core.workflows.pretraining_record import (
     record_of,
     write_record,
 )
+from core.pretraining.results import encoders_at_start, load_encoders, save_encoders, write_card
+from core.pretraining.scenes import Pictures
+from core.pretraining.train import train
+from core.pretraining.unseen import render_unseen
+from core.progress import Progress
+from core.system.files import read_plain_json, remove, write_text
+from core.system.locks import writing
 
 UNSEEN_SUBJECTS = 64
 _FIRST_UNSEEN = 76
@@ -71,10 +63,14 @@ class PretrainingResult:
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
         return {
-            "folder": str(self.folder), "recipe": self.recipe.model_dump(mode="json"),
-            "bytes": self.bytes, "metrics": asdict(self.metrics), "start": asdict(self.start),
-            "losses": dict(self.losses), "seconds": self.seconds,
-        }  # fmt: skip
+            "folder": str(self.folder),
+            "recipe": self.recipe.model_dump(mode="json"),
+            "bytes": self.bytes,
+            "metrics": asdict(self.metrics),
+            "start": asdict(self.start),
+            "losses": dict(self.losses),
+            "seconds": self.seconds,
+        }
 
 
 def recipe_of(**values: object) -> Recipe:
@@ -150,24 +146,6 @@ def pretrain_encoders(
     return result
 
 
-def check_sizes(recipe: Recipe) -> None:
-    """Refuse sizes that are unknown or whose patches do not fit pictures and labels.
-
-    Raises:
-        ConfigError: an unknown size; the nearest is named.
-        UsageError: a patch that does not fit.
-    """
-    size_of(CLIP_TEXT, recipe.text, "--text")
-    patch = size_of(DINOV2, recipe.image, "--image").patch
-    if HEIGHT % patch or WIDTH % patch or ROWS % (HEIGHT // patch):
-        fitting = [n for n, s in DINOV2.items() if HEIGHT % s.patch == 0 and s.image == WIDTH]
-        raise UsageError(
-            f"Patches of {patch} pixels do not fit pictures of {HEIGHT}x{WIDTH}",
-            where="--image",
-            next_step=f"Use {', '.join(fitting)}.",
-        )
-
-
 def _claim(out: Path, recipe: Recipe, *, timed: bool) -> Record:
     """The record of ``out``, written where it is new."""
     record = record_of(out, recipe, timed=timed)
@@ -179,18 +157,6 @@ def _claim(out: Path, recipe: Recipe, *, timed: bool) -> Record:
 def _affordable(recipe: Recipe, pictures: Pictures, seconds: float) -> int:
     """Steps that fit into the time, from a few real ones."""
     return max(1, int(seconds / pace_of(recipe, pictures).seconds))
-
-
-def pace_of(recipe: Recipe, pictures: Pictures) -> Pace:
-    """Seconds of a step of training, from a few real ones; nothing is kept of them."""
-    trainer = Trainer(recipe, pictures)
-
-    def steps() -> Iterator[float]:
-        for number in count():
-            trainer.step(number)
-            yield 1
-
-    return pace(steps())
 
 
 def _measured(

@@ -13,7 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import WeightsError
-from core.files import write_text
+from core.evaluation.retrieval import (
+    EACH,
+    ConditionRetrievals,
+    Found,
+    Retrieval,
+    default_protocol,
+    evenly_spaced,
+    retrievals,
+)
+from core.evaluation.score import score
+from core.inference.cache import cached_or_new_embeddings
+from core.inference.embed_run import used_sequences
 from core.manifests.published import load_published
 from core.manifests.schema import DatasetManifest
 from core.metrics.distance import Metric
@@ -25,38 +36,21 @@ from core.progress import Progress
 from core.records import EmbeddingSet, SequenceKey
 from core.report import Report, render
 from core.report.content import ConditionProbes, Hit, Picture, Plane, Probe, Retrievals, Sight
+from core.report.facts import cautions, logs, provenance, provenance_tables, settings, summary
+from core.report.limits import MOST_SILHOUETTES
 from core.report.thumbnails import jpeg_uri
+from core.runs.load import LoadedModel, load_model, newest_weights
+from core.runs.run import Run, find_run
+from core.runs.stores import open_store
 from core.storage.store import Store
+from core.system.files import write_text
 from core.tables.build import result_tables
 from core.training.engine import make_engine
-from core.workflows.contact_sheet import middle_views, silhouette_iou
-from core.workflows.evaluate import used_sequences
-from core.workflows.kept_embeddings import kept_or_new_embeddings
-from core.workflows.models import LoadedModel, load_model, newest_weights
-from core.workflows.report_facts import (
-    cautions,
-    logs,
-    provenance,
-    provenance_tables,
-    settings,
-    summary,
-)
-from core.workflows.retrieval import (
-    EACH,
-    ConditionRetrievals,
-    Found,
-    Retrieval,
-    chosen_protocol,
-    retrievals,
-    spread,
-)
-from core.workflows.runs import Run, find_run
-from core.workflows.score import score
-from core.workflows.stores import open_store
+from core.visualization.contact_sheet import middle_views, silhouette_iou
 from core.workspace import Workspace
 
-# Points of the map; sequences whose silhouettes are measured, and shown.
-MOST_POINTS, MOST_SILHOUETTES, SIGHTS = 1500, 60, 6
+# Points of the map; sequences that are shown; sequences whose silhouettes are measured.
+MOST_POINTS, SIGHTS = 1500, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +68,15 @@ class ReportResult:
     bytes: int
     run: Run
     result: EvaluationResult
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "file": str(self.path),
+            "bytes": self.bytes,
+            "run": self.run.name,
+            "result": self.result.to_json(),
+        }
 
 
 def report_run(
@@ -115,7 +118,7 @@ def report_run(
     def load() -> LoadedModel:
         return load_model(run, device=engine.device)
 
-    embeddings = kept_or_new_embeddings(run, step, store, manifest, engine, load, progress)
+    embeddings = cached_or_new_embeddings(run, step, store, manifest, engine, load, progress)
     metric: Metric = run.config.evaluate.distance
     result = score(embeddings, manifest, metric=metric, bootstrap=bootstrap, progress=progress)
     content = _content(
@@ -213,14 +216,14 @@ def _retrievals(
         shown = tuple(probe(retrieval) for retrieval in one.shown)
         return ConditionProbes(one.condition, one.probes, one.right, shown)
 
-    name = chosen_protocol(manifest)
+    name = default_protocol(manifest)
     found = retrievals(embeddings, manifest, name, run.config.evaluate.distance)
     title = manifest.protocols[name].title
     return Retrievals(title, EACH, tuple(condition(one) for one in found), pictures)
 
 
 def _plane(embeddings: EmbeddingSet) -> Plane:
-    chosen = spread(range(len(embeddings)), MOST_POINTS)
+    chosen = evenly_spaced(range(len(embeddings)), MOST_POINTS)
     points, kept = principal_plane(embeddings.embeddings[chosen])
     keys = _keys(embeddings)
     return Plane(
@@ -244,11 +247,14 @@ def _seen(
     if "views" not in family.capabilities:
         return f"{family.title} predicts no silhouettes.", ()
     used = used_sequences(store, manifest)
-    chosen = spread(used, MOST_SILHOUETTES)
+    chosen = evenly_spaced(used, MOST_SILHOUETTES)
     try:
         loaded = load()
         iou = silhouette_iou(loaded, store, chosen, each=1)
-        views = {n: middle_views(loaded, store, n) for n in spread(used, SIGHTS if pictures else 0)}
+        views = {
+            n: middle_views(loaded, store, n)
+            for n in evenly_spaced(used, SIGHTS if pictures else 0)
+        }
     except WeightsError as error:
         progress.say(f"Silhouettes are not predicted: {error}")
         return f"Silhouettes were not predicted: {error.what}.", ()

@@ -11,10 +11,10 @@ import shutil
 from pathlib import Path
 
 from core.errors import DataError
-from core.files import output_errors, write_text
 from core.models.backbones.embedded import FILES, HASHES, file_hash, shipped_folder
+from core.pretraining.record import RECORD, read_record
 from core.pretraining.results import CARD, load_encoders
-from core.workflows.pretraining_record import RECORD, read_record
+from core.system.files import output_errors, write_text
 
 MOST_BYTES = 8 * 10**6
 

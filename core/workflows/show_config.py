@@ -7,39 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from core.config import (
-    Config,
-    ablation_names,
-    dump_config,
-    flatten,
-    preset_names,
-    resolve_config,
-)
+from core.config import Config, ablation_names, dump_config, preset_names, resolve_config
 from core.errors import UsageError
 from core.manifests.load import load_manifest, load_outline
 from core.models.base import implementation_of
 from core.models.families import DEFAULT_FAMILY, family_of
-from core.workflows.runs import list_runs
-from core.workflows.stores import with_frames
+from core.models.parameters import PartCount, count_parts
+from core.runs.run import list_runs
+from core.runs.stores import with_frames
 from core.workspace import Workspace
-
-
-@dataclass(frozen=True, slots=True)
-class PartCount:
-    """Parameters of one part.
-
-    Attributes:
-        trainable: in the full training.
-        frozen: there (an encoder from a seed learns in the warm-up only).
-        inference: whether inference with a cached text needs the part.
-    """
-
-    name: str
-    trainable: int
-    frozen: int
-    inference: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,40 +96,7 @@ def show_config(
         manifest = load_manifest(dataset, workspace)
         config, classes = with_frames(config, manifest), len(manifest.subjects.train)
     shape = implementation_of(config.model).shape(config.model)
-    return ShownConfig(config, dataset, count_parts(config, classes), shape)
-
-
-def count_parts(config: Config, classes: int | None) -> tuple[PartCount, ...]:
-    """Count the parameters of each part, on torch's meta device: no weights, no memory.
-
-    Args:
-        config: sizes and switches.
-        classes: training identities; None counts no classifier.
-
-    Raises:
-        ConfigError: numbers that do not fit together.
-    """
-    family = implementation_of(config.model)
-    model = family.countable(config.model)
-    with torch.device("meta"):
-        built = family.build(model, classes=classes, seed=config.seed)
-    counts = {part.name: [0, 0] for part in family.parts}
-    for parameter, value in built.named_parameters():
-        part = next(part for part in family.parts if parameter.startswith(part.prefix))
-        counts[part.name][0 if value.requires_grad else 1] += value.numel()
-    return tuple(
-        PartCount(part.name, counts[part.name][0], counts[part.name][1], part.inference)
-        for part in family.parts
-        if sum(counts[part.name])
-    )
-
-
-def diff_configs(first: Config, second: Config) -> dict[str, tuple[Any, Any]]:
-    """Leaves that differ, by dotted key, with both values; None where a family has no such key."""
-    ours, theirs = flatten(first), flatten(second)
-    keys = dict.fromkeys((*ours, *theirs))
-    pairs = {key: (ours.get(key), theirs.get(key)) for key in keys}
-    return {key: (one, other) for key, (one, other) in pairs.items() if one != other}
+    return ShownConfig(config, dataset, count_parts(config.model, classes), shape)
 
 
 def named_config(

@@ -14,31 +14,20 @@ from itertools import islice
 from pathlib import Path
 from time import monotonic
 
-from core.errors import DataError, OutputError, UsageError
-from core.files import PARTIAL_SUFFIX, output_error, read_plain_json, write_text
-from core.locks import writing
-from core.manifests import load_manifest
+from core.errors import DataError, OutputError
 from core.progress import Progress, Task
 from core.records import SequenceKey
-from core.storage.layout import MAX_SEQUENCE_FRAMES
+from core.synthetic.datasets import FORMS, check_dataset, check_form
+from core.synthetic.poses import check_poses, write_casiab_table
+from core.synthetic.selection import wanted_keys
+from core.synthetic.splits import PARTITIONS, partition_lists
+from core.synthetic.write import PARTIAL, rendered_keys, write_sequence
+from core.system.files import PARTIAL_SUFFIX, output_error, read_plain_json, write_text
+from core.system.locks import writing
+from core.system.workers import serve_parent, undisturbed, worker_context
 from core.version import __version__
-from core.walkers.datasets import (
-    DEFAULT_TYPES,
-    DEFAULT_VIEWS,
-    FORMS,
-    TYPES,
-    VIEWS,
-    check_dataset,
-    check_form,
-    choose,
-)
-from core.walkers.poses import check_poses, write_casiab_table
-from core.walkers.splits import PARTITIONS, own_split, partition_lists, sequence_keys
-from core.walkers.write import PARTIAL, rendered_keys, write_sequence
-from core.workers import serve_parent, undisturbed, worker_context
 
 RECORD = "synthetic.json"
-_MIN_FRAMES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +70,7 @@ def synthesize(
     """Render walkers as ``dataset``; equal arguments give equal bytes, with any number of workers.
 
     Args:
-        dataset: one of :data:`core.walkers.datasets.DATASETS`.
+        dataset: one of :data:`core.synthetic.datasets.DATASETS`.
         out: folder to fill; sequences that are complete there are kept.
         train_subjects: how many of the training subjects, from the first.
         test_subjects: the same of the test subjects.
@@ -105,9 +94,15 @@ def synthesize(
     if with_poses:
         check_poses(dataset)
     keys, train, test = wanted_keys(
-        dataset, train_subjects=train_subjects, test_subjects=test_subjects, types=types,
-        views=views, frames=frames, workers=workers, seed=seed,
-    )  # fmt: skip
+        dataset,
+        train_subjects=train_subjects,
+        test_subjects=test_subjects,
+        types=types,
+        views=views,
+        frames=frames,
+        workers=workers,
+        seed=seed,
+    )
     out = Path(out)
     with (
         _claimed(out, dataset, form, frames, seed, with_poses=with_poses),
@@ -127,65 +122,16 @@ def synthesize(
     )
 
 
-def wanted_keys(
-    dataset: str, *, train_subjects: int, test_subjects: int, types: Sequence[str] | None,
-    views: Sequence[str] | None, frames: int, workers: int, seed: int,
-) -> tuple[list[SequenceKey], tuple[str, ...], tuple[str, ...]]:  # fmt: skip
-    """The sequences asked for, and their training and test subjects (raises ``UsageError``)."""
-    dataset = check_dataset(dataset)
-    kinds = choose("type", types, TYPES[dataset], DEFAULT_TYPES[dataset])
-    seen = choose("view", views, tuple(VIEWS[dataset]), DEFAULT_VIEWS[dataset])
-    _check_numbers(frames, workers, seed)
-    train, test = official_subjects(dataset)
-    train = _first(dataset, "training", train, train_subjects)
-    test = _first(dataset, "test", test, test_subjects)
-    keys = sequence_keys(dataset, train, test, kinds, seen)
-    if not keys:
-        raise UsageError("No subject is asked for", next_step="Give --train-subjects or more.")
-    return keys, train, test
-
-
-def official_subjects(dataset: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Ids of the training and test subjects, in the split's order: the official ones.
-
-    Where the official split is in a file that comes with the dataset, walkers have their own.
-    """
-    if dataset in PARTITIONS:
-        return own_split(dataset)
-    subjects = load_manifest(dataset).subjects
-    return tuple(subjects.train), tuple(subjects.test)
-
-
-def _first(dataset: str, part: str, subjects: tuple[str, ...], count: int) -> tuple[str, ...]:
-    if not 0 <= count <= len(subjects):
-        raise UsageError(
-            f"{count} {part} subjects are asked for, but {dataset} has {len(subjects)}",
-            next_step=f"Ask for 0 to {len(subjects)}.",
-        )
-    return subjects[:count]
-
-
-def _check_numbers(frames: int, workers: int, seed: int) -> None:
-    for name, value, least, most in (
-        ("--frames", frames, _MIN_FRAMES, MAX_SEQUENCE_FRAMES),
-        ("--workers", workers, 1, 1024),
-        ("--seed", seed, 0, 2**63 - 1),
-    ):
-        if not least <= value <= most:
-            raise UsageError(
-                f"{name} must be at least {least} and at most {most}, not {value}",
-                where=name,
-                next_step=f"Give {least} to {most}.",
-            )
-
-
 def _claim(out: Path, dataset: str, form: str, frames: int, seed: int, *, with_poses: bool) -> None:
     """Mark ``out`` as synthetic, or make sure that it is the same that we would render."""
     record = {
         "synthetic": True,
         "about": "Computer-generated walkers in the raw layout of a dataset; no real person.",
-        "dataset": dataset, "seed": seed, "frames": frames, "version": __version__,
-    }  # fmt: skip
+        "dataset": dataset,
+        "seed": seed,
+        "frames": frames,
+        "version": __version__,
+    }
     if form != FORMS[dataset][0]:
         record["form"] = form
     if with_poses:
@@ -199,21 +145,24 @@ def _claim(out: Path, dataset: str, form: str, frames: int, seed: int, *, with_p
                 keys = dict.fromkeys((*record, "form", "poses"))
                 other = ", ".join(k for k in keys if known.get(k) != record.get(k))
                 raise DataError(
-                    f"The folder holds other walkers (different: {other})", where=path,
+                    f"The folder holds other walkers (different: {other})",
+                    where=path,
                     next_step="Choose another folder, or delete this one.",
-                )  # fmt: skip
+                )
             return
         if out.exists() and (not out.is_dir() or any(map(_foreign, out.iterdir()))):
             raise DataError(
-                "The folder is not empty and holds no walkers of ours", where=out,
+                "The folder is not empty and holds no walkers of ours",
+                where=out,
                 next_step="Choose a new or empty folder.",
-            )  # fmt: skip
+            )
         write_text(path, json.dumps(record, indent=2) + "\n")
     except ValueError as error:
         raise DataError(
-            f"The record of these walkers is damaged: {error}", where=path,
+            f"The record of these walkers is damaged: {error}",
+            where=path,
             next_step="Delete the folder and render again.",
-        ) from error  # fmt: skip
+        ) from error
     except OSError as error:
         raise output_error(error, out) from error
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from core.errors import StoreError
 from core.progress import Progress, SilentProgress
@@ -44,6 +45,16 @@ class VerifyResult:
     bytes: int
     faults: tuple[str, ...]
     seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "store": str(self.store),
+            "shards": self.shards,
+            "bytes": self.bytes,
+            "seconds": self.seconds,
+            "faults": self.faults,
+        }
 
 
 def verify(

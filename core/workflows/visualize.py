@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from core.errors import CheckpointError, UsageError
+from core.inference.model_inputs import check_inputs
 from core.models.backbones.prompts import Word
 from core.models.capabilities import Views
-from core.nearest import nearest_few
 from core.pictures.files import check_ending, moves, write_film, write_png
 from core.progress import Progress
 from core.records import SequenceKey
+from core.runs.load import load_model
+from core.runs.run import Run, find_run
+from core.runs.stores import open_store
 from core.storage.store import Store
+from core.system.suggestions import nearest_few
 from core.training.engine import make_engine
-from core.workflows.look import Seen, look, words_of
-from core.workflows.model_inputs import check_inputs
-from core.workflows.models import load_model
-from core.workflows.runs import Run, find_run
-from core.workflows.seen_sheet import FILM, SMALL_FILM, Told, draw_film, draw_sheet
-from core.workflows.stores import open_store
+from core.visualization.model_views import Seen, look, words_of
+from core.visualization.view_sheet import FILM, SMALL_FILM, Told, draw_film, draw_sheet
 from core.workspace import Workspace
 
 # Most frames by the file's ending: they keep it below 5 MB.
@@ -50,6 +51,18 @@ class VisualizeResult:
     total: int
     words: tuple[tuple[str, float], ...]
     notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "file": str(self.path),
+            "run": self.run.name,
+            "sequence": str(self.key),
+            "frames": self.frames,
+            "of": self.total,
+            "notes": self.notes,
+            "words": [{"word": word, "share": share} for word, share in self.words],
+        }
 
 
 def visualize(

@@ -18,9 +18,13 @@ AXE = os.environ.get("LMGAIT_AXE")
 CHROMIUM = os.environ.get("LMGAIT_CHROMIUM", "/usr/bin/chromium")
 REAL, SHOTS = os.environ.get("LMGAIT_REPORT"), os.environ.get("LMGAIT_SHOTS")
 FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 pytestmark = pytest.mark.skipif(
     not AXE or not Path(CHROMIUM).is_file(), reason="needs what `nox -s browser` names"
 )

@@ -6,16 +6,9 @@ import pytest
 import torch
 
 from core import errors
-from core.errors import (
-    DataError,
-    LmgaitError,
-    OutputError,
-    ResourceError,
-    gpu_memory_explained,
-    system_error,
-    translated,
-)
-from core.nearest import did_you_mean, few_lines, known_names, nearest
+from core.errors import DataError, LmgaitError, OutputError, ResourceError
+from core.system.failures import explain_failure, explain_gpu_memory, system_error
+from core.system.suggestions import did_you_mean, few_lines, known_names, nearest
 
 ROOT = Path(__file__).parents[2]
 KINDS = {
@@ -93,45 +86,98 @@ OUT_OF_MEMORY = (
 @pytest.mark.parametrize(
     ("error", "what", "advice"),
     [
-        (torch.cuda.OutOfMemoryError(OUT_OF_MEMORY),
-         "tried to allocate 2.00 GiB, GPU 0 has a total capacity of 23.64 GiB, of which 1.12 GiB",
-         "nvidia-smi"),
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has"),
-         "GPU's memory is not enough: tried to allocate 2.00 GiB", "ACCELERATE_USE_CPU"),
-        (torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be"),
-         "GPU's memory", "nvidia-smi"),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
-         "GPU's memory", "CUDA_VISIBLE_DEVICES"),
+        (
+            torch.cuda.OutOfMemoryError(OUT_OF_MEMORY),
+            "tried to allocate 2.00 GiB, GPU 0 has a total capacity of 23.64 GiB, "
+            "of which 1.12 GiB",
+            "nvidia-smi",
+        ),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has"),
+            "GPU's memory is not enough: tried to allocate 2.00 GiB",
+            "ACCELERATE_USE_CPU",
+        ),
+        (
+            torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be"),
+            "GPU's memory",
+            "nvidia-smi",
+        ),
+        (
+            RuntimeError(
+                "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"
+            ),
+            "GPU's memory",
+            "CUDA_VISIBLE_DEVICES",
+        ),
         (RuntimeError("CUDA driver error: out of memory"), "GPU's memory", "nvidia-smi"),
-        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
-         "GPU's memory", "nvidia-smi"),
-        (RuntimeError("Unable to find a valid cuDNN algorithm to run convolution"),
-         "GPU's memory", "nvidia-smi"),
-        (RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB, max allowed: 9.07 GB)"),
-         "GPU's memory", "ACCELERATE_USE_CPU"),
+        (
+            RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+            "GPU's memory",
+            "nvidia-smi",
+        ),
+        (
+            RuntimeError("Unable to find a valid cuDNN algorithm to run convolution"),
+            "GPU's memory",
+            "nvidia-smi",
+        ),
+        (
+            RuntimeError(
+                "MPS backend out of memory (MPS allocated: 8.00 GB, max allowed: 9.07 GB)"
+            ),
+            "GPU's memory",
+            "ACCELERATE_USE_CPU",
+        ),
         (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "GPU failed", "nvidia-smi"),
-        (torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
-         "GPU failed", "checkpoint"),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling cublasGemmEx"),
-         "GPU failed", "checkpoint"),
-        (torch.distributed.DistBackendError("NCCL error in: /pytorch/torch/csrc/ProcessGroup"),
-         "processes lost each other: NCCL error", "NCCL_DEBUG"),
-        (torch.distributed.DistBackendError("ncclUnhandledCudaError: Cuda failure 2 'out'"),
-         "GPU's memory", "nvidia-smi"),
-        (torch.distributed.DistBackendError("NCCL error in: /pytorch/torch/csrc/NCCLUtils.cpp:94, "
-         "unhandled cuda error, NCCL version 2.27.5\nncclUnhandledCudaError: Call to CUDA function "
-         "failed.\nLast error:\nFailed to CUDA calloc async 608 bytes"),
-         "GPU's memory", "nvidia-smi"),
-        (RuntimeError("[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection "
-                      "closed by peer [127.0.0.1]:4242"), "lost each other", "last checkpoint"),
-        (torch.distributed.DistNetworkError("The server socket has failed to listen: EADDRINUSE"),
-         "lost each other", "network"),
+        (
+            torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
+            "GPU failed",
+            "checkpoint",
+        ),
+        (
+            RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling cublasGemmEx"),
+            "GPU failed",
+            "checkpoint",
+        ),
+        (
+            torch.distributed.DistBackendError("NCCL error in: /pytorch/torch/csrc/ProcessGroup"),
+            "processes lost each other: NCCL error",
+            "NCCL_DEBUG",
+        ),
+        (
+            torch.distributed.DistBackendError("ncclUnhandledCudaError: Cuda failure 2 'out'"),
+            "GPU's memory",
+            "nvidia-smi",
+        ),
+        (
+            torch.distributed.DistBackendError(
+                "NCCL error in: /pytorch/torch/csrc/NCCLUtils.cpp:94, "
+                "unhandled cuda error, NCCL version 2.27.5\nncclUnhandledCudaError: Call to CUDA "
+                "function failed.\nLast error:\nFailed to CUDA calloc async 608 bytes"
+            ),
+            "GPU's memory",
+            "nvidia-smi",
+        ),
+        (
+            RuntimeError(
+                "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection "
+                "closed by peer [127.0.0.1]:4242"
+            ),
+            "lost each other",
+            "last checkpoint",
+        ),
+        (
+            torch.distributed.DistNetworkError(
+                "The server socket has failed to listen: EADDRINUSE"
+            ),
+            "lost each other",
+            "network",
+        ),
         (MemoryError(), "memory is not enough", "data.workers=0"),
         (RuntimeError("DefaultCPUAllocator: not enough memory"), "memory is not enough", "--set"),
     ],
-)  # fmt: skip
+)
 def test_what_a_device_or_another_process_refuses_is_no_defect(error, what, advice):
-    found = translated(error)
+    found = explain_failure(error)
     assert isinstance(found, ResourceError)
     assert what in found.what
     assert "\n" not in found.what
@@ -151,12 +197,12 @@ def test_what_a_device_or_another_process_refuses_is_no_defect(error, what, advi
 def test_want_of_a_gpus_memory_is_told_with_what_asks_for_less_there(error):
     with (
         pytest.raises(ResourceError, match="GPU's memory") as caught,
-        gpu_memory_explained("Less."),
+        explain_gpu_memory("Less."),
     ):
         raise error
     assert caught.value.next_step == "Less."
     assert caught.value.exit_code == 7
-    assert translated(caught.value) is caught.value
+    assert explain_failure(caught.value) is caught.value
 
 
 @pytest.mark.parametrize(
@@ -164,7 +210,7 @@ def test_want_of_a_gpus_memory_is_told_with_what_asks_for_less_there(error):
     [RuntimeError("CUDA error: an illegal memory access"), ResourceError("x", next_step="First.")],
 )
 def test_other_errors_pass_as_they_are(error):
-    with pytest.raises(type(error)) as caught, gpu_memory_explained("Less."):
+    with pytest.raises(type(error)) as caught, explain_gpu_memory("Less."):
         raise error
     assert caught.value is error
 
@@ -178,4 +224,4 @@ def test_other_errors_pass_as_they_are(error):
     ],
 )
 def test_a_defect_stays_one(error):
-    assert translated(error) is None
+    assert explain_failure(error) is None

@@ -29,9 +29,17 @@ def reader(tmp_path_factory):
     workspace, silent = Workspace(home / "lmgait-workspace"), SilentProgress()
     for dataset, (types, views) in RENDERED.items():
         synthesize(
-            dataset, home / "raw" / dataset, train_subjects=3, test_subjects=2, types=types,
-            views=views, frames=4, seed=0, workers=os.cpu_count() or 1, progress=silent,
-        )  # fmt: skip
+            dataset,
+            home / "raw" / dataset,
+            train_subjects=3,
+            test_subjects=2,
+            types=types,
+            views=views,
+            frames=4,
+            seed=0,
+            workers=os.cpu_count() or 1,
+            progress=silent,
+        )
         prepare(dataset, home / "raw" / dataset, workspace, workers=0, progress=silent)
     config = resolve_config("tiny", overrides=[f"{key}={value}" for key, value in SHORT.items()])
     train(workspace, "ccpg", config, preset="tiny", progress=silent)

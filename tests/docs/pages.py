@@ -31,15 +31,30 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SHELL, PYTHON, DATA = ("", "sh", "shell", "bash", "console"), ("python",), ("yaml", "json", "text")
 SHORT = {
-    "warmup.iterations": "2", "warmup.batch": "4", "train.iterations": "2", "data.identities": "3",
-    "data.sequences": "2", "data.frames": "4", "data.workers": "0",
-}  # fmt: skip
-FEW = {"--train-subjects": "1", "--test-subjects": "1", "--frames": "4", "--seeds": "1",
-       "--size": "320x240", "--steps": "2", "--pictures": "16", "--image": "tiny"}  # fmt: skip
+    "warmup.iterations": "2",
+    "warmup.batch": "4",
+    "train.iterations": "2",
+    "data.identities": "3",
+    "data.sequences": "2",
+    "data.frames": "4",
+    "data.workers": "0",
+}
+FEW = {
+    "--train-subjects": "1",
+    "--test-subjects": "1",
+    "--frames": "4",
+    "--seeds": "1",
+    "--size": "320x240",
+    "--steps": "2",
+    "--pictures": "16",
+    "--image": "tiny",
+}
 FOLDERS = {
-    "/data/CCPG": "raw/ccpg", "/data/SUSTech1K": "raw/sustech1k", "/data/CASIA-B": "raw/casiab",
+    "/data/CCPG": "raw/ccpg",
+    "/data/SUSTech1K": "raw/sustech1k",
+    "/data/CASIA-B": "raw/casiab",
     "/data/lmgait": "other-workspace",
-}  # fmt: skip
+}
 FENCE = re.compile(
     r"(?P<before>(?:<!--[^>]*-->\s*\n+)*)^(?P<fence>```+)(?P<kind>\w*)[^\n]*\n(?P<code>.*?)^(?P=fence)",
     re.MULTILINE | re.DOTALL,

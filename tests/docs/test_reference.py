@@ -21,10 +21,17 @@ def test_the_reference_is_up_to_date(page):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0, "0"), (1, "1"), (0.0, "0.0"), (1.0, "1.0"), (False, "false"), (True, "true"),
-        (None, "null"), ((1, 0, True), "[1, 0, true]"), ("on", "on"),
+        (0, "0"),
+        (1, "1"),
+        (0.0, "0.0"),
+        (1.0, "1.0"),
+        (False, "false"),
+        (True, "true"),
+        (None, "null"),
+        ((1, 0, True), "[1, 0, true]"),
+        ("on", "on"),
     ],
-)  # fmt: skip
+)
 def test_values_stand_in_the_reference_as_in_yaml(value, text):
     assert GENERATOR["plain"](value) == text
     read = yaml.safe_load(text) if value != "on" else value

@@ -10,9 +10,9 @@ import numpy as np
 
 from core.records import SequenceFrames, SequenceKey
 from core.storage.build import begin, finish
+from core.storage.codec_names import CodecName
 from core.storage.formats import format_of
 from core.storage.layout import (
-    CodecName,
     Plan,
     ShardFile,
     shard_name,
@@ -48,11 +48,17 @@ def write_aligned_store(
     """A store of CASIA-B's names in two shards; returns what was delivered of each sequence."""
     keys = sorted(SequenceKey(s, t, v) for s in (*TRAIN, *TEST) for t in types for v in VIEWS)
     plan = Plan(
-        format=format_of(codec, [] if size is None else ["aligned"]), dataset=dataset,
-        form="videos", label="Fakes",
-        framing="crop", codec=codec, source=hashlib.sha256(b"aligned").hexdigest(), shards=2,
-        tool="0.0.0", aligned=size,
-    )  # fmt: skip
+        format=format_of(codec, [] if size is None else ["aligned"]),
+        dataset=dataset,
+        form="videos",
+        label="Fakes",
+        framing="crop",
+        codec=codec,
+        source=hashlib.sha256(b"aligned").hexdigest(),
+        shards=2,
+        tool="0.0.0",
+        aligned=size,
+    )
     begin(folder, plan, replace=False)
     content: dict[SequenceKey, StreamFrames] = {}
     half = len(keys) // 2
@@ -70,10 +76,16 @@ def write_aligned_store(
                     content[key] = delivered(at, size, len(frames.valid), count)
                     writer.add_stream("aligned", content[key])
         report = ShardFile(
-            format=plan.format, number=number, sha256=file_hash(path), bytes=path.stat().st_size,
-            frames=writer.frames, valid=writer.valid, fidelity=writer.fidelity(),
-            sequences=writer.entries, left_out=(),
-        )  # fmt: skip
+            format=plan.format,
+            number=number,
+            sha256=file_hash(path),
+            bytes=path.stat().st_size,
+            frames=writer.frames,
+            valid=writer.valid,
+            fidelity=writer.fidelity(),
+            sequences=writer.entries,
+            left_out=(),
+        )
         write_json(folder / shard_report_name(number), report)
     finish(folder, plan, ())
     return content

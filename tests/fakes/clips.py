@@ -6,7 +6,7 @@ from core.data.augment import Augmentation
 from core.data.clips import FrameChoice
 from core.data.sources import Inputs, RowSource
 from core.data.stream_clips import StreamClips
-from core.models.silhouettes import SilhouetteInput
+from core.inputs import SilhouetteInput
 from core.storage.store import Store
 from tests.fakes.training import TRAIN
 

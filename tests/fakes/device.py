@@ -40,17 +40,40 @@ _CUDA, _XLA, _META = 1, 9, 14  # numbers of c10::DeviceType
 _GUARDS = "_ZN3c104impl26device_guard_impl_registryE"
 # Operations whose result the host needs before it goes on.
 _WAITS = {
-    "_local_scalar_dense", "nonzero", "masked_select", "unique_dim", "_unique", "_unique2",
-    "unique_consecutive", "unique_dim_consecutive", "equal", "is_nonzero",
+    "_local_scalar_dense",
+    "nonzero",
+    "masked_select",
+    "unique_dim",
+    "_unique",
+    "_unique2",
+    "unique_consecutive",
+    "unique_dim_consecutive",
+    "equal",
+    "is_nonzero",
     "repeat_interleave.Tensor",
-}  # fmt: skip
+}
 _INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index_put"}
 # They launch nothing: memory is taken, or seen in another way.
-_NO_LAUNCH = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided",
-              "_unsafe_view", "detach", "alias", "lift_fresh", "_reshape_alias"}  # fmt: skip
+_NO_LAUNCH = {
+    "empty",
+    "empty_like",
+    "empty_strided",
+    "new_empty",
+    "new_empty_strided",
+    "_unsafe_view",
+    "detach",
+    "alias",
+    "lift_fresh",
+    "_reshape_alias",
+}
 # They change their arguments in place; torch has nothing for fake ones.
-_IN_PLACE = {"_amp_foreach_non_finite_check_and_unscale_", "_amp_update_scale_", "_fused_sgd_",
-             "_fused_adam_", "_fused_adamw_"}  # fmt: skip
+_IN_PLACE = {
+    "_amp_foreach_non_finite_check_and_unscale_",
+    "_amp_update_scale_",
+    "_fused_sgd_",
+    "_fused_adam_",
+    "_fused_adamw_",
+}
 _ROUND = 512  # bytes to which CUDA's allocator rounds
 _TESTS = str(Path(__file__).parents[1])
 

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from core.config import Config, resolve_config
 from core.data.augment import cut_sides, side_columns
 from core.data.dataset import ClipBatch, reduced_size
+from core.inputs import SilhouetteInput
 from core.models.base import implementation_of
 from core.models.families import family_of
 from core.models.layers.heat_maps import skeleton_maps
-from core.models.silhouettes import SilhouetteFamilyConfig
 from tests.fakes.stick_figures import stick_figures
 
 DATASET = "casiab"
+Rows: TypeAlias = Tensor | dict[str, Tensor]
 Sizes: TypeAlias = tuple[tuple[int, int] | None, tuple[int, int]]
 # Shape and type of a row of inputs of one size.
 ROWS: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
@@ -59,8 +60,8 @@ def sizes_of(config: Config) -> Sizes:
     model, family = config.model, implementation_of(config.model)
     if not {"rgb", "silhouettes"} & inputs_read(config):
         return None, (0, 0)
-    if isinstance(model, SilhouetteFamilyConfig):
-        size = model.input.size
+    if isinstance(settings := getattr(model, "input", None), SilhouetteInput):
+        size = settings.size
         return None, (size, size - 2 * side_columns(size, size))
     image = family.encoder(model)
     assert image is not None
@@ -72,15 +73,35 @@ def inputs_read(config: Config) -> frozenset[str]:
     return frozenset(family_of(config.model).inputs)
 
 
-def row_of(config: Config) -> tuple[tuple[int, ...], torch.dtype]:
-    """Shape and type of a row of the family's input."""
-    (name,) = inputs_read(config)
-    images, silhouettes = sizes_of(config)
+def empty_inputs(config: Config, sizes: Sizes, frames: int) -> Rows:
+    """Zeros in place of what the family reads of ``frames`` frames."""
+    images, silhouettes = sizes
     shape = silhouettes if images is None else (3, *images)
-    return ROWS.get(name, (shape, torch.uint8))
+    rows = {}
+    for name in sorted(inputs_read(config)):
+        size, kind = ROWS.get(name, (shape, torch.uint8))
+        rows[name] = torch.zeros(frames, *size, dtype=kind)
+    return alone(rows)
 
 
-def inputs_of(config: Config, people: Tensor, frames: int) -> Tensor:
+def alone(rows: dict[str, Tensor]) -> Rows:
+    """The one input of a family; of several, each by its name."""
+    return next(iter(rows.values())) if len(rows) == 1 else rows
+
+
+def count_of(rows: Rows) -> int:
+    """Number of frames."""
+    return len(rows if isinstance(rows, Tensor) else next(iter(rows.values())))
+
+
+def part_of(rows: Rows, first: int, end: int) -> Rows:
+    """Some frames of what a family reads."""
+    if isinstance(rows, Tensor):
+        return rows[first:end]
+    return {name: one[first:end] for name, one in rows.items()}
+
+
+def inputs_of(config: Config, people: Tensor, frames: int) -> Rows:
     """What the family reads of walkers: one clip after the other, [B*T, ...].
 
     Args:
@@ -90,9 +111,12 @@ def inputs_of(config: Config, people: Tensor, frames: int) -> Tensor:
 
     Returns:
         Silhouettes uint8 [B*T, H, W], frames uint8 [B*T, 3, H, W], poses float32 [B*T, 17, 3], or
-        skeleton maps uint8 [B*T, 2, 64, 44].
+        skeleton maps uint8 [B*T, 2, 64, 44]; of several, each by its name.
     """
-    (name,) = inputs_read(config)
+    return alone({name: _input(name, config, people, frames) for name in inputs_read(config)})
+
+
+def _input(name: str, config: Config, people: Tensor, frames: int) -> Tensor:
     if name in ROWS:
         poses = stick_figures(people, frames)
         return poses if name == "poses" else drawn_maps(poses)
@@ -133,21 +157,22 @@ def walkers(people: Tensor, frames: int, size: tuple[int, int]) -> Tensor:
 def batch_of(config: Config, identities: int, sequences: int, frames: int) -> ClipBatch:
     """A training batch of the family with all that its losses need."""
     people = torch.arange(identities).repeat_interleave(sequences)
-    pixels, (images, size) = inputs_of(config, people, frames), sizes_of(config)
-    (name,) = inputs_read(config)
-    silhouettes = pixels if name not in ROWS else torch.zeros(len(pixels), 0, 0, dtype=torch.uint8)
+    rows = {name: _input(name, config, people, frames) for name in inputs_read(config)}
+    images, size = sizes_of(config)
+    count = len(people) * frames
+    silhouettes = rows.get("silhouettes", torch.zeros(count, 0, 0, dtype=torch.uint8))
     if images is not None:
         bars = walkers(people, frames, images)
         shares = F.adaptive_avg_pool2d(bars[:, None], size)[:, 0]
         silhouettes = (255 * shares).to(torch.uint8)
     return ClipBatch(
-        None if images is None else pixels,
+        rows.get("rgb"),
         None,
         silhouettes,
-        torch.ones(len(pixels), dtype=torch.bool),
+        torch.ones(count, dtype=torch.bool),
         people,
         torch.zeros(len(people), dtype=torch.bool),
         torch.arange(len(people)),
-        poses=pixels if name == "poses" else None,
-        maps=pixels if name == "skeleton maps" else None,
+        poses=rows.get("poses"),
+        maps=rows.get("skeleton maps"),
     )

@@ -76,9 +76,17 @@ class Residual(nn.Module):
     """
 
     def __init__(
-        self, channels: Sequence[int], depths: Sequence[int], strips: int, width: int,
-        classes: int, *, moving: bool, maps: int = 1, normed: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        channels: Sequence[int],
+        depths: Sequence[int],
+        strips: int,
+        width: int,
+        classes: int,
+        *,
+        moving: bool,
+        maps: int = 1,
+        normed: bool = False,
+    ) -> None:
         super().__init__()
         self.strips, self.maps, self.normed = strips, maps, normed
         self.entry = nn.Sequential(
@@ -114,9 +122,11 @@ class Residual(nn.Module):
 def pair(inner: int, out: int, kernel: int) -> nn.Sequential:
     """Two convolutions of GaitSet."""
     return nn.Sequential(
-        nn.Conv2d(inner, out, kernel, padding=kernel // 2, bias=False), nn.LeakyReLU(0.01),
-        nn.Conv2d(out, out, 3, padding=1, bias=False), nn.LeakyReLU(0.01),
-    )  # fmt: skip
+        nn.Conv2d(inner, out, kernel, padding=kernel // 2, bias=False),
+        nn.LeakyReLU(0.01),
+        nn.Conv2d(out, out, 3, padding=1, bias=False),
+        nn.LeakyReLU(0.01),
+    )
 
 
 class Sets(nn.Module):
@@ -173,8 +183,10 @@ def save(path: Path, tensors: Mapping[str, Tensor], **more: Any) -> Path:
     optimizer.step()
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [2, 3], 0.1)
     content = {
-        "model": dict(tensors), "optimizer": optimizer.state_dict(),
-        "scheduler": schedule.state_dict(), **more,
-    }  # fmt: skip
+        "model": dict(tensors),
+        "optimizer": optimizer.state_dict(),
+        "scheduler": schedule.state_dict(),
+        **more,
+    }
     torch.save(content, path)
     return path

@@ -15,11 +15,11 @@ from core.config import resolve_config
 from core.manifests.load import load_manifest
 from core.models.base import implementation_of
 from core.models.biggait.network import BigGait
+from core.plans.training_inputs import training_sequences
+from core.plans.training_job import training_job
 from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder
 from core.training.engine import make_engine
-from core.workflows.training_inputs import training_sequences
-from core.workflows.training_job import training_job
 from core.workspace import Workspace
 from tests.fakes.job_steps import job_steps
 from tests.fakes.processes import SETTINGS

@@ -21,7 +21,7 @@ from core.training.checkpoint import CheckpointFolder
 from core.training.job import Job
 from core.training.loop import Runner
 from tests.fakes.device import GPU
-from tests.fakes.families import ROWS, Sizes, inputs_read
+from tests.fakes.families import ROWS, Rows, Sizes, count_of, inputs_read, part_of
 
 PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -111,14 +111,22 @@ def training_step(
 
 
 def embedding_step(
-    config: Config, model: nn.Module, sequence: Tensor, precision: str
+    config: Config, model: nn.Module, sequence: Rows, precision: str
 ) -> Callable[[], Tensor]:
     """Embedding one sequence, cut into chunks of 64 frames."""
     family = implementation_of(config.model)
 
+    def moved(rows: Rows) -> Rows:
+        if isinstance(rows, Tensor):
+            return rows.to(GPU, non_blocking=True)
+        return {name: one.to(GPU, non_blocking=True) for name, one in rows.items()}
+
     def step() -> Tensor:
         with torch.inference_mode(), torch.autocast("cuda", PRECISIONS[precision]):
-            chunks = (chunk.to(GPU, non_blocking=True) for chunk in sequence.split(64))
+            chunks = (
+                moved(part_of(sequence, first, first + 64))
+                for first in range(0, count_of(sequence), 64)
+            )
             return family.embed(model, chunks).float()
 
     return step

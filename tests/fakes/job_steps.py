@@ -14,22 +14,27 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 from core.manifests.load import load_manifest
+from core.plans.training_inputs import training_inputs
+from core.plans.training_job import training_job
 from core.progress import SilentProgress
 from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder
 from core.training.engine import make_engine
 from core.training.job import Job
 from core.training.loop import Runner
-from core.workflows.training_inputs import training_inputs
-from core.workflows.training_job import training_job
 from core.workspace import Workspace
 from tests.fakes.families import settings_of
 
 STEPS = 3
 FAMILY_SETTINGS = (
-    "data.identities=3", "data.sequences=4", "data.frames=2", "data.workers=0",
-    f"train.iterations={STEPS}", "train.milestones=[]", "train.clip_norm=0",
-)  # fmt: skip
+    "data.identities=3",
+    "data.sequences=4",
+    "data.frames=2",
+    "data.workers=0",
+    f"train.iterations={STEPS}",
+    "train.milestones=[]",
+    "train.clip_norm=0",
+)
 
 
 def family_steps(root: Path, cases: Sequence[str]) -> dict[str, np.ndarray]:

@@ -21,12 +21,12 @@ from unittest.mock import patch
 
 from core.data.dataset import TrainingSequences
 from core.errors import DataError
+from core.plans import training_inputs
 from core.storage.store import Store
 from core.training import resume
 from core.training.checkpoint import CheckpointFolder
 from core.training.loop import Runner
 from core.workflows import train as training
-from core.workflows import training_inputs
 from lmgait_cli.main import run
 
 STEP, LATE = 3, 5
@@ -95,10 +95,19 @@ def slow() -> None:
 
 # At the third step; of some at the fifth, when there is the checkpoint of the third.
 AT_A_STEP: dict[str, Callable[[], None]] = {
-    "interrupt": interrupt, "leave": leave, "leave-well": leave_well, "memory": run_out,
-    "defect": defect, "gpu": gpu, "words": in_words, "killed": killed, "crash": crash,
-    "kill-worker": kill_worker, "slow": slow, "killed-late": killed_late,
-}  # fmt: skip
+    "interrupt": interrupt,
+    "leave": leave,
+    "leave-well": leave_well,
+    "memory": run_out,
+    "defect": defect,
+    "gpu": gpu,
+    "words": in_words,
+    "killed": killed,
+    "crash": crash,
+    "kill-worker": kill_worker,
+    "slow": slow,
+    "killed-late": killed_late,
+}
 
 
 class Spoiled(TrainingSequences):
@@ -157,9 +166,13 @@ def worker() -> AbstractContextManager[object]:
 
 
 ELSEWHERE: dict[str, Callable[[], AbstractContextManager[object]]] = {
-    "nothing": nullcontext, "race": race, "unreadable": unreadable, "choosing": choosing,
-    "opening": opening, "worker": worker,
-}  # fmt: skip
+    "nothing": nullcontext,
+    "race": race,
+    "unreadable": unreadable,
+    "choosing": choosing,
+    "opening": opening,
+    "worker": worker,
+}
 
 
 def main() -> None:

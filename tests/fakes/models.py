@@ -18,18 +18,37 @@ if TYPE_CHECKING:
 # Frames of 64x32 in patches of 8: a grid of 8x4, maps of 16x8, gait features of 4x2.
 SMALL: dict[str, Any] = {
     "model": {
-        "image": {"architecture": "tiny", "weights": "seed", "height": 64, "width": 32,
-                  "layers": [1, 2]},
+        "image": {
+            "architecture": "tiny",
+            "weights": "seed",
+            "height": 64,
+            "width": 32,
+            "layers": [1, 2],
+        },
         "text": {"architecture": "tiny", "weights": "seed", "rank": 4},
         "representation": {"decoder_width": 8, "hidden": 8, "channels": 4},
         "gait": {"channels": [8, 8, 12, 12], "strips": 4, "embedding": 8},
     },
     "data": {"frames": 4, "identities": 2, "sequences": 2, "workers": 0},
-    "warmup": {"iterations": 4, "optimizer": "adamw", "lr": 0.002, "batch": 3, "frames": 2,
-               "checkpoint_every": 2, "log_every": 1},
-    "train": {"iterations": 6, "optimizer": "adamw", "lr": 0.002, "milestones": [4],
-              "clip_norm": 5.0, "checkpoint_every": 2, "log_every": 1},
-}  # fmt: skip
+    "warmup": {
+        "iterations": 4,
+        "optimizer": "adamw",
+        "lr": 0.002,
+        "batch": 3,
+        "frames": 2,
+        "checkpoint_every": 2,
+        "log_every": 1,
+    },
+    "train": {
+        "iterations": 6,
+        "optimizer": "adamw",
+        "lr": 0.002,
+        "milestones": [4],
+        "clip_norm": 5.0,
+        "checkpoint_every": 2,
+        "log_every": 1,
+    },
+}
 
 
 def small_config(**sections: Any) -> LMGaitSettings:

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from core.config import resolve_config
 from core.data.sampler import share_of
 from core.errors import TrainingError
+from core.evaluation.score import score
+from core.inference.embed_run import embed_run, used_sequences
 from core.losses.identity import identity_loss
 from core.losses.total import total_loss
 from core.manifests.load import load_manifest
@@ -28,19 +30,18 @@ from core.models.layers.gaitbase import BNNeck
 from core.models.lmgait.build import build_lmgait
 from core.models.lmgait.config import LMGaitLosses, lmgait_settings
 from core.models.lmgait.losses import TERMS
+from core.plans.training_inputs import training_sequences
+from core.plans.training_job import training_job
+from core.plans.warmup_job import build_warmup, warmup_job
 from core.progress import SilentProgress
 from core.records import Losses
+from core.runs.run import find_run
 from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder
 from core.training.engine import make_engine
 from core.training.statistics import share_statistics
-from core.workflows.evaluate import Scoring, embed_run, evaluate_run, used_sequences
-from core.workflows.runs import find_run
-from core.workflows.score import score
+from core.workflows.evaluate import Scoring, evaluate_run
 from core.workflows.train import train
-from core.workflows.training_inputs import training_sequences
-from core.workflows.training_job import training_job
-from core.workflows.warmup_job import build_warmup, warmup_job
 from core.workspace import Workspace
 from tests.fakes.job_steps import STEPS, family_steps, job_steps
 from tests.fakes.models import batch_of, moving_frames, small_config, small_model
@@ -51,11 +52,20 @@ CLIPS, FRAMES = 4, 3
 # that all of their size is compared; small pictures, for speed.
 SETTINGS = (
     *SEEDED,
-    "model.image.height=64", "model.image.width=32", "model.gait.strips=4",
-    "data.identities=3", "data.sequences=4", "data.frames=2", "data.workers=0",
-    "warmup.batch=12", "warmup.frames=1", f"warmup.iterations={STEPS}", "warmup.clip_norm=0",
-    f"train.iterations={STEPS}", "train.clip_norm=0",
-)  # fmt: skip
+    "model.image.height=64",
+    "model.image.width=32",
+    "model.gait.strips=4",
+    "data.identities=3",
+    "data.sequences=4",
+    "data.frames=2",
+    "data.workers=0",
+    "warmup.batch=12",
+    "warmup.frames=1",
+    f"warmup.iterations={STEPS}",
+    "warmup.clip_norm=0",
+    f"train.iterations={STEPS}",
+    "train.clip_norm=0",
+)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
@@ -147,9 +157,13 @@ def scoring(root: Path, out: Path) -> None:
 
     with patch("core.workflows.evaluate.score", counted):
         done = evaluate_run(
-            Workspace(root), run_name=None, train_dataset=None, test_dataset=None,
-            scoring=Scoring(), progress=SilentProgress(),
-        )  # fmt: skip
+            Workspace(root),
+            run_name=None,
+            train_dataset=None,
+            test_dataset=None,
+            scoring=Scoring(),
+            progress=SilentProgress(),
+        )
     told = {"threads": threads, "result": done.result.to_json()}
     rank = make_engine().process_index
     out.with_name(f"{out.name}-{rank}").write_text(json.dumps(told))
@@ -237,9 +251,7 @@ def main() -> None:
     elif what == "diverging":
         diverging(root, out)
     else:
-        config = small_config(
-            warmup={"batch": 4}, train={"iterations": 4, "checkpoint_every": 1}
-        )  # fmt: skip
+        config = small_config(warmup={"batch": 4}, train={"iterations": 4, "checkpoint_every": 1})
         train(Workspace(root), "casiab", config, preset="tiny", progress=SilentProgress())
 
 

@@ -15,8 +15,10 @@ Image = NDArray[np.uint8]
 Key = tuple[str, str, str]
 
 CCPG_KEYS: tuple[Key, ...] = (
-    ("000", "U0_D0", "01_0"), ("000", "U1_D1", "02_0"), ("100", "U0_D0", "01_0"),
-)  # fmt: skip
+    ("000", "U0_D0", "01_0"),
+    ("000", "U1_D1", "02_0"),
+    ("100", "U0_D0", "01_0"),
+)
 SUSTECH_KEYS: tuple[Key, ...] = (("0000", "00-nm", "000"), ("0000", "01-bg", "180-far"))
 CASIAB_KEYS: tuple[Key, ...] = (("001", "nm-01", "000"), ("001", "bg-02", "090"))
 
@@ -87,7 +89,7 @@ def write_ccpg_packed(
             "sils": np.stack([mask for _, mask in square]),
             "ratios": np.full(frames, width / height),
             "aligned-sils": np.zeros((frames, 64, 64), np.uint8),
-        }  # fmt: skip
+        }
         for name in set(content) - set(without):
             write_pickle(root / Path(*key) / f"{key[2]}-{name}.pkl", content[name])
     return root
@@ -123,9 +125,11 @@ def write_sustech_pickles(
         masks = np.stack([mask for _, mask in made])
         rgb = rgb.transpose(0, 3, 1, 2) if channels_first else rgb
         content = {
-            "Ratios-HW": np.full((frames, 2), 64), "RGB_raw": rgb,
-            "Sils_aligned": masks[:, ::-1], "Sils_raw": masks,
-        }  # fmt: skip
+            "Ratios-HW": np.full((frames, 2), 64),
+            "RGB_raw": rgb,
+            "Sils_aligned": masks[:, ::-1],
+            "Sils_raw": masks,
+        }
         folder = root / Path(*key)
         folder.mkdir(parents=True, exist_ok=True)
         for first, sync, step in ((4, "", 1), (12, "sync-", 3)):

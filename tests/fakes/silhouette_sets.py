@@ -10,26 +10,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.records import SequenceKey
-from core.walkers.packed import write_ccgr_mini
-from core.walkers.silhouette_sets import layout_of
-from core.walkers.splits import PARTITIONS, partition_lists, sequence_keys
+from core.synthetic.packed import write_ccgr_mini
+from core.synthetic.silhouette_sets import layout_of
+from core.synthetic.splits import PARTITIONS, partition_lists, sequence_keys
 
 Image = NDArray[np.uint8]
 Pair = tuple[Image, Image]
 
 TRAIN = {"gait3d": ("0000",), "oumvlp": ("00001",), "grew": ("00001train",), "ccgr_mini": ("1",)}
 TEST = {
-    "gait3d": ("3000", "3001"), "oumvlp": ("00002", "10307"), "grew": ("00001", "00002"),
+    "gait3d": ("3000", "3001"),
+    "oumvlp": ("00002", "10307"),
+    "grew": ("00001", "00002"),
     "ccgr_mini": ("572", "1000"),
-}  # fmt: skip
+}
 KINDS = {
-    "gait3d": ("camid0_videoid2", "camid12_videoid0"), "oumvlp": ("00", "01"),
-    "grew": ("00", "01", "02", "03"), "ccgr_mini": ("AS1", "BGCRCLSU1"),
-}  # fmt: skip
+    "gait3d": ("camid0_videoid2", "camid12_videoid0"),
+    "oumvlp": ("00", "01"),
+    "grew": ("00", "01", "02", "03"),
+    "ccgr_mini": ("AS1", "BGCRCLSU1"),
+}
 VIEWS = {
-    "gait3d": ("seq0", "seq10"), "oumvlp": ("000", "270"), "grew": ("1", "2"),
+    "gait3d": ("seq0", "seq10"),
+    "oumvlp": ("000", "270"),
+    "grew": ("1", "2"),
     "ccgr_mini": ("180_a", "over"),
-}  # fmt: skip
+}
 
 
 def keys_of(dataset: str) -> list[SequenceKey]:

@@ -10,9 +10,9 @@ import numpy as np
 
 from core.records import POSE_SHAPE, SequenceFrames, SequenceKey
 from core.storage.build import begin, finish
+from core.storage.codec_names import CodecName
 from core.storage.formats import Format
 from core.storage.layout import (
-    CodecName,
     Plan,
     ShardFile,
     shard_name,
@@ -24,8 +24,10 @@ from core.storage.streams import StreamFrames
 
 KEYS = tuple(
     SequenceKey(subject, kind, view)
-    for subject in ("001", "002") for kind in ("nm-01", "cl-01") for view in ("000", "090")
-)  # fmt: skip
+    for subject in ("001", "002")
+    for kind in ("nm-01", "cl-01")
+    for view in ("000", "090")
+)
 
 
 def frames(number: int, seed: int) -> SequenceFrames:
@@ -43,9 +45,15 @@ def frames(number: int, seed: int) -> SequenceFrames:
 def plan(codec: CodecName = "lossless", shards: int = 2) -> Plan:
     """A plan for the stores here."""
     return Plan(
-        dataset="casiab", form="videos", label="Fakes", framing="crop", codec=codec,
-        source=hashlib.sha256(b"fakes").hexdigest(), shards=shards, tool="0.0.0",
-    )  # fmt: skip
+        dataset="casiab",
+        form="videos",
+        label="Fakes",
+        framing="crop",
+        codec=codec,
+        source=hashlib.sha256(b"fakes").hexdigest(),
+        shards=shards,
+        tool="0.0.0",
+    )
 
 
 def write_store(
@@ -64,27 +72,38 @@ def write_store(
 
 
 def write_shard(
-    folder: Path, number: int, keys: Sequence[SequenceKey], made: Sequence[SequenceFrames],
-    codec: CodecName, poses: Mapping[SequenceKey, StreamFrames] | None = None,
-) -> None:  # fmt: skip
+    folder: Path,
+    number: int,
+    keys: Sequence[SequenceKey],
+    made: Sequence[SequenceFrames],
+    codec: CodecName,
+    poses: Mapping[SequenceKey, StreamFrames] | None = None,
+) -> None:
     """Write one shard, in batches of 16 frames, and its description; with poses of sequences."""
     path = folder / shard_name(number)
     form: Format = 1 if poses is None else 3
     with ShardWriter(path, codec, {} if poses is None else {"pose": POSE_SHAPE}) as writer:
         for key, whole in zip(keys, made, strict=True):
             batches = (
-                SequenceFrames(whole.rgb[i : i + 16], whole.silhouettes[i : i + 16],
-                               whole.valid[i : i + 16])
+                SequenceFrames(
+                    whole.rgb[i : i + 16], whole.silhouettes[i : i + 16], whole.valid[i : i + 16]
+                )
                 for i in range(0, len(whole.valid), 16)
-            )  # fmt: skip
+            )
             writer.add(key, batches)
             if poses is not None and key in poses:
                 writer.add_stream("pose", poses[key], POSE_SHAPE[0])
     report = ShardFile(
-        format=form, number=number, sha256=file_hash(path), bytes=path.stat().st_size,
-        frames=writer.frames, valid=writer.valid, fidelity=writer.fidelity(),
-        sequences=writer.entries, left_out=(),
-    )  # fmt: skip
+        format=form,
+        number=number,
+        sha256=file_hash(path),
+        bytes=path.stat().st_size,
+        frames=writer.frames,
+        valid=writer.valid,
+        fidelity=writer.fidelity(),
+        sequences=writer.entries,
+        left_out=(),
+    )
     write_json(folder / shard_report_name(number), report)
 
 
@@ -100,8 +119,10 @@ def write_casiab(folder: Path, *, dataset: str = "casiab", train: bool = True) -
     kinds = ("nm-01", "nm-05", "bg-01", "cl-01") if train else ("nm-01", "nm-05")
     keys = sorted(
         SequenceKey(subject, kind, view)
-        for subject in subjects for kind in kinds for view in ("000", "090")
-    )  # fmt: skip
+        for subject in subjects
+        for kind in kinds
+        for view in ("000", "090")
+    )
     made = [frames(2, int(hashlib.sha256(str(k).encode()).hexdigest(), 16) % 40) for k in keys]
     whole = plan(shards=1).model_copy(update={"dataset": dataset})
     begin(folder, whole, replace=False)

@@ -15,15 +15,15 @@ from torch import Tensor, nn
 from core.data.dataset import ClipBatch
 from core.data.sources import MapDrawing
 from core.data.stream_clips import PoseChange
+from core.inputs import Input, PoseInput, SilhouetteInput
 from core.losses.config import TripletConfig
 from core.losses.total import TRIPLET
 from core.models.base import Part
-from core.models.family import Family, Input
+from core.models.family import Family
 from core.models.inference import InferenceGraph
 from core.models.layers.output import GaitOutput
-from core.models.silhouettes import SilhouetteInput
 from core.models.stream_base import StreamImplementation
-from core.models.streams import PoseInput, StreamFamilyConfig
+from core.models.streams import StreamFamilyConfig
 from core.records import SequenceKey, StreamName
 from core.storage.build import begin, finish
 from core.storage.layout import Plan, ShardFile, shard_name, shard_report_name, write_json
@@ -178,10 +178,17 @@ def write_stream_store(folder: Path, *, poses: bool = True) -> dict[SequenceKey,
     if not poses:
         streams = {}
     plan = Plan(
-        format=3 if poses else 1, dataset="casiab", form="videos", label="Fakes", framing="crop",
-        codec="lossless", source=hashlib.sha256(b"streams").hexdigest(), shards=1, tool="0.0.0",
+        format=3 if poses else 1,
+        dataset="casiab",
+        form="videos",
+        label="Fakes",
+        framing="crop",
+        codec="lossless",
+        source=hashlib.sha256(b"streams").hexdigest(),
+        shards=1,
+        tool="0.0.0",
         streams=streams,
-    )  # fmt: skip
+    )
     begin(folder, plan, replace=False)
     content: dict[SequenceKey, StreamFrames] = {}
     path = folder / shard_name(0)
@@ -195,10 +202,16 @@ def write_stream_store(folder: Path, *, poses: bool = True) -> dict[SequenceKey,
                 for name in ("parsing", "flow"):
                     writer.add_stream(name, image_rows(name, at, frames))
     report = ShardFile(
-        format=plan.format, number=0, sha256=file_hash(path), bytes=path.stat().st_size,
-        frames=writer.frames, valid=writer.valid, fidelity=writer.fidelity(),
-        sequences=writer.entries, left_out=(),
-    )  # fmt: skip
+        format=plan.format,
+        number=0,
+        sha256=file_hash(path),
+        bytes=path.stat().st_size,
+        frames=writer.frames,
+        valid=writer.valid,
+        fidelity=writer.fidelity(),
+        sequences=writer.entries,
+        left_out=(),
+    )
     write_json(folder / shard_report_name(0), report)
     finish(folder, plan, ())
     return content

@@ -63,11 +63,19 @@ def write_training_store(
     keys = keys[: len(keys) - leave_out]
     source = hashlib.sha256(f"walkers {label}".encode()).hexdigest()
     plan = Plan(
-        dataset=dataset, form="videos", label="Fakes", framing="crop", codec="lossless",
-        source=source, shards=1, tool="0.0.0", format=3 if poses else 1,
+        dataset=dataset,
+        form="videos",
+        label="Fakes",
+        framing="crop",
+        codec="lossless",
+        source=source,
+        shards=1,
+        tool="0.0.0",
+        format=3 if poses else 1,
         streams={"pose": StreamPlan(shape=POSE_SHAPE, maker="stick figures", file="made")}
-        if poses else {},
-    )  # fmt: skip
+        if poses
+        else {},
+    )
     begin(folder, plan, replace=False)
     made = [walker(key, lengths[i % len(lengths)]) for i, key in enumerate(keys)]
     for key in without:

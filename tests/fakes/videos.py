@@ -13,8 +13,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from core.synthetic.film import Film, plan_film, render_film
 from core.video.encode import VideoWriter
-from core.walkers.film import Film, plan_film, render_film
 
 SMALL = (320, 240)
 _TURNS = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}

@@ -37,9 +37,12 @@ def one_kill(worlds: Worlds, seed: int, number: int) -> dict[str, object]:
         if outcome != "done":
             break
     return {
-        "number": number, "verb": verb.name, "moment": str(moment), "outcome": outcome,
+        "number": number,
+        "verb": verb.name,
+        "moment": str(moment),
+        "outcome": outcome,
         "seconds": round(time.monotonic() - begun, 1),
-    }  # fmt: skip
+    }
 
 
 def table(results: list[dict[str, str]]) -> str:

@@ -88,9 +88,13 @@ def start(
         return stem().start(arguments, environment=told, out=log, err=log, shards=shards)
     with log.open("ab") as out:
         return subprocess.Popen(
-            python(arguments, small_shards), env=told, stdin=subprocess.DEVNULL, stdout=out,
-            stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+            python(arguments, small_shards),
+            env=told,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 @functools.cache
@@ -130,10 +134,15 @@ def run_in(
         if anew:
             with out.open("wb") as stdout, err.open("wb") as stderr:
                 code = subprocess.run(
-                    python([str(word) for word in arguments]), env=told, cwd=folder,
-                    stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, timeout=PATIENCE,
+                    python([str(word) for word in arguments]),
+                    env=told,
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    timeout=PATIENCE,
                     check=False,
-                ).returncode  # fmt: skip
+                ).returncode
         else:
             process = stem().start(arguments, environment=told, out=out, err=err, folder=folder)
             code = process.wait(timeout=PATIENCE)

@@ -53,8 +53,11 @@ class Stem:
     def __init__(self, environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from tests.faults.prestarted import serve; serve()"],
-            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def start(
         self,
@@ -80,9 +83,14 @@ class Stem:
             folder: The current one; where there is none, that of the process that is forked.
         """
         pid = self.ask(
-            words=[str(word) for word in words], environment=dict(environment), out=str(out),
-            err=str(err), shards=shards, module=module, folder=str(folder or ""),
-        )  # fmt: skip
+            words=[str(word) for word in words],
+            environment=dict(environment),
+            out=str(out),
+            err=str(err),
+            shards=shards,
+            module=module,
+            folder=str(folder or ""),
+        )
         return Prestarted(self, pid)
 
     def ask(self, **request: Any) -> Any:

@@ -8,9 +8,9 @@ import torch
 
 from core.config.shipped import merge
 from core.progress import SilentProgress
+from core.runs.run import find_run
 from core.training.checkpoint import load_tensors
-from core.workflows.runs import find_run
-from core.workflows.warmup import pretrain_decoder
+from core.workflows.pretrain_decoder import pretrain_decoder
 from core.workspace import Workspace
 from tests.fakes.training import write_training_store
 from tests.faults.command import ROOT, seldom, settings, wait_for

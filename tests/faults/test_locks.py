@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from core.errors import EXIT_OUTPUT
-from core.locks import writing
+from core.system.locks import writing
 from tests.faults import worlds as made
 from tests.faults.command import finish, run, seldom, send, start, wait_for
 from tests.faults.worlds import BY_NAME

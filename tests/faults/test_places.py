@@ -16,9 +16,17 @@ from tests.faults.worlds import BY_NAME, contents, rests
 
 READ_ONLY = [
     "prepare",
-    *seldom("synthesize", "merge", "pretrain-decoder", "train", "cache-features", "cache-text",
-            "embed", "evaluate"),
-]  # fmt: skip
+    *seldom(
+        "synthesize",
+        "merge",
+        "pretrain-decoder",
+        "train",
+        "cache-features",
+        "cache-text",
+        "embed",
+        "evaluate",
+    ),
+]
 
 
 @pytest.mark.parametrize("verb", READ_ONLY)
@@ -72,9 +80,12 @@ def test_a_source_that_goes_away_is_no_source_of_damaged_files(large_raw, tmp_pa
     verb, root = BY_NAME["prepare"], large_raw
     store = root / "ws" / "stores" / "ccpg"
     code, told = interrupted_by(
-        lambda: (root / "raw").rename(root / "away"), root, verb,
-        lambda: list(store.glob("shard-*.json")), tmp_path / "log",
-    )  # fmt: skip
+        lambda: (root / "raw").rename(root / "away"),
+        root,
+        verb,
+        lambda: list(store.glob("shard-*.json")),
+        tmp_path / "log",
+    )
     assert code == EXIT_DATA, told
     assert "has gone while it was read" in told
     (root / "away").rename(root / "raw")
@@ -91,9 +102,12 @@ def test_a_store_that_goes_away_while_it_is_written_is_told(large_raw, tmp_path)
     verb, root = BY_NAME["prepare"], large_raw
     store = root / "ws" / "stores" / "ccpg"
     code, told = interrupted_by(
-        lambda: shutil.rmtree(root / "ws"), root, verb,
-        lambda: list(store.glob("shard-*.json")), tmp_path / "log",
-    )  # fmt: skip
+        lambda: shutil.rmtree(root / "ws"),
+        root,
+        verb,
+        lambda: list(store.glob("shard-*.json")),
+        tmp_path / "log",
+    )
     assert code == EXIT_OUTPUT, told
     assert "has gone" in told
     assert not (root / "ws").exists()
@@ -107,9 +121,12 @@ def test_a_run_that_goes_away_while_it_is_trained_is_told(world, worlds, tmp_pat
     root = world(verb.world)
     runs = root / "ws" / "runs"
     code, told = interrupted_by(
-        lambda: shutil.rmtree(runs), root, verb, lambda: list(runs.glob("*/checkpoints/step-*")),
+        lambda: shutil.rmtree(runs),
+        root,
+        verb,
+        lambda: list(runs.glob("*/checkpoints/step-*")),
         tmp_path / "log",
-    )  # fmt: skip
+    )
     assert code == EXIT_OUTPUT, told
     assert "has gone" in told
     assert not runs.exists()
@@ -150,8 +167,10 @@ def test_the_whole_chain_works_at_any_place(worlds, tmp_path, name):
     for verb in ("pretrain-decoder", "train", "cache-text", "evaluate", "embed"):
         finish(*BY_NAME[verb].words(root))
         assert not difference(worlds.undisturbed(BY_NAME[verb]).files, contents(root)) or verb in (
-            "embed", "cache-text", "evaluate",
-        )  # fmt: skip
+            "embed",
+            "cache-text",
+            "evaluate",
+        )
 
 
 def test_names_of_raw_files_that_are_no_utf_8(world, tmp_path):

@@ -85,9 +85,13 @@ def test_nohup_outlives_its_terminal(world, tmp_path):
     root, log = world(verb.world), tmp_path / "log"
     with log.open("ab") as out:
         process = subprocess.Popen(
-            ["nohup", *python(verb.words(root))], env=environment(), stdin=subprocess.DEVNULL,
-            stdout=out, stderr=out, start_new_session=True,
-        )  # fmt: skip
+            ["nohup", *python(verb.words(root))],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
     wait_for(lambda: list((root / "ws" / "runs").glob("*/log.jsonl")), process)
     send(process, signal.SIGHUP)
     assert process.wait(timeout=120) == 0, log.read_text()
@@ -100,9 +104,10 @@ def test_a_terminal_that_is_closed_stops_in_order(world, worlds, tmp_path, verb)
     root = world(verb.world)
     ours, theirs = os.openpty()
     process = subprocess.Popen(
-        python(verb.words(root), verb.small_shards), env=environment(NO_COLOR="1"),
+        python(verb.words(root), verb.small_shards),
+        env=environment(NO_COLOR="1"),
         preexec_fn=lambda: os.login_tty(theirs),
-    )  # fmt: skip
+    )
     os.close(theirs)
     shown = b""
     while b"%" not in shown and b"/" not in shown:  # a bar is there

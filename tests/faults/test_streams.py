@@ -25,9 +25,13 @@ def shell(line, words, **more):
     """Run a shell's line with the command as its arguments."""
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", line, "bash", *python(words)],
-        env=environment(**more), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        timeout=120, check=False,
-    )  # fmt: skip
+        env=environment(**more),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize("words", [*SHOWN[:2], *seldom(*SHOWN[2:])], ids=" ".join)

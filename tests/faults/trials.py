@@ -54,9 +54,12 @@ def undisturbed(worlds: Worlds, verb: Verb) -> dict[str, Any]:
         log = Path(name) / "log"
         with Observer(root, {}) as observer:
             process = start(
-                verb.words(root), log, sabotage=True, small_shards=verb.small_shards,
+                verb.words(root),
+                log,
+                sabotage=True,
+                small_shards=verb.small_shards,
                 FAULT_COUNT=str(counts),
-            )  # fmt: skip
+            )
             code = process.wait(timeout=PATIENCE)
         seconds = time.monotonic() - begun
         assert code == 0, log.read_text()[-2000:]
@@ -117,9 +120,13 @@ def _kill(
 ) -> str:
     sabotage = {"FAULT_CALL": moment.call} if moment.call else {}
     process = start(
-        verb.words(root), log, sabotage=bool(sabotage), small_shards=verb.small_shards, anew=anew,
+        verb.words(root),
+        log,
+        sabotage=bool(sabotage),
+        small_shards=verb.small_shards,
+        anew=anew,
         **sabotage,
-    )  # fmt: skip
+    )
     if not moment.call:
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=moment.seconds)

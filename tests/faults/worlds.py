@@ -17,8 +17,8 @@ from core.config.shipped import merge
 from core.models.families import DEFAULT_FAMILY, FAMILIES
 from core.progress import SilentProgress
 from core.workflows import prepare as module
+from core.workflows.pretrain_decoder import pretrain_decoder
 from core.workflows.train import train
-from core.workflows.warmup import pretrain_decoder
 from core.workspace import Workspace
 from tests.fakes.models import SMALL
 from tests.fakes.raw_datasets import write_ccpg
@@ -31,9 +31,15 @@ TREE = merge(
     SMALL, {"warmup": STEPPED, "train": STEPPED | {"milestones": [8]}, "data": {"workers": 0}}
 )
 QUICK = (
-    "data.workers=0", "data.identities=2", "data.sequences=2", "data.frames=3",
-    "train.iterations=6", "train.milestones=[4]", "train.checkpoint_every=2", "train.log_every=1",
-)  # fmt: skip
+    "data.workers=0",
+    "data.identities=2",
+    "data.sequences=2",
+    "data.frames=3",
+    "train.iterations=6",
+    "train.milestones=[4]",
+    "train.checkpoint_every=2",
+    "train.log_every=1",
+)
 # Families beside the one whose verbs have settings of their own.
 OTHERS = [name for name in FAMILIES if name != DEFAULT_FAMILY]
 CCPG = [(f"{i:03d}", kind, "01_0") for i in range(6) for kind in ("U0_D0", "U1_D1")]
@@ -77,18 +83,24 @@ def warmed(root: Path) -> None:
     """... and a warm-up."""
     stored(root)
     pretrain_decoder(
-        Workspace(root / "ws"), "casiab", small_settings(root), preset="tiny",
+        Workspace(root / "ws"),
+        "casiab",
+        small_settings(root),
+        preset="tiny",
         progress=SilentProgress(),
-    )  # fmt: skip
+    )
 
 
 def trained(root: Path) -> None:
     """... and a trained run."""
     warmed(root)
     train(
-        Workspace(root / "ws"), "casiab", small_settings(root), preset="tiny",
+        Workspace(root / "ws"),
+        "casiab",
+        small_settings(root),
+        preset="tiny",
         progress=SilentProgress(),
-    )  # fmt: skip
+    )
 
 
 def empty(root: Path) -> None:
@@ -118,10 +130,14 @@ class Verb:
 def _on_store(verb: str, *more: str) -> Callable[[Path], list[str]]:
     def words(root: Path) -> list[str]:
         return [
-            verb, "--dataset", "casiab", "--workspace", str(root / "ws"),
+            verb,
+            "--dataset",
+            "casiab",
+            "--workspace",
+            str(root / "ws"),
             *(("--config", str(root / "small.yaml")) if verb in _CONFIGURED else ()),
             *(word.format(root=root) for word in more),
-        ]  # fmt: skip
+        ]
 
     return words
 
@@ -131,9 +147,17 @@ def training(model: str) -> Callable[[Path], list[str]]:
 
     def words(root: Path) -> list[str]:
         return [
-            "train", "--model", model, "--dataset", "casiab", "--workspace", str(root / "ws"),
-            "--preset", "tiny", *(word for one in QUICK for word in ("--set", one)),
-        ]  # fmt: skip
+            "train",
+            "--model",
+            model,
+            "--dataset",
+            "casiab",
+            "--workspace",
+            str(root / "ws"),
+            "--preset",
+            "tiny",
+            *(word for one in QUICK for word in ("--set", one)),
+        ]
 
     return words
 
@@ -141,22 +165,59 @@ def training(model: str) -> Callable[[Path], list[str]]:
 _CONFIGURED = ("pretrain-decoder", "train", "cache-features")
 VERBS = (
     Verb(
-        "synthesize", empty, lambda root: [
-            "synthesize", "casiab", str(root / "walkers"), "--train-subjects", "1",
-            "--test-subjects", "1", "--types", "nm-01,cl-01", "--views", "000,090", "--frames",
-            "6", "--workers", "2",
-        ], share=4,
+        "synthesize",
+        empty,
+        lambda root: [
+            "synthesize",
+            "casiab",
+            str(root / "walkers"),
+            "--train-subjects",
+            "1",
+            "--test-subjects",
+            "1",
+            "--types",
+            "nm-01,cl-01",
+            "--views",
+            "000,090",
+            "--frames",
+            "6",
+            "--workers",
+            "2",
+        ],
+        share=4,
     ),
     Verb(
-        "prepare", raw, lambda root: [
-            "prepare", "ccpg", str(root / "raw"), "--workspace", str(root / "ws"), "--workers", "2",
-        ], small_shards=True, share=5,
+        "prepare",
+        raw,
+        lambda root: [
+            "prepare",
+            "ccpg",
+            str(root / "raw"),
+            "--workspace",
+            str(root / "ws"),
+            "--workers",
+            "2",
+        ],
+        small_shards=True,
+        share=5,
     ),
     Verb(
-        "prepare --replace", prepared, lambda root: [
-            "prepare", "ccpg", str(root / "raw"), "--workspace", str(root / "ws"), "--workers", "2",
-            "--replace", "--codec", "compact",
-        ], small_shards=True, share=3,
+        "prepare --replace",
+        prepared,
+        lambda root: [
+            "prepare",
+            "ccpg",
+            str(root / "raw"),
+            "--workspace",
+            str(root / "ws"),
+            "--workers",
+            "2",
+            "--replace",
+            "--codec",
+            "compact",
+        ],
+        small_shards=True,
+        share=3,
     ),
     Verb("merge", parts, lambda root: ["merge", "ccpg", "--workspace", str(root / "ws")], share=3),
     Verb("pretrain-decoder", stored, _on_store("pretrain-decoder"), share=2),
@@ -166,10 +227,12 @@ VERBS = (
     Verb("cache-text", trained, _on_store("cache-text"), share=1),
     Verb("embed", trained, _on_store("embed", "{root}/out/all.npz", "--all"), share=1),
     Verb(
-        "evaluate", trained,
-        _on_store("evaluate", "--json", "{root}/out/r.json", "--out", "{root}/out/t.md"), share=1,
+        "evaluate",
+        trained,
+        _on_store("evaluate", "--json", "{root}/out/r.json", "--out", "{root}/out/t.md"),
+        share=1,
     ),
-)  # fmt: skip
+)
 BY_NAME = {verb.name: verb for verb in VERBS}
 
 

@@ -154,10 +154,30 @@ def zip_members(content: bytes, seeds: Sequence[bytes], random: Random) -> bytes
 
 
 _HEADERS = (
-    b"(10000000000,)", b"(-1,)", b"()", b"(0, 4)", b"(8, 0)", b"(3.5,)", b"None", b"(9,)" * 40,
-    b"'<U1'", b"'|O'", b"'<f8'", b"'>f4'", b"'|S3'", b"'<U2000000000'", b"'<f4'", b"'<M8[s]'",
-    b"'|V8'", b"[('a', '<f4')]", b"True", b"__import__('os')", b"(8,)", b"(4, 2)", b"'<c8'",
-)  # fmt: skip
+    b"(10000000000,)",
+    b"(-1,)",
+    b"()",
+    b"(0, 4)",
+    b"(8, 0)",
+    b"(3.5,)",
+    b"None",
+    b"(9,)" * 40,
+    b"'<U1'",
+    b"'|O'",
+    b"'<f8'",
+    b"'>f4'",
+    b"'|S3'",
+    b"'<U2000000000'",
+    b"'<f4'",
+    b"'<M8[s]'",
+    b"'|V8'",
+    b"[('a', '<f4')]",
+    b"True",
+    b"__import__('os')",
+    b"(8,)",
+    b"(4, 2)",
+    b"'<c8'",
+)
 
 
 def npy_header(content: bytes, seeds: Sequence[bytes], random: Random) -> bytes:
@@ -218,9 +238,32 @@ def tensor_header(content: bytes, seeds: Sequence[bytes], random: Random) -> byt
 
 
 _VALUES: tuple[Any, ...] = (
-    None, True, 0, -1, 1.5, 2**31, 2**63, 10**30, "", "x", "F32", "I64", "BOOL", "F8_E4M3", [], {},
-    [0], [0, 0], [[1]], {"a": 1}, "null", "[]", '{"format": 1}', '{"format": "1"}', "[" * 50_000,
-)  # fmt: skip
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    2**31,
+    2**63,
+    10**30,
+    "",
+    "x",
+    "F32",
+    "I64",
+    "BOOL",
+    "F8_E4M3",
+    [],
+    {},
+    [0],
+    [0, 0],
+    [[1]],
+    {"a": 1},
+    "null",
+    "[]",
+    '{"format": 1}',
+    '{"format": "1"}',
+    "[" * 50_000,
+)
 
 
 def changed_json(tree: Any, random: Random) -> Any:

@@ -12,8 +12,25 @@ from tests.fuzz import formats
 Random: TypeAlias = np.random.Generator
 Mutator: TypeAlias = Callable[[bytes, Sequence[bytes], Random], bytes]
 
-NUMBERS = (0, 1, 2, 7, 8, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 2**31 - 1, 2**31, 2**32 - 1,
-           2**40, 2**63 - 1, 2**64 - 1)  # fmt: skip
+NUMBERS = (
+    0,
+    1,
+    2,
+    7,
+    8,
+    0x7F,
+    0x80,
+    0xFF,
+    0x7FFF,
+    0x8000,
+    0xFFFF,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**40,
+    2**63 - 1,
+    2**64 - 1,
+)
 
 
 def mutated(form: str, seeds: Sequence[bytes], random: Random) -> bytes:

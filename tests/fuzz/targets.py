@@ -59,10 +59,16 @@ def pickle_seeds(folder: Path) -> list[bytes]:
     packed = np.empty(len(rgb), object)
     packed[:] = list(rgb)
     contents: list[Any] = [
-        rgb, rgb.transpose(0, 3, 1, 2), packed, list(rgb), [frame[..., 0] for frame in rgb],
+        rgb,
+        rgb.transpose(0, 3, 1, 2),
+        packed,
+        list(rgb),
+        [frame[..., 0] for frame in rgb],
         [0.5, np.float64(0.4)],
-        np.full((3, 2), 64), np.asfortranarray(rgb / 255), rgb[..., 0] > 9,
-    ]  # fmt: skip
+        np.full((3, 2), 64),
+        np.asfortranarray(rgb / 255),
+        rgb[..., 0] > 9,
+    ]
     return [pickle.dumps(content, protocol=p) for content in contents for p in (0, 2, 4, 5)]
 
 
@@ -342,9 +348,15 @@ def read_features(folder: Path) -> Read:
     from core.storage.parts import part_name
 
     info = FeaturesInfo(
-        dtype="float32", dataset="x", store="0" * 64, encoder="x", tokens=2, channels=4,
-        mirrored=True, parts=(((0, 2), (1, 1)),),
-    )  # fmt: skip
+        dtype="float32",
+        dataset="x",
+        store="0" * 64,
+        encoder="x",
+        tokens=2,
+        channels=4,
+        mirrored=True,
+        parts=(((0, 2), (1, 1)),),
+    )
     values = np.random.default_rng(0).normal(size=(3, 8)).astype("f4").reshape(3, 2, 4)
 
     def read(path: Path) -> str | None:
@@ -435,8 +447,8 @@ def read_checkpoint(folder: Path) -> Read:
     """As a model, and as a training state is loaded."""
     import torch
 
+    from core.runs.load import config_of
     from core.training.checkpoint import load_strictly, load_tensors, restore_optimizer
-    from core.workflows.models import config_of
 
     def read(path: Path) -> str | None:
         found = load_tensors(path)
@@ -467,8 +479,12 @@ def image_seeds(folder: Path) -> list[bytes]:
 
     random = np.random.default_rng(0)
     rgb = random.integers(0, 256, (24, 16, 3), dtype=np.uint8)
-    images = (rgb, rgb[..., 0], random.integers(0, 256, (9, 7, 4), dtype=np.uint8),
-              random.integers(0, 65_536, (5, 5, 3), dtype=np.uint16))  # fmt: skip
+    images = (
+        rgb,
+        rgb[..., 0],
+        random.integers(0, 256, (9, 7, 4), dtype=np.uint8),
+        random.integers(0, 65_536, (5, 5, 3), dtype=np.uint16),
+    )
     found = [cv2.imencode(".png", image)[1].tobytes() for image in images]
     found.append(cv2.imencode(".png", rgb[..., 0], (cv2.IMWRITE_PNG_BILEVEL, 1))[1].tobytes())
     for option in ((), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 1)):
@@ -505,8 +521,13 @@ def video_seeds(folder: Path) -> list[bytes]:
     import av
 
     found = []
-    kinds = (("avi", "ffv1", "bgr0"), ("avi", "mpeg4", "yuv420p"), ("mp4", "mpeg4", "yuv420p"),
-             ("matroska", "mjpeg", "yuvj420p"), ("avi", "mjpeg", "yuvj420p"))  # fmt: skip
+    kinds = (
+        ("avi", "ffv1", "bgr0"),
+        ("avi", "mpeg4", "yuv420p"),
+        ("mp4", "mpeg4", "yuv420p"),
+        ("matroska", "mjpeg", "yuvj420p"),
+        ("avi", "mjpeg", "yuvj420p"),
+    )
     for number, (container, codec, pixels) in enumerate(kinds):
         path = folder / f"{number}.video"
         with av.open(str(path), "w", format=container) as file:
@@ -554,8 +575,10 @@ def read_store(folder: Path) -> Read:
     from core.storage.store import Store
 
     kinds: dict[str, type[BaseModel]] = {
-        "plan.json": Plan, "shard-00000.json": ShardFile, "left-out.json": LeftOutFile,
-    }  # fmt: skip
+        "plan.json": Plan,
+        "shard-00000.json": ShardFile,
+        "left-out.json": LeftOutFile,
+    }
 
     def read(path: Path) -> str | None:
         try:
@@ -588,15 +611,23 @@ def read_store(folder: Path) -> Read:
 
 def run_seeds(folder: Path) -> list[bytes]:
     """A run's description."""
-    told = {"format": 1, "version": "0.1", "dataset": "ccpg", "preset": "tiny", "number": 1,
-            "created": "2026-01-01T00:00:00+00:00", "key": "x", "store": "y"}  # fmt: skip
+    told = {
+        "format": 1,
+        "version": "0.1",
+        "dataset": "ccpg",
+        "preset": "tiny",
+        "number": 1,
+        "created": "2026-01-01T00:00:00+00:00",
+        "key": "x",
+        "store": "y",
+    }
     return [json.dumps(told).encode()]
 
 
 def read_run(folder: Path) -> Read:
     """As every verb lists runs."""
     from core.config import dump_config, resolve_config
-    from core.workflows.runs import find_run, list_runs
+    from core.runs.run import find_run, list_runs
 
     run = folder / "runs" / "one"
     run.mkdir(parents=True)
@@ -646,17 +677,27 @@ _ALL = (
     Target("npy", ".npy", "npy", npy_seeds, read_arrays),
     Target("npz", ".npz", "zip", npz_seeds, read_embeddings_file),
     Target("h5", ".h5", "hdf5", h5_seeds, read_embeddings_file),
-    Target("h5-inside", ".h5", "hdf5", h5_seeds, read_hdf5_inside,
-           ("crashed", "hung", "memory")),
-    *(Target(f"shard-{codec}", ".h5", "", shard_seeds(codec), read_shard(codec))
-      for codec in ("lossless", "compact", "jpeg")),
-    *(Target(f"forged-{codec}", ".h5", "hdf5", shard_seeds(codec), read_shard(codec, forged=True))
-      for codec in ("compact", "jpeg")),
+    Target("h5-inside", ".h5", "hdf5", h5_seeds, read_hdf5_inside, ("crashed", "hung", "memory")),
+    *(
+        Target(f"shard-{codec}", ".h5", "", shard_seeds(codec), read_shard(codec))
+        for codec in ("lossless", "compact", "jpeg")
+    ),
+    *(
+        Target(f"forged-{codec}", ".h5", "hdf5", shard_seeds(codec), read_shard(codec, forged=True))
+        for codec in ("compact", "jpeg")
+    ),
     Target("shard-aligned", ".h5", "", aligned_seeds, read_aligned),
     Target("shard-streams", ".h5", "", stream_seeds, read_streams),
-    *(Target(f"pose{ending}", ending, form, partial(pose_seeds, ending),
-             partial(read_pose_files, ending))
-      for ending, form in ((".pkl", "pickle"), (".json", "json"), (".csv", ""))),
+    *(
+        Target(
+            f"pose{ending}",
+            ending,
+            form,
+            partial(pose_seeds, ending),
+            partial(read_pose_files, ending),
+        )
+        for ending, form in ((".pkl", "pickle"), (".json", "json"), (".csv", ""))
+    ),
     Target("features", ".h5", "", feature_seeds, read_features),
     Target("silhouettes", ".h5", "", silhouette_seeds, read_silhouettes),
     Target("checkpoint", ".safetensors", "tensors", tensor_seeds, read_checkpoint),
@@ -665,5 +706,5 @@ _ALL = (
     Target("video", ".avi", "video", video_seeds, read_video, ("crashed", "memory")),
     Target("store", ".txt", "json", store_seeds, read_store),
     Target("run", ".txt", "json", run_seeds, read_run),
-)  # fmt: skip
+)
 TARGETS = {target.name: target for target in _ALL}

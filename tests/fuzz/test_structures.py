@@ -14,29 +14,36 @@ from benchmarks.plain_evaluator import evaluate as plain_evaluate
 from core.config import Config, check_config, dump_config, resolve_config
 from core.config.resolve import parse_override
 from core.errors import LmgaitError
+from core.evaluation.score import score
 from core.manifests.load import load_manifest, load_outline, parse_manifest
 from core.manifests.schema import DatasetManifest
 from core.metrics.results import EvaluationResult
 from core.records import EmbeddingSet
 from core.sources.patterns import match_segment
+from core.system.plain_yaml import YamlFault, plain_yaml
 from core.tables.build import result_tables
 from core.tables.formats import FORMATS, to_json
-from core.workflows.score import score
-from core.yamlfile import YamlFault, plain_yaml
 from tests.lmgait_cli.bad_home import MANIFEST
 
 # A hundred times as many in the nox session, by the same variable as for the readers.
 MANY = max(1, int(float(os.environ.get("LMGAIT_FUZZ_SECONDS", "20")) // 20))
 QUICK = settings(
-    max_examples=40 * MANY, deadline=None, derandomize=MANY == 1,
+    max_examples=40 * MANY,
+    deadline=None,
+    derandomize=MANY == 1,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)  # fmt: skip
+)
 
 SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20),
-    st.binary(max_size=9), st.dates(),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=20),
+    st.binary(max_size=9),
+    st.dates(),
     st.sampled_from(["../../x", "/etc/passwd", "off", "no", "a\x00b", "é", "x" * 200, "{frame}"]),
-)  # fmt: skip
+)
 TREES = st.recursive(
     SCALARS,
     lambda inner: (
@@ -120,8 +127,9 @@ def test_partition_files(tmp_path_factory, tree):
     named = {"TRAIN_SET": ["0000"], "TEST_SET": ["3000"], "PROBE_SET": tree}
     place.write_text(json.dumps(named), encoding="utf-8")
     found = told(lambda: load_manifest("gait3d", partition=place))
-    assert (found is None) == (not isinstance(tree, list) or not tree
-                               or not all(isinstance(name, str) for name in tree))  # fmt: skip
+    assert (found is None) == (
+        not isinstance(tree, list) or not tree or not all(isinstance(name, str) for name in tree)
+    )
 
 
 @QUICK
@@ -147,20 +155,30 @@ def test_overrides(path, value, typed):
 
 
 @QUICK
-@given(st.one_of(st.text(alphabet="ab:-[]{}&*!<>|?#\n\t \"'%@`,0.~\\é", max_size=60), TREES.map(
-    lambda tree: yaml.safe_dump(tree, allow_unicode=True))))  # fmt: skip
+@given(
+    st.one_of(
+        st.text(alphabet="ab:-[]{}&*!<>|?#\n\t \"'%@`,0.~\\é", max_size=60),
+        TREES.map(lambda tree: yaml.safe_dump(tree, allow_unicode=True)),
+    )
+)
 def test_yaml_texts(text):
     told(lambda: plain_yaml(text), YamlFault)
 
 
 IDS = {
-    "ccpg": (("U0_D0", "U0_D0_BG", "U1_D1", "U3_D3", "U0_D3", "U1_D0", "odd"),
-             ("01_0", "01_1", "02_0", "10_0", "99_9")),
-    "sustech1k": (("00-nm", "01-nm", "01-bg", "02-cl-nt", "01-ub-oc", "03-cr", "04-uf", "odd"),
-                  ("000", "090", "180-far", "new")),
-    "casiab": (("nm-01", "nm-02", "nm-05", "bg-01", "bg-02", "cl-01", "cl-02", "odd"),
-               ("000", "090", "180", "new")),
-}  # fmt: skip
+    "ccpg": (
+        ("U0_D0", "U0_D0_BG", "U1_D1", "U3_D3", "U0_D3", "U1_D0", "odd"),
+        ("01_0", "01_1", "02_0", "10_0", "99_9"),
+    ),
+    "sustech1k": (
+        ("00-nm", "01-nm", "01-bg", "02-cl-nt", "01-ub-oc", "03-cr", "04-uf", "odd"),
+        ("000", "090", "180-far", "new"),
+    ),
+    "casiab": (
+        ("nm-01", "nm-02", "nm-05", "bg-01", "bg-02", "cl-01", "cl-02", "odd"),
+        ("000", "090", "180", "new"),
+    ),
+}
 
 
 @st.composite

@@ -20,20 +20,21 @@ import yaml
 from numpy.typing import NDArray
 
 from core.config import dump_config, resolve_config
-from core.files import write_text
+from core.evaluation.score import score
 from core.metrics.results import FORMAT as RESULT_FORMAT
 from core.records import EmbeddingSet, SequenceFrames, SequenceKey
+from core.runs.run import FORMAT as RUN_FORMAT
 from core.storage.build import begin, finish
+from core.storage.codec_names import CodecName
 from core.storage.embeddings import write_embeddings
 from core.storage.features import FeaturesInfo, write_info
-from core.storage.layout import CodecName, Finding, ForgettingFile, Plan, write_json
+from core.storage.layout import Finding, ForgettingFile, Plan, write_json
 from core.storage.parts import cut_parts, part_name, write_part
 from core.storage.silhouettes import SilhouettesInfo
 from core.storage.silhouettes import write_info as write_silhouettes_info
+from core.system.files import write_text
 from core.tables.formats import to_json
 from core.training.checkpoint import save_tensors
-from core.workflows.runs import FORMAT as RUN_FORMAT
-from core.workflows.score import score
 from tests.fakes.seeded import SEEDED
 from tests.fakes.stores import write_shard
 
@@ -45,9 +46,14 @@ SINES = (0.0, 0.841471, 0.9092974, 0.14112, -0.7568025, -0.9589243, -0.2794155, 
 
 # What the preset `tiny` was in version 0.1.0.
 V1_SETTINGS = (
-    *SEEDED, "data.frames=10", "warmup.iterations=220", "warmup.milestones=[180]",
-    "warmup.frames=4", "train.iterations=340", "train.milestones=[270]",
-)  # fmt: skip
+    *SEEDED,
+    "data.frames=10",
+    "warmup.iterations=220",
+    "warmup.milestones=[180]",
+    "warmup.frames=4",
+    "train.iterations=340",
+    "train.milestones=[270]",
+)
 
 
 def frames(number: int, seed: int) -> SequenceFrames:
@@ -81,12 +87,25 @@ def embeddings() -> EmbeddingSet:
 
 def stores(home: Path) -> None:
     """A store of each codec, and the mark of one that is forgetting a subject."""
-    finding = Finding(sequence="001/nm-01/180", reason="no RGB", effect="sequence left out",
-                      frames=3, files=("silhouettes/001-nm-01-180",))  # fmt: skip
+    finding = Finding(
+        sequence="001/nm-01/180",
+        reason="no RGB",
+        effect="sequence left out",
+        frames=3,
+        files=("silhouettes/001-nm-01-180",),
+    )
     for codec in CODECS:
         folder = home / "stores" / codec
-        plan = Plan(dataset="casiab", form="videos", label="Golden", framing="scene", codec=codec,
-                    source=STORE, shards=1, tool="0.1.0")  # fmt: skip
+        plan = Plan(
+            dataset="casiab",
+            form="videos",
+            label="Golden",
+            framing="scene",
+            codec=codec,
+            source=STORE,
+            shards=1,
+            tool="0.1.0",
+        )
         begin(folder, plan, replace=False)
         made = content(codec)
         write_shard(folder, 0, list(made), list(made.values()), codec)
@@ -98,8 +117,16 @@ def features(home: Path) -> None:
     """Features of three frames of two sequences, with mirror images."""
     folder, parts = home / "features", cut_parts([(0, 2), (3, 1)], 100)
     folder.mkdir(parents=True)
-    info = FeaturesInfo(dtype="float32", dataset="casiab", store=STORE, encoder="abc", tokens=2,
-                        channels=3, mirrored=True, parts=parts)  # fmt: skip
+    info = FeaturesInfo(
+        dtype="float32",
+        dataset="casiab",
+        store=STORE,
+        encoder="abc",
+        tokens=2,
+        channels=3,
+        mirrored=True,
+        parts=parts,
+    )
     values = np.arange(18, dtype=np.float32).reshape(3, 6)
     write_part(folder / part_name(0), [{"plain": values, "mirrored": -values}], info.layouts)
     write_info(folder, info)
@@ -133,38 +160,78 @@ def silhouettes(home: Path) -> None:
 def run(home: Path) -> None:
     """A run's description, configuration, checkpoint and text cache."""
     folder = home / "run"
-    facts = {"format": RUN_FORMAT, "version": "0.1.0", "dataset": "casiab", "preset": "tiny",
-             "number": 1, "created": "2026-01-02T03:04:05+00:00", "key": "abc", "store": STORE,
-             "warmup": "casiab-tiny-001", "source": "casiab: Golden"}  # fmt: skip
+    facts = {
+        "format": RUN_FORMAT,
+        "version": "0.1.0",
+        "dataset": "casiab",
+        "preset": "tiny",
+        "number": 1,
+        "created": "2026-01-02T03:04:05+00:00",
+        "key": "abc",
+        "store": STORE,
+        "warmup": "casiab-tiny-001",
+        "source": "casiab: Golden",
+    }
     config = resolve_config("tiny", overrides=V1_SETTINGS)
     write_text(folder / "run.json", json.dumps(facts, indent=2, sort_keys=True) + "\n")
     write_text(folder / "config.yaml", dump_config(config))
     checkpoint = folder / "checkpoints" / "step-000006"
     checkpoint.mkdir(parents=True)
-    header = {"kind": "lmgait", "version": "0.1.0", "config": config.model_dump(mode="json"),
-              "dataset": "casiab", "store": STORE, "labels": ["001", "002"], "step": 6,
-              "text_fingerprint": "def", "image_fingerprint": "ghi",
-              "normalisation": {"mean": [1.0, 2.0, 3.0], "std": [4.0, 5.0, 6.0], "height": 64,
-                                "width": 32}}  # fmt: skip
+    header = {
+        "kind": "lmgait",
+        "version": "0.1.0",
+        "config": config.model_dump(mode="json"),
+        "dataset": "casiab",
+        "store": STORE,
+        "labels": ["001", "002"],
+        "step": 6,
+        "text_fingerprint": "def",
+        "image_fingerprint": "ghi",
+        "normalisation": {
+            "mean": [1.0, 2.0, 3.0],
+            "std": [4.0, 5.0, 6.0],
+            "height": 64,
+            "width": 32,
+        },
+    }
     save_tensors(checkpoint / "model.safetensors", {"a": torch.arange(3.0)}, header)
-    save_tensors(checkpoint / "training.safetensors", {"random.torch": torch.zeros(2)},
-                 {"step": 6, "scaler": None})  # fmt: skip
-    save_tensors(folder / "text.safetensors", {"text": torch.eye(2)},
-                 {"kind": "text cache", "prompt": "designed", "step": 6,
-                  "text_fingerprint": "def"})  # fmt: skip
+    save_tensors(
+        checkpoint / "training.safetensors",
+        {"random.torch": torch.zeros(2)},
+        {"step": 6, "scaler": None},
+    )
+    save_tensors(
+        folder / "text.safetensors",
+        {"text": torch.eye(2)},
+        {"kind": "text cache", "prompt": "designed", "step": 6, "text_fingerprint": "def"},
+    )
 
 
 def manifest(home: Path) -> None:
     """A manifest of one's own, and published numbers."""
-    protocol = {"title": "All", "counting": "gallery", "conditions": {
-        "All": {"probe": ["slow"], "gallery": ["fast"]}}}  # fmt: skip
-    mine = {"format": 1, "name": "mine", "title": "Mine", "frames": 20,
-            "subjects": {"train": ["a"], "test": ["b"]},
-            "structure": {"types": ["slow", "fast"], "views": ["left"]},
-            "protocols": {"single": protocol}}  # fmt: skip
-    table = {"id": "t", "source": "A paper, Table 1", "dataset": "ccpg", "protocol": "gait",
-             "metric": "rank1", "columns": ["CL"],
-             "rows": [{"method": "m", "group": "g", "values": [12.5]}]}  # fmt: skip
+    protocol = {
+        "title": "All",
+        "counting": "gallery",
+        "conditions": {"All": {"probe": ["slow"], "gallery": ["fast"]}},
+    }
+    mine = {
+        "format": 1,
+        "name": "mine",
+        "title": "Mine",
+        "frames": 20,
+        "subjects": {"train": ["a"], "test": ["b"]},
+        "structure": {"types": ["slow", "fast"], "views": ["left"]},
+        "protocols": {"single": protocol},
+    }
+    table = {
+        "id": "t",
+        "source": "A paper, Table 1",
+        "dataset": "ccpg",
+        "protocol": "gait",
+        "metric": "rank1",
+        "columns": ["CL"],
+        "rows": [{"method": "m", "group": "g", "values": [12.5]}],
+    }
     write_text(home / "manifest.yaml", yaml.safe_dump(mine, sort_keys=False))
     write_text(home / "published.yaml", yaml.safe_dump({"format": 1, "tables": [table]}))
 

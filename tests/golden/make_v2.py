@@ -37,8 +37,18 @@ def delivered(count: int) -> StreamFrames:
 def store(home: Path) -> None:
     """Two sequences of two frames: with three delivered silhouettes, and with none."""
     folder = home / "stores" / "aligned"
-    plan = Plan(format=2, dataset="casiab", form="videos", label="Golden", framing="crop",
-                codec="none", source=STORE, shards=1, tool="0.1.0", aligned=SIZE)  # fmt: skip
+    plan = Plan(
+        format=2,
+        dataset="casiab",
+        form="videos",
+        label="Golden",
+        framing="crop",
+        codec="none",
+        source=STORE,
+        shards=1,
+        tool="0.1.0",
+        aligned=SIZE,
+    )
     begin(folder, plan, replace=False)
     path = folder / shard_name(0)
     with ShardWriter(path, "none", {"aligned": SIZE}) as writer:
@@ -49,10 +59,16 @@ def store(home: Path) -> None:
             if not seed:
                 writer.add_stream("aligned", delivered(3))
     report = ShardFile(
-        format=2, number=0, sha256=file_hash(path), bytes=path.stat().st_size,
-        frames=writer.frames, valid=writer.valid, fidelity=writer.fidelity(),
-        sequences=writer.entries, left_out=(),
-    )  # fmt: skip
+        format=2,
+        number=0,
+        sha256=file_hash(path),
+        bytes=path.stat().st_size,
+        frames=writer.frames,
+        valid=writer.valid,
+        fidelity=writer.fidelity(),
+        sequences=writer.entries,
+        left_out=(),
+    )
     write_json(folder / shard_report_name(0), report)
     finish(folder, plan, ())
 
@@ -61,9 +77,17 @@ def silhouettes(home: Path) -> None:
     """The kept copy of the first sequence's delivered silhouettes."""
     folder = home / "silhouettes"
     folder.mkdir(parents=True)
-    info = SilhouettesInfo(format=2, dataset="casiab", store=STORE, size=64, interpolation=None,
-                           drop_sum=None, silhouettes="aligned", columns=44,
-                           parts=(((0, 3),),))  # fmt: skip
+    info = SilhouettesInfo(
+        format=2,
+        dataset="casiab",
+        store=STORE,
+        size=64,
+        interpolation=None,
+        drop_sum=None,
+        silhouettes="aligned",
+        columns=44,
+        parts=(((0, 3),),),
+    )
     content = {"silhouettes": delivered(3).rows, "usable": np.ones(3, np.uint8)}
     write_part(folder / part_name(0), [content], info.layouts)
     write_info(folder, info)

@@ -39,14 +39,22 @@ def store(home: Path) -> None:
     """Two sequences of two frames: with three rows of each stream, and with none."""
     folder = home / "stores" / "streams"
     plan = Plan(
-        format=3, dataset="casiab", form="videos", label="Golden", framing="crop", codec="none",
-        source=STORE, shards=1, tool="0.1.0", aligned=SIZE,
+        format=3,
+        dataset="casiab",
+        form="videos",
+        label="Golden",
+        framing="crop",
+        codec="none",
+        source=STORE,
+        shards=1,
+        tool="0.1.0",
+        aligned=SIZE,
         streams={
             "pose": StreamPlan(shape=(17, 3), maker="HRNet", file="{subject}/{type}/{view}.pkl"),
             "parsing": StreamPlan(shape=SIZE, maker="a parser", file="{subject}/{frame}.png"),
             "flow": StreamPlan(shape=(3, 64, 64), maker="OpenCV DIS"),
         },
-    )  # fmt: skip
+    )
     begin(folder, plan, replace=False)
     path = folder / shard_name(0)
     with ShardWriter(path, "none", plan.shapes) as writer:
@@ -57,10 +65,16 @@ def store(home: Path) -> None:
             for name in STREAMS if not seed else ():
                 writer.add_stream(name, rows(name), 18 if name == "pose" else None)
     report = ShardFile(
-        format=3, number=0, sha256=file_hash(path), bytes=path.stat().st_size,
-        frames=writer.frames, valid=writer.valid, fidelity=writer.fidelity(),
-        sequences=writer.entries, left_out=(),
-    )  # fmt: skip
+        format=3,
+        number=0,
+        sha256=file_hash(path),
+        bytes=path.stat().st_size,
+        frames=writer.frames,
+        valid=writer.valid,
+        fidelity=writer.fidelity(),
+        sequences=writer.entries,
+        left_out=(),
+    )
     write_json(folder / shard_report_name(0), report)
     finish(folder, plan, ())
 
@@ -76,9 +90,17 @@ def skeleton_maps(home: Path) -> None:
     """The kept maps of the first sequence's poses."""
     folder = home / "maps"
     folder.mkdir(parents=True)
-    info = SilhouettesInfo(format=3, dataset="casiab", store=STORE, size=64, interpolation=None,
-                           drop_sum=None, silhouettes="maps", rules=1,
-                           parts=(((0, 3),),))  # fmt: skip
+    info = SilhouettesInfo(
+        format=3,
+        dataset="casiab",
+        store=STORE,
+        size=64,
+        interpolation=None,
+        drop_sum=None,
+        silhouettes="maps",
+        rules=1,
+        parts=(((0, 3),),),
+    )
     content = {"silhouettes": maps(), "usable": np.array([1, 0, 1], np.uint8)}
     write_part(folder / part_name(0), [content], info.layouts)
     write_info(folder, info)

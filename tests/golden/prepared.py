@@ -34,9 +34,17 @@ def sources(root: Path) -> dict[str, tuple[str, Path]]:
     made: dict[str, tuple[str, Path]] = {}
     for dataset, (types, views) in WALKERS.items():
         synthesize(
-            dataset, root / dataset, train_subjects=1, test_subjects=1, types=types, views=views,
-            frames=6, seed=5, workers=1, progress=SilentProgress(),
-        )  # fmt: skip
+            dataset,
+            root / dataset,
+            train_subjects=1,
+            test_subjects=1,
+            types=types,
+            views=views,
+            frames=6,
+            seed=5,
+            workers=1,
+            progress=SilentProgress(),
+        )
         made[f"walkers {dataset}"] = (dataset, root / dataset)
     made["sustech1k pickles"] = ("sustech1k", raw.write_sustech_pickles(root / "a"))
     made["sustech1k pickles-10hz"] = (

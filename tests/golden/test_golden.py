@@ -14,10 +14,13 @@ import yaml
 import core.manifests.published as published
 from core.config import resolve_config
 from core.errors import CheckpointError, DataError, LmgaitError, StoreError
+from core.evaluation.score import score
 from core.manifests.load import load_manifest
 from core.models.base import implementation_of
 from core.models.lmgait.build import build_lmgait
 from core.models.lmgait.config import lmgait_settings
+from core.runs.load import LoadedModel, load_cache, load_model, newest_weights
+from core.runs.run import find_run
 from core.storage.embeddings import read_embeddings
 from core.storage.features import FeatureStore
 from core.storage.forget import held_in_store
@@ -27,9 +30,6 @@ from core.storage.store import Store
 from core.tables.formats import to_json
 from core.training.checkpoint import load_tensors
 from core.workflows.export import describe
-from core.workflows.models import LoadedModel, load_cache, load_model, newest_weights
-from core.workflows.runs import find_run
-from core.workflows.score import score
 from core.workflows.verify import verify
 from core.workspace import Workspace
 from tests.golden import make
@@ -107,8 +107,11 @@ def test_embeddings(ending):
     found, wanted = read_embeddings(V1 / f"embeddings{ending}"), make.embeddings()
     assert (found.embeddings == wanted.embeddings).all()
     assert (found.labels, found.types, found.views, found.source) == (
-        wanted.labels, wanted.types, wanted.views, wanted.source,
-    )  # fmt: skip
+        wanted.labels,
+        wanted.types,
+        wanted.views,
+        wanted.source,
+    )
 
 
 def test_a_run_with_checkpoint_and_text_cache():
@@ -146,9 +149,20 @@ def test_an_export_says_what_it_said():
     told = describe(run, loaded, graph, "uint8")
     assert told["format"] == "1"
     assert set(told) == {
-        "format", "lmgait", "family", "run", "dataset", "iteration", "text_fingerprint", "prompt",
-        "input", "output", "encoder_size", "normalisation", "distance",
-    }  # fmt: skip
+        "format",
+        "lmgait",
+        "family",
+        "run",
+        "dataset",
+        "iteration",
+        "text_fingerprint",
+        "prompt",
+        "input",
+        "output",
+        "encoder_size",
+        "normalisation",
+        "distance",
+    }
 
 
 # --- other formats ---
@@ -190,27 +204,33 @@ def opened(folder):
 
 STORE = "stores/compact/"
 CASES = {
-    "stores/compact/plan.json": (in_json, lambda v: read_json(v / STORE / "plan.json", Plan,
-                                                             "Prepare it again.")),
+    "stores/compact/plan.json": (
+        in_json,
+        lambda v: read_json(v / STORE / "plan.json", Plan, "Prepare it again."),
+    ),
     "stores/compact/shard-00000.json": (in_json, lambda v: held_in_store(v / STORE, "001")),
     "stores/compact/index.json": (in_json, lambda v: Store.open(v / STORE)),
     "stores/compact/store.json": (in_json, lambda v: Store.open(v / STORE)),
     "stores/compact/left-out.json": (in_json, lambda v: held_in_store(v / STORE, "001")),
-    "forgetting.json": (in_json, lambda v: held_in_store(
-        Path(shutil.copy(v / "forgetting.json", v / STORE)).parent, "001")),
+    "forgetting.json": (
+        in_json,
+        lambda v: held_in_store(Path(shutil.copy(v / "forgetting.json", v / STORE)).parent, "001"),
+    ),
     "features/features.json": (in_json, lambda v: FeatureStore.open(v / "features")),
-    "silhouettes/silhouettes.json": (
-        in_json, lambda v: SilhouetteStore.open(v / "silhouettes")),
+    "silhouettes/silhouettes.json": (in_json, lambda v: SilhouetteStore.open(v / "silhouettes")),
     "embeddings.npz": (in_npz, lambda v: read_embeddings(v / "embeddings.npz")),
     "embeddings.h5": (in_h5, lambda v: read_embeddings(v / "embeddings.h5")),
     "run/run.json": (in_json, lambda v: find_run(v, name="run", dataset=None)),
     "run/checkpoints/step-000006/model.safetensors": (
-        in_safetensors, lambda v: newest_weights(find_run(v, name="run", dataset=None))),
+        in_safetensors,
+        lambda v: newest_weights(find_run(v, name="run", dataset=None)),
+    ),
     "run/text.safetensors": (
-        in_safetensors, lambda v: load_cache(v / "run/text.safetensors",
-                                             {"text_fingerprint": "def"})),
+        in_safetensors,
+        lambda v: load_cache(v / "run/text.safetensors", {"text_fingerprint": "def"}),
+    ),
     "manifest.yaml": (in_yaml, lambda v: load_manifest(v / "manifest.yaml")),
-}  # fmt: skip
+}
 WAYS_OUT = ("again", "anew", "Use lmgait", "the lmgait that", "made again")
 
 
@@ -269,7 +289,7 @@ def test_a_checkpoint_with_a_key_that_is_gone_says_so(copy, monkeypatch):
     run = find_run(copy, name="run", dataset=None)
     path, weights = newest_weights(run)
     weights.header["config"]["former"] = 1
-    monkeypatch.setattr("core.workflows.models.newest_weights", lambda *_: (path, weights))
+    monkeypatch.setattr("core.runs.load.newest_weights", lambda *_: (path, weights))
     with pytest.raises(CheckpointError, match="former: unknown key") as caught:
         load_model(run, device=CPU)
     assert "train again" in (caught.value.next_step or "")

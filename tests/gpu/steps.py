@@ -25,13 +25,13 @@ from core.models.build import build_image_encoder
 from core.models.lmgait.build import build_lmgait
 from core.models.lmgait.config import lmgait_settings
 from core.models.lmgait.network import LMGait
+from core.plans.training_inputs import training_sequences
+from core.plans.training_job import training_job
+from core.runs.stores import open_store
 from core.training.checkpoint import CheckpointFolder
 from core.training.engine import make_engine
 from core.training.job import Job
 from core.training.loop import Runner
-from core.workflows.stores import open_store
-from core.workflows.training_inputs import training_sequences
-from core.workflows.training_job import training_job
 from core.workspace import Workspace
 from tests.fakes.models import small_config
 

@@ -18,10 +18,10 @@ import torch
 from benchmarks.device import CPU
 from core.errors import Interrupted
 from core.progress import SilentProgress
+from core.runs.run import list_runs
 from core.training.checkpoint import load_tensors
 from core.training.engine import make_engine
 from core.training.loop import Runner
-from core.workflows.runs import list_runs
 from core.workflows.train import train
 from core.workspace import Workspace
 from tests.core.training.test_processes import together_anew

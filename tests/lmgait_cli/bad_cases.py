@@ -8,13 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from core.errors import (
-    EXIT_DATA,
-    EXIT_OUTPUT,
-    EXIT_TRAINING,
-    EXIT_USAGE,
-    EXIT_WEIGHTS,
-)
+from core.errors import EXIT_DATA, EXIT_OUTPUT, EXIT_TRAINING, EXIT_USAGE, EXIT_WEIGHTS
 from tests.lmgait_cli import bad_home as bad
 from tests.lmgait_cli.bad_home import MODEL, RUN, SHARD, STATE, STORE, TEXT, Spoil
 
@@ -301,18 +295,24 @@ SOURCES = {
         "casiab", "casiab", "video", bad.cut("raw/casiab/videos/001-nm-01-000.avi", 0.01)
     ),
     "hostile pickles": unusable(
-        "sustech1k", "sustech", "No sequence",
+        "sustech1k",
+        "sustech",
+        "No sequence",
         bad.every("raw/sustech/**/*.pkl", bad.HOSTILE_PICKLE),
     ),
     "one hostile pickle": left_out(
-        "sustech1k", "sustech", "something else than arrays",
+        "sustech1k",
+        "sustech",
+        "something else than arrays",
         bad.write("raw/sustech/0000/00-nm/000/05-000-Camera-RGB_raw.pkl", bad.HOSTILE_PICKLE),
     ),
     "text for one pickle": left_out(
-        "sustech1k", "sustech", "broken array",
+        "sustech1k",
+        "sustech",
+        "broken array",
         bad.write("raw/sustech/0000/00-nm/000/05-000-Camera-RGB_raw.pkl", "text"),
     ),
-}  # fmt: skip
+}
 
 MANIFESTS = {
     "missing": data("prepare gone.yaml raw/ccpg", "No such file"),
@@ -404,7 +404,8 @@ STORES = {
     ),
     "made from something else": data("prepare casiab raw/casiab", "--replace"),
     "folder of something else": data(
-        "prepare ccpg raw/ccpg", "something else than a store",
+        "prepare ccpg raw/ccpg",
+        "something else than a store",
         bad.write("ws/stores/ccpg/mine.txt", "x"),
     ),
     "parts that are no parts": data("merge casiab empty", "Cannot read the file"),
@@ -413,20 +414,20 @@ STORES = {
         "inspect casiab --manifest gone.yaml --no-sheet", "No such file"
     ),
     "partition file that is not there": data(
-        "prepare gait3d raw/gait3d", "Put Gait3D.json there",
+        "prepare gait3d raw/gait3d",
+        "Put Gait3D.json there",
         bad.write("raw/gait3d/2D_Silhouettes/0000/camid0_videoid0/seq0/1.png", "x"),
     ),
-    "another dataset, and no partition file": data(
-        "prepare gait3d raw/ccpg", "it looks like ccpg"
-    ),
+    "another dataset, and no partition file": data("prepare gait3d raw/ccpg", "it looks like ccpg"),
     "partition file of something else": data(
         "prepare gait3d raw/ccpg", "not an object of lists", bad.write("raw/ccpg/Gait3D.json", "[]")
     ),
     "partition file without its lists": data(
-        "prepare oumvlp raw/ccpg", "no list 'TEST_SET'",
+        "prepare oumvlp raw/ccpg",
+        "no list 'TEST_SET'",
         bad.write("raw/ccpg/OUMVLP.json", '{"TRAIN_SET": ["00001"]}'),
     ),
-}  # fmt: skip
+}
 
 WEIGHTS = {
     "no checkpoint": weights("no checkpoint yet", bad.gone(f"{RUN}/checkpoints")),
@@ -513,7 +514,8 @@ WEIGHTS = {
         "Not readable", bad.write("w/config.json", "text"), f"{SMALL} --set model.image.weights=w"
     ),
     "weights of another size": weights(
-        "another architecture", bad.write("w/config.json", '{"hidden_size": 5}'),
+        "another architecture",
+        bad.write("w/config.json", '{"hidden_size": 5}'),
         f"{SMALL} --set model.image.weights=w",
     ),
     "config.json of weights a pointer": weights(
@@ -522,13 +524,14 @@ WEIGHTS = {
         f"{SMALL} --set model.image.weights=w",
     ),
     "settings of a tower null": weights(
-        "another architecture", bad.write("w/config.json", '{"text_config": null}'),
+        "another architecture",
+        bad.write("w/config.json", '{"text_config": null}'),
         f"{SMALL} --set model.text.weights=w",
     ),
     "weights that are not here": weights(
         "cannot be fetched", lambda home: None, f"{SMALL} --set model.image.weights=nobody/nothing"
     ),
-}  # fmt: skip
+}
 
 OUTPUTS = {
     "result below a file": output(f"{EVALUATE} good.npz --json text.txt/r.json", "text.txt"),
@@ -566,9 +569,16 @@ TRAININGS = {
 CASES: dict[str, Case] = {
     f"{room}: {name}": case
     for room, cases in {
-        "arguments": ARGUMENTS, "settings": SETTINGS, "configuration": CONFIGS, "raw data": SOURCES,
-        "manifest": MANIFESTS, "embeddings": EMBEDDINGS, "store": STORES, "weights": WEIGHTS,
-        "output": OUTPUTS, "training": TRAININGS,
+        "arguments": ARGUMENTS,
+        "settings": SETTINGS,
+        "configuration": CONFIGS,
+        "raw data": SOURCES,
+        "manifest": MANIFESTS,
+        "embeddings": EMBEDDINGS,
+        "store": STORES,
+        "weights": WEIGHTS,
+        "output": OUTPUTS,
+        "training": TRAININGS,
     }.items()
     for name, case in cases.items()
-}  # fmt: skip
+}

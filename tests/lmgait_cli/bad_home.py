@@ -37,16 +37,28 @@ STORE = "ws/stores/casiab"
 SHARD = f"{STORE}/shard-00000.h5"
 TESTED = [(s, t, v) for s in ("075", "076") for t in ("nm-01", "nm-05") for v in ("000", "090")]
 MANIFEST: dict[str, Any] = {
-    "format": 1, "name": "mine", "title": "Mine", "frames": 4,
+    "format": 1,
+    "name": "mine",
+    "title": "Mine",
+    "frames": 4,
     "subjects": {"train": ["a", "b"], "test": ["c", "d"]},
     "structure": {"types": ["slow", "fast"], "views": ["0", "90"]},
     "protocols": {
-        "single": {"title": "Rank-1", "counting": "view_pairs",
-                   "conditions": {"All": {"probe": "fast", "gallery": "slow"}}}
+        "single": {
+            "title": "Rank-1",
+            "counting": "view_pairs",
+            "conditions": {"All": {"probe": "fast", "gallery": "slow"}},
+        }
     },
-    "forms": [{"name": "crops", "label": "Crops", "framing": "crop",
-               "rgb": {"path": "{subject}/{type}/{view}/{frame}.jpg"}}],
-}  # fmt: skip
+    "forms": [
+        {
+            "name": "crops",
+            "label": "Crops",
+            "framing": "crop",
+            "rgb": {"path": "{subject}/{type}/{view}/{frame}.jpg"},
+        }
+    ],
+}
 
 
 def make_home(home: Path) -> Path:

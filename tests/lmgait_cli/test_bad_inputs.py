@@ -54,10 +54,15 @@ def test_a_bad_input_is_told_and_spoils_nothing(name, home):
 
 @pytest.mark.parametrize(
     "words",
-    ["evaluate --dataset casiab --embeddings good.npz --json r.json", "embed again.npz",
-     "config show --config small.yaml", "verify casiab", "inspect casiab --no-sheet",
-     "train --dataset casiab --config small.yaml --resume"],
-)  # fmt: skip
+    [
+        "evaluate --dataset casiab --embeddings good.npz --json r.json",
+        "embed again.npz",
+        "config show --config small.yaml",
+        "verify casiab",
+        "inspect casiab --no-sheet",
+        "train --dataset casiab --config small.yaml --resume",
+    ],
+)
 def test_the_home_that_is_spoilt_is_good(words, home):
     done = run(words)
     assert done.exit_code == 0, done.output

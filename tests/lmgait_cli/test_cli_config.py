@@ -37,10 +37,21 @@ def test_show_prints_a_file_for_config(tmp_path, preset):
 
 def test_show_takes_overrides_and_counts_parts(tmp_path):
     done = run(
-        "config", "show", "--preset", "paper", "--dataset", "ccpg", "--set", "train.iterations=40",
-        "--set", "train.milestones=[]", "--set", "model.image.weights=/no/such/folder",
-        "--json", tmp_path / "c.json",
-    )  # fmt: skip
+        "config",
+        "show",
+        "--preset",
+        "paper",
+        "--dataset",
+        "ccpg",
+        "--set",
+        "train.iterations=40",
+        "--set",
+        "train.milestones=[]",
+        "--set",
+        "model.image.weights=/no/such/folder",
+        "--json",
+        tmp_path / "c.json",
+    )
     assert done.exit_code == 0, done.output
     assert "# image encoder                        0    22,056,576" in done.stdout
     assert "# inference with cached text: 29,268,824" in done.stdout
@@ -62,8 +73,16 @@ def test_show_explains_faults():
 
 
 def test_diff_lists_leaves(tmp_path):
-    done = run("config", "diff", "paper", "clip-image-encoder", "--preset", "paper",
-               "--json", tmp_path / "d.json")  # fmt: skip
+    done = run(
+        "config",
+        "diff",
+        "paper",
+        "clip-image-encoder",
+        "--preset",
+        "paper",
+        "--json",
+        tmp_path / "d.json",
+    )
     assert done.exit_code == 0, done.output
     written = json.loads((tmp_path / "d.json").read_text())
     assert set(written["differing"]) == {
@@ -71,20 +90,26 @@ def test_diff_lists_leaves(tmp_path):
     }
     assert written["differing"]["model.image.height"] == {"a": 448, "b": 512}
     assert "model.image.family" in done.stdout
-    assert "paper and full are the same." in run("config", "diff", "paper", "full",
-                                                 "--preset", "paper").stdout  # fmt: skip
+    assert (
+        "paper and full are the same."
+        in run("config", "diff", "paper", "full", "--preset", "paper").stdout
+    )
     unknown = run("config", "diff", "paper", "nothing")
     assert unknown.exit_code == EXIT_USAGE
     assert "no-text-no-mtcm" in unknown.stderr
 
 
 def test_diff_of_a_run_and_a_preset(workspace):
-    from core.workflows.runs import create_run
+    from core.runs.run import create_run
 
     create_run(
-        workspace / "runs", name="mine", dataset="ccpg", preset="tiny",
-        config=resolve_config("tiny", overrides=["seed=3"]), facts={},
-    )  # fmt: skip
+        workspace / "runs",
+        name="mine",
+        dataset="ccpg",
+        preset="tiny",
+        config=resolve_config("tiny", overrides=["seed=3"]),
+        facts={},
+    )
     done = run("config", "diff", "tiny", "mine")
     assert done.exit_code == 0, done.output
     assert [line.split() for line in done.stdout.splitlines() if "seed" in line] == [

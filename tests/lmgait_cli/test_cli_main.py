@@ -33,7 +33,7 @@ from core.errors import (
     WeightsError,
 )
 from core.version import __version__
-from lmgait_cli.exits import DEBUG_VARIABLE, explained
+from lmgait_cli.exits import DEBUG_VARIABLE, handle_errors
 from lmgait_cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -73,8 +73,12 @@ def python(code, *arguments):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
-        capture_output=True, text=True, env=environment, timeout=120, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+        check=False,
+    )
 
 
 def test_the_verbs_of_the_mission_are_all_there():
@@ -170,7 +174,7 @@ def app_of(error):
     def verb():
         raise error
 
-    made.command()(explained(verb))
+    made.command()(handle_errors(verb))
     return CliRunner().invoke(made, [])
 
 

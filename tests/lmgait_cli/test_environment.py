@@ -30,7 +30,7 @@ run()
 # As the command line starts, then a worker as readers of data are started.
 WITH_A_WORKER = """
 import importlib, os
-from core.workers import worker_context
+from core.system.workers import worker_context
 from lmgait_cli.process import set_environment
 
 if __name__ == "__main__":
@@ -61,10 +61,12 @@ def python(code, *arguments, **variables):
         ({}, {"GOMP_SPINCOUNT": SPINS, "THP_MEM_ALLOC_ENABLE": "1"}),
         ({"GOMP_SPINCOUNT": "7"}, {"GOMP_SPINCOUNT": "7", "THP_MEM_ALLOC_ENABLE": "1"}),
         ({"OMP_WAIT_POLICY": "ACTIVE"}, {"OMP_WAIT_POLICY": "ACTIVE", "THP_MEM_ALLOC_ENABLE": "1"}),
-        ({"OMP_WAIT_POLICY": "passive", "THP_MEM_ALLOC_ENABLE": "0"},
-         {"OMP_WAIT_POLICY": "passive", "THP_MEM_ALLOC_ENABLE": "0"}),
+        (
+            {"OMP_WAIT_POLICY": "passive", "THP_MEM_ALLOC_ENABLE": "0"},
+            {"OMP_WAIT_POLICY": "passive", "THP_MEM_ALLOC_ENABLE": "0"},
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_the_user_has_set_stays(given, result):
     variables = dict(given)
     set_environment(variables)

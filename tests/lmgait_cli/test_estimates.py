@@ -76,9 +76,16 @@ def test_a_training_that_is_done_takes_nothing(place):
 
 def test_a_training_with_all_that_comes_before_it(place):
     stages = estimated(
-        place, "train", *TRAINING, "--set", "seed=5", "--set", "data.features=float16",
-        "--set", "train.accumulate=2",
-    )  # fmt: skip
+        place,
+        "train",
+        *TRAINING,
+        "--set",
+        "seed=5",
+        "--set",
+        "data.features=float16",
+        "--set",
+        "train.accumulate=2",
+    )
     assert list(stages) == ["Warm-up", "Features", "Training"]
     assert stages["Training"]["amount"] == SMALL["train"]["iterations"]
     memory = stages["Training"]["memory"]
@@ -140,8 +147,9 @@ def test_embedding_and_scoring(place):
         assert stage["bytes"] == 8 * 8 * 4 * 4
     stages = estimated(place, "report")
     assert [(stage["name"], stage["amount"]) for stage in stages.values()] == [
-        ("Embedding", 8), ("Silhouettes", 8)
-    ]  # fmt: skip
+        ("Embedding", 8),
+        ("Silhouettes", 8),
+    ]
     (stage,) = estimated(place, "embed", "e.npz", "--all").values()
     assert stage["amount"] == 20
     refused = run("evaluate", "--embeddings", "e.npz", "--dataset", "casiab", "--dry-run")
@@ -151,9 +159,18 @@ def test_embedding_and_scoring(place):
 
 def test_ablations_share_their_warm_up(place):
     stages = estimated(
-        place, "ablate", *TRAINING, "--ablation", "no-text", "--ablation", "no-mtcm",
-        "--seeds", "2", "--set", "train.iterations=7",
-    )  # fmt: skip
+        place,
+        "ablate",
+        *TRAINING,
+        "--ablation",
+        "no-text",
+        "--ablation",
+        "no-mtcm",
+        "--seeds",
+        "2",
+        "--set",
+        "train.iterations=7",
+    )
     warm = [name for name in stages if "Warm-up" in name]
     assert warm == ["no-text, seed 1: Warm-up"]  # that of seed 0 is done
     assert len([name for name in stages if "Training" in name]) == 4
@@ -164,17 +181,35 @@ def test_features_and_walkers(place):
     (stage,) = estimated(place, "cache-features", *TRAINING).values()
     assert stage["unit"] == "frames"
     (stage,) = estimated(
-        place, "synthesize", "casiab", "walkers", "--train-subjects", 1, "--test-subjects", 1,
-        "--views", "000,090", "--types", "nm-01", "--frames", 4, "--workers", 2,
-    ).values()  # fmt: skip
+        place,
+        "synthesize",
+        "casiab",
+        "walkers",
+        "--train-subjects",
+        1,
+        "--test-subjects",
+        1,
+        "--views",
+        "000,090",
+        "--types",
+        "nm-01",
+        "--frames",
+        4,
+        "--workers",
+        2,
+    ).values()
     assert stage["amount"] == 4
     assert stage["bytes"] > 1000
     assert not (place / "walkers").exists()
 
 
 def test_mistakes_are_told_before_anything_is_measured():
-    for words in (("train", "--dataset", "ccpg"), ("evaluate", "--run", "gone"),
-                  ("synthesize", "casiabb", "x"), ("ablate", "--dataset", "casiab")):  # fmt: skip
+    for words in (
+        ("train", "--dataset", "ccpg"),
+        ("evaluate", "--run", "gone"),
+        ("synthesize", "casiabb", "x"),
+        ("ablate", "--dataset", "casiab"),
+    ):
         failed = run(*words, "--dry-run")
         assert failed.exit_code in (2, 3), failed.output
         assert failed.output.count("Error") == 1
@@ -183,9 +218,11 @@ def test_mistakes_are_told_before_anything_is_measured():
 def test_what_is_printed_is_told_to_programs_too(place):
     told = json.loads((place / "train.json").read_text())
     assert told == {
-        "run": "first", "folder": str(place / "lmgait-workspace" / "runs" / "first"),
-        "iterations": 6, "now": 6,
-    }  # fmt: skip
+        "run": "first",
+        "folder": str(place / "lmgait-workspace" / "runs" / "first"),
+        "iterations": 6,
+        "now": 6,
+    }
     for words, key, value in (
         (("pretrain-decoder", *TRAINING), "now", 0),
         (("cache-text",), "run", "first"),
@@ -206,9 +243,22 @@ def test_what_is_printed_is_told_to_programs_too(place):
 
 def test_preparing(place):
     made = run(
-        "synthesize", "casiab", "raw", "--train-subjects", 1, "--test-subjects", 1, "--views",
-        "000,090", "--types", "nm-01,cl-01", "--frames", 6, "--workers", 1,
-    )  # fmt: skip
+        "synthesize",
+        "casiab",
+        "raw",
+        "--train-subjects",
+        1,
+        "--test-subjects",
+        1,
+        "--views",
+        "000,090",
+        "--types",
+        "nm-01,cl-01",
+        "--frames",
+        6,
+        "--workers",
+        1,
+    )
     assert made.exit_code == 0, made.output
     words = ("prepare", "casiab", "raw", "--workspace", "ws", "--workers", 1)
     stage = estimated(place, *words)["Preparing"]

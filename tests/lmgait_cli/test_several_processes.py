@@ -35,7 +35,7 @@ def test_the_launcher_says_which_process_this_is(monkeypatch, variables, expecte
 
 def test_an_error_of_one_process_alone_is_told_with_its_number(second_of_four, capfd):
     error = StoreError("The shard is damaged", where="shard-3", next_step="Prepare it anew.")
-    assert exits.told(error) == 3
+    assert exits.print_error(error) == 3
     who = f"Process 1 of 4 on {socket.gethostname()}: "
     assert f"{who}Error: The shard is damaged (shard-3)" in capfd.readouterr().err
 
@@ -45,7 +45,7 @@ def test_what_all_of_them_raise_the_first_one_tells(second_of_four, capfd):
     shared.everywhere = True
     stopped = Interrupted("Stopped", next_step="Again.")
     for error in (shared, stopped, UsageError("No such run", next_step="Name another.")):
-        assert exits.told(error) == error.exit_code
+        assert exits.print_error(error) == error.exit_code
     assert capfd.readouterr() == ("", "")
 
 
@@ -55,7 +55,7 @@ def test_lines_files_and_progress_come_from_the_first_alone(
     from lmgait_cli import results
 
     monkeypatch.setattr(results, "NUMBER", 1)
-    console.say("A line")
+    console.print_note("A line")
     results.write_file(tmp_path / "result.json", "{}", quiet=False)
     with console.ConsoleProgress().task("Work", 1, "it") as task:
         task.advance()

@@ -17,13 +17,31 @@ FIGURES = {"numpy", "cv2", "h5py", "av", "scipy", "PIL"}
 TORCH = FIGURES | {"torch", "accelerate", "safetensors", "psutil"}
 HEAVY = TORCH | {"transformers", "onnx", "onnxruntime", "tensorboard", "jinja2"}
 ONE_STEP = (
-    "--set", "train.iterations=1", "--set", "data.identities=2", "--set", "data.sequences=2",
-    "--set", "data.frames=2", "--set", "data.workers=0",
-)  # fmt: skip
+    "--set",
+    "train.iterations=1",
+    "--set",
+    "data.identities=2",
+    "--set",
+    "data.sequences=2",
+    "--set",
+    "data.frames=2",
+    "--set",
+    "data.workers=0",
+)
 WALKERS = (
-    "--train-subjects", "1", "--test-subjects", "1", "--types", "nm-01", "--views", "090",
-    "--frames", "3", "--workers", "1",
-)  # fmt: skip
+    "--train-subjects",
+    "1",
+    "--test-subjects",
+    "1",
+    "--types",
+    "nm-01",
+    "--views",
+    "090",
+    "--frames",
+    "3",
+    "--workers",
+    "1",
+)
 # Words, exit code, and what may be imported by then. They run in this order in one process.
 VERBS: tuple[tuple[tuple[str, ...], int, set[str]], ...] = (
     (("--help",), 0, set()),
@@ -71,11 +89,20 @@ def ran(tmp_path_factory):
     write_training_store(Workspace(home / "lmgait-workspace").store("casiab"))
     plain = {name: value for name, value in os.environ.items() if not name.startswith("LMGAIT")}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(sorted(HEAVY)),
-         json.dumps([words for words, *_ in VERBS])],
-        cwd=home, env={**plain, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
-        timeout=200, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            PROGRAM,
+            json.dumps(sorted(HEAVY)),
+            json.dumps([words for words, *_ in VERBS]),
+        ],
+        cwd=home,
+        env={**plain, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -90,6 +117,9 @@ def test_a_verb_imports_only_what_it_needs(ran, number):
 
 def test_what_builds_an_encoder_imports_transformers_and_nothing_before_it_does(ran):
     assert ["transformers" in imported for _, imported, _ in ran[-2:]] == [False, True]
-    first = next(words for (words, *_), (_, imported, _) in zip(VERBS, ran, strict=True)
-                 if "torch" in imported)  # fmt: skip
+    first = next(
+        words
+        for (words, *_), (_, imported, _) in zip(VERBS, ran, strict=True)
+        if "torch" in imported
+    )
     assert first == ("forget", "casiab", "nobody")

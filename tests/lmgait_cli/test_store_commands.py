@@ -6,7 +6,6 @@ from typer.testing import CliRunner
 
 from core.errors import EXIT_DATA, EXIT_USAGE
 from lmgait_cli.datasets import datasets
-from lmgait_cli.exits import explained
 from lmgait_cli.inspect import inspect
 from lmgait_cli.merge import merge
 from lmgait_cli.prepare import prepare
@@ -16,7 +15,7 @@ from tests.fakes import raw_datasets as raw
 
 app = typer.Typer()
 for verb in (prepare, merge, inspect, verify, datasets, train):
-    app.command()(explained(verb))
+    app.command()(verb)
 
 
 @pytest.fixture(autouse=True)
@@ -101,8 +100,10 @@ def test_the_source_is_compared_with_the_split(tmp_path, dry):
     assert json.loads((tmp_path / "p.json").read_text())["split"] == {
         "train": {"present": [], "absent": ["005"]},
         "test": {"present": ["100"], "absent": ["bert"]},
-        "in_no_split": ["000"], "unknown_types": [], "unknown_views": [],
-    }  # fmt: skip
+        "in_no_split": ["000"],
+        "unknown_types": [],
+        "unknown_views": [],
+    }
     whole = run("prepare", "ccpg", source, "--workers", 0, "--quiet", *dry).stdout
     assert "training subjects 1 of 100 (absent: 001, 002, 003 and 96 more)" in whole
     assert "In no split" not in whole

@@ -13,7 +13,7 @@ from rich.text import Text
 from typer.main import get_command
 
 import lmgait_cli.console as console
-from core.workflows.stages import counted, size
+from core.estimates.stages import counted, size
 from lmgait_cli.console import ConsoleProgress
 from lmgait_cli.estimates import duration
 from lmgait_cli.main import app
@@ -35,9 +35,15 @@ def home(tmp_path):
     script.parent.mkdir()
     script.write_text(f"#!{sys.executable}\nfrom lmgait_cli.main import run\n\nrun()\n")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    for name in ("stores/ccpg/store.json", "stores/casiab/store.json", "stores/half/plan.json",
-                 "runs/ccpg-tiny-001/run.json", "runs/ccpg-tiny-002/run.json",
-                 "runs/.rest/run.json", "other/runs/elsewhere/run.json"):  # fmt: skip
+    for name in (
+        "stores/ccpg/store.json",
+        "stores/casiab/store.json",
+        "stores/half/plan.json",
+        "runs/ccpg-tiny-001/run.json",
+        "runs/ccpg-tiny-002/run.json",
+        "runs/.rest/run.json",
+        "other/runs/elsewhere/run.json",
+    ):
         path = tmp_path / "lmgait-workspace" / name
         path.parent.mkdir(parents=True)
         path.write_text("{}")
@@ -56,8 +62,14 @@ def shell(home, code, **environment):
 def completed(home, line, **environment):
     """What bash offers at the end of ``line``."""
     words = len(line.split(" ")) - 1
-    done = shell(home, "lmgait", _LMGAIT_COMPLETE="complete_bash", COMP_WORDS=line,
-                 COMP_CWORD=str(words), **environment)  # fmt: skip
+    done = shell(
+        home,
+        "lmgait",
+        _LMGAIT_COMPLETE="complete_bash",
+        COMP_WORDS=line,
+        COMP_CWORD=str(words),
+        **environment,
+    )
     assert done.stderr == b""
     return done.stdout.decode().split()
 
@@ -107,23 +119,40 @@ def test_every_verb_writes_json_and_can_be_quiet(verb, command):
     assert {"--json", "--quiet"} <= names
 
 
-LONG = {"ablate", "cache-features", "cross-eval", "embed", "evaluate", "prepare",
-        "pretrain-decoder", "report", "synthesize", "train"}  # fmt: skip
+LONG = {
+    "ablate",
+    "cache-features",
+    "cross-eval",
+    "embed",
+    "evaluate",
+    "prepare",
+    "pretrain-decoder",
+    "report",
+    "synthesize",
+    "train",
+}
 
 
 def test_every_long_verb_can_say_what_it_would_take():
     found = {
-        verb for verb, command in leaves(get_command(app))
-        for parameter in command.params if "--dry-run" in parameter.opts
-    }  # fmt: skip
+        verb
+        for verb, command in leaves(get_command(app))
+        for parameter in command.params
+        if "--dry-run" in parameter.opts
+    }
     assert found >= LONG
 
 
 def told(monkeypatch, width=80, terminal=True, term="xterm", **environment):
     """What a task writes to a terminal of this kind."""
     out = io.StringIO()
-    made = Console(file=out, force_terminal=terminal, width=width, highlight=False,
-                   _environ={"TERM": term, **environment})  # fmt: skip
+    made = Console(
+        file=out,
+        force_terminal=terminal,
+        width=width,
+        highlight=False,
+        _environ={"TERM": term, **environment},
+    )
     monkeypatch.setattr(console, "err", made)
     with ConsoleProgress().task("Training [x]", 30, "it") as task:
         for number in range(30):
@@ -179,9 +208,14 @@ run()
 def test_a_locale_without_the_signs_ends_nothing(home, columns):
     (home / "speak.py").write_text(PROGRAM, encoding="utf-8")
     done = shell(
-        home, f"{sys.executable} speak.py speak", LC_ALL="C", PYTHONUTF8="0",
-        PYTHONCOERCECLOCALE="0", PYTHONIOENCODING="ascii", COLUMNS=columns,
-    )  # fmt: skip
+        home,
+        f"{sys.executable} speak.py speak",
+        LC_ALL="C",
+        PYTHONUTF8="0",
+        PYTHONCOERCECLOCALE="0",
+        PYTHONIOENCODING="ascii",
+        COLUMNS=columns,
+    )
     assert done.returncode == 0, done.stderr
     assert b"bung: 3/3 it" in done.stderr
     assert b"Traceback" not in done.stderr
@@ -214,8 +248,9 @@ def test_what_was_done_before_counts_but_not_in_the_pace(monkeypatch):
 
 
 def test_a_bar_begins_with_what_was_done_before(monkeypatch):
-    made = Console(file=(out := io.StringIO()), force_terminal=True, width=120,
-                   _environ={"TERM": "xterm"})  # fmt: skip
+    made = Console(
+        file=(out := io.StringIO()), force_terminal=True, width=120, _environ={"TERM": "xterm"}
+    )
     monkeypatch.setattr(console, "err", made)
     with ConsoleProgress().task("Training", 400, "it", done=360) as task:
         task.advance(3)
@@ -224,13 +259,26 @@ def test_a_bar_begins_with_what_was_done_before(monkeypatch):
 
 def test_sizes_and_durations_have_fitting_units():
     assert [duration(s) for s in (0.4, 89, 100, 5400, 20_000)] == [
-        "0 s", "89 s", "2 min", "1.5 h", "5.6 h"]  # fmt: skip
+        "0 s",
+        "89 s",
+        "2 min",
+        "1.5 h",
+        "5.6 h",
+    ]
     assert [size(n) for n in (5, 2048, 15 * 2**20, 3 * 2**30)] == [
-        "5 bytes", "2.0 KiB", "15 MiB", "3.0 GiB"]  # fmt: skip
+        "5 bytes",
+        "2.0 KiB",
+        "15 MiB",
+        "3.0 GiB",
+    ]
     assert [size(n) for n in (0, 1, 999, 40_000)] == ["0 bytes", "1 byte", "999 bytes", "39 KiB"]
 
 
 def test_one_of_a_unit_is_singular():
     assert [counted(n, "steps") for n in (0, 1, 2, 1460)] == [
-        "0 steps", "1 step", "2 steps", "1,460 steps"]  # fmt: skip
+        "0 steps",
+        "1 step",
+        "2 steps",
+        "1,460 steps",
+    ]
     assert counted(1, "checkpoints") == "1 checkpoint"

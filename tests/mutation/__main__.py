@@ -36,14 +36,32 @@ from tests.mutation.operators import Mutant, mutants
 
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / "core" / "metrics"
-TESTS = ("tests/core/metrics", "tests/core/workflows/test_score.py")
+TESTS = ("tests/core/metrics", "tests/core/evaluation/test_score.py")
 EQUIVALENT = Path(__file__).parent / "equivalent.txt"
 SECONDS = 60
-OPTIONS = ["-x", "-q", "--no-header", "-p", "no:cacheprovider", "--hypothesis-seed=0",
-           "-W", "ignore:Module already imported"]  # fmt: skip
+OPTIONS = [
+    "-x",
+    "-q",
+    "--no-header",
+    "-p",
+    "no:cacheprovider",
+    "--hypothesis-seed=0",
+    "-W",
+    "ignore:Module already imported",
+]
 # Loaded once, for all forks; nothing of core that imports core.metrics.
-LOADED = ("numpy", "torch", "scipy.sparse", "pydantic", "h5py", "hypothesis", "yaml",
-          "core.manifests", "core.storage.embeddings", "core.progress")  # fmt: skip
+LOADED = (
+    "numpy",
+    "torch",
+    "scipy.sparse",
+    "pydantic",
+    "h5py",
+    "hypothesis",
+    "yaml",
+    "core.manifests",
+    "core.storage.embeddings",
+    "core.progress",
+)
 
 
 class _Clock:
@@ -208,8 +226,11 @@ def main() -> int:
         same = sum(bool(entry(mutant, known[module])) for mutant in survived)
         excused += same
         spent = time.monotonic() - begun
-        print(f"{module}: {len(every)} of {len(whole)} mutants, {len(survived)} survive, {same} of "
-              f"them equivalent; {late} took too long; {spent:.0f} s", flush=True)  # fmt: skip
+        print(
+            f"{module}: {len(every)} of {len(whole)} mutants, {len(survived)} survive, {same} of "
+            f"them equivalent; {late} took too long; {spent:.0f} s",
+            flush=True,
+        )
     print(f"{left} survivors that change a number, {excused} equivalent")
     return 1 if left else 0
 

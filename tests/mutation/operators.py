@@ -10,18 +10,50 @@ from functools import partial
 from typing import Any
 
 SWAPS: dict[type[ast.AST], type[Any]] = {
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
-    ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd,
-    ast.LShift: ast.RShift, ast.And: ast.Or, ast.Or: ast.And, ast.Pow: ast.Mult,
-}  # fmt: skip
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.FloorDiv: ast.Mult,
+    ast.Mod: ast.Mult,
+    ast.BitAnd: ast.BitOr,
+    ast.BitOr: ast.BitAnd,
+    ast.LShift: ast.RShift,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+    ast.Pow: ast.Mult,
+}
 NAMES = {
-    "min": "max", "max": "min", "amin": "amax", "amax": "amin", "argmax": "argmin",
-    "minimum": "maximum", "ones": "zeros", "ones_like": "zeros_like", "zeros": "ones",
-    "zeros_like": "ones_like", "sum": "mean", "mean": "sum", "any": "all", "all": "any",
-    "sqrt_": "abs_", "square_": "abs_", "square": "abs", "inf": "nan", "tocsc": "tocsr",
-}  # fmt: skip
+    "min": "max",
+    "max": "min",
+    "amin": "amax",
+    "amax": "amin",
+    "argmax": "argmin",
+    "minimum": "maximum",
+    "ones": "zeros",
+    "ones_like": "zeros_like",
+    "zeros": "ones",
+    "zeros_like": "ones_like",
+    "sum": "mean",
+    "mean": "sum",
+    "any": "all",
+    "all": "any",
+    "sqrt_": "abs_",
+    "square_": "abs_",
+    "square": "abs",
+    "inf": "nan",
+    "tocsc": "tocsr",
+}
 
 Change = Callable[[], object]
 
@@ -88,8 +120,14 @@ def _names_a_type(node: ast.Assign) -> bool:
     """Whether an assignment only gives a type a name (`Floats = NDArray[...]`)."""
     value = node.value
     head = value.value if isinstance(value, ast.Subscript) else None
-    return isinstance(head, ast.Name) and head.id in ("NDArray", "Callable", "Mapping", "Sequence",
-                                                      "Literal", "tuple")  # fmt: skip
+    return isinstance(head, ast.Name) and head.id in (
+        "NDArray",
+        "Callable",
+        "Mapping",
+        "Sequence",
+        "Literal",
+        "tuple",
+    )
 
 
 def _changes(node: Any) -> list[Change]:
@@ -104,8 +142,13 @@ def _changes(node: Any) -> list[Change]:
             found.append(lambda: setattr(node, "op", SWAPS[type(node.op)]()))
     elif isinstance(node, ast.UnaryOp):
         if isinstance(node.op, ast.USub | ast.Invert | ast.Not):
-            found.append(lambda: setattr(node, "op", ast.UAdd()) if isinstance(node.op, ast.USub)
-                         else _become(node, node.operand))  # fmt: skip
+            found.append(
+                lambda: (
+                    setattr(node, "op", ast.UAdd())
+                    if isinstance(node.op, ast.USub)
+                    else _become(node, node.operand)
+                )
+            )
     elif isinstance(node, ast.Constant):
         found += _constants(node)
     elif isinstance(node, ast.Attribute) and node.attr in NAMES:

@@ -42,15 +42,32 @@ for more, words in groupby(sys.argv[1:], key=lambda word: word != "+"):
         sys.exit(code)
 """
 SHORT = [
-    "--set", "warmup.iterations=1", "--set", "warmup.batch=2", "--set", "train.iterations=1",
-    "--set", "data.identities=2", "--set", "data.sequences=2", "--set", "data.frames=2",
-    "--set", "data.workers=0",
-]  # fmt: skip
+    "--set",
+    "warmup.iterations=1",
+    "--set",
+    "warmup.batch=2",
+    "--set",
+    "train.iterations=1",
+    "--set",
+    "data.identities=2",
+    "--set",
+    "data.sequences=2",
+    "--set",
+    "data.frames=2",
+    "--set",
+    "data.workers=0",
+]
 # Of the folders' encoders.
 SIZES = [
-    "--set", "model.image.architecture=tiny", "--set", "model.image.layers=[1,2,3]",
-    "--set", "model.text.architecture=tiny", "--set", "model.text.projection=drawn",
-]  # fmt: skip
+    "--set",
+    "model.image.architecture=tiny",
+    "--set",
+    "model.image.layers=[1,2,3]",
+    "--set",
+    "model.text.architecture=tiny",
+    "--set",
+    "model.text.projection=drawn",
+]
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +77,32 @@ def home(tmp_path_factory):
     size = DINOV2["tiny"]
     Dinov2Model(Dinov2Config(**size.dinov2())).save_pretrained(home / "dinov2")
     tower = CLIPTextConfig(
-        **CLIP_TEXT["tiny"].clip(), vocab_size=CLIP_VOCABULARY,
-        max_position_embeddings=CLIP_TOKENS, eos_token_id=CLIP_END_OF_TEXT,
-    )  # fmt: skip
+        **CLIP_TEXT["tiny"].clip(),
+        vocab_size=CLIP_VOCABULARY,
+        max_position_embeddings=CLIP_TOKENS,
+        eos_token_id=CLIP_END_OF_TEXT,
+    )
     CLIPTextModel(tower).save_pretrained(home / "clip")
     lmgait(
-        home, "synthesize", "casiab", "raw", "--train-subjects", "2", "--test-subjects", "2",
-        "--frames", "4", "--quiet", "+", "prepare", "casiab", "raw", "--workers", "1", "--quiet",
-    )  # fmt: skip
+        home,
+        "synthesize",
+        "casiab",
+        "raw",
+        "--train-subjects",
+        "2",
+        "--test-subjects",
+        "2",
+        "--frames",
+        "4",
+        "--quiet",
+        "+",
+        "prepare",
+        "casiab",
+        "raw",
+        "--workers",
+        "1",
+        "--quiet",
+    )
     return home
 
 
@@ -79,31 +114,70 @@ def lmgait(home, *words, code=0, hub=None):
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("LMGAIT", "HF_", "HUGGING"))}
     told = {**plain, "PYTHONPATH": str(ROOT), "HF_HOME": str(hub or home / "hub")}
     done = subprocess.run(
-        [sys.executable, "-c", GUARD, *words], cwd=home, env=told, capture_output=True, text=True,
-        check=False, timeout=240,
-    )  # fmt: skip
+        [sys.executable, "-c", GUARD, *words],
+        cwd=home,
+        env=told,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
     assert done.returncode == code, done.stderr + done.stdout
     return done
 
 
 def test_verbs_that_load_no_weights(home):
     done = lmgait(
-        home, "--help", "+", "train", "--help", "+", "datasets", "+", "config", "show", "+",
-        "inspect", "casiab", "--no-sheet",
-    )  # fmt: skip
+        home,
+        "--help",
+        "+",
+        "train",
+        "--help",
+        "+",
+        "datasets",
+        "+",
+        "config",
+        "show",
+        "+",
+        "inspect",
+        "casiab",
+        "--no-sheet",
+    )
     assert "Subjects: 2 training, 2 test" in done.stdout
     assert "NETWORK" not in done.stderr
 
 
 @pytest.mark.parametrize("weights", ["embedded", "folder"])
 def test_training_and_testing_from_the_package_or_a_folder(home, weights):
-    chosen = [] if weights == "embedded" else [
-        "--set", "model.image.weights=./dinov2", "--set", "model.text.weights=./clip", *SIZES,
-    ]  # fmt: skip
+    chosen = (
+        []
+        if weights == "embedded"
+        else [
+            "--set",
+            "model.image.weights=./dinov2",
+            "--set",
+            "model.text.weights=./clip",
+            *SIZES,
+        ]
+    )
     done = lmgait(
-        home, "train", "--dataset", "casiab", "--name", weights, *SHORT, *chosen, "+",
-        "cache-text", "--run", weights, "+", "evaluate", "--run", weights,
-    )  # fmt: skip
+        home,
+        "train",
+        "--dataset",
+        "casiab",
+        "--name",
+        weights,
+        *SHORT,
+        *chosen,
+        "+",
+        "cache-text",
+        "--run",
+        weights,
+        "+",
+        "evaluate",
+        "--run",
+        weights,
+    )
     assert "Rank-1" in done.stdout or "NM" in done.stdout
     assert "NETWORK" not in done.stderr
 
@@ -116,9 +190,15 @@ def test_a_hub_id_in_the_cache_asks_nobody(home):
     for path in (home / "dinov2").iterdir():
         (snapshot / path.name).write_bytes(path.read_bytes())
     done = lmgait(
-        home, "pretrain-decoder", "--dataset", "casiab", *SHORT, *SIZES, "--set",
+        home,
+        "pretrain-decoder",
+        "--dataset",
+        "casiab",
+        *SHORT,
+        *SIZES,
+        "--set",
         "model.image.weights=someone/tiny",
-    )  # fmt: skip
+    )
     assert "NETWORK" not in done.stderr
 
 
@@ -126,9 +206,15 @@ def test_a_hub_id_that_is_not_there_is_the_one_thing_that_asks(home):
     """The guard works, and the end is a message with a way out."""
     absent = [*SIZES, "--set", "model.image.weights=someone/absent"]
     done = lmgait(
-        home, "pretrain-decoder", "--dataset", "casiab", *SHORT, *absent, code=4,
+        home,
+        "pretrain-decoder",
+        "--dataset",
+        "casiab",
+        *SHORT,
+        *absent,
+        code=4,
         hub=home / "empty",
-    )  # fmt: skip
+    )
     assert "NETWORK" in done.stderr
     assert "cannot be fetched" in done.stderr
     assert "Traceback" not in done.stderr

@@ -14,20 +14,40 @@ import pytest
 from tests.faults.command import Ended, run_in
 
 SHORT = [
-    "--set", "warmup.iterations=4", "--set", "warmup.batch=4", "--set", "train.iterations=4",
-    "--set", "data.identities=3", "--set", "data.sequences=2", "--set", "data.frames=4",
-    "--set", "data.workers=0",
-]  # fmt: skip
+    "--set",
+    "warmup.iterations=4",
+    "--set",
+    "warmup.batch=4",
+    "--set",
+    "train.iterations=4",
+    "--set",
+    "data.identities=3",
+    "--set",
+    "data.sequences=2",
+    "--set",
+    "data.frames=4",
+    "--set",
+    "data.workers=0",
+]
 ANEW = "ccpg"
 CONDITIONS = {
     "ccpg": ("gait", {"CL", "UP", "DN", "BG"}),
     "sustech1k": (
         "single_view",
-        {"Normal", "Bag", "Clothing", "Carrying", "Umbrella", "Uniform", "Occlusion", "Night",
-         "Overall"},
+        {
+            "Normal",
+            "Bag",
+            "Clothing",
+            "Carrying",
+            "Umbrella",
+            "Uniform",
+            "Occlusion",
+            "Night",
+            "Overall",
+        },
     ),
     "casiab": ("single_view", {"NM", "BG", "CL"}),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +65,18 @@ def lmgait(home: Path, *words: str, anew: bool = True) -> Ended:
 def test_walkers_become_stores(home: Path, dataset: str) -> None:
     anew = dataset == ANEW
     lmgait(
-        home, "synthesize", dataset, f"raw/{dataset}", "--train-subjects", "3",
-        "--test-subjects", "3", "--frames", "5", anew=anew,
-    )  # fmt: skip
+        home,
+        "synthesize",
+        dataset,
+        f"raw/{dataset}",
+        "--train-subjects",
+        "3",
+        "--test-subjects",
+        "3",
+        "--frames",
+        "5",
+        anew=anew,
+    )
     done = lmgait(home, "prepare", dataset, f"raw/{dataset}", anew=anew)
     assert (home / "lmgait-workspace" / "stores" / dataset / "store.json").is_file(), done.stderr
 
@@ -59,9 +88,16 @@ def test_from_store_to_official_table(home: Path, dataset: str) -> None:
     lmgait(home, "train", "--dataset", dataset, *SHORT, anew=anew)
     lmgait(home, "cache-text", anew=anew)
     shown = lmgait(
-        home, "evaluate", "--probe-gallery", "official", "--json", f"{dataset}.json",
-        "--out", f"{dataset}.md", anew=anew,
-    )  # fmt: skip
+        home,
+        "evaluate",
+        "--probe-gallery",
+        "official",
+        "--json",
+        f"{dataset}.json",
+        "--out",
+        f"{dataset}.md",
+        anew=anew,
+    )
     protocol, conditions = CONDITIONS[dataset]
     result = json.loads((home / f"{dataset}.json").read_text())
     assert result["dataset"] == dataset
@@ -85,9 +121,16 @@ def test_any_model_s_embeddings_are_scored(home: Path, ending: str) -> None:
     anew = ending == ".npz"
     lmgait(home, "embed", f"e{ending}", "--dataset", "casiab", anew=anew)
     lmgait(
-        home, "evaluate", "--embeddings", f"e{ending}", "--dataset", "casiab", "--json", "e.json",
+        home,
+        "evaluate",
+        "--embeddings",
+        f"e{ending}",
+        "--dataset",
+        "casiab",
+        "--json",
+        "e.json",
         anew=anew,
-    )  # fmt: skip
+    )
     ours = json.loads((home / "casiab.json").read_text())["protocols"]
     assert json.loads((home / "e.json").read_text())["protocols"] == ours
 

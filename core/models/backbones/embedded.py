@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Literal
 
 from core.errors import WeightsError
-from core.files import read_plain_json
 from core.models.backbones.weight_files import (
     CONFIG_FILE,
     IMAGE_PART,
@@ -21,6 +20,7 @@ from core.models.backbones.weight_files import (
     TEXT_PART,
     WEIGHTS_FILE,
 )
+from core.system.files import read_plain_json
 
 EMBEDDED = "embedded"
 HASHES = "hashes.json"

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from core.errors import ConfigError, WeightsError
 from core.models.backbones.sizes import CLIP_END_OF_TEXT, CLIP_TOKENS
-from core.yamlfile import plain_yaml
+from core.system.plain_yaml import plain_yaml
 
 CLIP_BEGIN_OF_TEXT = 49_406
 MAX_PROMPT_BYTES = 1 << 16

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from core.files import output_errors, whole_file, write_text
 from core.models.backbones.weight_files import CONFIG_FILE, WEIGHTS_FILE
+from core.system.files import output_errors, whole_file, write_text
 
 
 def save_encoder(

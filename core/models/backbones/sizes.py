@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import ConfigError
-from core.nearest import known_names
+from core.system.suggestions import known_names
 
 # CLIP's tokenizer: 49,152 merges and bytes, begin and end of text.
 CLIP_VOCABULARY = 49_408

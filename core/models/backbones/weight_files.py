@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from core.errors import WeightsError
-from core.files import MAX_JSON_BYTES, read_plain_json
+from core.system.files import MAX_JSON_BYTES, read_plain_json
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"

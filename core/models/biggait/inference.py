@@ -33,6 +33,6 @@ class BigGaitGraph(EncoderGraph):
             return answers.permute(0, 3, 1, 2) * person[:, None]
 
         features = model.gait.frame_features(
-            of_person(model.denoising), of_person(model.appearance)
+            of_person(model.denoising), of_person(model.appearance), patches.shape[0]
         )
         return model.gait.head.embed(maximum_over_time(features, clips))

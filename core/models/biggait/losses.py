@@ -6,8 +6,8 @@ import math
 
 from torch import Tensor
 
+from core.losses.distributed import sum_over_processes
 from core.losses.diversity import channel_mass, diversity_loss
-from core.losses.everyone import total
 from core.losses.smoothness import smoothness_loss
 from core.losses.total import RECOGNITION, LossTerm, Targets, Terms
 from core.models.biggait.config import BigGaitLosses
@@ -33,7 +33,7 @@ def _smoothness(config: BigGaitLosses, output: BigGaitOutput, batch: Targets) ->
 def _diversity(config: BigGaitLosses, output: BigGaitOutput, batch: Targets) -> Tensor:
     del config, batch
     maps = output.denoised.float()
-    return channel_entropy_gap(maps, total(channel_mass(maps)))
+    return channel_entropy_gap(maps, sum_over_processes(channel_mass(maps)))
 
 
 def _mask_smoothness(config: BigGaitLosses, output: BigGaitOutput, batch: Targets) -> Tensor | None:

@@ -10,13 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from core.models.backbones.image import ImageEncoder
-from core.models.layers.attention_fusion import AttentionFusion
 from core.models.layers.head import StripHead
 from core.models.layers.mask_branch import MaskBranch, final_maps, person_pixels
 from core.models.layers.output import GaitOutput
 from core.models.layers.patch_maps import maps_of, pixels_in
-from core.models.layers.residual import GaitBackbone, ResidualStages
 from core.models.layers.sequences import maximum_over_time, running_maxima, with_context
+from core.models.layers.two_streams import TwoStreamBackbone
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class BigGaitOutput(GaitOutput):
     reconstruction: Tensor | None
 
 
-class TwoStreamGait(nn.Module):
+class TwoStreamGait(TwoStreamBackbone):
     """GaitBase with two stems and first stages, joined by attention.
 
     Args:
@@ -49,18 +48,8 @@ class TwoStreamGait(nn.Module):
     def __init__(
         self, inner: int, channels: Sequence[int], strips: int, embedding: int, classes: int
     ) -> None:
-        super().__init__()
-        first, *rest = channels
-        self.first, self.second = (GaitBackbone(inner, [first], [1], [1]) for _ in range(2))
-        self.fusion = AttentionFusion(first, max(first // 16, 1), interleaved=True)
-        self.stages = ResidualStages(first, rest, (1, 1, 1), (2, 2, 1), ("2d", "2d", "2d"))
+        super().__init__((inner, inner), channels, (1, 1, 1, 1), "2d", interleaved=True)
         self.head = StripHead(channels[-1], strips, embedding, classes)
-
-    def frame_features(self, first: Tensor, second: Tensor) -> Tensor:
-        """Features float [n, channels[-1], h / 4, w / 4] of two maps float [n, inner, h, w]."""
-        count = first.shape[0]
-        joined = self.fusion(self.first(first, count), self.second(second, count))
-        return cast(Tensor, self.stages(joined, count))
 
 
 class BigGait(nn.Module):
@@ -143,7 +132,7 @@ class BigGait(nn.Module):
             keep = self._maps_to_keep(draws).repeat_interleave(len(patches) // clips, 0)
             keep = keep[:, :, None, None, None]
             first, second = denoised * keep[:, 0], appearance * keep[:, 1]
-        features = self.gait.frame_features(first, second)
+        features = self.gait.frame_features(first, second, first.shape[0])
         gait = self.gait.head(maximum_over_time(features, clips))
         learns = not self.mask.frozen
         return BigGaitOutput(
@@ -192,7 +181,7 @@ class BigGait(nn.Module):
     def _frame_features(self, patches: Tensor) -> Tensor:
         patches = patches.float()
         shares = self.mask(final_maps(patches, self.image, self.factor))
-        return self.gait.frame_features(*self.represent(patches, shares))
+        return self.gait.frame_features(*self.represent(patches, shares), patches.shape[0])
 
     def _maps_to_keep(self, draws: Tensor) -> Tensor:
         """Factors 0 or 1 of either map, float [B, 2]."""

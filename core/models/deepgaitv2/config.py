@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from core.inputs import SilhouetteInput
 from core.losses.config import LossConfig
 from core.models.family import Family
-from core.models.silhouettes import SilhouetteFamilyConfig, SilhouetteInput
+from core.models.silhouettes import SilhouetteFamilyConfig
 from core.models.streams import StreamFamilyConfig
 from core.settings import Width
 

@@ -11,14 +11,7 @@ from core.data.pose_changes import MIRRORED_JOINTS
 from core.models.layers.graph_residual import GraphModule
 from core.models.layers.output import GaitOutput
 from core.models.layers.poses import filled_joints, gathered, middle_frames
-from core.models.layers.skeleton import (
-    EDGES,
-    JOINTS,
-    bones,
-    hop_adjacency,
-    picked,
-    steps_ahead,
-)
+from core.models.layers.skeleton import EDGES, JOINTS, bones, hop_adjacency, picked, steps_ahead
 
 FORMS = 3  # joints, velocities, bones
 FORM_CHANNELS = 5

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from core.inputs import NoisyPoseInput
 from core.losses.config import LossConfig
 from core.models.family import Family
-from core.models.poses import NoisyPoseInput, PoseFamilyConfig
+from core.models.poses import PoseFamilyConfig
 from core.settings import NonNegative, Width
 
 if TYPE_CHECKING:

@@ -46,8 +46,9 @@ def middle_frames(poses: Tensor, frames: int) -> Tensor:
     """The ``frames`` in the middle of clips [B, T, 17, 3]; shorter ones repeat from their first."""
     total = poses.shape[1]
     first = torch.sym_max((total - frames) // 2, 0)
-    times = (torch.arange(frames, device=poses.device) + first) % total
-    return poses[:, times]
+    times = torch.arange(frames, device=poses.device) + first
+    # By a tensor: ONNX has no remainder by a number that is not known before.
+    return poses[:, times.remainder(torch.full_like(times, total))]
 
 
 def filled_joints(poses: Tensor) -> Tensor:

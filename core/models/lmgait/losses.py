@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from core.losses.distributed import global_mean_weight, sum_over_processes
 from core.losses.diversity import channel_mass, diversity_loss
-from core.losses.everyone import total, weight_of
 from core.losses.silhouette import silhouette_loss
 from core.losses.smoothness import smoothness_loss
 from core.losses.total import RECOGNITION, LossTerm, Targets, Terms
@@ -21,14 +21,14 @@ def _smoothness(config: LMGaitLosses, output: TrainingOutput, batch: Targets) ->
 def _diversity(config: LMGaitLosses, output: TrainingOutput, batch: Targets) -> Tensor:
     del batch
     maps = output.maps.float()
-    return diversity_loss(maps, config.diversity_form, total(channel_mass(maps)))
+    return diversity_loss(maps, config.diversity_form, sum_over_processes(channel_mass(maps)))
 
 
 def _silhouette(config: LMGaitLosses, output: TrainingOutput, batch: Targets) -> Tensor:
     del config
     silhouettes = batch.silhouettes.float() / 255
     own = silhouette_loss(output.silhouettes.float(), silhouettes, batch.valid)
-    return own * weight_of(batch.valid.sum())
+    return own * global_mean_weight(batch.valid.sum())
 
 
 UNSUPERVISED: Terms = {

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from core.data.dataset import ClipBatch
-from core.losses.everyone import weight_of
+from core.losses.distributed import global_mean_weight
 from core.losses.silhouette import silhouette_loss
 from core.models.backbones.image import ImageEncoder
 from core.models.lmgait.build import build_decoder
@@ -54,7 +54,7 @@ class DecoderWarmup(Warmup[LMGaitConfig, DecoderWarmupConfig]):
         del settings
         logits = module(batch.frames, batch.patches)
         own = silhouette_loss(logits.float(), batch.silhouettes.float() / 255, batch.valid)
-        return {"silhouette": own * weight_of(batch.valid.sum())}
+        return {"silhouette": own * global_mean_weight(batch.valid.sum())}
 
     def pictures(self, model: WarmupModel, batch: ClipBatch) -> Mapping[str, Tensor]:
         """Frames with true and predicted silhouettes."""

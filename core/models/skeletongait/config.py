@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from core.inputs import MapInput
 from core.losses.config import LossConfig
 from core.models.deepgaitv2.config import DeepGaitV2Sizes
 from core.models.family import Family
-from core.models.streams import MapInput
 
 if TYPE_CHECKING:
     from core.models.base import Implementation

@@ -6,13 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.config import (
-    ablation_names,
-    flatten,
-    load_ablation,
-    preset_names,
-    resolve_config,
-)
+from core.config import ablation_names, flatten, load_ablation, preset_names, resolve_config
 from core.errors import UsageError
 from core.losses.total import total_loss
 from core.models.base import implementation_of
@@ -47,20 +41,24 @@ SETTINGS: dict[str, dict[str, object]] = {
     "no-smoothness": {"losses.smoothness": 0.0},
     "no-diversity": {"losses.diversity": 0.0},
     "no-extractor-losses": {
-        "model.representation.supervise": False, "losses.smoothness": 0.0, "losses.diversity": 0.0,
+        "model.representation.supervise": False,
+        "losses.smoothness": 0.0,
+        "losses.diversity": 0.0,
     },
     "literal-diversity": {"losses.diversity_form": "literal"},
     "clip-image-encoder": {"model.image.family": "clip"},
     "random-text": {"model.text.prompt": "random"},
     **{f"random-text-{n}": {"model.text.prompt": f"random-{n}"} for n in range(2, 7)},
-}  # fmt: skip
+}
 
 # Of CLIP's image encoder at the preset `tiny`, for which the package has no weights.
 AT_TINY = {
-    "model.image.architecture": "tiny", "model.image.weights": "seed",
-    "model.image.layers": [1, 2, 3], "model.text.projection": "drawn",
+    "model.image.architecture": "tiny",
+    "model.image.weights": "seed",
+    "model.image.layers": [1, 2, 3],
+    "model.text.projection": "drawn",
     "warmup.image_encoder": True,
-}  # fmt: skip
+}
 
 # Modules that the full model has and the ablation lacks, and the other way round (by prefix).
 GONE = {
@@ -146,9 +144,7 @@ def test_the_module_tree_changes_where_it_says_and_three_steps_train(name, full)
 
 def three_steps(config, model):
     draw = torch.Generator().manual_seed(0)
-    frames = torch.randint(
-        0, 256, (CLIPS * FRAMES, 3, 128, 64), dtype=torch.uint8, generator=draw
-    )  # fmt: skip
+    frames = torch.randint(0, 256, (CLIPS * FRAMES, 3, 128, 64), dtype=torch.uint8, generator=draw)
     labels = torch.tensor([0, 0, 1, 1])
     silhouettes = (torch.rand(CLIPS * FRAMES, 32, 16, generator=draw) > 0.5).float()
     frozen = {n: p.clone() for n, p in model.named_parameters() if not p.requires_grad}
@@ -197,8 +193,9 @@ def test_clip_at_full_size_has_the_grid_that_dinov2_has():
     config = resolve_config("paper", ablation="clip-image-encoder").model
     plain = resolve_config("paper").model.image
     assert (config.image.height // 16, config.image.width // 16) == (
-        plain.height // 14, plain.width // 14,
-    )  # fmt: skip
+        plain.height // 14,
+        plain.width // 14,
+    )
 
 
 def test_an_ablation_with_sizes_refuses_a_preset_it_does_not_know():

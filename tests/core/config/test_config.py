@@ -9,20 +9,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.config import (
-    check_config,
-    dump_config,
-    flatten,
-    preset_names,
-    resolve_config,
-)
+from core.config import check_config, dump_config, flatten, preset_names, resolve_config
 from core.config.resolve import parse_override
 from core.config.schema import config_class
 from core.config.shipped import merge
 from core.errors import ConfigError, UsageError
 from core.manifests.load import load_manifest
 from core.models.families import FAMILIES
-from core.workflows.stores import with_frames
+from core.runs.stores import with_frames
 
 
 def test_every_preset_resolves_and_survives_a_round_trip():

@@ -21,8 +21,10 @@ def test_a_trained_model_takes_settings_of_the_machine():
     given = ("data.workers=0", "evaluate.frames_per_chunk=7", "model.image.chunk=240")
     changed = flatten(on_this_machine(config, given))
     assert {k: v for k, v in changed.items() if v != flatten(config)[k]} == {
-        "data.workers": 0, "evaluate.frames_per_chunk": 7, "model.image.chunk": 240,
-    }  # fmt: skip
+        "data.workers": 0,
+        "evaluate.frames_per_chunk": 7,
+        "model.image.chunk": 240,
+    }
     assert on_this_machine(config, ()) == config
     assert set(EMBEDDING_KEYS) <= set(flatten(config))
 
@@ -80,13 +82,30 @@ def test_what_changes_no_weight_decides_nothing(text, decides):
 @pytest.mark.parametrize(
     ("advice", "settings"),
     [
-        (TRAINING_MEMORY, ["model.image.chunk", "train.precision", "data.features",
-                           "data.sequences", "train.accumulate", "data.frames"]),
-        (WARMUP_MEMORY, ["model.image.chunk", "warmup.precision", "warmup.batch",
-                         "warmup.accumulate", "warmup.frames"]),
+        (
+            TRAINING_MEMORY,
+            [
+                "model.image.chunk",
+                "train.precision",
+                "data.features",
+                "data.sequences",
+                "train.accumulate",
+                "data.frames",
+            ],
+        ),
+        (
+            WARMUP_MEMORY,
+            [
+                "model.image.chunk",
+                "warmup.precision",
+                "warmup.batch",
+                "warmup.accumulate",
+                "warmup.frames",
+            ],
+        ),
         (EMBEDDING_MEMORY, ["evaluate.frames_per_chunk", "model.image.chunk"]),
     ],
-)  # fmt: skip
+)
 def test_what_to_do_for_want_of_memory_names_settings_that_there_are(advice, settings):
     named = re.findall(r"\b(?:data|evaluate|model|train|warmup)\.[a-z_.]*[a-z_]", advice)
     assert named == settings

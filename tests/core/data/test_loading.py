@@ -216,9 +216,13 @@ def test_where_shared_memory_is_small_reading_ends_with_words_and_does_not_wait(
         pytest.skip("this user cannot mount")
     done = subprocess.run(
         [*inside, f"{small} && exec {sys.executable} -m tests.fakes.large 3000000 {kind}"],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
-        timeout=100, check=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
     assert done.stdout.startswith("ResourceError The shared memory (/dev/shm, 1 MB)"), done.stderr
 
 

@@ -8,8 +8,8 @@ from core.data.cutting import CutSequences
 from core.data.sampler import ClipRequest, IdentityBatches
 from core.data.silhouettes import silhouette_chunks
 from core.errors import DataError
+from core.inputs import SilhouetteInput
 from core.manifests.schema import SilhouetteCut
-from core.models.silhouettes import SilhouetteInput
 from core.storage.store import Store
 from tests.fakes.clips import silhouette_clips
 from tests.fakes.training import TRAIN, write_training_store

@@ -203,9 +203,12 @@ def test_a_file_that_is_no_archive_is_refused_in_words(path):
 
 @pytest.mark.parametrize(
     "value",
-    [torch.tensor([1.0, torch.nan]), torch.tensor([1e300], dtype=torch.float64),
-     torch.tensor([torch.inf], dtype=torch.float16)],
-)  # fmt: skip
+    [
+        torch.tensor([1.0, torch.nan]),
+        torch.tensor([1e300], dtype=torch.float64),
+        torch.tensor([torch.inf], dtype=torch.float16),
+    ],
+)
 def test_weights_that_are_not_finite_are_refused(path, value):
     torch.save({"model": {"a": value}}, path)
     with pytest.raises(CheckpointError, match="a has a value that is not finite"):

@@ -41,8 +41,9 @@ def changed(*changes: tuple[str, object]) -> dict[str, Any]:
 
 def test_the_official_ones_are_there():
     in_files = ["ccgr_mini", "gait3d", "oumvlp"]
-    assert manifest_names() == sorted([*in_files, "casiab", "casiab_star", "ccpg", "grew",
-                                       "sustech1k"])  # fmt: skip
+    assert manifest_names() == sorted(
+        [*in_files, "casiab", "casiab_star", "ccpg", "grew", "sustech1k"]
+    )
     sizes = {"casiab": (74, 50), "ccpg": (100, 100), "sustech1k": (250, 800)}
     sizes["casiab_star"] = sizes["casiab"]
     sizes["grew"] = (20_000, 6_000)
@@ -156,8 +157,11 @@ FAULTS = [
         [("protocols.single.metrics", ["mAP"])],
         "protocols.single.metrics: mAP is not defined for counting view_pairs",
     ),
-    ([("protocols.single.conditions.All.probe", "fsat")], "protocols.single.conditions.All.probe: "
-     "no type 'fsat' in structure.types; did you mean `fast`?"),
+    (
+        [("protocols.single.conditions.All.probe", "fsat")],
+        "protocols.single.conditions.All.probe: "
+        "no type 'fsat' in structure.types; did you mean `fast`?",
+    ),
     (
         [("protocols.single.conditions.All.probe", {"contains": ["zz"]})],
         "protocols.single.conditions.All.probe: takes none of structure.types",
@@ -171,13 +175,15 @@ FAULTS = [
         [("protocols.single.conditions.All.probe", {"contain": ["fa"]})],
         "protocols.single.conditions.All.probe.contain: unknown key; did you mean `contains`?",
     ),
-    ([("protocols.single.conditions.All.galery", "x")],
-     "protocols.single.conditions.All.galery: unknown key; did you mean `gallery`?"),
+    (
+        [("protocols.single.conditions.All.galery", "x")],
+        "protocols.single.conditions.All.galery: unknown key; did you mean `gallery`?",
+    ),
     ([("forms", "x")], "forms: has to be a list"),
     ([("forms", [{"nam": "x"}])], "forms.0.nam: unknown key; did you mean `name`?"),
     ([("forms", [{"rgb": {"pth": "x"}}])], "forms.0.rgb.pth: unknown key; did you mean `path`?"),
     ([("forms", [{"silhouettes": {"folder": []}}])], "forms.0.silhouettes.folder: unknown key; d"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("changes", "line"), FAULTS, ids=lambda value: None)
@@ -191,17 +197,23 @@ def test_each_fault_is_named_by_key(changes, line):
 
 def test_all_faults_are_told_at_once_across_sections():
     content = changed(
-        ("titel", "x"), ("frames", "20"), ("subjects.test", ["a"]),
-        ("protocols.single.conditions.All.gallery", "slwo"), ("protocols.single.mean_over", ["X"]),
-    )  # fmt: skip
+        ("titel", "x"),
+        ("frames", "20"),
+        ("subjects.test", ["a"]),
+        ("protocols.single.conditions.All.gallery", "slwo"),
+        ("protocols.single.mean_over", ["X"]),
+    )
     with pytest.raises(ManifestError) as caught:
         parse_manifest(content)
     head, *lines = caught.value.what.splitlines()
     assert head == "The manifest has 5 faults:"
     assert {line.split(":")[0] for line in lines} == {
-        "titel", "frames", "subjects.test", "protocols.single.conditions.All.gallery",
+        "titel",
+        "frames",
+        "subjects.test",
+        "protocols.single.conditions.All.gallery",
         "protocols.single.mean_over",
-    }  # fmt: skip
+    }
 
 
 def test_many_ids_on_both_sides_are_told_shortly():
@@ -237,7 +249,7 @@ BOMB = "a0: &a0 [x]\n" + "\n".join(
         ("a: 2001-99-99", "Not plain YAML: month must"),
         (BOMB, "unfold to more than"),
     ],
-)  # fmt: skip
+)
 def test_yaml_that_is_not_plain_is_refused(tmp_path: Path, text, words):
     path = tmp_path / "bad.yaml"
     path.write_text(text, encoding="utf-8")

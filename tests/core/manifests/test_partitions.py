@@ -107,8 +107,9 @@ def test_the_official_rules():
     assert len(oumvlp.structure.views) == 14
     mini = load_outline("ccgr_mini").protocols["gallery"]
     assert (mini.conditions["All"].probe.unlisted, mini.conditions["All"].gallery.listed) == (
-        "gallery", "gallery",
-    )  # fmt: skip
+        "gallery",
+        "gallery",
+    )
     assert mini.defined == ("rank1", "rank5", "mAP", "mINP")
     grew = load_manifest("grew")
     assert (len(grew.subjects.train), len(grew.subjects.test)) == (20_000, 6_000)

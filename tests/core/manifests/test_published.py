@@ -10,10 +10,17 @@ from core.manifests import load_outline, load_published, published
 def test_published_tables_name_protocols_and_conditions_that_exist():
     tables = load_published()
     assert [table.id for table in tables] == [
-        "table-1-ccpg", "reid-ccpg", "table-1-sustech1k", "table-2", "results-casiab",
-        "table-3-casiab_star", "table-3-sustech1k", "results-gait3d", "results-oumvlp",
+        "table-1-ccpg",
+        "reid-ccpg",
+        "table-1-sustech1k",
+        "table-2",
+        "results-casiab",
+        "table-3-casiab_star",
+        "table-3-sustech1k",
+        "results-gait3d",
+        "results-oumvlp",
         "results-ccgr_mini",
-    ]  # fmt: skip
+    ]
     for table in tables:
         protocol = load_outline(table.dataset).protocols[table.protocol]
         assert set(table.columns) <= {*protocol.conditions, "Mean"}
@@ -27,8 +34,9 @@ def test_published_tables_name_protocols_and_conditions_that_exist():
                 other.protocols[row.protocol or table.protocol].conditions
             )
     assert {table.id for table in load_published("sustech1k")} == {
-        "table-1-sustech1k", "table-3-sustech1k",
-    }  # fmt: skip
+        "table-1-sustech1k",
+        "table-3-sustech1k",
+    }
 
 
 def test_published_means_are_those_of_their_rows():
@@ -101,9 +109,14 @@ def test_later_results_stand_beside_the_papers_own(table, method, values):
 
 def test_a_published_file_with_faults_is_refused(monkeypatch):
     good = {
-        "id": "t", "source": "s", "dataset": "ccpg", "protocol": "gait", "metric": "rank1",
-        "columns": ["CL"], "rows": [{"method": "m", "group": "g", "values": [1.0, 2.0]}],
-    }  # fmt: skip
+        "id": "t",
+        "source": "s",
+        "dataset": "ccpg",
+        "protocol": "gait",
+        "metric": "rank1",
+        "columns": ["CL"],
+        "rows": [{"method": "m", "group": "g", "values": [1.0, 2.0]}],
+    }
     monkeypatch.setattr(published, "read_yaml", lambda path: {"format": 1, "tables": [good]})
     with pytest.raises(ManifestError, match="m has 2 values, not one per column"):
         load_published()

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.evaluation.score import score
 from core.manifests import load_manifest
 from core.metrics.cmc import DEPTH, gallery_cmc, pair_cmc
 from core.metrics.ranking import NO_MATCH
 from core.records import EmbeddingSet
-from core.workflows.score import score
 
 
 def loop_over_cells(keys, far, probes, gallery, depth):
@@ -101,8 +101,9 @@ def test_without_anything_to_count_there_is_no_curve():
     empty = result.protocols["single_view"].conditions["CL"]
     assert empty.cmc == ()
     assert "cmc" not in empty.to_json()
-    assert not any(math.isnan(v) for c in result.protocols["single_view"].conditions.values()
-                   for v in c.cmc)  # fmt: skip
+    assert not any(
+        math.isnan(v) for c in result.protocols["single_view"].conditions.values() for v in c.cmc
+    )
 
 
 def test_curves_go_to_rank_20():

@@ -198,9 +198,7 @@ def test_a_weight_of_one_leaves_the_scaled_distances():
     values = np.array([[0.0], [1.0], [3.0], [0.1]], np.float32)
     probes, gallery = np.arange(2), np.arange(2, 4)
     block = rerank_block(StripDistances(values), probes, gallery, Reranking(2, 2, 1.0))
-    np.testing.assert_allclose(
-        block(torch.arange(2)), [[1, 0.01 / 9], [1, 0.81 / 4]], rtol=1e-6
-    )  # fmt: skip
+    np.testing.assert_allclose(block(torch.arange(2)), [[1, 0.01 / 9], [1, 0.81 / 4]], rtol=1e-6)
     same = rerank_block(
         StripDistances(np.ones((4, 2, 1), np.float32)), probes, gallery, Reranking(2, 2, 1.0)
     )
@@ -246,23 +244,31 @@ def test_what_is_not_said_of_a_result_is_nothing():
     told = EvaluationResult("d", "D", "euclidean", False, seen, {}).to_json()
     assert (told["format"], told["bootstrap"]) == (1, {"resamples": 0, "seed": 0})
     assert CellCoverage(2, 1, (("a", "b"),)).to_json() == {
-        "expected": 2, "found": 1, "empty": [["a", "b"]], "extra": 0,
-    }  # fmt: skip
+        "expected": 2,
+        "found": 1,
+        "empty": [["a", "b"]],
+        "extra": 0,
+    }
 
 
 def test_coverage_tells_what_was_expected_and_what_was_found():
     told = Coverage((9, 8), (7, 6), ("a/x/0",), 5, 4, ("1",), (3, 2)).to_json()
     assert told == {
-        "subjects": {"expected": 9, "found": 8}, "sequences": {"expected": 7, "found": 6},
-        "cells": {"expected": 3, "found": 2}, "embeddings": 5, "left_out": 4,
-        "unexpected_views": ["1"], "missing": ["a/x/0"],
-    }  # fmt: skip
+        "subjects": {"expected": 9, "found": 8},
+        "sequences": {"expected": 7, "found": 6},
+        "cells": {"expected": 3, "found": 2},
+        "embeddings": 5,
+        "left_out": 4,
+        "unexpected_views": ["1"],
+        "missing": ["a/x/0"],
+    }
 
 
 @pytest.mark.parametrize("short", ["subjects", "sequences", "cells"])
 def test_complete_means_all_three(short):
-    pairs = {name: (2, 1) if name == short else (2, 2) for name in
-             ("subjects", "sequences", "cells")}  # fmt: skip
+    pairs = {
+        name: (2, 1) if name == short else (2, 2) for name in ("subjects", "sequences", "cells")
+    }
     seen = Coverage(pairs["subjects"], pairs["sequences"], (), 1, 0, (), pairs["cells"])
     assert not seen.complete
 
@@ -288,9 +294,13 @@ def test_a_rank_of_k_is_beyond_rank_k():
     scores = GalleryScores(rank[:, 1], *(np.full(3, 0.5),) * 3)
     values = GalleryTally(scores, np.array([0, 0, 1]), 2).values()
     assert {name: value.tolist() for name, value in values.items()} == {
-        "rank1": [0], "rank5": [1 / 3], "rank10": [2 / 3], "mAP": [0.5], "mINP": [0.5],
+        "rank1": [0],
+        "rank5": [1 / 3],
+        "rank10": [2 / 3],
+        "mAP": [0.5],
+        "mINP": [0.5],
         "chance": [0.5],
-    }  # fmt: skip
+    }
 
 
 def test_searches_are_counted_over_all_subjects_and_cells():
@@ -318,17 +328,27 @@ def test_distances_of_small_embeddings_are_scaled_like_any():
 
 
 def protocol(**changes):
-    told = {"title": "T", "counting": "view_pairs", "official": True, "averaged": ("A",),
-            "defined": ("rank1",), "unmatched": "error"}  # fmt: skip
+    told = {
+        "title": "T",
+        "counting": "view_pairs",
+        "official": True,
+        "averaged": ("A",),
+        "defined": ("rank1",),
+        "unmatched": "error",
+    }
     return SimpleNamespace(**{**told, **changes})
 
 
 def test_cells_beyond_the_known_views_are_extra():
     rank = np.array([[0, 0, 0], [0, 0, 0], [0, 0, 0]])
     tally = PairTally(
-        rank, np.zeros((3, 3)), np.arange(3), np.array([0, 2, 2]),
-        np.array([True, True, True]), 3,
-    )  # fmt: skip
+        rank,
+        np.zeros((3, 3)),
+        np.arange(3),
+        np.array([0, 2, 2]),
+        np.array([True, True, True]),
+        3,
+    )
     views = ("a", "b", "x")
     result = protocol_result(protocol(), {"A": Counted(tally, 3, 3)}, views, 2, None)
     part = result.conditions["A"]

@@ -206,9 +206,13 @@ def test_blocks_of_a_search_do_not_change_it(entries, monkeypatch):
     def run():
         columns = torch.from_numpy(gallery)
         return search(
-            lambda rows: values.between(rows, columns), codes, probes, gallery, 4,
+            lambda rows: values.between(rows, columns),
+            codes,
+            probes,
+            gallery,
+            4,
             advance=told.append,
-        )  # fmt: skip
+        )
 
     whole = run()
     monkeypatch.setattr(blocks, "BLOCK_ENTRIES", entries)
@@ -235,8 +239,14 @@ def test_pair_tally_by_hand():
         rank, chance, np.array([0, 1, 1]), np.array([0, 0, 1]), np.array([True, True]), 2
     )
     values = {name: value[0] for name, value in tally.values().items()}
-    assert values == pytest.approx({"rank1": (1 / 2 + 0) / 2, "rank5": (1 / 2 + 1) / 2,
-                                    "rank10": (1 + 1) / 2, "chance": (0.3 + 0.25) / 2})  # fmt: skip
+    assert values == pytest.approx(
+        {
+            "rank1": (1 / 2 + 0) / 2,
+            "rank5": (1 / 2 + 1) / 2,
+            "rank10": (1 + 1) / 2,
+            "chance": (0.3 + 0.25) / 2,
+        }
+    )
     assert (tally.searches, tally.unmatched) == (3, 0)
     assert tally.matrix("rank1").tolist() == [[1.0, 0.5], [0.0, 0.0]]
     weighted = tally.values(np.array([[1.0, 0.0], [0.0, 2.0]]))
@@ -278,9 +288,16 @@ def test_gallery_tally_leaves_out_probes_without_a_match():
     scores = gallery_scores(far, match, torch.zeros_like(match))
     tally = GalleryTally(scores, np.array([0, 0, 1]), 3)
     values = {name: value[0] for name, value in tally.values().items()}
-    assert values == pytest.approx({"rank1": 0.5, "rank5": 1.0, "rank10": 1.0,
-                                    "mAP": (1 / 2 + 5 / 6) / 2,
-                                    "mINP": (1 / 2 + 2 / 3) / 2, "chance": 0.5})  # fmt: skip
+    assert values == pytest.approx(
+        {
+            "rank1": 0.5,
+            "rank5": 1.0,
+            "rank10": 1.0,
+            "mAP": (1 / 2 + 5 / 6) / 2,
+            "mINP": (1 / 2 + 2 / 3) / 2,
+            "chance": 0.5,
+        }
+    )
     assert (tally.searches, tally.unmatched) == (2, 1)
     drawn = tally.values(np.array([[2.0, 0, 0], [0, 0, 3.0]]))
     assert drawn["rank1"][0] == 0.0

@@ -60,9 +60,12 @@ def test_equals_the_slow_implementation(k1, k2, weight, entries, monkeypatch):
     values = (centers[rng.integers(0, 6, 45)] + rng.standard_normal((45, 4))).astype(np.float32)
     told: list[int] = []
     block = rerank_block(
-        StripDistances(values), np.arange(15), np.arange(15, 45), Reranking(k1, k2, weight),
+        StripDistances(values),
+        np.arange(15),
+        np.arange(15, 45),
+        Reranking(k1, k2, weight),
         told.append,
-    )  # fmt: skip
+    )
     found = torch.cat([block(torch.arange(0, 7)), block(torch.arange(7, 15))]).numpy()
     np.testing.assert_allclose(
         found, slow(values.astype(np.float64), 15, k1, k2, weight), rtol=1e-9, atol=1e-9

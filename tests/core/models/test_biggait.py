@@ -15,12 +15,7 @@ from core.models.layers.initialise import initialise
 from core.models.layers.mask_branch import person_pixels
 from tests.fakes.encoders import small_vit, tiny_encoder
 from tests.fakes.models import batch_of, moving_frames
-from tests.fakes.networks import (
-    CUTS,
-    parameters,
-    shake_statistics,
-    without_gradient,
-)
+from tests.fakes.networks import CUTS, parameters, shake_statistics, without_gradient
 
 FRAMES = moving_frames(12, size=(32, 16))
 

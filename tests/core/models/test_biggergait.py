@@ -10,13 +10,7 @@ from core.models.layers.initialise import initialise
 from core.models.layers.mask_branch import leading_pixels
 from tests.fakes.encoders import small_vit, tiny_encoder
 from tests.fakes.models import moving_frames
-from tests.fakes.networks import (
-    CUTS,
-    multiply_adds,
-    parameters,
-    shake_statistics,
-    without_gradient,
-)
+from tests.fakes.networks import CUTS, multiply_adds, parameters, shake_statistics, without_gradient
 
 FRAMES = moving_frames(12, size=(32, 16))
 FULL = {"per_group": 1, "networks": 4}

@@ -109,9 +109,13 @@ def test_order_and_repetition_of_frames_matter_over_time_alone(kind):
 
 @pytest.mark.parametrize(
     ("kind", "depths", "reach"),
-    [("p3d", (1, 1, 1, 1), 3), ("p3d", (1, 2, 2, 1), 5), ("3d", (1, 1, 1, 1), 6),
-     ("2d", (1, 2, 2, 1), 0)],
-)  # fmt: skip
+    [
+        ("p3d", (1, 1, 1, 1), 3),
+        ("p3d", (1, 2, 2, 1), 5),
+        ("3d", (1, 1, 1, 1), 6),
+        ("2d", (1, 2, 2, 1), 0),
+    ],
+)
 @torch.no_grad()
 def test_cuts_do_not_change_an_embedding(kind, depths, reach):
     network, clip = small(kind, depths), walking(12)

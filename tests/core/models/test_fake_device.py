@@ -11,7 +11,7 @@ from core.models.base import implementation_of
 from core.models.families import FAMILIES
 from core.training.fit import TOLERANCE, step_bytes
 from tests.fakes.device import GPU, DeviceError, fake_gpu, take_step
-from tests.fakes.families import model_of, row_of, settings_of, sizes_of
+from tests.fakes.families import empty_inputs, model_of, settings_of, sizes_of
 from tests.fakes.gpu_steps import (
     PRECISIONS,
     embedding_step,
@@ -63,6 +63,8 @@ BUDGETS = {
     ("biggergait", "paper"): Budgets(30, Budget(2_150, 57e9), Budget(880, 3.0e9), encoder=1_400),
     ("skeletongait", "paper"): Budgets(30, Budget(355, 23.2e9), Budget(175, 0.18e9)),
     ("skeletongait", "tiny"): Budgets(10, Budget(500, 0.42e9), Budget(170, 0.04e9)),
+    ("skeletongait++", "paper"): Budgets(30, Budget(420, 45.5e9), Budget(235, 0.37e9)),
+    ("skeletongait++", "tiny"): Budgets(10, Budget(610, 0.25e9), Budget(230, 0.03e9)),
     ("gaitgraph2", "paper"): Budgets(60, Budget(1_310, 5.9e9), Budget(590, 0.01e9)),
     ("gaitgraph2", "tiny"): Budgets(20, Budget(1_890, 0.04e9), Budget(590, 0.01e9)),
     ("gait-tr", "paper"): Budgets(60, Budget(780, 2.6e9), Budget(210, 0.01e9)),
@@ -126,11 +128,10 @@ def test_a_training_step_waits_nowhere_and_keeps_to_its_types_and_budget(case, p
 
 
 def test_embedding_a_sequence_waits_nowhere(case):
-    config, model, _, budgets = case
-    shape, kind = row_of(config)
+    config, model, sizes, budgets = case
     with fake_gpu() as gpu:
         placed = gpu.place(model).eval().requires_grad_(False)
-        sequence = torch.zeros(70, *shape, dtype=kind)
+        sequence = empty_inputs(config, sizes, frames=70)
         embeddings = []
         step = embedding_step(config, placed, sequence, "fp16")
         if budgets.waits:

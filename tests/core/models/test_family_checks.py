@@ -1,5 +1,7 @@
 """What every family in the table must do: learn a batch, and embed a walk in chunks."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from core.models.base import implementation_of
 from core.models.families import FAMILIES
 from core.training.engine import make_engine
 from core.training.loop import Runner
-from tests.fakes.families import batch_of, inputs_of, model_of, settings_of, stirred
+from tests.fakes.families import batch_of, inputs_of, model_of, part_of, settings_of, stirred
 from tests.fakes.gpu_steps import job_of, losses_of
 
 STEPS = 40
@@ -49,7 +51,9 @@ def test_chunks_change_no_embedding_of_a_long_walk(name):
     whole = family.embed(model, [walk])
     assert whole.shape == family.shape(config.model)
     bound = 1e-6 * float(whole.abs().max())
-    for chunks in (walk.split(1), walk.split(16), walk.split([40, 1, 29])):
+    for ends in (range(71), (0, 16, 32, 48, 64, 70), (0, 40, 41, 70)):
+        chunks = [part_of(walk, first, end) for first, end in pairwise(ends)]
         assert float((family.embed(model, chunks) - whole).abs().max()) <= bound
     # Frames that were missed would show.
-    assert float((family.embed(model, [walk[:35]]) - whole).abs().max()) > 10 * bound
+    half = part_of(walk, 0, 35)
+    assert float((family.embed(model, [half]) - whole).abs().max()) > 10 * bound

@@ -91,12 +91,15 @@ def test_ten_channels_of_a_pose():
         for v in range(JOINTS):
             here, moving = poses[0, t, v, :2], t < 2
             zero = torch.zeros(2).double()
-            expected = torch.cat([
-                here, here - poses[0, t, 0, :2],
-                poses[0, t + 1, v, :2] - here if moving else zero,
-                poses[0, t + 2, v, :2] - here if moving else zero,
-                here - poses[0, t, PARENTS[v], :2],
-            ])  # fmt: skip
+            expected = torch.cat(
+                [
+                    here,
+                    here - poses[0, t, 0, :2],
+                    poses[0, t + 1, v, :2] - here if moving else zero,
+                    poses[0, t + 2, v, :2] - here if moving else zero,
+                    here - poses[0, t, PARENTS[v], :2],
+                ]
+            )
             assert_exact(output[0, :, t, v], expected)
     poses[..., 2] = 0
     assert torch.equal(pose_channels(poses), output), "the confidence is not used"

@@ -152,8 +152,16 @@ def test_angles_by_vectors():
     points = figures(2, people=(4,))[..., :2]
     output = angles(points)
     assert output.shape == (1, 2, 12)
-    between = {5: (7, 11), 6: (8, 12), 7: (5, 9), 8: (6, 10), 11: (5, 13), 12: (6, 14),
-               13: (11, 15), 14: (12, 16)}  # fmt: skip
+    between = {
+        5: (7, 11),
+        6: (8, 12),
+        7: (5, 9),
+        8: (6, 10),
+        11: (5, 13),
+        12: (6, 14),
+        13: (11, 15),
+        14: (12, 16),
+    }
     for t in range(2):
         for joint in range(5, 17):
             here = points[0, t, joint]

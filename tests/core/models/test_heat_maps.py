@@ -7,14 +7,7 @@ import numpy as np
 import pytest
 
 from core.data.pose_changes import MIRRORED_JOINTS
-from core.models.layers.heat_maps import (
-    DRAWN_LIMBS,
-    cut_map,
-    drawn,
-    filled,
-    placed,
-    skeleton_maps,
-)
+from core.models.layers.heat_maps import DRAWN_LIMBS, cut_map, drawn, filled, placed, skeleton_maps
 from tests.fakes.stick_figures import figure
 
 
@@ -25,9 +18,11 @@ def brightness(pose, pairs, row, column):
         (ax, ay, a), (bx, by, b) = (pose[joint].tolist() for joint in (first, second))
         confidence = min(a, b)
         beyond = (
-            column < min(ax, bx) - 24 or column > max(ax, bx) + 24
-            or row < min(ay, by) - 24 or row > max(ay, by) + 24
-        )  # fmt: skip
+            column < min(ax, bx) - 24
+            or column > max(ax, bx) + 24
+            or row < min(ay, by) - 24
+            or row > max(ay, by) + 24
+        )
         if confidence < 1e-3 or beyond:
             continue
         # The nearest of many points on the line.

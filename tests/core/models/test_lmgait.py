@@ -126,8 +126,9 @@ def test_overfitting_one_batch_drives_the_losses_down(variant):
     assert min(total[-5:]) < 0.7 * total[0]
 
 
-@pytest.mark.parametrize("name", ["triplet", "cross_entropy", "silhouette", "smoothness",
-                                  "diversity"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name", ["triplet", "cross_entropy", "silhouette", "smoothness", "diversity"]
+)
 def test_each_loss_alone_goes_down(name):
     others = {
         key: 0.0
@@ -217,8 +218,11 @@ def test_an_embedding_does_not_depend_on_how_the_sequence_is_cut(trained, cut):
     torch.testing.assert_close(found, whole, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("variant", [{"kind": "cnn3d"}, {"kind": "off"}, {"kernel": 7},
-                                     {"difference": False, "kernel": 5}], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "variant",
+    [{"kind": "cnn3d"}, {"kind": "off"}, {"kernel": 7}, {"difference": False, "kernel": 5}],
+    ids=str,
+)
 def test_chunks_are_exact_with_every_reach(variant):
     model = small_model(temporal=variant)
     overfit(model, steps=3)
@@ -289,8 +293,9 @@ def test_a_build_depends_on_its_seed_alone():
     other = build_lmgait(config, classes=3, seed=6).state_dict()
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["gait.embed.weight"], other["gait.embed.weight"])
-    assert torch.equal(first["image.encoder.embeddings.cls_token"],
-                       other["image.encoder.embeddings.cls_token"])  # fmt: skip
+    assert torch.equal(
+        first["image.encoder.embeddings.cls_token"], other["image.encoder.embeddings.cls_token"]
+    )
 
 
 # --- what is kept ---

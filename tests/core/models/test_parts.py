@@ -92,8 +92,9 @@ def slow_conv(maps, weight, bias):
                             for dj in range(kw):
                                 a, b, c = at + dt - kt // 2, i + di - kh // 2, j + dj - kw // 2
                                 if 0 <= a < t and 0 <= b < h and 0 <= c < w:
-                                    total += float((maps[:, a, b, c] * weight[o, :, dt, di, dj])
-                                                   .sum())  # fmt: skip
+                                    total += float(
+                                        (maps[:, a, b, c] * weight[o, :, dt, di, dj]).sum()
+                                    )
                     result[o, at, i, j] = total
     return result
 

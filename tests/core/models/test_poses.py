@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from core.data.pose_changes import MIRRORED_JOINTS, change_poses
+from core.inputs import NoisyPoseInput
 from core.models.layers.poses import JointNorm, filled_joints, gathered, middle_frames
 from core.models.layers.skeleton import (
     EDGES,
@@ -17,7 +18,6 @@ from core.models.layers.skeleton import (
     picked,
     steps_ahead,
 )
-from core.models.poses import NoisyPoseInput
 from tests.fakes.stick_figures import figure
 
 

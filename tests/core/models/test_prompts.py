@@ -107,8 +107,19 @@ def test_a_rare_word_is_one_word_of_several_tokens(tmp_path, tokenizer):
     path.write_text("A gaitprint walks.\nLegs move.\n")
     words = prompt_words(str(path), NO_FOLDER)
     texts = [word.text for word in words]
-    assert texts == ["[begin]", "a", "gaitprint", "walks", ".", "[end]",
-                     "[begin]", "legs", "move", ".", "[end]"]  # fmt: skip
+    assert texts == [
+        "[begin]",
+        "a",
+        "gaitprint",
+        "walks",
+        ".",
+        "[end]",
+        "[begin]",
+        "legs",
+        "move",
+        ".",
+        "[end]",
+    ]
     assert len(words[2].rows) == len(tokenizer.encode("gaitprint")) > 1
     rows = [row for word in words for row in word.rows]
     assert rows == list(range(int(prompt_tokens(str(path), NO_FOLDER)[1].sum())))

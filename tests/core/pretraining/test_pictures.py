@@ -22,11 +22,11 @@ from core.pretraining.scenes import POSTURES, render_pictures
 from core.pretraining.surroundings import draw_surroundings
 from core.pretraining.unseen import UNSEEN_SEED, render_unseen
 from core.progress import SilentProgress
-from core.walkers import figure, outfit
-from core.walkers.camera import Camera
-from core.walkers.datasets import DATASETS
-from core.walkers.identity import draw_identity
-from core.walkers.paint import paint_labels
+from core.synthetic import outfit, pieces
+from core.synthetic.camera import Camera
+from core.synthetic.datasets import DATASETS
+from core.synthetic.identity import draw_identity
+from core.synthetic.paint import paint_labels
 
 
 @pytest.fixture(scope="module")
@@ -84,14 +84,14 @@ def test_each_part_has_its_own_colour_in_a_plain_picture(number):
 @pytest.mark.parametrize(
     ("piece", "matter", "label"),
     [
-        (figure.TRUNK, outfit.UPPER, Label.TORSO),
-        (figure.TRUNK, outfit.LOWER, Label.SEAT),
-        (figure.FOREARM, outfit.SKIN, Label.BARE_ARM),
-        (figure.FOREARM, outfit.UPPER, Label.FOREARM),
-        (figure.SHANK, outfit.SKIN, Label.BARE_LEG),
-        (figure.SHANK, outfit.LOWER, Label.SHANK),
-        (figure.HEAD, outfit.HAIR, Label.HAIR),
-        (figure.LOAD, outfit.CARRIED, Label.LOAD),
+        (pieces.TRUNK, outfit.UPPER, Label.TORSO),
+        (pieces.TRUNK, outfit.LOWER, Label.SEAT),
+        (pieces.FOREARM, outfit.SKIN, Label.BARE_ARM),
+        (pieces.FOREARM, outfit.UPPER, Label.FOREARM),
+        (pieces.SHANK, outfit.SKIN, Label.BARE_LEG),
+        (pieces.SHANK, outfit.LOWER, Label.SHANK),
+        (pieces.HEAD, outfit.HAIR, Label.HAIR),
+        (pieces.LOAD, outfit.CARRIED, Label.LOAD),
     ],
 )
 def test_a_part_is_labelled_by_its_piece_of_the_body_and_what_it_shows(piece, matter, label):

@@ -17,10 +17,12 @@ from core.models.lmgait.losses import TERMS
 from core.pretraining import objectives
 from core.pretraining.batches import batch_of, picture_numbers
 from core.pretraining.cache import load_pictures
+from core.pretraining.estimate import estimate_pretraining
 from core.pretraining.labels import LABELS, Label
 from core.pretraining.measure import Metrics, iou, measure, ridge
 from core.pretraining.model import Pretraining, even_layers
 from core.pretraining.recipe import Recipe, rate_at
+from core.pretraining.record import METRICS, WORK
 from core.pretraining.results import encoders_at_start, load_encoders
 from core.pretraining.sentences import as_tensors, sentences_of, vocabulary
 from core.pretraining.train import Trainer, train
@@ -28,8 +30,6 @@ from core.pretraining.unseen import render_unseen
 from core.progress import SilentProgress
 from core.training.checkpoint import CheckpointFolder
 from core.workflows.pretrain_encoders import pretrain_encoders
-from core.workflows.pretraining_estimate import estimate_pretraining
-from core.workflows.pretraining_record import METRICS, WORK
 
 RECIPE = Recipe(image="tiny", pictures=16, steps=6, batch=2, sentences=2, ramp=2)
 
@@ -283,9 +283,12 @@ def test_a_finished_folder_is_told_again_and_another_training_is_refused(done):
     for changed in ({"seed": 5}, {"steps": 7}):
         with pytest.raises(DataError, match=next(iter(changed))):
             pretrain_encoders(
-                done.folder, recipe=RECIPE.model_copy(update=changed), minutes=None, workers=1,
+                done.folder,
+                recipe=RECIPE.model_copy(update=changed),
+                minutes=None,
+                workers=1,
                 progress=SilentProgress(),
-            )  # fmt: skip
+            )
 
 
 def test_the_workflow_gives_what_the_training_gave(done, undisturbed, capfd):
@@ -351,10 +354,14 @@ def test_lmgait_trains_a_step_on_them(done):
     model = build_lmgait(config.model, classes=2, seed=0).train()
     frames = torch.randint(0, 255, (4, 3, 128, 64), dtype=torch.uint8)
     batch = ClipBatch(
-        frames, None, torch.zeros(4, 64, 32, dtype=torch.uint8),
-        torch.ones(4, dtype=torch.bool), torch.tensor([0, 1]),
-        torch.zeros(2, dtype=torch.bool), torch.arange(2),
-    )  # fmt: skip
+        frames,
+        None,
+        torch.zeros(4, 64, 32, dtype=torch.uint8),
+        torch.ones(4, dtype=torch.bool),
+        torch.tensor([0, 1]),
+        torch.zeros(2, dtype=torch.bool),
+        torch.arange(2),
+    )
     output = model(batch.frames, None, 2)
     total_loss(TERMS, config.losses, output, batch).total.backward()
     learned = dict(model.named_parameters())["text.project.weight"].grad
@@ -382,9 +389,12 @@ def test_sizes_that_do_not_fit_are_refused(tmp_path):
     for name, match in (("small", "Patches of 14"), ("tinny", "Unknown architecture")):
         with pytest.raises(UsageError, match=match):
             pretrain_encoders(
-                tmp_path / "out", recipe=Recipe(image=name), minutes=None, workers=1,
+                tmp_path / "out",
+                recipe=Recipe(image=name),
+                minutes=None,
+                workers=1,
                 progress=SilentProgress(),
-            )  # fmt: skip
+            )
     assert not (tmp_path / "out").exists()
 
 

@@ -10,7 +10,7 @@ from core.errors import DataError, OutputError, UsageError
 from core.recognition.gallery import (
     MAX_NAME,
     Entry,
-    Maker,
+    ModelId,
     changing,
     check_maker,
     checked_name,
@@ -20,7 +20,7 @@ from core.recognition.gallery import (
     write_gallery,
 )
 
-MAKER = Maker(run="first", dataset="casiab", step=6, fingerprint="ab" * 32)
+MAKER = ModelId(run="first", dataset="casiab", step=6, fingerprint="ab" * 32)
 
 
 def walk(name, video="a.mp4", track=1, value=0.0):

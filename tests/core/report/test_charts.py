@@ -37,8 +37,11 @@ def test_a_curve_goes_from_corner_to_corner():
     )
     page = Page(chart)
     bottom = DRAWING.height - 40
-    wanted = [(LEFT, bottom), ((LEFT + WIDTH - RIGHT) / 2, bottom - 0.25 * (bottom - TOP)),
-              (WIDTH - RIGHT, TOP)]  # fmt: skip
+    wanted = [
+        (LEFT, bottom),
+        ((LEFT + WIDTH - RIGHT) / 2, bottom - 0.25 * (bottom - TOP)),
+        (WIDTH - RIGHT, TOP),
+    ]
     np.testing.assert_allclose(points(page.all("polyline")[0]), wanted, atol=0.01)
     dots = [(float(e.attributes["cx"]), float(e.attributes["cy"])) for e in page.all("circle")]
     np.testing.assert_allclose(dots, wanted, atol=0.01)
@@ -70,8 +73,13 @@ def test_ticks_are_round_values_inside(low, high, ticks):
 
 def test_ends_of_axes_and_numbers_in_few_letters():
     assert [nice_end(value) for value in (17, 0.31, 100, 61)] == pytest.approx([20, 0.4, 100, 80])
-    assert [label(v) for v in (0, 0.0004, 20.0, 1e-7, 40000)] == ["0", "0.0004", "20", "1e-7",
-                                                                  "4e4"]  # fmt: skip
+    assert [label(v) for v in (0, 0.0004, 20.0, 1e-7, 40000)] == [
+        "0",
+        "0.0004",
+        "20",
+        "1e-7",
+        "4e4",
+    ]
     assert [number(v) for v in (1.0, 0.126, -0.001, 10)] == ["1", "0.13", "0", "10"]
 
 
@@ -123,8 +131,9 @@ def test_a_map_has_one_scale_for_both_axes():
         Cloud("001", [(3.0, 0.0, "001/x/y"), (0.0, 4.0, "001/x/z")], 0),
     ]
     page = Page(scatter(Drawing("k", "T", "W.", 300), clouds, "x", "y"))
-    zero, right, up = ((float(e.attributes["cx"]), float(e.attributes["cy"]))
-                       for e in page.all("circle"))  # fmt: skip
+    zero, right, up = (
+        (float(e.attributes["cx"]), float(e.attributes["cy"])) for e in page.all("circle")
+    )
     assert (right[0] - zero[0]) / 3 == pytest.approx((zero[1] - up[1]) / 4, rel=1e-3)
     assert right[1] == zero[1]
     assert up[0] == zero[0]

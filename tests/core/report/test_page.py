@@ -97,8 +97,18 @@ def test_every_section_is_linked(page):
     headings = {e.attributes["id"]: e.text for e in page.all("h2")}
     links = {e.attributes["href"][1:]: e.text for e in page.all("a")[1:]}
     assert links == headings
-    assert list(links) == ["summary", "scores", "cmc", "views", "retrievals", "map", "training",
-                           "silhouettes", "configuration", "provenance"]  # fmt: skip
+    assert list(links) == [
+        "summary",
+        "scores",
+        "cmc",
+        "views",
+        "retrievals",
+        "map",
+        "training",
+        "silhouettes",
+        "configuration",
+        "provenance",
+    ]
 
 
 def test_right_and_wrong_have_a_sign_and_a_word(page):
@@ -146,10 +156,11 @@ def test_a_report_of_nothing_found_is_a_page_all_the_same():
         full.result.protocols["whole"].conditions["CL"], searches=0, without_match=3, probes=3
     )
     protocols = {
-        name: replace(one, conditions={"CL": none}, mean=none.values, mean_chance=None,
-                      mean_intervals={})
+        name: replace(
+            one, conditions={"CL": none}, mean=none.values, mean_chance=None, mean_intervals={}
+        )
         for name, one in full.result.protocols.items()
-    }  # fmt: skip
+    }
     result = replace(full.result, protocols=protocols)
     tables = tuple(result_tables(result))
     page = Page(render(replace(full, result=result, tables=tables, logs=(), details=())))

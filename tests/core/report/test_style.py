@@ -9,8 +9,10 @@ from core.report.charts import LINES
 from core.report.colours import contrast
 
 STYLE = resources.files("core.report").joinpath("templates", "style.css").read_text("utf-8")
-SCHEMES = [dict(re.findall(r"--([\w-]+): (#\w{6})", block))
-           for block in re.findall(r":root \{([^}]*)\}", STYLE)]  # fmt: skip
+SCHEMES = [
+    dict(re.findall(r"--([\w-]+): (#\w{6})", block))
+    for block in re.findall(r":root \{([^}]*)\}", STYLE)
+]
 
 
 @pytest.mark.parametrize("colours", SCHEMES, ids=["light", "dark"])

@@ -9,6 +9,7 @@ import core.sources.roots as source_roots
 from core.errors import DataError
 from core.manifests.forms import Form
 from core.manifests.load import load_manifest
+from core.preparation.shard_jobs import findings
 from core.records import SequenceKey
 from core.sources.finding import find_form
 from core.sources.patterns import match_segment
@@ -16,7 +17,6 @@ from core.sources.reading import read_sequence
 from core.sources.report import SequenceReport
 from core.sources.roots import find_roots
 from core.sources.sequences import scan
-from core.workflows.shard_jobs import findings
 from tests.fakes import files
 from tests.fakes import raw_datasets as raw
 

@@ -11,7 +11,7 @@ from core.errors import DataError, UsageError
 from core.manifests.load import load_outline, manifest_names
 from core.sources import recognise
 from core.sources.recognise import find_or_name
-from core.walkers.datasets import FORMS
+from core.synthetic.datasets import FORMS
 from tests.fakes import poses
 from tests.fakes import raw_datasets as raw
 from tests.fakes import silhouette_sets as sets

@@ -89,9 +89,10 @@ def test_the_same_patterns_in_different_folders(tmp_path):
 
 def test_folders_that_fit_both_patterns(tmp_path):
     own = form(
-        "{subject}/{view}/{frame}.jpg", "{subject}/mask_{view}/{frame}.png",
+        "{subject}/{view}/{frame}.jpg",
+        "{subject}/mask_{view}/{frame}.png",
         defaults={"type": "walk"},
-    )  # fmt: skip
+    )
     for view in ("v1", "v2", "v3", "v4", "v5", "zoom"):
         for frame in range(1, 6):
             rgb, mask = raw.person(100, 40, frame)
@@ -167,18 +168,34 @@ def test_a_folder_with_one_stream_only(tmp_path):
     assert [sequence.key.subject for sequence in sequences] == ["a", "b"]
     assert not frames["b", "t", "v"][0].valid.any()
     assert [(reason, count) for reason, count, _ in left_out] == [
-        ("silhouette without RGB frame", 1), ("no silhouette", 5)
-    ]  # fmt: skip
+        ("silhouette without RGB frame", 1),
+        ("no silhouette", 5),
+    ]
 
 
 VIDEOS = [
-    ("{subject}/{type}.avi", "{subject}/{type}_mask.avi", "s/walk.avi", "s/walk_mask.avi",
-     {"defaults": {"view": "v"}}),
-    ("{subject}-{type}-{view}.avi", "{subject}-{type}-{view}_sil.avi",
-     "s-walk-v.avi", "s-walk-v_sil.avi", {}),
-    ("{subject}/{type}/{view}.avi", "{subject}/{type}/mask-{view}.avi",
-     "s/walk/v.avi", "s/walk/mask-v.avi", {}),
-]  # fmt: skip
+    (
+        "{subject}/{type}.avi",
+        "{subject}/{type}_mask.avi",
+        "s/walk.avi",
+        "s/walk_mask.avi",
+        {"defaults": {"view": "v"}},
+    ),
+    (
+        "{subject}-{type}-{view}.avi",
+        "{subject}-{type}-{view}_sil.avi",
+        "s-walk-v.avi",
+        "s-walk-v_sil.avi",
+        {},
+    ),
+    (
+        "{subject}/{type}/{view}.avi",
+        "{subject}/{type}/mask-{view}.avi",
+        "s/walk/v.avi",
+        "s/walk/mask-v.avi",
+        {},
+    ),
+]
 
 
 @pytest.mark.parametrize(("rgb", "mask", "rgb_name", "mask_name", "more"), VIDEOS)

@@ -97,8 +97,9 @@ def test_one_number_written_in_two_ways_is_matched_and_told(tmp_path):
     assert keys == [("001", "walk-1", "000"), ("p2", "walk-1", "000")]
     assert not result.comparison.warnings()
     assert {(line["reason"][:21], line["sequence"]) for line in listing} == {
-        ("named as in the manif", "001/walk-1/000"), ("named as in the manif", "p2/walk-1/000"),
-    }  # fmt: skip
+        ("named as in the manif", "001/walk-1/000"),
+        ("named as in the manif", "p2/walk-1/000"),
+    }
     assert len(listing) == 4  # two subjects, a type, a view
 
 
@@ -137,12 +138,20 @@ def test_the_group_of_a_view_is_matched_and_its_rest_stays():
 
 def test_a_manifest_that_names_somebody_twice_is_refused():
     content = {
-        "format": 1, "name": "m", "title": "m", "frames": 2,
+        "format": 1,
+        "name": "m",
+        "title": "m",
+        "frames": 2,
         "subjects": {"train": [COMPOSED, "a"], "test": [DECOMPOSED]},
         "structure": {"types": ["t"], "views": ["v"]},
-        "protocols": {"p": {"title": "p", "counting": "gallery", "conditions": {
-            "A": {"probe": "t", "gallery": "t"}}}},
-    }  # fmt: skip
+        "protocols": {
+            "p": {
+                "title": "p",
+                "counting": "gallery",
+                "conditions": {"A": {"probe": "t", "gallery": "t"}},
+            }
+        },
+    }
     with pytest.raises(DataError, match="disjoint"):
         parse_manifest(content)
     content["subjects"] = {"train": [COMPOSED, DECOMPOSED], "test": ["a"]}
@@ -178,9 +187,13 @@ def test_subjects_of_no_split_and_absent_ones_are_compared_before_the_work(tmp_p
     for part in ((1, 2), (2, 2)):
         told = Told()
         parted = prepare(
-            name, tmp_path / "data", Workspace(tmp_path / "ws"), part=part, workers=0,
+            name,
+            tmp_path / "data",
+            Workspace(tmp_path / "ws"),
+            part=part,
+            workers=0,
             progress=told,
-        )  # fmt: skip
+        )
         assert parted.comparison == found
         assert told.lines == found.warnings()
 

@@ -70,9 +70,15 @@ def test_they_lie_beside_frames_of_any_codec_and_change_nothing_of_these(tmp_pat
         other.read_stream("aligned", 0)
 
 
-@pytest.mark.parametrize(("codec", "size", "number"), [
-    ("lossless", None, 1), ("lossless", (64, 64), 2), ("none", None, 2), ("none", (64, 44), 2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("codec", "size", "number"),
+    [
+        ("lossless", None, 1),
+        ("lossless", (64, 64), 2),
+        ("none", None, 2),
+        ("none", (64, 44), 2),
+    ],
+)
 def test_only_what_is_new_has_another_format(tmp_path, codec, size, number):
     write_aligned_store(tmp_path, size, codec)
     for name in ("plan.json", "store.json", "index.json", "shard-00000.json"):
@@ -82,9 +88,15 @@ def test_only_what_is_new_has_another_format(tmp_path, codec, size, number):
     assert ("aligned" in plan) == (size is not None)
 
 
-@pytest.mark.parametrize(("key", "value"), [
-    ("format", 1), ("aligned", [64, 65]), ("aligned", None), ("aligned", [2**40, 64]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("format", 1),
+        ("aligned", [64, 65]),
+        ("aligned", None),
+        ("aligned", [2**40, 64]),
+    ],
+)
 def test_a_plan_that_cannot_be_is_refused(copy, key, value):
     plan = json.loads((copy / "plan.json").read_text())
     plan = plan | ({"codec": "lossless"} if value is None else {}) | {key: value}
@@ -186,11 +198,21 @@ def floats(file, dataset):
     file.create_dataset("aligned", data=values)
 
 
-@pytest.mark.parametrize(("name", "change"), [
-    ("aligned", emptied), ("aligned_frames", repeated), ("aligned_frames", outside),
-    ("aligned_frames", negative), ("aligned", gone), ("aligned_frames", gone),
-    ("aligned", shorter), ("aligned_frames", shorter), ("aligned", elsewhere), ("aligned", floats),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("aligned", emptied),
+        ("aligned_frames", repeated),
+        ("aligned_frames", outside),
+        ("aligned_frames", negative),
+        ("aligned", gone),
+        ("aligned_frames", gone),
+        ("aligned", shorter),
+        ("aligned_frames", shorter),
+        ("aligned", elsewhere),
+        ("aligned", floats),
+    ],
+)
 def test_damage_is_told(copy, name, change):
     spoil(name, change)(copy)
     store = Store.open(copy)

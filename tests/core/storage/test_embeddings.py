@@ -29,9 +29,11 @@ CORPUS = Path(__file__).parents[2] / "fuzz" / "corpus"
 
 def members(**changes: object) -> dict[str, np.ndarray]:
     values: dict[str, Any] = {
-        "embeddings": SAMPLE.embeddings, "labels": np.array(SAMPLE.labels),
-        "types": np.array(SAMPLE.types), "views": np.array(SAMPLE.views),
-    }  # fmt: skip
+        "embeddings": SAMPLE.embeddings,
+        "labels": np.array(SAMPLE.labels),
+        "types": np.array(SAMPLE.types),
+        "views": np.array(SAMPLE.views),
+    }
     values.update(changes)
     return {name: value for name, value in values.items() if value is not None}
 

@@ -8,12 +8,7 @@ import numpy as np
 import pytest
 
 from core.errors import StoreError
-from core.storage.features import (
-    FeaturesInfo,
-    FeatureStore,
-    frame_bytes,
-    write_info,
-)
+from core.storage.features import FeaturesInfo, FeatureStore, frame_bytes, write_info
 from core.storage.parts import Layout, cut_parts, part_name, write_part
 
 TOKENS, CHANNELS = 3, 5
@@ -26,14 +21,22 @@ def stored(tmp_path, request):
     random = np.random.default_rng(0)
     parts = (((4, 6), (7, 1)), ((9, 8),))
     values = {
-        index: {n: random.normal(size=(frames, TOKENS * CHANNELS)).astype(request.param)
-                for n in ("plain", "mirrored")}
+        index: {
+            n: random.normal(size=(frames, TOKENS * CHANNELS)).astype(request.param)
+            for n in ("plain", "mirrored")
+        }
         for index, frames in LENGTHS.items()
-    }  # fmt: skip
+    }
     info = FeaturesInfo(
-        dtype=request.param, dataset="casiab", store="0" * 64, encoder="e",
-        tokens=TOKENS, channels=CHANNELS, mirrored=True, parts=parts,
-    )  # fmt: skip
+        dtype=request.param,
+        dataset="casiab",
+        store="0" * 64,
+        encoder="e",
+        tokens=TOKENS,
+        channels=CHANNELS,
+        mirrored=True,
+        parts=parts,
+    )
     for number, part in enumerate(parts):
         write_part(tmp_path / part_name(number), (values[i] for i, _ in part), info.layouts)
     write_info(tmp_path, info)
@@ -96,9 +99,15 @@ def test_sizes_add_up_and_parts_stay_small(monkeypatch):
         ((3, 90),),
     )
     info = FeaturesInfo(
-        dtype="float32", dataset="d", store="0" * 64, encoder="e", tokens=4,
-        channels=2, mirrored=True, parts=(((0, 5),), ((1, 2),)),
-    )  # fmt: skip
+        dtype="float32",
+        dataset="d",
+        store="0" * 64,
+        encoder="e",
+        tokens=4,
+        channels=2,
+        mirrored=True,
+        parts=(((0, 5),), ((1, 2),)),
+    )
     assert frame_bytes(4, 2, True, "float16") == 2 * frame_bytes(4, 2, False, "float16") == 32
     assert (info.frames, info.bytes) == (7, 7 * 64)
 

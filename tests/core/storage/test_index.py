@@ -45,13 +45,25 @@ def indexes(draw):
         entries, start = [], 0
         for subject, kind, view in keys[:size]:
             frames, counts, joints = draw(LENGTHS)
-            entries.append(Entry(subject=subject, type=kind, view=view, start=start,
-                                 frames=frames, aligned=counts.pop("aligned", 0),
-                                 streams=counts, joints=joints))  # fmt: skip
+            entries.append(
+                Entry(
+                    subject=subject,
+                    type=kind,
+                    view=view,
+                    start=start,
+                    frames=frames,
+                    aligned=counts.pop("aligned", 0),
+                    streams=counts,
+                    joints=joints,
+                )
+            )
             start += frames
         keys = keys[size:]
-        shards.append(IndexShard(number=number, sha256="a" * 64, bytes=number, frames=start,
-                                 sequences=tuple(entries)))  # fmt: skip
+        shards.append(
+            IndexShard(
+                number=number, sha256="a" * 64, bytes=number, frames=start, sequences=tuple(entries)
+            )
+        )
         number += draw(st.integers(1, 3))
     return IndexFile(format=3, shards=tuple(shards))
 
@@ -61,16 +73,34 @@ def facts(index, content, aligned=(64, 64), streams=STREAMS):
     entries = [entry for shard in index.shards for entry in shard.sequences]
     totals = row_totals(row_counts(entries))
     plan = Plan(
-        format=index.format, dataset="casiab", form="videos", label="Fakes", framing="crop",
-        codec="lossless", source="b" * 64, shards=1, tool="0", aligned=aligned,
+        format=index.format,
+        dataset="casiab",
+        form="videos",
+        label="Fakes",
+        framing="crop",
+        codec="lossless",
+        source="b" * 64,
+        shards=1,
+        tool="0",
+        aligned=aligned,
         streams=streams,
-    )  # fmt: skip
+    )
     return StoreFile(
-        format=index.format, plan=plan, sequences=len(entries), frames=0, valid=0, bytes=0,
-        raw_bytes=0, psnr=None, index=hashlib.sha256(content).hexdigest(), left_out_sequences=0,
-        left_out_frames=0, unsupervised_frames=0, aligned=totals.get("aligned", 0),
+        format=index.format,
+        plan=plan,
+        sequences=len(entries),
+        frames=0,
+        valid=0,
+        bytes=0,
+        raw_bytes=0,
+        psnr=None,
+        index=hashlib.sha256(content).hexdigest(),
+        left_out_sequences=0,
+        left_out_frames=0,
+        unsupervised_frames=0,
+        aligned=totals.get("aligned", 0),
         streams={name: count for name, count in totals.items() if name != "aligned"},
-    )  # fmt: skip
+    )
 
 
 def written(path, index):
@@ -136,15 +166,24 @@ def small(shards, each=2):
         format=3,
         shards=tuple(
             IndexShard(
-                number=number, sha256="a" * 64, bytes=1, frames=3 * each,
+                number=number,
+                sha256="a" * 64,
+                bytes=1,
+                frames=3 * each,
                 sequences=tuple(
-                    Entry(subject=f"{number:03d}", type="nm", view=f"{place:03d}",
-                          start=3 * place, frames=3) for place in range(each)
+                    Entry(
+                        subject=f"{number:03d}",
+                        type="nm",
+                        view=f"{place:03d}",
+                        start=3 * place,
+                        frames=3,
+                    )
+                    for place in range(each)
                 ),
             )
             for number in range(shards)
         ),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from core.errors import OutputError, StoreError
-from core.locks import writing
 from core.storage.build import begin, finish, missing_shards, shard_done, summarise
 from core.storage.layout import Finding, shard_name, shard_report_name
 from core.storage.store import Store
+from core.system.locks import writing
 from tests.fakes.stores import KEYS, frames, plan, write_shard, write_store
 
 
@@ -154,9 +154,12 @@ def found(effect, reason, number, sequence="a/b/c"):
 
 def test_findings_are_summed_by_reason_the_gravest_first(tmp_path):
     lines = [
-        found("noted", "z", 0), found("frames left out", "y", 2), found("frames left out", "y", 3),
-        found("frames kept without silhouette", "x", 4), found("sequence left out", "w", 1),
-    ]  # fmt: skip
+        found("noted", "z", 0),
+        found("frames left out", "y", 2),
+        found("frames left out", "y", 3),
+        found("frames kept without silhouette", "x", 4),
+        found("sequence left out", "w", 1),
+    ]
     summary = [(line.reason, line.sequences, line.frames) for line in summarise(lines)]
     assert summary == [("w", 1, 1), ("y", 2, 5), ("x", 1, 4), ("z", 1, 0)]
     folder = tmp_path / "store"
@@ -177,7 +180,7 @@ def test_unwritable_folder_is_an_output_error(tmp_path, monkeypatch):
 HOLD = """
 import sys, time
 from pathlib import Path
-from core.locks import writing
+from core.system.locks import writing
 with writing(Path(sys.argv[1]), what="store"):
     print("held", flush=True)
     time.sleep(60)
@@ -205,7 +208,7 @@ def test_a_second_writer_is_told_who_holds_the_store(tmp_path):
 
 
 def test_owner_may_be_unknown(tmp_path):
-    from core.locks import _owner
+    from core.system.locks import _owner
 
     assert _owner(tmp_path / "gone") == "unknown"
 

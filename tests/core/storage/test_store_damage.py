@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import StoreError
-from core.storage.layout import CodecName, shard_name
+from core.storage.codec_names import CodecName
+from core.storage.layout import shard_name
 from core.storage.store import Store
 from core.workflows.verify import verify
 from core.workspace import Workspace

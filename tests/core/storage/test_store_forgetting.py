@@ -79,10 +79,17 @@ def test_the_store_is_the_one_prepared_without_the_subject(sources, tmp_path, co
 
 
 def test_no_frame_of_others_changes(tmp_path):
-    made = dict(zip(sorted(SequenceKey(*k) for k in _fake_keys()), write_store(tmp_path, "jpeg"),
-                    strict=True))  # fmt: skip
-    before = {str(info.key): Store.open(tmp_path).read(i).rgb
-              for i, info in enumerate(Store.open(tmp_path).sequences)}  # fmt: skip
+    made = dict(
+        zip(
+            sorted(SequenceKey(*k) for k in _fake_keys()),
+            write_store(tmp_path, "jpeg"),
+            strict=True,
+        )
+    )
+    before = {
+        str(info.key): Store.open(tmp_path).read(i).rgb
+        for i, info in enumerate(Store.open(tmp_path).sequences)
+    }
     close_store(tmp_path, "001")
     assert purge_store(tmp_path, "001", lambda: None)
     store = Store.open(tmp_path)
@@ -127,8 +134,10 @@ def test_an_unfinished_preparation_is_purged_and_stays_unfinished(sources, tmp_p
     with pytest.raises(StoreError, match="not complete"):
         Store.open(folder)
     assert sorted(path.name for path in folder.iterdir()) == [
-        "plan.json", "shard-00000.h5", "shard-00000.json",
-    ]  # fmt: skip
+        "plan.json",
+        "shard-00000.h5",
+        "shard-00000.json",
+    ]
 
 
 def test_a_shard_without_description_goes(sources, tmp_path):

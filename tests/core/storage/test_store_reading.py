@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import core.storage.store as store_module
 from core.errors import StoreError
+from core.storage.codec_names import CodecName
 from core.storage.codecs import FRAME_BYTES
-from core.storage.layout import CodecName
 from core.storage.store import Store, locate_store
 from core.workspace import Workspace
 from tests.fakes.stores import KEYS, write_store

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from core.errors import UsageError
+from core.evaluation.score import score
 from core.manifests import load_manifest, load_published
 from core.records import EmbeddingSet
 from core.tables import (
@@ -20,7 +21,6 @@ from core.tables import (
     to_markdown,
     view_table,
 )
-from core.workflows.score import score
 
 
 def result(dataset: str, *, types=None, bootstrap: int = 0, source: str = "a_run on a 50% store"):
@@ -130,10 +130,14 @@ def test_cross_table_has_the_papers_shape():
     star, sustech = result("casiab_star"), result("sustech1k", types=("00-nm", "01-nm", "02-cl-nt"))
     table = cross_table([("ours", star), ("ours", sustech), ("other", star)])
     assert table.headers == (
-        "model", "CASIA-B* NM (single_view)", "CASIA-B* BG (single_view)",
-        "CASIA-B* CL (single_view)", "SUSTech1K Clothing (single_view)",
-        "SUSTech1K Night (single_view)", "SUSTech1K Overall (single_view)",
-    )  # fmt: skip
+        "model",
+        "CASIA-B* NM (single_view)",
+        "CASIA-B* BG (single_view)",
+        "CASIA-B* CL (single_view)",
+        "SUSTech1K Clothing (single_view)",
+        "SUSTech1K Night (single_view)",
+        "SUSTech1K Overall (single_view)",
+    )
     assert [row[0] for row in table.rows] == ["ours", "other"]
     assert table.rows[1][4:] == ("-", "-", "-")
     assert table.rows[0][1] == table.rows[1][1]

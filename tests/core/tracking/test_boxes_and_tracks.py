@@ -54,8 +54,12 @@ def test_frames_in_which_two_people_share_a_box_are_left_out():
 def test_people_who_cross_keep_their_tracks():
     follower = Follower()
     for frame in range(60):
-        boxes = np.stack([track(speed=5.0, frames=60).boxes[frame],
-                          track(left=280.0, speed=-4.0, frames=60).boxes[frame]])  # fmt: skip
+        boxes = np.stack(
+            [
+                track(speed=5.0, frames=60).boxes[frame],
+                track(left=280.0, speed=-4.0, frames=60).boxes[frame],
+            ]
+        )
         if iou(boxes[:1], boxes[1:])[0, 0] > 0:  # one blob, as the background gives
             both = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
             boxes = both[None]
@@ -115,16 +119,25 @@ def write_detector(path, size=(64, 96), cells=None, channels=6):
     nodes = []
     for stride, out in zip(STRIDES, outputs, strict=True):
         nodes += [
-            helper.make_node("AveragePool", ["images"], [f"p{stride}"],
-                             kernel_shape=[stride, stride], strides=[stride, stride]),
+            helper.make_node(
+                "AveragePool",
+                ["images"],
+                [f"p{stride}"],
+                kernel_shape=[stride, stride],
+                strides=[stride, stride],
+            ),
             helper.make_node("ReduceMean", [f"p{stride}", "axis"], [f"m{stride}"], keepdims=0),
             helper.make_node("Reshape", [f"m{stride}", "flat"], [f"f{stride}"]),
             helper.make_node("Div", [f"f{stride}", "full"], [f"s{stride}"]),
             helper.make_node("Mul", [f"s{stride}", "none"], [f"z{stride}"]),
             helper.make_node("Add", [f"z{stride}", f"half{stride}"], [f"h{stride}"]),
-            helper.make_node("Concat", [f"z{stride}"] * 2 + [f"h{stride}"] * 2 + [f"s{stride}"] * 2,
-                             [out], axis=2),
-        ]  # fmt: skip
+            helper.make_node(
+                "Concat",
+                [f"z{stride}"] * 2 + [f"h{stride}"] * 2 + [f"s{stride}"] * 2,
+                [out],
+                axis=2,
+            ),
+        ]
     nodes.append(helper.make_node("Concat", outputs, ["output"], axis=1))
     constants = [
         helper.make_tensor("axis", TensorProto.INT64, [1], [1]),
@@ -137,11 +150,12 @@ def write_detector(path, size=(64, 96), cells=None, channels=6):
         ),
     ]
     graph = helper.make_graph(
-        nodes, "detector",
+        nodes,
+        "detector",
         [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, *size])],
         [helper.make_tensor_value_info("output", TensorProto.FLOAT, None)],
         constants,
-    )  # fmt: skip
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
     model.ir_version = 10
     onnx.save(model, path)
@@ -168,10 +182,11 @@ def test_what_is_no_detector_is_told(tmp_path):
     with pytest.raises(DataError, match="cannot be loaded"):
         Detector(tmp_path / "text.onnx")
     graph = helper.make_graph(
-        [helper.make_node("Identity", ["images"], ["output"])], "same",
+        [helper.make_node("Identity", ["images"], ["output"])],
+        "same",
         [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 64, 96])],
         [helper.make_tensor_value_info("output", TensorProto.FLOAT, [1, 3, 64, 96])],
-    )  # fmt: skip
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
     model.ir_version = 10
     onnx.save(model, tmp_path / "other.onnx")

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from core.progress import SilentProgress
+from core.recognition.walks import tell_slow
 from core.tracking.figures import Figure, explain, peaks
 from core.tracking.find import Finding, Footage, find_tracks, frame_rate
 from core.tracking.follow import Follower
@@ -14,7 +15,6 @@ from core.tracking.rejoin import rejoined
 from core.tracking.tracks import Track, iou, sort_out
 from core.tracking.untangle import untangled
 from core.tracking.ways import filled
-from core.workflows.walks import tell_slow
 from tests.fakes.crowds import BLUE, RED, boxes_at, look, silhouette, way
 from tests.fakes.videos import write_film
 

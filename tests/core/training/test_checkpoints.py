@@ -153,7 +153,7 @@ def test_a_checkpoint_is_whole_or_not_there(tmp_path, monkeypatch, stage):
         def refuse(*_):
             raise OSError(13, "Permission denied")
 
-        monkeypatch.setattr("pathlib.Path.rename", refuse)  # fmt: skip
+        monkeypatch.setattr("pathlib.Path.rename", refuse)
     with pytest.raises(OutputError, match=r"No space|permission"):
         save(folder, 10)
     monkeypatch.undo()
@@ -223,8 +223,16 @@ def test_frozen_parameters_reach_no_optimiser():
 
 def test_the_papers_rate_at_each_milestone():
     config = TrainConfig()
-    for step, rate in ((0, 0.1), (14_999, 0.1), (15_000, 0.01), (24_999, 0.01), (25_000, 1e-3),
-                       (30_000, 1e-4), (35_000, 1e-5), (39_999, 1e-5)):  # fmt: skip
+    for step, rate in (
+        (0, 0.1),
+        (14_999, 0.1),
+        (15_000, 0.01),
+        (24_999, 0.01),
+        (25_000, 1e-3),
+        (30_000, 1e-4),
+        (35_000, 1e-5),
+        (39_999, 1e-5),
+    ):
         assert learning_rate(config, step) == pytest.approx(rate)
 
 
@@ -249,9 +257,15 @@ def test_one_cycle_is_that_of_torch(cycle):
     config = TrainConfig(lr=0.4, iterations=41, milestones=(), cycle=cycle)
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     theirs = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, 0.4, total_steps=41, pct_start=cycle.rise, div_factor=cycle.start,
-        final_div_factor=cycle.end, three_phase=cycle.three_phases, cycle_momentum=False,
-    )  # fmt: skip
+        optimizer,
+        0.4,
+        total_steps=41,
+        pct_start=cycle.rise,
+        div_factor=cycle.start,
+        final_div_factor=cycle.end,
+        three_phase=cycle.three_phases,
+        cycle_momentum=False,
+    )
     for step in range(41):
         assert learning_rate(config, step) == pytest.approx(theirs.get_last_lr()[0], rel=1e-6)
         optimizer.step()

@@ -9,7 +9,13 @@ import torch
 from core.config.schema import TrainConfig
 from core.errors import ConfigError, UsageError
 from core.steps import WarmupConfig
-from core.training.engine import choose_precision, engine_for, joined, make_engine, reading_workers
+from core.training.engine import (
+    choose_precision,
+    engine_for,
+    make_engine,
+    process_state,
+    reading_workers,
+)
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 
@@ -89,7 +95,7 @@ def test_the_setting_is_named_where_it_stands():
 
 
 def test_one_of_several_processes_does_not_work_alone(monkeypatch):
-    assert joined().num_processes == 1
+    assert process_state().num_processes == 1
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UsageError, match="one of 2 processes") as caught:
         make_engine()

@@ -13,7 +13,7 @@ from core.training.checkpoint import optimizer_tensors, restore_optimizer
 from core.training.device import align_gradients, equal_shapes, lay_out
 from core.training.fit import StepMemory
 from core.training.optimizer import begin_momentum
-from core.training.signals import ASK_EVERY, StopRequest, heard
+from core.training.signals import ASK_EVERY, StopRequest, stop_requested
 
 
 def stepped(parameter, gradients, optimizer):
@@ -112,7 +112,7 @@ def engine(processes, device, flags):
 def test_processes_on_gpus_ask_now_and_then_and_hear_the_same():
     others, asked = engine(2, "meta", [1.0])
     stop = StopRequest()
-    heard_at = [done for done in range(1, 31) if heard(stop, others, done, done == 25)]
+    heard_at = [done for done in range(1, 31) if stop_requested(stop, others, done, done == 25)]
     assert heard_at == [ASK_EVERY, 2 * ASK_EVERY, 25, 3 * ASK_EVERY]
     assert len(asked) == 4
 
@@ -121,9 +121,9 @@ def test_processes_on_gpus_ask_now_and_then_and_hear_the_same():
 def test_one_process_and_processes_on_cpus_hear_at_once(processes, device):
     alone, _ = engine(processes, device, [0.0])
     stop = StopRequest()
-    assert not heard(stop, alone, 3, False)
+    assert not stop_requested(stop, alone, 3, False)
     stop.name = "SIGTERM"
-    assert heard(stop, alone, 3, False)
+    assert stop_requested(stop, alone, 3, False)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from core.models.base import implementation_of
 from core.models.build import build_image_encoder
 from core.models.freezing import trainable
 from core.models.lmgait.build import build_lmgait
-from core.workflows.warmup_job import build_warmup
+from core.plans.warmup_job import build_warmup
 from tests.fakes.models import batch_of, moving_frames, small_config
 from tests.fakes.seeded import SEEDED
 

@@ -90,9 +90,17 @@ def crash():
 
 def job_in(folder, broken=None, workers=0, **changes):
     config = TrainConfig(
-        **{"iterations": STEPS, "lr": 0.05, "milestones": (8,), "checkpoint_every": 5,
-           "log_every": 4, "keep": 2, "optimizer": "adamw"} | changes
-    )  # fmt: skip
+        **{
+            "iterations": STEPS,
+            "lr": 0.05,
+            "milestones": (8,),
+            "checkpoint_every": 5,
+            "log_every": 4,
+            "keep": 2,
+            "optimizer": "adamw",
+        }
+        | changes
+    )
     torch.manual_seed(3)
     module = Noisy()
 
@@ -246,8 +254,13 @@ def test_a_loss_that_is_not_finite_names_its_own_sequences(tmp_path, broken):
     assert f"not finite at iteration {broken + 1} (loss, square)" in told
     named = [f"sequence-{10 * broken + i}" for i in range(4)]
     assert ", ".join(named) in told
-    state = load_tensors(tmp_path / "diverged" / f"step-{(broken // 4 + 1) * 4:06d}"
-                         / "model.safetensors") if broken != 3 else None  # fmt: skip
+    state = (
+        load_tensors(
+            tmp_path / "diverged" / f"step-{(broken // 4 + 1) * 4:06d}" / "model.safetensors"
+        )
+        if broken != 3
+        else None
+    )
     assert state is None or not all(v.isfinite().all() for v in state.tensors.values())
     assert (caught.value.where or "").startswith(str(tmp_path / "diverged"))
     # what a resume starts from is from before the break
@@ -413,12 +426,18 @@ def test_accumulated_halves_step_as_the_whole_batch(tmp_path):
         return replace(job, module=module, losses=losses, batches=batches)
 
     lines = JsonLines(tmp_path / "whole.jsonl", 0)
-    run(plain(tmp_path / "whole", lambda start: map(batch_of, range(start, STEPS))),
-        None, lambda start: [lines])  # fmt: skip
+    run(
+        plain(tmp_path / "whole", lambda start: map(batch_of, range(start, STEPS))),
+        None,
+        lambda start: [lines],
+    )
     parts = [half for step in range(STEPS) for half in halves(step)]
     other = JsonLines(tmp_path / "halves.jsonl", 0)
-    run(plain(tmp_path / "halves", lambda start: parts[start:], accumulate=2), None,
-        lambda start: [other])  # fmt: skip
+    run(
+        plain(tmp_path / "halves", lambda start: parts[start:], accumulate=2),
+        None,
+        lambda start: [other],
+    )
     one, two = weights(tmp_path / "whole"), weights(tmp_path / "halves")
     assert all(torch.allclose(one[n], two[n], atol=1e-6) for n in one)
     for first, second in zip(

@@ -17,9 +17,9 @@ import torch
 from core.config import ablation_names
 from core.models.families import FAMILIES
 from core.progress import SilentProgress
+from core.runs.run import find_run
 from core.storage.store import Store
 from core.training.checkpoint import load_tensors
-from core.workflows.runs import find_run
 from core.workflows.train import train
 from core.workspace import Workspace
 from tests.fakes.freezing import freezing
@@ -51,9 +51,13 @@ def variables(rank, count, port):
     """What torchrun sets in each process."""
     # Threads of processes that share the processors wait for each other.
     return {
-        "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count),
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1",
-    }  # fmt: skip
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(count),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "OMP_NUM_THREADS": "1",
+    }
 
 
 def free_port():

@@ -1,6 +1,6 @@
 import numpy as np
 
-from core.files import whole_file
+from core.system.files import whole_file
 from core.video.encode import VideoWriter
 from core.video.stream import VideoStream
 from tests.fakes.videos import moving_square

@@ -3,11 +3,17 @@ import shutil
 
 import pytest
 
+from core.ablations.paper_tables import Variant
+from core.ablations.request import Request, resolved
 from core.config import ablation_names, resolve_config
+from core.config.difference import diff_configs
 from core.errors import ConfigError, UsageError
 from core.manifests.load import load_manifest
 from core.manifests.published import load_ablations
+from core.models.parameters import count_parts
+from core.plans import training as training_plan
 from core.progress import SilentProgress
+from core.runs.run import list_runs
 from core.tables.ablations import (
     AblationRow,
     AblationTable,
@@ -16,20 +22,23 @@ from core.tables.ablations import (
     ablation_table,
 )
 from core.tables.formats import to_markdown
-from core.workflows import ablation_scores, training_plan
 from core.workflows.ablate import ablate, plan_ablation
-from core.workflows.ablation_request import Request, resolved
-from core.workflows.paper_tables import Variant
-from core.workflows.runs import list_runs
-from core.workflows.show_config import count_parts, diff_configs, named_config, show_config
+from core.workflows.show_config import named_config, show_config
 from core.workspace import Workspace
 from tests.fakes.stores import write_casiab
 
 QUICK = (
-    "warmup.iterations=1", "warmup.milestones=[]", "warmup.batch=2", "warmup.frames=1",
-    "train.iterations=1", "train.milestones=[]", "data.workers=0", "data.identities=2",
-    "data.sequences=2", "data.frames=2",
-)  # fmt: skip
+    "warmup.iterations=1",
+    "warmup.milestones=[]",
+    "warmup.batch=2",
+    "warmup.frames=1",
+    "train.iterations=1",
+    "train.milestones=[]",
+    "data.workers=0",
+    "data.identities=2",
+    "data.sequences=2",
+    "data.frames=2",
+)
 
 
 @pytest.fixture
@@ -75,13 +84,17 @@ def test_a_table_runs_and_goes_on_without_training_again(home, monkeypatch):
     told = Told()
     (table,) = ablate(home, request(tables=(4,)), progress=told)
     assert [line for line in told.lines if line.startswith("Training ")] == [
-        "Training 1 of 4: no-text-no-mtcm, seed 0", "Training 2 of 4: no-text-3dcnn, seed 0",
-        "Training 3 of 4: no-text, seed 0", "Training 4 of 4: full, seed 0",
-    ]  # fmt: skip
+        "Training 1 of 4: no-text-no-mtcm, seed 0",
+        "Training 2 of 4: no-text-3dcnn, seed 0",
+        "Training 3 of 4: no-text, seed 0",
+        "Training 4 of 4: full, seed 0",
+    ]
     assert sorted(run.name for run in list_runs(home.runs)) == [
-        "ablate-full-s0", "ablate-no-text-3dcnn-s0", "ablate-no-text-no-mtcm-s0",
+        "ablate-full-s0",
+        "ablate-no-text-3dcnn-s0",
+        "ablate-no-text-no-mtcm-s0",
         "ablate-no-text-s0",
-    ]  # fmt: skip
+    ]
     assert len(list_runs(home.warmups)) == 1, "one warm-up serves every row"
     assert (table.tested_on, table.protocol) == ("casiab", "single_view")
     assert table.columns == ("NM", "BG", "CL", "Mean")
@@ -99,7 +112,7 @@ def test_a_table_runs_and_goes_on_without_training_again(home, monkeypatch):
         "no-text-no-mtcm, seed 0: Embedding"
     )
     monkeypatch.setattr(training_plan, "run_job", fail)
-    monkeypatch.setattr(ablation_scores, "evaluate_run", fail)
+    monkeypatch.setattr("core.workflows.ablate.evaluate_run", fail)
     (again,) = ablate(home, request(tables=(4,)), progress=SilentProgress())
     assert again == table
     shared = ablate(home, request(ablations=("full", "no-text")), progress=SilentProgress())
@@ -123,8 +136,9 @@ def test_other_settings_get_runs_of_their_own_and_seeds_are_averaged(home):
     )
     assert [run.run for run in one.rows[0].runs] == ["ablate-no-text-no-mtcm-s0"]
     assert [run.run for run in two.rows[0].runs] == [
-        "ablate-no-text-no-mtcm-s0-2", "ablate-no-text-no-mtcm-s1",
-    ]  # fmt: skip
+        "ablate-no-text-no-mtcm-s0-2",
+        "ablate-no-text-no-mtcm-s1",
+    ]
     assert [run.seed for run in two.rows[0].runs] == [0, 1]
     assert one.paper_columns == ()
 
@@ -216,12 +230,18 @@ def test_parameters_are_counted_without_any_weights():
     needed = sum(p.trainable + p.frozen for p in shown.parts if p.inference)
     assert shown.totals["inference"] == needed
     assert {p.name for p in shown.parts if not p.inference} == {
-        "text tower", "MAM", "text projection", "BNNeck and classifier",
-    }  # fmt: skip
+        "text tower",
+        "MAM",
+        "text projection",
+        "BNNeck and classifier",
+    }
     bare = show_config(resolve_config("paper", ablation="no-text-no-mtcm"))
     assert {p.name for p in bare.parts} == {
-        "image encoder", "decoder branch", "ResNet branch", "GaitBase",
-    }  # fmt: skip
+        "image encoder",
+        "decoder branch",
+        "ResNet branch",
+        "GaitBase",
+    }
 
 
 def test_counts_are_those_of_the_real_model():
@@ -229,7 +249,7 @@ def test_counts_are_those_of_the_real_model():
     from core.models.lmgait.build import build_lmgait
 
     config = resolve_config("tiny")
-    parts = count_parts(config, classes=7)
+    parts = count_parts(config.model, classes=7)
     model = build_lmgait(config.model, classes=7, seed=0)
     found = (sum(p.trainable for p in parts), sum(p.frozen for p in parts))
     assert found == count_parameters(model)
@@ -267,8 +287,10 @@ def test_a_stopped_row_goes_on(home):
 
 @pytest.mark.parametrize("name", ablation_names())
 def test_every_ablation_fits_together_at_full_size(name):
-    full = {p.name: p for p in count_parts(resolve_config("paper"), classes=2)}
-    parts = {p.name: p for p in count_parts(resolve_config("paper", ablation=name), classes=2)}
+    full = {p.name: p for p in count_parts(resolve_config("paper").model, classes=2)}
+    parts = {
+        p.name: p for p in count_parts(resolve_config("paper", ablation=name).model, classes=2)
+    }
     assert parts["GaitBase"] == full["GaitBase"]
     assert parts["BNNeck and classifier"] == full["BNNeck and classifier"]
     if name == "clip-image-encoder":

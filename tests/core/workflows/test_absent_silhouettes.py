@@ -8,17 +8,19 @@ import pytest
 
 from core.config import check_config
 from core.errors import DataError
+from core.inference.embed_run import embed_and_write
+from core.inference.left_out import NO_SILHOUETTE, NOT_TESTED
 from core.models.families import FAMILIES
+from core.plans.choose import plan_training
 from core.progress import SilentProgress
 from core.records import SequenceKey
+from core.runs.run import find_run
 from core.storage.embeddings import read_embeddings
 from core.storage.layout import LeftOutFile, read_json
 from core.tables.build import result_tables
-from core.workflows.evaluate import Scoring, embed_and_write, embed_to_file, evaluate_run
-from core.workflows.left_out import NO_SILHOUETTE, NOT_TESTED
+from core.workflows.evaluate import Scoring, embed_to_file, evaluate_run
 from core.workflows.report import report_run
-from core.workflows.runs import find_run
-from core.workflows.train import plan_training, train
+from core.workflows.train import train
 from core.workspace import Workspace
 from tests.core.workflows.test_train_resume import Watcher
 from tests.fakes.toy.config import TOY
@@ -52,9 +54,13 @@ def reasons(path):
 
 def evaluated(workspace, progress):
     return evaluate_run(
-        workspace, run_name="toy", train_dataset=None, test_dataset=None, scoring=Scoring(),
+        workspace,
+        run_name="toy",
+        train_dataset=None,
+        test_dataset=None,
+        scoring=Scoring(),
         progress=progress,
-    )  # fmt: skip
+    )
 
 
 def test_training_lists_it(workspace):
@@ -85,9 +91,13 @@ def test_results_lack_it_as_they_lack_what_a_store_does_not_have(workspace):
 
 def test_a_file_of_all_embeddings_lists_it_and_has_the_same_others(workspace, tmp_path):
     rest = embed_to_file(
-        workspace, tmp_path / "e.npz", run_name="toy", dataset=None, everyone=True,
+        workspace,
+        tmp_path / "e.npz",
+        run_name="toy",
+        dataset=None,
+        everyone=True,
         progress=SilentProgress(),
-    )  # fmt: skip
+    )
     assert len(rest) == 20 - 3
     assert set(reasons(tmp_path / "e.npz.left-out.json").values()) == {NO_SILHOUETTE}
     found = evaluated(workspace, SilentProgress())
@@ -104,13 +114,18 @@ def test_a_report_takes_the_embeddings_that_lack_it(workspace, monkeypatch, tmp_
         made.append(given)
         return embed_and_write(*given, **named)
 
-    monkeypatch.setattr("core.workflows.kept_embeddings.embed_and_write", counting)
+    monkeypatch.setattr("core.inference.cache.embed_and_write", counting)
 
     def report():
         report_run(
-            workspace, tmp_path / "r.html", run_name="toy", dataset=None, bootstrap=0,
-            pictures=False, progress=SilentProgress(),
-        )  # fmt: skip
+            workspace,
+            tmp_path / "r.html",
+            run_name="toy",
+            dataset=None,
+            bootstrap=0,
+            pictures=False,
+            progress=SilentProgress(),
+        )
         return (tmp_path / "r.html").read_text()
 
     page = report()
@@ -162,6 +177,7 @@ def test_an_estimate_passes_over_subjects_without_any(tmp_path, monkeypatch, sub
     )
     plan = plan_training(made, "casiab", config, preset="tiny")
     assert [stage.name for stage in plan.estimate(SilentProgress()).stages] == [
-        "Silhouettes", "Training",
-    ]  # fmt: skip
+        "Silhouettes",
+        "Training",
+    ]
     assert plan.run(SilentProgress()).iterations == 2

@@ -14,19 +14,19 @@ from core.data.cutting import CutSequences, SilhouettePieces
 from core.data.sampler import ClipRequest
 from core.data.silhouettes import silhouette_chunks
 from core.errors import EXIT_DATA, StoreError, UsageError
+from core.inference.silhouettes import make_silhouettes, plan_silhouettes
+from core.inputs import SilhouetteInput
 from core.manifests.load import load_manifest
 from core.manifests.schema import SilhouetteCut
-from core.models.silhouettes import SilhouetteInput
+from core.plans.choose import plan_training
 from core.progress import SilentProgress
+from core.runs.registry import training_key
+from core.runs.run import find_run
 from core.storage.embeddings import read_embeddings
 from core.storage.silhouettes import SilhouetteStore
 from core.storage.store import Store
 from core.training.engine import make_engine
 from core.workflows.datasets import datasets
-from core.workflows.registry import training_key
-from core.workflows.runs import find_run
-from core.workflows.silhouettes import make_silhouettes, plan_silhouettes
-from core.workflows.train import plan_training
 from core.workspace import Workspace
 from lmgait_cli.main import app
 from tests.fakes.aligned import write_aligned_store
@@ -37,9 +37,14 @@ from tests.fakes.training import write_training_store
 CUT = SilhouetteCut()
 ALIGNED = "model.input.silhouettes=aligned"
 SETTINGS = (
-    "data.workers=0", "data.identities=2", "data.sequences=2", "data.frames=3",
-    "train.iterations=2", "train.milestones=[]", "train.log_every=1",
-)  # fmt: skip
+    "data.workers=0",
+    "data.identities=2",
+    "data.sequences=2",
+    "data.frames=3",
+    "train.iterations=2",
+    "train.milestones=[]",
+    "train.log_every=1",
+)
 
 
 def stored(folder, size=(64, 64), codec="none"):
@@ -50,14 +55,24 @@ def stored(folder, size=(64, 64), codec="none"):
 def kept(store, workspace, which, size=64):
     plan = plan_silhouettes(workspace, store, load_manifest("casiab"), size, which)
     return make_silhouettes(
-        plan, store, load_manifest("casiab"), workers=0, engine=make_engine(),
+        plan,
+        store,
+        load_manifest("casiab"),
+        workers=0,
+        engine=make_engine(),
         progress=SilentProgress(),
-    )  # fmt: skip
+    )
 
 
-@pytest.mark.parametrize(("size", "side"), [
-    ((64, 64), 10), ((64, 44), 0), ((128, 128), 20), ((128, 88), 0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("size", "side"),
+    [
+        ((64, 64), 10),
+        ((64, 44), 0),
+        ((128, 128), 20),
+        ((128, 88), 0),
+    ],
+)
 def test_only_whole_squares_lose_their_sides(tmp_path, size, side, monkeypatch):
     monkeypatch.setattr("core.data.cutting.PIECE", 4)
     store, content = stored(tmp_path / "s", size)
@@ -68,8 +83,11 @@ def test_only_whole_squares_lose_their_sides(tmp_path, size, side, monkeypatch):
     pieces = SilhouettePieces(store, range(len(store)), rows, CUT, "aligned")
     assert pieces.shape == size
     # Tests read from the store: every delivered one, in order; where there is none, nothing.
-    chunks = list(silhouette_chunks(store, range(len(store)), CUT, size=rows, length=3, workers=0,
-                                    which="aligned"))  # fmt: skip
+    chunks = list(
+        silhouette_chunks(
+            store, range(len(store)), CUT, size=rows, length=3, workers=0, which="aligned"
+        )
+    )
     for index, info in enumerate(store.sequences):
         images = [chunk for number, chunk in chunks if number == index]
         assert bool(images) == (info.key in expected)
@@ -123,16 +141,19 @@ def test_runs_on_both_kinds_are_told_apart(tmp_path):
         resolve_config("tiny", model="gaitset", dataset="casiab", overrides=more)
         for more in ((), (ALIGNED,))
     )
-    assert training_key(one, "0") != training_key(other, "0")
+    assert training_key(one, "0", "1") != training_key(other, "0", "1")
     # A configuration from before the setting is that of cut silhouettes.
     assert one.model_dump()["model"]["input"]["silhouettes"] == "cut"
     assert "silhouettes: aligned" in dump_config(other)
 
 
-@pytest.mark.parametrize(("size", "codec", "more", "error", "told"), [
-    (None, "lossless", (ALIGNED,), StoreError, "no aligned silhouettes.*--without aligned"),
-    ((64, 44), "none", (ALIGNED, "model.input.size=128"), UsageError, "64 rows.*input.size=64"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("size", "codec", "more", "error", "told"),
+    [
+        (None, "lossless", (ALIGNED,), StoreError, "no aligned silhouettes.*--without aligned"),
+        ((64, 44), "none", (ALIGNED, "model.input.size=128"), UsageError, "64 rows.*input.size=64"),
+    ],
+)
 def test_a_store_that_lacks_them_says_what_to_do(tmp_path, size, codec, more, error, told):
     write_aligned_store(Workspace(tmp_path).store("casiab"), size, codec)
     config = resolve_config("tiny", model="gaitset", dataset="casiab", overrides=more)
@@ -169,8 +190,19 @@ def home(tmp_path_factory):
     write_aligned_store(workspace.store("casiab"), (64, 44), types=types)
     for kind, name in (("cut", "of-masks"), ("aligned", "of-delivered")):
         words = [w for s in (*SETTINGS, f"model.input.silhouettes={kind}") for w in ("--set", s)]
-        done = run(home, "train", "--model", "gaitset", "--dataset", "casiab", "--preset", "tiny",
-                   *words, "--name", name)  # fmt: skip
+        done = run(
+            home,
+            "train",
+            "--model",
+            "gaitset",
+            "--dataset",
+            "casiab",
+            "--preset",
+            "tiny",
+            *words,
+            "--name",
+            name,
+        )
         assert done.exit_code == 0, done.output
     return home
 
@@ -182,10 +214,13 @@ def run(home, *words):
         return CliRunner().invoke(app, [str(word) for word in words])
 
 
-@pytest.mark.parametrize(("name", "words"), [
-    ("of-masks", "silhouettes: cut from the store's masks"),
-    ("of-delivered", "silhouettes: delivered, aligned"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("of-masks", "silhouettes: cut from the store's masks"),
+        ("of-delivered", "silhouettes: delivered, aligned"),
+    ],
+)
 def test_tables_and_reports_name_the_silhouettes(home, name, words):
     done = run(home, "evaluate", "--run", name, "--compare")
     assert done.exit_code == 0, done.output
@@ -203,10 +238,13 @@ def test_tables_and_reports_name_the_silhouettes(home, name, words):
     assert "data:image/jpeg" in page
 
 
-@pytest.mark.parametrize(("name", "size", "setting"), [
-    ("of-delivered", None, "--set model.input.silhouettes=cut"),
-    ("of-delivered", (128, 88), "--set model.input.size=128"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "size", "setting"),
+    [
+        ("of-delivered", None, "--set model.input.silhouettes=cut"),
+        ("of-delivered", (128, 88), "--set model.input.size=128"),
+    ],
+)
 def test_a_trained_model_cannot_change_its_silhouettes(home, name, size, setting):
     """Settings of the input are refused after training: the way out is to train a model."""
     folder = Workspace(home).store("casiab_star")
@@ -250,16 +288,22 @@ def test_the_list_of_datasets_says_that_there_is_no_rgb(home):
     assert line.store == "30 sequences (videos, without RGB)"
 
 
-@pytest.mark.parametrize("words", [
-    "train --dataset casiab --config small.yaml",
-    "train --dataset casiab --config small.yaml --dry-run",
-    "pretrain-decoder --dataset casiab --config small.yaml",
-    "cache-features --dataset casiab --config small.yaml",
-    "cache-features --dataset casiab --config small.yaml --dry-run",
-    "evaluate --run seen", "evaluate --run seen --dry-run", "embed x.npz --run seen",
-    "report seen", "visualize seen 075/nm-01/000",
-    "ablate --table 4 --dataset casiab --preset tiny",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        "train --dataset casiab --config small.yaml",
+        "train --dataset casiab --config small.yaml --dry-run",
+        "pretrain-decoder --dataset casiab --config small.yaml",
+        "cache-features --dataset casiab --config small.yaml",
+        "cache-features --dataset casiab --config small.yaml --dry-run",
+        "evaluate --run seen",
+        "evaluate --run seen --dry-run",
+        "embed x.npz --run seen",
+        "report seen",
+        "visualize seen 075/nm-01/000",
+        "ablate --table 4 --dataset casiab --preset tiny",
+    ],
+)
 def test_verbs_that_need_rgb_name_the_store_and_the_way_out(home, words):
     done = run(home, *words.split())
     told = " ".join(done.output.split())

@@ -11,17 +11,18 @@ import pytest
 import torch
 
 from core.errors import CheckpointError, DataError, Interrupted, UsageError
+from core.inference.embed import embed_sequences
+from core.inference.embed_run import embed_run, used_sequences
 from core.manifests.load import load_manifest
 from core.models.backbones.loading import load_text_encoder
 from core.progress import SilentProgress
+from core.runs.load import load_model
+from core.runs.run import find_run
 from core.storage.store import Store
 from core.training.checkpoint import load_tensors, save_tensors
 from core.training.engine import make_engine
 from core.workflows.cache_text import cache_text
-from core.workflows.embed import embed_sequences
-from core.workflows.evaluate import Scoring, embed_run, evaluate_run, used_sequences
-from core.workflows.models import load_model
-from core.workflows.runs import find_run
+from core.workflows.evaluate import Scoring, evaluate_run
 from core.workflows.train import train
 from core.workspace import Workspace
 from tests.core.workflows.test_train_resume import Watcher, terminate
@@ -197,17 +198,24 @@ evaluate_run(Workspace(Path(sys.argv[1])), run_name="first", train_dataset=None,
     environment = {**os.environ, "PYTHONPATH": str(root)}
     subprocess.run(
         [sys.executable, "-c", code, str(workspace.root)],
-        check=True, cwd=tmp_path, env=environment, timeout=120,
-    )  # fmt: skip
+        check=True,
+        cwd=tmp_path,
+        env=environment,
+        timeout=120,
+    )
     there = np.load(run.folder / "embeddings" / "casiab.npz", allow_pickle=False)["embeddings"]
     assert np.array_equal(here.embeddings, there)
 
 
 def test_evaluating_a_run_scores_its_own_embeddings(workspace):
     found = evaluate_run(
-        workspace, run_name=None, train_dataset="casiab", test_dataset=None,
-        scoring=Scoring(), progress=SilentProgress(),
-    )  # fmt: skip
+        workspace,
+        run_name=None,
+        train_dataset="casiab",
+        test_dataset=None,
+        scoring=Scoring(),
+        progress=SilentProgress(),
+    )
     assert found.run is not None
     assert found.run.name == "first"
     assert found.embeddings is not None
@@ -221,9 +229,11 @@ def test_a_store_without_test_subjects_is_told(workspace):
     cause = "no sequence of a test subject: its subjects are 001, 002, .* 075, 076, 077 and 47 more"
     with pytest.raises(DataError, match=cause):
         embed_run(
-            run_of(workspace), Store.open(workspace.store("casiab")), load_manifest("casiab"),
+            run_of(workspace),
+            Store.open(workspace.store("casiab")),
+            load_manifest("casiab"),
             SilentProgress(),
-        )  # fmt: skip
+        )
 
 
 def test_a_store_with_types_that_no_protocol_uses_is_told(workspace):
@@ -231,6 +241,8 @@ def test_a_store_with_types_that_no_protocol_uses_is_told(workspace):
     write_training_store(workspace.store("casiab"), types=("xx-01",))
     with pytest.raises(DataError, match="that a protocol uses: the types of theirs are xx-01"):
         embed_run(
-            run_of(workspace), Store.open(workspace.store("casiab")), load_manifest("casiab"),
+            run_of(workspace),
+            Store.open(workspace.store("casiab")),
+            load_manifest("casiab"),
             SilentProgress(),
-        )  # fmt: skip
+        )

@@ -11,15 +11,15 @@ from core.models.base import implementation_of
 from core.models.capabilities import Films, StoredFeatures, TextCache, Views
 from core.models.families import FAMILIES
 from core.progress import SilentProgress
+from core.runs.load import load_model
+from core.runs.run import find_run
 from core.storage.store import Store
 from core.tracking.find import Finding
 from core.workflows.cache_features import cache_features
 from core.workflows.cache_text import cache_text
 from core.workflows.enroll import enroll
 from core.workflows.evaluate import Scoring, evaluate_run
-from core.workflows.models import load_model
 from core.workflows.report import report_run
-from core.workflows.runs import find_run
 from core.workflows.train import train
 from core.workflows.visualize import visualize
 from core.workspace import Workspace
@@ -43,12 +43,15 @@ def twin(tmp_path_factory):
             {
                 "model": {"family": "twin", "image": {**image, "layers": [1, 2]}},
                 "data": {
-                    "frames": 2, "identities": 2, "sequences": 2, "workers": 0,
+                    "frames": 2,
+                    "identities": 2,
+                    "sequences": 2,
+                    "workers": 0,
                     "features": "float32",
                 },
                 "train": {"iterations": 2, "milestones": [], "lr": 0.01},
             }
-        )  # fmt: skip
+        )
         train(workspace, "casiab", config, preset="tiny", name="one", progress=SilentProgress())
         yield workspace, config
 
@@ -69,9 +72,13 @@ def test_a_text_cache_of_another_family(twin):
     chunk = torch.randint(0, 256, (3, 3, 64, 32), dtype=torch.uint8)
     scored, said = Watcher(), "The text branch runs live; `lmgait cache-text` spares it."
     first = evaluate_run(
-        workspace, run_name="one", train_dataset=None, test_dataset=None, scoring=Scoring(),
+        workspace,
+        run_name="one",
+        train_dataset=None,
+        test_dataset=None,
+        scoring=Scoring(),
         progress=scored,
-    )  # fmt: skip
+    )
     assert said in scored.said
     done = cache_text(workspace, run_name=None, dataset=None, progress=SilentProgress())
     assert (done.tokens, done.channels) == (2, 2 * 48)
@@ -81,9 +88,13 @@ def test_a_text_cache_of_another_family(twin):
     assert np.array_equal(live.embed([chunk]), cached.embed([chunk]))
     scored = Watcher()
     again = evaluate_run(
-        workspace, run_name="one", train_dataset=None, test_dataset=None, scoring=Scoring(),
+        workspace,
+        run_name="one",
+        train_dataset=None,
+        test_dataset=None,
+        scoring=Scoring(),
         progress=scored,
-    )  # fmt: skip
+    )
     assert said not in scored.said
     assert again.result.to_json() == first.result.to_json()
 
@@ -91,16 +102,25 @@ def test_a_text_cache_of_another_family(twin):
 def test_views_of_another_family(twin, tmp_path):
     workspace, _ = twin
     done = visualize(
-        workspace, "one", "075/nm-01/000", out=tmp_path / "a.png", frames=2,
+        workspace,
+        "one",
+        "075/nm-01/000",
+        out=tmp_path / "a.png",
+        frames=2,
         progress=SilentProgress(),
-    )  # fmt: skip
+    )
     assert done.path.stat().st_size > 1000
     assert [word for word, _ in done.words] == ["legs", "arms"]
     assert done.notes == ("The twin has no temporal module.",)
     report_run(
-        workspace, tmp_path / "r.html", run_name="one", dataset=None, bootstrap=0, pictures=False,
+        workspace,
+        tmp_path / "r.html",
+        run_name="one",
+        dataset=None,
+        bootstrap=0,
+        pictures=False,
         progress=SilentProgress(),
-    )  # fmt: skip
+    )
     page = (tmp_path / "r.html").read_text()
     assert "a table of two words" in page
     assert "Predicted silhouettes: mean intersection over union" in page
@@ -114,9 +134,15 @@ def test_films_of_another_family(twin, tmp_path):
     film = tmp_path / "a.mp4"
     write_stream(film, moving_square())
     done = enroll(
-        workspace, tmp_path / "people.st", "Anna", [film], run_name="one",
-        finding=Finding(crop=True), track=None, progress=SilentProgress(),
-    )  # fmt: skip
+        workspace,
+        tmp_path / "people.st",
+        "Anna",
+        [film],
+        run_name="one",
+        finding=Finding(crop=True),
+        track=None,
+        progress=SilentProgress(),
+    )
     assert [entry.name for entry in done.entries] == ["Anna"]
 
 

@@ -15,14 +15,14 @@ from core.errors import ConfigError, LmgaitError, UsageError
 from core.models.inference import reduce_frames, trace
 from core.models.lmgait.inference import LMGaitGraph
 from core.progress import SilentProgress
+from core.runs.load import load_model
+from core.runs.run import find_run
 from core.storage.embeddings import read_embeddings
 from core.storage.store import Store
 from core.workflows import export as exporting
 from core.workflows.cache_text import cache_text
 from core.workflows.evaluate import embed_to_file
 from core.workflows.export import METADATA, compare, export_run
-from core.workflows.models import load_model
-from core.workflows.runs import find_run
 from core.workflows.train import train
 from core.workspace import Workspace
 from tests.fakes.models import small_config, small_model
@@ -42,9 +42,7 @@ def exported(tmp_path_factory):
     config = small_config(train={"lr": 0.02}, model=model)
     train(workspace, "casiab", config, preset="tiny", name="first", progress=SilentProgress())
     cache_text(workspace, run_name=None, dataset=None, progress=SilentProgress())
-    done = export_run(
-        workspace, None, run_name=None, dataset=None, progress=SilentProgress()
-    )  # fmt: skip
+    done = export_run(workspace, None, run_name=None, dataset=None, progress=SilentProgress())
     return workspace, done
 
 
@@ -124,9 +122,14 @@ def test_a_torch_program_of_float_frames(exported, tmp_path):
     workspace, _ = exported
     path = tmp_path / "model.pt2"
     done = export_run(
-        workspace, path, run_name="first", dataset=None, format="torch", pixels="float32",
+        workspace,
+        path,
+        run_name="first",
+        dataset=None,
+        format="torch",
+        pixels="float32",
         progress=SilentProgress(),
-    )  # fmt: skip
+    )
     extra = {METADATA: ""}
     program = torch.export.load(path, extra_files=extra)
     assert json.loads(extra[METADATA]) == dict(done.metadata)
@@ -191,8 +194,12 @@ def test_the_example_needs_onnxruntime_and_numpy_alone(exported, tmp_path):
     example = ROOT / "examples" / "onnx_embed.py"
     shown = subprocess.run(
         [sys.executable, "-c", code, str(example), str(done.path), "a.npy", "b.npy"],
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert shown.returncode == 0, shown.stderr
     rows = [line.split() for line in shown.stdout.splitlines()]
     assert [row[0] for row in rows] == ["a.npy", "b.npy"]

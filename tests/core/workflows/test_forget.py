@@ -10,18 +10,18 @@ import torch
 from typer.testing import CliRunner
 
 from core.errors import OutputError, StoreError, UsageError
-from core.locks import writing
+from core.forgetting.traces import Trace, find_traces, learnt
 from core.progress import SilentProgress
-from core.recognition.gallery import Entry, Maker, empty_gallery, read_gallery, write_gallery
+from core.recognition.gallery import Entry, ModelId, empty_gallery, read_gallery, write_gallery
 from core.records import EmbeddingSet
+from core.runs.run import list_runs
 from core.storage.embeddings import read_embeddings, write_embeddings
 from core.storage.store import Store
+from core.system.locks import writing
 from core.training.checkpoint import load_header, save_tensors
 from core.workflows import forget as module
 from core.workflows.evaluate import Scoring, embed_to_file, evaluate_run
 from core.workflows.forget import forget, look
-from core.workflows.runs import list_runs
-from core.workflows.traces import Trace, find_traces, learnt
 from core.workflows.train import train
 from core.workspace import Workspace
 from lmgait_cli.main import app
@@ -40,13 +40,21 @@ def used(tmp_path_factory):
     config = small_config(data={"features": "float32"})
     run = train(workspace, "casiab", config, preset="tiny", name="first", progress=SILENT).run
     evaluate_run(
-        workspace, run_name="first", train_dataset=None, test_dataset=None,
-        scoring=Scoring(), progress=SILENT,
-    )  # fmt: skip
-    embed_to_file(
-        workspace, workspace.root / "mine.h5", run_name=None, dataset=None, everyone=True,
+        workspace,
+        run_name="first",
+        train_dataset=None,
+        test_dataset=None,
+        scoring=Scoring(),
         progress=SILENT,
-    )  # fmt: skip
+    )
+    embed_to_file(
+        workspace,
+        workspace.root / "mine.h5",
+        run_name=None,
+        dataset=None,
+        everyone=True,
+        progress=SILENT,
+    )
     (run.folder / "contact-sheet.png").write_bytes(b"people")
     (run.folder / "notes.log").write_text(f"loss 3\nthe batch held {LEARNT}/nm-01/000\nloss 2\n")
     (run.folder / "checkpoints" / ".step-000004.partial").mkdir()
@@ -65,9 +73,10 @@ def naming(workspace, subject):
     words = [f'"{subject}"', f'"{subject}\\"', f"{subject}\\", f"{subject}/"]
     marks = [word.encode() for word in words] + [subject.encode("utf-32-le")]
     return [
-        path.relative_to(workspace.root) for path in sorted(workspace.root.rglob("*"))
+        path.relative_to(workspace.root)
+        for path in sorted(workspace.root.rglob("*"))
         if path.is_file() and any(mark in path.read_bytes() for mark in marks)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("subject", [LEARNT, TESTED])
@@ -98,8 +107,14 @@ def test_models_stay_without_being_asked_for_and_are_named(workspace):
     assert (workspace.runs / "first" / "notes.log").read_text() == "loss 3\nloss 2\n"
     # The store is another now: the same settings begin a new run, and never go on with the old.
     with pytest.raises(UsageError, match="no run for casiab with these settings"):
-        train(workspace, "casiab", small_config(data={"features": "float32"}), preset="tiny",
-              must_resume=True, progress=SILENT)  # fmt: skip
+        train(
+            workspace,
+            "casiab",
+            small_config(data={"features": "float32"}),
+            preset="tiny",
+            must_resume=True,
+            progress=SILENT,
+        )
 
 
 def test_the_embeddings_of_others_are_kept(workspace):
@@ -116,9 +131,12 @@ def test_the_embeddings_of_others_are_kept(workspace):
 
 def test_another_dataset_s_subject_of_the_same_id_stays(workspace):
     other = EmbeddingSet(
-        np.ones((1, 2, 1), np.float32), (TESTED,), ("00-nm",), ("000",),
+        np.ones((1, 2, 1), np.float32),
+        (TESTED,),
+        ("00-nm",),
+        ("000",),
         "first, iteration 6; sustech1k: raw; person crops",
-    )  # fmt: skip
+    )
     path = workspace.runs / "first" / "embeddings" / "sustech1k.npz"
     write_embeddings(path, other)
     alone = EmbeddingSet(np.ones((1, 2, 1), np.float32), (TESTED,), ("nm-01",), ("000",))
@@ -128,9 +146,10 @@ def test_another_dataset_s_subject_of_the_same_id_stays(workspace):
     (run / "checkpoints" / "step-000001").mkdir(parents=True)
     (run / "run.json").write_text(json.dumps({"dataset": "sustech1k"}))
     save_tensors(
-        run / "checkpoints" / "step-000001" / "model.safetensors", {"a": torch.ones(1)},
+        run / "checkpoints" / "step-000001" / "model.safetensors",
+        {"a": torch.ones(1)},
         {"labels": [TESTED]},
-    )  # fmt: skip
+    )
     (run / "sheet.png").write_bytes(b"others")
     forget("casiab", TESTED, workspace, with_runs=True, progress=SILENT)
     assert read_embeddings(path).labels == (TESTED,)
@@ -257,12 +276,14 @@ def test_submissions_of_the_dataset_go_wherever_they_lie(workspace):
 
 def test_a_name_goes_from_a_gallery(tmp_path):
     path = tmp_path / "people.safetensors"
-    maker = Maker(run="first", dataset="casiab", step=6, fingerprint="ab" * 32)
+    maker = ModelId(run="first", dataset="casiab", step=6, fingerprint="ab" * 32)
     walks = [
-        (Entry(name=name, video=f"{name}.mp4", digest=name, track=1, frames=30),
-         np.zeros((3, 2), np.float32))
+        (
+            Entry(name=name, video=f"{name}.mp4", digest=name, track=1, frames=30),
+            np.zeros((3, 2), np.float32),
+        )
         for name in ("Anna", "Bo")
-    ]  # fmt: skip
+    ]
     write_gallery(path, empty_gallery(maker, (3, 2)).with_walks(walks))
 
     def run(*words):

@@ -11,16 +11,17 @@ from typer.testing import CliRunner
 
 from core.config import resolve_config
 from core.errors import CheckpointError, LmgaitError, UsageError, WeightsError
+from core.manifests.load import load_manifest
 from core.models.backbones.config import encoder_settings
 from core.models.base import implementation_of
 from core.models.build import build_image_encoder
 from core.progress import SilentProgress
+from core.runs.load import load_model
+from core.runs.registry import data_facts, training_key, trainings
+from core.runs.run import find_run, list_runs
 from core.storage.embeddings import read_embeddings
 from core.storage.store import Store
 from core.workflows.import_weights import NAMES_FILE, import_weights
-from core.workflows.models import load_model
-from core.workflows.registry import training_key, trainings
-from core.workflows.runs import find_run, list_runs
 from core.workspace import Workspace
 from lmgait_cli.main import app
 from tests.fakes.families import model_of, stirred
@@ -33,9 +34,13 @@ GRAPH = torch.Generator().manual_seed(3)
 # What a user has to say, as shapes do not: two branches of GaitSet.
 SETS = {"frame2": "each2", "frame3": "each3"}
 MAPS = (
-    "model.image.height=64", "model.image.width=32", "model.channels=[8,8,8,8]",
-    "model.strips=4", "model.embedding=8", "model.maps=4",
-)  # fmt: skip
+    "model.image.height=64",
+    "model.image.width=32",
+    "model.channels=[8,8,8,8]",
+    "model.strips=4",
+    "model.embedding=8",
+    "model.maps=4",
+)
 
 
 @pytest.fixture
@@ -80,12 +85,16 @@ def embedding_of(run, clip):
     [
         ("gaitbase", lambda: residual(moving=False), {}, ()),
         ("deepgaitv2", lambda: residual(moving=True), {}, ()),
-        ("deepgaitv2", lambda: residual(moving=True, depths=(1, 3, 2, 1)), {},
-         ("model.depths=[1,3,2,1]",)),
+        (
+            "deepgaitv2",
+            lambda: residual(moving=True, depths=(1, 3, 2, 1)),
+            {},
+            ("model.depths=[1,3,2,1]",),
+        ),
         ("deepgaitv2", lambda: residual(moving=False), {}, ("model.blocks=2d",)),
         ("gaitset", sets, SETS, ()),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("prefix", ["", "module."])
 def test_a_foreign_network_s_embeddings_are_those_of_its_run(
     workspace, tmp_path, name, network, names, more, prefix
@@ -108,7 +117,13 @@ def test_a_foreign_network_s_embeddings_are_those_of_its_run(
 def test_only_a_number_behind_a_hyphen_is_of_iterations(workspace, tmp_path):
     tensors = residual(moving=False).state_dict()
     config = config_of("gaitbase")
-    for name, step in (("net_20240115", None), ("rank1", None), ("my-net-7", 7)):
+    for name, step in (
+        ("net_20240115", None),
+        ("net-20240115", None),
+        ("net-2024-01-15", None),
+        ("rank1", None),
+        ("my-net-7", 7),
+    ):
         done = taken(workspace, save(tmp_path / f"{name}.pt", tensors), "gaitbase", config)
         assert done.step == (step or config.train.iterations), name
 
@@ -117,9 +132,10 @@ def test_only_a_number_behind_a_hyphen_is_of_iterations(workspace, tmp_path):
 def test_a_foreign_network_on_skeleton_maps(workspace, tmp_path, compare):
     torch.manual_seed(1)
     source = stir(
-        Residual(CHANNELS, (1, 2, 1, 1), 8, 24, CLASSES, moving=True, maps=2,
-                 normed=compare == "neck")
-    )  # fmt: skip
+        Residual(
+            CHANNELS, (1, 2, 1, 1), 8, 24, CLASSES, moving=True, maps=2, normed=compare == "neck"
+        )
+    )
     path = save(tmp_path / "net-60000.pt", source.state_dict())
     config = config_of("skeletongait", "model.depths=[1,2,1,1]", f"model.compare={compare}")
     done = taken(workspace, path, "skeletongait", config)
@@ -149,7 +165,7 @@ def theirs(state, *, branches):
         ("biggait", {"gait.first": "noise", "gait.second": "look"}, ()),
         ("biggergait", {}, ("model.image.layers=[1,2]", "model.per_group=1", "model.networks=2")),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("encoder", [None, "backbone.", "net.vit."])
 def test_a_model_on_a_frozen_encoder_is_the_same_bit_for_bit(
     workspace, tmp_path, name, branches, more, encoder
@@ -167,6 +183,23 @@ def test_a_model_on_a_frozen_encoder_is_the_same_bit_for_bit(
     assert done.step == config.train.iterations  # the file's name says nothing
     source.get_submodule("image.encoder").load_state_dict(frozen)
     clip = torch.randint(0, 256, (4, 3, 64, 32), generator=GRAPH, dtype=torch.uint8)
+    with torch.inference_mode():
+        expected = implementation_of(config.model).embed(source, [clip]).numpy()
+    assert np.ptp(expected) > 1e-3
+    assert np.array_equal(embedding_of(done.run, clip), expected)
+
+
+@pytest.mark.parametrize("compare", ["linear", "neck"])
+def test_a_model_on_silhouettes_and_maps_is_the_same_bit_for_bit(workspace, tmp_path, compare):
+    branches = {"first": "outline", "second": "bones"}
+    config = config_of("skeletongait++", f"model.compare={compare}")
+    source = stirred(model_of(config, CLASSES))
+    path = save(tmp_path / "net-50000.pt", theirs(source.state_dict(), branches=branches))
+    names = names_file(tmp_path, {ours: f"net.{other}" for ours, other in branches.items()})
+    done = taken(workspace, path, "skeletongait++", config, names=names)
+    assert (done.step, done.classes) == (50_000, CLASSES)
+    draws = torch.randint(0, 256, (5, 3, 64, 44), generator=GRAPH, dtype=torch.uint8)
+    clip = {"silhouettes": draws[:, 0], "skeleton maps": draws[:, 1:]}
     with torch.inference_mode():
         expected = implementation_of(config.model).embed(source, [clip]).numpy()
     assert np.ptp(expected) > 1e-3
@@ -278,8 +311,19 @@ def test_every_verb_takes_an_imported_run(workspace, tmp_path, monkeypatch):
 
     settings = [w for s in ("model.input.shrink=2", *SMALL[:2]) for w in ("--set", s)]
     report = tmp_path / "told.json"
-    printed = run("import-weights", path, "--model", "gaitbase", "--dataset", "casiab", "--preset",
-                  "tiny", *settings, "--json", report)  # fmt: skip
+    printed = run(
+        "import-weights",
+        path,
+        "--model",
+        "gaitbase",
+        "--dataset",
+        "casiab",
+        "--preset",
+        "tiny",
+        *settings,
+        "--json",
+        report,
+    )
     name = "casiab-gaitbase-imported"
     content = json.loads(report.read_text())
     assert content["run"] == name
@@ -300,5 +344,5 @@ def test_every_verb_takes_an_imported_run(workspace, tmp_path, monkeypatch):
     imported = find_run(workspace.runs, name=name, dataset=None)
     assert imported.facts["imported"]["identities"] == CLASSES
     store = Store.open(workspace.store("casiab"))
-    key = training_key(imported.config, store.fingerprint)
+    key = training_key(imported.config, **data_facts(store, load_manifest("casiab")))
     assert trainings(workspace).matching(key) is None

@@ -8,17 +8,17 @@ import torch
 
 from core.config.machine import EMBEDDING_MEMORY, TRAINING_MEMORY, WARMUP_MEMORY
 from core.errors import ResourceError
+from core.inference.embed_run import embed_run
 from core.manifests.load import load_manifest
 from core.models.backbones.image import ImageEncoder
 from core.models.lmgait.network import LMGait
 from core.models.lmgait.warmup import DecoderWarmupModel
 from core.progress import SilentProgress
+from core.report.facts import provenance
+from core.runs.run import find_run, list_runs
 from core.storage.store import Store
 from core.training.engine import make_engine
 from core.training.machine import machine_of
-from core.workflows.evaluate import embed_run
-from core.workflows.report_facts import provenance
-from core.workflows.runs import find_run, list_runs
 from core.workflows.train import train
 from core.workspace import Workspace
 from tests.fakes.models import small_config

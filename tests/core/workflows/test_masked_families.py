@@ -11,26 +11,28 @@ from core.config import resolve_config
 from core.config.shipped import settings_source
 from core.data.sampler import IdentityBatches
 from core.errors import CheckpointError, ConfigError, Interrupted, UsageError
+from core.inference.embed import embed_sequences
+from core.inference.embed_run import used_sequences
 from core.manifests.load import load_manifest
 from core.models.backbones.config import encoder_settings
 from core.models.base import implementation_of
 from core.models.biggait.config import BigGaitConfig
 from core.models.families import FAMILIES
 from core.models.lmgait.config import DecoderWarmupConfig
+from core.models.parameters import count_parts
+from core.plans.choose import plan_training
+from core.plans.training_inputs import training_inputs
+from core.plans.warmup import finished_checkpoint, load_warmup
 from core.progress import SilentProgress
+from core.runs.load import load_model
+from core.runs.registry import warmup_key
+from core.runs.run import find_run, list_runs
 from core.storage.embeddings import read_embeddings
 from core.storage.store import Store
 from core.training.checkpoint import load_tensors
 from core.training.engine import make_engine
-from core.workflows.embed import embed_sequences
-from core.workflows.evaluate import used_sequences
-from core.workflows.models import load_model
-from core.workflows.registry import warmup_key
-from core.workflows.runs import find_run, list_runs
-from core.workflows.show_config import count_parts
-from core.workflows.train import plan_training, train
-from core.workflows.training_inputs import training_inputs
-from core.workflows.warmup import finished_checkpoint, load_warmup, pretrain_decoder
+from core.workflows.pretrain_decoder import pretrain_decoder
+from core.workflows.train import train
 from core.workspace import Workspace
 from lmgait_cli.main import app
 from tests.core.workflows.test_train_resume import Watcher, same, terminate
@@ -39,16 +41,31 @@ from tests.fakes.training import write_training_store
 MASKED = ("biggait", "biggergait")
 # Frames of 64x32 in patches of 8: a grid of 8x4, maps of 16x8.
 QUICK = (
-    "model.image.height=64", "model.image.width=32", "model.channels=[8,8,8,8]",
-    "model.strips=4", "model.embedding=8", "model.maps=4",
-    "data.workers=0", "data.identities=2", "data.sequences=2", "data.frames=3",
-    "train.iterations=6", "train.milestones=[4]", "train.checkpoint_every=2", "train.log_every=4",
-)  # fmt: skip
+    "model.image.height=64",
+    "model.image.width=32",
+    "model.channels=[8,8,8,8]",
+    "model.strips=4",
+    "model.embedding=8",
+    "model.maps=4",
+    "data.workers=0",
+    "data.identities=2",
+    "data.sequences=2",
+    "data.frames=3",
+    "train.iterations=6",
+    "train.milestones=[4]",
+    "train.checkpoint_every=2",
+    "train.log_every=4",
+)
 ONLY = {
     "biggait": ("model.mask_iterations=3",),
-    "biggergait": ("warmup.iterations=4", "warmup.batch=4", "warmup.frames=2",
-                   "warmup.checkpoint_every=2", "warmup.log_every=1"),
-}  # fmt: skip
+    "biggergait": (
+        "warmup.iterations=4",
+        "warmup.batch=4",
+        "warmup.frames=2",
+        "warmup.checkpoint_every=2",
+        "warmup.log_every=1",
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -144,15 +161,21 @@ def test_biggait_resumes_bit_for_bit_on_either_side_of_the_freeze(home, at):
 
 
 def test_biggaits_mask_branch_is_frozen_after_its_iterations(home):
-    run = run_training(home, quick("biggait", "seed=3", "train.checkpoint_every=1", "train.keep=9"),
-                       name="whole").run  # fmt: skip
+    run = run_training(
+        home, quick("biggait", "seed=3", "train.checkpoint_every=1", "train.keep=9"), name="whole"
+    ).run
     mask = [
         {n: v for n, v in state(run, step).items() if n.startswith("mask.")} for step in range(1, 7)
     ]
     assert {name.partition(".")[2] for name in mask[0]} == {
-        "norm.running_mean", "norm.running_var", "norm.num_batches_tracked",
-        "reduce.weight", "reduce.bias", "restore.weight", "restore.bias",
-    }  # fmt: skip
+        "norm.running_mean",
+        "norm.running_var",
+        "norm.num_batches_tracked",
+        "reduce.weight",
+        "reduce.bias",
+        "restore.weight",
+        "restore.bias",
+    }
     for before, after in ((0, 1), (1, 2)):
         assert not any(torch.equal(mask[before][n], mask[after][n]) for n in mask[0])
     assert all(same(mask[2], later) for later in mask[3:])
@@ -212,10 +235,18 @@ def test_the_mask_branch_is_warmed_up_once_for_all_that_share_it(home):
         assert set(taken) == {n for n in state(other) if n.startswith("mask.")}
         assert same(taken, {n: state(other)[n] for n in taken})
     keys = {
-        warmup_key(quick("biggergait", "seed=7", more), "store")
-        for more in ("seed=8", "warmup.smoothness=0.1", "model.factor=4", "data.flip=0.0",
-                     "model.image.seed=1", "warmup.frames=3", "seed=7", "model.image.chunk=3")
-    }  # fmt: skip
+        warmup_key(quick("biggergait", "seed=7", more), "store", "subjects")
+        for more in (
+            "seed=8",
+            "warmup.smoothness=0.1",
+            "model.factor=4",
+            "data.flip=0.0",
+            "model.image.seed=1",
+            "warmup.frames=3",
+            "seed=7",
+            "model.image.chunk=3",
+        )
+    }
     assert len(keys) == 7, "all but the last two differ"
 
 
@@ -246,9 +277,13 @@ def test_an_interrupted_mask_warm_up_and_training_resume_bit_for_bit(home, tmp_p
     assert same(state(warmup), state(first))
 
 
-@pytest.mark.parametrize(("name", "setting"), [
-    ("biggergait", "model.strips=7"), ("lmgait", "model.gait.strips=7"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("biggergait", "model.strips=7"),
+        ("lmgait", "model.gait.strips=7"),
+    ],
+)
 def test_sizes_that_do_not_fit_are_refused_before_the_warm_up(home, name, setting):
     more = ("warmup.lr=0.0123", "data.identities=2", "data.sequences=2", "data.workers=0")
     config = resolve_config("tiny", model=name, dataset="casiab", overrides=(setting, *more))
@@ -300,7 +335,7 @@ def test_chunks_change_no_embedding(home, name):
 )
 def test_settings_that_do_not_fit_are_refused_in_words(name, setting, message):
     with pytest.raises(ConfigError, match=message):
-        count_parts(quick(name, setting), None)
+        count_parts(quick(name, setting).model, None)
 
 
 @pytest.mark.parametrize(
@@ -312,7 +347,7 @@ def test_settings_that_do_not_fit_are_refused_in_words(name, setting, message):
     ],
 )
 def test_published_counts(name, classes, count):
-    parts = count_parts(resolve_config("paper", model=name, dataset="ccpg"), classes=classes)
+    parts = count_parts(resolve_config("paper", model=name, dataset="ccpg").model, classes=classes)
     assert sum(part.trainable for part in parts) == count
     (mask,) = (part for part in parts if part.name == "mask branch")
     assert {mask.trainable, mask.frozen} == {1_922, 0}
@@ -332,10 +367,13 @@ def test_published_settings_and_where_they_come_from():
     assert encoder_settings(bigger.model).layers == tuple(range(1, 13))
     assert implementation_of(bigger.model).shape(bigger.model) == (256, 192)
     for name, dataset, source in (
-        ("biggait", "ccpg", "official"), ("biggait", "sustech1k", "official"),
-        ("biggait", "casiab", "inferred"), ("biggait", "casiab_star", "inferred"),
-        ("biggergait", "ccpg", "official"), ("biggergait", "sustech1k", "inferred"),
-    ):  # fmt: skip
+        ("biggait", "ccpg", "official"),
+        ("biggait", "sustech1k", "official"),
+        ("biggait", "casiab", "inferred"),
+        ("biggait", "casiab_star", "inferred"),
+        ("biggergait", "ccpg", "official"),
+        ("biggergait", "sustech1k", "inferred"),
+    ):
         assert settings_source(name, "paper", dataset).startswith(source)
 
 

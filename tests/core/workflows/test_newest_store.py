@@ -2,7 +2,7 @@
 
 import os
 
-from core.workflows.stores import make_newest, newest_dataset
+from core.runs.stores import make_newest, newest_dataset
 from core.workspace import Workspace
 from tests.fakes.stores import write_store
 

@@ -42,8 +42,12 @@ def world(tmp_path_factory):
 
 
 def lmgait(world, verb, *words):
-    given = [str(world.root / word) if str(word).endswith((".mp4", ".st", ".csv", ".json")) else
-             str(word) for word in words]  # fmt: skip
+    given = [
+        str(world.root / word)
+        if str(word).endswith((".mp4", ".st", ".csv", ".json"))
+        else str(word)
+        for word in words
+    ]
     return CliRunner().invoke(app, [verb, *given, "--workspace", str(world.workspace.root)])
 
 
@@ -70,8 +74,9 @@ def test_the_walk_that_was_enrolled_is_found_again(world, people):
     assert ranking[0] == {"name": "Bo/Björn", "distance": 0.0, "share": pytest.approx(0.2)}
     assert [one["name"] for one in ranking] == ["Bo/Björn", "Anna"]
     assert found["walks"][0]["name"] is None  # four strangers of each view make nobody that sure
-    sure = lmgait(world, "identify", "people.st", "bo.mp4", "--false-accepts", "0.25",
-                  "--json", "bo.json")  # fmt: skip
+    sure = lmgait(
+        world, "identify", "people.st", "bo.mp4", "--false-accepts", "0.25", "--json", "bo.json"
+    )
     assert json.loads((world.root / "bo.json").read_text())["walks"][0]["name"] == "Bo/Björn"
     assert "Bo/Björn" in sure.output
 
@@ -101,8 +106,18 @@ def test_embeddings_that_evaluate_has_made_serve_as_strangers(world, people, tmp
 
 
 def test_everybody_in_a_scene_is_answered_and_drawn(world, people):
-    done = lmgait(world, "identify", "people.st", "both.mp4", "--json", "both.json",
-                  "--video-out", "named.mp4", "--false-accepts", "0.25")  # fmt: skip
+    done = lmgait(
+        world,
+        "identify",
+        "people.st",
+        "both.mp4",
+        "--json",
+        "both.json",
+        "--video-out",
+        "named.mp4",
+        "--false-accepts",
+        "0.25",
+    )
     assert done.exit_code == 0, done.output
     found = json.loads((world.root / "both.json").read_text())
     assert len(found["walks"]) == 2
@@ -162,8 +177,9 @@ def test_boxes_and_crop(world):
     truth = world.films["anna"].boxes[:, 0]
     lines = [
         f"{frame + 1},4,{x0},{y0},{x1 - x0},{y1 - y0}"
-        for frame, (x0, y0, x1, y1) in enumerate(truth) if np.isfinite(x0)
-    ]  # fmt: skip
+        for frame, (x0, y0, x1, y1) in enumerate(truth)
+        if np.isfinite(x0)
+    ]
     (world.root / "anna.csv").write_text("\n".join(lines))
     done = lmgait(world, "enroll", "boxes.st", "Anna", "anna.mp4", "--boxes", "anna.csv")
     assert done.exit_code == 0, done.output

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 import torch
 
+from core.api import TrainedModel
 from core.errors import ConfigError
-from core.library import TrainedModel
+from core.inference.embed_run import embed_run, used_sequences
 from core.manifests.load import load_manifest
 from core.progress import SilentProgress
+from core.recognition.walks import crops, walks_in
+from core.runs.load import load_model
+from core.runs.run import find_run
 from core.storage.store import Store
 from core.tracking.find import Finding
-from core.workflows.evaluate import embed_run, used_sequences
-from core.workflows.look import look
-from core.workflows.models import load_model
-from core.workflows.runs import find_run
+from core.visualization.model_views import look
 from core.workflows.train import train
-from core.workflows.walks import crops, walks_in
 from core.workspace import Workspace
 from tests.fakes.models import small_config
 from tests.fakes.training import write_training_store

@@ -6,15 +6,15 @@ import signal
 import numpy as np
 import pytest
 
+import core.preparation.shard_jobs as shard_jobs
+import core.preparation.shards as shards
 import core.workflows.prepare as prepare_module
-import core.workflows.shard_jobs as shard_jobs
-import core.workflows.shards as shards
 from core.errors import DataError, OutputError, StoreError, UsageError
-from core.files import PARTIAL_SUFFIX
 from core.progress import SilentProgress
 from core.sources.reading import read_sequence
 from core.storage.build import SEQUENCE_LEFT_OUT as LEFT_OUT
 from core.storage.store import Store
+from core.system.files import PARTIAL_SUFFIX
 from core.workflows.merge import merge
 from core.workflows.prepare import plan_preparation, prepare
 from core.workspace import Workspace
@@ -98,9 +98,11 @@ def test_sustech_raw_and_pickles_of_one_size_are_equal(tmp_path):
         "sustech1k", raw.write_sustech_pickles(tmp_path / "pickles"), tmp_path, "b"
     )
     turned, _ = made(
-        "sustech1k", raw.write_sustech_pickles(tmp_path / "first", channels_first=True),
-        tmp_path, "c",
-    )  # fmt: skip
+        "sustech1k",
+        raw.write_sustech_pickles(tmp_path / "first", channels_first=True),
+        tmp_path,
+        "c",
+    )
     assert result.form == "pickles"
     assert "pickles" in pickled.describe()
     same_content(plain, pickled)
@@ -192,8 +194,9 @@ def test_an_own_dataset_needs_no_code(tmp_path):
     (tmp_path / "mine.yaml").write_text(OWN)
     store, _ = made(str(tmp_path / "mine.yaml"), tmp_path / "data", tmp_path)
     assert [tuple(info.key) for info in store.sequences] == [
-        ("anna", "walk", "front"), ("bert", "walk", "front"),
-    ]  # fmt: skip
+        ("anna", "walk", "front"),
+        ("bert", "walk", "front"),
+    ]
     assert store.info.valid == 8
 
 
@@ -229,25 +232,60 @@ def keep_one(folder):
 
 CCPG_FAULTS = [
     (lambda s: cut(s / RGB / "00002.jpg"), "truncated image", "frames left out", 1, 17),
-    (lambda s: (s / RGB / "00002.jpg").write_bytes(b""), "truncated image",
-     "frames left out", 1, 17),
-    (lambda s: (s / RGB / "00002.jpg").write_text("x"), "not a JPEG or PNG image",
-     "frames left out", 1, 17),
-    (lambda s: cut(s / MASKS / "00002.png"), "truncated image",
-     "frames kept without silhouette", 1, 18),
+    (
+        lambda s: (s / RGB / "00002.jpg").write_bytes(b""),
+        "truncated image",
+        "frames left out",
+        1,
+        17,
+    ),
+    (
+        lambda s: (s / RGB / "00002.jpg").write_text("x"),
+        "not a JPEG or PNG image",
+        "frames left out",
+        1,
+        17,
+    ),
+    (
+        lambda s: cut(s / MASKS / "00002.png"),
+        "truncated image",
+        "frames kept without silhouette",
+        1,
+        18,
+    ),
     (lambda s: empty(s / RGB), "no usable frame", "sequence left out", 0, 12),
     (lambda s: empty(s / MASKS), "no usable frame", "sequence left out", 0, 18),
     (lambda s: shutil.rmtree(s / RGB), "silhouette without RGB frame", "sequence left out", 6, 12),
     (lambda s: keep_one(s / RGB), "one frame only: no motion", "sequence left out", 1, 12),
-    (lambda s: (s / RGB / "00003.jpg").unlink(), "silhouette without RGB frame",
-     "frames left out", 1, 17),
-    (lambda s: (s / MASKS / "00003.png").unlink(), "no silhouette",
-     "frames kept without silhouette", 1, 18),
-    (lambda s: raw.write_image(s / MASKS / "00003.png", np.zeros((200, 90), np.uint8)),
-     "empty silhouette", "frames kept without silhouette", 1, 18),
-    (lambda s: raw.write_image(s / MASKS / "00003.png", np.full((90, 200), 255, np.uint8)),
-     "silhouette of another size than its frame", "frames kept without silhouette", 1, 18),
-]  # fmt: skip
+    (
+        lambda s: (s / RGB / "00003.jpg").unlink(),
+        "silhouette without RGB frame",
+        "frames left out",
+        1,
+        17,
+    ),
+    (
+        lambda s: (s / MASKS / "00003.png").unlink(),
+        "no silhouette",
+        "frames kept without silhouette",
+        1,
+        18,
+    ),
+    (
+        lambda s: raw.write_image(s / MASKS / "00003.png", np.zeros((200, 90), np.uint8)),
+        "empty silhouette",
+        "frames kept without silhouette",
+        1,
+        18,
+    ),
+    (
+        lambda s: raw.write_image(s / MASKS / "00003.png", np.full((90, 200), 255, np.uint8)),
+        "silhouette of another size than its frame",
+        "frames kept without silhouette",
+        1,
+        18,
+    ),
+]
 
 
 @pytest.mark.parametrize(("break_it", "reason", "effect", "concerned", "taken"), CCPG_FAULTS)
@@ -280,15 +318,19 @@ def pickle_of(source, name):
 
 
 SUSTECH_FAULTS = [
-    (lambda p: raw.write_pickle(p("05"), np.zeros((64, 64, 3, 6), np.uint8)),
-     "array of an unknown shape"),
+    (
+        lambda p: raw.write_pickle(p("05"), np.zeros((64, 64, 3, 6), np.uint8)),
+        "array of an unknown shape",
+    ),
     (lambda p: raw.write_pickle(p("05"), {"rgb": 1}), "pickle with something else than arrays"),
     (lambda p: cut(p("05")), "broken array file"),
-    (lambda p: raw.write_pickle(p("04"), np.full((5, 2), 64)),
-     "other number of ratios than frames"),
+    (
+        lambda p: raw.write_pickle(p("04"), np.full((5, 2), 64)),
+        "other number of ratios than frames",
+    ),
     (lambda p: raw.write_pickle(p("04"), np.zeros((6, 2))), "ratio that is no ratio"),
     (lambda p: p("04").unlink(), "other number of ratios than frames"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("break_it", "reason"), SUSTECH_FAULTS)
@@ -317,8 +359,12 @@ def test_casiab_frames_without_a_person_are_left_out(tmp_path):
     (source / "videos" / "001-bg-02-090.avi").write_bytes(b"no video")
     store, result = made("casiab", source, tmp_path)
     found = {(count.reason, count.frames) for count in result.left_out}
-    assert {("empty silhouette", 1), ("silhouette of another size than its frame", 1),
-            ("no silhouette", 1), ("broken video", 0)} <= found  # fmt: skip
+    assert {
+        ("empty silhouette", 1),
+        ("silhouette of another size than its frame", 1),
+        ("no silhouette", 1),
+        ("broken video", 0),
+    } <= found
     assert (store.info.sequences, store.info.frames) == (1, 3)
 
 
@@ -342,9 +388,13 @@ def test_wrong_names_and_folders_give_one_clear_line(tmp_path):
     with pytest.raises(UsageError, match="no form"):
         prepare("ccpg", source, workspace, form="videos")
     cases = {
-        "gone": "No such folder", "empty": "empty", "file": "file", "other": "no ccpg data",
-        "ccpg/CCPG_G_SIL": "silhouettes", "ccpg/CCPG_D_MASK_FACE_SHOE": "RGB frames",
-    }  # fmt: skip
+        "gone": "No such folder",
+        "empty": "empty",
+        "file": "file",
+        "other": "no ccpg data",
+        "ccpg/CCPG_G_SIL": "silhouettes",
+        "ccpg/CCPG_D_MASK_FACE_SHOE": "RGB frames",
+    }
     for name, words in cases.items():
         with pytest.raises(DataError, match=words) as caught:
             prepare("ccpg", tmp_path / name, workspace)

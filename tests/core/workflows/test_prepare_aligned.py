@@ -36,9 +36,19 @@ def walkers(root, dataset, form=None, frames=4, **options):
     kinds = {"sustech1k": (["00-nm", "01-oc"], ["090"]), "casiab_star": (["nm-01"], ["054"])}
     types, views = kinds[dataset]
     synthesize(
-        dataset, root, train_subjects=1, test_subjects=1, types=types, views=views, frames=frames,
-        seed=3, workers=1, progress=SilentProgress(), form=form, **options,
-    )  # fmt: skip
+        dataset,
+        root,
+        train_subjects=1,
+        test_subjects=1,
+        types=types,
+        views=views,
+        frames=frames,
+        seed=3,
+        workers=1,
+        progress=SilentProgress(),
+        form=form,
+        **options,
+    )
     return root
 
 
@@ -76,10 +86,13 @@ def test_they_are_stored_as_delivered_from_images(drawn, tmp_path):
         assert stream.numbers.tolist() == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize(("name", "dataset", "pattern", "size"), [
-    ("pickles", "sustech1k", "06-*-Camera-Sils_aligned.pkl", (64, 64)),
-    ("star", "casiab_star", "*-aligned-sils.pkl", (64, 44)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "dataset", "pattern", "size"),
+    [
+        ("pickles", "sustech1k", "06-*-Camera-Sils_aligned.pkl", (64, 64)),
+        ("star", "casiab_star", "*-aligned-sils.pkl", (64, 44)),
+    ],
+)
 def test_they_are_stored_as_delivered_from_pickles(drawn, tmp_path, name, dataset, pattern, size):
     store, left_out = made(dataset, drawn[name], tmp_path)
     assert store.aligned == size
@@ -178,30 +191,50 @@ def emptied(masks):
 
 NOISE = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3), np.uint8)
 CASES = [
-    ("fewer", without_third, [("other number of aligned silhouettes than frames: paired in order",
-                               "noted", 1)], [0, 1, 2, 3, 4]),
-    ("more", lambda masks: np.concatenate([masks, masks[:2]]),
-     [("other number of aligned silhouettes than frames: paired in order", "noted", 2)],
-     [0, 1, 2, 3, 4, 5, -1, -1]),
+    (
+        "fewer",
+        without_third,
+        [("other number of aligned silhouettes than frames: paired in order", "noted", 1)],
+        [0, 1, 2, 3, 4],
+    ),
+    (
+        "more",
+        lambda masks: np.concatenate([masks, masks[:2]]),
+        [("other number of aligned silhouettes than frames: paired in order", "noted", 2)],
+        [0, 1, 2, 3, 4, 5, -1, -1],
+    ),
     ("empty", emptied, [("empty silhouette", LEFT_OUT, 1)], [0, 2, 3, 4, 5]),
-    ("other size", lambda masks: masks[:, :, 10:54],
-     [("aligned silhouette of another size than the form says", LEFT_OUT, 6)], []),
+    (
+        "other size",
+        lambda masks: masks[:, :, 10:54],
+        [("aligned silhouette of another size than the form says", LEFT_OUT, 6)],
+        [],
+    ),
     ("truth values", lambda masks: masks > 0, [], [0, 1, 2, 3, 4, 5]),
     ("ones", lambda masks: (masks > 0).astype(np.uint8), [], [0, 1, 2, 3, 4, 5]),
     ("fractions", lambda masks: masks / 255.0, [], [0, 1, 2, 3, 4, 5]),
     ("a list", list, [], [0, 1, 2, 3, 4, 5]),
     ("channels", lambda masks: np.stack([masks] * 3, -1), [], [0, 1, 2, 3, 4, 5]),
-    ("words", lambda masks: ["silhouettes"],
-     [("pickle with something else than arrays", LEFT_OUT, 0)], []),
+    (
+        "words",
+        lambda masks: ["silhouettes"],
+        [("pickle with something else than arrays", LEFT_OUT, 0)],
+        [],
+    ),
     ("numbers", lambda masks: masks.ravel(), [("array of an unknown shape", LEFT_OUT, 0)], []),
     ("photographs", lambda masks: NOISE, [("array of an unknown shape", LEFT_OUT, 0)], []),
-    ("not a number", lambda masks: np.full(masks.shape, np.nan),
-     [("broken array file", LEFT_OUT, 0)], []),
-]  # fmt: skip
+    (
+        "not a number",
+        lambda masks: np.full(masks.shape, np.nan),
+        [("broken array file", LEFT_OUT, 0)],
+        [],
+    ),
+]
 
 
-@pytest.mark.parametrize(("edit", "reasons", "numbers"), [case[1:] for case in CASES],
-                         ids=[case[0] for case in CASES])  # fmt: skip
+@pytest.mark.parametrize(
+    ("edit", "reasons", "numbers"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
 def test_what_was_delivered_otherwise(tmp_path, edit, reasons, numbers):
     source = raw.write_sustech_pickles(tmp_path / "raw")
     path = source.joinpath(*KEY.split("/"), "06-000-Camera-Sils_aligned.pkl")
@@ -233,14 +266,17 @@ def test_hostile_and_broken_files_leave_a_sequence_without(tmp_path, content):
     assert [(effect, frames) for _, effect, frames in left_out] == [(LEFT_OUT, 0)]
 
 
-@pytest.mark.parametrize(("write", "without", "names"), [
-    (raw.write_sustech_raw, [], ["Sils_aligned"]),
-    (raw.write_sustech_pickles, [], ["06-000-Camera-Sils_aligned.pkl"]),
-    (raw.write_sustech_raw, ["rgb", "silhouettes"], ["Sils_aligned"]),
-    (raw.write_sustech_raw, ["rgb", "silhouettes"], ["Sils_aligned/1650000000033000.png"]),
-    (raw.write_sustech_pickles, ["rgb", "silhouettes"], ["06-000-Camera-Sils_aligned.pkl"]),
-    (raw.write_sustech_raw, ["rgb"], ["Sils_raw/1650000000033000.png"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("write", "without", "names"),
+    [
+        (raw.write_sustech_raw, [], ["Sils_aligned"]),
+        (raw.write_sustech_pickles, [], ["06-000-Camera-Sils_aligned.pkl"]),
+        (raw.write_sustech_raw, ["rgb", "silhouettes"], ["Sils_aligned"]),
+        (raw.write_sustech_raw, ["rgb", "silhouettes"], ["Sils_aligned/1650000000033000.png"]),
+        (raw.write_sustech_pickles, ["rgb", "silhouettes"], ["06-000-Camera-Sils_aligned.pkl"]),
+        (raw.write_sustech_raw, ["rgb"], ["Sils_raw/1650000000033000.png"]),
+    ],
+)
 def test_a_source_that_goes_away_is_not_a_damaged_one(tmp_path, write, without, names):
     source = write(tmp_path / "raw")
     plan = plan_preparation("sustech1k", source, Workspace(tmp_path), without=without)
@@ -271,11 +307,16 @@ def test_images_are_paired_by_their_times(tmp_path):
     assert ("not a JPEG or PNG image", LEFT_OUT, 1) in left_out
 
 
-@pytest.mark.parametrize(("dataset", "write"), [
-    ("ccpg", raw.write_ccpg), ("sustech1k", raw.write_sustech_raw),
-    ("sustech1k", raw.write_sustech_pickles), ("casiab_star", raw.write_casiab_star),
-    ("casiab", raw.write_casiab),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("dataset", "write"),
+    [
+        ("ccpg", raw.write_ccpg),
+        ("sustech1k", raw.write_sustech_raw),
+        ("sustech1k", raw.write_sustech_pickles),
+        ("casiab_star", raw.write_casiab_star),
+        ("casiab", raw.write_casiab),
+    ],
+)
 def test_silhouettes_alone_are_those_of_the_whole_store(tmp_path, dataset, write):
     source = write(tmp_path / "raw")
     whole, _ = made(dataset, source, tmp_path / "a")
@@ -317,14 +358,17 @@ def test_unusable_silhouettes_are_left_out_where_there_is_nothing_else(tmp_path)
     assert sorted(left_out) == [
         ("empty silhouette", "frames left out", 1),
         ("not a JPEG or PNG image", "frames left out", 1),
-    ]  # fmt: skip
+    ]
 
 
-@pytest.mark.parametrize(("dataset", "write", "size"), [
-    ("sustech1k", raw.write_sustech_pickles, (64, 64)),
-    ("sustech1k", raw.write_sustech_raw, (64, 64)),
-    ("casiab_star", raw.write_casiab_star, (64, 44)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("dataset", "write", "size"),
+    [
+        ("sustech1k", raw.write_sustech_pickles, (64, 64)),
+        ("sustech1k", raw.write_sustech_raw, (64, 64)),
+        ("casiab_star", raw.write_casiab_star, (64, 44)),
+    ],
+)
 def test_delivered_silhouettes_alone(tmp_path, dataset, write, size):
     source = write(tmp_path / "raw")
     for path in source.rglob("*-aligned-sils.pkl"):
@@ -353,8 +397,12 @@ def test_a_form_of_one_s_own_without_rgb(tmp_path):
         mask = raw.person(64, 32, number)[1]
         write_image(tmp_path / "raw" / "a" / "slow" / "0" / f"{number}.png", mask)
     manifest = load_manifest("ccpg").model_dump(mode="json", exclude={"forms"})
-    form = {"name": "masks", "label": "Masks", "framing": "crop",
-            "silhouettes": {"path": "{subject}/{type}/{view}/{frame}.png"}}  # fmt: skip
+    form = {
+        "name": "masks",
+        "label": "Masks",
+        "framing": "crop",
+        "silhouettes": {"path": "{subject}/{type}/{view}/{frame}.png"},
+    }
     own = manifest | {"name": "mine", "forms": [form]}
     (tmp_path / "mine.yaml").write_text(json.dumps(own))
     store, _ = made(str(tmp_path / "mine.yaml"), tmp_path / "raw", tmp_path / "ws")
@@ -367,11 +415,15 @@ def test_a_form_of_one_s_own_without_rgb(tmp_path):
         made(str(tmp_path / "mine.yaml"), tmp_path / "raw", tmp_path / "other")
 
 
-@pytest.mark.parametrize(("dataset", "without", "told"), [
-    ("casiab", ["silhouettes"], "boxes"), ("casiab", ["rgb", "silhouettes"], "boxes"),
-    ("ccpg", ["rgb", "silhouettes", "pose"], "nothing is left"),
-    ("ccpg", ["masks"], "no stream 'masks'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("dataset", "without", "told"),
+    [
+        ("casiab", ["silhouettes"], "boxes"),
+        ("casiab", ["rgb", "silhouettes"], "boxes"),
+        ("ccpg", ["rgb", "silhouettes", "pose"], "nothing is left"),
+        ("ccpg", ["masks"], "no stream 'masks'"),
+    ],
+)
 def test_too_much_left_out(tmp_path, dataset, without, told):
     source = raw.write_ccpg(tmp_path / "raw")
     with pytest.raises(UsageError, match=told):
@@ -390,15 +442,23 @@ def test_frames_alone(tmp_path):
 PATH = "{subject}/{type}/{view}/"
 
 
-@pytest.mark.parametrize(("streams", "told"), [
-    ({}, "rgb, silhouettes, aligned, pose or parsing is needed"),
-    ({"ratios": {"path": PATH + "r.pkl"}, "ratio_order": "width/height"}, "is needed"),
-    ({"aligned": {"path": PATH + "a.pkl", "size": [64, 48]}}, r"\[64, 48\] is not one of"),
-    ({"aligned": {"path": PATH + "a.pkl"}}, "size"),
-    ({"aligned": {"path": PATH + "a.avi", "size": [64, 64]}}, "images or array files"),
-    ({"silhouettes": {"path": PATH + "{frame}.png"},
-      "aligned": {"path": PATH + "{frame}.jpg", "size": [64, 64]}}, "not that of another stream"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("streams", "told"),
+    [
+        ({}, "rgb, silhouettes, aligned, pose or parsing is needed"),
+        ({"ratios": {"path": PATH + "r.pkl"}, "ratio_order": "width/height"}, "is needed"),
+        ({"aligned": {"path": PATH + "a.pkl", "size": [64, 48]}}, r"\[64, 48\] is not one of"),
+        ({"aligned": {"path": PATH + "a.pkl"}}, "size"),
+        ({"aligned": {"path": PATH + "a.avi", "size": [64, 64]}}, "images or array files"),
+        (
+            {
+                "silhouettes": {"path": PATH + "{frame}.png"},
+                "aligned": {"path": PATH + "{frame}.jpg", "size": [64, 64]},
+            },
+            "not that of another stream",
+        ),
+    ],
+)
 def test_forms_that_cannot_be(streams, told):
     with pytest.raises(ValueError, match=told):
         Form(name="own", label="Own", framing="crop", **streams)

@@ -37,8 +37,11 @@ def test_a_movement_has_the_colour_of_its_direction_and_distance(shift):
     maker = FlowMaker("area", None)
     # In batches of any length the flow is the same.
     for first, end in ((0, 1), (1, 4)):
-        maker.add(SequenceFrames(*(getattr(frames, name)[first:end] for name in
-                                   ("rgb", "silhouettes", "valid"))))  # fmt: skip
+        maker.add(
+            SequenceFrames(
+                *(getattr(frames, name)[first:end] for name in ("rgb", "silhouettes", "valid"))
+            )
+        )
     images, numbers = maker.result()
     assert numbers.tolist() == [1, 2, 3]
     assert images.shape == (3, 3, 64, 64)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.files import PARTIAL_SUFFIX
+from core.system.files import PARTIAL_SUFFIX
 from core.workflows.verify import verify
 from core.workspace import Workspace
 from tests.fakes import raw_datasets as raw
@@ -30,9 +30,10 @@ if __name__ == "__main__":
 def start(script, source, workspace):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        [sys.executable, str(script), str(source), str(workspace)], env=environment,
+        [sys.executable, str(script), str(source), str(workspace)],
+        env=environment,
         start_new_session=True,
-    )  # fmt: skip
+    )
 
 
 def members(group):
@@ -72,8 +73,11 @@ def test_kills_lose_nothing(tmp_path):
         assert members(process.pid) == []
         if (broken / "store.json").exists():
             break
-        assert not [p for p in broken.iterdir() if not p.name.startswith(".")
-                    and p.name.endswith(PARTIAL_SUFFIX)]  # fmt: skip
+        assert not [
+            p
+            for p in broken.iterdir()
+            if not p.name.startswith(".") and p.name.endswith(PARTIAL_SUFFIX)
+        ]
     assert start(script, source, tmp_path / "broken").wait() == 0
     names = sorted(path.name for path in whole.iterdir())
     assert names == sorted(path.name for path in broken.iterdir())

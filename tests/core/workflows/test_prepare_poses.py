@@ -14,9 +14,9 @@ from core.sources.poses import FROM_18, pose_array
 from core.storage.forget import close_store, purge_store
 from core.storage.joins import joined
 from core.storage.store import Store
+from core.synthetic.joints import shot_poses
+from core.synthetic.shot import plan_shot, render_crops, render_whole
 from core.video.faults import FrameFault
-from core.walkers.joints import shot_poses
-from core.walkers.shot import plan_shot, render_crops, render_whole
 from core.workflows.prepare import plan_preparation, prepare
 from core.workflows.synthesize import synthesize
 from core.workflows.verify import verify
@@ -180,6 +180,12 @@ def spoilt(frames=4):
     return {
         "missing": (missing, ("pose without any joint", 1), [0, 2, 3]),
         "unknown": (unknown, ("pose of other values than pixels", 1), [0, 1, 3]),
+        "shares": (content / [720, 576, 1], ("pose of other values than pixels", 4), []),
+        "shares of half": (
+            content / [360, 288, 1] - [1, 1, 0],
+            ("pose of other values than pixels", 4),
+            [],
+        ),
         "far": (far, ("pose of other values than pixels", 1), [1, 2, 3]),
         "hostile": (Evil(), ("pickle with something else than arrays", 0), None),
         "text": (np.array(["a"] * 4), ("pickle with something else than arrays", 0), None),
@@ -208,14 +214,17 @@ def test_what_is_no_pose_is_left_out_and_the_frames_stay(tmp_path, name, capsys)
         assert info.frames == 4
 
 
-@pytest.mark.parametrize(("text", "reason"), [
-    ("[[1, 2, 3", "broken array file"),
-    ("{}", "array of an unknown shape"),
-    ("[]", "array of an unknown shape"),
-    ("[" * 100_000, "broken array file"),
-    (json.dumps([["x"] * 3] * 17), "array of an unknown shape"),
-    (json.dumps([[1, 2], [3]]), "broken array file"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[[1, 2, 3", "broken array file"),
+        ("{}", "array of an unknown shape"),
+        ("[]", "array of an unknown shape"),
+        ("[" * 100_000, "broken array file"),
+        (json.dumps([["x"] * 3] * 17), "array of an unknown shape"),
+        (json.dumps([[1, 2], [3]]), "broken array file"),
+    ],
+)
 def test_a_json_file_that_is_no_pose_is_left_out_alone(tmp_path, text, reason):
     source = raw.write_sustech_raw(tmp_path / "raw", frames=4)
     fakes.write_sustech_json(source, SUSTECH_KEYS)
@@ -281,11 +290,14 @@ def test_lines_of_one_frame_and_empty_fields_of_a_table_are_told(tmp_path):
     check(store, content, [0, 1, 2, 3])
 
 
-@pytest.mark.parametrize(("limit", "reason"), [
-    ("core.sources.poses.MAX_FRAMES", "more frames than the limit"),
-    ("core.sources.beside.MAX_FRAMES", "more frames than the limit"),
-    ("core.sources.pose_tables.MAX_BYTES", "larger than the limit"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ("core.sources.poses.MAX_FRAMES", "more frames than the limit"),
+        ("core.sources.beside.MAX_FRAMES", "more frames than the limit"),
+        ("core.sources.pose_tables.MAX_BYTES", "larger than the limit"),
+    ],
+)
 def test_more_than_the_limits_is_refused_before_it_is_read(tmp_path, monkeypatch, limit, reason):
     if "pose_tables" in limit:
         source, dataset = raw.write_casiab(tmp_path / "raw", frames=4), "casiab"
@@ -308,14 +320,17 @@ def test_array_files_of_something_else_are_no_source_of_poses(tmp_path):
         made("casiab", tmp_path / "raw", tmp_path)
 
 
-@pytest.mark.parametrize(("pose", "fault"), [
-    ({"path": "{subject}/{type}/{view}.avi"}, "poses are arrays, JSON files or a CSV table"),
-    ({"path": "{subject}/{type}/{view}/{frame}.png"}, "poses are arrays"),
-    ({"path": "table.csv"}, "a CSV table and `key` go together"),
-    ({"path": "table.csv", "key": "{subject}-{type}"}, "needs {subject}, {type} and {view}"),
-    ({"path": "{subject}/{type}/{view}.pkl", "key": "{subject}-{type}-{view}"}, "go together"),
-    ({"path": "{subject}/{type}/{view}.xyz"}, "ends in none of"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("pose", "fault"),
+    [
+        ({"path": "{subject}/{type}/{view}.avi"}, "poses are arrays, JSON files or a CSV table"),
+        ({"path": "{subject}/{type}/{view}/{frame}.png"}, "poses are arrays"),
+        ({"path": "table.csv"}, "a CSV table and `key` go together"),
+        ({"path": "table.csv", "key": "{subject}-{type}"}, "needs {subject}, {type} and {view}"),
+        ({"path": "{subject}/{type}/{view}.pkl", "key": "{subject}-{type}-{view}"}, "go together"),
+        ({"path": "{subject}/{type}/{view}.xyz"}, "ends in none of"),
+    ],
+)
 def test_a_manifest_with_poses_that_cannot_be_is_refused(pose, fault):
     with pytest.raises(ValueError, match=fault):
         Form.model_validate({"name": "a", "label": "A", "framing": "crop", "pose": pose})
@@ -354,19 +369,33 @@ def test_the_join_equals_a_loop_over_frames(seed):
         assert stream[place].tolist() == expected
 
 
-@pytest.mark.parametrize(("dataset", "form", "kind", "view"), [
-    ("ccpg", "archives", "U0_D0", "03_0"), ("sustech1k", "raw", "00-nm", "045"),
-    ("sustech1k", "pickles", "01-bg", "090"), ("casiab", "videos", "nm-01", "054"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("dataset", "form", "kind", "view"),
+    [
+        ("ccpg", "archives", "U0_D0", "03_0"),
+        ("sustech1k", "raw", "00-nm", "045"),
+        ("sustech1k", "pickles", "01-bg", "090"),
+        ("casiab", "videos", "nm-01", "054"),
+    ],
+)
 def test_rendered_poses_are_read_back_exactly_and_lie_on_their_walkers(
     tmp_path, dataset, form, kind, view
 ):
     def render(subjects, **options):
         return synthesize(
-            dataset, tmp_path / "raw", train_subjects=subjects, test_subjects=0, types=[kind],
-            views=[view], frames=6, seed=3, workers=1, progress=SilentProgress(), form=form,
+            dataset,
+            tmp_path / "raw",
+            train_subjects=subjects,
+            test_subjects=0,
+            types=[kind],
+            views=[view],
+            frames=6,
+            seed=3,
+            workers=1,
+            progress=SilentProgress(),
+            form=form,
             **options,
-        )  # fmt: skip
+        )
 
     render(1, with_poses=True)
     with pytest.raises(DataError, match="different: poses"):
@@ -404,9 +433,18 @@ def test_a_walker_that_comes_near_has_its_left_at_the_right_of_the_picture():
 def test_casiab_star_has_no_poses(tmp_path):
     with pytest.raises(UsageError, match=r"without poses.*ccpg, sustech1k, casiab"):
         synthesize(
-            "casiab_star", tmp_path / "raw", train_subjects=1, test_subjects=0, types=None,
-            views=None, frames=4, seed=0, workers=1, progress=SilentProgress(), with_poses=True,
-        )  # fmt: skip
+            "casiab_star",
+            tmp_path / "raw",
+            train_subjects=1,
+            test_subjects=0,
+            types=None,
+            views=None,
+            frames=4,
+            seed=0,
+            workers=1,
+            progress=SilentProgress(),
+            with_poses=True,
+        )
 
 
 def own_manifest(tmp_path, **streams):

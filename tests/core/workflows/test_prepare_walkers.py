@@ -21,9 +21,17 @@ FRAMES = 5
 
 def walkers(dataset: str, out: Path, types: list[str], view: str) -> Path:
     synthesize(
-        dataset, out, train_subjects=1, test_subjects=1, types=types, views=[view],
-        frames=FRAMES, seed=7, workers=1, progress=SilentProgress(),
-    )  # fmt: skip
+        dataset,
+        out,
+        train_subjects=1,
+        test_subjects=1,
+        types=types,
+        views=[view],
+        frames=FRAMES,
+        seed=7,
+        workers=1,
+        progress=SilentProgress(),
+    )
     return out
 
 

@@ -9,12 +9,12 @@ import pytest
 from core.errors import DataError, UsageError
 from core.metrics.results import EvaluationResult
 from core.progress import SilentProgress
+from core.report.estimate import estimate_report
+from core.runs.run import find_run
 from core.storage.embeddings import read_embeddings, write_embeddings
 from core.storage.store import Store
-from core.workflows.estimate_report import estimate_report
 from core.workflows.evaluate import Scoring, evaluate_run
 from core.workflows.report import report_run
-from core.workflows.runs import find_run
 from core.workflows.train import train
 from core.workspace import Workspace
 from tests.core.report.test_page import check
@@ -75,16 +75,23 @@ def test_the_report_stands_in_the_run_s_folder_and_is_whole(workspace):
     assert 4 <= len(shown) <= len(TEST) * len(KINDS) * 2
     sights = [e for sight in page.of_class("sights") for e in sight.inside if e.name == "img"]
     assert [e.attributes["alt"].split(" of ")[0] for e in sights] == 6 * [
-        "frame", "true silhouette", "predicted", "strongest word"
-    ]  # fmt: skip
+        "frame",
+        "true silhouette",
+        "predicted",
+        "strongest word",
+    ]
 
 
 def test_the_numbers_are_those_of_evaluate(workspace):
     scoring = Scoring(bootstrap=20)
     wanted = evaluate_run(
-        workspace, run_name="first", train_dataset=None, test_dataset=None, scoring=scoring,
+        workspace,
+        run_name="first",
+        train_dataset=None,
+        test_dataset=None,
+        scoring=scoring,
         progress=SilentProgress(),
-    ).result  # fmt: skip
+    ).result
     done = write(workspace)
     assert isinstance(done.result, EvaluationResult)
     assert done.result == wanted

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from core.config import resolve_config
 from core.errors import DataError, ManifestError, StoreError
 from core.manifests import load_manifest, load_outline
+from core.preparation.split import known_names
 from core.records import EmbeddingSet
 from core.sources.beside import read_beside
 from core.sources.finding import find_form
@@ -23,15 +24,14 @@ from core.sources.sequences import scan
 from core.sources.streams import open_stream
 from core.storage.embeddings import write_embeddings
 from core.storage.store import Store
+from core.synthetic.datasets import FORMS
+from core.synthetic.packed import align
 from core.video.faults import Effect, Reason
 from core.video.pictures import Picture
-from core.walkers.datasets import FORMS
-from core.walkers.packed import align
 from core.workflows.datasets import datasets
 from core.workflows.inspect import inspect
 from core.workflows.prepare import plan_preparation, prepare
 from core.workflows.show_config import show_config
-from core.workflows.split import known_names
 from core.workspace import Workspace
 from lmgait_cli.main import app
 from tests.fakes import silhouette_sets as sets
@@ -166,10 +166,15 @@ class Evil:
         return (print, ("run",))
 
 
-@pytest.mark.parametrize(("dataset", "file"), [
-    ("gait3d", "{view}.pkl"), ("oumvlp", "{view}.pkl"), ("grew", "{view}.pkl"),
-    ("ccgr_mini", "002-{view}-sil.pkl"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("dataset", "file"),
+    [
+        ("gait3d", "{view}.pkl"),
+        ("oumvlp", "{view}.pkl"),
+        ("grew", "{view}.pkl"),
+        ("ccgr_mini", "002-{view}-sil.pkl"),
+    ],
+)
 @pytest.mark.parametrize("content", [Evil(), b"", {"a": 1}, np.zeros(3), np.zeros((3, 9, 9, 7))])
 def test_hostile_and_malformed_files_are_left_out_alone(tmp_path, dataset, file, content, capsys):
     source = sets.write_set(tmp_path / "source", dataset, "pickles")

@@ -18,21 +18,21 @@ from core.data.sampler import ClipRequest, IdentityBatches
 from core.data.sources import DrawnMaps, Inputs, MapDrawing, RowSource, StoredRows
 from core.data.stream_clips import MIRRORED_LABELS, StreamClips, changed, stream_chunks
 from core.errors import DataError, StoreError
+from core.inference.embed import embed_sequences
+from core.inference.embed_run import embed_run
+from core.inference.model_inputs import check_inputs, inputs_now
+from core.inference.silhouettes import make_silhouettes, plan_maps
+from core.inputs import Input
 from core.manifests.load import load_manifest
 from core.models.families import FAMILIES
-from core.models.family import Input
+from core.plans.training_inputs import training_inputs
 from core.progress import SilentProgress
+from core.runs.load import load_model
 from core.storage.layout import Plan, read_json
 from core.storage.silhouettes import SilhouetteStore
 from core.storage.store import Store
 from core.training.engine import make_engine
-from core.workflows.embed import embed_sequences
-from core.workflows.evaluate import embed_run
-from core.workflows.model_inputs import check_inputs, inputs_now
-from core.workflows.models import load_model
-from core.workflows.silhouettes import make_silhouettes, plan_maps
 from core.workflows.train import train
-from core.workflows.training_inputs import training_inputs
 from core.workflows.verify import verify
 from core.workspace import Workspace
 from tests.fakes import stream_toys as toys
@@ -41,9 +41,15 @@ from tests.fakes.training import TRAIN
 CUT = load_manifest("casiab").silhouette_cut
 DRAWING = MapDrawing(toys.drawn, rules=1)
 SETTINGS = (
-    "data.workers=0", "data.identities=2", "data.sequences=2", "data.frames=3",
-    "train.iterations=2", "train.milestones=[]", "train.checkpoint_every=2", "data.flip=0.5",
-)  # fmt: skip
+    "data.workers=0",
+    "data.identities=2",
+    "data.sequences=2",
+    "data.frames=3",
+    "train.iterations=2",
+    "train.milestones=[]",
+    "train.checkpoint_every=2",
+    "data.flip=0.5",
+)
 
 
 @pytest.fixture(scope="module")
@@ -129,9 +135,19 @@ def doubles(file):
     file.create_dataset("pose", data=content, chunks=(64, 17, 3), fletcher32=True)
 
 
-@pytest.mark.parametrize("change", [
-    nan, empty_pose, unknown_label, background, falling, beyond, gone, doubles,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        nan,
+        empty_pose,
+        unknown_label,
+        background,
+        falling,
+        beyond,
+        gone,
+        doubles,
+    ],
+)
 def test_damaged_streams_are_refused(store, tmp_path, change):
     shutil.copytree(store.path, tmp_path / "casiab")
     with h5py.File(tmp_path / "casiab" / "shard-00000.h5", "r+") as file:
@@ -141,10 +157,17 @@ def test_damaged_streams_are_refused(store, tmp_path, change):
         [damaged.read_stream(name, 0) for name in ("pose", "parsing", "flow")]
 
 
-@pytest.mark.parametrize(("name", "change"), [
-    ("pose", {"shape": [18, 3]}), ("pose", {"maker": ""}), ("flow", {"shape": [64, 64]}),
-    ("parsing", {"shape": [64, 65]}), ("pose", {"more": 1}), ("aligned", {}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("pose", {"shape": [18, 3]}),
+        ("pose", {"maker": ""}),
+        ("flow", {"shape": [64, 64]}),
+        ("parsing", {"shape": [64, 65]}),
+        ("pose", {"more": 1}),
+        ("aligned", {}),
+    ],
+)
 def test_a_plan_with_streams_that_cannot_be_is_refused(store, tmp_path, name, change):
     plan = json.loads((store.path / "plan.json").read_text())
     plan["streams"][name] = plan["streams"].get(name, plan["streams"]["pose"]) | change
@@ -157,8 +180,9 @@ def test_a_clip_of_poses_is_of_one_sequence_in_time_order(home, store):
     inputs = Inputs(store, {"poses": StoredRows(store, "poses")})
     data = StreamClips(inputs, TRAIN, frames=4, choice=FrameChoice("time", skip=1))
     assert data.clip_bytes() == 4 * 17 * 3 * 4
-    assert len(data) == sum(info.key in home[1] and info.key.subject in TRAIN
-                            for info in store.sequences)  # fmt: skip
+    assert len(data) == sum(
+        info.key in home[1] and info.key.subject in TRAIN for info in store.sequences
+    )
     batch = data[[request(0), request(5)]]
     assert part(batch, "poses").dtype == torch.float32
     assert part(batch, "poses").shape == (8, 17, 3)
@@ -253,9 +277,14 @@ def test_kept_maps_are_those_drawn_now_and_other_rules_make_others(home, store):
     assert not plan.complete
     assert "Skeleton maps of" in plan.size()
     stored = make_silhouettes(
-        plan, store, manifest, workers=0, engine=make_engine(), progress=SilentProgress(),
+        plan,
+        store,
+        manifest,
+        workers=0,
+        engine=make_engine(),
+        progress=SilentProgress(),
         drawing=DRAWING,
-    )  # fmt: skip
+    )
     assert isinstance(stored, SilhouetteStore)
     now = DrawnMaps(store, DRAWING)
     assert stored.shape == now.shape == (2, 64, 64)
@@ -354,9 +383,13 @@ def test_no_sequence_with_all_inputs_is_told(store):
         StreamClips(inputs, TRAIN, frames=3, choice=FrameChoice("random"))
 
 
-@pytest.mark.parametrize(("name", "stages"), [
-    ("pose-toy", []), ("map-toy", ["Silhouettes", "Skeleton maps"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        ("pose-toy", []),
+        ("map-toy", ["Silhouettes", "Skeleton maps"]),
+    ],
+)
 def test_an_estimate_tells_what_is_made_first_and_writes_nothing(
     store, families, tmp_path, name, stages
 ):

@@ -18,15 +18,18 @@ from core.errors import (
     TrainingError,
     UsageError,
 )
+from core.manifests.load import load_manifest
 from core.models.lmgait.build import build_lmgait
+from core.plans.choose import plan_on_store
+from core.plans.warmup import finished_checkpoint, load_warmup
 from core.progress import SilentProgress
+from core.runs.registry import data_facts, warmup_key, warmups
+from core.runs.run import find_run, list_runs
 from core.storage.store import Store
 from core.training.checkpoint import load_tensors
 from core.version import __version__
-from core.workflows.registry import warmup_key, warmups
-from core.workflows.runs import find_run, list_runs
+from core.workflows.pretrain_decoder import pretrain_decoder
 from core.workflows.train import train
-from core.workflows.warmup import finished_checkpoint, load_warmup, pretrain_decoder
 from core.workspace import Workspace
 from tests.fakes.models import small_config
 from tests.fakes.training import TRAIN, write_training_store
@@ -84,9 +87,13 @@ def workspace(prepared, tmp_path):
 
 def run_training(workspace, config=None, progress=None, **more):
     return train(
-        workspace, "casiab", config or small_config(), preset="tiny",
-        progress=progress or Watcher(), **more,
-    )  # fmt: skip
+        workspace,
+        "casiab",
+        config or small_config(),
+        preset="tiny",
+        progress=progress or Watcher(),
+        **more,
+    )
 
 
 def state(run):
@@ -109,10 +116,11 @@ def same(one, other):
 CONFIGS = {
     "adamw": small_config(),
     "sgd": small_config(
-        warmup={"optimizer": "sgd", "lr": 0.05}, train={"optimizer": "sgd", "lr": 0.01},
+        warmup={"optimizer": "sgd", "lr": 0.05},
+        train={"optimizer": "sgd", "lr": 0.01},
         model={"fusion": "gate"},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module", params=sorted(CONFIGS))
@@ -200,12 +208,15 @@ def test_one_warm_up_serves_what_does_not_change_it(workspace):
     assert "Warm-up" not in told.counts
     assert len(list_runs(workspace.warmups)) == 1
     other = small_config(warmup={"lr": 0.001})
-    store = Store.open(workspace.store("casiab")).fingerprint
-    assert warmups(workspace).matching(warmup_key(other, store)) is None
-    assert warmups(workspace).matching(warmup_key(config, store)) is not None
-    assert pretrain_decoder(
-        workspace, "casiab", small_config(), preset="tiny", progress=Watcher()
-    ).iterations == 0  # fmt: skip
+    data = data_facts(Store.open(workspace.store("casiab")), load_manifest("casiab"))
+    assert warmups(workspace).matching(warmup_key(other, **data)) is None
+    assert warmups(workspace).matching(warmup_key(config, **data)) is not None
+    assert (
+        pretrain_decoder(
+            workspace, "casiab", small_config(), preset="tiny", progress=Watcher()
+        ).iterations
+        == 0
+    )
 
 
 def test_warm_up_and_training_may_differ_in_precision(workspace):
@@ -237,6 +248,28 @@ def test_how_often_to_save_or_log_does_not_make_another_run(workspace, unfinishe
         evaluate={"frames_per_chunk": 3},
     )
     assert run_training(workspace, config).run.name == unfinished.name
+
+
+@pytest.mark.parametrize("subjects_recorded", [True, False])
+def test_another_split_is_another_run(workspace, subjects_recorded):
+    for run in (run_training(workspace).run, *list_runs(workspace.warmups)):
+        facts = json.loads((run.folder / "run.json").read_text())
+        if not subjects_recorded:  # as an older lmgait left it
+            del facts["subjects"]
+        (run.folder / "run.json").write_text(json.dumps(facts))
+
+    def left(*subjects):
+        manifest, store = load_manifest("casiab"), Store.open(workspace.store("casiab"))
+        split = manifest.subjects.model_copy(update={"train": subjects})
+        other = manifest.model_copy(update={"subjects": split})
+        plan = plan_on_store(workspace, store, other, small_config(), preset="tiny")
+        assert plan.warmup is not None
+        return plan.left, plan.warmup.left
+
+    assert left(*TRAIN) == left(*TRAIN, "009") == (0, 0), "the store holds no 009"
+    # The second has other class numbers.
+    for subjects in ((*TRAIN, "075"), TRAIN[::-1], ("001", "002", "075")):
+        assert left(*subjects) == (6, 4)
 
 
 def test_fresh_begins_anew(workspace, unfinished):
@@ -332,8 +365,12 @@ def test_the_only_checkpoint_damaged_is_told(workspace, unfinished):
 
 def test_a_damaged_description_of_a_run_does_not_block_the_others(workspace, unfinished):
     other = run_training(workspace, small_config(seed=2)).run
-    for text in ("{", "[]", '{"format": 1}', '{"format": 9, "created": "", "number": 1, '
-                 '"dataset": "casiab"}'):  # fmt: skip
+    for text in (
+        "{",
+        "[]",
+        '{"format": 1}',
+        '{"format": 9, "created": "", "number": 1, "dataset": "casiab"}',
+    ):
         (unfinished.folder / "run.json").write_text(text)
         with pytest.raises(CheckpointError) as caught:
             find_run(workspace.runs, name=unfinished.name, dataset=None)
@@ -369,12 +406,13 @@ def test_the_same_settings_give_the_same_weights_at_another_place(undisturbed, w
 
 @pytest.mark.parametrize("by_an_older_lmgait", [False, True])
 def test_a_setting_of_the_machine_begins_no_new_run(workspace, by_an_older_lmgait):
-    """An older lmgait counted the chunk among the settings that decide weights."""
+    """An older lmgait counted the chunk among the settings that decide weights, and no subjects."""
     with pytest.raises(Interrupted):
         run_training(workspace, progress=Watcher("Training", 3, terminate))
     run = list_runs(workspace.runs)[-1]
     if by_an_older_lmgait:
         facts = json.loads((run.folder / "run.json").read_text())
+        del facts["subjects"]
         (run.folder / "run.json").write_text(json.dumps(facts | {"key": "0123456789abcdef"}))
     other = small_config(model={"image": {"chunk": 3}}, data={"workers": 1})
     result = run_training(workspace, other, must_resume=True)

@@ -13,14 +13,14 @@ from core.errors import CheckpointError, UsageError
 from core.models.backbones.prompts import prompt_words
 from core.models.lmgait.pictures import word_attention
 from core.progress import SilentProgress
+from core.runs.load import LoadedModel, load_model
+from core.runs.run import find_run
 from core.storage.store import Store
 from core.training.checkpoint import load_tensors, save_tensors
+from core.visualization.contact_sheet import silhouette_iou, write_contact_sheet
+from core.visualization.model_views import look, words_of
+from core.visualization.view_sheet import Told, draw_film, draw_sheet, strongest_word
 from core.workflows.cache_text import cache_text
-from core.workflows.contact_sheet import silhouette_iou, write_contact_sheet
-from core.workflows.look import look, words_of
-from core.workflows.models import LoadedModel, load_model
-from core.workflows.runs import find_run
-from core.workflows.seen_sheet import Told, draw_film, draw_sheet, strongest_word
 from core.workflows.train import train
 from core.workflows.visualize import find_sequence, spread, visualize
 from core.workspace import Workspace

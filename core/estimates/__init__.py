@@ -1,0 +1,1 @@
+"""What is left of a piece of work, and what it takes."""

@@ -1,0 +1,1 @@
+"""Where data of a person lie."""

@@ -1,0 +1,1 @@
+"""SkeletonGait++ (Fan et al., AAAI 2024)."""

@@ -1,0 +1,140 @@
+"""What a training reads: frames or stored features of an encoder; or what has no frames."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import cast
+
+from accelerate import Accelerator
+from torch import nn
+
+from core.config import Config
+from core.data.dataset import TrainingSequences
+from core.estimates.stages import Stage
+from core.inference.features import FeaturesPlan, features_stages, make_features, plan_features
+from core.manifests.schema import DatasetManifest
+from core.models.backbones.image import ImageEncoder
+from core.models.base import implementation_of
+from core.models.families import family_of
+from core.plans.inputs_base import TrainingData, TrainingInputs, clip_length
+from core.plans.stream_inputs import StreamInputs
+from core.plans.warmup import WarmupPlan, finished_checkpoint, load_warmup, load_warmup_encoder
+from core.progress import Progress
+from core.runs.run import Run
+from core.storage.features import FeatureStore
+from core.storage.store import Store
+from core.training.engine import process_state, run_on_main
+from core.workspace import Workspace
+
+
+class EncoderInputs(TrainingInputs):
+    """Frames for a frozen image encoder, or its stored features; the encoder is built once."""
+
+    @property
+    def step_before(self) -> str | None:
+        """Storing features, where the settings ask for them."""
+        return None if self.config.data.features == "off" else "features"
+
+    @cached_property
+    def image(self) -> ImageEncoder:
+        """The image encoder."""
+        return cast(ImageEncoder, self.implementation.encoder(self.config.model))
+
+    def stages(self, engine: Accelerator, progress: Progress) -> list[Stage]:
+        """Warm-up and features."""
+        stages: list[Stage] = []
+        warmup = self.warmup
+        if warmup is not None:
+            stages += warmup.stages(progress, self.image)
+            self._take(warmup)
+        if self.step_before is not None:
+            plan = self._features()
+            stages += features_stages(plan, self.store, self.image, self.config, engine)
+        return stages
+
+    def warmed_up(self, progress: Progress) -> Run | None:
+        """The finished warm-up; the encoder has the weights that it left."""
+        warmup = self.warmup
+        if warmup is None:
+            return None
+        if (run := self._take(warmup)) is not None:
+            return run
+        progress.say(
+            f"No warm-up of the {warmup.config.warmup_settings.part} for {self.manifest.name} with "
+            "these settings: running it."
+        )
+        return warmup.run(progress, self.image).run
+
+    def sample(self) -> TrainingData:
+        """Clips of frames."""
+        return self._clips(None)
+
+    def stored(self, engine: Accelerator, progress: Progress) -> TrainingData:
+        """Clips of frames, or of features where the settings ask for them."""
+        features = None
+        if self.step_before is not None:
+            plan = run_on_main(engine, self._features)
+            features = make_features(plan, self.store, self.image, self.config, engine, progress)
+        return self._clips(features)
+
+    def model(self, classes: int, warmup: Run | None) -> nn.Module:
+        """A model on the encoder, from its warm-up where it has one."""
+        config = self.config
+        model = self.implementation.build(
+            config.model, classes=classes, seed=config.seed, image=self.image
+        )
+        if warmup is not None:
+            load_warmup(model, _finished(warmup), config)
+        return model
+
+    def _take(self, warmup: WarmupPlan) -> Run | None:
+        """A warm-up that is complete, its encoder loaded; None for one that is not."""
+        if warmup.existing is None or warmup.left:
+            return None
+        if self.config.warmup_trains_encoder:
+            load_warmup_encoder(self.image, _finished(warmup.existing))
+        return warmup.existing
+
+    def _features(self) -> FeaturesPlan:
+        return plan_features(self.workspace, self.store, self.manifest, self.config, self.image)
+
+    def _clips(self, features: FeatureStore | None) -> TrainingSequences:
+        return training_sequences(self.store, self.manifest, self.config, self.image, features)
+
+
+def training_inputs(
+    workspace: Workspace,
+    store: Store,
+    manifest: DatasetManifest,
+    config: Config,
+    warmup: WarmupPlan | None,
+) -> TrainingInputs:
+    """What a training of this family reads (arguments as :class:`TrainingInputs`)."""
+    kind = EncoderInputs if "rgb" in family_of(config.model).inputs else StreamInputs
+    return kind(workspace, store, manifest, config, warmup)
+
+
+def training_sequences(
+    store: Store,
+    manifest: DatasetManifest,
+    config: Config,
+    image: ImageEncoder,
+    features: FeatureStore | None = None,
+) -> TrainingSequences:
+    """The clips that a training on frames draws from; sizes are those of the image encoder."""
+    family = implementation_of(config.model)
+    return TrainingSequences(
+        store,
+        manifest.subjects.train,
+        frames=clip_length(config),
+        frame_size=(image.height, image.width),
+        silhouette_size=family.silhouette_size(config.model, image),
+        flip=config.data.flip,
+        choice=family.frame_choice(config.model),
+        features=features,
+    )
+
+
+def _finished(warmup: Run) -> Path:
+    return run_on_main(process_state(), lambda: finished_checkpoint(warmup))

@@ -1,0 +1,270 @@
+"""`lmgait pretrain-decoder`: what a family trains before its training (LMGait: its decoder)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from core.config import Config
+from core.config.machine import WARMUP_MEMORY
+from core.data.loading import workers_explained
+from core.errors import CheckpointError
+from core.estimates.job_stage import UNSAVED, job_stage
+from core.estimates.stages import Estimate, Stage, make_estimate
+from core.inference.features import make_features, plan_features
+from core.inference.left_out import unused_in_training, write_once
+from core.manifests.schema import DatasetManifest
+from core.models.backbones.image import ImageEncoder
+from core.models.base import EncoderImplementation, implementation_of, warmup_of
+from core.models.freezing import freeze
+from core.plans.warmup_job import build_warmup, warmup_job
+from core.progress import Progress
+from core.runs.registry import data_facts, warmup_key, warmups
+from core.runs.run import Run
+from core.storage.store import Store
+from core.system.failures import explain_gpu_memory
+from core.training.checkpoint import WEIGHTS, load_strictly, load_tensors
+from core.training.engine import engine_for, lock_on_main, run_on_main
+from core.training.loop import run_job
+from core.training.machine import Machine, in_words, machine_of
+from core.training.observers import Observer, observers_in
+from core.workspace import Workspace
+
+WARMUP = "Warm-up"
+IMAGE_PREFIX = EncoderImplementation.image_prefix
+
+
+@dataclass(frozen=True, slots=True)
+class WarmupResult:
+    """A finished warm-up: its folder, and the iterations done now (fewer after a resume)."""
+
+    run: Run
+    iterations: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values, for JSON."""
+        return {
+            "warmup": self.run.name,
+            "folder": str(self.run.folder),
+            "iterations": self.run.config.warmup_settings.iterations,
+            "now": self.iterations,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class WarmupPlan:
+    """A warm-up that is to be done, resumed, or is complete; made by :func:`plan_warmup`.
+
+    Attributes:
+        workspace: Where stores and warm-ups live.
+        store: The store.
+        manifest: Its dataset.
+        config: Resolved configuration.
+        preset: Name of its preset, for the run's name.
+        key: Digest of all that decides its weights.
+        existing: The newest warm-up with this key; None where there is none.
+        left: Iterations that are to be done.
+        engine: Computes; its precision is set when the work begins.
+    """
+
+    workspace: Workspace
+    store: Store
+    manifest: DatasetManifest
+    config: Config
+    preset: str
+    key: str
+    existing: Run | None
+    left: int
+    engine: Accelerator
+
+    def estimate(self, progress: Progress) -> Estimate:
+        """What :meth:`run` will take, from a few real steps; nothing is written.
+
+        Raises:
+            WeightsError, ConfigError: the image encoder cannot be built.
+        """
+        stages = self.stages(progress)
+        return make_estimate(stages, self.workspace.root, training_notes(self.config))
+
+    def stages(self, progress: Progress, image: ImageEncoder | None = None) -> list[Stage]:
+        """What is left of it; ``image`` as in :meth:`run`."""
+        if not self.left:
+            return []
+        progress.say("Measuring the warm-up.")
+        image = image or self._encoder()
+        engine = engine_for(self.config.warmup_settings, self.engine)
+        model = build_warmup(self.config, image)
+        job = warmup_job(model, self.store, self.manifest, self.config, engine, UNSAVED)
+        stage = replace(job_stage(WARMUP, job, self.left, engine), shared=self.key)
+        freeze(image)
+        return [stage]
+
+    @workers_explained()
+    @explain_gpu_memory(WARMUP_MEMORY)
+    def run(self, progress: Progress, image: ImageEncoder | None = None) -> WarmupResult:
+        """Do what is left of it.
+
+        Args:
+            progress: Told of the run and its iterations.
+            image: The image encoder, where it is built already. A warm-up that trains it leaves
+                it trained, and frozen.
+
+        Raises:
+            WeightsError, ConfigError: the image encoder cannot be built.
+            OutputError: another process writes this warm-up, or the disk is full.
+            TrainingError: a loss that is not finite.
+            Interrupted: a signal; the state is saved.
+        """
+        settings, existing = self.config.warmup_settings, self.existing
+        if existing is not None and not self.left:
+            run_on_main(self.engine, lambda: existing.tidy(settings))
+            progress.say(f"Warm-up {existing.name} is complete.")
+            return WarmupResult(existing, 0)
+        image = image or self._encoder()
+        engine = engine_for(settings, self.engine)
+        machine = machine_of(engine)
+        run = run_on_main(engine, lambda: self._begin(machine))
+        progress.say(
+            f"Warm-up {run.name} on {self.manifest.title} ({self.store.path}); "
+            f"{in_words(machine)}; output in {run.folder}"
+        )
+        with lock_on_main(engine, run.locked):
+            start = self._train(run, image, engine, progress)
+        return WarmupResult(run, settings.iterations - start)
+
+    def _encoder(self) -> ImageEncoder:
+        image = implementation_of(self.config.model).encoder(self.config.model)
+        assert image is not None, "a warm-up trains a part on an image encoder"
+        return image
+
+    def _begin(self, machine: Machine) -> Run:
+        return warmups(self.workspace).resume_or_create(
+            self.key,
+            dataset=self.manifest.name,
+            preset=self.preset,
+            config=self.config,
+            facts={**data_facts(self.store, self.manifest), **machine},
+        )
+
+    def _train(self, run: Run, image: ImageEncoder, engine: Accelerator, progress: Progress) -> int:
+        store, manifest, config = self.store, self.manifest, self.config
+        if engine.is_main_process:
+            write_once(run.folder, store, unused_in_training(manifest))
+        model = build_warmup(config, image)
+        features = None
+        if config.data.features != "off" and not model.train_encoder:
+            plan = run_on_main(
+                engine,
+                lambda: plan_features(self.workspace, store, manifest, config, image),
+            )
+            features = make_features(plan, store, image, config, engine, progress)
+
+        def observers(start: int) -> Sequence[Observer]:
+            return observers_in(run.folder, start, progress)
+
+        checkpoints = run.checkpoints(config.warmup_settings)
+        job = warmup_job(model, store, manifest, config, engine, checkpoints, features)
+        start = run_job(job, engine, observers, progress)
+        freeze(image)
+        return start
+
+
+def plan_warmup(
+    workspace: Workspace,
+    store: Store,
+    manifest: DatasetManifest,
+    config: Config,
+    *,
+    preset: str,
+    engine: Accelerator | None = None,
+    progress: Progress | None = None,
+) -> WarmupPlan:
+    """Decide what is to be done for a warm-up; reads only.
+
+    Args:
+        workspace: Where warm-ups live.
+        store: The store.
+        manifest: Its dataset.
+        config: Resolved configuration.
+        preset: Name of its preset.
+        engine: One that this process has already; its precision may be another.
+        progress: Told of warm-ups that cannot be read.
+
+    Raises:
+        ConfigError: a precision that this device lacks.
+        UsageError: a family without a warm-up.
+        StoreError: the store holds no RGB.
+    """
+    settings = config.warmup_settings
+    store.require_rgb()
+    if engine is None:
+        engine = engine_for(settings, None)
+    key = warmup_key(config, **data_facts(store, manifest))
+
+    def choose() -> tuple[Run | None, int]:
+        run = warmups(workspace).matching(key, progress=progress)
+        done = 0 if run is None else run.iterations()
+        return run, max(settings.iterations - done, 0)
+
+    existing, left = run_on_main(engine, choose)
+    return WarmupPlan(workspace, store, manifest, config, preset, key, existing, left, engine)
+
+
+def finished_checkpoint(warmup: Run) -> Path:
+    """The last checkpoint of a finished warm-up."""
+    newest = warmup.checkpoints().newest()
+    assert newest is not None, "a finished warm-up has a checkpoint"
+    return newest
+
+
+def load_warmup(model: nn.Module, checkpoint: Path, config: Config) -> None:
+    """Start ``model`` from a warm-up's part (and image encoder, where it trained one).
+
+    Args:
+        model: As its training begins, of the family of ``config``.
+        checkpoint: The last one of a finished warm-up.
+        config: Resolved configuration.
+
+    Raises:
+        CheckpointError: the warm-up is damaged or does not fit.
+    """
+    weights = load_tensors(checkpoint / WEIGHTS)
+    part = warmup_of(config.model).prefix
+    own = (part, IMAGE_PREFIX)
+    others = tuple(n for n in model.state_dict() if not n.startswith(own))
+    trained = any(n.startswith(IMAGE_PREFIX) for n in weights.tensors)
+    if foreign := [n for n in weights.tensors if not n.startswith(own)]:
+        raise CheckpointError(
+            f"The warm-up holds what is not a part of it: {', '.join(foreign[:4])}",
+            where=weights.path,
+            next_step="Delete this warm-up's folder: it is made again.",
+        )
+    optional = others if trained else (*others, IMAGE_PREFIX)
+    load_strictly(model, weights.tensors, optional=optional, where=weights.path)
+
+
+def load_warmup_encoder(image: ImageEncoder, checkpoint: Path) -> None:
+    """Give ``image`` the weights that a warm-up trained (raises as :func:`load_warmup`)."""
+    weights = load_tensors(checkpoint / WEIGHTS)
+    inner = {
+        name.removeprefix(IMAGE_PREFIX): value
+        for name, value in weights.tensors.items()
+        if name.startswith(IMAGE_PREFIX)
+    }
+    load_strictly(image.encoder, inner, optional=(), where=weights.path)
+
+
+def training_notes(config: Config) -> tuple[str, ...]:
+    """What is not in the estimate of a training."""
+    notes = ["One checkpoint more while a new one is written; logs and pictures are not in it."]
+    if config.data.features != "off":
+        notes.append("Steps are measured on frames; on stored features a CPU takes them quicker.")
+    if torch.cuda.is_available():
+        notes.append("The first steps of a GPU are slower than the rest.")
+    return tuple(notes)

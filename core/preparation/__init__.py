@@ -1,0 +1,1 @@
+"""From a dataset's folder to the shards of a store."""

@@ -1,0 +1,152 @@
+"""One shard: its sequences read, written, and described."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from core.manifests.forms import Form
+from core.manifests.schema import SilhouetteCut
+from core.manifests.streams import BESIDE
+from core.records import SequenceFrames
+from core.sources.beside import blank_frames, frame_numbers, read_beside
+from core.sources.raw import RawSequence
+from core.sources.reading import FrameNames, read_sequence
+from core.sources.report import SequenceReport
+from core.storage.layout import Finding, Plan, ShardFile, shard_name, shard_report_name, write_json
+from core.storage.shard import ShardWriter, file_hash
+from core.storage.streams import StreamFrames
+from core.system.files import whole_file
+from core.video.faults import Effect, LeftOut, Reason, writable
+from core.video.flow import FlowMaker
+
+
+@dataclass(frozen=True, slots=True)
+class ShardJob:
+    """One shard to make.
+
+    Attributes:
+        number: Its number.
+        folder: The store's folder.
+        source: Folder that the report names files relative to.
+        form: Form of the source.
+        content: Plan of the store.
+        sequences: What goes into it.
+        flow: How silhouettes are cut, where optical flow is computed; None where it is not.
+        crashed: Positions of sequences that ended a process that read them: left out.
+    """
+
+    number: int
+    folder: Path
+    source: Path
+    form: Form
+    content: Plan
+    sequences: tuple[RawSequence, ...]
+    flow: SilhouetteCut | None = None
+    crashed: frozenset[int] = frozenset()
+
+
+def make_shard(
+    job: ShardJob, count: Callable[[int], None], begins: Callable[[int], object] = lambda _: None
+) -> int:
+    """Make one shard and, once it is whole, its description.
+
+    Args:
+        job: What to make.
+        count: Told of frames as they are done.
+        begins: Told the position of each sequence before it is read.
+
+    Returns:
+        The shard's number.
+
+    Raises:
+        OutputError: the shard cannot be written.
+    """
+    cv2.setNumThreads(1)
+    path = job.folder / shard_name(job.number)
+    lines: list[Finding] = []
+    with whole_file(path, parents=False) as partial:
+        with ShardWriter(partial, job.content.codec, job.content.shapes) as writer:
+            for position, raw in enumerate(job.sequences):
+                report = SequenceReport(raw.key, job.source)
+                if position in job.crashed:
+                    report.add(Reason.CRASHED, Effect.SEQUENCE_LEFT_OUT, 0, raw.first.path)
+                else:
+                    begins(position)
+                    _write(writer, raw, job, report, count)
+                lines += findings(report.lines())
+        description = ShardFile(
+            format=job.content.format,
+            number=job.number,
+            sha256=file_hash(partial),
+            bytes=partial.stat().st_size,
+            frames=writer.frames,
+            valid=writer.valid,
+            fidelity=writer.fidelity(),
+            sequences=writer.entries,
+            left_out=tuple(lines),
+        )
+    write_json(job.folder / shard_report_name(job.number), description)
+    return job.number
+
+
+def _write(
+    writer: ShardWriter,
+    raw: RawSequence,
+    job: ShardJob,
+    report: SequenceReport,
+    count: Callable[[int], None],
+) -> None:
+    """Write one sequence: its frames, and what lies beside them."""
+    content = {
+        name: rows
+        for name in BESIDE
+        if name in job.content.shapes
+        and (rows := read_beside(name, raw, job.form, report)) is not None
+    }
+    names = FrameNames()
+    if raw.rgb is not None or raw.silhouettes is not None:
+        batches = read_sequence(raw, job.form, report, names)
+    else:
+        base = next((rows for name, rows in content.items() if raw.first is raw.beside[name]), None)
+        if base is not None:
+            names = FrameNames(base.stems, total=base.total)
+        batches = blank_frames(len(names.stems))
+    flow = None if job.flow is None else FlowMaker(job.flow.interpolation, job.flow.drop_sum)
+    if flow is not None:
+        batches = _told(batches, flow.add)
+    frames = writer.add(raw.key, _told(batches, lambda batch: count(len(batch.valid))))
+    if not frames:
+        return
+    if flow is not None:
+        writer.add_stream("flow", StreamFrames(*flow.result()))
+    for name, rows in content.items():
+        numbers = frame_numbers(name, rows, names, raw, job.form, report)
+        joints = rows.joints if name == "pose" else None
+        writer.add_stream(name, StreamFrames(rows.rows, numbers), joints)
+
+
+def findings(lines: Iterable[LeftOut]) -> tuple[Finding, ...]:
+    """The report's lines as the store writes them."""
+    return tuple(
+        Finding(
+            sequence=line.sequence,
+            reason=str(line.reason),
+            effect=str(line.effect),
+            frames=line.frames,
+            files=tuple(writable(name) for name in line.files),
+        )
+        for line in lines
+    )
+
+
+def _told(
+    batches: Iterator[SequenceFrames], listener: Callable[[SequenceFrames], object]
+) -> Iterator[SequenceFrames]:
+    """The same batches, each told to a listener."""
+    for batch in batches:
+        listener(batch)
+        yield batch

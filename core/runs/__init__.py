@@ -1,0 +1,1 @@
+"""Runs: their folders, their registries, their models and stores."""
