@@ -165,7 +165,7 @@ def test_a_run_that_has_lost_its_logs_and_has_settings_of_its_own(workspace):
     assert "There is no log of it." in page.all("main")[0].text
     changes = next(e for e in page.all("table") if "differ from the preset" in e.text)
     assert "train.iterations" in changes.text
-    assert "model.image.architecture" not in changes.text
+    assert "warmup.optimizer" not in changes.text
 
 
 def test_what_cannot_be_reported_is_said_and_nothing_is_written(workspace, tmp_path):
