@@ -17,6 +17,7 @@ from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
 from core.models.base import EncoderImplementation, implementation_of, warmup_of
 from core.models.build import seeded
+from core.models.fingerprints import module_fingerprint
 from core.models.warmup import WarmupModel
 from core.records import Losses
 from core.storage.features import FeatureStore
@@ -94,6 +95,8 @@ def warmup_job(
         "labels": list(data.subjects),
         "config": config.model_dump(mode="json"),
     }
+    if not settings.trains_encoder:
+        header["image_fingerprint"] = module_fingerprint(image.encoder)
     return Job(
         name="Warm-up",
         module=model,

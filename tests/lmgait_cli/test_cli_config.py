@@ -29,7 +29,9 @@ def test_show_prints_a_file_for_config(tmp_path, preset):
     path = tmp_path / "mine.yaml"
     path.write_text(shown.stdout)
     tree = yaml.safe_load(shown.stdout)
-    assert tree["data"]["frames"] == (30 if preset == "paper" else resolve_config(preset).data.frames)
+    assert tree["data"]["frames"] == (
+        30 if preset == "paper" else resolve_config(preset).data.frames
+    )
     assert tree["model"]["temporal"]["pte"] is False
     again = run("config", "show", "--preset", preset, "--dataset", "ccpg", "--config", path)
     assert again.stdout == shown.stdout

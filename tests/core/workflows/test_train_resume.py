@@ -190,6 +190,15 @@ def test_training_starts_from_the_warmed_up_decoder(undisturbed):
     assert all(name.startswith("decoder.") for name in kept)
 
 
+def test_a_warm_up_on_another_frozen_encoder_is_refused(undisturbed):
+    config, _, warmup = undisturbed
+    model = build_lmgait(config.model, classes=3, seed=config.seed)
+    with torch.no_grad():
+        next(model.image.encoder.parameters()).add_(1)
+    with pytest.raises(CheckpointError, match="not those that this warm-up was trained with"):
+        load_warmup(model, finished_checkpoint(warmup), config)
+
+
 def test_a_seeded_encoder_learns_in_the_warm_up_and_is_frozen_then(workspace):
     config = small_config(warmup={"image_encoder": True})
     run = run_training(workspace, config).run
