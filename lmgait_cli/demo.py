@@ -42,7 +42,7 @@ def demo(
         f"Pictures          {done.sheet}\n"
         f"All files         {done.folder} (took {done.seconds / 60:.1f} minutes)\n\n"
         f"Next: lmgait report {done.run.name} --workspace {done.folder}\n"
-        f"      lmgait visualize {done.run.name} 080/cl-01/054 --workspace {done.folder}\n"
+        f"      lmgait visualize {done.run.name} {done.shown[-1]} --workspace {done.folder}\n"
         f"      or your own videos: docs/own-videos.md",
         markup=False,
         soft_wrap=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -37,6 +37,8 @@ TEST_TYPES = ("nm-01", "nm-02", "nm-05", "bg-01", "cl-01")
 TARGET_TYPES = ("00-nm", "01-nm", "01-bg", "01-cl")
 SHOWN = ("nm-05", "bg-01", "cl-01")
 PROMPTS = ("designed", "wrong")
+# The frozen encoder sees each training frame once, before the warm-up; mirrored ones would be others.
+SETTINGS = ("data.features=float16", "data.flip=0.0")
 NAME, OTHER = "demo-lmgait", "demo-gaitbase"
 
 
@@ -54,6 +56,7 @@ class DemoResult:
             the one on a patch of the surroundings; 0.5 means that both are equal.
         iou: Silhouettes' mean intersection over union over test subjects, in [0, 1].
         sheet: The contact sheet.
+        shown: Keys of the sequences on it, such as ``080/cl-01/054``.
         seconds: How long it all took.
         folder: The demo's workspace.
     """
@@ -65,6 +68,7 @@ class DemoResult:
     looks: Mapping[str, float]
     iou: float
     sheet: Path
+    shown: Sequence[str]
     seconds: float
     folder: Path
 
@@ -82,7 +86,7 @@ def demo(workspace: Workspace, *, seed: int, progress: Progress) -> DemoResult:
     _render(home, seed, progress)
     prepare("casiab", home.root / "raw" / "casiab", home, progress=progress)
     prepare("sustech1k", home.root / "raw" / "sustech1k", home, progress=progress)
-    config = resolve_config("tiny", overrides=[f"seed={seed}"])
+    config = resolve_config("tiny", overrides=[f"seed={seed}", *SETTINGS])
     # First, since verbs that are given no run take the newest.
     other = train(
         home, "casiab", _silhouettes_alone(config), preset="tiny", name=OTHER, progress=progress
@@ -100,10 +104,10 @@ def demo(workspace: Workspace, *, seed: int, progress: Progress) -> DemoResult:
         )
         for one, target in ((run, "casiab"), (run, "sustech1k"), (other, "casiab"))
     )
-    iou, sheet = _pictures(home, run, own, progress)
+    iou, sheet, shown = _pictures(home, run, own, progress)
     looks = _looks(run, seed)
     return DemoResult(
-        own, cross, silhouettes, run, looks, iou, sheet, monotonic() - begun, home.root
+        own, cross, silhouettes, run, looks, iou, sheet, shown, monotonic() - begun, home.root
     )
 
 
@@ -160,7 +164,9 @@ def _render(home: Workspace, seed: int, progress: Progress) -> None:
         )
 
 
-def _pictures(home: Workspace, run: Run, own: Evaluation, progress: Progress) -> tuple[float, Path]:
+def _pictures(
+    home: Workspace, run: Run, own: Evaluation, progress: Progress
+) -> tuple[float, Path, list[str]]:
     store = Store.open(home.store("casiab"))
     loaded = load_model(run, device=torch.device("cpu"))
     tested = used_sequences(store, load_manifest("casiab"))
@@ -172,7 +178,7 @@ def _pictures(home: Workspace, run: Run, own: Evaluation, progress: Progress) ->
     places = [tested.index(index) for index in shown]
     write_contact_sheet(loaded, store, shown, embeddings[places], sheet)
     progress.say(f"Contact sheet: {sheet}")
-    return iou, sheet
+    return iou, sheet, [str(store.sequences[index].key) for index in shown]
 
 
 def _shown(store: Store, tested: list[int]) -> list[int]:
