@@ -42,11 +42,16 @@ def make_engine(config: OptimizerConfig | None = None) -> Accelerator:
     Args:
         config: Whose precision; None for work without an optimiser (``auto``).
 
+    From then on this process counts numbers below 1e-38 as zero: a saturated softmax gives such
+    gradients, and a CPU takes three times as long for a step among them.
+
     Raises:
         ConfigError: a precision that this device lacks, or another than the launcher's.
         UsageError: the other processes cannot be joined.
     """
     precision = _precision(config)
+    # Threads that compute begin with the first work and inherit this.
+    torch.set_flush_denormal(True)
     # Warm-up and training may differ in precision, which accelerate keeps for the whole process.
     AcceleratorState._reset_state(reset_partial_state=False)
     return Accelerator(

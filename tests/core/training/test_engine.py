@@ -139,3 +139,8 @@ def test_a_loss_scale_is_not_handed_on():
     first = make_engine(WarmupConfig())
     first.scaler = torch.amp.GradScaler("cpu")
     assert engine_for(TrainConfig(), first) is not first
+
+
+def test_gradients_too_small_for_normal_numbers_count_as_zero():
+    make_engine()
+    assert torch.tensor([1e-30]).mul(1e-10).item() == 0
