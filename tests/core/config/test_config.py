@@ -221,7 +221,7 @@ def test_unknown_presets_name_the_nearest():
 def test_flatten_names_every_leaf():
     leaves = flatten(resolve_config("tiny"))
     assert leaves["model.image.architecture"] == "tiny-patch8"
-    assert leaves["train.milestones"] == [160]
+    assert leaves["train.milestones"] == [240]
     again: dict[str, Any] = {}
     for key, value in leaves.items():
         tree = value
