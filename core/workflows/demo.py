@@ -37,7 +37,8 @@ TEST_TYPES = ("nm-01", "nm-02", "nm-05", "bg-01", "cl-01")
 TARGET_TYPES = ("00-nm", "01-nm", "01-bg", "01-cl")
 SHOWN = ("nm-05", "bg-01", "cl-01")
 PROMPTS = ("designed", "wrong")
-# The frozen encoder sees each training frame once, before the warm-up; mirrored ones would be others.
+# The frozen encoder reads each training frame once, before the warm-up; a mirrored frame would be
+# one more.
 SETTINGS = ("data.features=float16", "data.flip=0.0")
 NAME, OTHER = "demo-lmgait", "demo-gaitbase"
 
