@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from core.models.base import Implementation
 
 
+# How text features meet the patches; ``fusion.py`` has a function for each.
+Fusion = Literal["attend_add", "gate", "add", "off"]
+
+
 class RepresentationConfig(Node):
     """Decoder branch and ResNet branch."""
 
@@ -72,7 +76,7 @@ class LMGaitConfig(EncoderFamilyConfig):
 
     family: Literal["lmgait"] = "lmgait"
     text: TextEncoderConfig = TextEncoderConfig()
-    fusion: Literal["attend_add", "gate", "add", "off"] = "attend_add"
+    fusion: Fusion = "attend_add"
     representation: RepresentationConfig = RepresentationConfig()
     temporal: TemporalConfig = TemporalConfig()
     gait: GaitConfig = GaitConfig()

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-Fusion = Literal["attend_add", "gate", "add", "off"]
+from core.models.lmgait.config import Fusion
 
 
 def attention(patches: Tensor, text: Tensor) -> Tensor:

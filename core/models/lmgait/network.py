@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from core.models.backbones.image import ImageEncoder
 from core.models.layers.gaitbase import BNNeck, GaitBase
-from core.models.lmgait.fusion import Fusion, attention, fuse
+from core.models.lmgait.config import Fusion
+from core.models.lmgait.fusion import attention, fuse
 from core.models.lmgait.representation import DecoderBranch, ResNetBranch, foreground
 from core.models.lmgait.text import TextEncoder
 

@@ -12,6 +12,8 @@ from core.config import resolve_config
 from core.data.dataset import ClipBatch
 from core.errors import DataError, Interrupted, TrainingError, UsageError
 from core.losses.total import total_loss
+from core.models.backbones.embedded import check_hashes
+from core.models.fingerprints import fingerprint
 from core.models.lmgait.build import build_lmgait, build_text_encoder
 from core.models.lmgait.losses import TERMS
 from core.pretraining import objectives
@@ -25,6 +27,7 @@ from core.pretraining.recipe import Recipe, rate_at
 from core.pretraining.record import METRICS, WORK
 from core.pretraining.results import encoders_at_start, load_encoders
 from core.pretraining.sentences import as_tensors, sentences_of, vocabulary
+from core.pretraining.ship import ship_encoders
 from core.pretraining.train import Trainer, train
 from core.pretraining.unseen import render_unseen
 from core.progress import SilentProgress
@@ -418,3 +421,12 @@ def test_a_time_becomes_steps_once_and_an_estimate_writes_nothing(tmp_path):
     # Any other time goes on with the steps that were counted out at the beginning.
     assert estimated(500.0).stages == ()
     assert trained(500.0).recipe == result.recipe
+
+
+def test_a_short_pre_training_is_shipped_and_checked(done, tmp_path):
+    """`nox -s encoders` in small: the package's files come from a folder of one pre-training."""
+    ship_encoders(done.folder, tmp_path / "shipped")
+    check_hashes(tmp_path / "shipped")
+    folders = (tmp_path / "shipped", done.folder)
+    for shipped, trained in zip(*(load_encoders(one, RECIPE) for one in folders), strict=True):
+        assert fingerprint(shipped.state_dict()) == fingerprint(trained.state_dict())

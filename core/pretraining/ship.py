@@ -1,6 +1,6 @@
 """Put trained encoders into the package, as those that configurations call ``embedded``.
 
-``python -m core.workflows.ship_encoders FOLDER`` takes what `lmgait pretrain-encoders` left.
+``python -m core.pretraining.ship FOLDER`` takes what `lmgait pretrain-encoders` left.
 """
 
 from __future__ import annotations
@@ -50,9 +50,7 @@ def ship_encoders(source: Path, target: Path) -> None:
 
 def main() -> None:
     """Ship the encoders of a folder."""
-    parser = argparse.ArgumentParser(
-        prog="python -m core.workflows.ship_encoders", description=__doc__
-    )
+    parser = argparse.ArgumentParser(prog="python -m core.pretraining.ship", description=__doc__)
     parser.add_argument("folder", type=Path)
     ship_encoders(parser.parse_args().folder, shipped_folder())
 

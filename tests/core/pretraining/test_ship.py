@@ -10,8 +10,8 @@ import pytest
 import core
 from core.errors import CheckpointError, DataError, WeightsError
 from core.models.backbones.embedded import HASHES, check_hashes, shipped_folder
-from core.workflows import ship_encoders as module
-from core.workflows.ship_encoders import ship_encoders
+from core.pretraining import ship as module
+from core.pretraining.ship import ship_encoders
 
 ROOT = Path(__file__).parents[3]
 
