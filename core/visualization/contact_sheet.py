@@ -108,7 +108,7 @@ def silhouette_iou(loaded: LoadedModel, store: Store, indices: Sequence[int], ea
         total = store.sequences[index].frames
         chosen = sorted({int((at + 0.5) * total / each) for at in range(each)})
         clip = store.read(index, chosen)
-        mask = _silhouettes(loaded, clip.rgb) > 0.5
+        mask = predicted_silhouettes(loaded, clip.rgb) > 0.5
         true = torch.from_numpy(clip.silhouettes)
         for found, wanted in zip(mask[clip.valid], true[clip.valid], strict=True):
             union = (found | wanted).sum().item()
@@ -116,7 +116,7 @@ def silhouette_iou(loaded: LoadedModel, store: Store, indices: Sequence[int], ea
     return float(np.mean(scores)) if scores else float("nan")
 
 
-def _silhouettes(loaded: LoadedModel, rgb: NDArray[np.uint8]) -> torch.Tensor:
+def predicted_silhouettes(loaded: LoadedModel, rgb: NDArray[np.uint8]) -> torch.Tensor:
     """Foreground probability [n, 256, 128] of frames uint8 [n, 256, 128, 3]."""
     views = Views.of(loaded.config.model, "A picture of predicted silhouettes")
     frames = to_tensor(rgb, views.frame_size(loaded.model)).to(loaded.device)

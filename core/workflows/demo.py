@@ -90,7 +90,7 @@ def demo(workspace: Workspace, *, seed: int, progress: Progress) -> DemoResult:
     config = resolve_config("tiny", overrides=[f"seed={seed}", *SETTINGS])
     # First, since verbs that are given no run take the newest.
     other = train(
-        home, "casiab", _silhouettes_alone(config), preset="tiny", name=OTHER, progress=progress
+        home, "casiab", gaitbase_beside(config), preset="tiny", name=OTHER, progress=progress
     ).run
     run = train(home, "casiab", config, preset="tiny", name=NAME, progress=progress).run
     cache_text(home, run_name=run.name, dataset=None, progress=progress)
@@ -112,8 +112,8 @@ def demo(workspace: Workspace, *, seed: int, progress: Progress) -> DemoResult:
     )
 
 
-def _silhouettes_alone(config: Config) -> Config:
-    """GaitBase on the silhouettes of the same clips, for as many iterations."""
+def gaitbase_beside(config: Config) -> Config:
+    """The tiny GaitBase with the iterations and clips of a training on CASIA-B."""
     train, data = config.train, config.data
     settings = {
         "seed": config.seed,
