@@ -34,9 +34,7 @@ class Ending:
         rank: Which of them ended first.
         host: Its machine.
         code: Exit code of all.
-        what: As in :class:`core.errors.LmgaitError`.
-        where: Likewise.
-        next_step: Likewise.
+        what, where, next_step: As in :class:`core.errors.LmgaitError`.
         silent: It could not tell of it.
     """
 
@@ -92,11 +90,11 @@ def watch_peers(rank: int, count: int, exchange: Callable[[object], Any]) -> Non
     """
     global _peers
     if rank == 0:
-        main = Main(count)
-        exchange((main.port, main.token, socket.gethostname()))
-        _peers = main
+        _peers = Main(count)
+        exchange((_peers.port, _peers.token, socket.gethostname()))
     else:
         _peers = Member(rank, *exchange(None))
+    _peers.join()
 
 
 def part() -> bool:
@@ -135,6 +133,13 @@ class Main:
         self._ending: Ending | None = None
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def join(self) -> None:
+        """Wait until all are connected: from then on an ending reaches each of them."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._connections.keys() >= self._others, _CONNECT)
+            for connection in self._connections.values():
+                connection.send({"joined": True})
+
     def fail(self, ending: Ending, tell: Callable[[], None]) -> NoReturn:
         """End all for what happened here, unless they end already."""
         if self._first(ending):
@@ -151,12 +156,10 @@ class Main:
                 connection.send({"goodbye": True})
 
     def _accept(self) -> None:
-        while True:
-            try:
+        with suppress(OSError):
+            while True:
                 own, _ = self._server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(Connection(own),), daemon=True).start()
+                threading.Thread(target=self._serve, args=(Connection(own),), daemon=True).start()
 
     def _serve(self, connection: Connection) -> None:
         messages = connection.messages()
@@ -168,6 +171,7 @@ class Main:
             return
         with self._changed:
             self._connections[rank] = connection
+            self._changed.notify_all()
         for message in messages:
             if "goodbye" in message:
                 with self._changed:
@@ -227,10 +231,14 @@ class Member:
             ) from None
         own.settimeout(None)
         self._connection = Connection(own)
-        self._answer, self._let_go = threading.Event(), threading.Event()
+        self._joined, self._answer, self._let_go = (threading.Event() for _ in range(3))
         self._tell, self._failing = True, False
         self._connection.send({"token": token, "rank": rank, "host": socket.gethostname()})
         threading.Thread(target=self._listen, daemon=True).start()
+
+    def join(self) -> None:
+        """Wait until all are connected."""
+        self._joined.wait(_CONNECT)
 
     def fail(self, ending: Ending, tell: Callable[[], None]) -> NoReturn:
         """End all for what happened here, unless they end already."""
@@ -249,7 +257,9 @@ class Member:
 
     def _listen(self) -> None:
         for message in self._connection.messages():
-            if "goodbye" in message:
+            if "joined" in message:
+                self._joined.set()
+            elif "goodbye" in message:
                 self._let_go.set()
             elif "tell" in message:
                 self._tell = bool(message["tell"])

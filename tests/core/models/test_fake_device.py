@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch import nn
 
+from core.config.schema import TrainConfig
 from core.models.backbones.config import EncoderFamilyConfig
 from core.models.base import implementation_of
 from core.models.families import FAMILIES
 from core.training.fit import TOLERANCE, step_bytes
+from core.training.optimizer import make_optimizer
 from tests.fakes.device import GPU, DeviceError, fake_gpu, take_step
 from tests.fakes.families import empty_inputs, model_of, settings_of, sizes_of
 from tests.fakes.gpu_steps import (
@@ -143,6 +145,25 @@ def test_embedding_a_sequence_waits_nowhere(case):
         assert (embeddings[0].device, embeddings[0].dtype) == (GPU, torch.float32)
     assert sum(usage.launches.values()) <= budgets.embedding.launches
     assert usage.peak <= budgets.embedding.peak
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_an_optimiser_takes_convolutions_channels_last_and_gradients_of_any_order(name):
+    """What it is to update has one order, which is that of the inputs, and its memory is begun."""
+    layers = nn.ModuleDict({"two": nn.Conv2d(3, 4, 2), "three": nn.Conv3d(3, 4, (3, 1, 1))})
+    with fake_gpu() as gpu:
+        placed = gpu.place(layers)
+        optimizer = make_optimizer(placed, TrainConfig(optimizer=name))
+        for part, order in (("two", torch.channels_last), ("three", torch.channels_last_3d)):
+            weight = placed.get_parameter(f"{part}.weight")
+            assert weight.is_contiguous(memory_format=order)
+            weight.grad = torch.empty_strided(
+                weight.shape, torch.empty(weight.shape, device="meta").stride(), device=GPU
+            )
+            assert weight.grad.stride() != weight.stride()
+            begun = optimizer.state.get(weight, {})
+            assert ("momentum_buffer" in begun) == (name == "sgd")
+        take_step(gpu, optimizer.step)
 
 
 class Faulty(nn.Module):

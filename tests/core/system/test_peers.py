@@ -39,6 +39,10 @@ SCRIPT = textwrap.dedent(
         while len(list(folder.glob(f"{name}-*"))) < count:
             time.sleep(0.01)
 
+    if "slowly" in what[0]:
+        from core.system import peers
+        serve = peers.Main._serve
+        peers.Main._serve = lambda self, connection: (time.sleep(1), serve(self, connection))
     when_ended_elsewhere(lambda end, tell: print("ended by", end.rank, end.what, tell, flush=True))
     watch_peers(rank, count, exchange)
     everyone("joined")
@@ -108,6 +112,11 @@ KILLED = "It ended without a message, as a process that is killed does"
         ),
         (("wait", "raise"), [7, 1], [[f"ended by 1 {KILLED} True"], []]),
         (("fail late", "fail"), [4, 4], [["ended by 1 failed 1 False"], ["tells 1"]]),
+        (
+            ("fail slowly", "wait", "wait"),
+            [3, 3, 3],
+            [["tells 0", "ended by 0 failed 0 False"], *[["ended by 0 failed 0 False"]] * 2],
+        ),
         (("done", "fail"), [4, 4], [["ended by 1 failed 1 False"], ["tells 1"]]),
     ],
     ids=str,

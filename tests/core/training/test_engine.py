@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from core.config.schema import TrainConfig
 from core.errors import ConfigError, UsageError
 from core.steps import WarmupConfig
 from core.training.engine import (
+    _part,
     choose_precision,
     engine_for,
     make_engine,
@@ -100,6 +102,20 @@ def test_one_of_several_processes_does_not_work_alone(monkeypatch):
     with pytest.raises(UsageError, match="one of 2 processes") as caught:
         make_engine()
     assert "torchrun" in str(caught.value.next_step)
+
+
+@pytest.mark.parametrize("well", [True, False])
+def test_the_group_is_left_at_the_end_of_python_unless_an_error_ends_it(monkeypatch, well):
+    """After an error the others are gone, and leaving would wait for them."""
+    monkeypatch.setattr("core.training.engine.part", lambda: well)
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        _part()
+        assert dist.is_initialized() is not well
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+    _part()  # where nothing was joined there is nothing to leave
 
 
 @pytest.mark.parametrize(
