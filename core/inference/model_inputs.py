@@ -9,7 +9,7 @@ from core.inference.left_out import in_words, missing_inputs
 from core.inputs import Input, SilhouetteInput
 from core.manifests.schema import DatasetManifest
 from core.models.base import implementation_of
-from core.models.families import family_of
+from core.models.families import inputs_of
 from core.models.silhouettes import SILHOUETTES_IN_WORDS
 from core.models.stream_base import StreamImplementation
 from core.records import SilhouetteKind
@@ -25,7 +25,7 @@ def check_inputs(store: Store, config: Config) -> None:
             flow.
         UsageError: its aligned silhouettes have another number of rows than the model.
     """
-    names = family_of(config.model).inputs
+    names = inputs_of(config.model)
     if "rgb" in names:
         store.require_rgb()
     for name in sorted(names & (STORED.keys() | {"skeleton maps"})):
@@ -36,7 +36,7 @@ def check_inputs(store: Store, config: Config) -> None:
 
 def silhouette_settings(config: Config) -> SilhouetteInput | None:
     """Settings of the silhouettes that a model reads; None where it reads none beside frames."""
-    if "silhouettes" not in family_of(config.model).inputs:
+    if "silhouettes" not in inputs_of(config.model):
         return None
     settings = getattr(config.model, "input", None)
     return settings if isinstance(settings, SilhouetteInput) else None
@@ -63,7 +63,7 @@ def inputs_now(store: Store, manifest: DatasetManifest, config: Config) -> Input
         StoreError, UsageError: as :func:`check_inputs`.
     """
     sources: dict[Input, RowSource] = {}
-    for name in sorted(family_of(config.model).inputs):
+    for name in sorted(inputs_of(config.model)):
         if name == "silhouettes":
             settings = silhouette_settings(config)
             assert settings is not None, "a family on silhouettes has settings of them"
@@ -91,5 +91,5 @@ def source_line(run: Run, step: int, store: Store, absent: int = 0) -> str:
     origin = f", {run.facts.get('source')}" if "imported" in run.facts else ""
     line = f"{run.name}, iteration {step}{origin}; {store.describe()}"
     line += "" if silhouettes is None else f"; silhouettes: {silhouettes}"
-    lack = missing_inputs(family_of(run.config.model).inputs)
+    lack = missing_inputs(inputs_of(run.config.model))
     return f"{line}; {in_words(absent, lack)} left out" if absent else line
