@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from core.config import Config
 from core.data.cutting import CutSequences, silhouette_shape
 from core.data.sources import STORED, DrawnMaps, Inputs, MapDrawing, RowSource, StoredRows
+from core.errors import UsageError
 from core.inference.left_out import in_words, missing_inputs
-from core.inputs import Input, SilhouetteInput
+from core.inputs import Input, LabelInput, SilhouetteInput
 from core.manifests.schema import DatasetManifest
 from core.models.base import implementation_of
 from core.models.families import inputs_of
 from core.models.silhouettes import SILHOUETTES_IN_WORDS
 from core.models.stream_base import StreamImplementation
-from core.records import SilhouetteKind
+from core.records import STREAM_WORDS, SilhouetteKind
 from core.runs.run import Run
 from core.storage.store import Store
 
@@ -23,7 +26,8 @@ def check_inputs(store: Store, config: Config) -> None:
     Raises:
         StoreError: it holds no RGB, no masks to cut, no aligned silhouettes, poses, parsing or
             flow.
-        UsageError: its aligned silhouettes have another number of rows than the model.
+        UsageError: its aligned silhouettes, parsing or flow have another number of rows than the
+            model.
     """
     names = inputs_of(config.model)
     if "rgb" in names:
@@ -32,6 +36,26 @@ def check_inputs(store: Store, config: Config) -> None:
         store.require_stream(STORED.get(name, "pose"))
     if (settings := silhouette_settings(config)) is not None:
         silhouette_shape(store, settings.size, settings.silhouettes)
+    _check_rows(store, config, names & {"parsing", "flow"})
+
+
+def _check_rows(store: Store, config: Config, names: Collection[Input]) -> None:
+    """Refuse stored images of another number of rows than the model is set to."""
+    settings = getattr(config.model, "input", None)
+    if not isinstance(settings, SilhouetteInput | LabelInput):
+        return
+    for name in sorted(names):
+        stream = STORED[name]
+        rows = store.streams[stream][-2]
+        if rows != settings.size:
+            setting = f"Train a model with `--set model.input.size={rows}`, or prepare"
+            raise UsageError(
+                f"The store's {STREAM_WORDS[stream]} has {rows} rows, the model is set to "
+                f"{settings.size}",
+                where=store.path,
+                next_step=f"{setting if isinstance(settings, LabelInput) else 'Prepare'} the "
+                f"dataset again with {name} of {settings.size} rows.",
+            )
 
 
 def silhouette_settings(config: Config) -> SilhouetteInput | None:
