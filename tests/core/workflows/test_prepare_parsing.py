@@ -62,6 +62,12 @@ def walk(out, dataset, form, kinds, views, *, frames=FRAMES, workers=1, **more):
     )
 
 
+def grey_image(path):
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert image is not None
+    return image
+
+
 def nearest(place, source, target):
     """The pixel of ``source`` that one of ``target`` is nearest to, in OpenCV's own rounding."""
     return int(place * (1 / (target / source)))
@@ -276,7 +282,7 @@ def ccpg_with_labels(tmp_path, frames=4):
     for key in CCPG_KEYS:
         for number in range(1, frames + 1):
             path = source / "CCPG_G_SIL" / Path(*key) / f"{number:05d}.png"
-            silhouette = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+            silhouette = grey_image(path)
             rows = np.arange(256)[:, None] // 32 + 1
             labels[key, number] = np.where(silhouette > 127, rows, 0).astype(np.uint8)
             image = source / "labels" / "-".join(key) / f"{number:05d}.png"
@@ -354,7 +360,7 @@ def test_in_whole_scenes_labels_have_their_frames_size(tmp_path):
     for key in CASIAB_KEYS:
         folder = next(path for path in source.rglob("/".join(key)) if path.is_dir())
         for path in sorted(folder.iterdir()):
-            mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+            mask = grey_image(path)
             labels = np.where(mask > 127, 5, 0).astype(np.uint8)
             number = path.stem.rpartition("-")[2]
             if number == "002":
