@@ -499,3 +499,21 @@ def test_a_store_without_parsing_is_refused(tmp_path):
         config = resolve_config("tiny", model=name)
         with pytest.raises(StoreError, match=r"holds no (parsing|optical flow).*--replace"):
             check_inputs(store, config)
+
+
+def test_a_store_that_was_made_without_it_or_cut_otherwise_says_so(tmp_path):
+    source, _ = ccpg_with_labels(tmp_path)
+    manifest = own_manifest(tmp_path, "ccpg", "archives", **LABELS, parser="mine", cut="itself")
+    made("ccpg", source, tmp_path)
+    with pytest.raises(StoreError, match="made without the parsing that the source holds") as one:
+        made(manifest, source, tmp_path)
+    assert "still be used (--without parsing)" in str(one.value.next_step)
+    with pytest.raises(StoreError, match="made without the parsing and optical flow") as two:
+        made(manifest, source, tmp_path, flow=True)
+    assert "still be used (--without parsing, without --flow)" in str(two.value.next_step)
+    with pytest.raises(StoreError, match="made without optical flow") as three:
+        made("ccpg", source, tmp_path, flow=True)
+    assert "still be used (without --flow)" in str(three.value.next_step)
+    made(manifest, source, tmp_path, replace=True)
+    with pytest.raises(StoreError, match=r"another parsing \(mine, cut by its own outline; not"):
+        made(manifest, source, tmp_path, parsing_cut="silhouettes")
