@@ -32,16 +32,16 @@ def rows_that_run(
     return tuple(_checked(table, configs, stores) for table in tables)
 
 
-def lacking_rows(asked: Sequence[PaperTable], running: Sequence[PaperTable]) -> tuple[str, ...]:
+def lacking_rows(requested: Sequence[PaperTable], running: Sequence[PaperTable]) -> tuple[str, ...]:
     """A line for each row that was asked for and does not run, such as ``BigGait: the store ...``.
 
     Args:
-        asked: Tables before :func:`rows_that_run`.
+        requested: Tables before :func:`rows_that_run`.
         running: Tables behind it.
     """
     pairs = (
         pair
-        for before, after in zip(asked, running, strict=True)
+        for before, after in zip(requested, running, strict=True)
         for pair in zip(before.rows, after.rows, strict=True)
     )
     lines = (

@@ -47,8 +47,8 @@ def family_of(config: FamilyConfig) -> Family:
 
 def inputs_of(config: FamilyConfig) -> frozenset[Input]:
     """What the model of these settings reads."""
-    chosen = config.inputs_read
-    return family_of(config).inputs if chosen is None else chosen
+    own = config.inputs_read
+    return family_of(config).inputs if own is None else own
 
 
 def has(config: FamilyConfig, capability: Capability) -> bool:

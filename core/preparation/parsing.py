@@ -36,12 +36,12 @@ def with_parsing_cut(delivered: FoundForm, cut: ParsingCut | None) -> FoundForm:
             where=_OPTION,
             next_step="Leave the option out, or give the form in which parsing comes whole.",
         )
-    chosen = cut or parsing.cut
-    if chosen == "silhouettes" and "silhouettes" not in delivered.streams:
+    rule = cut or parsing.cut
+    if rule == "silhouettes" and "silhouettes" not in delivered.streams:
         raise UsageError(
             "Parsing is cut where silhouettes are, and there are none",
             where=_OPTION,
             next_step="Add `--parsing-cut itself`, or leave parsing out: --without parsing.",
         )
-    changed = parsing.model_copy(update={"cut": chosen})
-    return replace(delivered, form=form.model_copy(update={"parsing": changed}))
+    stream = parsing.model_copy(update={"cut": rule})
+    return replace(delivered, form=form.model_copy(update={"parsing": stream}))

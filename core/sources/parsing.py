@@ -110,7 +110,7 @@ def _cut_all(
     windows: SilhouetteWindows,
     report: SequenceReport,
 ) -> CutParsing | None:
-    rows, taken = list[Labels](), list[int]()
+    rows, frames = list[Labels](), list[int]()
     for place, number in zip(order, numbers.tolist(), strict=True):
         try:
             window = windows.windows[number] if number >= 0 else None
@@ -119,10 +119,10 @@ def _cut_all(
             (picture,) = opened.read([place])
             labels = label_pixels(picture, f"{files.path} {opened.stems[place]}")
             rows.append(_cut(labels, fits[number], window, windows.size, files.path))
-            taken.append(number)
+            frames.append(number)
         except FrameFault as fault:
             report.add(fault.reason, _EFFECT, 1, fault.file)
-    return CutParsing(np.stack(rows), np.array(taken, np.int32)) if rows else None
+    return CutParsing(np.stack(rows), np.array(frames, np.int32)) if rows else None
 
 
 def _cut(labels: Labels, fit: Fit, window: Window, size: CutSize, path: str) -> Labels:

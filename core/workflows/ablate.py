@@ -181,7 +181,7 @@ def plan_ablation(workspace: Workspace, request: Request) -> AblationPlan:
     families = tuple(dict.fromkeys(one.family for one in variants))
     configs = {one: resolved(one, request, manifest, families) for one in variants}
     stores = {**tests, request.dataset: (store, manifest)}
-    asked, tables = tables, rows_that_run(tables, configs, stores)
+    requested, tables = tables, rows_that_run(tables, configs, stores)
     running = {one for table in tables for one in table.variants}
     jobs = tuple(
         (variant, config.model_copy(update={"seed": config.seed + offset}))
@@ -189,7 +189,7 @@ def plan_ablation(workspace: Workspace, request: Request) -> AblationPlan:
         if variant in running
         for offset in range(request.seeds)
     )
-    lacking = lacking_rows(asked, tables)
+    lacking = lacking_rows(requested, tables)
     return AblationPlan(workspace, request, store, manifest, tables, jobs, tests, lacking)
 
 
