@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -61,6 +61,14 @@ def prepare(
             "--flow", help="Compute optical flow from the frames: tables call it own flow."
         ),
     ] = False,
+    parsing_cut: Annotated[
+        Literal["itself", "silhouettes"] | None,  # ParsingCut, whose module is slow to load
+        typer.Option(
+            "--parsing-cut",
+            help="Cut parsing that comes whole by its own outline (itself), or where the "
+            "silhouettes of its frames are cut; else as the form says.",
+        ),
+    ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Delete a store made from something else.")
     ] = False,
@@ -85,6 +93,7 @@ def prepare(
         form=form,
         without=[name.strip() for name in (without or "").split(",") if name.strip()],
         flow=flow,
+        parsing_cut=parsing_cut,
         progress=progress,
     )
     if terminal.dry_run:

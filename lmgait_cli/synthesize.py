@@ -38,6 +38,14 @@ def synthesize(
             "--poses", help="Write exact poses too, as ccpg, sustech1k and casiab deliver theirs."
         ),
     ] = False,
+    parsing: Annotated[
+        bool,
+        typer.Option(
+            "--parsing",
+            help="Write exact parsing too: gait3d and ccgr_mini as delivered, ccpg, sustech1k and "
+            "casiab beside a manifest that names it.",
+        ),
+    ] = False,
     seed: SeedOption = 0,
     workers: Annotated[
         int | None, typer.Option(help="Processes; else one a processor.", min=1)
@@ -68,6 +76,7 @@ def synthesize(
             workers=processes,
             form=form,
             with_poses=poses,
+            with_parsing=parsing,
         )
         terminal.show_estimate(told)
         return
@@ -84,13 +93,14 @@ def synthesize(
         progress=terminal.progress,
         form=form,
         with_poses=poses,
+        with_parsing=parsing,
     )
     rate = result.frames / max(result.seconds, 1e-9)
     out.print(
         f"{result.sequences} sequences of {len(result.train)} training and {len(result.test)} test "
         f"subjects in {result.folder} ({result.rendered} rendered now, {result.frames} frames, "
         f"{result.seconds:.1f} s, {rate:.0f} frames/s).\n"
-        f"Next: lmgait prepare {dataset} {result.folder}",
+        f"Next: lmgait prepare {result.manifest} {result.folder}",
         markup=False,
         soft_wrap=True,
     )

@@ -25,7 +25,7 @@ from core.inference.model_inputs import inputs_now, silhouette_settings
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.config import encoder_settings
 from core.models.base import implementation_of
-from core.models.families import family_of
+from core.models.families import inputs_of
 from core.progress import Progress
 from core.records import EmbeddingSet
 from core.runs.load import LoadedModel
@@ -134,10 +134,10 @@ def _chunks(
     engine: Accelerator,
 ) -> Iterator[tuple[int, Any]]:
     """What the model reads of each sequence, in order, read ahead."""
-    if "rgb" in family_of(config.model).inputs:
+    if "rgb" in inputs_of(config.model):
         return sequence_chunks(config, store, indices, engine)
     settings, length = silhouette_settings(config), config.evaluate.frames_per_chunk
-    if settings is None or len(family_of(config.model).inputs) > 1:
+    if settings is None or len(inputs_of(config.model)) > 1:
         workers = reading_workers(engine, config.data.workers, PIECE * MAP_BYTES)
         inputs = partial(inputs_now, store, manifest, config)
         return stream_chunks(inputs, indices, length=length, workers=workers)

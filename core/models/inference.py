@@ -39,12 +39,14 @@ class InferenceGraph(nn.Module, ABC):
         input_name: Name of the input.
         content: What its pixels are.
         values: Of what range its values are.
+        highest: The largest of them, where they are whole numbers.
         only_type: The input's type where there is no choice; None: uint8 or float32.
     """
 
     input_name: ClassVar[str]
-    content: ClassVar[str]
-    values: ClassVar[str] = "0-255"
+    content: str
+    values: str = "0-255"
+    highest: ClassVar[int] = 255
     only_type: ClassVar[PixelType | None] = None
 
     def __init__(self, model: nn.Module, embed: Embed, frame: tuple[int, ...]) -> None:

@@ -23,7 +23,7 @@ from core.inference.silhouettes import (
     plan_silhouettes,
 )
 from core.inputs import Input, SilhouetteInput
-from core.models.families import family_of
+from core.models.families import inputs_of
 from core.models.stream_base import StreamImplementation
 from core.models.streams import StreamFamilyConfig
 from core.plans.inputs_base import TrainingData, TrainingInputs, clip_length
@@ -52,7 +52,7 @@ class StreamInputs(TrainingInputs):
 
     @property
     def _made(self) -> list[Input]:
-        return [name for name in MADE if name in family_of(self.config.model).inputs]
+        return [name for name in MADE if name in inputs_of(self.config.model)]
 
     def stages(self, engine: Accelerator, progress: Progress) -> list[Stage]:
         """Making what is missing."""
@@ -102,7 +102,7 @@ class StreamInputs(TrainingInputs):
     def stored(self, engine: Accelerator, progress: Progress) -> TrainingData:
         """Clips of what is kept and stored."""
         sources: dict[Input, RowSource] = {}
-        for name in sorted(family_of(self.config.model).inputs):
+        for name in sorted(inputs_of(self.config.model)):
             if name in MADE:
                 sources[name] = self._kept(name, engine, progress)
             else:

@@ -16,7 +16,7 @@ from core.inference.features import FeaturesPlan, features_stages, make_features
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
 from core.models.base import implementation_of
-from core.models.families import family_of
+from core.models.families import inputs_of
 from core.plans.inputs_base import TrainingData, TrainingInputs, clip_length
 from core.plans.stream_inputs import StreamInputs
 from core.plans.warmup import WarmupPlan, finished_checkpoint, load_warmup, load_warmup_encoder
@@ -111,7 +111,7 @@ def training_inputs(
     warmup: WarmupPlan | None,
 ) -> TrainingInputs:
     """What a training of this family reads (arguments as :class:`TrainingInputs`)."""
-    kind = EncoderInputs if "rgb" in family_of(config.model).inputs else StreamInputs
+    kind = EncoderInputs if "rgb" in inputs_of(config.model) else StreamInputs
     return kind(workspace, store, manifest, config, warmup)
 
 

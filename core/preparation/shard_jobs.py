@@ -13,6 +13,8 @@ from core.manifests.schema import SilhouetteCut
 from core.manifests.streams import BESIDE
 from core.records import SequenceFrames
 from core.sources.beside import blank_frames, frame_numbers, read_beside
+from core.sources.cut_images import cut_size
+from core.sources.parsing import SilhouetteWindows, read_parsing
 from core.sources.raw import RawSequence
 from core.sources.reading import FrameNames, read_sequence
 from core.sources.report import SequenceReport
@@ -35,7 +37,8 @@ class ShardJob:
         form: Form of the source.
         content: Plan of the store.
         sequences: What goes into it.
-        flow: How silhouettes are cut, where optical flow is computed; None where it is not.
+        cut: How the dataset's silhouettes are cut.
+        flow: Whether optical flow is computed.
         crashed: Positions of sequences that ended a process that read them: left out.
     """
 
@@ -45,7 +48,8 @@ class ShardJob:
     form: Form
     content: Plan
     sequences: tuple[RawSequence, ...]
-    flow: SilhouetteCut | None = None
+    cut: SilhouetteCut
+    flow: bool = False
     crashed: frozenset[int] = frozenset()
 
 
@@ -101,10 +105,14 @@ def _write(
     count: Callable[[int], None],
 ) -> None:
     """Write one sequence: its frames, and what lies beside them."""
+    parsing = job.form.parsing if "parsing" in job.content.shapes else None
+    if parsing is not None and parsing.cut != "silhouettes":
+        parsing = None
     content = {
         name: rows
         for name in BESIDE
         if name in job.content.shapes
+        and not (name == "parsing" and parsing)
         and (rows := read_beside(name, raw, job.form, report)) is not None
     }
     names = FrameNames()
@@ -115,14 +123,20 @@ def _write(
         if base is not None:
             names = FrameNames(base.stems, total=base.total)
         batches = blank_frames(len(names.stems))
-    flow = None if job.flow is None else FlowMaker(job.flow.interpolation, job.flow.drop_sum)
-    if flow is not None:
-        batches = _told(batches, flow.add)
+    flow = FlowMaker(job.cut.interpolation, job.cut.drop_sum) if job.flow else None
+    windows = None if parsing is None else SilhouetteWindows(cut_size(parsing), job.cut)
+    for listener in (flow, windows):
+        if listener is not None:
+            batches = _told(batches, listener.add)
     frames = writer.add(raw.key, _told(batches, lambda batch: count(len(batch.valid))))
     if not frames:
         return
     if flow is not None:
         writer.add_stream("flow", StreamFrames(*flow.result()))
+    if windows is not None:
+        labels = read_parsing(raw, job.form, names, windows, report)
+        if labels is not None:
+            writer.add_stream("parsing", StreamFrames(*labels))
     for name, rows in content.items():
         numbers = frame_numbers(name, rows, names, raw, job.form, report)
         joints = rows.joints if name == "pose" else None

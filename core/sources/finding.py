@@ -9,8 +9,8 @@ from pathlib import Path
 
 from core.errors import DataError, UsageError
 from core.manifests.forms import Form
-from core.manifests.streams import BESIDE
-from core.sources.cut_images import has_stated_size
+from core.manifests.streams import BESIDE, AlignedStream
+from core.sources.cut_images import is_what_it_says
 from core.sources.poses import holds_poses
 from core.sources.roots import FoundForm, FoundStream, expected_place, find_streams, samples
 from core.sources.settling import SAMPLES, SILHOUETTES_ALONE, settle
@@ -74,7 +74,7 @@ def find_form(
     if len(found) == 1:
         return found[0]
     if found:
-        return max(found, key=lambda one: (has_stated_size(one), one.by_name))
+        return max(found, key=lambda one: (is_what_it_says(one), one.by_name))
     if misfits:
         raise misfits[0]
     raise _nothing_found(dataset, source, wanted, partial, without)
@@ -83,8 +83,13 @@ def find_form(
 def _may_go_before(later: Form, candidates: Sequence[FoundForm]) -> bool:
     if any(stream.folders for stream in later.streams().values()):
         return True
-    here = [one.form.aligned.path for one in candidates if one.form.aligned is not None]
-    return later.aligned is not None and later.aligned.path in here
+    # The same files may be silhouettes or labels, of one size or another.
+    here = [stream.path for one in candidates for stream in _cut_streams(one.form)]
+    return any(stream.path in here for stream in _cut_streams(later))
+
+
+def _cut_streams(form: Form) -> list[AlignedStream]:
+    return [stream for stream in (form.aligned, form.parsing) if stream is not None]
 
 
 def true_streams(source: Path, form: Form) -> dict[str, FoundStream]:

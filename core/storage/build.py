@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from core.errors import StoreError
-from core.records import STREAM_WORDS
+from core.records import STREAM_WORDS, StreamName
 from core.storage.basics import ReasonCount
 from core.storage.codecs import FRAME_BYTES
 from core.storage.layout import (
@@ -132,21 +132,27 @@ def _other_work(folder: Path, found: Plan, plan: Plan) -> StoreError:
             break
     else:
         if lacking := [name for name in plan.shapes if name not in found.shapes]:
-            what = " and ".join(STREAM_WORDS[name] for name in lacking)
-            if lacking == ["flow"]:
-                return StoreError(
-                    "The store here was made without optical flow",
-                    where=folder,
-                    next_step="It can still be used (without --flow). Add --replace to make it "
-                    "anew with it.",
-                )
-            return StoreError(
-                f"The store here was made without the {what} that the source holds",
-                where=folder,
-                next_step=f"It can still be used (--without {','.join(lacking)}). Add --replace to "
-                "make it anew with them.",
-            )
+            return _lacking(folder, lacking)
+        for name, stream in plan.streams.items():
+            old_maker = found.streams[name].maker
+            if old_maker != stream.maker:
+                what = f"another {STREAM_WORDS[name]} ({old_maker}; not {stream.maker})"
     return StoreError(f"The store here was made from {what}", where=folder, next_step=REPLACE)
+
+
+def _lacking(folder: Path, lacking: Sequence[StreamName]) -> StoreError:
+    """That a store was made without some streams; flow is no part of a source."""
+    delivered = [name for name in lacking if name != "flow"]
+    options = [f"--without {','.join(delivered)}"] if delivered else []
+    options += ["without --flow"] if "flow" in lacking else []
+    what = " and ".join(STREAM_WORDS[name] for name in lacking)
+    rest = "" if "flow" in lacking else " that the source holds"
+    return StoreError(
+        f"The store here was made without {'the ' if delivered else ''}{what}{rest}",
+        where=folder,
+        next_step=f"It can still be used ({', '.join(options)}). Add --replace to make it anew "
+        f"with {'it' if lacking == ['flow'] else 'them'}.",
+    )
 
 
 def _all_there(folder: Path, plan: Plan) -> bool:

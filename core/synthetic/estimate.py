@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.estimates.stages import Estimate, Stage, counted, make_estimate, sample
 from core.synthetic.datasets import check_dataset, check_form
+from core.synthetic.parsing import check_parsing
 from core.synthetic.poses import check_poses
 from core.synthetic.selection import wanted_keys
 from core.synthetic.write import sequence_places, write_sequence
@@ -27,12 +28,16 @@ def estimate_synthesis(
     workers: int,
     form: str | None = None,
     with_poses: bool = False,
+    with_parsing: bool = False,
 ) -> Estimate:
     """What :func:`core.workflows.synthesize.synthesize` would take (raises as it does)."""
     dataset = check_dataset(dataset)
     form = check_form(dataset, form)
     if with_poses:
         check_poses(dataset)
+    if with_parsing:
+        check_parsing(dataset, form)
+    beside = {"with_poses": with_poses, "with_parsing": with_parsing}
     keys, _, _ = wanted_keys(
         dataset,
         train_subjects=train_subjects,
@@ -43,7 +48,7 @@ def estimate_synthesis(
         workers=workers,
         seed=seed,
     )
-    places = {key: sequence_places(dataset, out, key, form, with_poses=with_poses) for key in keys}
+    places = {key: sequence_places(dataset, out, key, form, **beside) for key in keys}
     left = [key for key in keys if not all(place.exists() for place in places[key])]
     chosen = sample(left)
     with tempfile.TemporaryDirectory(prefix="lmgait-") as folder:
@@ -51,7 +56,7 @@ def estimate_synthesis(
         def steps() -> Iterator[float]:
             for key in chosen:
                 to = Path(folder)
-                write_sequence(dataset, form, to, key, frames, seed, with_poses=with_poses)
+                write_sequence(dataset, form, to, key, frames, seed, **beside)
                 yield 1
 
         pace = measure(steps()) if chosen else Pace(0.0, 0)

@@ -34,6 +34,8 @@ class Reason(StrEnum):
     POSE_COUNT = "other number of poses than frames: kept without their frames"
     NO_PARSING = "no parsing"
     PARSING_SIZE = "parsing of another size than the form says"
+    PARSING_FRAME = "parsing of another size than its frame"
+    PARSING_ALONE = "parsing without a usable silhouette of its frame"
     PARSING_LABEL = "parsing with labels above 11"
     PARSING_COUNT = "other number of parsings than frames: paired in order"
     EMPTY_PARSING = "parsing that is all background"

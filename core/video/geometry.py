@@ -124,7 +124,28 @@ def fit_silhouette(
     np.greater(grey, THRESHOLD, out=out)
 
 
-def _fit(image: NDArray[np.uint8], box: Box, out: NDArray[np.uint8], ratio: float | None) -> None:
+def fit_labels(
+    labels: NDArray[np.uint8], box: Box, out: NDArray[np.uint8], ratio: float | None = None
+) -> None:
+    """Fit the box of labels of body parts into ``out``, each pixel the one with the nearest centre.
+
+    Args:
+        labels: uint8 [H, W].
+        box: What to take of it.
+        out: uint8 [256, 128], filled with zeros by the caller.
+        ratio: As for the RGB frame.
+    """
+    _fit(labels, box, out, ratio, nearest=True)
+
+
+def _fit(
+    image: NDArray[np.uint8],
+    box: Box,
+    out: NDArray[np.uint8],
+    ratio: float | None,
+    *,
+    nearest: bool = False,
+) -> None:
     part = image[box.top : box.bottom, box.left : box.right]
     height, width = part.shape[:2]
     true_ratio = width / height if ratio is None else ratio
@@ -137,5 +158,6 @@ def _fit(image: NDArray[np.uint8], box: Box, out: NDArray[np.uint8], ratio: floa
         fitted = FRAME_WIDTH
     shrinks = height > FRAME_HEIGHT
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    method = cv2.INTER_NEAREST_EXACT if nearest else method
     left = (FRAME_WIDTH - fitted) // 2
     out[:, left : left + fitted] = cv2.resize(part, (fitted, FRAME_HEIGHT), interpolation=method)

@@ -125,6 +125,7 @@ ARGUMENTS = {
         "prepare ccpg raw/ccpg --flow --without rgb", "there are no rgb (--flow)"
     ),
     "poses of none": usage("synthesize casiab_star out --poses", "delivered without poses"),
+    "parsing of none": usage("synthesize oumvlp out --parsing", "no parsing of walkers"),
     "unknown form of walkers": usage("synthesize ccpg out --form pickels", "no form `pickels`"),
     "unknown silhouettes": usage(
         "config show --model gaitset --set model.input.silhouettes=cutt", "'cut' or 'aligned'"

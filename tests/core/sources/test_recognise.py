@@ -33,6 +33,8 @@ WRITERS: dict[tuple[str, str], Callable[[Path], Path]] = {
 }
 SETS = [(name, form) for name in sets.TRAIN for form in FORMS[name]]
 WRITERS |= {one: partial(sets.write_set, dataset=one[0], form=one[1]) for one in SETS}
+PARSING = ("parsing-images", "parsing-pickles")
+WRITERS |= {("gait3d", form): partial(sets.write_parsing_set, form=form) for form in PARSING}
 
 
 @pytest.fixture(scope="module")

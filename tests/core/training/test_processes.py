@@ -163,7 +163,7 @@ def test_the_warm_up_ablations_and_families_step_as_one_process_does(
 
     Each step starts from the state that one process has there, and leaves all with one state.
     """
-    write_training_store(Workspace(tmp_path).store("casiab"), poses=True)
+    write_training_store(Workspace(tmp_path).store("casiab"), streams=True)
     monkeypatch.setenv("LMGAIT_TEST_ABLATIONS", ",".join(names))
     monkeypatch.setenv("LMGAIT_TEST_FAMILIES", ",".join(families))
     steps(tmp_path, tmp_path / "1.npz")
