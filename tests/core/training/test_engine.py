@@ -110,9 +110,7 @@ def test_the_group_is_left_at_the_end_of_python_unless_an_error_ends_it(
 ):
     """After an error the others are gone, and leaving would wait for them."""
     monkeypatch.setattr("core.training.engine.part", lambda: well)
-    dist.init_process_group(
-        "gloo", store=dist.FileStore(str(tmp_path / "store"), 1), rank=0, world_size=1
-    )
+    dist.init_process_group("gloo", init_method=(tmp_path / "store").as_uri(), rank=0, world_size=1)
     try:
         _part()
         assert dist.is_initialized() is not well
