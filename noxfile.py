@@ -68,7 +68,7 @@ def processors(session: nox.Session, processor: str, threads: int) -> None:
 
 @nox.session
 def encoders(session: nox.Session) -> None:
-    """Make the encoders of the package anew, in hours: `nox -s encoders -- FOLDER --steps 24000`."""
+    """Make the encoders anew, in hours: `nox -s encoders -- FOLDER --steps 24000`."""
     session.run("lmgait", "pretrain-encoders", *session.posargs)
     session.run(PYTHON, "-m", "core.pretraining.ship", session.posargs[0])
 
