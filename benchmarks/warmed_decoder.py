@@ -31,7 +31,7 @@ from core.models.lmgait.representation import DecoderBranch, foreground
 from core.pretraining.record import RECORD, Record
 from core.pretraining.results import load_encoders
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, SequenceKey
-from core.steps import WarmupConfig
+from core.steps import SpreadWarmupConfig
 from core.synthetic.datasets import VIEWS
 from core.synthetic.seeds import stream
 from core.synthetic.shot import plan_shot, render_whole
@@ -86,7 +86,7 @@ def encoded(image: ImageEncoder, frames: Tensor) -> Tensor:
 
 
 def warmed(
-    patches: Tensor, goals: Tensor, grid: tuple[int, int], scale: int, settings: WarmupConfig
+    patches: Tensor, goals: Tensor, grid: tuple[int, int], scale: int, settings: SpreadWarmupConfig
 ) -> DecoderBranch:
     """A decoder after the warm-up."""
     model = resolve_config("tiny").model.representation
@@ -126,7 +126,7 @@ def measured(folder: Path, scales: Sequence[int], fit: Frames, test: Frames) -> 
     """A line for each number of pixels of a patch's side."""
     record = Record.model_validate(read_plain_json(folder / RECORD))
     image, _ = load_encoders(folder, record.recipe)
-    settings = cast(WarmupConfig, resolve_config("tiny").warmup)
+    settings = cast(SpreadWarmupConfig, resolve_config("tiny").warmup)
     begun = time.process_time()
     patches, unseen = (encoded(image, frames.images) for frames in (fit, test))
     each = (time.process_time() - begun) / (len(patches) + len(unseen))

@@ -9,9 +9,10 @@ from pydantic import Field
 from core.records import SilhouetteKind
 from core.settings import Node, NonNegative, Probability
 
-# What a model reads of a store: frames; or silhouettes, cut from its masks or delivered, poses,
-# skeleton maps that are drawn of the poses, labels of body parts, flow, or several of these.
-Input = Literal["rgb", "silhouettes", "poses", "skeleton maps", "parsing", "flow"]
+# What a model reads of a store: frames; its masks, in the geometry of its frames; or silhouettes,
+# cut from its masks or delivered, poses, skeleton maps that are drawn of the poses, labels of body
+# parts, flow, or several of these.
+Input = Literal["rgb", "masks", "silhouettes", "poses", "skeleton maps", "parsing", "flow"]
 
 
 class ClipInput(Node):
@@ -23,6 +24,12 @@ class ClipInput(Node):
     """Frames left out of the run that a clip in time order is drawn from."""
     replace: bool = False
     """Let a clip of random frames hold a frame twice although there are enough."""
+
+
+class MaskedFrameInput(ClipInput):
+    """Which frames, with their masks, make a clip; ``data.flip`` mirrors both."""
+
+    order: Literal["random", "time"] = "time"
 
 
 class SilhouetteInput(ClipInput):

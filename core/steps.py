@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -30,8 +31,9 @@ class OneCycle(Node):
 
 
 class OptimizerConfig(Node):
-    """The optimiser and its steps."""
+    """The optimiser and its steps; ``section`` is their name in the configuration."""
 
+    section: ClassVar[str] = "train"
     iterations: Positive
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     """``weight_decay`` is a part of the gradient, with adamw of the step."""
@@ -54,6 +56,14 @@ class OptimizerConfig(Node):
     keep: Positive = 2
     log_every: Positive = 20
 
+    @property
+    def rates(self) -> Mapping[str, float]:
+        """Rates of parts that have their own in place of ``lr``, by the beginnings of their names.
+
+        They rise and fall as ``lr`` does.
+        """
+        return {}
+
     @model_validator(mode="after")
     def _milestones_rise(self) -> OptimizerConfig:
         if list(self.milestones) != sorted(set(self.milestones)):
@@ -63,20 +73,67 @@ class OptimizerConfig(Node):
         return self
 
 
+class TrainConfig(OptimizerConfig):
+    """The full training."""
+
+    iterations: Positive = 40_000
+    milestones: tuple[Positive, ...] = (15_000, 25_000, 30_000, 35_000)
+    compile: bool = False
+    """Compile the model with `torch.compile`; needs a C++ compiler."""
+
+
 class WarmupConfig(OptimizerConfig):
     """The warm-up of a part of a model, which its training starts from; each family has its own.
 
-    ``part`` is that part's name in messages.
+    ``part`` is that part's name in messages, ``title`` that of the work; ``frames`` are those of a
+    clip, and a batch has ``clips`` of them.
     """
 
+    section: ClassVar[str] = "warmup"
     part: ClassVar[str] = "part"
+    title: ClassVar[str] = "Warm-up"
     iterations: Positive = 5_000
+
+    if TYPE_CHECKING:  # fields and properties of each kind, in its own order
+
+        @property
+        def frames(self) -> int: ...  # noqa: D102
+
+        @property
+        def clips(self) -> int: ...  # noqa: D102
+
+    @property
+    def trains_encoder(self) -> bool:
+        """Whether the image encoder trains along, which is frozen from then on."""
+        return False
+
+
+class SpreadWarmupConfig(WarmupConfig):
+    """A warm-up that looks at each frame by itself: sequences by turns, whoever walks."""
+
     batch: Positive = 48
     """Sequences of a batch."""
     frames: Positive = 8
     """Frames of each sequence, evenly spread: a warm-up looks at each frame by itself."""
 
     @property
-    def trains_encoder(self) -> bool:
-        """Whether the image encoder trains along, which is frozen from then on."""
-        return False
+    def clips(self) -> int:
+        """Sequences of a batch."""
+        return self.batch
+
+
+class IdentityWarmupConfig(WarmupConfig):
+    """A warm-up on batches like those of a training: some sequences of each of some people."""
+
+    identities: Annotated[int, Field(ge=2, le=100_000)] = 8
+    sequences: Annotated[int, Field(ge=2, le=100_000)] = 8
+    """Of each identity."""
+    frames: Positive = 30
+    """Frames of each sequence."""
+    order: Literal["random", "time"] = "time"
+    """Frames from anywhere, or a run in time order."""
+
+    @property
+    def clips(self) -> int:
+        """Sequences of a batch."""
+        return self.identities * self.sequences

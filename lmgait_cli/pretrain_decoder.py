@@ -32,7 +32,7 @@ def pretrain_decoder(
     Example: lmgait pretrain-decoder --dataset ccpg --set warmup.iterations=500
     """
     from core.config import Config, resolve_config
-    from core.plans.warmup import plan_warmup
+    from core.plans.warmup import plan_decoder_warmup
     from core.runs.shared_store import open_shared_store, shared_dataset
 
     home, progress = terminal.workspace, terminal.progress
@@ -46,7 +46,7 @@ def pretrain_decoder(
     if dataset is None:
         dataset = shared_dataset(home, dataset)
         resolved = resolve(dataset)
-    plan = plan_warmup(
+    plan = plan_decoder_warmup(
         home, *open_shared_store(home, dataset), resolved, preset=preset, progress=progress
     )
     if terminal.dry_run:

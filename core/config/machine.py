@@ -9,6 +9,7 @@ from core.config.resolve import check_config, parse_override
 from core.config.schema import Config
 from core.config.shipped import merge
 from core.errors import UsageError
+from core.steps import IdentityWarmupConfig, WarmupConfig
 from core.system.suggestions import did_you_mean
 
 EMBEDDING_KEYS = ("data.workers", "evaluate.frames_per_chunk", "model.image.chunk")
@@ -26,6 +27,11 @@ WARMUP_MEMORY = (
     "warmup.precision=bf16 or fp16 where it is fp32; half of warmup.batch with "
     "warmup.accumulate=2; fewer warmup.frames. Or share each batch among more processes."
 )
+_IDENTITY_MEMORY = (
+    f"{_FIRST}, in this order: {{0}}.precision=bf16 or fp16 where it is fp32; half of "
+    "{0}.sequences with {0}.accumulate=2; fewer {0}.frames. Or share each batch among more "
+    "processes."
+)
 EMBEDDING_MEMORY = (
     f"{_FIRST}, which changes no result: a smaller evaluate.frames_per_chunk, then a smaller "
     "model.image.chunk."
@@ -35,13 +41,20 @@ _MACHINE: dict[str, Any] = {
     "data": {"workers"},
     "model": {"image": {"chunk"}},
     "train": {"compile", "keep", "log_every", "checkpoint_every"},
-    "warmup": {"keep", "log_every", "checkpoint_every"},
 }
+_MACHINE_OF_WARMUPS = {"keep", "log_every", "checkpoint_every"}
 
 
 def deciding(config: Config) -> dict[str, Any]:
     """The settings that decide a training's weights, as plain values."""
-    return config.model_dump(mode="json", exclude={"evaluate": True, **_MACHINE})
+    warmups = {warmup.section: _MACHINE_OF_WARMUPS for warmup in config.warmups}
+    return config.model_dump(mode="json", exclude={"evaluate": True, **_MACHINE, **warmups})
+
+
+def warmup_memory(settings: WarmupConfig) -> str:
+    """What to do where a GPU's memory is not enough for a warm-up."""
+    identities = isinstance(settings, IdentityWarmupConfig)
+    return _IDENTITY_MEMORY.format(settings.section) if identities else WARMUP_MEMORY
 
 
 def on_this_machine(config: Config, overrides: Iterable[str]) -> Config:

@@ -19,10 +19,10 @@ from pydantic import (
 )
 
 from core.models.backbones.config import EncoderFamilyConfig
-from core.models.families import FAMILIES, family_of, require_warmup
+from core.models.families import FAMILIES, family_of
 from core.models.family import Family, FamilyConfig
 from core.settings import Node, Positive, Probability, Seed, Workers
-from core.steps import OptimizerConfig, WarmupConfig
+from core.steps import TrainConfig, WarmupConfig
 
 if TYPE_CHECKING:
     from core.models.lmgait.config import DecoderWarmupConfig, LMGaitConfig, LMGaitLosses
@@ -50,15 +50,6 @@ class DataConfig(Node):
     """Train on stored features of the frozen image encoder; made first where they are missing."""
 
 
-class TrainConfig(OptimizerConfig):
-    """The full training."""
-
-    iterations: Positive = 40_000
-    milestones: tuple[Positive, ...] = (15_000, 25_000, 30_000, 35_000)
-    compile: bool = False
-    """Compile the model with `torch.compile`; needs a C++ compiler."""
-
-
 class EvaluateConfig(Node):
     """Embedding of whole sequences."""
 
@@ -71,7 +62,7 @@ class Config(Node):
     """Everything that decides a result, as far as all families have it.
 
     A configuration is of the class that :func:`config_class` gives: with the family's own ``model``
-    and ``losses``, ``warmup`` where it has a warm-up, ``train`` and ``evaluate``.
+    and ``losses``, ``warmup`` and others where it has warm-ups, ``train`` and ``evaluate``.
     """
 
     seed: Seed = 0
@@ -87,25 +78,24 @@ class Config(Node):
         return _restored, (self.model_dump(mode="json"),)
 
     @property
-    def warmup_settings(self) -> WarmupConfig:
-        """Settings of the warm-up.
-
-        Raises:
-            UsageError: the family has none.
-        """
-        require_warmup(self.model)
-        return cast(WarmupConfig, getattr(self, "warmup"))  # noqa: B009
+    def warmups(self) -> tuple[WarmupConfig, ...]:
+        """Settings of the family's warm-ups, in the order in which they come."""
+        sections = (kind.section for kind in family_of(self.model).warmups)
+        return tuple(cast(WarmupConfig, getattr(self, section)) for section in sections)
 
     @property
-    def warmup_trains_encoder(self) -> bool:
-        """Whether there is a warm-up that trains the image encoder along."""
-        warmup = getattr(self, "warmup", None)
-        return isinstance(warmup, WarmupConfig) and warmup.trains_encoder
+    def encoder_warmup(self) -> WarmupConfig | None:
+        """Settings of the warm-up that trains the image encoder along; None where none does."""
+        return next((warmup for warmup in self.warmups if warmup.trains_encoder), None)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Config:
-        model, trained = self.model, self.warmup_trains_encoder
-        if trained and isinstance(model, EncoderFamilyConfig) and model.image.weights != "seed":
+        model, trained = self.model, self.encoder_warmup
+        if (
+            trained is not None
+            and isinstance(model, EncoderFamilyConfig)
+            and model.image.weights != "seed"
+        ):
             raise ValueError(
                 "warmup.image_encoder: only an encoder built from a seed may be trained "
                 "(model.image.weights is not `seed`)"
@@ -133,9 +123,9 @@ def _class_of(name: str, family: Family) -> type[Config]:
         "model": (family.model, family.model(family=name)),
         "losses": (family.losses, family.losses()),
     }
-    if family.warmup is not None:
-        fields["warmup"] = (family.warmup, family.warmup())
-    fields["train"] = (TrainConfig, TrainConfig())
+    for kind in family.warmups:
+        fields[kind.section] = (kind, kind())
+    fields["train"] = (family.train, family.train())
     fields["evaluate"] = (EvaluateConfig, EvaluateConfig())
     made: type[Config] = create_model(f"{family.title}Settings", __base__=Config, **fields)
     return made

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.inputs import ClipInput, LabelInput, MapInput, SilhouetteInput
+from core.inputs import ClipInput, LabelInput, MapInput, MaskedFrameInput, SilhouetteInput
 
 Clip = NDArray[np.uint8]
 Draws = Sequence[float] | NDArray[np.float64]
@@ -50,6 +50,8 @@ class Augmentation:
     @classmethod
     def of(cls, settings: ClipInput, flip: float) -> Augmentation:
         """Those that a family's settings name; of models on poses none."""
+        if isinstance(settings, MaskedFrameInput):
+            return cls(flip=flip)
         if not isinstance(settings, SilhouetteInput | MapInput | LabelInput):
             return cls()
         return cls(

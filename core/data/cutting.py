@@ -33,19 +33,7 @@ def silhouette_shape(store: Store, size: CutSize, which: SilhouetteKind) -> tupl
         UsageError: they have another number of rows.
     """
     if which == "cut":
-        if store.streams and not store.info.valid:
-            held = " and ".join(STREAM_WORDS[name] for name in store.streams)
-            other = (
-                "Train a model with `--set model.input.silhouettes=aligned`, or prepare"
-                if store.aligned is not None
-                else "Prepare"
-            )
-            raise StoreError(
-                f"The store holds no masks to cut silhouettes from, only {held}",
-                where=store.path,
-                next_step=f"{other} the dataset again with --replace, without "
-                "`--without silhouettes`.",
-            )
+        require_masks(store, "to cut silhouettes from", aligned=True)
         return size, size
     if store.aligned is None:
         raise StoreError(
@@ -63,6 +51,31 @@ def silhouette_shape(store: Store, size: CutSize, which: SilhouetteKind) -> tupl
             "`--set model.input.silhouettes=cut`.",
         )
     return store.aligned
+
+
+def require_masks(store: Store, purpose: str, *, aligned: bool = False) -> None:
+    """Refuse a store that holds other things beside its frames, and no masks.
+
+    Args:
+        store: The store.
+        purpose: What they are for, for the message.
+        aligned: Whether the store's aligned silhouettes would do.
+
+    Raises:
+        StoreError: it holds none.
+    """
+    if store.streams and not store.info.valid:
+        held = " and ".join(STREAM_WORDS[name] for name in store.streams)
+        other = (
+            "Train a model with `--set model.input.silhouettes=aligned`, or prepare"
+            if aligned and store.aligned is not None
+            else "Prepare"
+        )
+        raise StoreError(
+            f"The store holds no masks {purpose}, only {held}",
+            where=store.path,
+            next_step=f"{other} the dataset again with --replace, without `--without silhouettes`.",
+        )
 
 
 def silhouette_frames(store: Store, index: int, which: SilhouetteKind) -> int:

@@ -52,12 +52,20 @@ class IdentityBatches:
         identities: P.
         sequences: K.
         seed: Decides everything.
+        section: Of the settings that P comes from, for errors.
 
     Raises:
         TrainingError: fewer than P identities.
     """
 
-    def __init__(self, labels: Sequence[int], identities: int, sequences: int, seed: int) -> None:
+    def __init__(
+        self,
+        labels: Sequence[int],
+        identities: int,
+        sequences: int,
+        seed: int,
+        section: str = "data",
+    ) -> None:
         self._members: list[list[int]] = [[] for _ in range(max(labels, default=-1) + 1)]
         for index, label in enumerate(labels):
             self._members[label].append(index)
@@ -65,8 +73,8 @@ class IdentityBatches:
             raise TrainingError(
                 f"A batch of {identities} identities needs as many subjects; "
                 f"the store has {len(self._members)} training subjects",
-                where="data.identities",
-                next_step=f"Add `--set data.identities={max(2, len(self._members))}`.",
+                where=f"{section}.identities",
+                next_step=f"Add `--set {section}.identities={max(2, len(self._members))}`.",
             )
         self._identities, self._sequences, self._seed = identities, sequences, seed
 

@@ -1,7 +1,7 @@
-"""Inputs of models that read no frames: where clips take the rows of each from.
+"""Inputs of models without an image encoder: where clips take the rows of each from.
 
-A row is a silhouette, a pose, a skeleton map, a parsing or an image of flow. Each input of a
-sequence has rows of its own; :class:`Inputs` joins those that show the same frames.
+A row is a frame, a silhouette, a pose, a skeleton map, a parsing or an image of flow. Each input of
+a sequence has rows of its own; :class:`Inputs` joins those that show the same frames.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from core.data.cutting import require_masks
 from core.inputs import Input
-from core.records import POSE_SHAPE, SilhouetteKind, StreamName
+from core.records import FRAME_HEIGHT, FRAME_WIDTH, POSE_SHAPE, SilhouetteKind, StreamName
 from core.storage.joins import joined
 from core.storage.store import Store
 from core.video.cut import CutSize
@@ -70,6 +71,58 @@ class StoredRows:
     def read(self, index: int, rows: Numbers) -> Rows:
         """Rows [T, ...], of poses float32, else uint8 (raises ``StoreError``)."""
         return self._store.read_stream(self._stream, index).rows[np.asarray(rows, np.int64)]
+
+
+class StoredFrames:
+    """RGB frames as the store has them.
+
+    Args:
+        store: The store.
+
+    Raises:
+        StoreError: the store holds none.
+    """
+
+    shape = (FRAME_HEIGHT, FRAME_WIDTH, 3)
+
+    def __init__(self, store: Store) -> None:
+        store.require_rgb()
+        self._store = store
+
+    def usable(self, index: int) -> NDArray[np.int64]:
+        """All frames of a sequence."""
+        return np.arange(self._store.sequences[index].frames, dtype=np.int64)
+
+    def read(self, index: int, rows: Numbers) -> Rows:
+        """Frames uint8 [T, 256, 128, 3] (raises ``StoreError``)."""
+        return self._store.read_rgb(index, np.asarray(rows, np.int64).tolist())
+
+
+class StoredMasks:
+    """Silhouettes as the store has them, in the geometry of its frames.
+
+    Args:
+        store: The store.
+
+    Raises:
+        StoreError: the store holds none.
+    """
+
+    shape = (FRAME_HEIGHT, FRAME_WIDTH)
+
+    def __init__(self, store: Store) -> None:
+        require_masks(store, "beside its frames")
+        self._store = store
+
+    def usable(self, index: int) -> NDArray[np.int64]:
+        """Numbers of a sequence's frames with a usable silhouette, int64, rising."""
+        return self._store.usable_silhouettes(index)
+
+    def read(self, index: int, rows: Numbers) -> Rows:
+        """Silhouettes uint8 [T, 256, 128] of 0 and 255 (raises ``StoreError``)."""
+        numbers = np.asarray(rows, np.int64).tolist()
+        masks, _ = self._store.read_silhouettes(index, numbers)
+        return masks.view(np.uint8) * np.uint8(255)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +256,7 @@ class Inputs:
 
     def _frames(self, name: Input, index: int) -> NDArray[np.integer]:
         """The frame of each row of an input, usable or not; -1 without one."""
-        if name == "silhouettes" and self._silhouettes == "cut":
+        if name in ("rgb", "masks") or (name == "silhouettes" and self._silhouettes == "cut"):
             return np.arange(self.store.sequences[index].frames)
         stream: StreamName = "aligned" if name == "silhouettes" else STORED.get(name, "pose")
         return self.store.read_stream(stream, index).numbers

@@ -1,4 +1,4 @@
-"""Clips and whole sequences for models that read no frames: silhouettes, poses, maps and others."""
+"""Clips and whole sequences for models without an image encoder: silhouettes, poses and others."""
 
 from __future__ import annotations
 
@@ -28,9 +28,13 @@ PoseChange = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.flo
 
 # Labels of a parsing (see core.records.MAX_LABEL) with left and right exchanged.
 MIRRORED_LABELS = np.array([0, 1, 2, 4, 3, 6, 5, 8, 7, 10, 9, 11], np.uint8)
+# Inputs whose sides are not cut off.
+_UNCUT: frozenset[Input] = frozenset({"rgb", "masks", "poses"})
 # What a model that embeds reads of some frames: its input, or each of several.
 Chunk = Tensor | dict[Input, Tensor]
 _FIELDS: Mapping[Input, str] = {
+    "rgb": "frames",
+    "masks": "silhouettes",
     "silhouettes": "silhouettes",
     "poses": "poses",
     "skeleton maps": "maps",
@@ -117,10 +121,10 @@ class StreamClips(Dataset[ClipBatch]):
                 elif self._change is not None:
                     clip = self._change(clip, random)
                 batch[name][place * each : (place + 1) * each] = torch.from_numpy(clip)
-        named: dict[str, Any] = {_FIELDS[name]: tensor for name, tensor in batch.items()}
+        named: dict[str, Any] = {_FIELDS[name]: _laid(name, rows) for name, rows in batch.items()}
         silhouettes = named.pop("silhouettes", None)
         return ClipBatch(
-            None,
+            named.pop("frames", None),
             None,
             empty((total, 0, 0), torch.uint8) if silhouettes is None else silhouettes,
             torch.ones(total, dtype=torch.bool),
@@ -132,20 +136,27 @@ class StreamClips(Dataset[ClipBatch]):
 
     def _empty(self, name: Input, total: int) -> Tensor:
         shape = self._inputs.sources[name].shape
-        if name == "poses":
-            return empty((total, *shape), torch.float32)
+        if name in _UNCUT:
+            return empty((total, *shape), torch.float32 if name == "poses" else torch.uint8)
         return empty((total, *cut_sides(np.empty((0, *shape), np.uint8)).shape[1:]), torch.uint8)
 
 
 def changed(name: Input, clip: NDArray[np.uint8], what: Draw) -> NDArray[np.uint8]:
-    """A clip of images with its sides cut and a draw carried out."""
+    """A clip of images with its sides cut (not frames and masks) and a draw carried out."""
+    if name in _UNCUT:
+        return np.ascontiguousarray(clip[:, :, ::-1]) if what.flip else clip
     images = augment(clip, what, nearest=name == "parsing")
     return MIRRORED_LABELS[images] if name == "parsing" and what.flip else images
 
 
+def _laid(name: Input, rows: Tensor) -> Tensor:
+    """Rows as models take them: frames [T, 3, H, W], colours last in memory."""
+    return rows.permute(0, 3, 1, 2) if name == "rgb" else rows
+
+
 def nothing_usable(store: Store, names: Sequence[Input]) -> DataError:
     """No training sequence has all that a model reads."""
-    if list(names) == ["silhouettes"]:
+    if set(names) <= {"rgb", "masks", "silhouettes"}:
         what, advice = "a usable silhouette", "with its silhouettes"
     else:
         what = " and ".join(names) + (" of one frame" if len(names) > 1 else "")
@@ -157,56 +168,73 @@ def nothing_usable(store: Store, names: Sequence[Input]) -> DataError:
     )
 
 
-class WholeSequences(Dataset[dict[Input, Tensor]]):
-    """Whole sequences of a store, one an item, as a model reads them when it embeds.
+class SequencePieces(Dataset[dict[Input, Tensor]]):
+    """Sequences of a store, whole or in pieces, as a model reads them when it embeds.
 
     An item has of each input its rows [n, ...], images without their sides; n may be 0.
 
     Args:
         inputs: Makes, in the process that reads, what the sequences are taken from: once for each
-            sequence, so that nothing of one is kept for the next.
-        indices: Numbers of the sequences.
+            item, so that nothing of one is kept for the next.
+        pieces: Numbers of the sequences, each with the first row of the piece and the one behind
+            its last; None: to the end.
     """
 
-    def __init__(self, inputs: Callable[[], Inputs], indices: Sequence[int]) -> None:
-        self._inputs, self._indices = inputs, list(indices)
+    def __init__(
+        self, inputs: Callable[[], Inputs], pieces: Sequence[tuple[int, int, int | None]]
+    ) -> None:
+        self._inputs, self._pieces = inputs, list(pieces)
 
     def __len__(self) -> int:
-        return len(self._indices)
+        return len(self._pieces)
 
     def __getitem__(self, number: int) -> dict[Input, Tensor]:
-        """One sequence (raises ``StoreError`` where the store is damaged)."""
-        inputs, index = self._inputs(), self._indices[number]
-        whole: dict[Input, Tensor] = {}
+        """One piece (raises ``StoreError`` where the store is damaged)."""
+        inputs, (index, first, end) = self._inputs(), self._pieces[number]
+        piece: dict[Input, Tensor] = {}
         for name, rows in inputs.rows(index).items():
-            content = inputs.sources[name].read(index, rows)
-            if name != "poses":
+            content = inputs.sources[name].read(index, rows[first:end])
+            if name not in _UNCUT:
                 content = cut_sides(content)
-            whole[name] = torch.from_numpy(np.ascontiguousarray(content))
-        return whole
+            piece[name] = _laid(name, torch.from_numpy(np.ascontiguousarray(content)))
+        return piece
 
 
 def stream_chunks(
-    inputs: Callable[[], Inputs], indices: Sequence[int], *, length: int, workers: int
+    inputs: Callable[[], Inputs],
+    indices: Sequence[int],
+    *,
+    length: int,
+    workers: int,
+    counts: Sequence[int] | None = None,
 ) -> Iterator[tuple[int, Chunk]]:
-    """What a model reads of whole sequences, in chunks.
+    """What a model reads of sequences, in chunks.
 
     A sequence that lacks an input has no chunk.
 
     Args:
-        inputs: As for :class:`WholeSequences`; worker processes get it.
+        inputs: As for :class:`SequencePieces`; worker processes get it.
         indices: Sequences.
         length: Most frames of a chunk.
         workers: Processes that read ahead; 0: in this one.
+        counts: At least as many as each sequence has rows, where whole sequences are too large to
+            be read at once, as those of frames are; None reads them whole.
 
     Yields:
         Number of the sequence, and its next frames in time order: the tensor [t, ...] of a model
         with one input, of one with several a tensor for each.
     """
-    data = WholeSequences(inputs, indices)
+    pieces: list[tuple[int, int, int | None]] = [(index, 0, None) for index in indices]
+    if counts is not None:
+        pieces = [
+            (index, first, first + length)
+            for index, count in zip(indices, counts, strict=True)
+            for first in range(0, count, length)
+        ]
+    data = SequencePieces(inputs, pieces)
     items = read_ahead(data, workers=min(workers, len(data)))
-    for index, whole in zip(indices, items, strict=True):
-        total = len(next(iter(whole.values())))
+    for (index, _, _), piece in zip(pieces, items, strict=True):
+        total = len(next(iter(piece.values())))
         for first in range(0, total, length):
-            chunk = {name: rows[first : first + length] for name, rows in whole.items()}
+            chunk = {name: rows[first : first + length] for name, rows in piece.items()}
             yield index, next(iter(chunk.values())) if len(chunk) == 1 else chunk

@@ -18,6 +18,7 @@ import numpy as np
 
 from core.errors import DataError, LmgaitError, StoreError
 from core.evaluation.submission import SUBMISSIONS
+from core.models.families import warmup_sections
 from core.records import EmbeddingSet
 from core.storage.build import summarise
 from core.storage.embeddings import ENDINGS, read_embeddings, write_embeddings
@@ -95,7 +96,13 @@ def learnt(workspace: Workspace, dataset: str, subject: str) -> list[Path]:
     direct = {run.path for run in folders if _names_subject(run.path, subject)}
     warm = {path.name for path in direct if path.parent == workspace.warmups}
     weights = [run for run in folders if any(run.path.rglob("*.safetensors"))]
-    return [run.path for run in weights if run.path in direct or run.facts.get("warmup") in warm]
+    sections = warmup_sections()
+
+    def begun(run: RunFolder) -> bool:
+        """Whether it began from one of them."""
+        return any(run.facts.get(section) in warm for section in sections)
+
+    return [run.path for run in weights if run.path in direct or begun(run)]
 
 
 def _names_subject(folder: Path, subject: str) -> bool:

@@ -23,17 +23,18 @@ from core.data.silhouettes import silhouette_chunks
 from core.data.stream_clips import stream_chunks
 from core.inference.model_inputs import inputs_now, silhouette_settings
 from core.manifests.schema import DatasetManifest
-from core.models.backbones.config import encoder_settings
+from core.models.backbones.config import EncoderFamilyConfig, encoder_settings
 from core.models.base import implementation_of
 from core.models.families import inputs_of
 from core.progress import Progress
-from core.records import EmbeddingSet
+from core.records import FRAME_HEIGHT, FRAME_WIDTH, EmbeddingSet
 from core.runs.load import LoadedModel
 from core.storage.store import Store
 from core.training.engine import reading_workers
 
 # A frame of the largest input beside silhouettes, about: a skeleton map.
 MAP_BYTES = 2 * 64**2
+MASKED_FRAME_BYTES = FRAME_HEIGHT * FRAME_WIDTH * 4
 
 
 class SequenceChunks(Dataset[tuple[int, Tensor]]):
@@ -134,13 +135,20 @@ def _chunks(
     engine: Accelerator,
 ) -> Iterator[tuple[int, Any]]:
     """What the model reads of each sequence, in order, read ahead."""
-    if "rgb" in inputs_of(config.model):
+    if isinstance(config.model, EncoderFamilyConfig):
         return sequence_chunks(config, store, indices, engine)
     settings, length = silhouette_settings(config), config.evaluate.frames_per_chunk
-    if settings is None or len(inputs_of(config.model)) > 1:
-        workers = reading_workers(engine, config.data.workers, PIECE * MAP_BYTES)
-        inputs = partial(inputs_now, store, manifest, config)
-        return stream_chunks(inputs, indices, length=length, workers=workers)
+    names = inputs_of(config.model)
+    if settings is None or len(names) > 1:
+        framed = "rgb" in names
+        item = length * MASKED_FRAME_BYTES if framed else PIECE * MAP_BYTES
+        return stream_chunks(
+            partial(inputs_now, store, manifest, config),
+            indices,
+            length=length,
+            workers=reading_workers(engine, config.data.workers, item),
+            counts=[store.sequences[index].frames for index in indices] if framed else None,
+        )
     return silhouette_chunks(
         store,
         indices,

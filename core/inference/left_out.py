@@ -71,7 +71,7 @@ def missing_inputs(inputs: Collection[Input]) -> str:
     Args:
         inputs: What the model reads.
     """
-    if set(inputs) <= {"rgb", "silhouettes"}:
+    if set(inputs) <= {"rgb", "masks", "silhouettes"}:
         return NO_SILHOUETTE
     if len(inputs) == 1:
         return f"{LACKING}usable {next(iter(inputs))}"

@@ -6,7 +6,16 @@ from collections.abc import Collection
 
 from core.config import Config
 from core.data.cutting import CutSequences, silhouette_shape
-from core.data.sources import STORED, DrawnMaps, Inputs, MapDrawing, RowSource, StoredRows
+from core.data.sources import (
+    STORED,
+    DrawnMaps,
+    Inputs,
+    MapDrawing,
+    RowSource,
+    StoredFrames,
+    StoredMasks,
+    StoredRows,
+)
 from core.errors import UsageError
 from core.inference.left_out import in_words, missing_inputs
 from core.inputs import Input, LabelInput, SilhouetteInput
@@ -32,6 +41,8 @@ def check_inputs(store: Store, config: Config) -> None:
     names = inputs_of(config.model)
     if "rgb" in names:
         store.require_rgb()
+    if "masks" in names:
+        StoredMasks(store)
     for name in sorted(names & (STORED.keys() | {"skeleton maps"})):
         store.require_stream(STORED.get(name, "pose"))
     if (settings := silhouette_settings(config)) is not None:
@@ -80,14 +91,32 @@ def drawing_of(config: Config) -> MapDrawing:
     return implementation.drawing
 
 
-def inputs_now(store: Store, manifest: DatasetManifest, config: Config) -> Inputs:
-    """What a model that reads no frames reads of a store, made when it is asked for.
+def stored_source(store: Store, name: Input) -> RowSource:
+    """Rows of an input that a store holds as it is (raises as :func:`check_inputs`)."""
+    if name == "rgb":
+        return StoredFrames(store)
+    return StoredMasks(store) if name == "masks" else StoredRows(store, name)
+
+
+def inputs_now(
+    store: Store,
+    manifest: DatasetManifest,
+    config: Config,
+    names: Collection[Input] | None = None,
+) -> Inputs:
+    """What a model without an image encoder reads of a store, made when it is asked for.
+
+    Args:
+        store: The store.
+        manifest: Its dataset.
+        config: Resolved configuration.
+        names: Some of what the model reads; None: all of it.
 
     Raises:
         StoreError, UsageError: as :func:`check_inputs`.
     """
     sources: dict[Input, RowSource] = {}
-    for name in sorted(inputs_of(config.model)):
+    for name in sorted(inputs_of(config.model) if names is None else names):
         if name == "silhouettes":
             settings = silhouette_settings(config)
             assert settings is not None, "a family on silhouettes has settings of them"
@@ -96,7 +125,7 @@ def inputs_now(store: Store, manifest: DatasetManifest, config: Config) -> Input
         elif name == "skeleton maps":
             sources[name] = DrawnMaps(store, drawing_of(config))
         else:
-            sources[name] = StoredRows(store, name)
+            sources[name] = stored_source(store, name)
     return Inputs(store, sources, silhouettes_of(config))
 
 

@@ -24,11 +24,12 @@ from core.models.backbones.image import ImageEncoder
 from core.models.backbones.loading import SEED
 from core.models.build import build_image_encoder
 from core.models.capabilities import Ability
-from core.models.families import family_of, require_warmup
+from core.models.families import family_of
 from core.models.family import FamilyConfig
 from core.models.fingerprints import module_fingerprint
 from core.models.inference import EncoderGraph, InferenceGraph
 from core.models.warmup import Warmup
+from core.steps import WarmupConfig
 
 C = TypeVar("C", bound=FamilyConfig)
 E = TypeVar("E", bound=EncoderFamilyConfig)
@@ -55,8 +56,8 @@ class Implementation(ABC, Generic[C]):
     parts: ClassVar[tuple[Part, ...]]
     training_only: ClassVar[tuple[str, ...]] = ("neck.",)
     """Prefixes of tensors that only training needs."""
-    warmup: ClassVar[Warmup[Any, Any] | None] = None
-    """What is trained before the training; None where nothing is."""
+    warmups: ClassVar[tuple[Warmup[Any, Any], ...]] = ()
+    """What is trained before the training, in the order of the family's settings for it."""
     abilities: ClassVar[tuple[Ability, ...]] = ()
     """One for each capability that the family names."""
     side_by_side: ClassVar[tuple[tuple[str, ...], ...] | None] = None
@@ -253,16 +254,10 @@ def implementation_of(config: FamilyConfig) -> Implementation[Any]:
     return family_of(config).implementation()
 
 
-def warmup_of(config: FamilyConfig) -> Warmup[Any, Any]:
-    """The warm-up of the family that settings belong to.
-
-    Raises:
-        UsageError: the family has none.
-    """
-    require_warmup(config)
-    warmup = implementation_of(config).warmup
-    assert warmup is not None, "a family with settings of a warm-up has one"
-    return warmup
+def warmup_of(config: FamilyConfig, settings: WarmupConfig) -> Warmup[Any, Any]:
+    """The warm-up, of the family that settings belong to, that ``settings`` are of."""
+    sections = [kind.section for kind in family_of(config).warmups]
+    return implementation_of(config).warmups[sections.index(settings.section)]
 
 
 def _image(model: nn.Module) -> ImageEncoder:

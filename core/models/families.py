@@ -11,6 +11,7 @@ from core.models.biggergait.config import BIGGERGAIT
 from core.models.deepgaitv2.config import DEEPGAITV2
 from core.models.family import Capability, Family, FamilyConfig
 from core.models.gaitbase.config import GAITBASE
+from core.models.gaitedge.config import GAITEDGE
 from core.models.gaitgraph2.config import GAITGRAPH2
 from core.models.gaitset.config import GAITSET
 from core.models.gaittr.config import GAITTR
@@ -34,6 +35,7 @@ FAMILIES: dict[str, Family] = {
     "skeletongait++": SKELETONGAITPP,
     "multigait++": MULTIGAITPP,
     "parsinggait": PARSINGGAIT,
+    "gaitedge": GAITEDGE,
     "gaitgraph2": GAITGRAPH2,
     "gait-tr": GAITTR,
     "gpgait": GPGAIT,
@@ -74,9 +76,14 @@ def require(config: FamilyConfig, capability: Capability, what: str) -> None:
 
 def require_warmup(config: FamilyConfig) -> None:
     """Refuse a family that trains nothing before its training (raises as :func:`require`)."""
-    if family_of(config).warmup is None:
-        able = [one for one in FAMILIES.values() if one.warmup is not None]
+    if not family_of(config).warmups:
+        able = [one for one in FAMILIES.values() if one.warmups]
         raise _refusal(config, "A warm-up", able)
+
+
+def warmup_sections() -> frozenset[str]:
+    """Names of the warm-ups of all families in their configurations."""
+    return frozenset(kind.section for family in FAMILIES.values() for kind in family.warmups)
 
 
 def _refusal(config: FamilyConfig, what: str, able: Iterable[Family]) -> UsageError:

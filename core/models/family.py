@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from core.inputs import Input
 from core.settings import Node
-from core.steps import WarmupConfig
+from core.steps import TrainConfig, WarmupConfig
 
 if TYPE_CHECKING:
     from core.models.base import Implementation
@@ -45,8 +45,10 @@ class Family:
         capabilities: What it can do that not all families can: training on stored features of a
             frozen encoder, caching its text, views of its parts in pictures, and
             films and folders of frames without silhouettes.
-        warmup: Class of the settings of its warm-up, where a part of the model is trained before
-            the rest; its implementation has a :class:`core.models.warmup.Warmup` then.
+        warmups: Classes of the settings of its warm-ups, where parts of the model are trained
+            before the whole, in this order; its implementation has a
+            :class:`core.models.warmup.Warmup` for each.
+        train: Class of the settings of its training.
         presets: Package that holds its ``presets.yaml``; None without presets (LMGait's are
             those of ``core.config``).
     """
@@ -57,5 +59,6 @@ class Family:
     losses: type[Node]
     implementation: Callable[[], Implementation[Any]]
     capabilities: frozenset[Capability] = frozenset()
-    warmup: type[WarmupConfig] | None = None
+    warmups: tuple[type[WarmupConfig], ...] = ()
+    train: type[TrainConfig] = TrainConfig
     presets: str | None = None

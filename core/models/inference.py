@@ -41,6 +41,8 @@ class InferenceGraph(nn.Module, ABC):
         values: Of what range its values are.
         highest: The largest of them, where they are whole numbers.
         only_type: The input's type where there is no choice; None: uint8 or float32.
+        shortest: Fewest frames of a clip that a ``torch.export`` program takes: those of which a
+            model makes two in time. ONNX takes any number.
     """
 
     input_name: ClassVar[str]
@@ -48,6 +50,7 @@ class InferenceGraph(nn.Module, ABC):
     values: str = "0-255"
     highest: ClassVar[int] = 255
     only_type: ClassVar[PixelType | None] = None
+    shortest: ClassVar[int] = 2
 
     def __init__(self, model: nn.Module, embed: Embed, frame: tuple[int, ...]) -> None:
         super().__init__()
@@ -176,6 +179,49 @@ class SilhouetteMapGraph(InferenceGraph):
         return {"silhouettes": self.kind, "normalisation": "inside: divided by 255"}
 
 
+class MaskedFrameGraph(InferenceGraph):
+    """A model on frames and masks as stores hold them, which takes frames three at a time.
+
+    It is called with both and the number of clips.
+
+    Args:
+        model: In eval mode, without a classifier.
+        embed: As for :class:`InferenceGraph`, of ``rgb`` and ``masks``.
+    """
+
+    input_name = "images"
+    content = "RGB, foreground"
+    shortest = 6
+
+    def __init__(self, model: nn.Module, embed: Embed) -> None:
+        super().__init__(model, embed, (4, FRAME_HEIGHT, FRAME_WIDTH))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embed whole clips.
+
+        Args:
+            images: uint8 or float (0 to 255) [B, T, 4, 256, 128], in time order; of the foreground,
+                more than 127 is the person.
+
+        Returns:
+            float [B, E, P].
+        """
+        frames = images.flatten(0, 1)
+        return cast(Tensor, self.model(frames[:, :3], frames[:, 3], images.shape[0]).embedding)
+
+    def reference(self, clip: Tensor) -> Tensor:
+        """The embedding float [E, P] of one clip uint8 [T, 4, 256, 128]."""
+        return self.embed([{"rgb": clip[:, :3], "masks": clip[:, 3]}])
+
+    def metadata(self, header: Mapping[str, Any]) -> dict[str, str]:
+        """How people are found in frames, and how pixels are normalised."""
+        del header
+        return {
+            "person": "inside: the box around the foreground, squashed to a square",
+            "normalisation": "inside: ImageNet's mean and standard deviation",
+        }
+
+
 class PoseGraph(InferenceGraph):
     """A model on poses; its ``represent`` takes float [B, T, 17, 3] and gives float [B, E, P].
 
@@ -287,16 +333,23 @@ def reduce_frames(pixels: Tensor, factor: tuple[int, int]) -> Tensor:
 
 
 def trace(graph: InferenceGraph, pixels: PixelType = "uint8") -> ExportedProgram:
-    """The graph as a ``torch.export`` program with dynamic batch and length (two frames or more).
+    """The graph as a ``torch.export`` program with dynamic batch and length.
 
     Args:
         graph: On the CPU.
         pixels: Type of its input, where it has a choice.
     """
     kind = torch.uint8 if (graph.only_type or pixels) == "uint8" else torch.float32
-    sample = torch.zeros(2, 5, *graph.frame, dtype=kind)
+    sample = torch.zeros(2, 3 + graph.shortest, *graph.frame, dtype=kind)
     # Without this, the differences of two frames would be taken for a case of their own.
     general = tracing.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
-    dynamic = {graph.input_name: {0: Dim("batch"), 1: Dim("length", min=2)}}
+    dynamic = {graph.input_name: {0: Dim("batch"), 1: Dim("length", min=graph.shortest)}}
+    # Of a length in time that is not the clip's own, torch cannot prove what it asks for.
+    checked = graph.shortest > InferenceGraph.shortest
     with torch.no_grad(), general:
-        return export(graph.eval(), (sample,), dynamic_shapes=dynamic)
+        return export(
+            graph.eval(),
+            (sample,),
+            dynamic_shapes=dynamic,
+            prefer_deferred_runtime_asserts_over_guards=checked,
+        )

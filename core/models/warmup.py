@@ -1,4 +1,4 @@
-"""What a family trains before its training: a part of the model, alone on the image encoder."""
+"""What a family trains before its training: a part of the model, alone or on the image encoder."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 from torch import Tensor, nn
 
 from core.data.dataset import ClipBatch
+from core.inputs import Input
 from core.models.backbones.config import EncoderFamilyConfig
 from core.models.backbones.image import ImageEncoder
+from core.models.family import FamilyConfig
 from core.steps import WarmupConfig
 
+C = TypeVar("C", bound=FamilyConfig)
 E = TypeVar("E", bound=EncoderFamilyConfig)
 S = TypeVar("S", bound=WarmupConfig)
 
@@ -45,19 +48,29 @@ class WarmupModel(nn.Module):
         return patches.float()
 
 
-class Warmup(ABC, Generic[E, S]):
-    """The warm-up of a family.
+class Warmup(ABC, Generic[C, S]):
+    """A warm-up of a family.
 
-    It trains on frames of single sequences, evenly spread; what it leaves is what the part has at
-    the start of the training. Trainings whose settings give equal :meth:`deciding` share one.
+    What it leaves is what the part has at the start of the training. Trainings whose settings give
+    equal :meth:`deciding` share one. Its settings say how its batches are drawn: see
+    :class:`core.steps.SpreadWarmupConfig` and :class:`core.steps.IdentityWarmupConfig`.
     """
 
     prefix: ClassVar[str]
     """Of the names of the part's tensors, in the warm-up and in the whole model."""
+    inputs: ClassVar[frozenset[Input] | None] = None
+    """What it reads, of a family without an image encoder; None: all that the family reads."""
 
     @abstractmethod
-    def build(self, config: E, settings: S, image: ImageEncoder) -> WarmupModel:
-        """A new part, drawn from torch's generator, on ``image``."""
+    def build(self, config: C, settings: S, classes: int, image: ImageEncoder | None) -> nn.Module:
+        """A new part, drawn from torch's generator.
+
+        Args:
+            config: Settings of the model.
+            settings: Of the warm-up.
+            classes: Training identities.
+            image: The image encoder; None for a family without one.
+        """
 
     @abstractmethod
     def losses(self, settings: S, module: nn.Module, batch: ClipBatch) -> Mapping[str, Tensor]:
@@ -71,10 +84,25 @@ class Warmup(ABC, Generic[E, S]):
             batch: On the device, mirrored where its clips are.
         """
 
-    @abstractmethod
-    def pictures(self, model: WarmupModel, batch: ClipBatch) -> Mapping[str, Tensor]:
+    def pictures(self, model: Any, batch: ClipBatch) -> Mapping[str, Tensor]:  # noqa: ANN401
         """Pictures of what the part makes of a batch, float [3, height, width] in [0, 1]."""
+        del model, batch
+        return {}
 
     @abstractmethod
-    def deciding(self, config: E) -> Mapping[str, Any]:
+    def deciding(self, config: C) -> Mapping[str, Any]:
         """Settings of the model that decide the part's weights, as plain values by name."""
+
+
+class EncoderWarmup(Warmup[E, S]):
+    """A warm-up of a part that stands on the image encoder."""
+
+    def build(self, config: E, settings: S, classes: int, image: ImageEncoder | None) -> nn.Module:
+        """A new part on ``image``."""
+        del classes
+        assert image is not None, "a family on an image encoder has one"
+        return self.on_encoder(config, settings, image)
+
+    @abstractmethod
+    def on_encoder(self, config: E, settings: S, image: ImageEncoder) -> WarmupModel:
+        """A new part, drawn from torch's generator, on ``image``."""

@@ -8,7 +8,6 @@ from core.config import Config
 from core.errors import TrainingError, UsageError
 from core.inference.model_inputs import check_inputs
 from core.manifests.schema import DatasetManifest
-from core.models.families import family_of
 from core.plans.training import TrainingPlan
 from core.plans.warmup import plan_warmup
 from core.progress import Progress
@@ -16,6 +15,7 @@ from core.runs.registry import data_facts, training_key, trainings
 from core.runs.run import Run
 from core.runs.shared_store import open_shared_store
 from core.runs.stores import with_frames
+from core.steps import IdentityWarmupConfig
 from core.storage.store import Store
 from core.storage.subjects import no_subject_error, present_subjects
 from core.training.engine import engine_for, run_on_main
@@ -117,9 +117,10 @@ def plan_on_store(
         return None, config.train.iterations
 
     existing, left = run_on_main(engine, choose)
-    warmup = None
-    if family_of(config.model).warmup is not None:
-        warmup = plan_warmup(workspace, store, manifest, config, preset=preset, engine=engine)
+    warmups = tuple(
+        plan_warmup(workspace, store, manifest, config, settings, preset=preset, engine=engine)
+        for settings in config.warmups
+    )
     return TrainingPlan(
         workspace,
         store,
@@ -132,7 +133,7 @@ def plan_on_store(
         key,
         existing,
         left,
-        warmup,
+        warmups,
         engine,
     )
 
@@ -142,10 +143,16 @@ def _check_identities(store: Store, manifest: DatasetManifest, config: Config) -
     subjects = present_subjects(store, manifest.subjects.train)
     if not subjects:
         raise no_subject_error(store, manifest.subjects.train, "training")
-    if len(subjects) < config.data.identities:
-        raise TrainingError(
-            f"A batch of {config.data.identities} identities needs as many training subjects; "
-            f"the store has {len(subjects)}",
-            where=store.path,
-            next_step=f"Add `--set data.identities={max(2, len(subjects))}` or prepare more.",
-        )
+    batches = {"data": config.data.identities}
+    for warmup in config.warmups:
+        if isinstance(warmup, IdentityWarmupConfig):
+            batches[warmup.section] = warmup.identities
+    for section, identities in batches.items():
+        if len(subjects) < identities:
+            raise TrainingError(
+                f"A batch of {identities} identities needs as many training subjects; "
+                f"the store has {len(subjects)}",
+                where=store.path,
+                next_step=f"Add `--set {section}.identities={max(2, len(subjects))}` or prepare "
+                "more.",
+            )

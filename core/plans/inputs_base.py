@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 from torch import nn
 
 from core.config import Config
-from core.data.dataset import TrainingSequences
-from core.data.stream_clips import StreamClips
 from core.estimates.stages import Stage
 from core.manifests.schema import DatasetManifest
+from core.models.backbones.image import ImageEncoder
 from core.models.base import Implementation, implementation_of
-from core.plans.warmup import WarmupPlan
+from core.plans.stream_data import TrainingData
+from core.plans.warmup import WarmupPlan, finished_checkpoint, load_warmup
 from core.progress import Progress
 from core.runs.run import Run
 from core.storage.store import Store
 from core.storage.subjects import present_subjects
+from core.training.engine import process_state, run_on_main
 from core.workspace import Workspace
-
-TrainingData = TrainingSequences | StreamClips
 
 
 class TrainingInputs(ABC):
@@ -34,7 +35,7 @@ class TrainingInputs(ABC):
         store: The store.
         manifest: Its dataset.
         config: Resolved configuration.
-        warmup: The warm-up that comes first; None for families without one.
+        warmups: The warm-ups that come first, in order.
     """
 
     def __init__(
@@ -43,10 +44,10 @@ class TrainingInputs(ABC):
         store: Store,
         manifest: DatasetManifest,
         config: Config,
-        warmup: WarmupPlan | None,
+        warmups: Sequence[WarmupPlan],
     ) -> None:
         self.workspace, self.store, self.manifest = workspace, store, manifest
-        self.config, self.warmup = config, warmup
+        self.config, self.warmups = config, tuple(warmups)
         self.implementation: Implementation[Any] = implementation_of(config.model)
 
     @property
@@ -61,11 +62,7 @@ class TrainingInputs(ABC):
 
     @abstractmethod
     def stages(self, engine: Accelerator, progress: Progress) -> list[Stage]:
-        """What making them will take, a warm-up included; nothing is written."""
-
-    @abstractmethod
-    def warmed_up(self, progress: Progress) -> Run | None:
-        """Run the warm-up that comes first, or take it where it is done."""
+        """What making them will take, warm-ups included; nothing is written."""
 
     @abstractmethod
     def sample(self) -> TrainingData:
@@ -76,8 +73,48 @@ class TrainingInputs(ABC):
         """The clips; what they are read from is made where it is missing."""
 
     @abstractmethod
-    def model(self, classes: int, warmup: Run | None) -> nn.Module:
-        """A new model, as at the start of its training."""
+    def new_model(self, classes: int) -> nn.Module:
+        """A new model, as if there were no warm-up."""
+
+    def model(self, classes: int, warmups: Sequence[Run]) -> nn.Module:
+        """A model as at the start of its training.
+
+        Args:
+            classes: Training identities.
+            warmups: Those that are finished, in the order of :attr:`warmups`; none for a model of
+                the same sizes.
+        """
+        model = self.new_model(classes)
+        for plan, run in zip(self.warmups, warmups, strict=False):
+            load_warmup(model, finished(run), self.config, plan.settings)
+        return model
+
+    def warmed_up(self, progress: Progress) -> tuple[Run, ...]:
+        """Run the warm-ups that come first, or take those that are done."""
+        return tuple(self._warmed_up(warmup, progress) for warmup in self.warmups)
+
+    def _warmed_up(self, warmup: WarmupPlan, progress: Progress) -> Run:
+        if (run := self.take(warmup)) is not None:
+            return run
+        progress.say(
+            f"No warm-up of the {warmup.settings.part} for {self.manifest.name} with "
+            "these settings: running it."
+        )
+        return warmup.run(progress, self.encoder).run
+
+    @property
+    def encoder(self) -> ImageEncoder | None:
+        """The image encoder; None for a family without one."""
+        return None
+
+    def take(self, warmup: WarmupPlan) -> Run | None:
+        """A warm-up that is complete; None for one that is not."""
+        return None if warmup.left else warmup.existing
+
+
+def finished(warmup: Run) -> Path:
+    """The last checkpoint of a finished warm-up, the same in all processes."""
+    return run_on_main(process_state(), lambda: finished_checkpoint(warmup))
 
 
 def clip_length(config: Config) -> int:

@@ -68,7 +68,7 @@ class TrainingPlan:
         key: Digest of all that decides its weights.
         existing: The newest run with this key (and name); None where a new one begins.
         left: Iterations that are to be done.
-        warmup: The warm-up that it starts from, done or not; None for families without one.
+        warmups: The warm-ups that it starts from, done or not, in order.
         engine: Computes; its precision is set when the work begins.
     """
 
@@ -83,16 +83,16 @@ class TrainingPlan:
     key: str
     existing: Run | None
     left: int
-    warmup: WarmupPlan | None
+    warmups: tuple[WarmupPlan, ...]
     engine: Accelerator
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """What is to be done, in order: warm-up, features, silhouettes, training."""
+        """What is to be done, in order: warm-ups, features, silhouettes, training."""
         if not self.left:
             return ()
-        warmup = "warm-up" if self.warmup is not None and self.warmup.left else None
-        steps = (warmup, self._inputs().step_before, "training")
+        warmups = (one.settings.title.lower() for one in self.warmups if one.left)
+        steps = (*warmups, self._inputs().step_before, "training")
         return tuple(step for step in steps if step is not None)
 
     def estimate(self, progress: Progress) -> Estimate:
@@ -113,14 +113,14 @@ class TrainingPlan:
         progress.say("Measuring the training.")
         engine = engine_for(self.config.train, engine)  # a warm-up may have changed it
         data = inputs.sample()
-        model = inputs.model(inputs.subjects, None)
+        model = inputs.model(inputs.subjects, ())
         job = training_job(model, data, self.manifest, self.config, engine, UNSAVED)
         return [*stages, job_stage("Training", job, self.left, engine)]
 
     @workers_explained()
     @explain_gpu_memory(TRAINING_MEMORY)
     def run(self, progress: Progress) -> TrainResult:
-        """Do what is left of it, its warm-up and features first.
+        """Do what is left of it, its warm-ups and features first.
 
         What is finished is returned: the same settings would only give the same weights again.
 
@@ -140,35 +140,35 @@ class TrainingPlan:
             progress.say(f"Run {existing.name} has these settings and is complete.")
             return TrainResult(existing, 0)
         inputs = self._inputs()
-        if self.warmup is not None and self.warmup.left:
+        if any(warmup.left for warmup in self.warmups):
             count_parts(
                 config.model, inputs.subjects
             )  # refuses sizes before the warm-up, not after it
-        warmup = inputs.warmed_up(progress)
+        warmups = inputs.warmed_up(progress)
         engine = engine_for(config.train, self.engine)
         # A run that exists passes, too: a killed process may have left partial files in it.
         machine = machine_of(engine)
-        run = run_on_main(engine, lambda: self._begin(warmup, machine))
-        after = "" if warmup is None else f", warm-up {warmup.name}"
+        run = run_on_main(engine, lambda: self._begin(warmups, machine))
+        after = "".join(f", warm-up {warmup.name}" for warmup in warmups)
         progress.say(
             f"Run {run.name}: {self.manifest.title}, preset {self.preset}{after}; "
             f"{in_words(machine)}; output in {run.folder}"
         )
         with lock_on_main(engine, run.locked):
-            start = self._train(run, warmup, inputs, engine, progress)
+            start = self._train(run, warmups, inputs, engine, progress)
         return TrainResult(run, config.train.iterations - start)
 
     def _inputs(self) -> TrainingInputs:
-        return training_inputs(self.workspace, self.store, self.manifest, self.config, self.warmup)
+        return training_inputs(self.workspace, self.store, self.manifest, self.config, self.warmups)
 
-    def _begin(self, warmup: Run | None, machine: Machine) -> Run:
+    def _begin(self, warmups: Sequence[Run], machine: Machine) -> Run:
         facts: dict[str, Any] = {
             **data_facts(self.store, self.manifest),
             "source": self.store.describe(),
             **machine,
         }
-        if warmup is not None:
-            facts["warmup"] = warmup.name
+        for plan, warmup in zip(self.warmups, warmups, strict=True):
+            facts[plan.settings.section] = warmup.name
         return trainings(self.workspace).resume_or_create(
             self.key,
             name=self.name,
@@ -183,13 +183,13 @@ class TrainingPlan:
     def _train(
         self,
         run: Run,
-        warmup: Run | None,
+        warmups: Sequence[Run],
         inputs: TrainingInputs,
         engine: Accelerator,
         progress: Progress,
     ) -> int:
         data = inputs.stored(engine, progress)
-        model = inputs.model(len(data.subjects), warmup)
+        model = inputs.model(len(data.subjects), warmups)
         if engine.is_main_process:
             used = {self.store.sequences[number].key for number in data.indices}
             lack = missing_inputs(inputs_of(self.config.model))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import cast
 
 from accelerate import Accelerator
@@ -14,17 +14,18 @@ from core.data.dataset import TrainingSequences
 from core.estimates.stages import Stage
 from core.inference.features import FeaturesPlan, features_stages, make_features, plan_features
 from core.manifests.schema import DatasetManifest
+from core.models.backbones.config import EncoderFamilyConfig
 from core.models.backbones.image import ImageEncoder
 from core.models.base import implementation_of
-from core.models.families import inputs_of
-from core.plans.inputs_base import TrainingData, TrainingInputs, clip_length
+from core.plans.inputs_base import TrainingInputs, clip_length, finished
+from core.plans.stream_data import TrainingData
 from core.plans.stream_inputs import StreamInputs
-from core.plans.warmup import WarmupPlan, finished_checkpoint, load_warmup, load_warmup_encoder
+from core.plans.warmup import WarmupPlan, load_warmup_encoder
 from core.progress import Progress
 from core.runs.run import Run
 from core.storage.features import FeatureStore
 from core.storage.store import Store
-from core.training.engine import process_state, run_on_main
+from core.training.engine import run_on_main
 from core.workspace import Workspace
 
 
@@ -44,27 +45,18 @@ class EncoderInputs(TrainingInputs):
     def stages(self, engine: Accelerator, progress: Progress) -> list[Stage]:
         """Warm-up and features."""
         stages: list[Stage] = []
-        warmup = self.warmup
-        if warmup is not None:
+        for warmup in self.warmups:
             stages += warmup.stages(progress, self.image)
-            self._take(warmup)
+            self.take(warmup)
         if self.step_before is not None:
             plan = self._features()
             stages += features_stages(plan, self.store, self.image, self.config, engine)
         return stages
 
-    def warmed_up(self, progress: Progress) -> Run | None:
-        """The finished warm-up; the encoder has the weights that it left."""
-        warmup = self.warmup
-        if warmup is None:
-            return None
-        if (run := self._take(warmup)) is not None:
-            return run
-        progress.say(
-            f"No warm-up of the {warmup.config.warmup_settings.part} for {self.manifest.name} with "
-            "these settings: running it."
-        )
-        return warmup.run(progress, self.image).run
+    @property
+    def encoder(self) -> ImageEncoder:
+        """The image encoder."""
+        return self.image
 
     def sample(self) -> TrainingData:
         """Clips of frames."""
@@ -78,23 +70,19 @@ class EncoderInputs(TrainingInputs):
             features = make_features(plan, self.store, self.image, self.config, engine, progress)
         return self._clips(features)
 
-    def model(self, classes: int, warmup: Run | None) -> nn.Module:
-        """A model on the encoder, from its warm-up where it has one."""
+    def new_model(self, classes: int) -> nn.Module:
+        """A new model on the encoder."""
         config = self.config
-        model = self.implementation.build(
+        return self.implementation.build(
             config.model, classes=classes, seed=config.seed, image=self.image
         )
-        if warmup is not None:
-            load_warmup(model, _finished(warmup), config)
-        return model
 
-    def _take(self, warmup: WarmupPlan) -> Run | None:
+    def take(self, warmup: WarmupPlan) -> Run | None:
         """A warm-up that is complete, its encoder loaded; None for one that is not."""
-        if warmup.existing is None or warmup.left:
-            return None
-        if self.config.warmup_trains_encoder:
-            load_warmup_encoder(self.image, _finished(warmup.existing))
-        return warmup.existing
+        run = super().take(warmup)
+        if run is not None and warmup.settings.trains_encoder:
+            load_warmup_encoder(self.image, finished(run))
+        return run
 
     def _features(self) -> FeaturesPlan:
         return plan_features(self.workspace, self.store, self.manifest, self.config, self.image)
@@ -108,11 +96,11 @@ def training_inputs(
     store: Store,
     manifest: DatasetManifest,
     config: Config,
-    warmup: WarmupPlan | None,
+    warmups: Sequence[WarmupPlan] = (),
 ) -> TrainingInputs:
     """What a training of this family reads (arguments as :class:`TrainingInputs`)."""
-    kind = EncoderInputs if "rgb" in inputs_of(config.model) else StreamInputs
-    return kind(workspace, store, manifest, config, warmup)
+    kind = EncoderInputs if isinstance(config.model, EncoderFamilyConfig) else StreamInputs
+    return kind(workspace, store, manifest, config, warmups)
 
 
 def training_sequences(
@@ -134,7 +122,3 @@ def training_sequences(
         choice=family.frame_choice(config.model),
         features=features,
     )
-
-
-def _finished(warmup: Run) -> Path:
-    return run_on_main(process_state(), lambda: finished_checkpoint(warmup))

@@ -14,7 +14,7 @@ from core.data.sampler import IdentityBatches, share_of
 from core.losses.total import total_loss
 from core.manifests.schema import DatasetManifest
 from core.models.base import implementation_of
-from core.plans.inputs_base import TrainingData
+from core.plans.stream_data import TrainingData
 from core.records import Losses
 from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder

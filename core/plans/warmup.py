@@ -1,4 +1,4 @@
-"""`lmgait pretrain-decoder`: what a family trains before its training (LMGait: its decoder)."""
+"""What a family trains before its training (LMGait: its decoder), as plans."""
 
 from __future__ import annotations
 
@@ -12,22 +12,26 @@ from accelerate import Accelerator
 from torch import nn
 
 from core.config import Config
-from core.config.machine import WARMUP_MEMORY
+from core.config.machine import warmup_memory
 from core.data.loading import workers_explained
 from core.errors import CheckpointError
 from core.estimates.job_stage import UNSAVED, job_stage
 from core.estimates.stages import Estimate, Stage, make_estimate
 from core.inference.features import make_features, plan_features
-from core.inference.left_out import unused_in_training, write_once
+from core.inference.left_out import missing_inputs, unused_in_training, write_once
+from core.inference.model_inputs import check_inputs
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
 from core.models.base import EncoderImplementation, implementation_of, warmup_of
+from core.models.families import family_of, require_warmup
 from core.models.fingerprints import module_fingerprint
 from core.models.freezing import freeze
-from core.plans.warmup_job import build_warmup, warmup_job
+from core.plans.stream_data import StreamData, TrainingData
+from core.plans.warmup_job import build_warmup, warmup_choice, warmup_job, warmup_sequences
 from core.progress import Progress
 from core.runs.registry import data_facts, warmup_key, warmups
 from core.runs.run import Run
+from core.steps import IdentityWarmupConfig, WarmupConfig
 from core.storage.store import Store
 from core.system.failures import explain_gpu_memory
 from core.training.checkpoint import WEIGHTS, TensorFile, load_strictly, load_tensors
@@ -37,23 +41,23 @@ from core.training.machine import Machine, in_words, machine_of
 from core.training.observers import Observer, observers_in
 from core.workspace import Workspace
 
-WARMUP = "Warm-up"
 IMAGE_PREFIX = EncoderImplementation.image_prefix
 
 
 @dataclass(frozen=True, slots=True)
 class WarmupResult:
-    """A finished warm-up: its folder, and the iterations done now (fewer after a resume)."""
+    """A finished warm-up: its folder, the iterations done now (fewer after a resume), settings."""
 
     run: Run
     iterations: int
+    settings: WarmupConfig
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain values, for JSON."""
         return {
             "warmup": self.run.name,
             "folder": str(self.run.folder),
-            "iterations": self.run.config.warmup_settings.iterations,
+            "iterations": self.settings.iterations,
             "now": self.iterations,
         }
 
@@ -67,6 +71,7 @@ class WarmupPlan:
         store: The store.
         manifest: Its dataset.
         config: Resolved configuration.
+        settings: Its part of them.
         preset: Name of its preset, for the run's name.
         key: Digest of all that decides its weights.
         existing: The newest warm-up with this key; None where there is none.
@@ -78,6 +83,7 @@ class WarmupPlan:
     store: Store
     manifest: DatasetManifest
     config: Config
+    settings: WarmupConfig
     preset: str
     key: str
     existing: Run | None
@@ -97,17 +103,18 @@ class WarmupPlan:
         """What is left of it; ``image`` as in :meth:`run`."""
         if not self.left:
             return []
-        progress.say("Measuring the warm-up.")
+        settings = self.settings
+        progress.say(f"Measuring the {settings.title.lower()}.")
         image = image or self._encoder()
-        engine = engine_for(self.config.warmup_settings, self.engine)
-        model = build_warmup(self.config, image)
-        job = warmup_job(model, self.store, self.manifest, self.config, engine, UNSAVED)
-        stage = replace(job_stage(WARMUP, job, self.left, engine), shared=self.key)
-        freeze(image)
+        engine = engine_for(settings, self.engine)
+        data = self._sample(image)
+        model = build_warmup(self.config, settings, len(data.subjects), image)
+        job = warmup_job(model, data, self.manifest, self.config, settings, engine, UNSAVED)
+        stage = replace(job_stage(settings.title, job, self.left, engine), shared=self.key)
+        if image is not None:
+            freeze(image)
         return [stage]
 
-    @workers_explained()
-    @explain_gpu_memory(WARMUP_MEMORY)
     def run(self, progress: Progress, image: ImageEncoder | None = None) -> WarmupResult:
         """Do what is left of it.
 
@@ -122,11 +129,15 @@ class WarmupPlan:
             TrainingError: a loss that is not finite.
             Interrupted: a signal; the state is saved.
         """
-        settings, existing = self.config.warmup_settings, self.existing
+        with workers_explained(), explain_gpu_memory(warmup_memory(self.settings)):
+            return self._run(progress, image)
+
+    def _run(self, progress: Progress, image: ImageEncoder | None) -> WarmupResult:
+        settings, existing = self.settings, self.existing
         if existing is not None and not self.left:
             run_on_main(self.engine, lambda: existing.tidy(settings))
             progress.say(f"Warm-up {existing.name} is complete.")
-            return WarmupResult(existing, 0)
+            return WarmupResult(existing, 0, settings)
         image = image or self._encoder()
         engine = engine_for(settings, self.engine)
         machine = machine_of(engine)
@@ -137,12 +148,28 @@ class WarmupPlan:
         )
         with lock_on_main(engine, run.locked):
             start = self._train(run, image, engine, progress)
-        return WarmupResult(run, settings.iterations - start)
+        return WarmupResult(run, settings.iterations - start, settings)
 
-    def _encoder(self) -> ImageEncoder:
-        image = implementation_of(self.config.model).encoder(self.config.model)
-        assert image is not None, "a warm-up trains a part on an image encoder"
-        return image
+    def _encoder(self) -> ImageEncoder | None:
+        return implementation_of(self.config.model).encoder(self.config.model)
+
+    @property
+    def _streams(self) -> StreamData:
+        """What a family without an image encoder reads in it."""
+        model = self.config.model
+        inputs = warmup_of(model, self.settings).inputs or family_of(model).inputs
+        return StreamData(self.workspace, self.store, self.manifest, self.config, inputs)
+
+    def _sample(self, image: ImageEncoder | None) -> TrainingData:
+        """Clips for an estimate; nothing is written."""
+        settings, choice = self.settings, warmup_choice(self.settings)
+        if image is not None:
+            return warmup_sequences(self.store, self.manifest, self.config, settings, image)
+        if isinstance(settings, IdentityWarmupConfig):
+            each = (settings.identities, settings.sequences)
+        else:
+            each = (settings.clips, 1)
+        return self._streams.sample(settings.frames, choice, *each)
 
     def _begin(self, machine: Machine) -> Run:
         return warmups(self.workspace).resume_or_create(
@@ -150,30 +177,50 @@ class WarmupPlan:
             dataset=self.manifest.name,
             preset=self.preset,
             config=self.config,
-            facts={**data_facts(self.store, self.manifest), **machine},
+            facts={
+                **data_facts(self.store, self.manifest),
+                **machine,
+                "section": self.settings.section,
+            },
         )
 
-    def _train(self, run: Run, image: ImageEncoder, engine: Accelerator, progress: Progress) -> int:
-        store, manifest, config = self.store, self.manifest, self.config
+    def _train(
+        self, run: Run, image: ImageEncoder | None, engine: Accelerator, progress: Progress
+    ) -> int:
+        store, manifest, config, settings = self.store, self.manifest, self.config, self.settings
+        data = self._stored(image, engine, progress)
         if engine.is_main_process:
-            write_once(run.folder, store, unused_in_training(manifest))
-        model = build_warmup(config, image)
+            used = {store.sequences[number].key for number in data.indices}
+            lack = missing_inputs(family_of(config.model).inputs)
+            write_once(run.folder, store, unused_in_training(manifest, used, lack))
+        model = build_warmup(config, settings, len(data.subjects), image)
+
+        def observers(start: int) -> Sequence[Observer]:
+            return observers_in(run.folder, start, progress)
+
+        checkpoints = run.checkpoints(settings)
+        job = warmup_job(model, data, manifest, config, settings, engine, checkpoints)
+        start = run_job(job, engine, observers, progress)
+        if image is not None:
+            freeze(image)
+        return start
+
+    def _stored(
+        self, image: ImageEncoder | None, engine: Accelerator, progress: Progress
+    ) -> TrainingData:
+        """The clips; what they are read from is made where it is missing."""
+        store, manifest, config, settings = self.store, self.manifest, self.config, self.settings
+        if image is None:
+            choice = warmup_choice(settings)
+            return self._streams.stored(settings.frames, choice, engine, progress)
         features = None
-        if config.data.features != "off" and not model.train_encoder:
+        if config.data.features != "off" and not settings.trains_encoder:
             plan = run_on_main(
                 engine,
                 lambda: plan_features(self.workspace, store, manifest, config, image),
             )
             features = make_features(plan, store, image, config, engine, progress)
-
-        def observers(start: int) -> Sequence[Observer]:
-            return observers_in(run.folder, start, progress)
-
-        checkpoints = run.checkpoints(config.warmup_settings)
-        job = warmup_job(model, store, manifest, config, engine, checkpoints, features)
-        start = run_job(job, engine, observers, progress)
-        freeze(image)
-        return start
+        return warmup_sequences(store, manifest, config, settings, image, features)
 
 
 def plan_warmup(
@@ -181,6 +228,7 @@ def plan_warmup(
     store: Store,
     manifest: DatasetManifest,
     config: Config,
+    settings: WarmupConfig,
     *,
     preset: str,
     engine: Accelerator | None = None,
@@ -193,20 +241,19 @@ def plan_warmup(
         store: The store.
         manifest: Its dataset.
         config: Resolved configuration.
+        settings: Those of the warm-up, of ``config.warmups``.
         preset: Name of its preset.
         engine: One that this process has already; its precision may be another.
         progress: Told of warm-ups that cannot be read.
 
     Raises:
         ConfigError: a precision that this device lacks.
-        UsageError: a family without a warm-up.
-        StoreError: the store holds no RGB.
+        StoreError, UsageError: the store lacks what the model reads.
     """
-    settings = config.warmup_settings
-    store.require_rgb()
+    check_inputs(store, config)
     if engine is None:
         engine = engine_for(settings, None)
-    key = warmup_key(config, **data_facts(store, manifest))
+    key = warmup_key(config, settings, **data_facts(store, manifest))
 
     def choose() -> tuple[Run | None, int]:
         run = warmups(workspace).matching(key, progress=progress)
@@ -214,7 +261,32 @@ def plan_warmup(
         return run, max(settings.iterations - done, 0)
 
     existing, left = run_on_main(engine, choose)
-    return WarmupPlan(workspace, store, manifest, config, preset, key, existing, left, engine)
+    return WarmupPlan(
+        workspace, store, manifest, config, settings, preset, key, existing, left, engine
+    )
+
+
+def plan_decoder_warmup(
+    workspace: Workspace,
+    store: Store,
+    manifest: DatasetManifest,
+    config: Config,
+    *,
+    preset: str,
+    progress: Progress | None = None,
+) -> WarmupPlan:
+    """Plan what `lmgait pretrain-decoder` runs: the family's first warm-up.
+
+    Arguments and errors are those of :func:`plan_warmup`.
+
+    Raises:
+        UsageError: a family without a warm-up.
+    """
+    require_warmup(config.model)
+    settings = config.warmups[0]
+    return plan_warmup(
+        workspace, store, manifest, config, settings, preset=preset, progress=progress
+    )
 
 
 def finished_checkpoint(warmup: Run) -> Path:
@@ -224,19 +296,20 @@ def finished_checkpoint(warmup: Run) -> Path:
     return newest
 
 
-def load_warmup(model: nn.Module, checkpoint: Path, config: Config) -> None:
+def load_warmup(model: nn.Module, checkpoint: Path, config: Config, settings: WarmupConfig) -> None:
     """Start ``model`` from a warm-up's part (and image encoder, where it trained one).
 
     Args:
         model: As its training begins, of the family of ``config``.
         checkpoint: The last one of a finished warm-up.
         config: Resolved configuration.
+        settings: Those of the warm-up.
 
     Raises:
         CheckpointError: the warm-up is damaged or does not fit.
     """
     weights = load_tensors(checkpoint / WEIGHTS)
-    part = warmup_of(config.model).prefix
+    part = warmup_of(config.model, settings).prefix
     own = (part, IMAGE_PREFIX)
     others = tuple(n for n in model.state_dict() if not n.startswith(own))
     trained = any(n.startswith(IMAGE_PREFIX) for n in weights.tensors)

@@ -99,11 +99,11 @@ def cautions(
 def logs(workspace: Workspace, run: Run) -> tuple[Log, ...]:
     """The numbers that warm-up and training wrote, as far as they are still there."""
     training = Log("Training", _curves(run.folder / "log.jsonl"))
-    settings = family_of(run.config.model).warmup
-    if settings is None:
-        return (training,)
-    warmup = workspace.warmups / Path(str(run.facts.get("warmup", ""))).name
-    return Log(f"Warm-up of the {settings.part}", _curves(warmup / "log.jsonl")), training
+    warmups = []
+    for settings in run.config.warmups:
+        folder = workspace.warmups / Path(str(run.facts.get(settings.section, ""))).name
+        warmups.append(Log(f"Warm-up of the {settings.part}", _curves(folder / "log.jsonl")))
+    return (*warmups, training)
 
 
 def _curves(path: Path) -> dict[str, list[tuple[int, float]]]:
@@ -176,8 +176,8 @@ def _model(run: Run, header: dict[str, Any]) -> tuple[Fact, ...]:
         facts.append(Fact("Source of the preset", source))
     if (silhouettes := silhouettes_in_words(run.config)) is not None:
         facts.append(Fact("Silhouettes", silhouettes))
-    if family_of(model).warmup is not None:
-        facts.append(Fact("Warm-up", str(run.facts.get("warmup", "unknown"))))
+    for warmup in run.config.warmups:
+        facts.append(Fact(warmup.title, str(run.facts.get(warmup.section, "unknown"))))
     if isinstance(model, EncoderFamilyConfig):
         size = f"{model.image.height}x{model.image.width}"
         facts += [

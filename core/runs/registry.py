@@ -11,16 +11,17 @@ from core.config import Config
 from core.config.machine import deciding
 from core.errors import CheckpointError
 from core.manifests.schema import DatasetManifest
-from core.models.backbones.config import encoder_settings
+from core.models.backbones.config import EncoderFamilyConfig
 from core.models.base import warmup_of
 from core.progress import Progress
 from core.runs.run import Run, adding_runs, create_run, digest, list_runs
+from core.steps import WarmupConfig
 from core.storage.store import Store
 from core.storage.subjects import present_subjects
 from core.training.checkpoint import WEIGHTS, load_header
 from core.workspace import Workspace
 
-Key = Callable[[Config, str, str], str]
+Key = Callable[[Run, str, str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ class RunRegistry:
 
     Attributes:
         root: Folder of the runs.
-        key: From a configuration, a store's fingerprint and the digest of the training subjects to
-            the key.
+        key: From a run, its store's fingerprint and the digest of its training subjects to its
+            key; None of one that is not to be matched.
     """
 
     root: Path
@@ -101,19 +102,28 @@ class RunRegistry:
                 facts={"key": key, **facts},
             )
 
-    def _key_of(self, run: Run) -> str:
+    def _key_of(self, run: Run) -> str | None:
         store = str(run.facts.get("store"))
-        return self.key(run.config, store, str(run.facts.get("subjects") or _labels(run)))
+        return self.key(run, store, str(run.facts.get("subjects") or _labels(run)))
 
 
 def trainings(workspace: Workspace) -> RunRegistry:
     """The trainings of a workspace."""
-    return RunRegistry(workspace.runs, training_key)
+    return RunRegistry(
+        workspace.runs, lambda run, store, subjects: training_key(run.config, store, subjects)
+    )
 
 
 def warmups(workspace: Workspace) -> RunRegistry:
     """The warm-ups of a workspace."""
-    return RunRegistry(workspace.warmups, warmup_key)
+
+    def key(run: Run, store: str, subjects: str) -> str | None:
+        # Those of an lmgait with one warm-up a family do not name their section.
+        section = run.facts.get("section", WarmupConfig.section)
+        settings = next((one for one in run.config.warmups if one.section == section), None)
+        return None if settings is None else warmup_key(run.config, settings, store, subjects)
+
+    return RunRegistry(workspace.warmups, key)
 
 
 def data_facts(store: Store, manifest: DatasetManifest) -> dict[str, str]:
@@ -137,18 +147,26 @@ def training_key(config: Config, store: str, subjects: str) -> str:
     return digest({"config": deciding(config), "store": store, "subjects": subjects})
 
 
-def warmup_key(config: Config, store: str, subjects: str) -> str:
-    """Digest of all that decides a warm-up's weights (arguments as :func:`training_key`)."""
-    warmup = config.warmup_settings
-    # What changes a frozen encoder's features without changing its weights.
-    encoding = [encoder_settings(config.model).skip_padding, config.data.features]
+def warmup_key(config: Config, warmup: WarmupConfig, store: str, subjects: str) -> str:
+    """Digest of all that decides a warm-up's weights.
+
+    Args:
+        config: The configuration.
+        warmup: Its settings of the warm-up.
+        store: Fingerprint of the store.
+        subjects: Digest of the training subjects (:func:`data_facts`).
+    """
+    encoding = None
+    if isinstance(config.model, EncoderFamilyConfig) and not warmup.trains_encoder:
+        # What changes a frozen encoder's features without changing its weights.
+        encoding = [config.model.image.skip_padding, config.data.features]
     return digest(
         {
             "seed": config.seed,
-            **warmup_of(config.model).deciding(config.model),
-            "warmup": warmup.model_dump(exclude={"keep", "log_every", "checkpoint_every"}),
+            **warmup_of(config.model, warmup).deciding(config.model),
+            warmup.section: warmup.model_dump(exclude={"keep", "log_every", "checkpoint_every"}),
             "flip": config.data.flip,
-            "encoding": None if warmup.trains_encoder else encoding,
+            "encoding": encoding,
             "store": store,
             "subjects": subjects,
         }

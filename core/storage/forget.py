@@ -201,7 +201,7 @@ def _opened(path: Path, plan: Plan, entries: tuple[Entry, ...]) -> ShardReader:
 def _valid_of(path: Path, plan: Plan, entries: tuple[Entry, ...]) -> int:
     reader = _opened(path, plan, entries)
     reader.close()
-    return reader.valid
+    return int(reader.valid().sum())
 
 
 def _finish(folder: Path, plan: Plan, subject: str) -> bool:

@@ -212,10 +212,9 @@ class ShardReader:
             self._file.close()
             raise
 
-    @property
-    def valid(self) -> int:
-        """Frames with a usable silhouette."""
-        return int(self._valid.sum())
+    def valid(self, first: int = 0, end: int | None = None) -> NDArray[np.bool_]:
+        """Which frames have a usable silhouette, of those from ``first`` to ``end``, bool [n]."""
+        return self._valid[first:end]
 
     def close(self) -> None:
         """Close the file."""

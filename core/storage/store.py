@@ -189,6 +189,12 @@ class Store:
         masks, valid = reader.read_silhouettes(runs, key)
         return (masks, valid) if order is None else (masks[order], valid[order])
 
+    def usable_silhouettes(self, index: int) -> NDArray[np.int64]:
+        """Numbers int64 of a sequence's frames with a usable silhouette (raises as `read`)."""
+        start, frames = int(self.index.start[index]), self.sequences[index].frames
+        reader = self._reader(int(self.index.shard[index]))
+        return np.flatnonzero(reader.valid(start, start + frames))
+
     def require_stream(self, name: StreamName) -> None:
         """Refuse a store without a stream.
 

@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 from core.data.loading import loader_workers
 from core.errors import ConfigError, LmgaitError, UsageError
 from core.settings import Workers
-from core.steps import OptimizerConfig, WarmupConfig
+from core.steps import OptimizerConfig
 from core.system.peers import part, watch_peers, watched
 from core.system.signals import deadly_signals
 from core.system.workers import usable_cores
@@ -92,8 +92,8 @@ def engine_for(config: OptimizerConfig | None, engine: Accelerator | None) -> Ac
 
 
 def _precision(config: OptimizerConfig | None) -> Precision:
-    section = "warmup" if isinstance(config, WarmupConfig) else "train"
     precision = "auto" if config is None else config.precision
+    section = OptimizerConfig.section if config is None else config.section
     return choose_precision(precision, process_state().device, f"{section}.precision")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,21 +15,38 @@ from core.training.device import align_gradients, lay_out
 
 
 def make_optimizer(module: nn.Module, config: OptimizerConfig) -> Optimizer:
-    """SGD with momentum (the paper's), Adam or AdamW over the parameters that train."""
+    """SGD with momentum (the paper's), Adam or AdamW over the parameters that train.
+
+    Parts with a rate of their own (``config.rates``) are groups of their own, whose ``share`` is
+    that rate as a share of ``config.lr``.
+    """
     parameters = [parameter for _, parameter in trainable(module)]
+    groups = _groups(module, config)
     if not all(parameter.device.type == "cuda" for parameter in parameters):
-        return _optimizer(parameters, config, fused=None)
+        return _optimizer(groups, config, fused=None)
     # Fused: nothing else lets the gradient scaler skip a step without waiting to know.
     lay_out(module)
-    optimizer = _optimizer(parameters, config, fused=True)
+    optimizer = _optimizer(groups, config, fused=True)
     optimizer.register_step_pre_hook(lambda *_: align_gradients(parameters))
     if isinstance(optimizer, SGD) and config.momentum:
         begin_momentum(optimizer)
     return optimizer
 
 
+def _groups(module: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
+    """Parameters that train, in groups of one rate each."""
+    groups: dict[str, dict[str, Any]] = {
+        part: {"params": [], "share": rate / config.lr} for part, rate in config.rates.items()
+    }
+    rest: dict[str, Any] = {"params": [], "share": 1.0}
+    for name, parameter in trainable(module):
+        part = next((part for part in groups if name.startswith(part)), None)
+        (rest if part is None else groups[part])["params"].append(parameter)
+    return [group for group in (rest, *groups.values()) if group["params"]]
+
+
 def _optimizer(
-    parameters: list[nn.Parameter], config: OptimizerConfig, fused: bool | None
+    parameters: list[dict[str, Any]], config: OptimizerConfig, fused: bool | None
 ) -> Optimizer:
     rate, decay = config.lr, config.weight_decay
     if config.optimizer == "adamw":
@@ -81,6 +99,6 @@ def cycle_share(cycle: OneCycle, step: int, steps: int) -> float:
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:
-    """Give all parameter groups the same rate."""
+    """Give each parameter group its share of ``rate``, which is that of all without one."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("share", 1.0)

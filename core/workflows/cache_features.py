@@ -61,8 +61,10 @@ def cache_features(
     store.require_rgb()
     image = storing.encoder(config.model)
     engine = None
-    if config.warmup_trains_encoder:
-        warmup = plan_warmup(workspace, store, manifest, config, preset=preset, progress=progress)
+    if (settings := config.encoder_warmup) is not None:
+        warmup = plan_warmup(
+            workspace, store, manifest, config, settings, preset=preset, progress=progress
+        )
         run = warmup.run(progress, image).run
         load_warmup_encoder(image, run_on_main(process_state(), lambda: finished_checkpoint(run)))
         engine = warmup.engine
@@ -91,8 +93,10 @@ def estimate_features(
     store.require_rgb()
     image = storing.encoder(config.model)
     engine = engine_for(config.train, None)
-    if config.warmup_trains_encoder:
-        warmup = plan_warmup(workspace, store, manifest, config, preset=preset, engine=engine)
+    if (settings := config.encoder_warmup) is not None:
+        warmup = plan_warmup(
+            workspace, store, manifest, config, settings, preset=preset, engine=engine
+        )
         if warmup.existing is not None and not warmup.left:
             load_warmup_encoder(image, finished_checkpoint(warmup.existing))
     plan = plan_features(workspace, store, manifest, config, image)

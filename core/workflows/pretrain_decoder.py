@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.config import Config
-from core.plans.warmup import WarmupResult, plan_warmup
+from core.plans.warmup import WarmupResult, plan_decoder_warmup
 from core.progress import Progress
 from core.runs.shared_store import open_shared_store
 from core.workspace import Workspace
@@ -17,7 +17,7 @@ def pretrain_decoder(
     preset: str,
     progress: Progress,
 ) -> WarmupResult:
-    """Warm a family's part up on the training subjects' frames, or resume that.
+    """Warm a family's first part up on the training subjects' frames, or resume that.
 
     A warm-up of the same store and the same settings is not repeated.
 
@@ -26,5 +26,5 @@ def pretrain_decoder(
         LmgaitError: as :meth:`WarmupPlan.run`.
     """
     store, manifest = open_shared_store(workspace, dataset)
-    plan = plan_warmup(workspace, store, manifest, config, preset=preset, progress=progress)
+    plan = plan_decoder_warmup(workspace, store, manifest, config, preset=preset, progress=progress)
     return plan.run(progress)

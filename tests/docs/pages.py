@@ -236,7 +236,7 @@ def shortened(words: list[str]) -> list[str]:
     if "--set" in names and "--preset" in names and path[1] != "config":
         short = SHORT
         model = words[words.index("--model") + 1] if "--model" in words else DEFAULT_FAMILY
-        if FAMILIES[model].warmup is None:
+        if not FAMILIES[model].warmups:
             short = {key: value for key, value in SHORT.items() if not key.startswith("warmup")}
         extra += [part for key, value in short.items() for part in ("--set", f"{key}={value}")]
     extra += [part for key, value in FEW.items() if key in names for part in (key, value)]

@@ -15,6 +15,7 @@ from core.inputs import SilhouetteInput
 from core.models import families
 from core.models.base import implementation_of
 from core.models.layers.heat_maps import skeleton_maps
+from core.records import FRAME_HEIGHT, FRAME_WIDTH
 from tests.fakes.stick_figures import stick_figures
 
 DATASET = "casiab"
@@ -64,6 +65,8 @@ def sizes_of(config: Config) -> Sizes:
     model, family = config.model, implementation_of(config.model)
     if not {"rgb", "silhouettes"} & inputs_read(config):
         return None, (0, 0)
+    if "masks" in inputs_read(config):
+        return (FRAME_HEIGHT, FRAME_WIDTH), (FRAME_HEIGHT, FRAME_WIDTH)
     if isinstance(settings := getattr(model, "input", None), SilhouetteInput):
         size = settings.size
         return None, (size, size - 2 * side_columns(size, size))
@@ -83,7 +86,7 @@ def empty_inputs(config: Config, sizes: Sizes, frames: int) -> Rows:
     shape = silhouettes if images is None else (3, *images)
     rows = {}
     for name in sorted(inputs_read(config)):
-        size, kind = ROWS.get(name, (shape, torch.uint8))
+        size, kind = ROWS.get(name, (silhouettes if name == "masks" else shape, torch.uint8))
         rows[name] = torch.zeros(frames, *size, dtype=kind)
     return alone(rows)
 
@@ -114,9 +117,9 @@ def inputs_of(config: Config, people: Tensor, frames: int) -> Rows:
         frames: T.
 
     Returns:
-        Silhouettes uint8 [B*T, H, W], frames uint8 [B*T, 3, H, W], poses float32 [B*T, 17, 3],
-        skeleton maps uint8 [B*T, 2, 64, 44], parsing uint8 [B*T, 64, 44] or flow uint8
-        [B*T, 3, 64, 44]; of several, each by its name.
+        Silhouettes or masks uint8 [B*T, H, W], frames uint8 [B*T, 3, H, W], poses float32
+        [B*T, 17, 3], skeleton maps uint8 [B*T, 2, 64, 44], parsing uint8 [B*T, 64, 44] or flow
+        uint8 [B*T, 3, 64, 44]; of several, each by its name.
     """
     return alone({name: _input(name, config, people, frames) for name in inputs_read(config)})
 
@@ -129,7 +132,7 @@ def _input(name: str, config: Config, people: Tensor, frames: int) -> Tensor:
         poses = stick_figures(people, frames)
         return poses if name == "poses" else drawn_maps(poses)
     images, silhouettes = sizes_of(config)
-    if images is None:
+    if images is None or name == "masks":
         return (walkers(people, frames, silhouettes) * 255).to(torch.uint8)
     bright = walkers(people, frames, images)
     colours = torch.tensor([1.0, 0.8, 0.6]) - 0.05 * people[:, None].repeat_interleave(frames, 0)
@@ -186,8 +189,9 @@ def batch_of(config: Config, identities: int, sequences: int, frames: int) -> Cl
     rows = {name: _input(name, config, people, frames) for name in inputs_read(config)}
     images, size = sizes_of(config)
     count = len(people) * frames
-    silhouettes = rows.get("silhouettes", torch.zeros(count, 0, 0, dtype=torch.uint8))
-    if images is not None:
+    none = torch.zeros(count, 0, 0, dtype=torch.uint8)
+    silhouettes = rows.get("masks", rows.get("silhouettes", none))
+    if images is not None and "masks" not in rows:
         bars = walkers(people, frames, images)
         shares = F.adaptive_avg_pool2d(bars[:, None], size)[:, 0]
         silhouettes = (255 * shares).to(torch.uint8)

@@ -52,9 +52,9 @@ def family_steps(root: Path, cases: Sequence[str]) -> dict[str, np.ndarray]:
         name, *settings = case.split()
         config = settings_of(name, "tiny", *FAMILY_SETTINGS, *settings)
         engine = make_engine(config.train)
-        inputs = training_inputs(workspace, store, manifest, config, None)
+        inputs = training_inputs(workspace, store, manifest, config)
         data = inputs.stored(engine, SilentProgress())
-        model = inputs.model(len(data.subjects), None)
+        model = inputs.model(len(data.subjects), ())
         for part in model.modules():
             if isinstance(part, nn.Dropout):
                 part.p = 0.0  # each process draws for its share alone

@@ -32,7 +32,7 @@ from core.models.lmgait.config import LMGaitLosses, lmgait_settings
 from core.models.lmgait.losses import TERMS
 from core.plans.training_inputs import training_sequences
 from core.plans.training_job import training_job
-from core.plans.warmup_job import build_warmup, warmup_job
+from core.plans.warmup_job import build_warmup, warmup_job, warmup_sequences
 from core.progress import SilentProgress
 from core.records import Losses
 from core.runs.run import find_run
@@ -132,7 +132,9 @@ def steps(root: Path, out: Path) -> None:
     config = resolve_config("tiny", overrides=SETTINGS)
     engine = make_engine(config.warmup)
     image = build_image_encoder(lmgait_settings(config.model).image)
-    warmup = warmup_job(build_warmup(config, image), store, manifest, config, engine, nowhere)
+    data = warmup_sequences(store, manifest, config, config.warmup, image)
+    part = build_warmup(config, config.warmup, len(data.subjects), image)
+    warmup = warmup_job(part, data, manifest, config, config.warmup, engine, nowhere)
     written |= job_steps("warm-up", warmup, engine, root)
     for name in os.environ["LMGAIT_TEST_ABLATIONS"].split(","):
         config = resolve_config("tiny", ablation=name, overrides=SETTINGS)

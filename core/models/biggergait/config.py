@@ -11,7 +11,7 @@ from core.models.backbones.config import ImageEncoderConfig
 from core.models.family import Family
 from core.models.rgb import MaskedFamilyConfig
 from core.settings import NonNegative, Positive, Width
-from core.steps import WarmupConfig
+from core.steps import SpreadWarmupConfig
 
 if TYPE_CHECKING:
     from core.models.base import Implementation
@@ -51,7 +51,7 @@ class BiggerGaitConfig(MaskedFamilyConfig):
         return self
 
 
-class MaskWarmupConfig(WarmupConfig):
+class MaskWarmupConfig(SpreadWarmupConfig):
     """The warm-up of the mask branch: as BigGait trains it in its first iterations."""
 
     part: ClassVar[str] = "mask branch"
@@ -77,6 +77,6 @@ BIGGERGAIT = Family(
     losses=LossConfig,
     implementation=_implementation,
     capabilities=frozenset({"stored features", "films"}),
-    warmup=MaskWarmupConfig,
+    warmups=(MaskWarmupConfig,),
     presets="core.models.biggergait",
 )

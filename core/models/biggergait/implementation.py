@@ -28,7 +28,7 @@ class BiggerGaitImplementation(MaskedImplementation[BiggerGaitConfig]):
     )
     training_only = ("necks.",)
     side_by_side = ()
-    warmup = MaskWarmup()
+    warmups = (MaskWarmup(),)
 
     def build(
         self,

@@ -14,7 +14,7 @@ from core.models.biggergait.config import BiggerGaitConfig, MaskWarmupConfig
 from core.models.layers.initialise import initialise
 from core.models.layers.mask_branch import MaskBranch, final_maps, leading_pixels
 from core.models.masked import person_pictures
-from core.models.warmup import Warmup, WarmupModel
+from core.models.warmup import EncoderWarmup, WarmupModel
 
 
 class MaskWarmupModel(WarmupModel):
@@ -38,12 +38,12 @@ class MaskWarmupModel(WarmupModel):
         return leading_pixels(self.mask(final_maps(patches, self.image, self.factor))) > 0.5
 
 
-class MaskWarmup(Warmup[BiggerGaitConfig, MaskWarmupConfig]):
+class MaskWarmup(EncoderWarmup[BiggerGaitConfig, MaskWarmupConfig]):
     """BigGait's two losses of the mask branch; silhouettes play no part."""
 
     prefix = "mask."
 
-    def build(
+    def on_encoder(
         self, config: BiggerGaitConfig, settings: MaskWarmupConfig, image: ImageEncoder
     ) -> MaskWarmupModel:
         """A new mask branch on ``image``."""

@@ -51,7 +51,7 @@ class Window(NamedTuple):
         return features[self.before : features.shape[0] - self.after]
 
 
-def with_context(chunks: Iterable[Tensor], reach: int) -> Iterator[Window]:
+def with_context(chunks: Iterable[Tensor], reach: int, step: int = 1) -> Iterator[Window]:
     """Windows of a sequence that together hold each frame once, and ``reach`` frames around.
 
     What looks at most ``reach`` frames aside computes the same features of the inner frames as on
@@ -60,16 +60,18 @@ def with_context(chunks: Iterable[Tensor], reach: int) -> Iterator[Window]:
 
     Args:
         chunks: [t, ...] each, in time order; t may be zero, and may differ.
-        reach: Frames of context on each side.
+        reach: Frames of context on each side, a multiple of ``step``.
+        step: All windows begin, and their inner frames end, at multiples of it, but for the end of
+            the sequence: for layers that take so many frames at once.
     """
     pending: Tensor | None = None  # past context, then frames that no window held as inner ones
     past = 0
     for chunk in chunks:
         pending = chunk if pending is None else torch.cat([pending, chunk])
-        ready = pending.shape[0] - past - reach
+        ready = (pending.shape[0] - past - reach) // step * step
         if ready <= 0:
             continue
-        yield Window(pending, past, reach)
+        yield Window(pending, past, pending.shape[0] - past - ready)
         keep = min(past + ready, reach)
         pending, past = pending[past + ready - keep :], keep
     if pending is not None and pending.shape[0] > past:

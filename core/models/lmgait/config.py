@@ -10,7 +10,7 @@ from core.losses.config import LossConfig
 from core.models.backbones.config import EncoderFamilyConfig, TextEncoderConfig
 from core.models.family import Family, FamilyConfig
 from core.settings import Node, NonNegative, Width
-from core.steps import WarmupConfig
+from core.steps import SpreadWarmupConfig
 
 if TYPE_CHECKING:
     from core.models.base import Implementation
@@ -91,7 +91,7 @@ class LMGaitLosses(LossConfig):
     diversity_form: Literal["entropy", "literal"] = "entropy"
 
 
-class DecoderWarmupConfig(WarmupConfig):
+class DecoderWarmupConfig(SpreadWarmupConfig):
     """The silhouette warm-up of the decoder branch."""
 
     part: ClassVar[str] = "decoder"
@@ -117,7 +117,7 @@ LMGAIT = Family(
     losses=LMGaitLosses,
     implementation=_implementation,
     capabilities=frozenset({"stored features", "text cache", "views", "films"}),
-    warmup=DecoderWarmupConfig,
+    warmups=(DecoderWarmupConfig,),
 )
 
 

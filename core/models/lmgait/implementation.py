@@ -54,7 +54,7 @@ class LMGaitImplementation(EncoderImplementation[LMGaitConfig]):
     )
     header_keys = ("text_fingerprint", "image_fingerprint")
     abilities = (EncoderFeatures(), EncoderFilms(), LMGaitTextCache(), LMGaitViews())
-    warmup = DecoderWarmup()
+    warmups = (DecoderWarmup(),)
 
     def build(
         self,

@@ -17,7 +17,7 @@ from core.models.lmgait.config import DecoderWarmupConfig, LMGaitConfig
 from core.models.lmgait.pictures import picture_rows
 from core.models.lmgait.representation import DecoderBranch
 from core.models.pictures import few
-from core.models.warmup import Warmup, WarmupModel
+from core.models.warmup import EncoderWarmup, WarmupModel
 
 
 class DecoderWarmupModel(WarmupModel):
@@ -35,12 +35,12 @@ class DecoderWarmupModel(WarmupModel):
         return cast(Tensor, self.decoder(self.encode(frames, patches)))
 
 
-class DecoderWarmup(Warmup[LMGaitConfig, DecoderWarmupConfig]):
+class DecoderWarmup(EncoderWarmup[LMGaitConfig, DecoderWarmupConfig]):
     """Silhouettes from patches: the decoder branch, and an encoder from a seed where asked for."""
 
     prefix = "decoder."
 
-    def build(
+    def on_encoder(
         self, config: LMGaitConfig, settings: DecoderWarmupConfig, image: ImageEncoder
     ) -> DecoderWarmupModel:
         """A new decoder on ``image``."""

@@ -406,12 +406,12 @@ def test_a_setting_reaches_the_families_that_have_it(tmp_path, four):
     given = ("warmup.iterations=3", "model.input.rotate=0.5", "train.iterations=7")
     settings = configs(overrides=given)
     assert {config.train.iterations for config in settings.values()} == {7}
-    assert settings["lmgait"].warmup_settings.iterations == 3
+    assert settings["lmgait"].warmups[0].iterations == 3
     assert [settings[name].model.input.rotate for name in FOUR[:3]] == [0.5] * 3
     path = tmp_path / "mine.yaml"
     path.write_text("warmup: {iterations: 4}\nlosses: {margin: 0.3}\n")
     settings = configs(overrides=(), file=path)
-    assert settings["lmgait"].warmup_settings.iterations == 4
+    assert settings["lmgait"].warmups[0].iterations == 4
     assert {config.losses.margin for config in settings.values()} == {0.3}
     assert settings["gaitset"] == resolve_config(
         "tiny", model="gaitset", dataset="casiab", overrides=["losses.margin=0.3"]

@@ -16,7 +16,7 @@ from core.models.lmgait.build import build_lmgait
 from core.plans.training_inputs import training_sequences
 from core.plans.training_job import training_job
 from core.plans.warmup import finished_checkpoint, load_warmup
-from core.plans.warmup_job import build_warmup, warmup_job
+from core.plans.warmup_job import build_warmup, warmup_job, warmup_sequences
 from core.progress import SilentProgress
 from core.runs.run import find_run
 from core.storage.features import FeatureStore
@@ -81,13 +81,15 @@ def test_a_step_on_stored_features_is_a_step_on_frames(workspace, flip, train_en
         engine, checkpoints = make_engine(), CheckpointFolder(workspace.root / "none", 1)
         image = build_image_encoder(config.model.image)
         if kind == "warm-up":
-            start = build_warmup(config, image)
-            return warmup_job(start, store, manifest, config, engine, checkpoints, features)
+            settings = config.warmup
+            start = build_warmup(config, settings, 3, image)
+            data = warmup_sequences(store, manifest, config, settings, image, features)
+            return warmup_job(start, data, manifest, config, settings, engine, checkpoints)
         data = training_sequences(store, manifest, config, image, features)
         model = build_lmgait(
             config.model, classes=len(data.subjects), seed=config.seed, image=image
         )
-        load_warmup(model, finished_checkpoint(warmup), config)
+        load_warmup(model, finished_checkpoint(warmup), config, config.warmup)
         return training_job(model, data, manifest, config, engine, checkpoints)
 
     kinds = {"training": run} if train_encoder else {"training": run, "warm-up": warmup}

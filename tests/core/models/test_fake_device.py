@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from core.config.schema import TrainConfig
 from core.models.backbones.config import EncoderFamilyConfig
 from core.models.base import implementation_of
 from core.models.families import FAMILIES
+from core.steps import TrainConfig
 from core.training.fit import TOLERANCE, step_bytes
 from core.training.optimizer import make_optimizer
 from tests.fakes.device import GPU, DeviceError, fake_gpu, take_step
@@ -63,6 +63,8 @@ BUDGETS = {
     ("biggait", "paper"): Budgets(30, waits="a mask as index"),
     ("biggait", "tiny"): Budgets(10, waits="a mask as index"),
     ("biggergait", "paper"): Budgets(30, Budget(2_150, 57e9), Budget(880, 3.0e9), encoder=1_400),
+    ("gaitedge", "paper"): Budgets(30, Budget(1_100, 22.5e9), Budget(1_200, 0.3e9)),
+    ("gaitedge", "tiny"): Budgets(10, Budget(1_100, 0.43e9), Budget(1_200, 0.09e9)),
     ("skeletongait", "paper"): Budgets(30, Budget(355, 23.2e9), Budget(175, 0.18e9)),
     ("skeletongait", "tiny"): Budgets(10, Budget(500, 0.42e9), Budget(170, 0.04e9)),
     ("skeletongait++", "paper"): Budgets(30, Budget(420, 45.5e9), Budget(235, 0.37e9)),

@@ -61,6 +61,20 @@ def test_windows_hold_each_frame_once_with_all_its_context(reach, cuts):
     assert inner == list(range(12))
 
 
+@pytest.mark.parametrize("cuts", CUTS, ids=str)
+def test_windows_begin_and_end_at_steps(cuts):
+    inner = []
+    for window in with_context(torch.arange(12).split(cuts), reach=3, step=3):
+        own, shown = window.inner(window.frames), window.frames.tolist()
+        assert shown == list(range(shown[0], shown[-1] + 1))
+        assert shown[0] % 3 == 0
+        assert len(own) % 3 == 0 or int(own[-1]) == 11
+        assert window.before == min(3, int(own[0]))
+        assert window.after >= min(3, 11 - int(own[-1]))
+        inner += own.tolist()
+    assert inner == list(range(12))
+
+
 def test_maxima_of_parts_are_those_of_the_whole():
     first, second = draw(7, 3), draw(7, 2, 2)
     parts = zip(first.split([1, 4, 2]), second.split([1, 4, 2]), strict=True)

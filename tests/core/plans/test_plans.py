@@ -95,7 +95,7 @@ def test_a_training_on_silhouettes_plans_them_once(workspace, counts, monkeypatc
         planned.append(plan_silhouettes(*given))
         return planned[-1]
 
-    monkeypatch.setattr("core.plans.stream_inputs.plan_silhouettes", counting)
+    monkeypatch.setattr("core.plans.stream_data.plan_silhouettes", counting)
     config = resolve_config("tiny", model="toy", overrides=QUICK)
     one = plan(workspace, config)
     assert one.steps == ("silhouettes", "training")
@@ -177,7 +177,7 @@ def test_the_plan_says_what_is_to_be_done(workspace):
     config = small_config(data={"features": "float32"}, warmup={"image_encoder": True})
     first = plan(workspace, config)
     assert first.steps == ("warm-up", "features", "training")
-    assert (first.existing, first.left, first.warmup.left) == (None, 6, 4)
+    assert (first.existing, first.left, first.warmups[0].left) == (None, 6, 4)
     done = first.run(SilentProgress()).run
     again = plan(workspace, config)
     assert (again.steps, again.existing, again.left) == ((), done, 0)
@@ -201,7 +201,7 @@ def test_a_setting_of_the_machine_changes_no_plan(workspace):
         evaluate={"distance": "cosine"},
     )
     again = plan(workspace, changed)
-    assert (again.existing, again.left, again.warmup.left) == (done, 0, 0)
+    assert (again.existing, again.left, again.warmups[0].left) == (done, 0, 0)
 
 
 def test_planning_writes_nothing_and_refuses_what_cannot_work(workspace):

@@ -8,9 +8,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from core.config.schema import TrainConfig
 from core.errors import CheckpointError, OutputError
-from core.steps import OneCycle
+from core.steps import OneCycle, TrainConfig
 from core.training import checkpoint
 from core.training.checkpoint import (
     CheckpointFolder,

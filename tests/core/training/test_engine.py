@@ -7,9 +7,8 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from core.config.schema import TrainConfig
 from core.errors import ConfigError, UsageError
-from core.steps import WarmupConfig
+from core.steps import TrainConfig, WarmupConfig
 from core.training.engine import (
     _part,
     choose_precision,

@@ -17,7 +17,7 @@ from core.models.build import build_image_encoder
 from core.models.lmgait.build import build_lmgait
 from core.plans.training_inputs import training_sequences
 from core.plans.training_job import training_job
-from core.plans.warmup_job import build_warmup, warmup_job
+from core.plans.warmup_job import build_warmup, warmup_job, warmup_sequences
 from core.progress import SilentProgress
 from core.storage.store import Store
 from core.training.checkpoint import CheckpointFolder, optimizer_tensors, restore_optimizer
@@ -152,7 +152,10 @@ def test_what_is_read_for_a_gpu_is_pinned(monkeypatch, tmp_path, device, pinned)
     data = training_sequences(store, manifest, config, image)
     model = build_lmgait(config.model, classes=3, seed=0, image=image)
     training = training_job(model, data, manifest, config, place, nowhere)
-    warmup = warmup_job(build_warmup(config, image), store, manifest, config, place, nowhere)
+    settings = config.warmups[0]
+    part = build_warmup(config, settings, 3, image)
+    frames = warmup_sequences(store, manifest, config, settings, image)
+    warmup = warmup_job(part, frames, manifest, config, settings, place, nowhere)
     for items in (
         training.batches(0),
         warmup.batches(0),

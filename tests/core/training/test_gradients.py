@@ -69,7 +69,7 @@ def test_a_decoder_without_supervision_is_frozen_and_the_rest_is_not():
 def test_the_warm_up_thaws_what_the_features_come_from(family, layers, train_encoder):
     image = {"family": family, "layers": layers}
     config = small_config(model={"image": image}, warmup={"image_encoder": train_encoder})
-    module = build_warmup(config, build_image_encoder(config.model.image))
+    module = build_warmup(config, config.warmup, 2, build_image_encoder(config.model.image))
     logits = module(moving_frames(CLIPS), None)
     valid = torch.ones(CLIPS, dtype=torch.bool)
     silhouette_loss(logits, torch.ones(CLIPS, *logits.shape[-2:]), valid).backward()

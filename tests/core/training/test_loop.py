@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import nn
 
-from core.config.schema import TrainConfig
 from core.data.dataset import ClipBatch
 from core.errors import Interrupted, TrainingError
 from core.progress import SilentProgress
 from core.records import Losses
+from core.steps import TrainConfig
 from core.training.checkpoint import CheckpointFolder, load_tensors
 from core.training.engine import make_engine
 from core.training.job import Job

@@ -15,9 +15,9 @@ from core.inference.embed import embed_sequences
 from core.inference.embed_run import used_sequences
 from core.manifests.load import load_manifest
 from core.models.backbones.config import encoder_settings
-from core.models.base import implementation_of
+from core.models.base import implementation_of, warmup_of
 from core.models.biggait.config import BigGaitConfig
-from core.models.families import FAMILIES
+from core.models.families import FAMILIES, require_warmup
 from core.models.parameters import count_parts
 from core.plans.choose import plan_training
 from core.plans.training_inputs import training_inputs
@@ -110,7 +110,7 @@ def test_from_training_to_report_by_the_command_line(home, name, monkeypatch, tm
         assert done.exit_code == code, done.output
         return " ".join(done.output.split())
 
-    warmed = FAMILIES[name].warmup is not None
+    warmed = bool(FAMILIES[name].warmups)
     dry = run("train", *chosen, *given, "--dry-run")
     assert ("Warm-up" in dry) == warmed
     assert "Silhouettes" not in dry
@@ -202,7 +202,7 @@ def test_which_maps_are_taken_away_follows_from_the_clips(home):
     """Not from a generator: neither a resume nor the process changes it."""
     config = quick("biggait", "model.zeroed=1.0", "seed=1")
     store, manifest = Store.open(home.store("casiab")), load_manifest("casiab")
-    data = training_inputs(home, store, manifest, config, None).sample()
+    data = training_inputs(home, store, manifest, config).sample()
     requests = IdentityBatches(data.labels, 2, 2, seed=1).batch(4)
     family = implementation_of(config.model)
     model = family.build(config.model, classes=3, seed=0).train()
@@ -233,8 +233,8 @@ def test_the_mask_branch_is_warmed_up_once_for_all_that_share_it(home):
         taken = load_tensors(finished_checkpoint(warmup) / "model.safetensors").tensors
         assert set(taken) == {n for n in state(other) if n.startswith("mask.")}
         assert same(taken, {n: state(other)[n] for n in taken})
-    keys = {
-        warmup_key(quick("biggergait", "seed=7", more), "store", "subjects")
+    changed = (
+        quick("biggergait", "seed=7", more)
         for more in (
             "seed=8",
             "warmup.smoothness=0.1",
@@ -245,7 +245,8 @@ def test_the_mask_branch_is_warmed_up_once_for_all_that_share_it(home):
             "seed=7",
             "model.image.chunk=3",
         )
-    }
+    )
+    keys = {warmup_key(one, one.warmups[0], "store", "subjects") for one in changed}
     assert len(keys) == 7, "all but the last two differ"
 
 
@@ -298,7 +299,7 @@ def test_a_warm_up_of_something_else_is_refused(home):
     checkpoint = run.checkpoints().newest()
     model = implementation_of(config.model).build(config.model, classes=3, seed=0)
     with pytest.raises(CheckpointError, match="holds what is not a part of it: backbones"):
-        load_warmup(model, checkpoint, config)
+        load_warmup(model, checkpoint, config, config.warmups[0])
 
 
 @pytest.mark.parametrize("name", MASKED)
@@ -362,7 +363,7 @@ def test_published_settings_and_where_they_come_from():
     assert encoder_settings(big.model).layers == (3, 6, 9, 12)
     bigger = resolve_config("paper", model="biggergait", dataset="ccpg")
     assert (bigger.data.sequences, bigger.train.milestones) == (4, (15_000, 25_000))
-    assert (bigger.warmup_settings.iterations, bigger.warmup_settings.frames) == (500, 30)
+    assert (bigger.warmups[0].iterations, bigger.warmups[0].frames) == (500, 30)
     assert encoder_settings(bigger.model).layers == tuple(range(1, 13))
     assert implementation_of(bigger.model).shape(bigger.model) == (256, 192)
     for name, dataset, source in (
@@ -379,17 +380,19 @@ def test_published_settings_and_where_they_come_from():
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_family_has_a_warm_up_where_it_has_settings_for_one(name):
     family, config = FAMILIES[name], resolve_config("tiny", model=name)
-    warmup = family.implementation().warmup
-    assert (warmup is None) == (family.warmup is None)
-    assert hasattr(config, "warmup") == (family.warmup is not None)
-    if family.warmup is None or warmup is None:
+    warmups = family.implementation().warmups
+    assert len(warmups) == len(family.warmups)
+    assert hasattr(config, "warmup") == bool(family.warmups)
+    assert tuple(map(type, config.warmups)) == family.warmups
+    if not family.warmups:
         with pytest.raises(UsageError, match=f"A warm-up is not for {family.title}"):
-            _ = config.warmup_settings
-    else:
-        assert isinstance(config.warmup_settings, family.warmup)
-        whole = family.implementation().build(config.model, classes=2, seed=0).state_dict()
-        assert any(tensor.startswith(warmup.prefix) for tensor in whole)
-        assert not config.warmup_settings.trains_encoder
+            require_warmup(config.model)
+        return
+    whole = family.implementation().build(config.model, classes=2, seed=0).state_dict()
+    for settings in config.warmups:
+        prefix = warmup_of(config.model, settings).prefix
+        assert any(tensor.startswith(prefix) for tensor in whole)
+        assert not settings.trains_encoder
 
 
 @pytest.mark.parametrize("name", MASKED)

@@ -395,7 +395,7 @@ def test_an_estimate_tells_what_is_made_first_and_writes_nothing(
 ):
     config = resolve_config("tiny", model=name, dataset="casiab", overrides=SETTINGS)
     manifest = load_manifest("casiab")
-    inputs = training_inputs(Workspace(tmp_path), store, manifest, config, None)
+    inputs = training_inputs(Workspace(tmp_path), store, manifest, config)
     work = inputs.stages(make_engine(), SilentProgress())
     assert [stage.name for stage in work] == stages
     assert (inputs.step_before is None) == (not stages)

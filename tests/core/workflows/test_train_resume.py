@@ -183,7 +183,7 @@ def test_training_starts_from_the_warmed_up_decoder(undisturbed):
     config, _, warmup = undisturbed
     model = build_lmgait(config.model, classes=3, seed=config.seed)
     before = model.decoder.reduce.weight.clone()
-    load_warmup(model, finished_checkpoint(warmup), config)
+    load_warmup(model, finished_checkpoint(warmup), config, config.warmup)
     kept = load_tensors(warmup.checkpoints().newest() / "model.safetensors").tensors
     assert not torch.equal(model.decoder.reduce.weight, before)
     assert torch.equal(model.decoder.reduce.weight, kept["decoder.reduce.weight"])
@@ -196,7 +196,7 @@ def test_a_warm_up_on_another_frozen_encoder_is_refused(undisturbed):
     with torch.no_grad():
         next(model.image.encoder.parameters()).add_(1)
     with pytest.raises(CheckpointError, match="not those that this warm-up was trained with"):
-        load_warmup(model, finished_checkpoint(warmup), config)
+        load_warmup(model, finished_checkpoint(warmup), config, config.warmup)
 
 
 def test_a_seeded_encoder_learns_in_the_warm_up_and_is_frozen_then(workspace):
@@ -218,8 +218,8 @@ def test_one_warm_up_serves_what_does_not_change_it(workspace):
     assert len(list_runs(workspace.warmups)) == 1
     other = small_config(warmup={"lr": 0.001})
     data = data_facts(Store.open(workspace.store("casiab")), load_manifest("casiab"))
-    assert warmups(workspace).matching(warmup_key(other, **data)) is None
-    assert warmups(workspace).matching(warmup_key(config, **data)) is not None
+    assert warmups(workspace).matching(warmup_key(other, other.warmup, **data)) is None
+    assert warmups(workspace).matching(warmup_key(config, config.warmup, **data)) is not None
     assert (
         pretrain_decoder(
             workspace, "casiab", small_config(), preset="tiny", progress=Watcher()
@@ -272,8 +272,8 @@ def test_another_split_is_another_run(workspace, subjects_recorded):
         split = manifest.subjects.model_copy(update={"train": subjects})
         other = manifest.model_copy(update={"subjects": split})
         plan = plan_on_store(workspace, store, other, small_config(), preset="tiny")
-        assert plan.warmup is not None
-        return plan.left, plan.warmup.left
+        (warmup,) = plan.warmups
+        return plan.left, warmup.left
 
     assert left(*TRAIN) == left(*TRAIN, "009") == (0, 0), "the store holds no 009"
     # The second has other class numbers.

@@ -1,0 +1,1 @@
+"""GaitEdge (Liang et al., ECCV 2022)."""
