@@ -26,8 +26,8 @@ def pretrain_decoder(
 ) -> None:
     """Warm the decoder branch up on silhouettes (5,000 iterations at `--preset paper`).
 
-    BiggerGait's warm-up is that of its mask branch; other models have none. `lmgait train` starts
-    from its result. Run it again after a stop and it goes on.
+    BiggerGait's warm-up is that of its mask branch, GaitEdge's that of its U-Net; others have none.
+    `lmgait train` starts from its result. Run it again after a stop and it goes on.
 
     Example: lmgait pretrain-decoder --dataset ccpg --set warmup.iterations=500
     """

@@ -13,6 +13,7 @@ from typer.main import get_command
 from core.config import preset_names, resolve_config
 from core.config.schema import Config, config_class
 from core.models.families import DEFAULT_FAMILY, FAMILIES
+from core.steps import TrainConfig
 from lmgait_cli.main import app
 
 FOLDER = Path(__file__).parent
@@ -67,9 +68,12 @@ def config() -> str:
     for name, family in FAMILIES.items():
         if name != DEFAULT_FAMILY:
             parts.append(f"## {family.title}: `--model {name}`\n")
-            parts.append("All other keys are those above, but for `warmup`.\n")
+            own = [kind.section for kind in family.warmups]
+            own += [TrainConfig.section] if family.train is not TrainConfig else []
+            but = "" if own else ", but for `warmup`"
+            parts.append(f"All other keys are those above{but}.\n")
             shown = config_class(name)
-            parts += tables(name, shown, ("model", "losses"), "###")
+            parts += tables(name, shown, ("model", "losses", *own), "###")
     return "\n".join(parts)
 
 

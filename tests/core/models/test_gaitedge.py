@@ -422,6 +422,7 @@ def test_the_embedding_is_behind_the_batch_norm_and_logits_are_linear_in_it():
     model = small_gaitgl(classes=7)
     output = model(torch.rand(2, 1, 6, 32, 22, dtype=torch.float64))
     assert model.classifier is not None
+    assert output.logits is not None
     weight = model.classifier.weight
     for strip in range(32):
         expected = output.embedding[:, :, strip] @ weight[strip]
