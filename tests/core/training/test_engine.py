@@ -105,10 +105,13 @@ def test_one_of_several_processes_does_not_work_alone(monkeypatch):
 
 
 @pytest.mark.parametrize("well", [True, False])
-def test_the_group_is_left_at_the_end_of_python_unless_an_error_ends_it(monkeypatch, well):
+def test_the_group_is_left_at_the_end_of_python_unless_an_error_ends_it(
+    monkeypatch, tmp_path, well
+):
     """After an error the others are gone, and leaving would wait for them."""
     monkeypatch.setattr("core.training.engine.part", lambda: well)
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    place = f"file://{tmp_path / 'group'}"
+    dist.init_process_group("gloo", init_method=place, rank=0, world_size=1)
     try:
         _part()
         assert dist.is_initialized() is not well
