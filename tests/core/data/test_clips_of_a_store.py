@@ -178,10 +178,10 @@ def test_a_batch_holds_what_its_clips_hold_one_by_one(
         choice=FrameChoice("run" if ordered else "spread"),
     )
     requests = [ClipRequest(i, (i + 1) / 9, i / 8, (7, i)) for i in (2, 3, 0, 7, 3, 5)]
-    wanted = plainly(store, data, requests, size, masks_size, ordered)
-    assert_same(data[requests], wanted)
-    assert_same(next(load_batches(data, [requests], workers=0, pin=False)), wanted)
-    assert not torch.equal(wanted.frames[:4], wanted.frames[4:8])
+    expected = plainly(store, data, requests, size, masks_size, ordered)
+    assert_same(data[requests], expected)
+    assert_same(next(load_batches(data, [requests], workers=0, pin=False)), expected)
+    assert not torch.equal(expected.frames[:4], expected.frames[4:8])
 
 
 def test_random_frames_and_a_draw_come_from_each_clips_own_request(store):
@@ -223,15 +223,15 @@ class Watched(Dataset[Any]):
 def test_a_worker_reads_a_batch_into_shared_memory_and_leaves_colours_last(store):
     requests = [ClipRequest(0, 0.5, 0.2), ClipRequest(4, 0.1, 0.7)]
     data = sequences(store)
-    wanted = data[requests]
+    target = data[requests]
     ((frames, silhouettes, valid, shared),) = read_ahead(Watched(data), [requests], workers=1)
     assert shared == [True, True, True]
-    for found, expected in zip(
-        (frames, silhouettes, valid), (wanted.frames, wanted.silhouettes, wanted.valid), strict=True
+    for result, expected in zip(
+        (frames, silhouettes, valid), (target.frames, target.silhouettes, target.valid), strict=True
     ):
-        assert found.is_shared()
-        assert torch.equal(found, expected)
-    for one in (frames, wanted.frames):
+        assert result.is_shared()
+        assert torch.equal(result, expected)
+    for one in (frames, target.frames):
         assert one.is_contiguous(memory_format=torch.channels_last)
         assert not one.is_contiguous()
 
@@ -246,14 +246,14 @@ def test_torchs_loader_pins_every_tensor_of_a_batch(store, monkeypatch):
         return copies[tensor.data_ptr()]
 
     monkeypatch.setattr(torch.Tensor, "pin_memory", pinned)
-    found = pin_memory(batch)
-    assert isinstance(found, ClipBatch)
+    result = pin_memory(batch)
+    assert isinstance(result, ClipBatch)
     assert len(copies) == 7
     for name, tensor in held.items():
         expected = None if tensor is None else copies[tensor.data_ptr()]
-        assert getattr(found, name) is expected
-    assert found.frames is not None
-    assert found.frames.is_contiguous(memory_format=torch.channels_last)
+        assert getattr(result, name) is expected
+    assert result.frames is not None
+    assert result.frames.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_a_batch_goes_to_its_device_without_waiting(store, monkeypatch):

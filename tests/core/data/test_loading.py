@@ -50,8 +50,8 @@ def test_items_come_in_order_and_errors_as_they_were(workers):
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_items_come_in_the_order_of_the_keys(workers):
-    found = read_ahead(Numbers(), (key for key in (3, 1, 1, 4, 0)), workers=workers)
-    assert [float(item[0]) for item in found] == [3, 1, 1, 4, 0]
+    result = read_ahead(Numbers(), (key for key in (3, 1, 1, 4, 0)), workers=workers)
+    assert [float(item[0]) for item in result] == [3, 1, 1, 4, 0]
 
 
 class Made(Dataset[tuple[torch.Tensor, ...]]):
@@ -118,8 +118,8 @@ def test_a_number_of_workers_is_taken_as_it_is(machine, setting, device):
 )
 def test_workers_follow_device_and_cores(machine, device, cores, processes, workers):
     machine(cores, 10**12)
-    found = loader_workers("auto", device=device, processes=processes, item=10**6)
-    assert found == workers
+    result = loader_workers("auto", device=device, processes=processes, item=10**6)
+    assert result == workers
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,8 @@ def test_workers_follow_device_and_cores(machine, device, cores, processes, work
 )
 def test_shared_memory_bounds_workers(machine, device, free, processes, workers):
     machine(64, free)
-    found = loader_workers("auto", device=device, processes=processes, item=150_000_000)
-    assert found == workers
+    result = loader_workers("auto", device=device, processes=processes, item=150_000_000)
+    assert result == workers
 
 
 def test_without_a_place_for_shared_memory_nothing_bounds_workers(machine, monkeypatch, tmp_path):
@@ -232,10 +232,10 @@ def test_a_worker_that_dies_while_it_hands_something_out_is_told(error):
         yield 1
         raise error
 
-    found = _fetched(items())
-    assert next(found) == 1
+    result = _fetched(items())
+    assert next(result) == 1
     with pytest.raises(OutputError, match="process that reads data was killed"):
-        next(found)
+        next(result)
 
 
 def test_other_errors_are_not_explained_away():

@@ -132,9 +132,9 @@ def test_the_warm_up_goes_through_all_sequences_epoch_by_epoch():
 
 @pytest.mark.parametrize("start", [0.0, 0.3, 0.999999])
 @pytest.mark.parametrize(("total", "wanted"), [(10, 4), (4, 4), (5, 4), (100, 30)])
-def test_a_clip_is_a_run_of_consecutive_frames(total, wanted, start):
-    frames = consecutive_frames(total, wanted, start)
-    assert np.diff(frames).tolist() == [1] * (wanted - 1)
+def test_a_clip_is_a_run_of_consecutive_frames(total, expected, start):
+    frames = consecutive_frames(total, expected, start)
+    assert np.diff(frames).tolist() == [1] * (expected - 1)
     assert frames[0] >= 0
     assert frames[-1] < total
 

@@ -192,7 +192,7 @@ def test_each_fault_is_named_by_key(changes, line):
         parse_manifest(changed(*changes), "mine.yaml")
     assert caught.value.where == "mine.yaml"
     lines = caught.value.what.splitlines()[1:]
-    assert any(found.startswith(line) for found in lines), lines
+    assert any(result.startswith(line) for result in lines), lines
 
 
 def test_all_faults_are_told_at_once_across_sections():

@@ -49,8 +49,8 @@ def test_published_means_are_those_of_their_rows():
 
 
 def published_row(table, method):
-    (found,) = [one for one in load_published() if one.id == table]
-    (row,) = [row for row in found.rows if row.method == method]
+    (result,) = [one for one in load_published() if one.id == table]
+    (row,) = [row for row in result.rows if row.method == method]
     return row
 
 

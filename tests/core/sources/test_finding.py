@@ -33,8 +33,8 @@ def test_shapes_tell_fields_of_one_name_apart():
     own = form(
         "{subject}-{type}-{view}.avi", shapes={"subject": "###", "type": "??-##", "view": "*"}
     )
-    found = match_segment("001-nm-01-090.avi", own.rgb.path, own, {}, last=True)
-    assert found == {"subject": "001", "type": "nm-01", "view": "090"}
+    result = match_segment("001-nm-01-090.avi", own.rgb.path, own, {}, last=True)
+    assert result == {"subject": "001", "type": "nm-01", "view": "090"}
     assert match_segment("x01-nm-01-090.avi", own.rgb.path, own, {}, last=True) is None
 
 
@@ -179,8 +179,8 @@ def test_a_sequence_in_two_roots_counts_once_and_is_told(tmp_path):
         for frame in range(3):
             image = raw.person(20, 10, frame)[0]
             raw.write_image(tmp_path / root / "s/t/v" / f"{frame}.jpg", image)
-    found = find_form("own", tmp_path, [own], None)
-    sequences, left_out = scan(tmp_path, found)
+    result = find_form("own", tmp_path, [own], None)
+    sequences, left_out = scan(tmp_path, result)
     assert [raw_sequence.key for raw_sequence in sequences] == [("s", "t", "v")]
     assert [(line.reason, line.files) for line in left_out] == [("found twice", ("two/s/t/v",))]
 

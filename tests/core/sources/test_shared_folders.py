@@ -122,8 +122,8 @@ def test_ending_only_beside_recordings_that_have_folders_of_their_own(tmp_path):
 def test_endings_the_other_way_round_are_used_as_they_are_and_told(tmp_path):
     own = form(PLACE + "{frame}.jpg", PLACE + "{frame}.png")
     write(tmp_path / "a" / "t" / "v", "{}.png", "{}.jpg")
-    found = find_form("own", tmp_path, [own], None)
-    assert "swapped" in found.notes[0]
+    result = find_form("own", tmp_path, [own], None)
+    assert "swapped" in result.notes[0]
     _, frames, left_out = read(tmp_path, own)
     assert left_out == []
     assert_right(frames["a", "t", "v"][0])

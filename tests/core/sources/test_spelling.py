@@ -175,13 +175,13 @@ def test_subjects_of_no_split_and_absent_ones_are_compared_before_the_work(tmp_p
     told = Told()
     plan = plan_preparation(name, tmp_path / "data", Workspace(tmp_path / "ws"), progress=told)
     assert told.lines == []
-    found = plan.comparison
-    assert (found.train.present, found.train.absent) == (("a", "001"), ("x",))
-    assert (found.test.present, found.test.absent) == ((), ("b",))
-    assert found.in_no_split == ("1", "c", "d")
-    assert (found.unknown_types, found.unknown_views) == (("run",), ("back",))
-    assert found.hints == {"1": "001"}
-    assert found.counts() == (
+    result = plan.comparison
+    assert (result.train.present, result.train.absent) == (("a", "001"), ("x",))
+    assert (result.test.present, result.test.absent) == ((), ("b",))
+    assert result.in_no_split == ("1", "c", "d")
+    assert (result.unknown_types, result.unknown_views) == (("run",), ("back",))
+    assert result.hints == {"1": "001"}
+    assert result.counts() == (
         "Of the split: training subjects 2 of 3 (absent: x), test subjects 0 of 1 (absent: b)."
     )
     for part in ((1, 2), (2, 2)):
@@ -194,8 +194,8 @@ def test_subjects_of_no_split_and_absent_ones_are_compared_before_the_work(tmp_p
             workers=0,
             progress=told,
         )
-        assert parted.comparison == found
-        assert told.lines == found.warnings()
+        assert parted.comparison == result
+        assert told.lines == result.warnings()
 
 
 def test_a_source_with_nobody_of_the_split_is_said_loudly(tmp_path):

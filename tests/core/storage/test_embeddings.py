@@ -52,9 +52,9 @@ def save(path: Path, values: dict[str, np.ndarray]) -> Path:
     return path
 
 
-def same(found: EmbeddingSet, expected: EmbeddingSet) -> bool:
-    return np.array_equal(found.embeddings, expected.embeddings) and all(
-        getattr(found, name) == getattr(expected, name)
+def same(result: EmbeddingSet, expected: EmbeddingSet) -> bool:
+    return np.array_equal(result.embeddings, expected.embeddings) and all(
+        getattr(result, name) == getattr(expected, name)
         for name in ("labels", "types", "views", "source")
     )
 
@@ -70,10 +70,10 @@ def test_what_is_written_is_read(tmp_path, ending):
 @pytest.mark.parametrize("ending", [".npz", ".h5"])
 def test_files_of_others_flat_and_without_a_source(tmp_path, ending):
     flat = np.ones((4, 6), np.float32)
-    found = read_embeddings(save(tmp_path / f"e{ending}", members(embeddings=flat)))
-    assert found.embeddings.shape == (4, 6, 1)
-    assert found.source == ""
-    assert found.labels == SAMPLE.labels
+    result = read_embeddings(save(tmp_path / f"e{ending}", members(embeddings=flat)))
+    assert result.embeddings.shape == (4, 6, 1)
+    assert result.source == ""
+    assert result.labels == SAMPLE.labels
 
 
 def test_fixed_width_bytes_and_fortran_order_are_fine(tmp_path):
@@ -82,9 +82,9 @@ def test_fixed_width_bytes_and_fortran_order_are_fine(tmp_path):
         embeddings=np.asfortranarray(SAMPLE.embeddings),
     )
     for ending in (".npz", ".h5"):
-        found = read_embeddings(save(tmp_path / f"e{ending}", values))
-        assert found.labels == ("a", "b", "c", "ö")
-        np.testing.assert_array_equal(found.embeddings, SAMPLE.embeddings)
+        result = read_embeddings(save(tmp_path / f"e{ending}", values))
+        assert result.labels == ("a", "b", "c", "ö")
+        np.testing.assert_array_equal(result.embeddings, SAMPLE.embeddings)
 
 
 def test_compressed_npz_is_read(tmp_path):
@@ -240,10 +240,10 @@ def test_damaged_files_are_read_or_refused_but_never_crash(tmp_path_factory, see
             data[place] = rng.integers(0, 256)
     path.write_bytes(bytes(data))
     try:
-        found = read_embeddings(path)
+        result = read_embeddings(path)
     except LmgaitError:
         return
-    assert len(found) == len(found.embeddings)
+    assert len(result) == len(result.embeddings)
 
 
 def test_hdf5_that_asks_for_gigabytes_ends_its_own_process_only(tmp_path):

@@ -83,12 +83,12 @@ def test_a_flipped_byte_never_gives_wrong_frames(originals, tmp_path_factory, co
     result = verify(folder, Workspace(folder))
     assert len(result.faults) == 1
     assert "shard-00000.h5" in result.faults[0]
-    found, where = attempt(folder)
-    if found is None:
+    actual, where = attempt(folder)
+    if actual is None:
         assert where.endswith("shard-00000.h5")
         return
     # Not every byte of the file carries content; but what is read is right.
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(actual, expected, strict=True):
         np.testing.assert_array_equal(one.rgb, other.rgb)
         np.testing.assert_array_equal(one.silhouettes, other.silhouettes)
         np.testing.assert_array_equal(one.valid, other.valid)

@@ -55,19 +55,19 @@ def forgotten(folder):
 @pytest.mark.parametrize("codec", ["lossless", "compact", "jpeg"])
 def test_the_store_is_the_one_prepared_without_the_subject(sources, tmp_path, codec):
     folder = prepared(tmp_path / "a", sources[0], codec)
-    wanted = prepared(tmp_path / "b", sources[1], codec)
+    expected = prepared(tmp_path / "b", sources[1], codec)
     assert held_in_store(folder, GONE).sequences == 2
     assert held_in_store(folder, GONE).findings >= 2
     assert forgotten(folder)
-    names = sorted(path.name for path in wanted.iterdir())
+    names = sorted(path.name for path in expected.iterdir())
     assert names == sorted(path.name for path in folder.iterdir())
     for name in names:
         if name == "store.json" or (codec == "jpeg" and name.startswith("shard-0")):
             continue
-        ours, theirs = (folder / name).read_bytes(), (wanted / name).read_bytes()
+        ours, theirs = (folder / name).read_bytes(), (expected / name).read_bytes()
         assert name == "plan.json" or ours == theirs, name
         assert not any(word in ours for word in (b'"004"', b"004/")), name
-    info, other = (read_json(f / "store.json", StoreFile, "") for f in (folder, wanted))
+    info, other = (read_json(f / "store.json", StoreFile, "") for f in (folder, expected))
     assert info.plan.reduced
     assert not other.plan.reduced
     # A lossy codec's error was measured when the frames were there; it is not measured anew.
@@ -75,7 +75,7 @@ def test_the_store_is_the_one_prepared_without_the_subject(sources, tmp_path, co
     assert info.model_copy(update=same) == other
     assert verify(folder, Workspace(tmp_path)).faults == ()
     with Path(folder / "shard-00000.h5").open("rb") as ours:
-        assert ours.read() == (wanted / "shard-00000.h5").read_bytes()
+        assert ours.read() == (expected / "shard-00000.h5").read_bytes()
 
 
 def test_no_frame_of_others_changes(tmp_path):
@@ -96,10 +96,10 @@ def test_no_frame_of_others_changes(tmp_path):
     assert {info.key.subject for info in store.sequences} == {"002"}
     assert "less forgotten subjects" in store.describe()
     for index, info in enumerate(store.sequences):
-        found = store.read(index)
-        assert (found.rgb == before[str(info.key)]).all()
-        assert (found.silhouettes == made[info.key].silhouettes).all()
-        assert (found.valid == made[info.key].valid).all()
+        result = store.read(index)
+        assert (result.rgb == before[str(info.key)]).all()
+        assert (result.silhouettes == made[info.key].silhouettes).all()
+        assert (result.valid == made[info.key].valid).all()
     assert read_json(tmp_path / "shard-00000.json", ShardFile, "").frames == 0
 
 
@@ -206,9 +206,9 @@ def forget_in_a_child(folder, moment):
 def test_a_kill_at_any_rename_or_deletion_loses_nothing(sources, tmp_path, monkeypatch):
     monkeypatch.setattr(preparing, "SHARD_FRAMES", 3 * FRAMES)
     whole = prepared(tmp_path / "whole", sources[0])
-    wanted = tmp_path / "wanted"
-    shutil.copytree(whole, wanted)
-    assert forgotten(wanted)
+    expected = tmp_path / "wanted"
+    shutil.copytree(whole, expected)
+    assert forgotten(expected)
     for moment in range(200):
         folder = tmp_path / f"at-{moment}"
         shutil.copytree(whole, folder)
@@ -217,9 +217,9 @@ def test_a_kill_at_any_rename_or_deletion_loses_nothing(sources, tmp_path, monke
         if code != 0:
             assert code == 9
             assert forget_in_a_child(folder, -1) == 0
-        for path in sorted(wanted.iterdir()):
+        for path in sorted(expected.iterdir()):
             assert path.read_bytes() == (folder / path.name).read_bytes(), (moment, path.name)
-        assert len(list(folder.iterdir())) == len(list(wanted.iterdir()))
+        assert len(list(folder.iterdir())) == len(list(expected.iterdir()))
         shutil.rmtree(folder)
         if code == 0:
             break

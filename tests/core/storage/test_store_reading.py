@@ -26,10 +26,10 @@ def stores(tmp_path_factory):
     return {codec: (Store.open(base / codec), frames) for codec, frames in made.items()}
 
 
-def same(found, expected):
-    np.testing.assert_array_equal(found.rgb, expected.rgb)
-    np.testing.assert_array_equal(found.silhouettes, expected.silhouettes)
-    np.testing.assert_array_equal(found.valid, expected.valid)
+def same(result, expected):
+    np.testing.assert_array_equal(result.rgb, expected.rgb)
+    np.testing.assert_array_equal(result.silhouettes, expected.silhouettes)
+    np.testing.assert_array_equal(result.valid, expected.valid)
 
 
 @pytest.mark.parametrize("codec", ["lossless", "compact"])
@@ -38,18 +38,18 @@ def test_frames_come_back_exactly(stores, codec):
     assert [info.key for info in store.sequences] == sorted(KEYS)
     for index, expected in enumerate(made):
         assert store.sequences[index].frames == len(expected.valid)
-        found = store.read(index)
-        assert (found.rgb.dtype, found.silhouettes.dtype) == (np.uint8, np.bool_)
-        same(found, expected)
+        result = store.read(index)
+        assert (result.rgb.dtype, result.silhouettes.dtype) == (np.uint8, np.bool_)
+        same(result, expected)
 
 
 def test_lossy_frames_are_near_and_small(stores):
     store, made = stores["jpeg"]
     errors = []
     for index, expected in enumerate(made):
-        found = store.read(index)
-        errors.append(np.square(found.rgb.astype(float) - expected.rgb).mean())
-        np.testing.assert_array_equal(found.silhouettes, expected.silhouettes)
+        result = store.read(index)
+        errors.append(np.square(result.rgb.astype(float) - expected.rgb).mean())
+        np.testing.assert_array_equal(result.silhouettes, expected.silhouettes)
     psnr = 10 * np.log10(255**2 / np.mean(errors))
     assert store.info.psnr == pytest.approx(psnr, abs=1.5)
     assert store.info.raw_bytes == store.info.frames * FRAME_BYTES
@@ -66,7 +66,7 @@ def test_compact_is_smaller_than_lossless(stores):
 def test_part_of_a_sequence_is_part_of_the_whole(stores, codec, data):
     store, _ = stores[codec]
     whole = store.read(2)
-    wanted = data.draw(
+    expected = data.draw(
         st.one_of(
             st.lists(st.integers(0, 39), max_size=12),
             st.builds(
@@ -75,24 +75,24 @@ def test_part_of_a_sequence_is_part_of_the_whole(stores, codec, data):
             st.builds(range, st.integers(0, 39), st.integers(0, 40)),
         )
     )
-    found = store.read(2, wanted)
-    rows = wanted if isinstance(wanted, slice) else list(wanted)
-    np.testing.assert_array_equal(found.rgb, whole.rgb[rows])
-    np.testing.assert_array_equal(found.silhouettes, whole.silhouettes[rows])
-    np.testing.assert_array_equal(found.valid, whole.valid[rows])
+    result = store.read(2, expected)
+    rows = expected if isinstance(expected, slice) else list(expected)
+    np.testing.assert_array_equal(result.rgb, whole.rgb[rows])
+    np.testing.assert_array_equal(result.silhouettes, whole.silhouettes[rows])
+    np.testing.assert_array_equal(result.valid, whole.valid[rows])
 
 
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("wanted", [slice(3, 9), [7, 2, 2, 9], range(5, 11), [12], []])
-def test_frames_are_read_into_a_place_that_is_given(stores, codec, wanted):
+def test_frames_are_read_into_a_place_that_is_given(stores, codec, target):
     store, _ = stores[codec]
-    expected = store.read(2, wanted).rgb
+    expected = store.read(2, target).rgb
     place = np.full((len(expected) + 2, 256, 128, 3), 77, np.uint8)
     given = place[1:-1]
-    assert store.read_rgb(2, wanted, given) is given
+    assert store.read_rgb(2, target, given) is given
     np.testing.assert_array_equal(given, expected)
     assert (place[[0, -1]] == 77).all()
-    np.testing.assert_array_equal(store.read_rgb(2, wanted), expected)
+    np.testing.assert_array_equal(store.read_rgb(2, target), expected)
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,9 @@ def test_frames_are_read_into_a_place_that_is_given(stores, codec, wanted):
     ],
 )
 @pytest.mark.parametrize("wanted", [[0, 1], [1, 0]])
-def test_a_place_that_does_not_fit_is_refused(stores, place, wanted):
+def test_a_place_that_does_not_fit_is_refused(stores, place, expected):
     with pytest.raises(ValueError, match="2 frames do not fit"):
-        stores["lossless"][0].read_rgb(2, wanted, place)
+        stores["lossless"][0].read_rgb(2, expected, place)
 
 
 def test_a_clip_reads_its_own_frames_only(stores, monkeypatch):
@@ -127,9 +127,9 @@ def test_a_clip_reads_its_own_frames_only(stores, monkeypatch):
 
 
 @pytest.mark.parametrize("wanted", [[40], [-1], [0, 99]])
-def test_frames_that_are_not_there(stores, wanted):
+def test_frames_that_are_not_there(stores, expected):
     with pytest.raises(IndexError):
-        stores["lossless"][0].read(2, wanted)
+        stores["lossless"][0].read(2, expected)
 
 
 def read_sum(store, index):

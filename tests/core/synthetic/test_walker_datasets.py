@@ -57,9 +57,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def picture(path, flags=cv2.IMREAD_UNCHANGED):
-    found = cv2.imread(str(path), flags)
-    assert found is not None, path
-    return found
+    result = cv2.imread(str(path), flags)
+    assert result is not None, path
+    return result
 
 
 def test_ccpg_layout(tmp_path):
