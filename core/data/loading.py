@@ -232,7 +232,7 @@ def _no_shared_memory() -> ResourceError:
 
 def _killed() -> OutputError:
     return OutputError(
-        "A process that reads data was killed, perhaps for want of memory",
+        "A process that reads data was killed, perhaps because memory ran out",
         next_step="Run the same command again, with fewer of them: --set data.workers=0.",
     )
 

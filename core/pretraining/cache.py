@@ -114,7 +114,7 @@ def _render_all(
                     task.advance(count)
             except BrokenProcessPool as error:
                 raise OutputError(
-                    "A rendering process was killed, perhaps for want of memory",
+                    "A rendering process was killed, perhaps because memory ran out",
                     where=folder,
                     next_step="Run the same command again with fewer --workers: it goes on.",
                 ) from error

@@ -77,7 +77,7 @@ def test_the_middle_is_the_first_column_past_half_of_the_mass(lit, middle):
 
 
 @pytest.mark.parametrize("middle", [30, 31, 32, 33, 66, 67, 68, 69, 0, 99])
-def test_cuts_at_the_border_lose_nothing(middle):
+def test_cuts_at_the_border_keep_all_columns(middle):
     """First column 0 or less, end at the width or more: padded, with the same result."""
     image = np.zeros((64, 100), np.uint8)
     image[:, middle] = 9
@@ -148,7 +148,7 @@ def test_small_sums_are_dropped_where_a_limit_is_given(drop_sum, usable):
     assert (cut_silhouette(image, 64, "area", drop_sum) is not None) == usable
 
 
-def test_a_sequence_keeps_its_length_and_marks_what_is_not_usable():
+def test_a_sequence_keeps_its_length_and_marks_unusable_frames():
     images = np.zeros((3, 64, 40), np.uint8)
     images[0, :, 20], images[2, :, 5:9] = 255, 255
     cuts, usable = cut_silhouettes(images, 64, "bicubic", None)
