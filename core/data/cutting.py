@@ -34,14 +34,14 @@ def silhouette_shape(store: Store, size: CutSize, which: SilhouetteKind) -> tupl
     """
     if which == "cut":
         if store.streams and not store.info.valid:
-            held = " and ".join(STREAM_WORDS[name] for name in store.streams)
+            stream_words = " and ".join(STREAM_WORDS[name] for name in store.streams)
             other = (
                 "Train a model with `--set model.input.silhouettes=aligned`, or prepare"
                 if store.aligned is not None
                 else "Prepare"
             )
             raise StoreError(
-                f"The store holds no masks to cut silhouettes from, only {held}",
+                f"The store holds no masks to cut silhouettes from, only {stream_words}",
                 where=store.path,
                 next_step=f"{other} the dataset again with --replace, without "
                 "`--without silhouettes`.",

@@ -100,7 +100,7 @@ class StreamClips(Dataset[ClipBatch]):
         return self._frames * sum(sizes)
 
     def __getitem__(self, requests: Sequence[ClipRequest]) -> ClipBatch:
-        """The clips asked for (raises ``StoreError`` where what they are read from is damaged)."""
+        """The requested clips (raises ``StoreError`` where their source is damaged)."""
         each = self._frames
         total = each * len(requests)
         batch = {name: self._empty(name, total) for name in self._inputs.sources}
@@ -189,7 +189,7 @@ class WholeSequences(Dataset[dict[Input, Tensor]]):
 def stream_chunks(
     inputs: Callable[[], Inputs], indices: Sequence[int], *, length: int, workers: int
 ) -> Iterator[tuple[int, Chunk]]:
-    """What a model reads of whole sequences, in chunks.
+    """A model's inputs of whole sequences, in chunks.
 
     A sequence that lacks an input has no chunk.
 

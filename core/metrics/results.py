@@ -26,13 +26,13 @@ class CellCoverage:
 
     Attributes:
         expected: cells between the views that the dataset has.
-        found: of these, cells with a probe and a gallery.
+        filled: of these, cells with a probe and a gallery.
         empty: of these, the others, as (probe view, gallery view).
         extra: cells with a view that the manifest does not know; they are in the mean as well.
     """
 
     expected: int
-    found: int
+    filled: int
     empty: tuple[tuple[str, str], ...]
     extra: int = 0
 
@@ -40,7 +40,7 @@ class CellCoverage:
         """Return counts, and the empty cells as (probe view, gallery view)."""
         return {
             "expected": self.expected,
-            "found": self.found,
+            "found": self.filled,
             "empty": [list(cell) for cell in self.empty],
             "extra": self.extra,
         }
@@ -93,7 +93,7 @@ class ConditionResult:
 
     Attributes:
         values: by name (rank1, rank5, rank10, mAP, mINP). Under ``view_pairs`` the mean over the
-            cells that ``cells`` counts as found: an empty cell has no value, is listed, and the
+            cells that ``cells`` counts as filled: an empty cell has no value, is listed, and the
             table marks the mean.
         chance: Rank-1 expected of a random order, same way of counting.
         probes: number of probes of the condition.

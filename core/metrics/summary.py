@@ -148,7 +148,7 @@ def with_cells(coverage: Coverage, results: Mapping[str, ProtocolResult]) -> Cov
         if part.cells is not None
     ]
     return replace(
-        coverage, cells=(sum(part.expected for part in cells), sum(part.found for part in cells))
+        coverage, cells=(sum(part.expected for part in cells), sum(part.filled for part in cells))
     )
 
 

@@ -31,7 +31,7 @@ def read_cut_images(
     form: Form,
     report: SequenceReport,
     effect: Effect,
-    shown: str,
+    label: str,
 ) -> Delivered:
     """Read the delivered silhouettes or labels of one sequence.
 
@@ -44,7 +44,7 @@ def read_cut_images(
         form: Its form, which says how large they are.
         report: Told of what is left out.
         effect: What leaving one out does.
-        shown: Names the sequence in the report.
+        label: Names the sequence in the report.
 
     Raises:
         FrameFault: the stream cannot be read at all.
@@ -56,22 +56,22 @@ def read_cut_images(
     if len(stems) > MAX_FRAMES:
         raise FrameFault(Reason.TOO_LONG, files.path)
     images = np.empty((len(stems), *stream.size), np.uint8)
-    taken: list[str] = []
+    valid_stems: list[str] = []
     for stem, picture in zip(stems, opened.read(range(len(stems))), strict=False):
         try:
-            images[len(taken)] = _image(name, picture, stream.size, f"{shown} {stem}")
+            images[len(valid_stems)] = _image(name, picture, stream.size, f"{label} {stem}")
         except FrameFault as fault:
             report.add(fault.reason, effect, 1, fault.file)
         else:
-            taken.append(stem)
-    images = images[: len(taken)]
+            valid_stems.append(stem)
+    images = images[: len(valid_stems)]
     if name == "aligned" and images.max(initial=0) == 1:
         images *= np.uint8(255)
-    return Delivered(images, taken, len(stems))
+    return Delivered(images, valid_stems, len(stems))
 
 
 def _image(
-    name: StreamName, picture: Picture | FrameFault, size: tuple[int, int], shown: str
+    name: StreamName, picture: Picture | FrameFault, size: tuple[int, int], label: str
 ) -> NDArray[np.uint8]:
     """Grey levels or labels uint8 [rows, columns] of one image; an alpha channel does not count."""
     if isinstance(picture, FrameFault):
@@ -79,22 +79,22 @@ def _image(
     pixels = picture.pixels
     if pixels.ndim == 3:
         if (pixels[..., :3] != pixels[..., :1]).any():
-            raise FrameFault(Reason.ARRAY_SHAPE, shown)
+            raise FrameFault(Reason.ARRAY_SHAPE, label)
         pixels = pixels[..., 0]
     if pixels.shape != size:
-        raise FrameFault(Reason.ALIGNED_SIZE if name == "aligned" else Reason.PARSING_SIZE, shown)
+        raise FrameFault(Reason.ALIGNED_SIZE if name == "aligned" else Reason.PARSING_SIZE, label)
     if name == "parsing" and pixels.max() > MAX_LABEL:
-        raise FrameFault(Reason.PARSING_LABEL, shown)
+        raise FrameFault(Reason.PARSING_LABEL, label)
     if name == "aligned" and pixels.dtype == np.uint16:
         pixels = np.asarray(np.rint(pixels / _SHORT_STEP), np.uint8)
     if not pixels.any():
         empty = Reason.EMPTY_SILHOUETTE if name == "aligned" else Reason.EMPTY_PARSING
-        raise FrameFault(empty, shown)
+        raise FrameFault(empty, label)
     return np.asarray(pixels, np.uint8)
 
 
 def has_stated_size(candidate: FoundForm) -> bool:
-    """Whether a form's delivered silhouettes are as large as it says, by the first of them.
+    """Whether a form's delivered silhouettes have its size, by the first of them.
 
     True where it has none, or none that can be read.
     """

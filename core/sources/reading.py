@@ -1,4 +1,4 @@
-"""One raw sequence to fitted frames, a few at a time, with a report of what was wrong.
+"""One raw sequence to fitted frames, a few at a time, with a report of faults.
 
 What is done about each fault:
 
@@ -117,7 +117,7 @@ def _fit(
     batch: _Batch,
     report: SequenceReport,
 ) -> bool:
-    """Fit one frame into the batch's next place; say whether it is to be kept."""
+    """Fit one frame into the batch's next place; return whether to keep it."""
     if isinstance(rgb, FrameFault):
         report.add(rgb.reason, Effect.FRAMES_LEFT_OUT, 1, rgb.file)
         return False

@@ -1,4 +1,4 @@
-"""A folder that does not hold the dataset it was given for: which one it holds instead."""
+"""Recognise the dataset of a folder that does not hold the expected one."""
 
 # ruff: noqa: PTH118 - plain strings: many names pass here
 from __future__ import annotations

@@ -68,7 +68,7 @@ def _followed(footage: Footage, detector: Path | None, progress: Progress) -> li
     rate = frame_rate(footage)
     follower = Follower(rate)
     beat = {number: place for place, number in enumerate(footage.frames)}
-    frames = footage.shown(footage.frames)
+    frames = footage.images(footage.frames)
     with progress.task(f"Analysing {footage.path.name}", len(footage.frames), "frames") as task:
         if detector is not None:
             finder = Detector(detector)
@@ -117,7 +117,7 @@ def frame_rate(footage: Footage) -> float:
 def _background(footage: Footage) -> Background:
     count = min(SAMPLES, len(footage.frames))
     places = np.linspace(0, len(footage.frames) - 1, count).round().astype(int)
-    samples = (frame for _, frame in footage.shown([footage.frames[place] for place in places]))
+    samples = (frame for _, frame in footage.images([footage.frames[place] for place in places]))
     try:
         return Background(samples)
     except DataError as error:

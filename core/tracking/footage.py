@@ -66,7 +66,7 @@ class Footage:
         """(height, width) of the picture as it is shown."""
         return self.video.size
 
-    def shown(self, numbers: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    def images(self, numbers: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Numbers and frames uint8 [H, W, 3]; frames that cannot be decoded are skipped."""
         return self.video.frames(numbers)
 

@@ -208,7 +208,7 @@ class Finder:
         return [sides[0] + HALF_TRUNK * tall, sides[1] - HALF_TRUNK * tall]
 
     def _foot_below(self, blob: Blob, column: int, row: int, tall: float) -> float | None:
-        """Row of the feet of a person with the head there; None where nobody is so high."""
+        """Row of the feet of a person with the head there; None where the height does not fit."""
         reach = max(1, round(0.15 * tall))
         part = blob.mask[row:, max(0, column - reach) : column + reach + 1]
         lowest = row + int(np.flatnonzero(part.any(axis=1))[-1]) + 1

@@ -72,8 +72,8 @@ class Video:
         self._path = str(path)
         self._packets = read_packets(path)
         self._pixel_aspect = 1.0
-        # Shown size and quarter turns of the pictures so far, by the size they are coded in.
-        self._shown: dict[Size, tuple[Size, int]] = {}
+        # Display size and quarter turns of the pictures so far, by the size they are coded in.
+        self._display: dict[Size, tuple[Size, int]] = {}
 
     def __len__(self) -> int:
         """Numbers that pictures may have; where packets hold none, the last have no picture."""
@@ -168,7 +168,7 @@ class Video:
         stamps: list[float] = []
         sizes: list[Size | None] = []
         for number, picture in enumerate(self.pictures()):
-            sizes.append(None if picture is None else self._shown_size(picture))
+            sizes.append(None if picture is None else self._display_size(picture))
             source = min(number, len(timestamps) - 1)
             if packets.timed and picture is not None:
                 source = packet_of(picture, source)
@@ -194,11 +194,11 @@ class Video:
         own = (int(mask.shape[0]), int(mask.shape[1]))
         if own == size:
             return mask
-        shown_size, turns = self._shown.get(own, (own, 0))
-        sizes = {shown for shown, _ in self._shown.values()}
-        if shown_size != size and not (own in sizes and size in sizes and same_aspect(own, size)):
+        display_size, turns = self._display.get(own, (own, 0))
+        sizes = {display for display, _ in self._display.values()}
+        if display_size != size and not (own in sizes and size in sizes and same_aspect(own, size)):
             return mask
-        fitted = np.ascontiguousarray(np.rot90(mask, turns if shown_size == size else 0))
+        fitted = np.ascontiguousarray(np.rot90(mask, turns if display_size == size else 0))
         if fitted.shape[:2] != size:
             fitted = cv2.resize(fitted, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
         return cast("Pixels", fitted)
@@ -208,21 +208,21 @@ class Video:
     ) -> Image | FrameFault:
         if frame is None:
             return FrameFault(Reason.DAMAGED_VIDEO, self._path)
-        shown_size = self._shown_size(frame)
-        if shown_size[0] * shown_size[1] > MAX_PIXELS:
+        display_size = self._display_size(frame)
+        if display_size[0] * display_size[1] > MAX_PIXELS:
             return FrameFault(Reason.TOO_LARGE, self._path)
         try:
             picture = convert.reformat(frame, format="rgb24").to_ndarray()
         except ERRORS:
             return FrameFault(Reason.DAMAGED_VIDEO, self._path)
         turns = _turns(frame)
-        height, width = shown_size if turns % 2 == 0 else shown_size[::-1]
+        height, width = display_size if turns % 2 == 0 else display_size[::-1]
         if picture.shape[:2] != (height, width):
             picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
-        self._shown[(frame.height, frame.width)] = (shown_size, turns)
+        self._display[(frame.height, frame.width)] = (display_size, turns)
         return np.ascontiguousarray(np.rot90(picture, turns), np.uint8)
 
-    def _shown_size(self, frame: av.VideoFrame) -> Size:
+    def _display_size(self, frame: av.VideoFrame) -> Size:
         size = frame.height, max(1, round(frame.width * self._pixel_aspect))
         return size if _turns(frame) % 2 == 0 else size[::-1]
 

@@ -205,7 +205,7 @@ def _varies(pixels: Pixels) -> bool:
 
 
 def _alpha_tells(images: Sequence[Pixels]) -> bool:
-    """Whether alpha varies in any image; or hides all of all images, which is otherwise ambiguous."""
+    """Whether alpha varies in any image, or hides all of all images."""
     if any(alpha_varies(image[..., 3]) for image in images):
         return True
     return not any(image[..., 3].any() or _varies(image) for image in images)

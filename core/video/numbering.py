@@ -16,8 +16,8 @@ from core.video.container import HOLE, Packets
 class Numbering:
     """Numbering of the pictures of one decode, in presentation order.
 
-    A packet's number is its place in decode order; the decoder reports for each picture which packet
-    it came from. Where the container has a clock, lost pictures are counted by their times; else by
+    A packet's number is its place in decode order; the decoder reports the packet that each
+    picture came from. Where the container has a clock, lost pictures are counted by times; else by
     the packets between two pictures that need no other one.
 
     Args:

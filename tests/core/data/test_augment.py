@@ -24,7 +24,7 @@ def clip(frames=3, height=64, width=64, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (frames, height, width), dtype=np.uint8)
 
 
-def test_sides_are_cut_of_squares_only():
+def test_sides_are_cut_from_squares_only():
     for size, left in ((64, 44), (128, 88)):
         images = clip(2, size, size)
         side = (size - left) // 2
@@ -34,7 +34,7 @@ def test_sides_are_cut_of_squares_only():
         np.testing.assert_array_equal(cut_sides(images), images)
 
 
-def test_a_network_gets_shares_without_sides():
+def test_a_network_reads_shares_without_sides():
     images = torch.from_numpy(clip(4)).reshape(2, 2, 64, 64)
     result = network_input(images)
     assert result.shape == (2, 2, 64, 44)
@@ -70,7 +70,7 @@ def test_angles_lie_within_ten_degrees():
     assert 9 < angles.max() < 10
 
 
-def test_nothing_drawn_is_the_cut_alone():
+def test_without_changes_the_clip_is_only_cut():
     np.testing.assert_array_equal(augment(clip(), Draw()), clip()[..., 10:54])
 
 
@@ -149,7 +149,7 @@ def test_a_rectangle_by_hand():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_all_inputs_and_frames_of_a_clip_change_alike(seed):
+def test_all_inputs_and_frames_of_a_clip_change_equally(seed):
     what = draw(Augmentation(1, 1, 1, 1), np.random.default_rng(seed).random(DRAWS))
     one = clip(1, seed=seed)
     silhouettes = np.repeat(one, 3, axis=0)

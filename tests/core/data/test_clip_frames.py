@@ -14,7 +14,7 @@ def generator(*words):
     return np.random.default_rng(words)
 
 
-@pytest.mark.parametrize(("total", "wanted", "skip"), [(7, 3, 1), (5, 2, 2), (6, 4, 2)])
+@pytest.mark.parametrize(("total", "target", "skip"), [(7, 3, 1), (5, 2, 2), (6, 4, 2)])
 def test_windows_are_all_ways_to_leave_frames_out_of_a_run(total, target, skip):
     window = target + skip
     possible = {
@@ -46,7 +46,7 @@ def test_a_short_sequence_repeats_in_order(total):
         assert any(result == [run[i] for i in keep] for keep in combinations(range(8), 6))
 
 
-@pytest.mark.parametrize(("total", "wanted"), [(20, 6), (6, 6), (3, 7)])
+@pytest.mark.parametrize(("total", "expected"), [(20, 6), (6, 6), (3, 7)])
 def test_without_skip_a_window_is_consecutive_frames(total, expected):
     for seed in range(20):
         start = float(generator(seed).random())
@@ -65,7 +65,7 @@ def test_random_frames_come_once_where_there_are_enough():
 
 
 @pytest.mark.parametrize(
-    ("total", "wanted", "replace"), [(4, 2, True), (2, 3, False), (1, 3, False)]
+    ("total", "target", "replace"), [(4, 2, True), (2, 3, False), (1, 3, False)]
 )
 def test_random_frames_come_again_where_they_may(total, target, replace):
     drawn = Counter(

@@ -357,7 +357,7 @@ def test_cells_beyond_the_expected_views_are_extra():
     result = protocol_result(protocol(), {"A": Counted(tally, 3, 3)}, views, 2, None)
     part = result.conditions["A"]
     assert part.cells is not None
-    assert (part.cells.expected, part.cells.found) == (2, 1)
+    assert (part.cells.expected, part.cells.filled) == (2, 1)
     assert part.cells.empty == (("b", "a"),)
     assert part.cells.extra == 3
     assert set(part.matrices) == {"rank1"}

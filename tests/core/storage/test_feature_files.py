@@ -45,7 +45,7 @@ def stored(tmp_path, request):
 
 @pytest.mark.parametrize("frames", [[0], [0, 1, 2], [3, 4, 5, 0, 1], [5, 3, 3, 1]])
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_frames_come_in_the_order_asked_for(stored, frames, mirrored):
+def test_frames_come_in_the_requested_order(stored, frames, mirrored):
     folder, values = stored
     result = FeatureStore.open(folder).read(4, frames, mirrored=mirrored)
     assert result.shape == (len(frames), TOKENS, CHANNELS)
@@ -54,15 +54,15 @@ def test_frames_come_in_the_order_asked_for(stored, frames, mirrored):
 
 
 @pytest.mark.parametrize("frames", [[1, 2, 3], [4, 0, 0]])
-def test_features_are_read_into_a_place_that_is_given(stored, frames):
+def test_features_are_read_into_a_given_array(stored, frames):
     folder, values = stored
     store = FeatureStore.open(folder)
     place = np.full((5, TOKENS, CHANNELS), 7, store.info.dtype)
-    given = place[1:4]
-    assert store.read(4, frames, mirrored=True, out=given) is given
-    np.testing.assert_array_equal(given.reshape(3, -1), values[4]["mirrored"][frames])
+    out = place[1:4]
+    assert store.read(4, frames, mirrored=True, out=out) is out
+    np.testing.assert_array_equal(out.reshape(3, -1), values[4]["mirrored"][frames])
     assert (place[[0, 4]] == 7).all()
-    wrongs: list[Any] = [place, given.astype(np.float64), np.asfortranarray(given)]
+    wrongs: list[Any] = [place, out.astype(np.float64), np.asfortranarray(out)]
     for wrong in wrongs:
         with pytest.raises(ValueError, match="do not fit"):
             store.read(4, frames, mirrored=True, out=wrong)
@@ -137,7 +137,7 @@ def test_a_flipped_byte_is_damage(stored):
         lambda folder: h5py.File(folder / part_name(0), "w").close(),
     ],
 )
-def test_what_is_missing_or_foreign_is_told(stored, harm):
+def test_missing_or_foreign_features_raise_a_clear_error(stored, harm):
     folder, _ = stored
     harm(folder)
     with pytest.raises(StoreError, match="Delete this folder"):

@@ -35,16 +35,16 @@ def prepared(home, source, codec="lossless", part=None):
 def sources(tmp_path_factory):
     """Two raw datasets: everyone (with a damaged frame of the subject), and all but the subject."""
     home = tmp_path_factory.mktemp("raw")
-    everyone = raw.write_ccpg(home / "everyone", KEYS, frames=FRAMES, size=(64, 30))
+    full = raw.write_ccpg(home / "everyone", KEYS, frames=FRAMES, size=(64, 30))
     others = home / "others"
-    shutil.copytree(everyone, others)
+    shutil.copytree(full, others)
     for archive in ("CCPG_D_MASK_FACE_SHOE", "CCPG_G_SIL"):
         shutil.rmtree(others / archive / GONE)
-    hurt = everyone / "CCPG_D_MASK_FACE_SHOE" / GONE / "U0_D0" / "01_0" / "00003.jpg"
+    hurt = full / "CCPG_D_MASK_FACE_SHOE" / GONE / "U0_D0" / "01_0" / "00003.jpg"
     hurt.write_bytes(hurt.read_bytes()[:100])
-    (everyone / "CCPG_G_SIL" / GONE / "U9_D9" / "01_0").mkdir(parents=True)
-    shutil.copy(hurt, everyone / "CCPG_G_SIL" / GONE / "U9_D9" / "01_0" / "00001.png")
-    return everyone, others
+    (full / "CCPG_G_SIL" / GONE / "U9_D9" / "01_0").mkdir(parents=True)
+    shutil.copy(hurt, full / "CCPG_G_SIL" / GONE / "U9_D9" / "01_0" / "00001.png")
+    return full, others
 
 
 def forgotten(folder):
@@ -79,7 +79,7 @@ def test_the_store_is_the_one_prepared_without_the_subject(sources, tmp_path, co
 
 
 def test_no_frame_of_others_changes(tmp_path):
-    made = dict(
+    frames_by_key = dict(
         zip(
             sorted(SequenceKey(*k) for k in _fake_keys()),
             write_store(tmp_path, "jpeg"),
@@ -98,8 +98,8 @@ def test_no_frame_of_others_changes(tmp_path):
     for index, info in enumerate(store.sequences):
         result = store.read(index)
         assert (result.rgb == before[str(info.key)]).all()
-        assert (result.silhouettes == made[info.key].silhouettes).all()
-        assert (result.valid == made[info.key].valid).all()
+        assert (result.silhouettes == frames_by_key[info.key].silhouettes).all()
+        assert (result.valid == frames_by_key[info.key].valid).all()
     assert read_json(tmp_path / "shard-00000.json", ShardFile, "").frames == 0
 
 
@@ -109,7 +109,7 @@ def _fake_keys():
     return KEYS
 
 
-def test_a_closed_store_does_not_open_and_is_not_prepared_on(sources, tmp_path):
+def test_a_closed_store_neither_opens_nor_resumes(sources, tmp_path):
     folder = prepared(tmp_path, sources[0])
     close_store(folder, GONE)
     with pytest.raises(StoreError, match="being forgotten"):
@@ -140,14 +140,14 @@ def test_an_unfinished_preparation_is_purged_and_stays_unfinished(sources, tmp_p
     ]
 
 
-def test_a_shard_without_description_goes(sources, tmp_path):
+def test_a_shard_without_description_is_deleted(sources, tmp_path):
     folder = prepared(tmp_path, sources[0])
     (folder / "shard-00000.json").unlink()
     assert forgotten(folder) is False
     assert not (folder / "shard-00000.h5").exists()
 
 
-def test_a_damaged_shard_says_the_way_out(sources, tmp_path):
+def test_a_damaged_shard_raises_an_error_with_the_next_step(sources, tmp_path):
     folder = prepared(tmp_path, sources[0])
     with (folder / "shard-00000.h5").open("r+b") as shard:
         shard.seek(200_000)
@@ -160,7 +160,7 @@ def test_a_damaged_shard_says_the_way_out(sources, tmp_path):
         Store.open(folder)
 
 
-def test_parts_that_forgot_are_merged(sources, tmp_path, monkeypatch):
+def test_parts_with_forgotten_subjects_are_merged(sources, tmp_path, monkeypatch):
     monkeypatch.setattr(preparing, "SHARD_FRAMES", 2 * FRAMES)
     for number in (1, 2):
         folder = prepared(tmp_path / "a", sources[0], part=(number, 2))

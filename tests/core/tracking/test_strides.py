@@ -1,4 +1,4 @@
-"""Two people in one box are told by legs that never come together."""
+"""Two people in one box are detected by legs that never come together."""
 
 import numpy as np
 import pytest

@@ -74,7 +74,7 @@ def test_a_moving_camera_raises_a_clear_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rate", "kept"), [(24, 1), (25, 1), (29.97, 1), (30, 1), (50, 2), (60, 2), (120, 4)]
+    ("rate", "step"), [(24, 1), (25, 1), (29.97, 1), (30, 1), (50, 2), (60, 2), (120, 4)]
 )
 def test_fast_videos_are_reduced(rate, step):
     frames = thin_out(np.arange(240) / rate)
@@ -100,7 +100,7 @@ def test_a_turned_picture_is_tracked_upright(tmp_path, degrees):
     turn(path, degrees)
     footage = Footage.open(path)
     assert footage.size == ((64, 96) if degrees == 180 else (96, 64))
-    _, first = next(footage.shown([0]))
+    _, first = next(footage.images([0]))
     corner = {90: (4, -4), 180: (-4, -4), 270: (-4, 4)}[degrees]  # clockwise from the upper left
     assert first[corner][0] > 150 > first[corner][1]
 
@@ -113,7 +113,7 @@ def test_odd_sizes_and_uneven_clocks_are_read(tmp_path, codec):
     footage = Footage.open(path)
     assert footage.size == (66, 98)
     assert len(footage.video) == 12
-    pictures = [frame for _, frame in footage.shown(range(12))]
+    pictures = [frame for _, frame in footage.images(range(12))]
     places = [int(np.flatnonzero(frame[40, :, 1] > 150).mean()) for frame in pictures]
     assert places == sorted(places)
     assert np.all(np.diff(footage.video.times) > 0)

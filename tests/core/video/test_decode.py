@@ -128,7 +128,7 @@ def test_one_damaged_packet_loses_a_group_at_most_and_shifts_no_number(
     for number in set(range(COUNT)) - set(group):
         np.testing.assert_array_equal(frames[number], true[number])
     numbers = numbers_of(frames)
-    assert all(shown in (None, number) for number, shown in enumerate(numbers))
+    assert all(value in (None, number) for number, value in enumerate(numbers))
     # A group, and the few pictures before it that are shown after its first packet.
     assert numbers.count(None) <= 12 + 2
 
@@ -324,7 +324,7 @@ def test_two_pictures_in_one_packet_are_counted_as_two(tmp_path, packet):
         damaged(path, packet, "zeros")
     numbers = numbers_of(Video(path).frames(range(COUNT)))
     assert len(numbers) == COUNT
-    assert all(shown in (None, number) for number, shown in enumerate(numbers))
+    assert all(value in (None, number) for number, value in enumerate(numbers))
     assert (numbers.count(None) == 0) == (packet is None)
 
 
