@@ -174,7 +174,7 @@ def test_a_blob_that_is_not_a_jpeg_raises_a_clear_error(originals, tmp_path):
     folder = shutil.copytree(originals / "jpeg", tmp_path / "store")
     with h5py.File(folder / shard_name(0), "r+") as file:
         file["rgb"][:50] = 0
-    with pytest.raises(StoreError, match="no JPEG"):
+    with pytest.raises(StoreError, match="not a JPEG"):
         Store.open(folder).read(0)
 
 
