@@ -142,8 +142,8 @@ class ShardWriter:
             self.add_stream(name, content, entry.joints if name == "pose" else None)
 
     def _enter(self, key: SequenceKey, start: int) -> None:
-        names = {"subject": key.subject, "type": key.type, "view": key.view}
-        self._entries.append(Entry(**names, start=start, frames=self._frames - start))
+        frames = self._frames - start
+        self._entries.append(Entry(**key._asdict(), start=start, frames=frames))
 
     def _write_masks(self) -> None:
         # At 4 KB a frame they fit into memory, and written at once no chunk is packed twice.
