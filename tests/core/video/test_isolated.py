@@ -52,11 +52,11 @@ def test_an_abandoned_call_does_not_disturb_the_next(path):
 @pytest.mark.parametrize("number", ["SIGSEGV", "SIGABRT", "SIGKILL"])
 def test_a_crash_of_the_decoder_raises_a_clear_error(path, number):
     footage = Footage.open(path)
-    frames = footage.shown(range(COUNT))
+    frames = footage.images(range(COUNT))
     next(frames)
     os.kill(footage.video._process.pid, getattr(signal, number))
     with pytest.raises(DataError) as caught:
-        list(footage.shown(range(COUNT)))
+        list(footage.images(range(COUNT)))
     words = (
         "killed, perhaps because memory ran out" if number == "SIGKILL" else "crashes the library"
     )
