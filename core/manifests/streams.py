@@ -1,4 +1,4 @@
-"""The streams of a manifest's forms: path patterns, and what the files of each hold.
+"""The streams of a manifest's forms: path patterns, and the content of their files.
 
 What a stream is made of follows from the ending of its pattern: images (one a frame), a video, or
 array files; poses come as texts too.
@@ -39,7 +39,7 @@ def _parts(path: str) -> tuple[str, ...]:
 
 
 class Strict(BaseModel):
-    """Settings of which each key is known."""
+    """Settings without unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -91,7 +91,7 @@ class Stream(Strict):
 
     @property
     def media(self) -> Media:
-        """What the stream is made of, by its ending.
+        """Kind of the stream's files, by their ending.
 
         Raises:
             ValueError: the ending is of no kind that can be read.

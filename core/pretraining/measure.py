@@ -1,4 +1,4 @@
-"""How good encoders are, on walkers that they never saw: probes, the paper's decoder, attention."""
+"""Evaluation of encoders on unseen walkers: probes, the paper's decoder, attention."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _DECODER_WIDTH = 64
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """What is measured; probes are fitted on half of the walkers and scored on the others.
+    """Measured values; probes are fitted on half of the walkers and scored on the others.
 
     Attributes:
         linear_iou: Silhouettes by a linear map of each patch's features to its cells, in [0, 1].

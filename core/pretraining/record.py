@@ -1,4 +1,4 @@
-"""What a folder of encoders is about, and what of a training lies in it."""
+"""Record of a folder of encoders, and the training state in it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORMAT: Literal[1] = 1
 
 
 class Record(Node):
-    """What a folder of encoders is about.
+    """Record of a folder of encoders.
 
     ``steps`` is None until the pace of the machine was measured.
     """
@@ -53,8 +53,8 @@ def record_of(out: Path, recipe: Recipe, *, timed: bool) -> Record:
     if path.exists():
         record = read_record(path)
         steps = None if timed else recipe.steps
-        same = recipe.model_copy(update={"steps": record.recipe.steps})
-        other = _differences(record.recipe, same)
+        comparable = recipe.model_copy(update={"steps": record.recipe.steps})
+        other = _differences(record.recipe, comparable)
         if record.version != __version__:
             other.append("version")
         if steps is not None and record.steps != steps:
@@ -63,7 +63,7 @@ def record_of(out: Path, recipe: Recipe, *, timed: bool) -> Record:
             raise DataError(
                 f"The folder holds a training with other settings (different: {', '.join(other)})",
                 where=path,
-                next_step="Choose another folder, give the same settings, or delete this one.",
+                next_step="Choose another folder, use the same settings, or delete this one.",
             )
         return record
     if out.exists() and (not out.is_dir() or any(map(_foreign, out.iterdir()))):

@@ -1,4 +1,4 @@
-"""What a pre-training leaves: two encoders that any configuration can name, and a card."""
+"""Results of a pre-training: two encoders that any configuration can name, and a card."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def save_encoders(folder: Path, model: Pretraining, recipe: Recipe) -> int:
 
 
 def load_encoders(folder: Path, recipe: Recipe) -> tuple[ImageEncoder, TextEncoder]:
-    """Load what :func:`save_encoders` wrote, by the same way as any configuration does.
+    """Load the files of :func:`save_encoders` as any configuration does.
 
     Raises:
         WeightsError, CheckpointError: a file is missing or damaged, or of another size.
@@ -83,7 +83,7 @@ def encoders_at_start(recipe: Recipe) -> tuple[ImageEncoder, TextEncoder]:
 def write_card(
     folder: Path, recipe: Recipe, metrics: Metrics, start: Metrics, losses: Mapping[str, float]
 ) -> None:
-    """Write what these encoders are, how they were made and how good they are, in Markdown."""
+    """Write the model card: description, training and measured quality, in Markdown."""
     layers = ",".join(map(str, image_settings(recipe.image, IMAGE_PART).layers))
     rows = [
         ("Silhouette IoU, linear probe", metrics.linear_iou, start.linear_iou),

@@ -43,7 +43,7 @@ def write_named_video(path: Path, done: Identified, progress: Progress) -> None:
         VideoWriter(partial, footage.size, float(np.clip(rate, 1, 60))) as writer,
         progress.task(f"Writing {path.name}", len(footage.frames), "frames") as task,
     ):
-        for number, frame in footage.shown(footage.frames):
+        for number, frame in footage.images(footage.frames):
             picture = frame.copy()
             for box, label, colour in drawn.get(number, []):
                 _draw(picture, box, label, colour)

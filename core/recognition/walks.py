@@ -176,7 +176,7 @@ def crops(footage: Footage, track: Track) -> Iterator[NDArray[np.uint8]]:
     """The person's box in each frame, in the geometry of a store: uint8 [256, 128, 3]."""
     boxes = dict(zip(track.frames.tolist(), track.boxes, strict=True))
     height, width = footage.size
-    for number, frame in footage.shown(list(boxes)):
+    for number, frame in footage.images(list(boxes)):
         left, top, right, bottom = (round(float(edge)) for edge in boxes[number])
         left, top = min(max(left, 0), width - 1), min(max(top, 0), height - 1)
         box = Box(top, max(top + 1, min(bottom, height)), left, max(left + 1, min(right, width)))

@@ -36,7 +36,7 @@ def read_cut_images(
     form: Form,
     report: SequenceReport,
     effect: Effect,
-    shown: str,
+    label: str,
 ) -> Delivered:
     """Read the delivered silhouettes or labels of one sequence.
 
@@ -49,7 +49,7 @@ def read_cut_images(
         form: Its form, which says how large they are, and whether labels come whole.
         report: Told of what is left out.
         effect: What leaving one out does.
-        shown: Names the sequence in the report.
+        label: Names the sequence in the report.
 
     Raises:
         FrameFault: the stream cannot be read at all.
@@ -61,38 +61,38 @@ def read_cut_images(
     if len(stems) > MAX_FRAMES:
         raise FrameFault(Reason.TOO_LONG, files.path)
     images = np.empty((len(stems), *stream.size), np.uint8)
-    taken: list[str] = []
+    valid_stems: list[str] = []
     for stem, picture in zip(stems, opened.read(range(len(stems))), strict=False):
         try:
-            images[len(taken)] = _image(name, picture, stream, f"{shown} {stem}")
+            images[len(valid_stems)] = _image(name, picture, stream, f"{label} {stem}")
         except FrameFault as fault:
             report.add(fault.reason, effect, 1, fault.file)
         else:
-            taken.append(stem)
-    images = images[: len(taken)]
+            valid_stems.append(stem)
+    images = images[: len(valid_stems)]
     if name == "aligned" and images.max(initial=0) == 1:
         images *= np.uint8(255)
-    return Delivered(images, taken, len(stems))
+    return Delivered(images, valid_stems, len(stems))
 
 
 def _image(
-    name: StreamName, picture: Picture | FrameFault, stream: AlignedStream, shown: str
+    name: StreamName, picture: Picture | FrameFault, stream: AlignedStream, label: str
 ) -> NDArray[np.uint8]:
     """Grey levels or labels uint8 [rows, columns] of one image."""
-    pixels = _grey(picture, shown)
+    pixels = _grey(picture, label)
     if isinstance(stream, ParsingStream):
-        labels = label_pixels(picture, shown)
+        labels = label_pixels(picture, label)
         cut = cut_labels(labels, cut_size(stream)) if stream.cut == "itself" else labels
         if cut is None:
-            raise FrameFault(Reason.EMPTY_PARSING, shown)
+            raise FrameFault(Reason.EMPTY_PARSING, label)
         pixels = cut
     if pixels.shape != stream.size:
-        raise FrameFault(Reason.ALIGNED_SIZE if name == "aligned" else Reason.PARSING_SIZE, shown)
+        raise FrameFault(Reason.ALIGNED_SIZE if name == "aligned" else Reason.PARSING_SIZE, label)
     if pixels.dtype == np.uint16:
         pixels = np.asarray(np.rint(pixels / _SHORT_STEP), np.uint8)
     if not pixels.any():
         empty = Reason.EMPTY_SILHOUETTE if name == "aligned" else Reason.EMPTY_PARSING
-        raise FrameFault(empty, shown)
+        raise FrameFault(empty, label)
     return np.asarray(pixels, np.uint8)
 
 
@@ -101,35 +101,35 @@ def cut_size(stream: ParsingStream) -> CutSize:
     return cast(CutSize, stream.size[0])
 
 
-def label_pixels(picture: Picture | FrameFault, shown: str) -> NDArray[np.uint8]:
+def label_pixels(picture: Picture | FrameFault, label: str) -> NDArray[np.uint8]:
     """Labels uint8 [H, W] of one image.
 
     Args:
         picture: The image, or what is wrong with it.
-        shown: Names it in the error.
+        label: Names it in the error.
 
     Raises:
         FrameFault: it cannot be read, has colours, or labels that there are not.
     """
-    pixels = _grey(picture, shown)
+    pixels = _grey(picture, label)
     if pixels.max() > MAX_LABEL:
-        raise FrameFault(Reason.PARSING_LABEL, shown)
+        raise FrameFault(Reason.PARSING_LABEL, label)
     return np.asarray(pixels, np.uint8)
 
 
-def _grey(picture: Picture | FrameFault, shown: str) -> Pixels:
+def _grey(picture: Picture | FrameFault, label: str) -> Pixels:
     """The only channel [H, W] of an image; an alpha channel does not count."""
     if isinstance(picture, FrameFault):
         raise picture
     pixels = picture.pixels
     if pixels.ndim == 3:
         if (pixels[..., :3] != pixels[..., :1]).any():
-            raise FrameFault(Reason.ARRAY_SHAPE, shown)
+            raise FrameFault(Reason.ARRAY_SHAPE, label)
         pixels = pixels[..., 0]
     return pixels
 
 
-def is_what_it_says(candidate: FoundForm) -> bool:
+def holds_stated_images(candidate: FoundForm) -> bool:
     """Whether a form's delivered images are as large as it says, and silhouettes or labels.
 
     By the first file of them. True where it has none, or none that can be read.

@@ -1,4 +1,4 @@
-"""One raw sequence to fitted frames, a few at a time, with a report of what was wrong.
+"""One raw sequence to fitted frames, a few at a time, with a report of faults.
 
 What is done about each fault:
 
@@ -144,7 +144,7 @@ def _fit(
     batch: _Batch,
     report: SequenceReport,
 ) -> Fit | None:
-    """Fit one frame into the batch's next place; None where it is left out."""
+    """Fit one frame into the batch's next place; None where it is skipped."""
     if isinstance(rgb, FrameFault):
         report.add(rgb.reason, Effect.FRAMES_LEFT_OUT, 1, rgb.file)
         return None

@@ -1,6 +1,6 @@
-"""What each dataset shows: its views as camera positions, its recording types as clothes and loads.
+"""Appearance of each dataset: views as camera positions, recording types as clothes and loads.
 
-Angles say where the camera stands as seen by the walker: 0 the walker comes towards it, 90 it sees
+Angles say where the camera stands from the walker: 0 the walker comes towards it, 90 it sees
 a side, 180 the walker goes away from it; SUSTech1K goes on to 315.
 """
 
@@ -200,7 +200,7 @@ _CCPG_LOWERS = (("trousers",), ("wide",), ("skirt",), ("shorts",))
 
 
 def view_of(dataset: str, key: SequenceKey) -> View:
-    """From where a sequence of ``dataset`` is seen."""
+    """Camera view of a sequence of ``dataset``."""
     if dataset == "gait3d":
         match = re.match(r"camid(\d+)_", key.type)
         assert match, key.type
@@ -210,7 +210,7 @@ def view_of(dataset: str, key: SequenceKey) -> View:
 
 
 def condition(dataset: str, kind: str) -> Condition:
-    """What recording type ``kind`` of ``dataset`` looks like."""
+    """Appearance of recording type ``kind`` of ``dataset``."""
     if dataset == "ccpg":
         match = re.fullmatch(r"U(\d)_D(\d)(_BG)?", kind)
         assert match, kind
@@ -245,20 +245,20 @@ def check_dataset(dataset: str) -> str:
 
 
 def choose(
-    what: str, wanted: Sequence[str] | None, known: Sequence[str], default: Sequence[str]
+    what: str, names: Sequence[str] | None, known: Sequence[str], default: Sequence[str]
 ) -> tuple[str, ...]:
-    """Names asked for: ``default`` for None, all ``known`` for ``["all"]``, without repeats.
+    """Requested names: ``default`` for None, all ``known`` for ``["all"]``, without repeats.
 
     Raises:
         UsageError: a name is not known; the nearest is offered.
     """
-    if wanted is None:
+    if names is None:
         return tuple(default)
-    if list(wanted) == ["all"]:
+    if list(names) == ["all"]:
         return tuple(known)
-    for name in wanted:
+    for name in names:
         if name not in known:
             raise UsageError(f"There is no {what} `{name}`", next_step=known_names(name, known))
-    if not wanted:
+    if not names:
         raise UsageError(f"No {what} is named", next_step=f"Known: {', '.join(known)}.")
-    return tuple(dict.fromkeys(wanted))
+    return tuple(dict.fromkeys(names))

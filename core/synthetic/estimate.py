@@ -1,4 +1,4 @@
-"""What rendering walkers takes, from a few of them."""
+"""Estimate of rendering time and size, from a few walkers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def estimate_synthesis(
     with_poses: bool = False,
     with_parsing: bool = False,
 ) -> Estimate:
-    """What :func:`core.workflows.synthesize.synthesize` would take (raises as it does)."""
+    """Estimate for :func:`core.workflows.synthesize.synthesize` (raises as it does)."""
     dataset = check_dataset(dataset)
     form = check_form(dataset, form)
     if with_poses:
@@ -50,16 +50,16 @@ def estimate_synthesis(
     )
     places = {key: sequence_places(dataset, out, key, form, **beside) for key in keys}
     left = [key for key in keys if not all(place.exists() for place in places[key])]
-    chosen = sample(left)
+    examples = sample(left)
     with tempfile.TemporaryDirectory(prefix="lmgait-") as folder:
 
         def steps() -> Iterator[float]:
-            for key in chosen:
+            for key in examples:
                 to = Path(folder)
                 write_sequence(dataset, form, to, key, frames, seed, **beside)
                 yield 1
 
-        pace = measure(steps()) if chosen else Pace(0.0, 0)
+        pace = measure(steps()) if examples else Pace(0.0, 0)
         files = [path for path in Path(folder).rglob("*") if path.is_file()]
         each = sum(path.stat().st_size for path in files) / max(1, pace.steps + 1)
     stage = Stage(

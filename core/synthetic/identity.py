@@ -1,4 +1,4 @@
-"""Who a walker is: the shape of the body and the way it moves, and nothing else.
+"""Identity of a walker: the shape and the motion of the body only.
 
 Both are drawn once per subject from continuous distributions, a little wider than those of the
 sources. A sequence varies them slightly (:func:`vary`), as a person varies from walk to walk.
@@ -257,5 +257,5 @@ def _sides(
 
 
 def _bounded(rng: np.random.Generator) -> float:
-    """A standard normal draw, cut at 2.5 so that nobody is a monster."""
+    """A standard normal draw, clipped to 2.5 so that all bodies are plausible."""
     return float(np.clip(rng.normal(), -2.5, 2.5))

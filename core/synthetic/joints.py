@@ -1,4 +1,4 @@
-"""Exact poses of walkers: COCO's joints where the camera sees them."""
+"""Exact poses of walkers: COCO's joints as projected by the camera."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _FULL = 128.0  # brightness that shows the palette's own colour
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A walker's outlines as a camera sees them.
+    """A walker's outlines as projected by a camera.
 
     Attributes:
         outlines: int32 [T, P, tones, corners, 2], pixels with ``_SHIFT`` fraction bits.
@@ -102,7 +102,7 @@ def paint_labels(drawing: Drawing, frame: int, box: tuple[int, int, int, int]) -
 def colour(
     canvas: NDArray[np.uint8], outfit: Outfit, anchor: tuple[int, int], scale: float = 1.0
 ) -> NDArray[np.uint8]:
-    """Colours of a canvas of :func:`paint_labels`: uint8 [h, w, 3], black where nobody is.
+    """Colours of a canvas of :func:`paint_labels`: uint8 [h, w, 3], black elsewhere.
 
     Args:
         canvas: uint8 [h, w, 2].

@@ -1,4 +1,4 @@
-"""A walker as balls and what lies between them, piece by piece."""
+"""A walker as balls and their connections, piece by piece."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One sequence planned and rendered: who walks, in what, before which camera, in what light."""
+"""Plan and render one sequence: walker, clothes, camera and light."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def render_labels(shot: Shot) -> Iterator[NDArray[np.uint8]]:
 
 
 def crop_of(shot: Shot, frame: int) -> Box:
-    """What a frame shows, in the background's pixels: of whole scenes all of it."""
+    """Region that a frame shows, in the background's pixels; all of a whole scene."""
     height, width = shot.background.shape[:2]
     if shot.whole:
         return (0, 0, width, height)
@@ -149,7 +149,7 @@ def crop_of(shot: Shot, frame: int) -> Box:
 
 
 def _render(shot: Shot, frame: int, crop: tuple[int, int, int, int]) -> tuple[Image, Image]:
-    """Paint one frame inside ``crop``, given in the background's pixels."""
+    """Paint one frame inside ``crop``, in the background's pixels."""
     x0, y0, x1, y1 = crop
     image = shot.background[y0:y1, x0:x1].copy()
     silhouette = np.zeros(image.shape[:2], np.uint8)

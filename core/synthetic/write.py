@@ -42,7 +42,7 @@ def sequence_places(
     with_poses: bool = False,
     with_parsing: bool = False,
 ) -> tuple[Path, ...]:
-    """What a complete sequence consists of: files or folders, in the order they are moved in.
+    """Parts of a complete sequence: files or folders, in the order they are moved in.
 
     Args:
         dataset: Whose layout.
@@ -73,7 +73,7 @@ def _own_places(
 
 
 def rendered_keys(out: Path) -> list[SequenceKey]:
-    """The sequences of CASIA-B that a folder holds, sorted."""
+    """The sequences of CASIA-B in a folder, sorted."""
     root = out / "silhouettes"
     return sorted(SequenceKey(*path.relative_to(root).parts) for path in root.glob("*/*/*"))
 
@@ -132,11 +132,11 @@ def write_sequence(
             write_poses(dataset, form, shot, staged[2 if dataset == "ccpg" else 0])
         if with_parsing:
             write_parsing(dataset, form, shot, staged[-1])
-        for place, done in zip(places, staged, strict=True):
+        for place, part in zip(places, staged, strict=True):
             place.parent.mkdir(parents=True, exist_ok=True)
             if place.is_dir():
                 shutil.rmtree(place)
-            done.replace(place)
+            part.replace(place)
     except OSError as error:
         raise output_error(error, out) from error
     finally:

@@ -1,4 +1,4 @@
-"""Several processes of one piece of work end together: what ends one of them ends all, in words.
+"""End several processes of one job together, with the reason of the first.
 
 A process that fails is missing from the next operation that all of them take part in. The others
 would wait there for hours, deaf to signals. So each keeps a connection to the main process, with a
@@ -28,7 +28,7 @@ _CONNECT, _ANSWER, _GOODBYE = 60.0, 5.0, 10.0  # seconds to wait for each
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why all processes end.
+    """Reason why all processes end.
 
     Attributes:
         rank: Which of them ended first.
@@ -47,14 +47,14 @@ class Ending:
     silent: bool = False
 
 
-# Called in a process that another one ends, with whether this process is to tell of it.
+# Called in a process that another one ends, with whether this process reports it.
 EndedElsewhere = Callable[[Ending, bool], None]
 _ended_elsewhere: EndedElsewhere | None = None
 _peers: Main | Member | None = None
 
 
 def when_ended_elsewhere(call: EndedElsewhere) -> None:
-    """Set what is called (in a thread) just before another process's ending ends this one."""
+    """Set a callback (run in a thread) just before another process's ending ends this one."""
     global _ended_elsewhere
     _ended_elsewhere = call
 
@@ -65,7 +65,7 @@ def watched() -> bool:
 
 
 def end_together(ending: Ending, tell: Callable[[], None], patience: float = 0.0) -> NoReturn:
-    """End this process and all others for what happened here.
+    """End this process and all others for a reason of this process.
 
     Args:
         ending: What happened; its rank and host are set here.
@@ -98,7 +98,7 @@ def watch_peers(rank: int, count: int, exchange: Callable[[object], Any]) -> Non
 
 
 def part() -> bool:
-    """At the end of Python, wait until the others have finished, too.
+    """Wait at the exit of Python until the others have finished, too.
 
     Returns:
         Whether all is well. Where an error ends Python, the connection that closes says so to the
@@ -129,7 +129,7 @@ class Main:
         self._changed = threading.Condition()
         self._connections: dict[int, Connection] = {}
         self._left: set[int] = set()  # said goodbye
-        self._gone: set[int] = set()  # closed their connection
+        self._closed: set[int] = set()  # closed their connection
         self._ending: Ending | None = None
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -141,7 +141,7 @@ class Main:
                 connection.send({"joined": True})
 
     def fail(self, ending: Ending, tell: Callable[[], None]) -> NoReturn:
-        """End all for what happened here, unless they end already."""
+        """End all for a reason of this process, unless they end already."""
         if self._first(ending):
             tell()
             self._end(ending)
@@ -151,7 +151,7 @@ class Main:
     def goodbye(self) -> None:
         """Wait until all have finished, and let them go."""
         with self._changed:
-            self._changed.wait_for(lambda: self._left | self._gone >= self._others, _GOODBYE)
+            self._changed.wait_for(lambda: self._left | self._closed >= self._others, _GOODBYE)
             for connection in self._connections.values():
                 connection.send({"goodbye": True})
 
@@ -165,8 +165,8 @@ class Main:
         messages = connection.messages()
         hello = next(messages, {})
         rank, host = hello.get("rank"), str(hello.get("host"))
-        known = secrets.compare_digest(str(hello.get("token")), self.token)
-        if not known or rank not in self._others:
+        authorized = secrets.compare_digest(str(hello.get("token")), self.token)
+        if not authorized or rank not in self._others:
             connection.close()
             return
         with self._changed:
@@ -184,11 +184,11 @@ class Main:
                 if first:
                     self._end(ending)
         with self._changed:
-            self._gone.add(rank)
+            self._closed.add(rank)
             self._changed.notify_all()
-        lost = _killed(rank, host)
-        if rank not in self._left and self._first(lost):
-            self._end(lost)
+        killed = _killed(rank, host)
+        if rank not in self._left and self._first(killed):
+            self._end(killed)
 
     def _first(self, ending: Ending) -> bool:
         with self._changed:
@@ -205,7 +205,7 @@ class Main:
             connection.close(reading=True)
         # A connection closed with something unread would take back what was sent.
         with self._changed:
-            self._changed.wait_for(lambda: self._gone >= set(connections) - {ending.rank}, 2.0)
+            self._changed.wait_for(lambda: self._closed >= set(connections) - {ending.rank}, 2.0)
         elsewhere = ending.rank != self.rank
         _end_here(ending, elsewhere and (ending.silent or ending.host != socket.gethostname()))
 
@@ -251,7 +251,7 @@ class Member:
         os._exit(ending.code)
 
     def goodbye(self) -> None:
-        """Say that this process has finished, and wait until all have."""
+        """Report that this process has finished, and wait until all have."""
         self._connection.send({"goodbye": True})
         self._let_go.wait(_GOODBYE)
 
@@ -267,7 +267,7 @@ class Member:
             elif "ended" in message:
                 _end_here(Ending(**message["ended"]), False)
         if self._failing:
-            self._answer.set()  # nobody is left to tell of it
+            self._answer.set()  # no process remains to report to
         elif not self._let_go.is_set():
             _end_here(_killed(0, self._main_host), self.rank == 1)
 
@@ -285,7 +285,7 @@ def _killed(rank: int, host: str) -> Ending:
 
 
 def _end_here(ending: Ending, tell: bool) -> NoReturn:
-    """End this process from a thread: the main one may wait for what never comes."""
+    """End this process from a thread: the main thread may wait forever."""
     try:
         if _ended_elsewhere is not None:
             _ended_elsewhere(ending, tell)

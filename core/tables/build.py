@@ -234,7 +234,7 @@ def _condition_number(part: ConditionResult | None, metric: str) -> str:
 
 def _incomplete(part: ConditionResult) -> bool:
     """Whether there is a mean, over fewer cells than the protocol has."""
-    return part.cells is not None and 0 < part.cells.found < part.cells.expected
+    return part.cells is not None and 0 < part.cells.filled < part.cells.expected
 
 
 def _has_holes(result: EvaluationResult) -> bool:

@@ -1,4 +1,4 @@
-"""The cut of the field: a silhouette scaled to its own height and centred on its mass.
+"""Silhouettes scaled to their own height and centred on their mass, as gait models read them.
 
 Silhouette models are trained on squares of 64 or 128 pixels that hold the person from the top to
 the bottom row, with as much foreground to the left of the middle as to its right.
@@ -32,7 +32,7 @@ _LEAST_SUM = 10_000
 
 
 class Window(NamedTuple):
-    """Which part of an image a cut holds.
+    """Part of an image that a cut holds.
 
     Attributes:
         top: First row with foreground.
@@ -93,7 +93,7 @@ def cut_labels(labels: NDArray[np.uint8], size: CutSize) -> NDArray[np.uint8] | 
 def cut_window(
     image: NDArray[np.uint8], size: CutSize, interpolation: Method, drop_sum: int | None
 ) -> Window | None:
-    """Where :func:`cut_silhouette` cuts; None where the silhouette is not usable."""
+    """Window of :func:`cut_silhouette`; None where the silhouette is not usable."""
     rows = np.flatnonzero(image.any(axis=1))
     if not len(rows) or (drop_sum is not None and int(image.sum(dtype=np.int64)) <= drop_sum):
         return None

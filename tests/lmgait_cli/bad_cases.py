@@ -198,7 +198,7 @@ ARGUMENTS = {
     "walkers seen from nowhere": usage("synthesize casiab out --views 999", "no view `999`"),
     "more walkers than official": usage("synthesize ccpg out --test-subjects 9999", "Ask for"),
     "no walkers": usage(
-        "synthesize ccpg out --test-subjects 0 --train-subjects 0", "No subject is asked for"
+        "synthesize ccpg out --test-subjects 0 --train-subjects 0", "No subject is requested"
     ),
     "endless walk": usage("synthesize ccpg out --frames 1000000000", "at most"),
     "parts that are not there": usage("merge ccpg", "no parts of ccpg"),
@@ -406,7 +406,7 @@ STORES = {
     "made from something else": data("prepare casiab raw/casiab", "--replace"),
     "folder of something else": data(
         "prepare ccpg raw/ccpg",
-        "something else than a store",
+        "does not hold a store",
         bad.write("ws/stores/ccpg/mine.txt", "x"),
     ),
     "parts that are no parts": data("merge casiab empty", "Cannot read the file"),

@@ -81,7 +81,11 @@ def test_unknown_keys_are_refused_with_the_nearest(override, near):
 @pytest.mark.parametrize(
     ("model", "override", "owners"),
     [
-        ("gaitbase", "warmup.iterations=4", "warmup: unknown key; a setting of LMGait, BiggerGait, GaitEdge"),
+        (
+            "gaitbase",
+            "warmup.iterations=4",
+            "warmup: unknown key; a setting of LMGait, BiggerGait, GaitEdge",
+        ),
         (
             "gaitset",
             "model.image.weights=x",

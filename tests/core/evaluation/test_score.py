@@ -142,7 +142,7 @@ def test_same_camera_counts_in_neither_protocol_and_suffixes_share_a_camera():
     result = score(embedding_set(values, keys), load_manifest("ccpg"))
     gait, reid = (result.protocols[name].conditions["CL"] for name in ("gait", "reid"))
     assert gait.cells is not None
-    assert (gait.values["rank1"], gait.cells.found) == (0.0, 1)
+    assert (gait.values["rank1"], gait.cells.filled) == (0.0, 1)
     assert gait.matrices["rank1"][0][0] == 100.0
     assert (reid.values["rank1"], reid.without_match) == (None, 1)
     assert result.protocols["gait"].mean["rank1"] is None  # the other conditions have no value
@@ -174,7 +174,7 @@ def test_coverage_tells_what_is_missing_and_cells_that_are_empty():
     assert len(seen.missing) == 111
     cells = result.protocols["single_view"].conditions["CL"].cells
     assert cells is not None
-    assert (cells.expected, cells.found) == (110, 100)
+    assert (cells.expected, cells.filled) == (110, 100)
     assert set(cells.empty) == {("090", view) for view in manifest.structure.views if view != "090"}
     assert seen.cells == (330, 320)
     assert not seen.complete
@@ -229,7 +229,7 @@ def test_views_that_the_manifest_does_not_know_are_scored_and_told():
     assert result.coverage.unexpected_views == ("999",)
     cells = result.protocols["single_view"].conditions["NM"].cells
     assert cells is not None
-    assert (cells.expected, cells.found, cells.extra) == (110, 0, 2)
+    assert (cells.expected, cells.filled, cells.extra) == (110, 0, 2)
     assert_equal(told(result), plain.evaluate("casiab", values, keys))
 
 

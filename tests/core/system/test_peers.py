@@ -121,11 +121,11 @@ KILLED = "It ended without a message, as a process that is killed does"
     ],
     ids=str,
 )
-def test_what_ends_one_process_ends_all(tmp_path, what, codes, lines):
+def test_the_end_of_one_process_ends_all(tmp_path, what, codes, lines):
     assert run(tmp_path, *what) == (codes, lines)
 
 
-def test_of_processes_that_fail_at_once_one_tells(tmp_path):
+def test_one_of_several_failing_processes_reports(tmp_path):
     codes, lines = run(tmp_path, "fail", "fail", "fail")
     assert sum(line.startswith("tells") for own in lines for line in own) == 1
     assert all(code in (3, 4, 5) for code in codes)
@@ -134,7 +134,7 @@ def test_of_processes_that_fail_at_once_one_tells(tmp_path):
 @pytest.mark.parametrize(
     "hello", [b"", b"{}\n", b"[]\n", b'{"token": "x", "rank": 1}\n', b"\xff" * 9]
 )
-def test_strangers_are_turned_away(hello):
+def test_unauthorised_connections_are_refused(hello):
     main = Main(2)
     with socket.create_connection(("127.0.0.1", main.port)) as stranger:
         stranger.sendall(hello + json.dumps({"ending": {}}).encode() + b"\n")

@@ -197,9 +197,9 @@ def test_boxes_and_crop(world):
 @pytest.mark.parametrize(
     ("video", "message"),
     [
-        ("gone.mp4", "There is no such video"),
-        ("text.mp4", "This is no video, or a broken one"),
-        ("empty.mp4", "This is no video, or a broken one"),
+        ("gone.mp4", "No such video"),
+        ("text.mp4", "This is not a video, or a broken one"),
+        ("empty.mp4", "This is not a video, or a broken one"),
         ("still.mp4", "Nobody who walks was found"),
     ],
 )
