@@ -1,4 +1,4 @@
-"""One shard: its sequences read, written, and described."""
+"""Making of one shard: reading, writing and describing its sequences."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class ShardJob:
     Attributes:
         number: Its number.
         folder: The store's folder.
-        source: Folder that the report names files relative to.
+        source: Folder that file names in the report are relative to.
         form: Form of the source.
         content: Plan of the store.
-        sequences: What goes into it.
-        flow: How silhouettes are cut, where optical flow is computed; None where it is not.
-        crashed: Positions of sequences that ended a process that read them: left out.
+        sequences: Sequences of the shard.
+        flow: Silhouette cut if optical flow is computed; otherwise None.
+        crashed: Positions of skipped sequences, which crashed a process that read them.
     """
 
     number: int
@@ -52,12 +52,12 @@ class ShardJob:
 def make_shard(
     job: ShardJob, count: Callable[[int], None], begins: Callable[[int], object] = lambda _: None
 ) -> int:
-    """Make one shard and, once it is whole, its description.
+    """Make one shard and, once it is complete, its description.
 
     Args:
-        job: What to make.
-        count: Told of frames as they are done.
-        begins: Told the position of each sequence before it is read.
+        job: The shard.
+        count: Called with the number of frames written.
+        begins: Called with the position of each sequence before it is read.
 
     Returns:
         The shard's number.
@@ -100,7 +100,7 @@ def _write(
     report: SequenceReport,
     count: Callable[[int], None],
 ) -> None:
-    """Write one sequence: its frames, and what lies beside them."""
+    """Write one sequence: its frames and its other streams."""
     content = {
         name: rows
         for name in BESIDE
@@ -117,8 +117,8 @@ def _write(
         batches = blank_frames(len(names.stems))
     flow = None if job.flow is None else FlowMaker(job.flow.interpolation, job.flow.drop_sum)
     if flow is not None:
-        batches = _told(batches, flow.add)
-    frames = writer.add(raw.key, _told(batches, lambda batch: count(len(batch.valid))))
+        batches = _observed(batches, flow.add)
+    frames = writer.add(raw.key, _observed(batches, lambda batch: count(len(batch.valid))))
     if not frames:
         return
     if flow is not None:
@@ -130,7 +130,7 @@ def _write(
 
 
 def findings(lines: Iterable[LeftOut]) -> tuple[Finding, ...]:
-    """The report's lines as the store writes them."""
+    """Convert the report's lines to the store's format."""
     return tuple(
         Finding(
             sequence=line.sequence,
@@ -143,10 +143,10 @@ def findings(lines: Iterable[LeftOut]) -> tuple[Finding, ...]:
     )
 
 
-def _told(
+def _observed(
     batches: Iterator[SequenceFrames], listener: Callable[[SequenceFrames], object]
 ) -> Iterator[SequenceFrames]:
-    """The same batches, each told to a listener."""
+    """Yield the same batches, passing each to ``listener`` first."""
     for batch in batches:
         listener(batch)
         yield batch

@@ -1,4 +1,4 @@
-"""The optimiser, and its rate as a function of the step."""
+"""The optimiser and its learning rate schedule."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def make_optimizer(module: nn.Module, config: OptimizerConfig) -> Optimizer:
     parameters = [parameter for _, parameter in trainable(module)]
     if not all(parameter.device.type == "cuda" for parameter in parameters):
         return _optimizer(parameters, config, fused=None)
-    # Fused: nothing else lets the gradient scaler skip a step without waiting to know.
+    # Fused: only then the gradient scaler can skip a step without synchronisation.
     lay_out(module)
     optimizer = _optimizer(parameters, config, fused=True)
     optimizer.register_step_pre_hook(lambda *_: align_gradients(parameters))
@@ -39,10 +39,10 @@ def _optimizer(
 
 
 def begin_momentum(optimizer: SGD) -> None:
-    """Begin a fused SGD's momentum at zero, which gives the first step that torch would take.
+    """Initialise a fused SGD's momentum with zeros, which does not change the first step.
 
-    Torch leaves the memory as it is until the first step fills it, and goes on with whatever it
-    holds if the gradient scaler skips that step.
+    Torch leaves the memory uninitialised until the first step, and would use its contents if the
+    gradient scaler skips that step.
     """
     for group in optimizer.param_groups:
         for parameter in group["params"]:
@@ -50,9 +50,9 @@ def begin_momentum(optimizer: SGD) -> None:
 
 
 def learning_rate(config: OptimizerConfig, step: int) -> float:
-    """The rate of iteration ``step`` (from 0).
+    """Learning rate of iteration ``step`` (from 0).
 
-    A linear ramp, then ``gamma`` at each milestone; or one cycle.
+    A linear ramp, then a factor ``gamma`` at each milestone; or one cycle.
     """
     if config.cycle is not None:
         return config.lr * cycle_share(config.cycle, step, config.iterations)
@@ -64,23 +64,23 @@ def learning_rate(config: OptimizerConfig, step: int) -> float:
 
 
 def cycle_share(cycle: OneCycle, step: int, steps: int) -> float:
-    """The rate of iteration ``step`` of ``steps``, as a share of its largest."""
+    """Learning rate of iteration ``step`` of ``steps``, as a fraction of its maximum."""
     begin = 1 / cycle.start
     last = begin / cycle.end
-    # Where each phase ends, and the rate there.
+    # End of each phase, and the rate there.
     phases = [(cycle.rise * steps - 1, 1.0), (steps - 1.0, last)]
     if cycle.three_phases:
         phases.insert(1, (2 * cycle.rise * steps - 2, begin))
     since, share = 0.0, begin
     for until, target in phases:
         if step <= until or target == last:
-            done = min(1.0, (step - since) / max(until - since, 1e-9))
-            return target + (share - target) * (1 + math.cos(math.pi * done)) / 2
+            fraction = min(1.0, (step - since) / max(until - since, 1e-9))
+            return target + (share - target) * (1 + math.cos(math.pi * fraction)) / 2
         since, share = until, target
     raise AssertionError("the last phase has no end")
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:
-    """Give all parameter groups the same rate."""
+    """Set the rate of all parameter groups."""
     for group in optimizer.param_groups:
         group["lr"] = rate

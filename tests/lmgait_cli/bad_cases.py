@@ -144,7 +144,7 @@ ARGUMENTS = {
     "misspelt ablation": usage("train --ablation no-txt", "Did you mean `no-text`"),
     "run that is not there": usage("evaluate --run gone", "no run `gone`"),
     "run that leaves its folder": usage("evaluate --run ../../x", "no run `../../x`"),
-    "run named by a path": usage(f"{SMALL} --fresh --name ../../x", "cannot name a run"),
+    "run named by a path": usage(f"{SMALL} --fresh --name ../../x", "not a valid run name"),
     "run of a name that is taken": usage(f"{SMALL} --set seed=9 --name first", "exists already"),
     "unknown metric": usage(f"{EVALUATE} good.npz --metric manhattan", "manhattan"),
     "unknown protocol": usage(f"{EVALUATE} good.npz --probe-gallery singleview", "single_view"),
@@ -454,7 +454,7 @@ WEIGHTS = {
     "text cache of another state": weights(
         "another state of the text", bad.header(TEXT, text_fingerprint="0")
     ),
-    "text cache that is none": weights("no text cache", bad.header(TEXT, kind="else")),
+    "text cache that is none": weights("not a text cache", bad.header(TEXT, kind="else")),
     "text cache without its mark": weights("damaged", bad.header(TEXT, text_fingerprint=None)),
     "text cache of another shape": weights(
         "text cache", bad.tensors(TEXT, lambda t: {"text": t["text"][:, :5].clone()})

@@ -339,7 +339,7 @@ def test_every_verb_takes_an_imported_run(workspace, tmp_path, monkeypatch):
     run("report", name, "--bootstrap", "0", "--out", "r.html")
     page = (tmp_path / "r.html").read_text()
     assert origin in page
-    assert "prepared anew since" not in page
+    assert "prepared again since" not in page
     # The same settings on the store are a training of their own: it is not done, and begins anew.
     imported = find_run(workspace.runs, name=name, dataset=None)
     assert imported.facts["imported"]["identities"] == CLASSES

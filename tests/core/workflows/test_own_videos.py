@@ -200,7 +200,7 @@ def test_boxes_and_crop(world):
         ("gone.mp4", "There is no such video"),
         ("text.mp4", "This is no video, or a broken one"),
         ("empty.mp4", "This is no video, or a broken one"),
-        ("still.mp4", "Nobody who walks was found"),
+        ("still.mp4", "No walking person was found"),
     ],
 )
 def test_videos_that_cannot_be_used(world, people, video, message):
@@ -243,4 +243,4 @@ def test_people_in_odd_streams(world, tmp_path):
     path = write_stream(tmp_path / "a.mp4", moving_square(60, size=(322, 182)), "mpeg4")
     done = lmgait(world, "enroll", "square.st", "Square", path)
     assert done.exit_code == EXIT_DATA  # a square is nobody
-    assert "Nobody who walks was found" in told(done)
+    assert "No walking person was found" in told(done)

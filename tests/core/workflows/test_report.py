@@ -146,7 +146,7 @@ def test_a_store_that_was_prepared_again_is_told(workspace):
     listener = Listener()
     text = write(workspace, progress=listener).path.read_text("utf-8")
     assert any(line.startswith("Embeddings in ") for line in listener.said)
-    assert "The store was prepared anew since" in text
+    assert "The store was prepared again since" in text
     assert "Fingerprint of the store of training" in text
 
 
