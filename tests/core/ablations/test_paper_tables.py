@@ -419,5 +419,5 @@ def test_a_setting_reaches_the_families_that_have_it(tmp_path, four):
     with pytest.raises(ConfigError, match=r"train\.iteration: unknown key"):
         configs(overrides=("train.iteration=7",))
     path.write_text("model: {family: gaitset}\n")
-    with pytest.raises(UsageError, match="of the model `gaitset`, and `gaitbase` is to"):
+    with pytest.raises(UsageError, match="for the model `gaitset`, but `gaitbase` is to"):
         configs(overrides=(), file=path)

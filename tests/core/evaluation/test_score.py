@@ -343,7 +343,7 @@ def test_reranking_is_per_condition_and_improves_clustered_embeddings():
     [
         ({"metric": "euclid"}, "No metric 'euclid'"),
         ({"protocols": ["gaits"]}, "Did you mean `gait`"),
-        ({"bootstrap": -1}, "no -1 resamples"),
+        ({"bootstrap": -1}, "-1 resamples"),
     ],
 )
 def test_wrong_options_are_refused(options, words):

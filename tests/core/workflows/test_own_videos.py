@@ -135,7 +135,7 @@ def test_without_a_store_nobody_is_named_and_that_is_said(world, people, tmp_pat
     words = ["identify", str(people), str(world.root / "anna.mp4"), "--workspace", str(alone.root)]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
-    assert "cannot tell whether somebody is in the gallery" in told(done)
+    assert "not known whether somebody is in the gallery" in told(done)
     assert "Anna 0.000" in told(done)
 
 
