@@ -65,11 +65,11 @@ def test_auto_precision_depends_on_device_and_launcher(
 @pytest.mark.parametrize(
     ("device", "wanted", "launched", "told"),
     [
-        (GPU, "fp32", "fp16", "The launcher asks for fp16, the settings for fp32"),
-        (GPU, "fp16", "bf16", "The launcher asks for bf16, the settings for fp16"),
-        (GPU, "auto", "fp8", "The launcher asks for fp8"),
-        (CPU, "fp16", None, "fp16 cannot be computed in on this CPU"),
-        (CPU, "auto", "fp16", "fp16 cannot be computed in on this CPU"),
+        (GPU, "fp32", "fp16", "The launcher sets fp16, but the settings fp32"),
+        (GPU, "fp16", "bf16", "The launcher sets bf16, but the settings fp16"),
+        (GPU, "auto", "fp8", "The launcher sets fp8"),
+        (CPU, "fp16", None, "fp16 is not supported on this CPU"),
+        (CPU, "auto", "fp16", "fp16 is not supported on this CPU"),
     ],
 )
 def test_a_precision_that_cannot_be_had_is_refused(
@@ -83,7 +83,7 @@ def test_a_precision_that_cannot_be_had_is_refused(
 
 def test_bf16_on_a_gpu_without_it_raises_a_config_error(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: False)
-    with pytest.raises(ConfigError, match="bf16 cannot be computed in on this GPU"):
+    with pytest.raises(ConfigError, match="bf16 is not supported on this GPU"):
         choose_precision("bf16", GPU, "train.precision")
 
 

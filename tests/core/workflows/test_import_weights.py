@@ -265,8 +265,8 @@ def test_equal_parts_without_an_order_have_to_be_named(workspace, tmp_path):
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        ({"frame9": "each2"}, "Nothing in the model is called `frame9`"),
-        ({"frame2": "each9"}, "Nothing in the file is called `each9`"),
+        ({"frame9": "each2"}, "The model has nothing named `frame9`"),
+        ({"frame2": "each9"}, "The file has nothing named `each9`"),
         ({"frame2": ["each2"]}, "not pairs of texts"),
         ([], "not pairs of texts"),
     ],

@@ -186,7 +186,7 @@ def test_facts_of_a_run_are_escaped(workspace):
     check(page)
     words = page.all("main")[0].text
     assert "lmgait <script>1</script>" in words
-    assert "This lmgait has no preset <b>: nothing is compared with it." in words
+    assert "This lmgait has no preset <b> to compare with." in words
 
 
 def test_another_dataset_has_a_file_of_its_own(workspace):
