@@ -379,9 +379,7 @@ def test_inapplicable_requests_raise_usage_errors(home, four, asked, fault):
         ({"ablations": ("no-smoothness",)}, "--ablation"),
     ],
 )
-def test_an_inapplicable_ablation_names_the_option_that_requested_it(
-    home, four, asked, where
-):
+def test_an_inapplicable_ablation_names_the_option_that_requested_it(home, four, asked, where):
     with pytest.raises(UsageError) as refusal:
         plan_ablation(home, request(**{"overrides": QUICK[4:], "model": "gaitbase", **asked}))
     assert refusal.value.where == where

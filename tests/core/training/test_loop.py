@@ -180,9 +180,7 @@ def test_a_crash_and_a_resume_give_the_same_weights(tmp_path, undisturbed, after
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 @pytest.mark.parametrize("after", [1, 6])
-def test_a_signal_saves_and_a_resume_gives_the_same_weights(
-    tmp_path, undisturbed, number, after
-):
+def test_a_signal_saves_and_a_resume_gives_the_same_weights(tmp_path, undisturbed, number, after):
     optimizer, expected = undisturbed
     before = signal.getsignal(number)
     stop = Stop(after, lambda: os.kill(os.getpid(), number))
