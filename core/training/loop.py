@@ -255,7 +255,7 @@ class Runner:
 
 def _readers(workers: int) -> str:
     if not workers:
-        return "no worker processes, batches are read when needed"
+        return "no worker processes, batches are read when they are needed"
     return (
         f"{workers} worker process{'es' * (workers > 1)} read{'s' * (workers == 1)} batches ahead"
     )
