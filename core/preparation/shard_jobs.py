@@ -1,4 +1,4 @@
-"""One shard: its sequences read, written, and described."""
+"""Making of one shard: reading, writing and describing its sequences."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ShardJob:
     Attributes:
         number: Its number.
         folder: The store's folder.
-        source: Folder that the report names files relative to.
+        source: Folder that file names in the report are relative to.
         form: Form of the source.
         content: Plan of the store.
         sequences: What goes into it.
@@ -56,12 +56,12 @@ class ShardJob:
 def make_shard(
     job: ShardJob, count: Callable[[int], None], begins: Callable[[int], object] = lambda _: None
 ) -> int:
-    """Make one shard and, once it is whole, its description.
+    """Make one shard and, once it is complete, its description.
 
     Args:
-        job: What to make.
-        count: Told of frames as they are done.
-        begins: Told the position of each sequence before it is read.
+        job: The shard.
+        count: Called with the number of frames written.
+        begins: Called with the position of each sequence before it is read.
 
     Returns:
         The shard's number.
@@ -127,8 +127,8 @@ def _write(
     windows = None if parsing is None else SilhouetteWindows(cut_size(parsing), job.cut)
     for listener in (flow, windows):
         if listener is not None:
-            batches = _told(batches, listener.add)
-    frames = writer.add(raw.key, _told(batches, lambda batch: count(len(batch.valid))))
+            batches = _observed(batches, listener.add)
+    frames = writer.add(raw.key, _observed(batches, lambda batch: count(len(batch.valid))))
     if not frames:
         return
     if flow is not None:
@@ -144,7 +144,7 @@ def _write(
 
 
 def findings(lines: Iterable[LeftOut]) -> tuple[Finding, ...]:
-    """The report's lines as the store writes them."""
+    """Convert the report's lines to the store's format."""
     return tuple(
         Finding(
             sequence=line.sequence,
@@ -157,10 +157,10 @@ def findings(lines: Iterable[LeftOut]) -> tuple[Finding, ...]:
     )
 
 
-def _told(
+def _observed(
     batches: Iterator[SequenceFrames], listener: Callable[[SequenceFrames], object]
 ) -> Iterator[SequenceFrames]:
-    """The same batches, each told to a listener."""
+    """Yield the same batches, passing each to ``listener`` first."""
     for batch in batches:
         listener(batch)
         yield batch

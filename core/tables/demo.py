@@ -1,4 +1,4 @@
-"""What `lmgait demo` ends with: one table, and a few lines that say what it means."""
+"""The results table of `lmgait demo`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _CONDITIONS = {
 
 
 def demo_table(results: Mapping[str, EvaluationResult]) -> Table:
-    """Rank-1 by condition of several models on the same people, and chance below them.
+    """Rank-1 by condition of several models on the same people, with chance in the last row.
 
     Args:
-        results: By the models' names; of CASIA-B's layout.
+        results: Results by model name, in CASIA-B's layout.
     """
     first = next(iter(results.values())).protocols[PROTOCOL].conditions
     rows = [
@@ -28,17 +28,17 @@ def demo_table(results: Mapping[str, EvaluationResult]) -> Table:
     ]
     rows.append(("chance", *(_percent(part.chance) for part in first.values())))
     people = next(iter(results.values())).coverage.subjects[1]
-    told = ", ".join(f"{name} {_CONDITIONS[name]}" for name in first if name in _CONDITIONS)
+    conditions = ", ".join(f"{name} {_CONDITIONS[name]}" for name in first if name in _CONDITIONS)
     return Table(
         f"Rank-1 (%): of {people} people whom no training saw, the right one is nearest",
         ("", *first),
         tuple(rows),
-        (f"{told}; each probe is compared with a normal walk from another view.",),
+        (f"{conditions}; each probe is compared with a normal walk from another view.",),
     )
 
 
 def overall_rank1(result: EvaluationResult) -> str:
-    """Rank-1 of a result's first protocol over the conditions that have one, beside chance."""
+    """Mean Rank-1 and chance of a result's first protocol, over the conditions with values."""
     protocol = next(iter(result.protocols.values()))
     both = [
         (part.values["rank1"], part.chance)
@@ -52,7 +52,7 @@ def overall_rank1(result: EvaluationResult) -> str:
 
 
 def times_more(share: float) -> str:
-    """How many times more a share's part is than the rest, such as ``2.0 times``."""
+    """Ratio of a share to the rest, such as ``2.0 times``."""
     return f"{share / (1 - share):.1f} times" if share < 1 else "all"
 
 

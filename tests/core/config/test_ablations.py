@@ -114,7 +114,7 @@ def test_only_the_named_settings_change(name):
 
 
 @pytest.mark.parametrize("name", sorted(SETTINGS))
-def test_the_paper_preset_takes_the_same_change(name):
+def test_the_paper_preset_gets_the_same_change(name):
     plain = flatten(resolve_config("paper"))
     changed = flatten(resolve_config("paper", ablation=name))
     difference = {k: v for k, v in changed.items() if v != plain[k]}
@@ -125,7 +125,7 @@ def test_the_paper_preset_takes_the_same_change(name):
 
 
 @pytest.mark.parametrize("name", sorted(SETTINGS))
-def test_the_module_tree_changes_where_it_says_and_three_steps_train(name, full):
+def test_the_ablated_modules_change_and_train_three_steps(name, full):
     config, model = build(name)
     before, now = shapes(full), shapes(model)
     for key in before.keys() - now.keys():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from core.progress import SilentProgress
-from core.recognition.walks import tell_slow
+from core.recognition.walks import warn_of_low_rate
 from core.tracking.figures import Figure, explain, peaks
 from core.tracking.find import Finding, Footage, find_tracks, frame_rate
 from core.tracking.follow import Follower
@@ -187,6 +187,6 @@ def test_slow_videos_are_reported(tmp_path, rate, lines):
     heard = Heard()
     heard.messages = []
     filmed = write_film(tmp_path / "a.mp4", rate=rate, size=(64, 64))
-    tell_slow(Footage.open(filmed.path), heard)
+    warn_of_low_rate(Footage.open(filmed.path), heard)
     assert len(heard.messages) == lines
     assert all("a.mp4 has 10.0 frames a second" in line for line in heard.messages)

@@ -107,7 +107,7 @@ def test_an_optimisers_state_returns_in_the_order_of_its_weight(make, fused, tmp
 
 
 @pytest.mark.parametrize(("device", "benchmark"), [("cuda", True), ("cpu", False)])
-def test_cudnn_tries_its_convolutions_on_a_gpu_alone(device, benchmark):
+def test_cudnn_benchmark_mode_is_only_for_gpus(device, benchmark):
     with equal_shapes(torch.device(device)):
         assert torch.backends.cudnn.benchmark is benchmark
     assert torch.backends.cudnn.benchmark is False
@@ -203,5 +203,5 @@ def test_one_process_and_processes_on_cpus_hear_at_once(processes, device):
         (StepMemory(300_000_000, False, None), "about 0.3 GB.*this machine has no GPU"),
     ],
 )
-def test_a_dry_run_says_whether_a_step_fits(memory, told):
+def test_a_dry_run_reports_whether_a_step_fits(memory, told):
     assert re.search(told, memory.describe())

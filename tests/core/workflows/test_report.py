@@ -146,7 +146,7 @@ def test_a_store_that_was_prepared_again_is_told(workspace):
     listener = Listener()
     text = write(workspace, progress=listener).path.read_text("utf-8")
     assert any(line.startswith("Embeddings in ") for line in listener.said)
-    assert "The store was prepared anew since" in text
+    assert "The store was prepared again since" in text
     assert "Fingerprint of the store of training" in text
 
 
@@ -186,7 +186,7 @@ def test_facts_of_a_run_are_escaped(workspace):
     check(page)
     words = page.all("main")[0].text
     assert "lmgait <script>1</script>" in words
-    assert "This lmgait has no preset <b>: nothing is compared with it." in words
+    assert "This lmgait has no preset <b> to compare with." in words
 
 
 def test_another_dataset_has_a_file_of_its_own(workspace):

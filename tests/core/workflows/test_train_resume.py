@@ -150,7 +150,7 @@ def test_interrupted_anywhere_and_resumed_the_weights_are_bit_identical(
     result = run_training(workspace, config, told, must_resume=True)
     done = training if act is terminate else (training - 1) // 2 * 2
     assert result.iterations == 6 - done
-    assert any(f"goes on at iteration {done} of 6" in text for text in told.said) == (done > 0)
+    assert any(f"resuming at iteration {done} of 6" in text for text in told.said) == (done > 0)
     assert same(state(result.run), state(expected))
     warmups = list_runs(workspace.warmups)
     assert len(warmups) == 1
@@ -360,7 +360,7 @@ def test_a_damaged_checkpoint_is_made_anew_from_the_one_before(undisturbed, work
     path.write_bytes(path.read_bytes()[:-1])
     told = Watcher()
     assert run_training(workspace, config, told).iterations == 2
-    assert any("step-000006 is damaged; Training goes on from step-000004" in t for t in told.said)
+    assert any("step-000006 is damaged; Training resumes from step-000004" in t for t in told.said)
     assert same(state(run), state(expected))
 
 
@@ -395,7 +395,7 @@ def test_a_damaged_description_of_a_run_does_not_block_the_others(workspace, unf
 def test_half_a_file_of_settings_is_not_read_as_others(workspace, unfinished):
     path = unfinished.folder / "config.yaml"
     path.write_text(path.read_text()[:40].rpartition("\n")[0])
-    with pytest.raises(CheckpointError, match="not those that it was made with"):
+    with pytest.raises(CheckpointError, match="not those that it was created with"):
         find_run(workspace.runs, name=unfinished.name, dataset=None)
 
 
