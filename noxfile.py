@@ -67,6 +67,13 @@ def processors(session: nox.Session, processor: str, threads: int) -> None:
 
 
 @nox.session
+def encoders(session: nox.Session) -> None:
+    """Make the encoders anew, in hours: `nox -s encoders -- FOLDER --steps 24000`."""
+    session.run("lmgait", "pretrain-encoders", *session.posargs)
+    session.run(PYTHON, "-m", "core.pretraining.ship", session.posargs[0])
+
+
+@nox.session
 def smoke(session: nox.Session) -> None:
     """Every verb through the command line, on walkers, in a few minutes; part of `tests`."""
     session.run(PYTHON, "-m", "pytest", "tests/smoke", *session.posargs, env=THREADS)

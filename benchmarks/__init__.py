@@ -1,1 +1,1 @@
-"""Speed and memory as ratios, measured side by side: `python -m benchmarks NAME --json`."""
+"""Benchmarks of speed and memory as ratios: `python -m benchmarks NAME --json`."""

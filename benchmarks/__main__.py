@@ -1,7 +1,7 @@
-"""`python -m benchmarks NAME [--json] [--quick]`: one measurement, its ratio, its baseline.
+"""`python -m benchmarks NAME [--json] [--quick]`: one measurement, its ratio and its baseline.
 
-`--device cuda` computes on a GPU, `--precision fp16` or `bf16` in that precision, where a benchmark
-has to do with one.
+Benchmarks that support it compute on a GPU with `--device cuda`, and with `--precision fp16` or
+`bf16` in that precision.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 
 from benchmarks.device import place_of
 
-# Those that compute on a device of choice.
+# Benchmarks that support --device.
 ON_DEVICES = ("loader", "train-step", "inference", "features")
 NAMES = (
     "loader",
@@ -36,20 +36,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quick", action="store_true", help="smaller input, rougher figures")
+    parser.add_argument("--quick", action="store_true", help="smaller input, less accurate figures")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32")
-    chosen = parser.parse_args()
-    module = importlib.import_module(f"benchmarks.{chosen.name.replace('-', '_')}")
-    if chosen.name in ON_DEVICES:
-        place = place_of(chosen.device, chosen.precision)
-        measured = {**module.measure(chosen.quick, place), **place.told()}
-    elif (chosen.device, chosen.precision) != ("cpu", "fp32"):
-        parser.error(f"{chosen.name} is of the CPU; a device takes {', '.join(ON_DEVICES)}")
+    arguments = parser.parse_args()
+    module = importlib.import_module(f"benchmarks.{arguments.name.replace('-', '_')}")
+    if arguments.name in ON_DEVICES:
+        place = place_of(arguments.device, arguments.precision)
+        measurement = {**module.measure(arguments.quick, place), **place.describe()}
+    elif (arguments.device, arguments.precision) != ("cpu", "fp32"):
+        parser.error(
+            f"{arguments.name} runs only on the CPU; --device is for {', '.join(ON_DEVICES)}"
+        )
     else:
-        measured = module.measure(chosen.quick)
-    result = {**measured, "name": chosen.name, "what": measured["name"]}
-    if chosen.json:
+        measurement = module.measure(arguments.quick)
+    result = {**measurement, "name": arguments.name, "what": measurement["name"]}
+    if arguments.json:
         print(json.dumps(result))
         return
     for key, value in result.items():

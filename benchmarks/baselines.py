@@ -1,7 +1,7 @@
-"""Nearest neighbours that any model must beat: gait-energy image, and colour histogram.
+"""Nearest-neighbour baselines: gait-energy image and colour histogram.
 
 ``python -m benchmarks.baselines WORKSPACE [DATASET]`` scores both on the test subjects of a
-prepared store, by the same protocols as any model.
+prepared store, with the same protocols as models.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def rank1(store: Store, dataset: str) -> dict[str, dict[str, tuple[float, float]
         result = score(embeddings, manifest)
         table[name] = {
             f"{protocol} {condition}": (part.values["rank1"] or 0.0, part.chance or 0.0)
-            for protocol, found in result.protocols.items()
-            for condition, part in found.conditions.items()
+            for protocol, scores in result.protocols.items()
+            for condition, part in scores.conditions.items()
             if part.values["rank1"] is not None
         }
     return table
@@ -69,8 +69,8 @@ def main() -> None:
     dataset = sys.argv[2] if len(sys.argv) > 2 else "casiab"
     store = Store.open(Workspace(Path(sys.argv[1])).store(dataset))
     for name, row in rank1(store, dataset).items():
-        shown = ", ".join(f"{c} {r:.1f} (chance {b:.1f})" for c, (r, b) in row.items())
-        print(f"{name}: {shown}")
+        text = ", ".join(f"{c} {r:.1f} (chance {b:.1f})" for c, (r, b) in row.items())
+        print(f"{name}: {text}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Training beside programs that keep processors busy, for each way in which threads may wait.
+"""Training on a busy machine with different wait policies of threads.
 
-The tiny preset trains with all cores, as `lmgait train` does it with its worker for data, alone and
-beside one and two processes that only compute. Each way to wait is a process of its own, as OpenMP
-reads its settings once; the processes take turns of some seconds, and pause while another has its
-turn. `python -m benchmarks.busy COUNT ...` adds other values of GOMP_SPINCOUNT, and
-`--neighbours N ...` measures beside other numbers of busy processes.
+The tiny preset trains on all cores with a data worker, as `lmgait train` does, alone and beside one
+or two processes that only compute. Each wait policy has its own process, because OpenMP reads its
+settings once; the processes take turns of some seconds and pause during the others' turns.
+`python -m benchmarks.busy COUNT ...` adds other values of GOMP_SPINCOUNT, and `--neighbours N ...`
+other numbers of busy processes.
 """
 
 from __future__ import annotations
@@ -32,32 +32,32 @@ Rates = dict[str, dict[int, list[float]]]
 
 
 class Trainer(Protocol):
-    """A process that trains when asked to."""
+    """A process that trains on request."""
 
     def turn(self, seconds: float) -> float:
-        """Train for so many seconds at least; iterations per second."""
+        """Train for at least ``seconds``; return iterations per second."""
 
 
 def measure(quick: bool) -> dict[str, Any]:
-    """``ratio``: share of its quiet rate that training keeps beside one busy process."""
+    """``ratio``: rate of training beside one busy process over its rate alone."""
     return compare((), NEIGHBOURS, rounds=2 if quick else 7, seconds=5.0 if quick else 10.0)
 
 
 def compare(
     counts: Sequence[int], neighbours: Sequence[int], *, rounds: int, seconds: float
 ) -> dict[str, Any]:
-    """Rates of all ways to wait, side by side.
+    """Compare the rates of all wait policies.
 
     Args:
-        counts: More values of GOMP_SPINCOUNT than the command line's own.
-        neighbours: Numbers of busy processes; 0 is always among them.
-        rounds: Turns that each way has beside each number of busy processes.
-        seconds: Of a turn.
+        counts: Further values of GOMP_SPINCOUNT.
+        neighbours: Numbers of busy processes; 0 is always included.
+        rounds: Turns of each policy for each number of busy processes.
+        seconds: Length of a turn.
     """
     ways = {OURS: _environment(), OWN: {}, "passive": {"OMP_WAIT_POLICY": "PASSIVE"}}
     ways |= {f"{count} spins": {"GOMP_SPINCOUNT": str(count)} for count in counts}
-    beside = sorted({0, *neighbours})
-    rates: Rates = {name: {number: [] for number in beside} for name in ways}
+    busy_counts = sorted({0, *neighbours})
+    rates: Rates = {name: {number: [] for number in busy_counts} for name in ways}
     with TemporaryDirectory() as folder, ExitStack() as stack:
         _walkers(Path(folder))
         trainers = {
@@ -65,7 +65,7 @@ def compare(
             for name, variables in ways.items()
         }
         for _ in range(rounds):
-            for number in beside:
+            for number in busy_counts:
                 with _busy(number):
                     for name, trainer in trainers.items():
                         rates[name][number].append(trainer.turn(seconds))
@@ -74,10 +74,10 @@ def compare(
 
 def _summary(rates: Rates, rounds: int) -> dict[str, Any]:
     medians = {
-        name: {number: median(taken) for number, taken in samples.items()}
+        name: {number: median(values) for number, values in samples.items()}
         for name, samples in rates.items()
     }
-    kept = {
+    shares = {
         name: {
             number: _pairs(rates[name][number], rates[name][0]) for number in samples if number > 0
         }
@@ -85,17 +85,17 @@ def _summary(rates: Rates, rounds: int) -> dict[str, Any]:
     }
     return {
         "name": f"training at the tiny preset beside busy processes, {_cores()} cores",
-        "ratio": kept[OURS].get(1),
+        "ratio": shares[OURS].get(1),
         "unit": "of the rate alone, kept beside one busy process",
         "baseline": "the same way to wait without busy processes",
         "spins": SPINS,
         "iterations_per_second": medians,
-        "kept": kept,
+        "kept": shares,
         "alone_over_openmps_own": {
             name: _pairs(samples[0], rates[OWN][0]) for name, samples in rates.items()
         },
         "over_openmps_own": {
-            name: {number: _pairs(taken, rates[OWN][number]) for number, taken in samples.items()}
+            name: {number: _pairs(values, rates[OWN][number]) for number, values in samples.items()}
             for name, samples in rates.items()
         },
         "rounds": rounds,
@@ -108,7 +108,7 @@ def _pairs(rates: Sequence[float], base: Sequence[float]) -> float:
 
 
 def _environment() -> dict[str, str]:
-    """What the command line sets where the user has set nothing."""
+    """Variables that the command line sets if the user has set none."""
     variables: dict[str, str] = {}
     set_environment(variables)
     return variables
@@ -127,7 +127,7 @@ def _walkers(root: Path) -> None:
 
 @contextmanager
 def _busy(number: int) -> Iterator[None]:
-    """So many processes that compute and never wait."""
+    """Run ``number`` processes that compute without waiting."""
     started = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(number)]
     try:
         if started:
@@ -143,7 +143,7 @@ def _busy(number: int) -> Iterator[None]:
 def _trainer(root: Path, variables: dict[str, str]) -> Iterator[Trainer]:
     """A process that trains in turns, with its own environment."""
     plain = {name: value for name, value in os.environ.items() if name not in SETTINGS}
-    pages = {"THP_MEM_ALLOC_ENABLE": "1"}  # for all: it is not what is compared
+    pages = {"THP_MEM_ALLOC_ENABLE": "1"}  # the same for all
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.busy", "--train", str(root)],
         env={**plain, **pages, **variables},
@@ -152,7 +152,7 @@ def _trainer(root: Path, variables: dict[str, str]) -> Iterator[Trainer]:
         text=True,
     )
 
-    class Asked:
+    class Requests:
         def turn(self, seconds: float) -> float:
             assert process.stdin is not None
             assert process.stdout is not None
@@ -161,8 +161,8 @@ def _trainer(root: Path, variables: dict[str, str]) -> Iterator[Trainer]:
             return float(process.stdout.readline())
 
     try:
-        Asked().turn(0.0)
-        yield Asked()
+        Requests().turn(0.0)
+        yield Requests()
     finally:
         if process.stdin is not None:
             process.stdin.close()
@@ -170,14 +170,14 @@ def _trainer(root: Path, variables: dict[str, str]) -> Iterator[Trainer]:
 
 
 def _train(root: Path) -> None:
-    """Train for as many seconds as each line of the input says, and print the rate."""
+    """For each line of the input, train for that number of seconds and print the rate."""
     step = _step(root)
     for line in sys.stdin:
-        begun, done = time.perf_counter(), 0
-        while done < 2 or time.perf_counter() - begun < float(line):
+        start, steps = time.perf_counter(), 0
+        while steps < 2 or time.perf_counter() - start < float(line):
             step()
-            done += 1
-        print(done / (time.perf_counter() - begun), flush=True)
+            steps += 1
+        print(steps / (time.perf_counter() - start), flush=True)
 
 
 def _step(root: Path) -> Callable[[], None]:
@@ -203,18 +203,20 @@ def _step(root: Path) -> Callable[[], None]:
 
 
 def main() -> None:
-    """Compare, or train as one of the processes that are compared."""
+    """Compare policies, or train as one of the compared processes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.busy", description=__doc__)
     parser.add_argument("counts", nargs="*", type=int, help="values of GOMP_SPINCOUNT")
     parser.add_argument("--neighbours", nargs="*", type=int, default=list(NEIGHBOURS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--train", help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
-    if chosen.train is not None:
-        _train(Path(cast(str, chosen.train)))
+    arguments = parser.parse_args()
+    if arguments.train is not None:
+        _train(Path(cast(str, arguments.train)))
         return
-    result = compare(chosen.counts, chosen.neighbours, rounds=chosen.rounds, seconds=chosen.seconds)
+    result = compare(
+        arguments.counts, arguments.neighbours, rounds=arguments.rounds, seconds=arguments.seconds
+    )
     print(json.dumps(result, indent=2))
 
 

@@ -1,13 +1,13 @@
-"""How well people in a crowd are found and followed, against where they truly are.
+"""Detection and tracking of people in crowds, compared with the true boxes.
 
-``python -m benchmarks crowds`` films crowds of six walkers, two and two of them in pairs, from
-several sides, at 25 and at 10 frames a second, finds tracks as `lmgait identify` does and scores
-them as MOTChallenge does (motrics). ``python -m benchmarks.crowds FOLDER`` keeps the films there;
+``python -m benchmarks crowds`` films crowds of six walkers, including two pairs, from several
+sides, at 25 and at 10 frames per second, finds tracks like `lmgait identify` and scores them like
+MOTChallenge (motrics). ``python -m benchmarks.crowds FOLDER`` keeps the films there;
 ``python -m benchmarks.crowds FOLDER others`` does the same with other people, cameras and numbers.
 
-The truth are the boxes around what is seen of everybody of whom at least half is seen; each of a
-pair counts. A box is right where its IoU is 0.5 or more. Boxes that show somebody of whom less is
-seen count neither way.
+The ground truth is the visible boxes of everybody who is at least half visible, including each
+person of a pair. A box is correct if its IoU is at least 0.5. Boxes of less visible people are
+ignored.
 """
 
 from __future__ import annotations
@@ -124,12 +124,12 @@ OTHERS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Truth:
-    """Who is where in a frame.
+    """The true boxes in a frame.
 
     Attributes:
         numbers: Of the walkers, from 1.
         boxes: float64 [n, 4], left, top, right, bottom.
-        shares: float64 [n], how much of each is seen.
+        shares: float64 [n], the visible share of each.
     """
 
     numbers: list[int]
@@ -139,7 +139,7 @@ class Truth:
 
 @dataclass
 class Count:
-    """Sums over films, of which the scores are made."""
+    """Sums over films from which the scores are computed."""
 
     sums: Counter[str] = field(default_factory=Counter)
 
@@ -163,18 +163,18 @@ class Count:
     def add(self, tracks: Sequence[Track], truth: Sequence[Truth]) -> None:
         """Score the tracks of one film."""
         frames, boxes = _by_frame(tracks, len(truth))
-        for number, there in enumerate(truth):
-            counted = ~_ignored(boxes[number], there)
+        for number, frame_truth in enumerate(truth):
+            counted = ~_ignored(boxes[number], frame_truth)
             frames[number] = [n for n, one in zip(frames[number], counted, strict=True) if one]
             boxes[number] = boxes[number][counted]
-        sure = [there.shares >= LEAST_SEEN for there in truth]
+        sure = [frame_truth.shares >= LEAST_SEEN for frame_truth in truth]
         result = motrics.evaluate(
             motrics.Frames(
                 [
-                    [n for n, one in zip(there.numbers, mask, strict=True) if one]
-                    for there, mask in zip(truth, sure, strict=True)
+                    [n for n, one in zip(frame_truth.numbers, mask, strict=True) if one]
+                    for frame_truth, mask in zip(truth, sure, strict=True)
                 ],
-                [there.boxes[mask] for there, mask in zip(truth, sure, strict=True)],
+                [frame_truth.boxes[mask] for frame_truth, mask in zip(truth, sure, strict=True)],
             ),
             motrics.Frames(frames, boxes),
             iou_threshold=LEAST_IOU,
@@ -189,7 +189,7 @@ class Count:
             idtp=identity.idtp,
             idfp=identity.idfp,
             idfn=identity.idfn,
-            people=len({n for there in truth for n in there.numbers}),
+            people=len({n for frame_truth in truth for n in frame_truth.numbers}),
             tracks=len(tracks),
         )
         for track in tracks:
@@ -200,25 +200,25 @@ class Count:
 
 
 def mixture(track: Track, truth: Sequence[Truth]) -> tuple[int, int]:
-    """Frames of a track that show another person than most do, and that show a second one too.
+    """Numbers of a track's frames that show another person than most, and that show two people.
 
-    A frame shows the one whom the box fits best. It shows a second one, too, where more than half
-    of the box around another person lies inside.
+    A frame shows the person whom the box fits best. It shows a second one if more than half of the
+    box around another person is inside.
     """
-    whom, two = [], 0
+    shown_people, two = [], 0
     for frame, box in zip(track.frames.tolist(), track.boxes, strict=True):
-        there = truth[frame]
-        if not len(there.numbers):
+        frame_truth = truth[frame]
+        if not len(frame_truth.numbers):
             continue
-        shared = iou(box[None], there.boxes)[0]
+        shared = iou(box[None], frame_truth.boxes)[0]
         best = int(shared.argmax())
         if shared[best] > 0:
-            whom.append(there.numbers[best])
-        inside = overlap(box[None], there.boxes) > 0.5 * area(there.boxes)
+            shown_people.append(frame_truth.numbers[best])
+        inside = overlap(box[None], frame_truth.boxes) > 0.5 * area(frame_truth.boxes)
         inside[best] = False
-        two += int((inside & (there.shares >= LEAST_SEEN)).any())
-    most = Counter(whom).most_common(1)
-    return len(whom) - (most[0][1] if most else 0), two
+        two += int((inside & (frame_truth.shares >= LEAST_SEEN)).any())
+    most_common = Counter(shown_people).most_common(1)
+    return len(shown_people) - (most_common[0][1] if most_common else 0), two
 
 
 def _by_frame(tracks: Sequence[Track], count: int) -> tuple[list[list[int]], list[Boxes]]:
@@ -231,21 +231,21 @@ def _by_frame(tracks: Sequence[Track], count: int) -> tuple[list[list[int]], lis
     return numbers, [np.array(rows, np.float64).reshape(-1, 4) for rows in boxes]
 
 
-def _ignored(boxes: Boxes, there: Truth) -> NDArray[np.bool_]:
-    """Which boxes [n] fit nobody who counts, but cover most of what is seen of somebody else."""
+def _ignored(boxes: Boxes, frame_truth: Truth) -> NDArray[np.bool_]:
+    """Mask [n] of boxes that match no scored person but cover most of another visible person."""
     ignored = np.zeros(len(boxes), np.bool_)
-    few = there.shares < LEAST_SEEN
-    if not len(boxes) or not few.any():
+    hidden = frame_truth.shares < LEAST_SEEN
+    if not len(boxes) or not hidden.any():
         return ignored
-    matched = motrics.match_boxes(boxes, there.boxes[~few], LEAST_IOU)
+    matched = motrics.match_boxes(boxes, frame_truth.boxes[~hidden], LEAST_IOU)
     for number in matched.unmatched_a:
-        covered = overlap(boxes[number][None], there.boxes[few])
-        ignored[number] = bool((covered > 0.5 * area(there.boxes[few])).any())
+        covered = overlap(boxes[number][None], frame_truth.boxes[hidden])
+        ignored[number] = bool((covered > 0.5 * area(frame_truth.boxes[hidden])).any())
     return ignored
 
 
 def filmed(folder: Path, name: str, rate: int) -> tuple[Path, list[Truth]]:
-    """A film of a scene and its truth, rendered unless it is there."""
+    """A film of a scene and its ground truth, rendered if missing."""
     path = folder / f"{name}-{rate}.mp4"
     boxes = path.with_suffix(".txt")
     if not (path.is_file() and boxes.is_file()):
@@ -257,14 +257,16 @@ def filmed(folder: Path, name: str, rate: int) -> tuple[Path, list[Truth]]:
     count = len(Footage.open(path).video)
     truth = []
     for frame in range(count):
-        here = rows[rows[:, 0] == frame + 1]
-        corners = np.concatenate([here[:, 2:4], here[:, 2:4] + here[:, 4:6]], axis=1)
-        truth.append(Truth(here[:, 1].astype(int).tolist(), corners, here[:, 8]))
+        frame_rows = rows[rows[:, 0] == frame + 1]
+        corners = np.concatenate(
+            [frame_rows[:, 2:4], frame_rows[:, 2:4] + frame_rows[:, 4:6]], axis=1
+        )
+        truth.append(Truth(frame_rows[:, 1].astype(int).tolist(), corners, frame_rows[:, 8]))
     return path, truth
 
 
 def measure(quick: bool, folder: Path | None = None, *, others: bool = False) -> dict[str, Any]:
-    """Scores of all tracks and of those that can be used, for each rate."""
+    """Scores of all tracks and of the usable ones, for each rate."""
     if folder is None:
         with tempfile.TemporaryDirectory() as temporary:
             return measure(quick, Path(temporary))
@@ -295,14 +297,14 @@ def measure(quick: bool, folder: Path | None = None, *, others: bool = False) ->
 
 
 def _scenes(quick: bool, others: bool, rate: int) -> list[str]:
-    """Names of the scenes that are filmed at a rate."""
+    """Names of the scenes filmed at a rate."""
     if others:
         return [name for name, scene in OTHERS.items() if scene.get("rate", min(RATES)) == rate]
     return list(QUICK if quick else SCENES)
 
 
 def main() -> None:
-    """Print the scores; films are kept in the folder that is given."""
+    """Print the scores; films are stored in the given folder."""
     folder, others = Path(sys.argv[1]), sys.argv[2:] == ["others"]
     folder.mkdir(parents=True, exist_ok=True)
     for key, value in measure(quick=False, folder=folder, others=others).items():

@@ -1,4 +1,4 @@
-"""The device that a benchmark computes on: which, how precisely, and when it is done."""
+"""The device and precision of a benchmark, and synchronisation with the device."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where and how precisely to compute; fp32 is without TF32.
+    """Device and precision of the computation; fp32 is without TF32.
 
     Attributes:
-        device: The device, by its index where it is a GPU.
-        precision: Of autocast; fp32 is none.
+        device: The device, with its index for a GPU.
+        precision: Autocast precision; fp32 disables autocast.
     """
 
     device: torch.device
@@ -30,18 +30,18 @@ class Place:
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """Compute here, as precisely as it says, while the block runs."""
+        """Use this device and precision in the block."""
         kind = _TYPES.get(self.precision)
         with exact_fp32(), torch.autocast(self.device.type, kind, enabled=kind is not None):
             yield
 
     def finish(self) -> None:
-        """Wait until the device has done all that it was given."""
+        """Wait for the device to finish."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
-    def told(self) -> dict[str, Any]:
-        """What a figure has to be read with."""
+    def describe(self) -> dict[str, Any]:
+        """Facts needed to interpret a figure."""
         return {"device": device_name(self.device), "precision": self.precision, "tf32": False}
 
 
@@ -49,10 +49,10 @@ CPU = Place(torch.device("cpu"))
 
 
 def place_of(name: Literal["cpu", "cuda"], precision: Precision) -> Place:
-    """The place of that name; what `accelerate` finds follows it.
+    """Return the place with this name, and make `accelerate` use it.
 
     Raises:
-        SystemExit: there is no such device, or it does not have the precision.
+        SystemExit: there is no such device, or it does not support the precision.
     """
     if name == "cpu":
         if precision == "fp16":
@@ -69,7 +69,7 @@ def place_of(name: Literal["cpu", "cuda"], precision: Precision) -> Place:
 
 @contextmanager
 def exact_fp32() -> Iterator[None]:
-    """Leave TF32 out of products and convolutions in fp32 while the block runs."""
+    """Disable TF32 in fp32 products and convolutions in the block."""
     products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
     before = (products.allow_tf32, convolutions.allow_tf32)
     products.allow_tf32, convolutions.allow_tf32 = False, False

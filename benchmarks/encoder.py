@@ -1,4 +1,4 @@
-"""What the model costs beside the bare image encoder, at full size with random weights."""
+"""Cost of the model compared with the bare image encoder, at full size with random weights."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def paper_model(*, classes: int | None, with_text: bool = True, padding: bool = 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """So many clips of so many frames each."""
+    """Number of clips and frames per clip."""
 
     clips: int = CLIPS
     frames: int = FRAMES
@@ -47,7 +47,7 @@ SMALL = Size()
 
 
 def size_on(place: Place, quick: bool) -> Size:
-    """The paper's own batch on a GPU, which a smaller one leaves idle; a small one elsewhere."""
+    """The paper's batch on a GPU, which a smaller one would not fill; otherwise a small one."""
     return Size(48, 30) if place.device.type == "cuda" and not quick else Size()
 
 
@@ -64,10 +64,10 @@ def bare_encoder(
     """The plain forward pass of transformers' DINOv2 over the same frames, already normalised.
 
     Args:
-        model: Has the encoder, on the device of ``place``.
-        size: Of the batch.
-        place: Where to compute.
-        chunk: Frames that pass together; None for all at once.
+        model: Model with the encoder, on the device of ``place``.
+        size: Size of the batch.
+        place: Device and precision.
+        chunk: Frames per forward pass; None for all at once.
     """
     pixels = model.image.prepare(frames(size).to(place.device))
     parts = pixels.split(len(pixels) if chunk is None else chunk)
@@ -81,7 +81,7 @@ def bare_encoder(
 
 
 def training_step(model: LMGait, size: Size = SMALL, place: Place = CPU) -> Callable[[], None]:
-    """One step of the full training at `--preset paper`, the batch's way to the device included."""
+    """One step of the full training at `--preset paper`, including the transfer of the batch."""
     config = resolve_config("paper")
     optimizer = make_optimizer(model, config.train)
     clips = frames(size)
@@ -109,10 +109,10 @@ def one_step(
 
     Args:
         model: On the device of ``place``.
-        optimizer: Of its parameters.
+        optimizer: Optimiser of its parameters.
         config: Weights of the losses.
-        batch: Anywhere.
-        place: Where to compute.
+        batch: The batch, on any device.
+        place: Device and precision.
     """
     model.train()
     batch = batch.to(place.device).mirrored()
@@ -128,9 +128,9 @@ def one_step(
 def interleaved(
     ours: Callable[[], object], base: Callable[[], object], rounds: int, place: Place = CPU
 ) -> dict[str, Any]:
-    """Median seconds of both, run in turn, and the median of the ratios pair by pair.
+    """Median seconds of both, run in turn, and the median of the pairwise ratios.
 
-    The device has done all of one before the other begins.
+    The device is synchronised between them.
     """
     times: list[tuple[float, float]] = []
     ours()
@@ -153,7 +153,7 @@ def interleaved(
 
 
 def peak_bytes(place: Place = CPU) -> int:
-    """The most memory that this process has held so far: of the GPU that it computes on, if any."""
+    """Peak memory of this process so far: of its GPU, if any."""
     if place.device.type == "cuda":
         return torch.cuda.max_memory_allocated(place.device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,8 +1,8 @@
-"""Time of scoring CCPG by both its protocols, beside an evaluator of plain loops.
+"""Time of scoring CCPG under both protocols, compared with an evaluator of plain loops.
 
-The embeddings are random, in the official structure; what is timed is all that stands between
-embeddings in memory and every number: distances, ranks, mAP, mINP, matrices. Both score the same
-embeddings in the same run, and have to agree.
+The embeddings are random, in the official structure; timed is everything from embeddings in memory
+to the numbers: distances, ranks, mAP, mINP, matrices. Both score the same embeddings in the same
+run and must agree.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def measure(quick: bool) -> dict[str, Any]:
     """Time both evaluators.
 
     Full size is CCPG's test part: 100 subjects, 8,000 sequences of [256, 16]; the plain loops take
-    minutes there and run once, between two runs of ours. ``quick`` takes 12 subjects for both, and
-    three rounds: the ratio is smaller there, as fixed costs weigh more.
+    minutes and run once, between two runs of ours. ``quick`` uses 12 subjects for both and three
+    rounds; its ratio is smaller, because fixed costs matter more.
     """
     embeddings = sample(QUICK_SUBJECTS if quick else 100)
     keys = list(zip(embeddings.labels, embeddings.types, embeddings.views, strict=True))
@@ -90,11 +90,11 @@ def _difference(
         for condition, values in conditions.items():
             ours = result.protocols[protocol].conditions[condition].values
             for name, value in values.items():
-                found = ours[name]
-                if value is None or found is None:
-                    worst = worst if value is found else np.inf
+                own = ours[name]
+                if value is None or own is None:
+                    worst = worst if value is own else np.inf
                 else:
-                    worst = max(worst, abs(found - value))
+                    worst = max(worst, abs(own - value))
     return worst
 
 

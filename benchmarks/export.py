@@ -1,4 +1,4 @@
-"""The exported model in ONNX Runtime over PyTorch, the same frames and threads."""
+"""Time of the exported model in ONNX Runtime over PyTorch, with the same frames and threads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def measure(quick: bool) -> dict[str, Any]:
     """2 sequences x 8 frames one after the other at `--preset paper`, random weights, fp32."""
     model = paper_model(classes=None, with_text=False).eval()
     for parameter in model.parameters():
-        if not parameter.any():  # what training starts from would hide differences
+        if not parameter.any():  # zero-initialised parameters would hide differences
             torch.nn.init.normal_(parameter, std=0.05)
     model.use_cached_text(torch.randn(31, model.image.channels))
     model.requires_grad_(False)
@@ -50,7 +50,7 @@ def measure(quick: bool) -> dict[str, Any]:
 
 
 def open_session(path: Path) -> onnxruntime.InferenceSession:
-    """ONNX Runtime on the processor, with as many threads as PyTorch has."""
+    """Open ONNX Runtime on the CPU with PyTorch's number of threads."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

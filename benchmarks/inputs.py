@@ -1,4 +1,4 @@
-"""Input for the benchmarks of data: walkers as datasets deliver them, multiplied by hard links."""
+"""Input for data benchmarks: walkers in datasets' raw layouts, multiplied by hard links."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ VIEWS = ("01_0", "05_0")
 def ccpg_like(out: Path, sequences: int, frames: int) -> Path:
     """Make ``sequences`` sequences of ``frames`` crops of about 200 pixels, and return the folder.
 
-    Four sequences are rendered; the others are the same files under other names, which costs
-    preparation as much as different ones (it caches nothing).
+    Four sequences are rendered; the others are the same files under other names, which cost as much
+    in preparation, because nothing is cached.
     """
     synthesize(
         "ccpg",

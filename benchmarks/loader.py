@@ -1,10 +1,10 @@
-"""A clip of 30 frames out of 100: our store against a pickle of the whole sequence.
+"""Reading a clip of 30 frames out of 100: our store compared with a pickle of the sequence.
 
 The common way: unpickle RGB uint8 [100, 3, 256, 128] and silhouettes uint8 [100, 256, 128],
 normalise both in NumPy, ``(x - mean) / deviation`` with the mean as NumPy makes it (float64), and
-take the 30 frames. Two milder forms of it are measured beside: all in float32, and normalising the
-clip alone. Ours: read the 30 frames and silhouettes, still bytes: the model normalises where it
-runs. With a GPU the clip's way to it counts in all of them, in float32 or as bytes.
+take the 30 frames. Two cheaper variants are measured too: all in float32, and normalising only
+the clip. Ours: read the 30 frames and silhouettes as bytes; the model normalises them on its
+device. With a GPU the transfer of the clip is included in all of them, in float32 or as bytes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ DEVIATION = 255 * np.array([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1)
 
 CODECS: tuple[CodecName, ...] = ("lossless", "compact", "jpeg")
 
-# From the number of a sequence and a clip to its arrays.
+# Function of a sequence's number and a clip that returns its arrays.
 Way = Callable[[int, slice], list[NDArray[Any]]]
 
 
@@ -78,8 +78,8 @@ def measure(quick: bool, place: Place) -> dict[str, Any]:
 
 def _reading(store: Store) -> Way:
     def read(index: int, clip: slice) -> list[NDArray[Any]]:
-        found = store.read(index, clip)
-        return [found.rgb, found.silhouettes]
+        frames = store.read(index, clip)
+        return [frames.rgb, frames.silhouettes]
 
     return read
 
@@ -90,15 +90,15 @@ def _interleaved(ways: dict[str, Way], rounds: int, place: Place) -> dict[str, f
     for number in range(rounds):
         start = int(random.integers(0, FRAMES - CLIP))
         for name, way in ways.items():
-            begun = perf_counter()
+            begin = perf_counter()
             content = way(number % 4, slice(start, start + CLIP))
             if place.device.type == "cuda":
                 for part in content:
                     exact = part.astype(np.float32) if part.dtype == np.float64 else part
                     torch.from_numpy(np.ascontiguousarray(exact)).to(place.device)
                 place.finish()
-            times[name].append(perf_counter() - begun)
-    return {name: median(taken[2:]) for name, taken in times.items()}
+            times[name].append(perf_counter() - begin)
+    return {name: median(seconds[2:]) for name, seconds in times.items()}
 
 
 def store_of(source: Path, base: Path, codec: CodecName) -> Store:
@@ -108,10 +108,10 @@ def store_of(source: Path, base: Path, codec: CodecName) -> Store:
 
 
 def _pickled(store: Store, index: int, base: Path) -> tuple[Path, Path]:
-    found = store.read(index)
-    masks = found.silhouettes.astype(np.uint8) * np.uint8(255)
+    frames = store.read(index)
+    masks = frames.silhouettes.astype(np.uint8) * np.uint8(255)
     paths = (base / f"{index}-rgb.pkl", base / f"{index}-silhouettes.pkl")
-    for path, content in zip(paths, (found.rgb.transpose(0, 3, 1, 2), masks), strict=True):
+    for path, content in zip(paths, (frames.rgb.transpose(0, 3, 1, 2), masks), strict=True):
         whole = np.ascontiguousarray(content)
         path.write_bytes(pickle.dumps(whole, protocol=pickle.HIGHEST_PROTOCOL))
     return paths
@@ -121,7 +121,7 @@ def _unpickled(paths: tuple[Path, Path]) -> list[NDArray[Any]]:
     content = []
     for path in paths:
         with path.open("rb") as handle:
-            content.append(pickle.load(handle))  # noqa: S301 - ours, and what is compared with
+            content.append(pickle.load(handle))  # noqa: S301 - written by us, and the baseline
     return content
 
 

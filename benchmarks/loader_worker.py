@@ -1,10 +1,10 @@
-"""Frames/s that one worker of the loader delivers, in batches of 6 x 8 clips of 30 frames.
+"""Frames/s delivered by one loader worker, in batches of 6 x 8 clips of 30 frames.
 
 The common way: each clip is read, its colours brought to the front and made contiguous, clips are
-joined by ``torch.cat``, and the batch is copied to the shared memory that hands it out. Ours: the
-batch is made in shared memory, and each clip is read into its place. Both read the same store by
-the same code, alternately; time runs from the first batch to the last. The processor time of the
-worker is measured beside it: other programs on the machine change it less.
+joined by ``torch.cat``, and the batch is copied to shared memory. Ours: the batch is allocated in
+shared memory, and each clip is read into its place. Both read the same store with the same code,
+alternately; timed from the first batch to the last. The worker's CPU time is measured too, because
+other programs on the machine affect it less.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class CommonWay(Dataset[tuple[Tensor, ...]]):
 
     def _clip(self, request: ClipRequest) -> tuple[Tensor, ...]:
         store, index = self._ours.store, self._ours.indices[request.sequence]
-        chosen = consecutive_frames(store.sequences[index].frames, CLIP, request.start).tolist()
-        clip = store.read(index, chosen)
+        numbers = consecutive_frames(store.sequences[index].frames, CLIP, request.start).tolist()
+        clip = store.read(index, numbers)
         masks = clip.silhouettes.view(np.uint8) * 255
         small = np.empty((CLIP, *SILHOUETTE_SIZE), np.uint8)
         for mask, place in zip(masks, small, strict=True):
@@ -64,17 +64,17 @@ class CommonWay(Dataset[tuple[Tensor, ...]]):
 
 
 class Stamped(Dataset[tuple[Tensor, ...]]):
-    """The tensors of batches, and the processor time of the worker when each was begun."""
+    """The tensors of batches, and the worker's CPU time at the start of each."""
 
     def __init__(self, data: Dataset[Any]) -> None:
         self._data = data
 
     def __getitem__(self, requests: Sequence[ClipRequest]) -> tuple[Tensor, ...]:
-        begun = torch.tensor(process_time(), dtype=torch.float64)
+        start = torch.tensor(process_time(), dtype=torch.float64)
         batch = self._data[requests]
         if isinstance(batch, ClipBatch):
             batch = tuple(getattr(batch, field.name) for field in fields(batch))
-        return begun, *(one for one in batch if one is not None)
+        return start, *(one for one in batch if one is not None)
 
 
 def measure(quick: bool) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def measure(quick: bool) -> dict[str, Any]:
         ways = {name: _ways(store_of(source, base, name)) for name in CODECS}
         for number in range(rounds):
             for codec, pair in ways.items():
-                # Whoever comes second finds a machine that is as warm as the first did.
+                # Both orders, so that neither profits from a warm machine.
                 for name in sorted(pair, reverse=number % 2 == 1):
                     measured = _rates(pair[name], _requests(pair["ours"], number, batches))
                     rates.setdefault(codec, {}).setdefault(name, []).append(measured)
@@ -100,12 +100,12 @@ def measure(quick: bool) -> dict[str, Any]:
         "ratio": float(np.median(ratios["lossless"][:, 0])),
         "unit": "frames/s",
         "baseline": "clips made contiguous one by one, joined, copied to shared memory",
-        **_told("", 0, rates, ratios),
-        **_told("_of_processor_time", 1, rates, ratios),
+        **_ranges("", 0, rates, ratios),
+        **_ranges("_of_processor_time", 1, rates, ratios),
     }
 
 
-def _told(
+def _ranges(
     name: str,
     column: int,
     rates: dict[str, dict[str, list[NDArray[np.float64]]]],
@@ -145,10 +145,10 @@ def _requests(data: TrainingSequences, seed: int, batches: int) -> list[list[Cli
 
 
 def _rates(data: Dataset[Any], batches: list[list[ClipRequest]]) -> NDArray[np.float64]:
-    """Frames in a second, and in a second of the worker's processor time, after the first batch."""
+    """Frames per second, and per second of the worker's CPU time, after the first batch."""
     times = [
-        (perf_counter(), float(begun))
-        for begun, *_ in read_ahead(Stamped(data), batches, workers=1)
+        (perf_counter(), float(start))
+        for start, *_ in read_ahead(Stamped(data), batches, workers=1)
     ]
     frames = sum(len(batch) for batch in batches[1:]) * CLIP
     elapsed: NDArray[np.float64] = np.array(times[-1]) - np.array(times[0])

@@ -1,9 +1,9 @@
-"""How often the right walker is named in films: `python -m benchmarks.own_videos WORKSPACE RUN`.
+"""Identification of walkers in films: `python -m benchmarks.own_videos WORKSPACE RUN`.
 
-Walkers whom the model never saw are filmed on two days (other clothes, place, light and walk). Some
-of them are enrolled from one film each, the others are in no gallery; all are looked for in films
-of the other day, from the same side and from another one. The numbers are means over many draws of
-who is enrolled. All goes the way of `lmgait enroll` and `lmgait identify`.
+Unseen walkers are filmed on two days (other clothes, place, light and walk). Some of them are
+enrolled from one film each; all are searched in films of the other day, from the same side and from
+another one. The numbers are means over many draws of the enrolled walkers. The code is that of
+`lmgait enroll` and `lmgait identify`.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ class Scores:
     """Percent of probes.
 
     Attributes:
-        found: Films of both days in which somebody was found.
-        first: Of people in the gallery: the right name is the nearest.
-        named: The right name is given.
-        wrong: A wrong name is given.
-        taken: Of people who are not in it: a name is given.
+        found: Films of both days in which a person was found.
+        first: People in the gallery whose right name is the nearest.
+        named: People in the gallery who get the right name.
+        wrong: People in the gallery who get a wrong name.
+        taken: People not in the gallery who get a name.
     """
 
     found: float
@@ -64,8 +64,8 @@ class Scores:
 class Films:
     """Embeddings of single walkers' films.
 
-    Films are rendered where they are missing; the embeddings of a day and view are kept beside them
-    for the next run with the same checkpoint.
+    Missing films are rendered; the embeddings of a day and view are stored next to them for the
+    next run with the same checkpoint.
     """
 
     def __init__(self, folder: Path, loaded: LoadedModel, maker: ModelId, people: int) -> None:
@@ -73,20 +73,20 @@ class Films:
         self._people = [str(FIRST + number) for number in range(people)]
 
     def walks(self, view: int, take: str) -> Walks:
-        """Walks of everybody who was found in a film of their own."""
+        """Walks of everybody who was found in their film."""
         path = self._folder / f"{view}-{take}-{len(self._people)}.npz"
         if path.is_file():
-            kept = read_embeddings(path)
-            if kept.source == self._maker.fingerprint:
-                return dict(zip(kept.labels, kept.embeddings, strict=True))
-        found = {subject: self._walk(subject, view, take) for subject in self._people}
-        walks = {subject: walk for subject, walk in found.items() if walk is not None}
+            stored = read_embeddings(path)
+            if stored.source == self._maker.fingerprint:
+                return dict(zip(stored.labels, stored.embeddings, strict=True))
+        by_subject = {subject: self._walk(subject, view, take) for subject in self._people}
+        walks = {subject: walk for subject, walk in by_subject.items() if walk is not None}
         names, count = tuple(walks), len(walks)
         rows = np.stack(list(walks.values()))
-        told = EmbeddingSet(
+        embeddings = EmbeddingSet(
             rows, names, (take,) * count, (str(view),) * count, self._maker.fingerprint
         )
-        write_embeddings(path, told)
+        write_embeddings(path, embeddings)
         return walks
 
     def _walk(self, subject: str, view: int, take: str) -> Embedding | None:
@@ -104,10 +104,10 @@ class Films:
                 progress=SilentProgress(),
             )
         try:
-            found = walks_in(path, self._loaded, Finding(), SilentProgress()).walks
+            walks = walks_in(path, self._loaded, Finding(), SilentProgress()).walks
         except DataError:
             return None
-        return max(found, key=lambda walk: len(walk.track)).embedding
+        return max(walks, key=lambda walk: len(walk.track)).embedding
 
 
 def enrolled(walks: Walks, maker: ModelId) -> Gallery:
@@ -130,15 +130,15 @@ def score(
     people: int,
     enroll: int,
 ) -> Scores:
-    """Enroll some of Monday's walkers, again and again, and probe with all of Friday's."""
+    """Enroll random subsets of Monday's walkers, and probe with all of Friday's."""
     random, counts = np.random.default_rng(0), np.zeros(5)
     for _ in range(DRAWS):
-        chosen = random.permutation(sorted(monday))[:enroll].tolist()
-        gallery = enrolled({name: monday[name] for name in chosen}, maker)
+        enrolled_names = random.permutation(sorted(monday))[:enroll].tolist()
+        gallery = enrolled({name: monday[name] for name in enrolled_names}, maker)
         judge = Recogniser(gallery, others, metric=metric, false_accepts=FALSE_ACCEPTS)
         for name, walk in friday.items():
             answer = judge.answer(walk)
-            if name not in chosen:
+            if name not in enrolled_names:
                 counts += (0, 0, 0, answer.name is not None, 1)
                 continue
             first = answer.candidates[0].name == name
@@ -176,32 +176,33 @@ def measure(
 
 
 def main() -> None:
-    """Print one line for each pair of views."""
+    """Print one line per pair of views."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.own_videos", description=__doc__)
     parser.add_argument("workspace", type=Path)
     parser.add_argument("run")
-    parser.add_argument("--films", type=Path, default=Path("films"), help="where films are kept")
+    parser.add_argument("--films", type=Path, default=Path("films"), help="folder of the films")
     parser.add_argument("--views", default="90-90,54-54,90-54,54-90,90-0")
     parser.add_argument("--people", type=int, default=PEOPLE)
     parser.add_argument("--enroll", type=int, default=ENROLLED)
     parser.add_argument("--json", action="store_true")
-    chosen = parser.parse_args()
-    pairs = [(int(a), int(b)) for a, b in (pair.split("-") for pair in chosen.views.split(","))]
+    arguments = parser.parse_args()
+    pairs = [(int(a), int(b)) for a, b in (pair.split("-") for pair in arguments.views.split(","))]
     scores = measure(
-        Workspace(chosen.workspace),
-        chosen.run,
-        chosen.films,
+        Workspace(arguments.workspace),
+        arguments.run,
+        arguments.films,
         pairs,
-        people=chosen.people,
-        enroll=chosen.enroll,
+        people=arguments.people,
+        enroll=arguments.enroll,
     )
-    for first, second, got in scores:
-        if chosen.json:
-            print(json.dumps({"gallery": first, "probe": second, **vars(got)}))
+    for first, second, result in scores:
+        if arguments.json:
+            print(json.dumps({"gallery": first, "probe": second, **vars(result)}))
             continue
         print(
-            f"gallery {first}, probe {second}: nearest {got.first:.1f}, named {got.named:.1f}, "
-            f"named wrong {got.wrong:.1f}; strangers named {got.taken:.1f}; found {got.found:.0f}"
+            f"gallery {first}, probe {second}: nearest {result.first:.1f}, "
+            f"named {result.named:.1f}, named wrong {result.wrong:.1f}; "
+            f"strangers named {result.taken:.1f}; found {result.found:.0f}"
         )
 
 

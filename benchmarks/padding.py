@@ -1,10 +1,10 @@
-"""What leaving padding out saves: a variant of the inference benchmark.
+"""Savings from skipping padding: a variant of the inference benchmark.
 
 ``python -m benchmarks.padding`` measures frames whose outer columns are black (a third of a
 height-fit crop often is), with and without ``model.image.skip_padding``, side by side.
 
-``python -m benchmarks.padding WORKSPACE RUN`` tells what leaving it out changes for a trained
-model: its embeddings of the test subjects, and their Rank-1, by the same checkpoint both ways.
+``python -m benchmarks.padding WORKSPACE RUN`` shows the effect on a trained model: its embeddings
+of the test subjects and their Rank-1, with the same checkpoint both ways.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BLACK = 20  # columns of 128 on each side: 31 % of the frame
 
 
 def speed() -> dict[str, Any]:
-    """Time with padding left out over time with all patches, at full size with random weights."""
+    """Time without padding over time with all patches, at full size with random weights."""
     text = torch.randn(31, 1536)
     models = {}
     for skip in (True, False):
@@ -56,22 +56,22 @@ def speed() -> dict[str, Any]:
 
 
 def effect(workspace: Workspace, name: str) -> dict[str, Any]:
-    """What a trained model's embeddings and Rank-1 become when padding is left out."""
+    """A trained model's embeddings and Rank-1 with and without padding."""
     run = find_run(workspace.runs, name=name, dataset=None)
     store, manifest = open_store(workspace, run.dataset)
     indices = used_sequences(store, manifest)
     engine = make_engine()
     loaded = load_model(run, device=engine.device)
-    found: dict[bool, EmbeddingSet] = {}
+    embeddings: dict[bool, EmbeddingSet] = {}
     for skip in (False, True):
         loaded.lmgait("views", "this benchmark").image.skip_padding = skip
-        found[skip] = embed_sequences(
+        embeddings[skip] = embed_sequences(
             loaded, store, manifest, indices, engine, SilentProgress(), source=run.name
         )
     rank1 = {
         "left out" if skip else "all patches": {
             f"{protocol} {condition}": part.values["rank1"]
-            for protocol, result in score(found[skip], manifest).protocols.items()
+            for protocol, result in score(embeddings[skip], manifest).protocols.items()
             for condition, part in result.conditions.items()
         }
         for skip in (False, True)
@@ -80,8 +80,8 @@ def effect(workspace: Workspace, name: str) -> dict[str, Any]:
         "name": "padding",
         "run": run.name,
         "black_share_of_columns": black_columns(store, indices),
-        "median_cosine_of_a_strip": float(np.median(cosines(found[False], found[True]))),
-        "least_cosine_of_a_strip": float(cosines(found[False], found[True]).min()),
+        "median_cosine_of_a_strip": float(np.median(cosines(embeddings[False], embeddings[True]))),
+        "least_cosine_of_a_strip": float(cosines(embeddings[False], embeddings[True]).min()),
         "rank1": rank1,
     }
 
@@ -104,8 +104,8 @@ def black_columns(store: Store, indices: list[int]) -> float:
 
 def main() -> None:
     """Print one JSON object."""
-    given = sys.argv[1:]
-    result = effect(Workspace(Path(given[0])), given[1]) if given else speed()
+    arguments = sys.argv[1:]
+    result = effect(Workspace(Path(arguments[0])), arguments[1]) if arguments else speed()
     print(json.dumps(result))
 
 

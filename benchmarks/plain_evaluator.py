@@ -1,8 +1,8 @@
 """The official protocols as plain loops: one pair, one probe, one cell at a time.
 
-Written from the protocols' description alone and sharing no code with the package: tests hold the
-package's numbers against these, and the benchmark its time. Results are in percent, None where a
-metric is not defined or nothing was there to be counted.
+Written only from the protocols' description, without sharing code with the package: tests compare
+the package's numbers with these, and the benchmark its time. Results are in percent, None if a
+metric is not defined or there is nothing to count.
 """
 
 from __future__ import annotations
@@ -127,9 +127,9 @@ def _pairs(
     view: list[str],
 ) -> Result:
     cells: list[tuple[float, float]] = []
-    seen = sorted({view[i] for i in probes} | {view[j] for j in gallery})
-    for from_view in seen:
-        for to_view in seen:
+    views_used = sorted({view[i] for i in probes} | {view[j] for j in gallery})
+    for from_view in views_used:
+        for to_view in views_used:
             if from_view == to_view:
                 continue
             some = [i for i in probes if view[i] == from_view]
@@ -157,7 +157,7 @@ def _whole(
     subject: list[str],
     view: list[str],
 ) -> Result:
-    told: list[tuple[float, float, float, float]] = []
+    scores: list[tuple[float, float, float, float]] = []
     for i in probes:
         among = [j for j in gallery if subject[j] != subject[i] or view[j] != view[i]]
         order = sorted(among, key=lambda j, i=i: (far[i][j], j))  # type: ignore[misc]
@@ -170,8 +170,10 @@ def _whole(
                 last = position
                 shares += hits / position
         if hits:
-            told.append((float(first <= 1), float(first <= 5), shares / hits, hits / last))
+            scores.append((float(first <= 1), float(first <= 5), shares / hits, hits / last))
     names = ("rank1", "rank5", "mAP", "mINP")
-    if not told:
+    if not scores:
         return dict.fromkeys(names)
-    return {name: 100 * sum(one[at] for one in told) / len(told) for at, name in enumerate(names)}
+    return {
+        name: 100 * sum(one[at] for one in scores) / len(scores) for at, name in enumerate(names)
+    }

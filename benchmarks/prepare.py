@@ -1,8 +1,8 @@
-"""Frames a second of preparation: ours against RGB crops into pickles.
+"""Frames per second of preparation, compared with writing RGB crops into pickles.
 
 The common way: in as many processes, read each RGB crop, resize it, stack a sequence and pickle it.
-No silhouettes, no index, no checksums, nothing to resume, twice the bytes; what our time buys is
-the silhouettes in the same geometry, partial reads, checks and a store that survives a kill.
+It has no silhouettes, index, checksums or resumption, and twice the bytes; ours adds silhouettes in
+the same geometry, partial reads, checks and a store that survives a kill.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SEQUENCES, FRAMES = 240, 50
 def measure(quick: bool) -> dict[str, Any]:
     """Compare medians of interleaved runs; ``ratio`` is our rate over that of the common way.
 
-    The rates count everything, the start of the worker processes too.
+    The rates include everything, also the start of the worker processes.
     """
     rounds = 1 if quick else 3
     total = SEQUENCES * FRAMES
@@ -42,12 +42,12 @@ def measure(quick: bool) -> dict[str, Any]:
         base = Path(folder)
         source = ccpg_like(base / "raw", SEQUENCES, FRAMES)
         for number in range(rounds):
-            begun = perf_counter()
+            start = perf_counter()
             result = prepare("ccpg", source, Workspace(base / f"ours-{number}"), workers=WORKERS)
-            ours.append(total / (perf_counter() - begun))
-            begun = perf_counter()
+            ours.append(total / (perf_counter() - start))
+            start = perf_counter()
             _pickle_all(source / CCPG_RGB, base / f"common-{number}")
-            common.append(total / (perf_counter() - begun))
+            common.append(total / (perf_counter() - start))
         peak = _peak_mib(source, Workspace(base / "watched"))
         assert result.info is not None
         size = result.info.bytes / result.info.frames
@@ -63,13 +63,13 @@ def measure(quick: bool) -> dict[str, Any]:
 
 
 def _peak_mib(source: Path, workspace: Workspace) -> float | None:
-    """Most memory that a run and its workers hold together, shared pages counted once."""
+    """Peak memory of a run and its workers, with shared pages counted once."""
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=_prepare, args=(source, workspace))
     process.start()
     peak = 0.0
     while process.is_alive():
-        peak = max(peak, _held_mib(process.pid or 0))
+        peak = max(peak, _proportional_mib(process.pid or 0))
         sleep(0.05)
     return peak or None
 
@@ -78,18 +78,20 @@ def _prepare(source: Path, workspace: Workspace) -> None:
     prepare("ccpg", source, workspace, workers=WORKERS)
 
 
-def _held_mib(pid: int) -> float:
-    """Proportional set size of a process and all below it (0 where the system does not tell)."""
-    held = 0.0
+def _proportional_mib(pid: int) -> float:
+    """Proportional set size of a process and its descendants (0 if not available)."""
+    total = 0.0
     try:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
-                held += int(line.split()[1]) / 1024
+                total += int(line.split()[1]) / 1024
         for task in Path(f"/proc/{pid}/task").iterdir():
-            held += sum(_held_mib(int(child)) for child in (task / "children").read_text().split())
+            total += sum(
+                _proportional_mib(int(child)) for child in (task / "children").read_text().split()
+            )
     except OSError:
-        return held
-    return held
+        return total
+    return total
 
 
 def _pickle_all(root: Path, out: Path) -> None:

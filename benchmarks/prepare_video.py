@@ -1,8 +1,8 @@
-"""Frames a second of preparation from videos: ours against OpenCV and pickles.
+"""Frames per second of preparation from videos, compared with OpenCV and pickles.
 
 The common way: in as many processes, read each video from its start with OpenCV, cut each frame by
-its silhouette's box, resize it, stack a sequence and pickle it. No silhouettes, no index, no
-checksums, nothing to resume.
+its silhouette's box, resize it, stack a sequence and pickle it. It has no silhouettes, index,
+checksums or resumption.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SEQUENCES, FRAMES = 80, 90
 def measure(quick: bool) -> dict[str, Any]:
     """Compare medians of interleaved runs; ``ratio`` is our rate over that of the common way.
 
-    ``reading_ratio`` is the rate of reading a video's frames alone, in one process, over OpenCV's.
+    ``reading_ratio`` is the rate of only reading a video's frames, in one process, over OpenCV's.
     """
     rounds = 1 if quick else 3
     total = SEQUENCES * FRAMES
@@ -43,12 +43,12 @@ def measure(quick: bool) -> dict[str, Any]:
         base = Path(folder)
         source = casiab_like(base / "raw", SEQUENCES, FRAMES)
         for number in range(rounds):
-            begun = perf_counter()
+            start = perf_counter()
             prepare("casiab", source, Workspace(base / f"ours-{number}"), workers=WORKERS)
-            ours.append(total / (perf_counter() - begun))
-            begun = perf_counter()
+            ours.append(total / (perf_counter() - start))
+            start = perf_counter()
             _pickle_all(source, base / f"common-{number}")
-            common.append(total / (perf_counter() - begun))
+            common.append(total / (perf_counter() - start))
         own, opencv = _reading(sorted((source / "videos").iterdir()), rounds)
     return {
         "name": f"prepare {total:,} frames of CASIA-B-like videos in {WORKERS} processes",
@@ -65,15 +65,15 @@ def _reading(paths: list[Path], rounds: int) -> tuple[float, float]:
     own: list[float] = []
     opencv: list[float] = []
     for _ in range(rounds):
-        begun = perf_counter()
+        start = perf_counter()
         count = 0
         for path in paths:
             video = Video(path)
             count += sum(1 for _ in video.frames(range(len(video))))
-        own.append(count / (perf_counter() - begun))
-        begun = perf_counter()
+        own.append(count / (perf_counter() - start))
+        start = perf_counter()
         count = sum(len(_opencv_frames(path)) for path in paths)
-        opencv.append(count / (perf_counter() - begun))
+        opencv.append(count / (perf_counter() - start))
     return median(own), median(opencv)
 
 
@@ -82,8 +82,8 @@ def _opencv_frames(path: Path) -> list[np.ndarray]:
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     frames: list[np.ndarray] = []
     while True:
-        there, frame = capture.read()
-        if not there:
+        success, frame = capture.read()
+        if not success:
             capture.release()
             return frames
         frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))

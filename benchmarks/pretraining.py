@@ -35,46 +35,46 @@ _WALKERS = 64
 
 
 def parsed(variant: str, pictures: int) -> Recipe:
-    """The recipe that a variant's words mean."""
-    image, _, rest = variant.partition(":")
-    settings = dict(part.split("=", 1) for part in rest.split(",") if part)
+    """Parse a variant into a recipe."""
+    image, _, options = variant.partition(":")
+    settings = dict(part.split("=", 1) for part in options.split(",") if part)
     recipe = recipe_of(image=image, pictures=pictures, **settings)
     check_sizes(recipe)
     return recipe
 
 
 def pace(recipe: Recipe, pictures: Pictures) -> float:
-    """CPU seconds of one step."""
+    """CPU seconds per step."""
     trainer = Trainer(recipe, pictures)
     for number in range(_WARM):
         trainer.step(number)
-    begun = time.process_time()
+    start = time.process_time()
     for number in range(_WARM, _WARM + _TIMED):
         trainer.step(number)
-    return (time.process_time() - begun) / _TIMED
+    return (time.process_time() - start) / _TIMED
 
 
 def compare(
     recipe: Recipe, pictures: Pictures, unseen: Unseen, seconds: float, folder: Path
 ) -> dict[str, Any]:
-    """Train one variant for its share of the time, and measure what comes out."""
+    """Train one variant for its share of the time, and measure the result."""
     each = pace(recipe, pictures)
     recipe = recipe.model_copy(update={"steps": max(1, int(seconds / each))})
     trainer = Trainer(recipe, pictures)
-    begun = time.process_time()
+    start = time.process_time()
     for number in range(recipe.steps):
         trainer.step(number)
-    spent = time.process_time() - begun
+    spent = time.process_time() - start
     count = save_encoders(folder, trainer.model, recipe)
     image, text = load_encoders(folder, recipe)
-    begun = time.process_time()
+    start = time.process_time()
     frames = torch.from_numpy(unseen.images).permute(0, 3, 1, 2)
     image(frames)
     return {
         "recipe": recipe.model_dump(mode="json"),
         "cpu_seconds": spent,
         "pictures_per_cpu_second": recipe.steps * recipe.batch / spent,
-        "frames_per_cpu_second_at_inference": len(frames) / (time.process_time() - begun),
+        "frames_per_cpu_second_at_inference": len(frames) / (time.process_time() - start),
         "bytes": count,
         "losses": trainer.losses,
         **asdict(measure(image, text, unseen)),
@@ -91,11 +91,11 @@ def main() -> None:
     arguments = parser.parse_intermixed_args()
     torch.set_num_threads(1)
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    begun = time.process_time()
+    start = time.process_time()
     recipes = [parsed(variant, arguments.pictures) for variant in arguments.variants]
     place = arguments.folder / "pictures"
     pictures = load_pictures(place, 0, arguments.pictures, 1, SilentProgress())
-    rendering = time.process_time() - begun
+    rendering = time.process_time() - start
     print(
         json.dumps({"rendering_cpu_seconds": rendering, "pictures": arguments.pictures}), flush=True
     )

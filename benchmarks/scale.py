@@ -1,8 +1,8 @@
-"""Sizes that few machines meet: a million sequences, 10^10 distances, GREW's number of folders.
+"""Very large sizes: a million sequences, 10^10 distances, GREW's number of folders.
 
-Each part runs in a process of its own, so that its peak memory is its own. What stands beside it is
-what it would be if everything were held at once: the index as objects, the matrix of distances.
-Nothing here has the pixels of such a dataset: the sequences are counted, not looked at.
+Each part runs in a separate process, so that its peak memory can be measured. It is compared with
+holding everything at once: the index as objects, the matrix of distances. The datasets have no
+pixels, only numbers of sequences.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FOLDERS = {True: (4_000, 820, 8), False: (128_671, 26_345, 64)}
 
 
 def measure(quick: bool) -> dict[str, Any]:
-    """``ratio``: bytes of the whole matrix of distances over what evaluation needs at its peak."""
+    """``ratio``: bytes of the full distance matrix over the peak memory of evaluation."""
     with TemporaryDirectory() as folder:
         base = Path(folder)
         write_index(base / "store", SEQUENCES[quick])
@@ -166,7 +166,7 @@ def _index(folder: str) -> dict[str, Any]:
 def _whole(folder: str) -> dict[str, Any]:
     """Read an index into one tree of objects, and list its sequences."""
     from core.storage.layout import INDEX_NAME, IndexFile
-    from core.storage.store import Store  # as much is imported as for the other
+    from core.storage.store import Store  # import as much as the other part
 
     del Store
 
@@ -233,14 +233,14 @@ def _prepare(base: str, parts: str) -> dict[str, Any]:
     folder = Path(base)
 
     def work() -> dict[str, Any]:
-        begun = perf_counter()
+        start = perf_counter()
         plan = plan_preparation(
             str(folder / "grew.yaml"),
             folder / "raw",
             Workspace(folder / "home"),
             part=(1, int(parts)),
         )
-        listed = perf_counter() - begun
+        listed = perf_counter() - start
         result = plan.run(workers=0)
         assert result.info is not None
         return {
@@ -254,12 +254,12 @@ def _prepare(base: str, parts: str) -> dict[str, Any]:
 
 
 def _watched(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What ``work`` says, with its time, its processor time and the growth of peak memory."""
-    before, begun, busy = _peak_mb(), perf_counter(), process_time()
+    """The result of ``work``, with its time, CPU time and the growth of peak memory."""
+    before, start, busy = _peak_mb(), perf_counter(), process_time()
     facts = work()
     return {
         **facts,
-        "seconds": round(perf_counter() - begun, 2),
+        "seconds": round(perf_counter() - start, 2),
         "processor_seconds": round(process_time() - busy, 2),
         "growth_mb": round(_peak_mb() - before, 1),
         "peak_mb": round(_peak_mb(), 1),
@@ -267,7 +267,7 @@ def _watched(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def _peak_mb() -> float:
-    # What getrusage tells of a process begins with what its parent had.
+    # The peak of getrusage includes that of the parent process.
     status = Path("/proc/self/status")
     if status.is_file():
         lines = status.read_text(encoding="utf-8").splitlines()
@@ -285,10 +285,10 @@ _PARTS: dict[str, Callable[..., dict[str, Any]]] = {
 
 
 def _alone(part: str, *words: object) -> dict[str, Any]:
-    """Run a part in a process of its own."""
+    """Run a part in a separate process."""
     command = [sys.executable, "-m", "benchmarks.scale", part, *map(str, words)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    completed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    facts: dict[str, Any] = json.loads(completed.stdout.splitlines()[-1])
     return facts
 
 

@@ -1,7 +1,7 @@
-"""A clip of 30 cut silhouettes out of 100 frames: read from the cut ones against cutting them anew.
+"""A clip of 30 cut silhouettes out of 100 frames: reading stored ones compared with cutting them.
 
-Both begin on the disk: ours with the chunks of cut silhouettes, the other with the store's packed
-masks of 256 x 128. Ordered clips are runs of 34 frames less 4, unordered ones come from anywhere.
+Both start on the disk: ours with the chunks of cut silhouettes, the other with the store's packed
+masks of 256 x 128. Ordered clips are 30 of 34 consecutive frames, unordered ones are random.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FRAMES, CLIP, SKIP = 100, 30, 4
 
 
 def measure(quick: bool) -> dict[str, Any]:
-    """``ratio``: how many times faster an unordered clip of 64 x 64 is; the others beside it."""
+    """``ratio``: speed-up for an unordered clip of 64 x 64; the others are reported too."""
     rounds = 20 if quick else 100
     with TemporaryDirectory() as folder:
         base = Path(folder)
@@ -54,7 +54,7 @@ def _compare(workspace: Workspace, store: Store, size: CutSize, rounds: int) -> 
         plan, store, manifest, workers=0, engine=make_engine(), progress=SilentProgress()
     )
 
-    def anew(index: int, frames: NDArray[np.int64]) -> None:
+    def cut_again(index: int, frames: NDArray[np.int64]) -> None:
         masks, _ = store.read_silhouettes(index, frames.tolist())
         grey = masks.view(np.uint8) * np.uint8(255)
         cut_silhouettes(grey, size, cut.interpolation, cut.drop_sum)
@@ -71,7 +71,7 @@ def _compare(workspace: Workspace, store: Store, size: CutSize, rounds: int) -> 
         ours, other = count(), count()
         times = interleaved(
             lambda n=ours, o=ordered: cuts.read(*frames_of(next(n), o)),  # type: ignore[misc]
-            lambda n=other, o=ordered: anew(*frames_of(next(n), o)),  # type: ignore[misc]
+            lambda n=other, o=ordered: cut_again(*frames_of(next(n), o)),  # type: ignore[misc]
             rounds,
         )
         result[name] = 1 / times["ratio"]

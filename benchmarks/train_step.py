@@ -1,4 +1,4 @@
-"""A training step at `--preset paper` over the bare encoder's forward pass."""
+"""Time of a training step at `--preset paper` over the bare encoder's forward pass."""
 
 from __future__ import annotations
 

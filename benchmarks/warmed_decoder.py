@@ -49,7 +49,7 @@ _CHUNK = 64
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """Frames as a store holds them: uint8 [n, 3, 256, 128], with bool [n, 256, 128]."""
+    """Frames as in a store: uint8 [n, 3, 256, 128], with bool [n, 256, 128]."""
 
     images: Tensor
     silhouettes: Tensor
@@ -81,14 +81,14 @@ def walkers(subjects: Sequence[int], types: Sequence[str], sequences: int) -> Fr
 
 
 def encoded(image: ImageEncoder, frames: Tensor) -> Tensor:
-    """Features in half precision, as a store keeps them."""
+    """Features in half precision, as in a store."""
     return torch.cat([image(part).half() for part in frames.split(_CHUNK)])
 
 
 def warmed(
     patches: Tensor, goals: Tensor, grid: tuple[int, int], scale: int, settings: SpreadWarmupConfig
 ) -> DecoderBranch:
-    """A decoder after the warm-up."""
+    """Train a decoder with the warm-up."""
     model = resolve_config("tiny").model.representation
     size = settings.batch * settings.frames
     every = torch.ones(size, dtype=torch.bool)
@@ -123,13 +123,13 @@ def score(masks: Tensor, silhouettes: Tensor) -> float:
 
 
 def measured(folder: Path, scales: Sequence[int], fit: Frames, test: Frames) -> Iterator[str]:
-    """A line for each number of pixels of a patch's side."""
+    """Yield one line per number of decoder pixels along a patch's side."""
     record = Record.model_validate(read_plain_json(folder / RECORD))
     image, _ = load_encoders(folder, record.recipe)
     settings = cast(SpreadWarmupConfig, resolve_config("tiny").warmup)
-    begun = time.process_time()
+    start = time.process_time()
     patches, unseen = (encoded(image, frames.images) for frames in (fit, test))
-    each = (time.process_time() - begun) / (len(patches) + len(unseen))
+    each = (time.process_time() - start) / (len(patches) + len(unseen))
     for scale in scales:
         goals = small(fit.silhouettes, image.grid, scale)
         decoder = warmed(patches, goals, image.grid, scale, settings)

@@ -1,6 +1,6 @@
-"""Lmgait as a library: a trained model, its embeddings, and scores, in a few lines.
+"""The library interface: a trained model, its embeddings, and scores.
 
-``from core import load_run, score`` gives what is here; see ``docs/library.md``.
+Import it with ``from core import load_run, score``; see ``docs/library.md``.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ AnyPath = str | PathLike[str]
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """A run with its model in memory; made by :func:`load_run`.
+    """A run with its model in memory; returned by :func:`load_run`.
 
     Attributes:
         run: Name, configuration and facts of the run.
-        loaded: The model itself, in eval mode, with its configuration and device.
-        workspace: Where the run was found.
+        loaded: The model, in eval mode, with its configuration and device.
+        workspace: The workspace of the run.
     """
 
     run: Run
@@ -80,20 +80,20 @@ class TrainedModel:
         detector: AnyPath | None = None,
         progress: Progress | None = None,
     ) -> tuple[Walk, ...]:
-        """Find, follow and embed everybody who walks in a video, as ``lmgait identify`` does.
+        """Detect, track and embed everybody who walks in a video, as ``lmgait identify`` does.
 
         Args:
-            path: The video; the camera stands still unless one of the next three is given.
-            crop: The picture is one person, head to feet.
-            boxes: File of boxes: frame, track, left, top, width, height a line.
-            detector: ONNX file of a person detector in YOLOX's form.
+            path: The video; the camera must be static unless one of the next three is given.
+            crop: Whether the video is cropped to one person, head to feet.
+            boxes: File of boxes; each line is frame, track, left, top, width, height.
+            detector: ONNX file of a person detector in YOLOX's format.
             progress: Counts frames.
 
         Returns:
             Walks, each with ``embedding`` float32 [C, P], ``seconds`` and ``track``.
 
         Raises:
-            DataError: no video, or nobody who can be used.
+            DataError: not a video, or no usable person.
         """
         files = (None if one is None else Path(one) for one in (boxes, detector))
         finding = Finding(crop, *files)
@@ -109,17 +109,17 @@ class TrainedModel:
         """Embed a prepared dataset, as ``lmgait embed`` does.
 
         Args:
-            dataset: Its name; None takes the one that the model was trained on.
-            everyone: All sequences, not only those of test subjects that the protocols use.
+            dataset: Its name; None for the one that the model was trained on.
+            everyone: Embed all sequences, not only those of test subjects that the protocols use.
             progress: Counts sequences.
 
         Raises:
             UsageError: an unknown dataset.
-            StoreError, DataError: it is not prepared, or holds nothing to embed.
+            StoreError, DataError: it is not prepared, or has nothing to embed.
         """
         store, manifest = open_store(self.workspace, dataset or self.run.dataset)
-        told = progress or SilentProgress()
-        return embed_run(self.run, store, manifest, told, everyone=everyone, loaded=self.loaded)
+        reporter = progress or SilentProgress()
+        return embed_run(self.run, store, manifest, reporter, everyone=everyone, loaded=self.loaded)
 
 
 def load_run(
@@ -133,11 +133,11 @@ def load_run(
     """Load a trained model.
 
     Args:
-        name: The run's name; None takes the newest (of ``dataset`` and ``model``).
-        dataset: What it was trained on.
-        model: Its family, such as ``lmgait`` or ``gaitbase``; None takes any.
-        workspace: Folder of runs; None takes ``$LMGAIT_WORKSPACE``, else ``./lmgait-workspace``.
-        device: Where it computes; None takes the GPU if there is one.
+        name: The run's name; None for the newest (of ``dataset`` and ``model``).
+        dataset: Its training dataset.
+        model: Its family, such as ``lmgait`` or ``gaitbase``; None for any.
+        workspace: Folder of runs; None for ``$LMGAIT_WORKSPACE``, or ``./lmgait-workspace``.
+        device: Device of the model; None for the GPU if there is one.
 
     Raises:
         UsageError: there is no such run.
@@ -145,8 +145,8 @@ def load_run(
     """
     place = Workspace.find(None if workspace is None else Path(workspace))
     run = find_run(place.runs, name=name, dataset=dataset, family=model)
-    chosen = make_engine().device if device is None else torch.device(device)
-    return TrainedModel(run, load_model(run, device=chosen), place)
+    target = make_engine().device if device is None else torch.device(device)
+    return TrainedModel(run, load_model(run, device=target), place)
 
 
 def score(
@@ -160,27 +160,27 @@ def score(
     protocols: Sequence[str] | None = None,
     workspace: AnyPath | None = None,
 ) -> EvaluationResult:
-    """Score embeddings by a dataset's official protocols, as ``lmgait evaluate`` does.
+    """Score embeddings under a dataset's official protocols, as ``lmgait evaluate`` does.
 
     Args:
         embeddings: A set, or a file of one (.npz or .h5), of any model.
-        dataset: Whose protocols; a name or a manifest file.
+        dataset: Dataset of the protocols; a name or a manifest file.
         metric: ``euclidean`` or ``cosine``, per strip, mean over strips.
         rerank: k-reciprocal re-ranking.
-        bootstrap: Resamples of subjects for 95 % intervals; 0 for none.
-        seed: Of the resamples.
-        protocols: Names; None takes all.
-        workspace: Where the dataset's partition file is, if it has one; None for the usual one.
+        bootstrap: Number of subject resamples for 95 % intervals; 0 for none.
+        seed: Seed of the resamples.
+        protocols: Names; None for all.
+        workspace: Workspace with the dataset's partition file, if it has one; None for the default.
 
     Raises:
         UsageError: an unknown dataset, metric or protocol.
         DataError: malformed embeddings, or none of a test subject.
     """
-    found = (
+    embedding_set = (
         embeddings if isinstance(embeddings, EmbeddingSet) else read_embeddings(Path(embeddings))
     )
     return score_set(
-        found,
+        embedding_set,
         load_manifest(dataset, Workspace.find(None if workspace is None else Path(workspace))),
         metric=metric,
         rerank=rerank,
@@ -193,7 +193,7 @@ def score(
 def compare(
     probe: NDArray[np.float32], gallery: NDArray[np.float32], metric: Metric = "euclidean"
 ) -> NDArray[np.float64]:
-    """Distances of walks: the smaller, the more alike.
+    """Distances between walks; smaller is more similar.
 
     Args:
         probe: [C, P], or [n, C, P].
@@ -216,7 +216,7 @@ def fit_frames(
     """Fit a person's boxes of any size into frames of a store, uint8 [T, 256, 128, 3].
 
     Raises:
-        DataError: no frame, or one that is no uint8 RGB image.
+        DataError: no frame, or one that is not a uint8 RGB image.
     """
     out = np.zeros((len(frames), FRAME_HEIGHT, FRAME_WIDTH, 3), np.uint8)
     if not len(frames):

@@ -62,7 +62,7 @@ def _rebuild(
 
 
 class UsageError(LmgaitError):
-    """An argument or a name that means nothing here."""
+    """An invalid argument or name."""
 
     exit_code = EXIT_USAGE
 
@@ -102,7 +102,7 @@ class OutputError(LmgaitError):
 
 
 class TrainingError(LmgaitError):
-    """Training that cannot go on: a loss that is not finite, or too few identities."""
+    """Training that cannot continue: a loss that is not finite, or too few identities."""
 
     exit_code = EXIT_TRAINING
 

@@ -68,6 +68,23 @@ class MapInput(ClipInput):
     erase: Probability = 0.0
 
 
+class LabelInput(ClipInput):
+    """How parsings, labels of body parts, become clips."""
+
+    size: Literal[64, 128] = 64
+    """Rows of a parsing; the network gets 64x44 or 128x88 labels."""
+    shrink: Literal[1, 2, 4] = 1
+    """Of squares of as many pixels a side one label stays: 2 gives 32x22 labels of 64x44."""
+    perspective: Probability = 0.0
+    rotate: Probability = 0.0
+    erase: Probability = 0.0
+
+    @property
+    def rows(self) -> int:
+        """Rows that the network works on."""
+        return self.size // self.shrink
+
+
 class NoisyPoseInput(PoseInput):
     """How poses become clips, and how training clips are changed at random (Fan et al., OpenGait).
 

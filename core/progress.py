@@ -1,4 +1,4 @@
-"""How long work tells of itself without printing: a narrow protocol and its silent default."""
+"""Progress reports of long work without printing: a narrow protocol and its silent default."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ class Task(Protocol):
 
 
 class Progress(Protocol):
-    """Where workflows report to. The command line gives a rich one, tests and notebooks none."""
+    """Receiver of progress reports: rich on the command line, silent in tests and notebooks."""
 
     @contextmanager
     def task(self, name: str, total: int | None, unit: str, done: int = 0) -> Iterator[Task]:
         """Show ``name`` while the block runs.
 
         Args:
-            name: What is done.
+            name: The work.
             total: How many units there are in all; None: not known.
             unit: Of what.
-            done: How many of them were done before, which say nothing about the pace.
+            done: Units done before, which do not count for the pace.
         """
         ...
 
     def say(self, text: str) -> None:
-        """Tell one line that the user should read: a choice made for them, or a warning."""
+        """Report one line that the user should read: a default choice, or a warning."""
 
 
 class _SilentTask:
@@ -49,7 +49,7 @@ class SilentProgress:
 
     @contextmanager
     def task(self, name: str, total: int | None, unit: str, done: int = 0) -> Iterator[Task]:
-        """Yield a task that ignores what it is told."""
+        """Yield a task that ignores all calls."""
         yield _SilentTask()
 
     def say(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""What the rooms hand to each other: frozen dataclasses with their axes, dtypes and ranges.
+"""Frozen dataclasses passed between packages, with their axes, dtypes and ranges.
 
 Shared axes: B sequences, T frames, C channels, H W pixels, N patches, L text tokens, D width,
 P body strips.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FRAME_HEIGHT = 256
 FRAME_WIDTH = 128
 
-# Channels of silhouette logits; fixed here, so that a mask can never come out swapped.
+# Channels of silhouette logits; fixed here, so that masks are never swapped.
 BACKGROUND, FOREGROUND = 0, 1
 # How a silhouette is resized when it is cut.
 Interpolation = Literal["bicubic", "area"]
@@ -51,7 +51,7 @@ MAX_NAME = 200
 
 
 class SequenceKey(NamedTuple):
-    """What names a sequence in every dataset: who walks, in which recording, seen from where.
+    """Name of a sequence in every dataset: subject, recording type and view.
 
     ``type`` is the dataset's own word (``nm-01``, ``U0_D0_BG``, ``01-bg``).
     """
@@ -65,7 +65,7 @@ class SequenceKey(NamedTuple):
 
 
 def is_name(name: str) -> bool:
-    """Whether a store can write down a subject, type or view of this name, on any system."""
+    """Whether a subject, type or view of this name can be stored on any system."""
     if not name or name in (".", "..") or len(name) > MAX_NAME or set(name) & set("/\\\0"):
         return False
     return is_utf8(name)
@@ -101,7 +101,7 @@ class SequenceFrames:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingSet:
-    """Embeddings of n sequences with what the protocols need to know of each.
+    """Embeddings of n sequences with the labels that protocols need.
 
     Attributes:
         embeddings: float32 [n, C, P]; one strip (P = 1) for models without strips.

@@ -1,4 +1,4 @@
-"""`lmgait ablate`: rows of the paper's tables, ours beside the published."""
+"""`lmgait ablate`: rows of the paper's tables, with the published numbers."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def ablate(
     ],
     table: Annotated[
         list[int] | None,
-        typer.Option("--table", help="Table 1 to 7 of the paper; may be repeated."),
+        typer.Option("--table", help="Table 1 to 7 of the paper; repeatable."),
     ] = None,
     ablation: Annotated[
         list[str] | None,
         typer.Option(
-            "--ablation", help="One ablation by name; may be repeated.", autocompletion=ablations
+            "--ablation", help="One ablation by name; repeatable.", autocompletion=ablations
         ),
     ] = None,
     test: Annotated[
         list[str] | None,
         typer.Option(
             "--test",
-            help="Prepared dataset to test Tables 3 to 7 on, else --dataset; repeatable.",
+            help="Prepared dataset to test Tables 3 to 7 on. Default: --dataset. Repeatable.",
             autocompletion=prepared,
         ),
     ] = None,
@@ -47,20 +47,20 @@ def ablate(
         typer.Option(
             "--model",
             autocompletion=models,
-            help="Family of models to train; else LMGait, and all that Tables 1 to 3 have.",
+            help="Model family to train. Default: LMGait; every model for Tables 1 to 3.",
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option("--seeds", help="Trainings of each row.", min=1)] = 1,
+    seeds: Annotated[int, typer.Option("--seeds", help="Number of trainings per row.", min=1)] = 1,
     preset: PresetOption = DEFAULT_PRESET,
     config: ConfigOption = None,
     settings: SetOption = None,
     out_files: OutOption = None,
 ) -> None:
-    """Train and score each row of a table and print it beside the published numbers.
+    """Train and score each row of a table and print it with the published numbers.
 
-    Rows of Tables 1 to 3 are models, each with its own settings for the dataset; what lmgait does
-    not have is printed as published. Run it again after a stop and it goes on: rows that are
-    finished are not trained again, and rows that several tables share are trained once.
+    Rows of Tables 1 to 3 are models, each with its own settings for the dataset; models that lmgait
+    does not have are printed as published. To resume after a stop, run the same command again:
+    finished rows are not trained again. Rows shared by several tables are trained once.
 
     Example: lmgait ablate --dataset casiab --table 4 --seeds 3 --out table4.md
     """

@@ -1,4 +1,4 @@
-"""`lmgait cache-features`: the frozen image encoder's features, stored for many trainings."""
+"""`lmgait cache-features`: store the frozen image encoder's features for many trainings."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def cache_features(
 ) -> None:
     """Store the frozen image encoder's features of the training sequences.
 
-    `lmgait train --set data.features=float32` reads them in place of frames (and makes them itself
-    where they are missing). They pay on CPUs and for many runs over one dataset; look at their size
+    `lmgait train --set data.features=float32` reads them instead of frames, and computes them if
+    they are missing. They save time on CPUs and for many runs on one dataset; check their size
     first.
 
     Example: lmgait cache-features --dataset ccpg --dry-run
@@ -37,15 +37,17 @@ def cache_features(
     from core.workflows.cache_features import estimate_features
 
     resolved = resolve_config(preset, model=model, file=config, overrides=settings or ())
-    home = terminal.workspace
+    workspace = terminal.workspace
     if terminal.dry_run:
-        plan, estimate = estimate_features(home, dataset, resolved, preset=preset)
-        told = f"{plan.size()}; they would go below {plan.path.parent}"
-        out.print(told, markup=False, soft_wrap=True)
+        plan, estimate = estimate_features(workspace, dataset, resolved, preset=preset)
+        message = f"{plan.size()}; they would be written below {plan.path.parent}"
+        out.print(message, markup=False, soft_wrap=True)
         terminal.show_estimate(estimate)
         return
-    result = run(home, dataset, resolved, preset=preset, progress=terminal.progress)
+    result = run(workspace, dataset, resolved, preset=preset, progress=terminal.progress)
     plan = result.plan
-    told = f"{plan.size()}: {plan.path}\nNext: lmgait train --set data.features={plan.info.dtype}"
-    out.print(told, markup=False, soft_wrap=True)
+    message = (
+        f"{plan.size()}: {plan.path}\nNext: lmgait train --set data.features={plan.info.dtype}"
+    )
+    out.print(message, markup=False, soft_wrap=True)
     terminal.write_json(result.to_json())

@@ -1,4 +1,4 @@
-"""`lmgait cache-text`: the text attention, computed once."""
+"""`lmgait cache-text`: text features computed once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def cache_text(
     run_name: RunOption = None,
     dataset: DatasetOption = None,
 ) -> None:
-    """Store a run's text features, so that inference needs no text encoder.
+    """Store a run's text features, so that inference does not need the text encoder.
 
     Example: lmgait cache-text --dataset ccpg
     """

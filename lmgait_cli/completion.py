@@ -1,6 +1,6 @@
-"""What the shell offers after Tab: names of datasets, runs, presets and ablations.
+"""Shell completion for names of datasets, runs, presets and ablations.
 
-It has to be quick, so it looks at names of folders and opens none.
+Completion must be fast, so it lists folder names and opens no folder.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ Completion = Callable[[typer.Context, str], list[str]]
 
 
 def _workspace(context: typer.Context) -> Workspace:
-    given = context.params.get("workspace")
-    return Workspace.find(Path(given) if given else None)
+    folder = context.params.get("workspace")
+    return Workspace.find(Path(folder) if folder else None)
 
 
 def _starting(names: Iterable[str], incomplete: str) -> list[str]:
@@ -25,12 +25,12 @@ def _starting(names: Iterable[str], incomplete: str) -> list[str]:
 
 
 def prepared(context: typer.Context, incomplete: str) -> list[str]:
-    """Datasets that are prepared in the workspace."""
+    """Datasets prepared in the workspace."""
     return _starting(_workspace(context).prepared(), incomplete)
 
 
 def known(context: typer.Context, incomplete: str) -> list[str]:
-    """Datasets that lmgait knows."""
+    """Datasets that lmgait supports."""
     from core.manifests import manifest_names
 
     return _starting(manifest_names(), incomplete)
@@ -42,14 +42,14 @@ def runs(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def presets(context: typer.Context, incomplete: str) -> list[str]:
-    """Sizes of the model."""
+    """Model presets."""
     from core.config import preset_names
 
     return _starting(preset_names(), incomplete)
 
 
 def models(context: typer.Context, incomplete: str) -> list[str]:
-    """Families of models."""
+    """Model families."""
     del context
     from core.config import family_names
 
@@ -57,13 +57,13 @@ def models(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def ablations(context: typer.Context, incomplete: str) -> list[str]:
-    """Rows of the paper's tables."""
+    """Ablations: rows of the paper's tables."""
     from core.config import ablation_names
 
     return _starting(ablation_names(), incomplete)
 
 
 def configurations(context: typer.Context, incomplete: str) -> list[str]:
-    """All that `lmgait config diff` compares by name."""
+    """Names that `lmgait config diff` accepts."""
     sources = (presets, ablations, runs)
     return [name for source in sources for name in source(context, incomplete)]

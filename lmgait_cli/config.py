@@ -1,4 +1,4 @@
-"""`lmgait config`: what settings resolve to, and where two of them differ."""
+"""`lmgait config`: resolved settings, and differences between two configurations."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NamedDatasetOption = Annotated[
     str | None,
     typer.Option(
         "--dataset",
-        help="Gives the clip length, and to `show` the classifier's width.",
+        help="Sets the clip length and, for `show`, the classifier's width.",
         autocompletion=known,
     ),
 ]
@@ -40,10 +40,10 @@ def show(
     config: ConfigOption = None,
     settings: SetOption = None,
 ) -> None:
-    """Print every setting as YAML, and the model's parameters part by part.
+    """Print every setting as YAML, with the parameter count of each part of the model.
 
-    The output is a file for --config. Nothing is downloaded: encoders are counted by their named
-    architecture.
+    The output is valid input for --config. Nothing is downloaded: encoders are counted by their
+    named architecture.
 
     Example: lmgait config show --preset paper --dataset ccpg > ccpg.yaml
     """
@@ -58,9 +58,9 @@ def show(
         file=config,
         overrides=settings or (),
     )
-    shown = show_config(resolved, dataset, terminal.workspace)
-    out.print(shown.to_yaml(), markup=False, soft_wrap=True)
-    terminal.write_json(shown.to_json())
+    settings_report = show_config(resolved, dataset, terminal.workspace)
+    out.print(settings_report.to_yaml(), markup=False, soft_wrap=True)
+    terminal.write_json(settings_report.to_json())
 
 
 @verb()
@@ -69,11 +69,11 @@ def diff(
     first: Annotated[
         str,
         typer.Argument(
-            metavar="A", help="Preset, ablation, file or run.", autocompletion=configurations
+            metavar="A", help="Preset, ablation, YAML file or run.", autocompletion=configurations
         ),
     ],
     second: Annotated[
-        str, typer.Argument(metavar="B", help="The same.", autocompletion=configurations)
+        str, typer.Argument(metavar="B", help="As A.", autocompletion=configurations)
     ],
     preset: PresetOption = DEFAULT_PRESET,
     model: ModelOption = DEFAULT_MODEL,
@@ -88,28 +88,28 @@ def diff(
     from core.config.difference import diff_configs
     from core.workflows.show_config import named_config
 
-    home = terminal.workspace
+    workspace = terminal.workspace
     ours, theirs = (
-        named_config(home, name, preset=preset, model=model, dataset=dataset)
+        named_config(workspace, name, preset=preset, model=model, dataset=dataset)
         for name in (first, second)
     )
-    found = diff_configs(ours, theirs)
-    if found:
-        rows = [(key, _shown(a), _shown(b)) for key, (a, b) in found.items()]
+    differences = diff_configs(ours, theirs)
+    if differences:
+        rows = [(key, _as_text(a), _as_text(b)) for key, (a, b) in differences.items()]
         print_table(f"{first} and {second} differ in", ("key", first, second), rows)
     else:
         out.print(f"{first} and {second} are the same.", markup=False, soft_wrap=True)
-    differing = {key: {"a": a, "b": b} for key, (a, b) in found.items()}
+    differing = {key: {"a": a, "b": b} for key, (a, b) in differences.items()}
     terminal.write_json({"a": first, "b": second, "differing": differing})
 
 
-def _shown(value: object) -> str:
+def _as_text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False).strip('"')
 
 
 config_app = typer.Typer(
     name="config",
-    help="Show what settings resolve to, or where two differ.",
+    help="Show resolved settings, or the differences between two configurations.",
     no_args_is_help=True,
 )
 for command in (show, diff):

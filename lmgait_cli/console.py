@@ -1,4 +1,4 @@
-"""All that reaches the terminal: messages, progress bars, tables."""
+"""Terminal output: messages, progress bars and tables."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from core.progress import Task
-from lmgait_cli.process import place
+from lmgait_cli.process import rank_and_size
 
-# Of several processes that work together the first one tells of it.
-NUMBER, TOGETHER = place()
-# Results go to stdout, so that `> file` and `| less` hold them alone; all else goes to stderr.
-out = Console(highlight=False, quiet=NUMBER > 0)
+# Of several processes that work together only rank 0 prints.
+RANK, PROCESSES = rank_and_size()
+# Results go to stdout, so that `> file` and `| less` get nothing else; the rest goes to stderr.
+out = Console(highlight=False, quiet=RANK > 0)
 err = Console(stderr=True, highlight=False)
 
 LOG_EVERY_SECONDS = 15.0
-# Columns of a terminal: below the first, a bar has no room; from the second on, everything has.
+# Terminal columns: no progress bar below NARROW, every column from WIDE on.
 NARROW, WIDE = 60, 110
 
 
@@ -41,7 +41,7 @@ def print_problem(
     what: str,
     where: str | None,
     next_step: str | None,
-    number: int | None = None,
+    rank: int | None = None,
     host: str | None = None,
 ) -> None:
     """Print one error: what, where, what to do next.
@@ -50,26 +50,26 @@ def print_problem(
         what: As in :class:`core.errors.LmgaitError`.
         where: Likewise.
         next_step: Likewise.
-        number: Process whose error it is, None for this one; the first one is not named.
-        host: Its machine; None is this one.
+        rank: Rank of the process with the error, None for this one; rank 0 is not named.
+        host: Its machine; None for this one.
     """
-    found_at = f" [dim]({escape(where)})[/]" if where else ""
-    number = NUMBER if number is None else number
+    location = f" [dim]({escape(where)})[/]" if where else ""
+    rank = RANK if rank is None else rank
     machine = escape(socket.gethostname() if host is None else host)
-    who = f"Process {number} of {TOGETHER} on {machine}: " if number or host is not None else ""
-    err.print(f"{who}[bold red]Error:[/] {escape(what)}{found_at}", soft_wrap=True)
+    who = f"Process {rank} of {PROCESSES} on {machine}: " if rank or host is not None else ""
+    err.print(f"{who}[bold red]Error:[/] {escape(what)}{location}", soft_wrap=True)
     if next_step:
         err.print(f"[bold]Next:[/] {escape(next_step)}", soft_wrap=True)
 
 
 def print_note(text: str) -> None:
     """Print one line that is not a result."""
-    if not NUMBER:
+    if not RANK:
         err.print(escape(text), soft_wrap=True)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: the first column left, the others right."""
+    """Print a table with its first column aligned left and the others right."""
     table = Table(title=title, title_justify="left", title_style="bold")
     for position, name in enumerate(columns):
         justify: JustifyMethod = "left" if position == 0 else "right"
@@ -87,7 +87,7 @@ class _Rate(ProgressColumn):
 
 
 def _columns(width: int) -> list[ProgressColumn]:
-    """What fits into a line; the detail takes the rest of it, and never more."""
+    """Progress columns that fit into one line; the detail takes the remaining width."""
     name = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis"))
     if width < NARROW:
         return [name, MofNCompleteColumn(table_column=Column(no_wrap=True))]
@@ -115,56 +115,57 @@ class _BarTask:
 
 
 class _LogTask:
-    """Progress for a log file: a plain line now and then instead of a moving bar."""
+    """Progress for a log file: a plain line at intervals instead of a bar."""
 
     def __init__(self, name: str, total: int | None, unit: str, done: int) -> None:
         self._name, self._total, self._unit = name, total, unit
-        self._before = self._done = done
+        self._start_count = self._count = done
         self._detail = ""
         self._start = self._last = monotonic()
 
     def advance(self, amount: int = 1) -> None:
-        self._done += amount
+        self._count += amount
         if monotonic() - self._last >= LOG_EVERY_SECONDS:
             self._last = monotonic()
-            self.tell()
+            self.print_line()
 
     def detail(self, text: str) -> None:
         self._detail = text
 
-    def tell(self) -> None:
-        spent = monotonic() - self._start
-        rate = (self._done - self._before) / max(spent, 1e-9)
+    def print_line(self) -> None:
+        elapsed = monotonic() - self._start
+        rate = (self._count - self._start_count) / max(elapsed, 1e-9)
         goal = "" if self._total is None else f"/{self._total}"
-        left = ""
+        remaining = ""
         if self._total is not None and rate > 0:
-            left = f", {max(0.0, (self._total - self._done) / rate):.0f} s left"
+            remaining = f", {max(0.0, (self._total - self._count) / rate):.0f} s left"
         print_note(
-            f"{self._name}: {self._done}{goal} {self._unit}, {rate:.1f}/s{left} {self._detail}"
+            f"{self._name}: {self._count}{goal} {self._unit}, {rate:.1f}/s{remaining} "
+            f"{self._detail}"
         )
 
 
 class ConsoleProgress:
-    """Rich bars on a terminal, plain lines elsewhere; silent when ``quiet`` or not the first."""
+    """Bars on a terminal, plain lines elsewhere; silent if ``quiet`` or not rank 0."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self._quiet = quiet or NUMBER > 0
+        self._quiet = quiet or RANK > 0
 
     @contextmanager
     def task(self, name: str, total: int | None, unit: str, done: int = 0) -> Iterator[Task]:
-        """Show one task with its rate and the time left; see :class:`core.progress.Progress`."""
-        # A dumb terminal cannot redraw a line: it would show nothing until the end.
+        """Show one task with its rate and remaining time; see :class:`core.progress.Progress`."""
+        # A dumb terminal cannot redraw a line and would show nothing until the end.
         if self._quiet or not err.is_terminal or err.is_dumb_terminal:
             log = _LogTask(name, total, unit, done)
             yield log
             if not self._quiet:
-                log.tell()
+                log.print_line()
             return
         with RichProgress(*_columns(err.width), console=err, expand=True) as bars:
             bar = bars.add_task(escape(name), total=total, completed=done, unit=unit, detail="")
             yield _BarTask(bars, bar)
 
     def say(self, text: str) -> None:
-        """Print one line that the user should read."""
+        """Print one line for the user."""
         if not self._quiet:
             print_note(text)

@@ -35,9 +35,9 @@ def cross_eval(
     settings: MachineSetOption = None,
     out_files: OutOption = None,
 ) -> None:
-    """Test a run on another dataset than its own, as the paper's Table 3.
+    """Test a run on another dataset, as in the paper's Table 3.
 
-    How the target was cropped stands under the table: it decides such numbers.
+    The note under the table states how the target was cropped, which strongly affects the numbers.
 
     Example: lmgait cross-eval --train ccpg --test casiab --json cross.json
     """
@@ -50,7 +50,7 @@ def cross_eval(
     if terminal.dry_run:
         from core.workflows.evaluate import estimate_embedding
 
-        told = estimate_embedding(
+        estimate = estimate_embedding(
             terminal.workspace,
             run_name=run_name,
             train_dataset=train,
@@ -58,9 +58,9 @@ def cross_eval(
             progress=terminal.progress,
             settings=settings or (),
         )
-        terminal.show_estimate(told)
+        terminal.show_estimate(estimate)
         return
-    done = evaluate_run(
+    evaluation = evaluate_run(
         terminal.workspace,
         run_name=run_name,
         train_dataset=train,
@@ -70,7 +70,13 @@ def cross_eval(
         settings=settings or (),
     )
     show_result(
-        done.result, compare, False, train, terminal.json_file, out_files or [], terminal.quiet
+        evaluation.result,
+        compare,
+        False,
+        train,
+        terminal.json_file,
+        out_files or [],
+        terminal.quiet,
     )
-    label = f"{train} -> {test}" if done.run is None else done.run.name
-    print_tables([cross_table([(label, done.result)])])
+    label = f"{train} -> {test}" if evaluation.run is None else evaluation.run.name
+    print_tables([cross_table([(label, evaluation.result)])])

@@ -1,4 +1,4 @@
-"""`lmgait datasets`: what is known."""
+"""`lmgait datasets`: the known datasets."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 def datasets(
     terminal: Terminal,
 ) -> None:
-    """List the datasets, the forms they can be prepared from, and what is prepared here.
+    """List the datasets, the forms they can be prepared from, and the prepared stores.
 
-    Your own dataset is a manifest.yaml in the form of those in data_manifests/.
+    To add your own dataset, write a manifest.yaml like those in data_manifests/.
 
     Example: lmgait datasets --workspace /data/lmgait
     """
     from core.workflows.datasets import datasets as run
 
-    found = run(terminal.workspace)
+    lines = run(terminal.workspace)
     rows = [
         [
             line.name,
@@ -34,10 +34,10 @@ def datasets(
             ", ".join(line.protocols),
             line.store,
         ]
-        for line in found
+        for line in lines
     ]
     print_table("Datasets", ["name", "title", "train/test", "forms", "protocols", "prepared"], rows)
-    terminal.write_json({"datasets": [asdict(line) for line in found]})
+    terminal.write_json({"datasets": [asdict(line) for line in lines]})
 
 
 def _split(line: DatasetLine) -> str:

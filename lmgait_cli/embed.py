@@ -1,4 +1,4 @@
-"""`lmgait embed`: embeddings as a file."""
+"""`lmgait embed`: write embeddings to a file."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from lmgait_cli.verbs import Terminal, verb
 @verb(dry_run=True)
 def embed(
     terminal: Terminal,
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="Where to: .npz or .h5.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Output file, .npz or .h5.")],
     run_name: RunOption = None,
     dataset: DatasetOption = None,
     everyone: Annotated[
-        bool, typer.Option("--all", help="All sequences; else what the protocols use.")
+        bool,
+        typer.Option("--all", help="Embed all sequences, not only those that the protocols use."),
     ] = False,
     settings: MachineSetOption = None,
 ) -> None:
-    """Embed a dataset's sequences with a run's model and write one file.
+    """Embed a dataset's sequences with a run's model and write them to one file.
 
     The file holds embeddings float32 [n, channels, strips], labels, types and views.
 
@@ -38,7 +39,7 @@ def embed(
     if terminal.dry_run:
         from core.workflows.evaluate import estimate_embedding
 
-        told = estimate_embedding(
+        estimate = estimate_embedding(
             terminal.workspace,
             run_name=run_name,
             train_dataset=dataset,
@@ -48,9 +49,9 @@ def embed(
             progress=terminal.progress,
             settings=settings or (),
         )
-        terminal.show_estimate(told)
+        terminal.show_estimate(estimate)
         return
-    done = embed_to_file(
+    embedded = embed_to_file(
         terminal.workspace,
         path,
         run_name=run_name,
@@ -59,7 +60,7 @@ def embed(
         progress=terminal.progress,
         settings=settings or (),
     )
-    count, channels, strips = done.embeddings.shape
+    count, channels, strips = embedded.embeddings.shape
     out.print(
         f"{count} sequences, {channels} x {strips} each: {path}\n"
         f"Next: lmgait evaluate --embeddings {path} --dataset …",
@@ -71,6 +72,6 @@ def embed(
         "sequences": count,
         "channels": channels,
         "strips": strips,
-        "source": done.source,
+        "source": embedded.source,
     }
     terminal.write_json(content)

@@ -1,4 +1,4 @@
-"""`lmgait enroll`: a person's walks into a gallery."""
+"""`lmgait enroll`: add a person's walks to a gallery."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from lmgait_cli.verbs import Terminal, verb
 def enroll(
     terminal: Terminal,
     gallery: GalleryArgument,
-    name: Annotated[str, typer.Argument(help="Whose walks these are.")],
-    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Videos of them.")],
+    name: Annotated[str, typer.Argument(help="The person's name.")],
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Videos of the person.")],
     track: Annotated[
-        int | None, typer.Option("--track", help="Which person, where several walk at once.")
+        int | None, typer.Option("--track", help="Track to enroll if several people walk at once.")
     ] = None,
     crop: CropOption = False,
     boxes: BoxesOption = None,
@@ -29,7 +29,7 @@ def enroll(
 ) -> None:
     """Find the person who walks in each video and add them to a gallery under a name.
 
-    The gallery is made where there is none. The same video again replaces what it gave before.
+    A missing gallery is created. Enrolling the same video again replaces its earlier walks.
     How to film, and what does not work: docs/own-videos.md.
 
     Example: lmgait enroll people.safetensors Anna anna.mp4
@@ -37,7 +37,7 @@ def enroll(
     from core.tracking.find import Finding
     from core.workflows.enroll import enroll as run
 
-    done = run(
+    result = run(
         terminal.workspace,
         gallery,
         name,
@@ -47,17 +47,17 @@ def enroll(
         track=track,
         progress=terminal.progress,
     )
-    terminal.write_json(done.to_json())
-    for entry in done.entries:
+    terminal.write_json(result.to_json())
+    for entry in result.entries:
         out.print(
             f"{entry.name}: track {entry.track} of {entry.video}, {entry.frames} frames",
             markup=False,
             soft_wrap=True,
         )
-    people, walks = len(done.gallery.names), len(done.gallery.entries)
+    people, walks = len(result.gallery.names), len(result.gallery.entries)
     out.print(
-        f"{done.path}: {people} {'person' if people == 1 else 'people'}, "
-        f"{walks} walk{'s' * (walks != 1)}\nNext: lmgait identify {done.path} VIDEO",
+        f"{result.path}: {people} {'person' if people == 1 else 'people'}, "
+        f"{walks} walk{'s' * (walks != 1)}\nNext: lmgait identify {result.path} VIDEO",
         markup=False,
         soft_wrap=True,
     )

@@ -1,4 +1,4 @@
-"""How the estimate of a `--dry-run` reaches the terminal."""
+"""Output of `--dry-run` estimates."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def show_estimate(
     estimate: Estimate,
     json_file: Path | None,
     quiet: bool,
-    beside: Mapping[str, Any] | None = None,
+    extra: Mapping[str, Any] | None = None,
 ) -> None:
-    """Print what work would take, and what that is based on; ``beside`` joins it in the JSON."""
+    """Print an estimate and its basis; ``extra`` is added to the JSON."""
     from core.estimates.stages import counted, size
 
     if estimate.stages:
@@ -35,16 +35,16 @@ def show_estimate(
         ]
         if len(rows) > 1:
             rows.append(("All", "", duration(estimate.seconds), size(estimate.bytes)))
-        print_table("What it would take", ("stage", "left", "time", "disk"), rows)
+        print_table("Estimate", ("stage", "left", "time", "disk"), rows)
     else:
-        out.print("Nothing is left to do.")
+        out.print("Nothing to do.")
     for basis in dict.fromkeys(f"Based on {stage.basis}." for stage in estimate.stages):
         out.print(basis, markup=False, soft_wrap=True)
-    free = f"{size(estimate.free)} free; nothing was written. Times are of this machine as it is."
+    free = f"{size(estimate.free)} free; nothing was written. Times are at the current load."
     for note in (*estimate.notes, free) if estimate.stages else ():
         out.print(note, markup=False, soft_wrap=True)
     content = {
-        **(beside or {}),
+        **(extra or {}),
         "dry_run": True,
         "seconds": estimate.seconds,
         "bytes": estimate.bytes,

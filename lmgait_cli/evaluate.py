@@ -20,20 +20,20 @@ ProbeGalleryOption = Annotated[
     str,
     typer.Option(
         "--probe-gallery",
-        help="`official` (all protocols), names of protocols with commas, or a YAML manifest.",
+        help="`official` (all protocols), comma-separated protocol names, or a YAML manifest.",
     ),
 ]
 MetricOption = Annotated[
-    str | None, typer.Option("--metric", help="euclidean or cosine; else as configured.")
+    str | None, typer.Option("--metric", help="euclidean or cosine. Default: as configured.")
 ]
-RerankOption = Annotated[bool, typer.Option("--rerank", help="k-reciprocal re-ranking.")]
+RerankOption = Annotated[bool, typer.Option("--rerank", help="Apply k-reciprocal re-ranking.")]
 BootstrapOption = Annotated[
     int,
     typer.Option(
-        "--bootstrap", help="Resamples of subjects for 95 % intervals.", min=0, max=100_000
+        "--bootstrap", help="Number of subject resamples for 95 % intervals.", min=0, max=100_000
     ),
 ]
-CompareOption = Annotated[bool, typer.Option("--compare", help="Published results beside ours.")]
+CompareOption = Annotated[bool, typer.Option("--compare", help="Also print published results.")]
 
 
 @verb(dry_run=True)
@@ -44,18 +44,20 @@ def evaluate(
     dataset: DatasetOption = None,
     embeddings: Annotated[
         Path | None,
-        typer.Option("--embeddings", help="Score this .npz or .h5 file; --dataset says whose."),
+        typer.Option("--embeddings", help="Score this .npz or .h5 file; requires --dataset."),
     ] = None,
     metric: MetricOption = None,
     rerank: RerankOption = False,
     bootstrap: BootstrapOption = 0,
     seed: SeedOption = 0,
     compare: CompareOption = False,
-    per_view: Annotated[bool, typer.Option("--per-view", help="Show matrices of views.")] = False,
+    per_view: Annotated[
+        bool, typer.Option("--per-view", help="Also print view-by-view matrices.")
+    ] = False,
     settings: MachineSetOption = None,
     out_files: OutOption = None,
 ) -> None:
-    """Score a run, or a file of embeddings, and print tables.
+    """Score a run or a file of embeddings and print tables.
 
     Example: lmgait evaluate --probe-gallery official --bootstrap 200 --json result.json
     """
@@ -67,7 +69,7 @@ def evaluate(
     if terminal.dry_run and embeddings is None:
         from core.workflows.evaluate import estimate_embedding
 
-        told = estimate_embedding(
+        estimate = estimate_embedding(
             terminal.workspace,
             run_name=run_name,
             train_dataset=dataset,
@@ -75,21 +77,21 @@ def evaluate(
             progress=progress,
             settings=settings or (),
         )
-        terminal.show_estimate(told)
+        terminal.show_estimate(estimate)
         return
     if embeddings is not None:
         if terminal.dry_run:
             raise UsageError(
-                "--dry-run is for a run: there is nothing to embed in a file",
-                next_step="Leave --dry-run out.",
+                "--dry-run needs a run: a file of embeddings has nothing to embed",
+                next_step="Remove --dry-run.",
             )
         if dataset is None or run_name is not None or settings:
             raise UsageError(
                 "A file of embeddings needs --dataset, no --run and no --set",
                 where="--embeddings",
-                next_step="Add --dataset NAME, and leave --run and --set out.",
+                next_step="Add --dataset NAME and remove --run and --set.",
             )
-        done = evaluate_file(
+        evaluation = evaluate_file(
             embeddings,
             dataset,
             scoring=scoring,
@@ -97,7 +99,7 @@ def evaluate(
             workspace=terminal.workspace,
         )
     else:
-        done = evaluate_run(
+        evaluation = evaluate_run(
             terminal.workspace,
             run_name=run_name,
             train_dataset=dataset,
@@ -106,14 +108,14 @@ def evaluate(
             progress=progress,
             settings=settings or (),
         )
-    for submission in done.submissions:
+    for submission in evaluation.submissions:
         progress.say(
             f"Submission of {submission.probes:,} probes against {submission.gallery:,} gallery "
             f"sequences in {submission.path}"
         )
-    trained_on = None if done.run is None else done.run.dataset
+    trained_on = None if evaluation.run is None else evaluation.run.dataset
     show_result(
-        done.result,
+        evaluation.result,
         compare,
         per_view,
         trained_on,

@@ -1,4 +1,4 @@
-"""From an error to one clear message and an exit code."""
+"""Errors as one clear message and an exit code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from core.errors import EXIT_USAGE, Interrupted, LmgaitError, PeerError, UsageError
 from core.system.failures import explain_failure
 from core.system.peers import Ending, end_together, watched, when_ended_elsewhere
-from lmgait_cli.console import NUMBER, err, print_problem
+from lmgait_cli.console import RANK, err, print_problem
 from lmgait_cli.process import stopped_by
 
 DEBUG_VARIABLE = "LMGAIT_DEBUG"
@@ -23,17 +23,17 @@ DEBUG_VARIABLE = "LMGAIT_DEBUG"
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# What the parser of the command line raises. Typer names only its own subclasses of it.
+# Base class of command-line parsing errors. Typer exports only its own subclasses of it.
 _UsageFault: type[Any] = typer.BadParameter.__mro__[1]
 
 
-_anything_told = False
+_error_printed = False
 
 
 def handle_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Wrap a verb so that whatever goes wrong ends in a message and an exit code, no traceback.
+    """Wrap a verb so that every error ends in a message and an exit code, without a traceback.
 
-    With ``lmgait --debug`` (or ``LMGAIT_DEBUG=1``) the traceback stands above the message.
+    With ``lmgait --debug`` (or ``LMGAIT_DEBUG=1``) the traceback precedes the message.
     """
 
     @functools.wraps(command)
@@ -49,7 +49,7 @@ def handle_errors(command: Callable[P, R]) -> Callable[P, R]:
 
 
 class ExplainedGroup(TyperGroup):
-    """The whole command: a mistake in its arguments looks like any other error."""
+    """The top-level command; usage errors are printed like any other error."""
 
     def main(
         self,
@@ -60,14 +60,14 @@ class ExplainedGroup(TyperGroup):
         windows_expand_args: bool = True,
         **extra: Any,  # noqa: ANN401 - Typer's own signature
     ) -> Any:  # noqa: ANN401
-        """Run the command and leave the process (only return, if not ``standalone_mode``)."""
-        given = (args, prog_name, complete_var, False, windows_expand_args)
+        """Run the command and exit; return instead if not ``standalone_mode``."""
+        arguments = (args, prog_name, complete_var, False, windows_expand_args)
         if not standalone_mode:
-            return super().main(*given, **extra)
+            return super().main(*arguments, **extra)
         try:
-            code = super().main(*given, **extra)
+            code = super().main(*arguments, **extra)
         except _UsageFault as fault:
-            code = _usage_told(fault)
+            code = _print_usage_error(fault)
         except typer.Abort:
             code = print_error(Interrupted("Not confirmed", next_step="Nothing was changed."))
         except (Exception, KeyboardInterrupt) as error:
@@ -77,58 +77,57 @@ class ExplainedGroup(TyperGroup):
 
 def error_printed() -> bool:
     """Whether an error was printed."""
-    return _anything_told
+    return _error_printed
 
 
 def print_error(error: BaseException) -> int:
-    """Print an error in words; returns its exit code.
+    """Print an error and return its exit code.
 
-    One of several processes that have joined ends with the others and does not return.
+    Does not return in a process that is joined with others: they all end together.
     """
-    global _anything_told
-    _anything_told = True
+    global _error_printed
+    _error_printed = True
     if os.environ.get(DEBUG_VARIABLE, "0") not in ("", "0"):
         traceback.print_exception(error)
     known = _known(error) or LmgaitError(
         f"Internal error: {type(error).__name__}: {str(error)[:500]}",
-        next_step="This is a defect of lmgait. Run it again as `lmgait --debug …` and report the "
-        "output.",
+        next_step="This is a bug in lmgait. Run `lmgait --debug …` and report the output.",
     )
     shared = known.everywhere or isinstance(known, UsageError | Interrupted)
     if watched():
-        ending = Ending(NUMBER, "", known.exit_code, known.what, known.where, known.next_step)
+        ending = Ending(RANK, "", known.exit_code, known.what, known.where, known.next_step)
         end_together(
             ending,
             lambda: print_problem(known.what, known.where, known.next_step),
-            _patience(known, shared),
+            _grace_seconds(known, shared),
         )
-    if not (NUMBER and shared):  # else the first process tells of it
+    if not (RANK and shared):  # otherwise rank 0 reports it
         print_problem(known.what, known.where, known.next_step)
     return known.exit_code
 
 
-def _patience(known: LmgaitError, shared: bool) -> float:
-    """Seconds in which another process may tell of what is the cause, or of the same."""
+def _grace_seconds(known: LmgaitError, shared: bool) -> float:
+    """Seconds to wait for another process to report the cause, or the same error."""
     if isinstance(known, PeerError):
         return 3.0
-    if shared and NUMBER:
+    if shared and RANK:
         return 2.0
-    # What all of them meet alike, each by itself, the first one tells.
-    return 0.5 if NUMBER or isinstance(known, Interrupted) else 0.0
+    # Rank 0 reports errors that every process meets by itself.
+    return 0.5 if RANK or isinstance(known, Interrupted) else 0.0
 
 
-def _ended_elsewhere(ending: Ending, tell: bool) -> None:
+def _print_peer_error(ending: Ending, report: bool) -> None:
     if err.is_terminal:
-        err.show_cursor(True)  # a bar has hidden it
-    if tell:
+        err.show_cursor(True)  # hidden by a progress bar
+    if report:
         print_problem(ending.what, ending.where, ending.next_step, ending.rank, ending.host)
 
 
-when_ended_elsewhere(_ended_elsewhere)
+when_ended_elsewhere(_print_peer_error)
 
 
 def _known(error: BaseException) -> LmgaitError | None:
-    """The error in words; whatever a signal has torn apart on its way is no fault."""
+    """The error in words; errors raised while a signal is handled count as an interruption."""
     signalled = stopped_by()
     if isinstance(error, Interrupted) or (
         signalled is None and not isinstance(error, KeyboardInterrupt)
@@ -136,13 +135,13 @@ def _known(error: BaseException) -> LmgaitError | None:
         return explain_failure(error)
     return Interrupted(
         "Interrupted" if signalled in (None, "SIGINT") else f"Stopped by {signalled}",
-        next_step="Run the same command again: it goes on from here.",
+        next_step="Run the same command again to resume.",
     )
 
 
-def _usage_told(fault: Any) -> int:  # noqa: ANN401 - a class that Typer does not name
+def _print_usage_error(fault: Any) -> int:  # noqa: ANN401 - a class that Typer does not name
     message = fault.format_message().strip()
-    # Without any argument the help is printed already, and is all there is to say.
+    # Without arguments the help has been printed; nothing else to report.
     if type(fault).__name__ != "NoArgsIsHelpError":
         command = "lmgait" if fault.ctx is None else fault.ctx.command_path
         step = f"See `{command} --help`."
@@ -154,7 +153,7 @@ def _usage_told(fault: Any) -> int:  # noqa: ANN401 - a class that Typer does no
 
 
 def _argument_like(fault: Any) -> str | None:  # noqa: ANN401 - a class that Typer does not name
-    """The argument that was written as an option, as the help names it."""
+    """The help's name of an argument that was written as an option."""
     name = getattr(fault, "option_name", "").lstrip("-").lower()
     if not name or fault.ctx is None:
         return None

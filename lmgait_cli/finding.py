@@ -1,4 +1,4 @@
-"""Options on how persons are found in a video, shared by `enroll` and `identify`."""
+"""Person detection options shared by `enroll` and `identify`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Annotated
 import typer
 
 GalleryArgument = Annotated[
-    Path, typer.Argument(metavar="GALLERY", help="The gallery's file, such as people.safetensors.")
+    Path, typer.Argument(metavar="GALLERY", help="Gallery file, such as people.safetensors.")
 ]
 CropOption = Annotated[
-    bool, typer.Option("--crop", help="The video is cut to one person already: head to feet.")
+    bool, typer.Option("--crop", help="The video is already cropped to one person, head to feet.")
 ]
 BoxesOption = Annotated[
     Path | None,
-    typer.Option("--boxes", help="Boxes of persons: frame,track,left,top,width,height a line."),
+    typer.Option("--boxes", help="Person boxes; each line is frame,track,left,top,width,height."),
 ]
 DetectorOption = Annotated[
     Path | None,
-    typer.Option("--detector", help="ONNX person detector in YOLOX's form, for moving cameras."),
+    typer.Option("--detector", help="ONNX person detector in YOLOX's format, for moving cameras."),
 ]

@@ -1,4 +1,4 @@
-"""`lmgait forget`: a subject out of the workspace."""
+"""`lmgait forget`: delete a subject from the workspace."""
 
 from __future__ import annotations
 
@@ -26,25 +26,26 @@ def forget(
     store: Annotated[
         str,
         typer.Argument(
-            help="A dataset's name, a store's folder, or a gallery of `lmgait enroll`.",
+            help="Dataset name, store folder, or gallery of `lmgait enroll`.",
             autocompletion=prepared,
         ),
     ],
-    subject: Annotated[str, typer.Argument(help="The subject's id, or the name in a gallery.")],
+    subject: Annotated[str, typer.Argument(help="Subject id, or name in a gallery.")],
     with_runs: Annotated[
         bool,
-        typer.Option("--with-runs", help="Also delete models that have learnt from the subject."),
+        typer.Option("--with-runs", help="Also delete models trained on the subject."),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would go, and stop.")
+        bool, typer.Option("--dry-run", help="Only list what would be deleted.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Delete a subject from a store and from all that the workspace made of it.
+    """Delete a subject from a store and from everything that the workspace derived from it.
 
-    Frames and silhouettes, stored features, embeddings, pictures of runs on this dataset, and names
-    in logs. Models that have learnt from the subject are listed, and stay without --with-runs. Raw
-    data, files elsewhere and backups are not reached. Run it again after a stop and it goes on.
+    Deletes frames and silhouettes, stored features, embeddings, pictures of runs on this dataset,
+    and names in logs. Models trained on the subject are listed, and deleted only with --with-runs.
+    Raw data, files elsewhere and backups are not touched. To resume after a stop, run the same
+    command again.
     With a gallery's file, the walks enrolled under a name are deleted from it.
 
     Example: lmgait forget ccpg 000 --dry-run
@@ -55,19 +56,19 @@ def forget(
     if Path(store).is_file() or Path(store).suffix == GALLERY:
         _from_gallery(Path(store), subject, dry_run, yes, terminal.json_file, terminal.quiet)
         return
-    place = terminal.workspace
+    workspace = terminal.workspace
     if dry_run or not yes:
-        found = look(store, subject, place, with_runs=with_runs)
-        _show(found, "would be" if dry_run else "will be")
+        summary = look(store, subject, workspace, with_runs=with_runs)
+        _show(summary, "would be" if dry_run else "will be")
     if not dry_run:
         if not yes:
             _ask()
-        found = run(store, subject, place, with_runs=with_runs, progress=terminal.progress)
+        summary = run(store, subject, workspace, with_runs=with_runs, progress=terminal.progress)
         if yes:
-            _show(found, "were")
+            _show(summary, "were")
         else:
             out.print("Done.")
-    terminal.write_json(found.to_json() | {"dry_run": dry_run})
+    terminal.write_json(summary.to_json() | {"dry_run": dry_run})
 
 
 def _walks(count: int, name: str) -> str:
@@ -98,7 +99,7 @@ def _ask() -> None:
 
     if not _at_a_terminal():
         raise UsageError(
-            "Nothing was deleted: there is no terminal to ask at", next_step="Add --yes."
+            "Nothing was deleted: there is no terminal for the confirmation", next_step="Add --yes."
         )
     typer.confirm("Delete all this? It cannot be undone.", abort=True)
 
@@ -107,24 +108,26 @@ def _at_a_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def _show(found: Forgotten, verb: str) -> None:
-    def tell(text: str) -> None:
+def _show(summary: Forgotten, verb: str) -> None:
+    def write_line(text: str) -> None:
         out.print(text, markup=False, soft_wrap=True)
 
-    tell(
-        f"{found.sequences:,} sequences ({found.frames:,} frames) of subject {found.subject} of "
-        f"{found.dataset} {verb} deleted."
+    write_line(
+        f"{summary.sequences:,} sequences ({summary.frames:,} frames) of subject "
+        f"{summary.subject} of {summary.dataset} {verb} deleted."
     )
-    for held in found.stores:
-        tell(f"  {held.folder}: {held.shards} shards, {held.findings} lines of left-out.json")
-    for (folder, what), count in Counter((t.path.parent, t.what) for t in found.traces).items():
-        names = [t.path.name for t in found.traces if (t.path.parent, t.what) == (folder, what)]
-        tell(f"  {folder}: {what}: {names[0]}{f' and {count - 1} more' if count > 1 else ''}")
-    if found.models:
-        tell(
-            "These models have learnt from the subject, and nothing takes that out of their "
-            "weights; --with-runs deletes them:"
+    for store in summary.stores:
+        write_line(
+            f"  {store.folder}: {store.shards} shards, {store.findings} lines of left-out.json"
         )
-        for folder in found.models:
-            tell(f"  {folder}")
-    tell("Not reached: raw data, files outside of the workspace, backups.")
+    for (folder, what), count in Counter((t.path.parent, t.what) for t in summary.traces).items():
+        names = [t.path.name for t in summary.traces if (t.path.parent, t.what) == (folder, what)]
+        write_line(f"  {folder}: {what}: {names[0]}{f' and {count - 1} more' if count > 1 else ''}")
+    if summary.models:
+        write_line(
+            "These models were trained on the subject, and their weights cannot be "
+            "cleaned of that; --with-runs deletes them:"
+        )
+        for folder in summary.models:
+            write_line(f"  {folder}")
+    write_line("Not deleted: raw data, files outside the workspace, backups.")

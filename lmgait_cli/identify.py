@@ -1,4 +1,4 @@
-"""`lmgait identify`: who walks in a video."""
+"""`lmgait identify`: identify the people who walk in a video."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lmgait_cli.verbs import Terminal, verb
 if TYPE_CHECKING:
     from core.recognition.identified import Identified
 
-SHOWN, TOLD = 3, 5  # candidates in a row, tracks that were left out
+MAX_CANDIDATES, MAX_SKIPPED = 3, 5  # candidates per row, skipped tracks listed
 UNKNOWN = "unknown"
 
 
@@ -24,10 +24,13 @@ UNKNOWN = "unknown"
 def identify(
     terminal: Terminal,
     gallery: GalleryArgument,
-    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="The video.")],
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="Video file.")],
     false_accepts: Annotated[
         float,
-        typer.Option("--false-accepts", help="Share of strangers that may be taken for somebody."),
+        typer.Option(
+            "--false-accepts",
+            help="Share of strangers that may be accepted as somebody in the gallery.",
+        ),
     ] = 0.05,
     crop: CropOption = False,
     boxes: BoxesOption = None,
@@ -39,8 +42,8 @@ def identify(
 ) -> None:
     """Find everybody who walks in a video and name those who are in the gallery.
 
-    Who is nobody of the gallery is `unknown`: how near strangers come is measured on test subjects
-    of the run's own dataset.
+    People who are not in the gallery are `unknown`. The threshold is measured on strangers: test
+    subjects of the run's own dataset.
 
     Example: lmgait identify people.safetensors door.mp4 --json door.json
     """
@@ -51,7 +54,7 @@ def identify(
     if video_out is not None:
         check_video_name(video_out)
     progress = terminal.progress
-    done = run(
+    result = run(
         terminal.workspace,
         gallery,
         video,
@@ -60,59 +63,59 @@ def identify(
         false_accepts=false_accepts,
         progress=progress,
     )
-    _show(done)
+    _show(result)
     if video_out is not None:
-        write_named_video(video_out, done, progress)
+        write_named_video(video_out, result, progress)
         progress.say(f"Written: {video_out}")
-    terminal.write_json(done.to_json())
+    terminal.write_json(result.to_json())
 
 
-def _show(done: Identified) -> None:
+def _show(result: Identified) -> None:
     rows = []
-    for walk, answer in zip(done.found.walks, done.answers, strict=True):
-        first, *others = answer.candidates[:SHOWN]
-        named = answer.name or (UNKNOWN if done.strangers else "?")
+    for walk, answer in zip(result.found.walks, result.answers, strict=True):
+        first, *others = answer.candidates[:MAX_CANDIDATES]
+        name = answer.name or (UNKNOWN if result.strangers else "?")
         share = "-" if first.share is None else f"{first.share:.1%}"
         begin, end = walk.seconds
         rows.append(
             [
                 str(walk.track.number),
                 f"{begin:.1f}-{end:.1f}",
-                named,
+                name,
                 f"{first.name} {first.distance:.3f}",
                 share,
                 ", ".join(f"{one.name} {one.distance:.3f}" for one in others),
             ]
         )
     headers = ["track", "seconds", "who", "nearest", "strangers as near", "then"]
-    plain = [[escape(cell) for cell in row] for row in rows]  # a name may look like markup
-    print_table(escape(done.found.footage.path.name), headers, plain)
-    for left in done.left_out[:TOLD]:
-        _tell(f"Left out: track {left.track.number}, {left.reason}")
-    if len(done.left_out) > TOLD:
-        _tell(f"Left out: {len(done.left_out) - TOLD} more (all of them with --json)")
-    _tell(_meaning(done))
+    plain = [[escape(cell) for cell in row] for row in rows]  # names may contain markup
+    print_table(escape(result.found.footage.path.name), headers, plain)
+    for skipped in result.left_out[:MAX_SKIPPED]:
+        _print_line(f"Skipped: track {skipped.track.number}, {skipped.reason}")
+    if len(result.left_out) > MAX_SKIPPED:
+        _print_line(f"Skipped: {len(result.left_out) - MAX_SKIPPED} more (all of them with --json)")
+    _print_line(_meaning(result))
 
 
-def _meaning(done: Identified) -> str:
-    if not done.strangers:
+def _meaning(result: Identified) -> str:
+    if not result.strangers:
         return (
-            "There are no strangers to compare with, so this cannot tell whether somebody is in "
-            "the gallery at all: the nearest is shown, nobody is named."
+            "Without strangers to compare with, it is not known whether somebody is in the gallery "
+            "at all: the nearest person is shown, nobody is named."
         )
-    told = (
-        f"Named: nearer than {1 - done.false_accepts:.0%} of {done.strangers} walks of strangers, "
-        "from the side where they come nearest"
+    summary = (
+        f"A name means: nearer than {1 - result.false_accepts:.0%} of {result.strangers} walks of "
+        "strangers, filmed from the side where they come nearest"
     )
-    if done.scale is None:
+    if result.scale is None:
         return (
-            f"{told}. Only one person is in the gallery: strangers who are filmed in your place "
-            "come nearer than these. Enroll more people, also some whom you do not look for."
+            f"{summary}. Only one person is in the gallery: strangers filmed at your site come "
+            "nearer than these. Enroll more people, including some you are not looking for."
         )
-    if done.scale == 1:
-        return f"{told}."
-    return f"{told}, at {done.scale:.0%} of their distance: as near as the gallery's people are."
+    if result.scale == 1:
+        return f"{summary}."
+    return f"{summary}, at {result.scale:.0%} of their distance, to match the gallery's people."
 
 
-def _tell(text: str) -> None:
+def _print_line(text: str) -> None:
     out.print(text, markup=False, style="dim", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`lmgait import-weights`: a published checkpoint as a run."""
+"""`lmgait import-weights`: import a published checkpoint as a run."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ def import_weights(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="A checkpoint of torch.save (.pt).")],
     model: Annotated[
         str,
-        typer.Option("--model", help="Family of its network.", autocompletion=models),
+        typer.Option("--model", help="Model family of the checkpoint.", autocompletion=models),
     ],
     dataset: Annotated[
         str,
-        typer.Option("--dataset", help="What it was trained on.", autocompletion=known),
+        typer.Option("--dataset", help="Dataset it was trained on.", autocompletion=known),
     ],
     names: Annotated[
         Path | None,
         typer.Option(
-            "--names", help="YAML file of `ours: theirs`, for parts that shapes do not tell apart."
+            "--names",
+            help="YAML file of `ours: theirs`, for parts that cannot be told apart by shape.",
         ),
     ] = None,
     preset: PresetOption = "paper",
@@ -40,11 +41,11 @@ def import_weights(
     settings: SetOption = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the run.")] = None,
 ) -> None:
-    """Make a run of a checkpoint that another program trained, as OpenGait publishes them.
+    """Import a checkpoint trained by another program, such as OpenGait, as a run.
 
-    Only tensors are read: nothing in the file is run. Every tensor has to find its place in the
-    model, and the classifier's identities have to be the dataset's. The run says where it came
-    from, and the other verbs take it like one that was trained here.
+    Only tensors are read; no code in the file is executed. Every tensor must match a parameter of
+    the model, and the classifier must have as many identities as the dataset. The run records the
+    source, and the other verbs treat it like a run trained here.
 
     Example: lmgait import-weights GaitBase-60000.pt --model gaitbase --dataset ccpg
     """
@@ -54,7 +55,7 @@ def import_weights(
     resolved = resolve_config(
         preset, model=model, dataset=dataset, file=config, overrides=settings or ()
     )
-    done = run_import(
+    imported = run_import(
         terminal.workspace,
         path,
         dataset=dataset,
@@ -64,11 +65,12 @@ def import_weights(
         names=names,
         progress=terminal.progress,
     )
-    identities = "no classifier" if done.classes is None else f"{done.classes} identities"
+    identities = "no classifier" if imported.classes is None else f"{imported.classes} identities"
     out.print(
-        f"Run {done.run.name}: {done.tensors} tensors, {identities}, iteration {done.step:,}\n"
-        f"SHA-256 of the file: {done.sha256}\nNext: lmgait evaluate --run {done.run.name}",
+        f"Run {imported.run.name}: {imported.tensors} tensors, {identities}, "
+        f"iteration {imported.step:,}\n"
+        f"SHA-256 of the file: {imported.sha256}\nNext: lmgait evaluate --run {imported.run.name}",
         markup=False,
         soft_wrap=True,
     )
-    terminal.write_json(done.to_json())
+    terminal.write_json(imported.to_json())

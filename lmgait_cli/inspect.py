@@ -1,4 +1,4 @@
-"""`lmgait inspect`: what is in a store."""
+"""`lmgait inspect`: the contents of a store."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lmgait_cli.verbs import Terminal, verb
 if TYPE_CHECKING:
     from core.workflows.inspect import InspectResult
 
-# Types or views of which a table is readable; those of some datasets are thousands.
+# Largest number of types or views shown as a table; some datasets have thousands.
 COLUMNS = 60
-SHOWN = 10
+MAX_MISSING_LINES = 10
 
 
 @verb()
@@ -27,17 +27,20 @@ def inspect(
         str, typer.Argument(help="A store's folder, or a dataset's name.", autocompletion=prepared)
     ],
     manifest: Annotated[
-        str | None, typer.Option("--manifest", help="Your own manifest.yaml, if it is not ours.")
+        str | None,
+        typer.Option(
+            "--manifest", help="Your own manifest.yaml, for a dataset that lmgait does not include."
+        ),
     ] = None,
     sheet: Annotated[
         Path | None,
-        typer.Option("--sheet", help="Contact sheet (PNG); else contact-sheet.png here."),
+        typer.Option("--sheet", help="Contact sheet (PNG). Default: ./contact-sheet.png."),
     ] = None,
     no_sheet: Annotated[
-        bool, typer.Option("--no-sheet", help="No contact sheet: it shows people.")
+        bool, typer.Option("--no-sheet", help="Do not write a contact sheet; it shows people.")
     ] = False,
 ) -> None:
-    """Show a store's counts, sizes and missing sequences, and make a contact sheet of it.
+    """Show a store's counts, sizes and missing sequences, and write a contact sheet.
 
     Example: lmgait inspect ccpg --sheet ccpg.png
     """
@@ -51,27 +54,29 @@ def inspect(
 
 
 def _show(result: InspectResult) -> None:
-    def tell(text: str) -> None:
+    def write_line(text: str) -> None:
         out.print(text, markup=False, soft_wrap=True)
 
-    tell(result.description)
+    write_line(result.description)
     train, test, other = result.subjects
-    beside = f", {other} of neither side" if other else ""
-    tell(
-        f"Subjects: {train} training, {test} test{beside}; official but not here: "
+    other_part = f", {other} in neither set" if other else ""
+    write_line(
+        f"Subjects: {train} training, {test} test{other_part}; official but missing here: "
         f"{len(result.missing_subjects)}"
     )
-    tell(
+    write_line(
         f"Frames: {result.frames:,} ({result.valid:,} with silhouette); a sequence has "
         f"{result.shortest} to {result.longest}, median {result.median}"
     )
     if result.streams:
-        tell(f"Beside the frames: {', '.join(result.streams)}")
+        write_line(f"Other streams: {', '.join(result.streams)}")
     share = f"{result.bytes / max(1, result.raw_bytes):.0%} of raw RGB"
-    tell(f"Size: {result.bytes / 2**20:,.1f} MiB, {share if result.raw_bytes else 'without RGB'}")
+    write_line(
+        f"Size: {result.bytes / 2**20:,.1f} MiB, {share if result.raw_bytes else 'without RGB'}"
+    )
     for word, counts in (("type", result.types), ("view", result.views)):
         if len(counts) > COLUMNS:
-            tell(f"Sequences by {word}: of {len(counts):,} {word}s (all of them with --json)")
+            write_line(f"Sequences by {word}: of {len(counts):,} {word}s (all of them with --json)")
         else:
             title = f"Sequences by {word}"
             print_table(title, list(counts), [[f"{n:,}" for n in counts.values()]])
@@ -80,13 +85,13 @@ def _show(result: InspectResult) -> None:
         ["protocol", "condition", "probes", "gallery"],
         [[c.protocol, c.condition, f"{c.probes:,}", f"{c.gallery:,}"] for c in result.conditions],
     )
-    tell(
+    write_line(
         f"Of {result.expected:,} cells that the official structure has for these subjects, "
         f"{len(result.missing):,} are missing."
     )
-    for key in result.missing[:SHOWN]:
-        tell(f"  {key}")
-    if len(result.missing) > SHOWN:
-        tell("  ... (all of them with --json)")
+    for key in result.missing[:MAX_MISSING_LINES]:
+        write_line(f"  {key}")
+    if len(result.missing) > MAX_MISSING_LINES:
+        write_line("  ... (all of them with --json)")
     if result.sheet is not None:
-        tell(f"Contact sheet: {result.sheet}")
+        write_line(f"Contact sheet: {result.sheet}")

@@ -1,4 +1,4 @@
-"""The `lmgait` command: one file per verb, joined here."""
+"""The `lmgait` command, assembled from one file per verb."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"lmgait {__version__}")
         raise typer.Exit
 
@@ -57,9 +57,10 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _top(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Version.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show error tracebacks.")] = False,
 ) -> None:
     if debug:
         os.environ[DEBUG_VARIABLE] = "1"
@@ -105,10 +106,10 @@ def run() -> None:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         if stopped_by() is not None and not error_printed():
-            print_error(KeyboardInterrupt())  # the signal came while arguments were read
+            print_error(KeyboardInterrupt())  # the signal came during argument parsing
         leave(code)
     except KeyboardInterrupt:
         print_error(KeyboardInterrupt())
         leave(EXIT_INTERRUPTED)
     except OSError as error:
-        leave(0, error)  # help that cannot be printed
+        leave(0, error)  # the help could not be printed

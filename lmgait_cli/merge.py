@@ -1,4 +1,4 @@
-"""`lmgait merge`: parts of a store to one."""
+"""`lmgait merge`: join the parts of a store."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def merge(
         typer.Argument(help="The dataset's name, or your own manifest.yaml.", autocompletion=known),
     ],
     parts: Annotated[
-        list[Path] | None, typer.Argument(help="Folders of parts; else those in the workspace.")
+        list[Path] | None, typer.Argument(help="Folders of parts. Default: those in the workspace.")
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Delete a store made from something else.")
+        bool, typer.Option("--replace", help="Delete an existing store with other contents.")
     ] = False,
 ) -> None:
-    """Join the parts that `lmgait prepare --part i/n` made, here or on other machines.
+    """Join the parts written by `lmgait prepare --part i/n`, here or on other machines.
 
-    The store is the one that a single run makes, byte for byte. Parts may be deleted afterwards.
+    The store is byte-identical to that of a single run. Parts may be deleted afterwards.
 
     Example: lmgait merge ccpg --workspace /data/lmgait
     """

@@ -1,4 +1,4 @@
-"""Options that several verbs share, so that they read and behave alike."""
+"""Options shared by several verbs."""
 
 from __future__ import annotations
 
@@ -13,27 +13,25 @@ WorkspaceOption = Annotated[
     Path | None,
     typer.Option(
         "--workspace",
-        help="Folder of stores and runs; else $LMGAIT_WORKSPACE, else ./lmgait-workspace.",
+        help="Folder of stores and runs. Default: $LMGAIT_WORKSPACE, then ./lmgait-workspace.",
     ),
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="Print results and errors only.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Print only results and errors.")]
 JsonOption = Annotated[
     Path | None, typer.Option("--json", help="Also write the result to this file as JSON.")
 ]
 DryRunOption = Annotated[
     bool,
-    typer.Option(
-        "--dry-run", help="Only say what it would take in time and disk, from a few real steps."
-    ),
+    typer.Option("--dry-run", help="Only estimate time and disk space, from a few real steps."),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", help="Seed of everything random.", min=0)]
+SeedOption = Annotated[int, typer.Option("--seed", help="Random seed.", min=0)]
 PresetOption = Annotated[
     str,
     typer.Option(
         "--preset",
         envvar="LMGAIT_PRESET",
         autocompletion=presets,
-        help="Model size: `paper`, or `tiny` (small encoders from a seed; needs no weights).",
+        help="Model size: `paper`, or `tiny` (small, with the package's encoders; no download).",
     ),
 ]
 ModelOption = Annotated[
@@ -41,11 +39,11 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         autocompletion=models,
-        help="Family of models, such as lmgait, or gaitbase on silhouettes.",
+        help="Model family, such as lmgait, or gaitbase on silhouettes.",
     ),
 ]
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="YAML file with settings over the preset's.")
+    Path | None, typer.Option("--config", help="YAML file of settings that override the preset.")
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -56,20 +54,20 @@ MachineSetOption = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="data.workers, evaluate.frames_per_chunk or model.image.chunk: no result changes.",
+        help="data.workers, evaluate.frames_per_chunk or model.image.chunk; results do not change.",
     ),
 ]
 DatasetOption = Annotated[
     str | None,
     typer.Option(
         "--dataset",
-        help="Which prepared dataset; else the one prepared last.",
+        help="Prepared dataset. Default: the one prepared last.",
         autocompletion=prepared,
     ),
 ]
 RunOption = Annotated[
     str | None,
-    typer.Option("--run", help="Which run; else the newest.", autocompletion=runs),
+    typer.Option("--run", help="Run to use. Default: the newest.", autocompletion=runs),
 ]
 AblationOption = Annotated[
     str | None,

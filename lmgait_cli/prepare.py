@@ -1,9 +1,9 @@
-"""`lmgait prepare`: raw data to a store."""
+"""`lmgait prepare`: convert raw data to a store."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -27,49 +27,61 @@ def prepare(
         str,
         typer.Argument(help="A dataset's name, or your own manifest.yaml.", autocompletion=known),
     ],
-    source: Annotated[Path, typer.Argument(help="Folder of the dataset as it was delivered.")],
+    source: Annotated[Path, typer.Argument(help="Folder of the dataset as delivered.")],
     codec: Annotated[
         FrameCodec,
         typer.Option(
             "--codec",
-            help="lossless; compact: exact too, half the size, four times the time to read; "
-            "jpeg: a tenth of the size, its error measured.",
+            help="lossless; compact: also exact, half the size, four times slower to read; "
+            "jpeg: a tenth of the size, with its error measured.",
         ),
     ] = "lossless",
     workers: Annotated[
         int | None,
-        typer.Option("--workers", help="Processes; else one a core. 0: read in this one.", min=0),
+        typer.Option(
+            "--workers", help="Worker processes. Default: one per core. 0: use this process.", min=0
+        ),
     ] = None,
     part: Annotated[
         str | None,
-        typer.Option("--part", help="Only part i of n, as 3/16; then `lmgait merge`."),
+        typer.Option(
+            "--part", help="Prepare only part i of n, such as 3/16; then run `lmgait merge`."
+        ),
     ] = None,
     form: Annotated[
-        str | None, typer.Option("--form", help="The delivered form, if it is not to be guessed.")
+        str | None, typer.Option("--form", help="Delivered form. Default: detected.")
     ] = None,
     without: Annotated[
         str | None,
         typer.Option(
             "--without",
-            help="Leave out streams: rgb (for models on silhouettes), silhouettes, aligned, pose, "
-            "parsing; several with commas.",
+            help="Comma-separated streams to skip: rgb (for models on silhouettes), silhouettes, "
+            "aligned, pose, parsing.",
         ),
     ] = None,
     flow: Annotated[
         bool,
         typer.Option(
-            "--flow", help="Compute optical flow from the frames: tables call it own flow."
+            "--flow", help="Compute optical flow from the frames; tables call it own flow."
         ),
     ] = False,
+    parsing_cut: Annotated[
+        Literal["itself", "silhouettes"] | None,  # ParsingCut, whose module is slow to load
+        typer.Option(
+            "--parsing-cut",
+            help="Cut parsing that comes whole by its own outline (itself), or where the "
+            "silhouettes of its frames are cut; else as the form says.",
+        ),
+    ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Delete a store made from something else.")
+        bool, typer.Option("--replace", help="Delete an existing store with other contents.")
     ] = False,
 ) -> None:
-    """Read a raw dataset, crop and fit its frames, and write a store to train and test on.
+    """Read a raw dataset, crop and resize its frames, and write a store for training and testing.
 
-    RGB and silhouette share one geometry: the person's box, 256 pixels high, centred in 128. What
-    cannot be used is left out and listed in left-out.json. Run it again after a stop and it goes
-    on; the result is the same, byte for byte.
+    RGB and silhouette share one geometry: the person's box, 256 pixels high, centred in 128.
+    Unusable data are skipped and listed in left-out.json. To resume after a stop, run the same
+    command again; the result is byte-identical.
 
     Example: lmgait prepare ccpg /data/CCPG --workspace /data/lmgait
     """
@@ -85,11 +97,12 @@ def prepare(
         form=form,
         without=[name.strip() for name in (without or "").split(",") if name.strip()],
         flow=flow,
+        parsing_cut=parsing_cut,
         progress=progress,
     )
     if terminal.dry_run:
         _show_split(plan.comparison, plan.left_out())
-        _tell(
+        _print_line(
             f"Found the form `{plan.form}`: {plan.sequences:,} sequences, about "
             f"{plan.frames:,} frames. Nothing was written."
         )
@@ -108,14 +121,14 @@ def _part(text: str | None) -> tuple[int, int] | None:
         from core.errors import UsageError
 
         raise UsageError(
-            f"{text!r} is not like 3/16",
+            f"{text!r} is not of the form i/n",
             where="--part",
-            next_step="Write it as 3/16: the third of 16 parts.",
+            next_step="For the third of 16 parts, write 3/16.",
         )
     return int(number), int(count)
 
 
-def _tell(text: str, style: str | None = None) -> None:
+def _print_line(text: str, style: str | None = None) -> None:
     out.print(text, style=style, markup=False, soft_wrap=True)
 
 
@@ -124,28 +137,28 @@ def _show_split(
 ) -> None:
     if left_out:
         print_table(
-            "Left out or noted",
+            "Skipped or noted",
             ["reason", "effect", "sequences", "frames"],
             [[r.reason, r.effect, f"{r.sequences:,}", f"{r.frames:,}"] for r in left_out],
         )
         if report is not None:
-            _tell(f"Line by line in {report}")
-    _tell(comparison.counts())
+            _print_line(f"Details in {report}")
+    _print_line(comparison.counts())
     for line in comparison.warnings():
-        _tell(line, "bold yellow")
+        _print_line(line, "bold yellow")
 
 
 def _show(result: PrepareResult) -> None:
     info = result.info
     _show_split(result.comparison, result.left_out, result.report)
-    done = "Complete already, nothing to do" if result.already else _speed(result)
+    status = "Already complete, nothing to do" if result.already else _speed(result)
     loss = "" if info.psnr is None else f", PSNR {info.psnr:.1f} dB"
     share = f"{info.bytes / max(1, info.raw_bytes):.0%} of raw ({info.plan.codec}{loss})"
-    beside = "".join(f", {line}" for line in result.streams)
-    _tell(
+    streams = "".join(f", {line}" for line in result.streams)
+    _print_line(
         f"{result.store}: {info.sequences:,} sequences, {info.frames:,} frames "
-        f"({info.valid:,} with silhouette){beside}, {info.bytes / 2**20:,.1f} MiB, "
-        f"{share if info.raw_bytes else 'without RGB'}, form `{info.plan.form}`. {done}."
+        f"({info.valid:,} with silhouette){streams}, {info.bytes / 2**20:,.1f} MiB, "
+        f"{share if info.raw_bytes else 'without RGB'}, form `{info.plan.form}`. {status}."
     )
 
 

@@ -1,4 +1,4 @@
-"""`lmgait pretrain-decoder`: the warm-up of a family, LMGait's decoder first of all."""
+"""`lmgait pretrain-decoder`: the warm-up of a model family, such as LMGait's decoder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def pretrain_decoder(
     config: ConfigOption = None,
     settings: SetOption = None,
 ) -> None:
-    """Warm the decoder branch up on silhouettes (5,000 iterations at `--preset paper`).
+    """Pretrain the decoder branch on silhouettes (5,000 iterations at `--preset paper`).
 
     BiggerGait's warm-up is that of its mask branch, GaitEdge's that of its U-Net; others have none.
     `lmgait train` starts from its result. Run it again after a stop and it goes on.
@@ -35,28 +35,32 @@ def pretrain_decoder(
     from core.plans.warmup import plan_decoder_warmup
     from core.runs.shared_store import open_shared_store, shared_dataset
 
-    home, progress = terminal.workspace, terminal.progress
+    workspace, progress = terminal.workspace, terminal.progress
 
     def resolve(name: str | None) -> Config:
         return resolve_config(
             preset, model=model, dataset=name, file=config, overrides=settings or ()
         )
 
-    resolved = resolve(dataset)  # mistakes in settings before any in stores
+    resolved = resolve(dataset)  # report errors in settings before those in stores
     if dataset is None:
-        dataset = shared_dataset(home, dataset)
+        dataset = shared_dataset(workspace, dataset)
         resolved = resolve(dataset)
     plan = plan_decoder_warmup(
-        home, *open_shared_store(home, dataset), resolved, preset=preset, progress=progress
+        workspace,
+        *open_shared_store(workspace, dataset),
+        resolved,
+        preset=preset,
+        progress=progress,
     )
     if terminal.dry_run:
         terminal.show_estimate(plan.estimate(progress))
         return
     result = plan.run(progress)
-    named = "" if model == DEFAULT_MODEL else f" --model {model}"
+    model_option = "" if model == DEFAULT_MODEL else f" --model {model}"
     out.print(
         f"Warm-up {result.run.name} is done: {result.run.folder}\n"
-        f"Next: lmgait train{named} --dataset {result.run.dataset}",
+        f"Next: lmgait train{model_option} --dataset {result.run.dataset}",
         markup=False,
         soft_wrap=True,
     )

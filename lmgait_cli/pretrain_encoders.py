@@ -1,4 +1,4 @@
-"""`lmgait pretrain-encoders`: small encoders from nothing, on rendered people."""
+"""`lmgait pretrain-encoders`: train small encoders from scratch on rendered people."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ _MINUTES = 300.0
 @verb(workspace=False, dry_run=True)
 def pretrain_encoders(
     terminal: Terminal,
-    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to fill.")],
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Output folder.")],
     minutes: Annotated[
         float | None,
-        typer.Option(help=f"Time for all of it, {_MINUTES:.0f} if nothing is given.", min=0.01),
+        typer.Option(
+            help=f"Total time in minutes; {_MINUTES:.0f} if neither this nor --steps is given.",
+            min=0.01,
+        ),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Steps, in place of a time.", min=1, max=10**9)
+        int | None, typer.Option(help="Number of steps, instead of a time.", min=1, max=10**9)
     ] = None,
     pictures: Annotated[
         int, typer.Option(help="Pictures to render, 27 kB each.", min=16, max=10**7)
@@ -34,15 +37,15 @@ def pretrain_encoders(
     ] = "tiny-patch8",
     seed: SeedOption = 0,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that render; else one a processor.", min=1)
+        int | None, typer.Option(help="Rendering processes. Default: one per processor.", min=1)
     ] = None,
 ) -> None:
-    """Train small image and text encoders from nothing, on a CPU, without any real picture.
+    """Train small image and text encoders from scratch, on a CPU, without real pictures.
 
-    It renders people with the label of every pixel, makes sentences about their parts and the
-    surroundings, and trains an encoder of DINOv2's architecture and one of CLIP's on both. The
-    result loads as model.image.weights and model.text.weights; its README.md says how good it is.
-    Run it again after a stop and it goes on.
+    Renders people with a label for every pixel, generates sentences about body parts and
+    surroundings, and trains encoders of DINOv2's and CLIP's architectures on both. The result loads
+    as model.image.weights and model.text.weights; its README.md gives its accuracy. To resume after
+    a stop, run the same command again.
 
     Example: lmgait pretrain-encoders encoders --steps 4000
     """
@@ -51,7 +54,9 @@ def pretrain_encoders(
     from core.workflows.pretrain_encoders import recipe_of
 
     if steps is not None and minutes is not None:
-        raise UsageError("--steps and --minutes exclude each other", next_step="Give one of them.")
+        raise UsageError(
+            "--steps and --minutes exclude each other", next_step="Give only one of them."
+        )
     recipe = recipe_of(image=image, pictures=pictures, seed=seed, steps=steps or 1)
     time = None if steps else minutes or _MINUTES
     processes = workers or os.cpu_count() or 1
@@ -74,7 +79,7 @@ def pretrain_encoders(
             ),
         )
     ]
-    print_table("On walkers that they never saw", ("", "trained", "from the seed"), rows)
+    print_table("On unseen walkers", ("", "trained", "from the seed"), rows)
     out.print(
         f"{result.bytes / 2**20:.1f} MiB of encoders after {result.recipe.steps} steps: "
         f"{result.folder}\nNext: {result.folder / 'README.md'} says how to use them.",

@@ -1,7 +1,7 @@
-"""What belongs to a process of its own: its environment, its streams, the signals that end it.
+"""Process set-up: environment variables, standard streams and signals.
 
-Progress that nobody can read any more, on a closed terminal or behind `| head`, ends no work; a
-result that cannot be printed on a full disk is an error.
+A closed terminal or `| head` does not stop the work when progress can no longer be shown. A result
+that cannot be printed, for example on a full disk, is an error.
 """
 
 from __future__ import annotations
@@ -18,24 +18,23 @@ from typing import Any, NoReturn, TextIO
 from core.errors import EXIT_INTERRUPTED, EXIT_OUTPUT
 from core.system.signals import ending_signals, note_signal
 
-# What torchrun and accelerate set, and what the launchers of MPI set.
-_LAUNCHED = (
+# Rank and size variables of torchrun and accelerate, and of the MPI launchers.
+_RANK_VARIABLES = (
     ("RANK", "WORLD_SIZE"),
     ("PMI_RANK", "PMI_SIZE"),
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
     ("MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"),
 )
-# Large pages for torch's tensors on Linux: a step on a CPU spends a tenth of its time on small
-# ones.
+# Large pages for torch's tensors on Linux: with small pages a CPU step takes a tenth longer.
 _PAGES = "THP_MEM_ALLOC_ENABLE"
-# How often a thread of GNU OpenMP, which torch brings on Linux, looks for the others before it
-# sleeps. By itself it looks 300,000 times, for milliseconds, and keeps the core from the very
-# thread that it waits for where other programs compute. This often takes about ten microseconds.
-# `python -m benchmarks busy` compares: with 10,000 looks, training beside one busy program keeps
-# 0.44 of its rate, with 1,000 it keeps 0.52, and alone neither is slower than OpenMP's own.
+# How often a thread of GNU OpenMP (part of torch on Linux) polls for the others before it sleeps.
+# The default, 300,000 polls, takes milliseconds and blocks the core for the very thread it waits
+# for when other programs run. 1,000 polls take about ten microseconds. Measured by `python -m
+# benchmarks busy`: beside one busy program training keeps 0.44 of its rate with 10,000 polls and
+# 0.52 with 1,000; on an idle machine neither is slower than the default.
 _SPINS, SPINS = "GOMP_SPINCOUNT", "1000"
-# What else says how threads wait; whoever sets it has chosen.
-_WAITING = (_SPINS, "OMP_WAIT_POLICY")
+# Variables that control how threads wait; if the user has set one, it is left alone.
+_WAIT_VARIABLES = (_SPINS, "OMP_WAIT_POLICY")
 _stopped_by: str | None = None
 
 
@@ -43,67 +42,69 @@ class Stopped(KeyboardInterrupt):
     """A signal asked this process to end."""
 
 
-class _Patient(io.FileIO):
-    """A stream whose reader may leave at any time.
+class _TolerantStream(io.FileIO):
+    """A stream that tolerates a closed reader.
 
     Args:
         number: Its file descriptor.
-        whatever: Ignore every error, not only a reader that has left.
+        ignore_errors: Ignore every error, not only a closed reader.
     """
 
-    def __init__(self, number: int, *, whatever: bool) -> None:
+    def __init__(self, number: int, *, ignore_errors: bool) -> None:
         super().__init__(number, "w", closefd=False)
-        self._whatever = whatever
+        self._ignore_errors = ignore_errors
 
-    def write(self, data: Any, /) -> int:  # noqa: ANN401 - whatever has bytes
-        """Write, or say that it is written where nobody reads."""
+    def write(self, data: Any, /) -> int:  # noqa: ANN401 - any buffer
+        """Write ``data``; report success if the reader is gone."""
         try:
             return super().write(data)
         except BrokenPipeError:
             return len(data)
         except OSError:
-            if self._whatever:
+            if self._ignore_errors:
                 return len(data)
             raise
 
 
-def place() -> tuple[int, int]:
-    """Number of this process among those launched together, from 0, and how many they are.
+def rank_and_size() -> tuple[int, int]:
+    """Rank of this process, from 0, and the number of processes launched together.
 
-    The first one alone prints results and writes their files.
+    Only rank 0 prints results and writes their files.
     """
-    for rank, size in _LAUNCHED:
+    for rank, size in _RANK_VARIABLES:
         if rank in os.environ and size in os.environ:
             return int(os.environ[rank]), int(os.environ[size])
     return 0, 1
 
 
 def set_environment(variables: MutableMapping[str, str]) -> None:
-    """Set what torch and OpenMP read once, when they are loaded; what the user has set stays.
+    """Set the variables that torch and OpenMP read when they are loaded.
+
+    Variables that the user has set are kept.
 
     Args:
-        variables: The environment, of a process that has not imported torch. Processes that it
-            starts inherit it.
+        variables: The environment of a process that has not imported torch. Child processes
+            inherit it.
     """
     variables.setdefault(_PAGES, "1")
-    if not any(name in variables for name in _WAITING):
+    if not any(name in variables for name in _WAIT_VARIABLES):
         variables[_SPINS] = SPINS
 
 
 def prepare_process() -> None:
-    """Make the streams patient, and let signals end this process in order."""
+    """Make the streams tolerate closed readers and install the signal handlers."""
     _open_closed()
-    sys.stdout = _stream(sys.stdout, 1, whatever=False)
-    sys.stderr = _stream(sys.stderr, 2, whatever=True)
+    sys.stdout = _stream(sys.stdout, 1, ignore_errors=False)
+    sys.stderr = _stream(sys.stderr, 2, ignore_errors=True)
     for number in ending_signals():
         signal.signal(number, _end)
-    threading.excepthook = _told_elsewhere
+    threading.excepthook = _thread_failed
 
 
-def _told_elsewhere(told: threading.ExceptHookArgs) -> None:
-    # A full disk that a thread meets the main thread meets too, and says it better.
-    if not isinstance(told.exc_value, OSError):
-        threading.__excepthook__(told)
+def _thread_failed(details: threading.ExceptHookArgs) -> None:
+    # The main thread meets a full disk too and reports it better.
+    if not isinstance(details.exc_value, OSError):
+        threading.__excepthook__(details)
 
 
 def stopped_by() -> str | None:
@@ -112,32 +113,32 @@ def stopped_by() -> str | None:
 
 
 def leave(code: int, error: OSError | None = None) -> NoReturn:
-    """End the process, after the last results are out.
+    """Flush the results and end the process.
 
     Args:
-        code: Its exit code, if all goes well.
-        error: What came in the way of printing already.
+        code: The exit code if printing succeeds.
+        error: An earlier printing error.
     """
     try:
         sys.stdout.flush()
-    except OSError as late:
-        error = late
+    except OSError as flush_error:
+        error = flush_error
     if stopped_by() is not None:
-        code = EXIT_INTERRUPTED  # also where the signal came before or after the verb's own work
+        code = EXIT_INTERRUPTED  # also if the signal came before or after the verb's own work
     if error is not None:
-        if code != EXIT_OUTPUT:  # else it is said already
+        if code != EXIT_OUTPUT:  # otherwise it is already reported
             sys.stderr.write(f"Error: The results cannot be printed: {error.strerror}\n")
         code = code or EXIT_OUTPUT
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     for number in ending_signals():
-        # All is done: what comes now may end the process as it pleases.
+        # The work is finished; from here on a signal may end the process at once.
         if signal.getsignal(number) is _end:
             signal.signal(number, signal.SIG_DFL)
     sys.exit(code)
 
 
 def _open_closed() -> None:
-    # The next file to be opened would get the number, and be written into by whoever prints.
+    # The next file opened would get this descriptor, and prints would go into that file.
     for number in range(3):
         try:
             os.fstat(number)
@@ -145,15 +146,15 @@ def _open_closed() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
-def _stream(before: TextIO | None, number: int, *, whatever: bool) -> io.TextIOWrapper:
-    encoding = getattr(before, "encoding", None) or "utf-8"
-    raw = _Patient(number, whatever=whatever)
-    # Names of files may hold bytes that no encoding has.
+def _stream(original: TextIO | None, number: int, *, ignore_errors: bool) -> io.TextIOWrapper:
+    encoding = getattr(original, "encoding", None) or "utf-8"
+    raw = _TolerantStream(number, ignore_errors=ignore_errors)
+    # File names may contain bytes that the encoding cannot represent.
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding,
         errors="backslashreplace",
-        line_buffering=whatever or raw.isatty(),
+        line_buffering=ignore_errors or raw.isatty(),
     )
 
 
@@ -161,9 +162,9 @@ def _end(number: int, frame: FrameType | None) -> None:
     del frame
     global _stopped_by
     if note_signal(number):
-        return  # it repeats one that is heeded already, here or by the training
+        return  # a repetition of a signal already handled, here or by the training
     if _stopped_by is not None:
-        # Asked twice: at once. What is half written has a hidden name; workers end with us.
+        # Second signal: end at once. Partial files have hidden names; workers end with us.
         os._exit(EXIT_INTERRUPTED)
     _stopped_by = signal.Signals(number).name
     raise Stopped

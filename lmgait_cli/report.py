@@ -1,4 +1,4 @@
-"""`lmgait report`: a run as one HTML file."""
+"""`lmgait report`: an HTML report on a run."""
 
 from __future__ import annotations
 
@@ -17,41 +17,43 @@ def report(
     terminal: Terminal,
     run_name: Annotated[
         str | None,
-        typer.Argument(metavar="RUN", help="Which run; else the newest.", autocompletion=runs),
+        typer.Argument(metavar="RUN", help="Run to use. Default: the newest.", autocompletion=runs),
     ] = None,
     dataset: Annotated[
         str | None,
         typer.Option(
-            "--dataset", help="Whose store to test on; else the run's own.", autocompletion=prepared
+            "--dataset", help="Dataset to test on. Default: the run's own.", autocompletion=prepared
         ),
     ] = None,
     path: Annotated[
-        Path | None, typer.Option("--out", help="The file; else report.html in the run's folder.")
+        Path | None,
+        typer.Option("--out", help="Output file. Default: report.html in the run's folder."),
     ] = None,
     bootstrap: Annotated[
-        int, typer.Option("--bootstrap", help="Resamples of subjects for 95 % intervals.", min=0)
+        int,
+        typer.Option("--bootstrap", help="Number of subject resamples for 95 % intervals.", min=0),
     ] = 200,
     no_pictures: Annotated[
-        bool, typer.Option("--no-pictures", help="No frames of the store: they show people.")
+        bool, typer.Option("--no-pictures", help="Leave out frames of the store; they show people.")
     ] = False,
 ) -> None:
-    """Write one HTML file on a run: scores, curves, retrievals, settings, where all comes from.
+    """Write an HTML report on a run: scores, curves, retrievals, settings and provenance.
 
-    The file needs no network and nothing beside it. Embeddings of the run's newest checkpoint are
-    used if they are there.
+    The file is self-contained and needs no network. Existing embeddings of the run's newest
+    checkpoint are reused.
 
     Example: lmgait report --bootstrap 200 --out report.html
     """
     from core.report.estimate import estimate_report
     from core.workflows.report import report_run
 
-    place, progress = terminal.workspace, terminal.progress
+    workspace, progress = terminal.workspace, terminal.progress
     if terminal.dry_run:
-        told = estimate_report(place, run_name=run_name, dataset=dataset, progress=progress)
-        terminal.show_estimate(told)
+        estimate = estimate_report(workspace, run_name=run_name, dataset=dataset, progress=progress)
+        terminal.show_estimate(estimate)
         return
-    done = report_run(
-        place,
+    outcome = report_run(
+        workspace,
         path,
         run_name=run_name,
         dataset=dataset,
@@ -60,8 +62,9 @@ def report(
         progress=progress,
     )
     out.print(
-        f"{done.path}: {done.bytes / 2**20:.1f} MiB, run {done.run.name} on {done.result.title}",
+        f"{outcome.path}: {outcome.bytes / 2**20:.1f} MiB, run {outcome.run.name} on "
+        f"{outcome.result.title}",
         markup=False,
         soft_wrap=True,
     )
-    terminal.write_json(done.to_json())
+    terminal.write_json(outcome.to_json())

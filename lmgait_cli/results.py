@@ -1,4 +1,4 @@
-"""How a scored result reaches the terminal and files."""
+"""Output of scores to the terminal and to files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmgait_cli.console import NUMBER, out, print_note, print_table
+from lmgait_cli.console import RANK, out, print_note, print_table
 
 if TYPE_CHECKING:
     from core.metrics.results import EvaluationResult
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 OutOption = Annotated[
     list[Path] | None,
-    typer.Option("--out", help="Also write the tables to .csv, .md or .tex; may be repeated."),
+    typer.Option("--out", help="Also write the tables to this .csv, .md or .tex file; repeatable."),
 ]
 
 _ENDINGS = {".csv": "csv", ".md": "markdown", ".tex": "latex"}
@@ -32,7 +32,7 @@ def show_result(
     files: Sequence[Path],
     quiet: bool,
 ) -> None:
-    """Print all tables of a result and write them where asked."""
+    """Print all tables of a result and write the requested files."""
     from core.manifests.published import load_published
     from core.tables.build import result_tables, view_table
     from core.tables.formats import to_json
@@ -62,10 +62,10 @@ def print_tables(tables: Sequence[Table]) -> None:
 
 
 def write_tables(tables: Sequence[Table], files: Sequence[Path], quiet: bool) -> None:
-    """Write tables in the format that each file's ending names.
+    """Write tables in the format of each file's extension.
 
     Raises:
-        UsageError: an ending without a format.
+        UsageError: an extension without a table format.
     """
     from core.tables.formats import FORMATS
 
@@ -75,7 +75,7 @@ def write_tables(tables: Sequence[Table], files: Sequence[Path], quiet: bool) ->
 
 
 def check_formats(files: Sequence[Path]) -> None:
-    """Refuse an ending without a format before any work is done (raises as above)."""
+    """Reject an unsupported extension before any work (raises as :func:`write_tables`)."""
     from core.errors import UsageError
 
     for path in files:
@@ -88,19 +88,19 @@ def check_formats(files: Sequence[Path]) -> None:
 
 
 def write_json(path: Path | None, content: Mapping[str, Any], quiet: bool) -> None:
-    """Write a result as JSON where a file is asked for."""
+    """Write a result as JSON if ``path`` is given."""
     if path is not None:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-        # Names of files may hold bytes that are no UTF-8: JSON has an escape for them.
+        # File names may contain bytes that are not UTF-8; write them as escapes.
         text = text.encode("utf-8", "backslashreplace").decode()
         write_file(path, text + "\n", quiet)
 
 
 def write_file(path: Path, text: str, quiet: bool) -> None:
-    """Write a result's file whole, and say so; of several processes the first one does."""
+    """Write a result's file atomically and report it; of several processes only rank 0 does."""
     from core.system.files import write_text
 
-    if NUMBER:
+    if RANK:
         return
     write_text(path, text)
     if not quiet:

@@ -34,16 +34,17 @@ def train(
     settings: SetOption = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the run.")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Only go on with a run that exists; else fail.")
+        bool, typer.Option("--resume", help="Resume an existing run; fail if there is none.")
     ] = False,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin anew even where there is such a run.")
+        bool,
+        typer.Option("--fresh", help="Start a new run even if one with these settings exists."),
     ] = False,
 ) -> None:
     """Train LMGait, or another model, on a prepared dataset.
 
-    A run of the same settings goes on where it stopped, and is not repeated once it is complete.
-    The decoder's warm-up runs first where it has not been done.
+    A run with the same settings resumes where it stopped, and is not repeated once complete. The
+    decoder's warm-up runs first if it is missing.
 
     Example: lmgait train --dataset sustech1k --set train.iterations=40 --name short
     """
@@ -54,9 +55,9 @@ def train(
 
     if resume and fresh:
         raise UsageError(
-            "--resume and --fresh exclude each other", next_step="Leave one of them out."
+            "--resume and --fresh exclude each other", next_step="Give only one of them."
         )
-    home, progress = terminal.workspace, terminal.progress
+    workspace, progress = terminal.workspace, terminal.progress
 
     def resolve(name: str | None) -> Config:
         return resolve_config(
@@ -68,12 +69,12 @@ def train(
             overrides=settings or (),
         )
 
-    resolved = resolve(dataset)  # mistakes in settings before any in stores
+    resolved = resolve(dataset)  # report errors in settings before those in stores
     if dataset is None:
-        dataset = shared_dataset(home, dataset)
+        dataset = shared_dataset(workspace, dataset)
         resolved = resolve(dataset)
     plan = plan_training(
-        home,
+        workspace,
         dataset,
         resolved,
         preset=preset,
@@ -86,10 +87,10 @@ def train(
         terminal.show_estimate(plan.estimate(progress))
         return
     result = plan.run(progress)
-    cached = "lmgait cache-text; " if model == DEFAULT_MODEL else ""
+    cache_step = "lmgait cache-text; " if model == DEFAULT_MODEL else ""
     out.print(
         f"Run {result.run.name} is trained ({result.iterations} iterations now): "
-        f"{result.run.folder}\nNext: {cached}lmgait evaluate",
+        f"{result.run.folder}\nNext: {cache_step}lmgait evaluate",
         markup=False,
         soft_wrap=True,
     )

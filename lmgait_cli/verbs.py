@@ -1,4 +1,4 @@
-"""What every verb has: a workspace, a place for JSON, progress, and errors in words."""
+"""The parts shared by all verbs: workspace, JSON output, progress and error handling."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ P = ParamSpec("P")
 
 
 class Terminal:
-    """The options that verbs share, and what they stand for.
+    """The shared options and the objects they stand for.
 
     Args:
         workspace: ``--workspace``.
-        dry_run: ``--dry-run``; False for verbs that have none.
+        dry_run: ``--dry-run``; False for verbs without it.
         json_file: ``--json``.
         quiet: ``--quiet``.
     """
@@ -38,17 +38,17 @@ class Terminal:
         json_file: Path | None = None,
         quiet: bool = False,
     ) -> None:
-        self._place = workspace
+        self._folder = workspace
         self.dry_run = dry_run
         self.json_file = json_file
         self.quiet = quiet
 
     @cached_property
     def workspace(self) -> Workspace:
-        """The workspace that the option, the environment or the folder names."""
+        """The workspace from the option, the environment or the current folder."""
         from core.workspace import Workspace
 
-        return Workspace.find(self._place)
+        return Workspace.find(self._folder)
 
     @cached_property
     def progress(self) -> ConsoleProgress:
@@ -56,12 +56,12 @@ class Terminal:
         return ConsoleProgress(self.quiet)
 
     def write_json(self, content: Mapping[str, Any]) -> None:
-        """Write the result to the file of ``--json``, where there is one."""
+        """Write the result to the file of ``--json``, if given."""
         write_json(self.json_file, content, self.quiet)
 
-    def show_estimate(self, estimate: Estimate, beside: Mapping[str, Any] | None = None) -> None:
-        """Print what work would take; ``beside`` joins it in the JSON."""
-        show_estimate(estimate, self.json_file, self.quiet, beside)
+    def show_estimate(self, estimate: Estimate, extra: Mapping[str, Any] | None = None) -> None:
+        """Print an estimate; ``extra`` is added to its JSON."""
+        show_estimate(estimate, self.json_file, self.quiet, extra)
 
 
 _SHARED = {
@@ -75,7 +75,7 @@ _SHARED = {
 def verb(
     *, workspace: bool = True, dry_run: bool = False
 ) -> Callable[[Callable[Concatenate[Terminal, P], None]], Callable[..., None]]:
-    """Make a verb of a function: with the shared options behind its own, and errors in words.
+    """Make a function a verb: add the shared options after its own, and handle errors.
 
     Args:
         workspace: Whether it has ``--workspace``.
@@ -86,7 +86,7 @@ def verb(
 
     def decorate(command: Callable[Concatenate[Terminal, P], None]) -> Callable[..., None]:
         @wraps(command)
-        def run(**values: Any) -> None:  # noqa: ANN401 - whatever the options give
+        def run(**values: Any) -> None:  # noqa: ANN401 - any option value
             terminal = Terminal(**{name: values.pop(name) for name in shared})
             cast(Callable[..., None], command)(terminal, **values)
 

@@ -1,4 +1,4 @@
-"""`lmgait verify`: a store against its checksums."""
+"""`lmgait verify`: check a store against its checksums."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def verify(
         str, typer.Argument(help="A store's folder, or a dataset's name.", autocompletion=prepared)
     ],
 ) -> None:
-    """Check every byte of a store; name the shards and sequences that are damaged.
+    """Check every byte of a store and list damaged shards and sequences.
 
     Example: lmgait verify ccpg
     """
@@ -33,8 +33,8 @@ def verify(
         raise StoreError(
             f"The store has {len(result.faults)} fault{'s' * (len(result.faults) > 1)}",
             where=result.store,
-            next_step="Delete the files named above and run the same `lmgait prepare` again: it "
-            "makes them anew.",
+            next_step="Delete the files named above and run the same `lmgait prepare` again to "
+            "write them again.",
         )
     out.print(
         f"{result.store}: sound ({result.shards} shards, {result.bytes / 2**20:,.1f} MiB, "

@@ -1,4 +1,4 @@
-"""`lmgait visualize`: pictures of what a model sees."""
+"""`lmgait visualize`: draw a model's intermediate results for a sequence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from lmgait_cli.verbs import Terminal, verb
 @verb()
 def visualize(
     terminal: Terminal,
-    run_name: Annotated[str, typer.Argument(metavar="RUN", help="Which run.", autocompletion=runs)],
+    run_name: Annotated[
+        str, typer.Argument(metavar="RUN", help="Run to use.", autocompletion=runs)
+    ],
     sequence: Annotated[
         str, typer.Argument(metavar="SEQUENCE", help="subject/type/view, such as 075/nm-05/090.")
     ],
@@ -23,7 +25,7 @@ def visualize(
         str | None,
         typer.Option(
             "--dataset",
-            help="Prepared dataset of the sequence; else the run's own.",
+            help="Prepared dataset of the sequence. Default: the run's own.",
             autocompletion=prepared,
         ),
     ] = None,
@@ -31,7 +33,7 @@ def visualize(
         Path | None,
         typer.Option(
             "--out",
-            help="A sheet (.png) or a film (.gif, .mp4); else a sheet in the run's folder.",
+            help="Sheet (.png) or film (.gif, .mp4). Default: a sheet in the run's folder.",
         ),
     ] = None,
     frames: Annotated[
@@ -40,20 +42,20 @@ def visualize(
             "--frames",
             min=1,
             max=200,
-            help="Most frames shown, evenly spread; else 8 in a .png, 28 in a .gif, 48 in an .mp4.",
+            help="Maximum frames, evenly spaced. Default: 8 in .png, 28 in .gif, 48 in .mp4.",
         ),
     ] = None,
 ) -> None:
-    """Draw what a model sees of a sequence: frames, silhouettes, attention to words, motion.
+    """Draw a model's view of a sequence: frames, silhouettes, attention to words, motion.
 
-    Where there is text, all is shown beside what the same weights see without it. The picture
-    shows a person.
+    For models with text, each result is shown with and without text, from the same weights. The
+    picture shows a person.
 
     Example: lmgait visualize ccpg-tiny-001 000/U0_D0/01_0 --out walk.mp4
     """
     from core.workflows.visualize import visualize as run
 
-    done = run(
+    result = run(
         terminal.workspace,
         run_name,
         sequence,
@@ -62,6 +64,9 @@ def visualize(
         frames=frames,
         progress=terminal.progress,
     )
-    lines = [f"{done.path}: {len(done.frames)} of {done.total} frames of {done.key}", *done.notes]
+    lines = [
+        f"{result.path}: {len(result.frames)} of {result.total} frames of {result.key}",
+        *result.notes,
+    ]
     out.print("\n".join(lines), markup=False, soft_wrap=True)
-    terminal.write_json(done.to_json())
+    terminal.write_json(result.to_json())

@@ -1,1 +1,1 @@
-"""The paper's tables: which rows train, and the tables of their scores."""
+"""The paper's tables: their trainable rows, and tables of scores."""

@@ -1,4 +1,4 @@
-"""The paper's tables as rows: what is trained for each, and the numbers published beside it."""
+"""The paper's tables as rows: the trainings and the published numbers of each."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from core.tables.ablations import Scores
 from core.tables.build import row_label
 
 SYSTEMS = (1, 2, 3)
-"""Tables that compare systems: a row is a family of models with its own settings."""
+"""Tables that compare systems; each row is a model family with its own settings."""
 ABLATIONS = (4, 5, 6, 7)
 """Tables of ablations of one family."""
 ACROSS = 3
-"""The table that tests on other datasets than the one trained on."""
+"""The table that tests on datasets other than the training dataset."""
 TABLES = (*SYSTEMS, *ABLATIONS)
 FULL = "full"
 """The ablation that changes nothing."""
@@ -32,7 +32,7 @@ _NOT_DESCRIBED = ("gaitgci", "vpnet")
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What a training trains: a family of models, with an ablation."""
+    """A variant to train: a model family with an ablation."""
 
     family: str
     ablation: str = FULL
@@ -41,7 +41,7 @@ class Variant:
     def name(self) -> str:
         """Its name in runs and messages, such as ``no-text``, ``gaitbase``, ``gaitbase-no-text``.
 
-        LMGait's are called as the ablation alone, and so is its row of a table of systems.
+        LMGait's variants, and its row in a table of systems, have the name of the ablation.
         """
         if self.family == DEFAULT_FAMILY:
             return self.ablation
@@ -54,9 +54,9 @@ class PaperRow:
 
     Attributes:
         label: As printed.
-        variants: What is trained for it, and averaged; none where it does not run here.
-        published: The numbers published for it, by column; empty without any.
-        reason: Why it does not run here.
+        variants: Variants that are trained and averaged; empty if it cannot run here.
+        published: The published numbers by column; empty without any.
+        reason: Why it cannot run here.
     """
 
     label: str
@@ -67,14 +67,14 @@ class PaperRow:
 
 @dataclass(frozen=True, slots=True)
 class PaperTable:
-    """A table that is to be made, on one test dataset.
+    """A table to make, on one test dataset.
 
     Attributes:
-        number: Of the paper's table; None for ablations by name.
-        trained_on: The dataset to train on, as it was named (a path for a manifest of one's own).
+        number: Number of the paper's table; None for ablations by name.
+        trained_on: The dataset to train on, as given (a path for the user's own manifest).
         tested_on: The dataset to test on, likewise.
         rows: In the order of the paper.
-        published: Whose numbers stand beside ours; None without any.
+        published: The published table to compare with; None without one.
     """
 
     number: int | None
@@ -85,7 +85,7 @@ class PaperTable:
 
     @property
     def variants(self) -> tuple[Variant, ...]:
-        """All that is trained for it, once each."""
+        """All variants of its rows, once each."""
         return tuple(dict.fromkeys(one for row in self.rows for one in row.variants))
 
 
@@ -98,8 +98,8 @@ def paper_table(
         number: 1 to 7.
         trained_on: The dataset to train on.
         tested_on: The dataset to test on.
-        model: Name of a family: of Tables 1 to 3 its rows alone are trained, and the others are
-            ablations of it. None trains every family, and ablations of LMGait.
+        model: Name of a family: only its rows of Tables 1 to 3 are trained, and ablations are of
+            this family. None trains every family, and ablations of LMGait.
 
     Raises:
         UsageError: there is no such table, or it has no row of that family.
@@ -118,7 +118,7 @@ def paper_table(
 def ablations_by_name(
     names: Iterable[str], *, trained_on: str, tested_on: str, model: str | None = None
 ) -> PaperTable:
-    """Ablations as a table of their own (``UsageError`` where there is none of a name)."""
+    """Return the named ablations as a table (``UsageError`` for an unknown name)."""
     family = model or DEFAULT_FAMILY
     rows = tuple(
         PaperRow(load_ablation(name).title, (Variant(family, name),), {})
@@ -146,40 +146,42 @@ def _ablations(number: int, trained_on: str, tested_on: str, model: str | None) 
 
 def _systems(number: int, trained_on: str, tested_on: str, model: str | None) -> PaperTable:
     tables = _of(number, load_published())
-    beside = _beside(tables, trained_on, tested_on)
-    numbers = {} if beside is None else {row.method: row for row in beside.rows}
-    if beside is not None and beside in tables:
-        sources = beside.rows
+    published_table = _published(tables, trained_on, tested_on)
+    numbers = {} if published_table is None else {row.method: row for row in published_table.rows}
+    if published_table is not None and published_table in tables:
+        sources = published_table.rows
     else:
         # Without a published table of these datasets, a row for each system of the others.
-        once = {_system(row.method): row for one in reversed(tables) for row in reversed(one.rows)}
+        first_rows = {
+            _system(row.method): row for one in reversed(tables) for row in reversed(one.rows)
+        }
         order = dict.fromkeys(_system(row.method) for one in tables for row in one.rows)
-        sources = tuple(once[system] for system in order)
+        sources = tuple(first_rows[system] for system in order)
     families = {_system(family.title): name for name, family in FAMILIES.items()}
     rows: list[PaperRow] = []
-    earlier: set[str] = set()
+    previous: set[str] = set()
     for row in sources:
         system, entry = _system(row.method), numbers.get(row.method)
         family = families.get(system)
-        reason = _reason(system, family, system in earlier, model)
-        earlier.add(system)
-        if beside is None or entry is None:
+        reason = _reason(system, family, system in previous, model)
+        previous.add(system)
+        if published_table is None or entry is None:
             label, published = FAMILIES[family].title if family else row.method, {}
         else:
-            label, published = row_label(entry), _scores(beside, entry)
+            label, published = row_label(entry), _scores(published_table, entry)
         variants = () if family is None or reason else (Variant(family),)
         rows.append(PaperRow(label, variants, published, reason))
     if not any(row.variants for row in rows):
         raise UsageError(
             f"Table {number} has no row of the model `{model}`",
             where="--model",
-            next_step="Leave --model out to train every row that can run.",
+            next_step="Remove --model to train every row that can run.",
         )
-    return PaperTable(number, trained_on, tested_on, tuple(rows), beside)
+    return PaperTable(number, trained_on, tested_on, tuple(rows), published_table)
 
 
 def _reason(system: str, family: str | None, again: bool, model: str | None) -> str:
-    """Why a row does not run here; "" where it does."""
+    """Reason why a row cannot run here; "" if it can."""
     if family is None:
         return NO_DESCRIPTION if system in _NOT_DESCRIBED else NOT_A_FAMILY
     if again:
@@ -188,15 +190,15 @@ def _reason(system: str, family: str | None, again: bool, model: str | None) -> 
 
 
 def _system(method: str) -> str:
-    """What tells a system: its name without remarks, case, or signs other than ``+``."""
+    """Identifying form of a system's name: no remarks, lower case, no signs except ``+``."""
     plain = re.sub(r"\(.*?\)", "", method).lower()
     return re.sub(r"[^a-z0-9+]", "", plain)
 
 
-def _beside(
+def _published(
     tables: tuple[PublishedTable, ...], trained_on: str, tested_on: str
 ) -> PublishedTable | None:
-    """The published numbers of these datasets: a whole table, or rows of another dataset's."""
+    """The published numbers for these datasets: a whole table, or rows of another dataset's."""
     for table in tables:
         if (table.trained_on or table.dataset, table.dataset) == (trained_on, tested_on):
             return table
@@ -212,7 +214,7 @@ def _beside(
 
 
 def _of(number: int, tables: Iterable[PublishedTable]) -> tuple[PublishedTable, ...]:
-    """The published tables of this number, one for each dataset."""
+    """The published tables with this number, one per dataset."""
     return tuple(one for one in tables if f"{one.id}-".startswith(f"table-{number}-"))
 
 

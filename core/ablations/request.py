@@ -1,4 +1,4 @@
-"""What `lmgait ablate` is asked for, and the tables and configurations that it means."""
+"""A request of `lmgait ablate`, and the tables and configurations it stands for."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from core.runs.stores import with_frames
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be trained and scored.
+    """The tables and ablations to train and score.
 
     Attributes:
         dataset: Prepared dataset to train on.
-        tests: Prepared datasets to test on; none tests on ``dataset``. Tables 1 and 2 are tested on
-            ``dataset`` whatever is here.
+        tests: Prepared datasets to test on; empty for ``dataset``. Tables 1 and 2 are always tested
+            on ``dataset``.
         tables: Numbers of the paper's tables.
-        ablations: Names of further ablations, shown in a table of their own.
-        model: Name of the family that is trained; None trains LMGait, and in Tables 1 to 3 every
-            family that has a row.
-        seeds: How many seeds, from the configuration's own upwards.
+        ablations: Names of further ablations, shown in a separate table.
+        model: Name of the family to train; None trains LMGait, and for Tables 1 to 3 every family
+            with a row.
+        seeds: Number of seeds, counting up from the configuration's own.
         preset, file, overrides: As for :func:`core.config.resolve_config`.
     """
 
@@ -58,27 +58,27 @@ class Request:
 def resolved(
     variant: Variant, request: Request, manifest: DatasetManifest, families: Iterable[str] = ()
 ) -> Config:
-    """The configuration of one training, checked to be what its name says.
+    """Resolve the configuration of one training and check that it matches the variant.
 
     Args:
-        variant: What is trained.
-        request: What was asked for.
-        manifest: Of the dataset to train on, whose settings the family's preset takes.
-        families: All that are trained along with it: settings that one of them has and this one
-            lacks are left out here.
+        variant: The variant to train.
+        request: The request.
+        manifest: Manifest of the training dataset, which selects settings of the preset.
+        families: All families trained along with it; settings that only others of them have are
+            ignored here.
 
     Raises:
-        UsageError: an ablation that the family cannot have; a file of another family's settings; a
-            file or override that sets again what the ablation has set.
+        UsageError: an ablation that the family cannot have; a file with another family's settings;
+            a file or override that undoes the ablation.
         ConfigError: see :func:`core.config.resolve_config`.
     """
     name, dataset = variant.family, manifest.name
     other = str(given_settings(request.file, request.overrides).get("model.family", name))[:100]
     if other != name:
         raise UsageError(
-            f"The settings are of the model `{other}`, and `{name}` is to be trained",
+            f"The settings are for the model `{other}`, but `{name}` is to be trained",
             where="model.family",
-            next_step="Leave model.family out of --set and --config, or name that --model.",
+            next_step="Remove model.family from --set and --config, or pass that --model.",
         )
     plain = resolve_config(request.preset, model=name, dataset=dataset)
     alone = resolve_config(
@@ -86,7 +86,7 @@ def resolved(
         model=name,
         dataset=dataset,
         ablation=variant.ablation,
-        asked=_asked(variant.ablation, request),
+        asked=_option(variant.ablation, request),
     )
     config = resolve_config(
         request.preset,
@@ -102,31 +102,31 @@ def resolved(
     if undone:
         raise UsageError(
             f"The settings undo the ablation `{variant.ablation}`: {', '.join(undone)}",
-            next_step="Leave these keys out of --set and --config.",
+            next_step="Remove these keys from --set and --config.",
         )
     return with_frames(config, manifest)
 
 
-def _asked(ablation: str, request: Request) -> str:
-    """The option that asks for an ablation: by its name, or with a table that has a row of it."""
+def _option(ablation: str, request: Request) -> str:
+    """The option that requested an ablation: --ablation, or --table with a row of it."""
     rows = load_ablation(ablation).rows
     number = next((n for n in request.tables if any(row.table == n for row in rows)), None)
     return "--ablation" if ablation in request.ablations or number is None else f"--table {number}"
 
 
 def partial_settings(request: Request, families: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Keys that were set and that not all of these families have, with the families that do."""
+    """Keys in the request that only some of these families have, with those families."""
     names = tuple(dict.fromkeys(families))
     known = {name: family_keys(name) for name in names}
-    having = {
+    families_by_key = {
         key: tuple(name for name in names if key in known[name])
         for key in given_settings(request.file, request.overrides)
     }
-    return {key: able for key, able in having.items() if len(able) < len(names)}
+    return {key: owners for key, owners in families_by_key.items() if len(owners) < len(names)}
 
 
 def requested_tables(request: Request) -> tuple[PaperTable, ...]:
-    """The tables that are asked for, one for each test dataset.
+    """The requested tables, one per test dataset.
 
     Raises:
         UsageError: an unknown table or ablation; nothing to run; a table without a row of
@@ -142,7 +142,7 @@ def requested_tables(request: Request) -> tuple[PaperTable, ...]:
         raise UsageError(
             "Tables 1 and 2 test on the dataset that they train on",
             where="--test",
-            next_step=f"Leave --test out, or ask for --table {ACROSS} as well.",
+            next_step=f"Remove --test, or add --table {ACROSS}.",
         )
     tables = [
         paper_table(number, trained_on=request.dataset, tested_on=target, model=request.model)
@@ -170,7 +170,7 @@ def _targets(number: int, request: Request) -> tuple[str, ...]:
     others = tuple(target for target in request.targets if target != request.dataset)
     if not others:
         raise UsageError(
-            "Table 3 tests on other datasets than the one trained on",
+            "Table 3 tests on datasets other than the training dataset",
             where="--table 3",
             next_step="Name prepared ones, for example --test casiab_star --test sustech1k.",
         )

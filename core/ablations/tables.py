@@ -1,4 +1,4 @@
-"""From scored runs to tables: ours beside the published numbers, with notes on both."""
+"""Tables of scored runs with the published numbers and notes."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def table_of_runs(
     store: Store,
     configs: Mapping[Variant, Config],
 ) -> AblationTable:
-    """A table with its scores.
+    """Fill a table with scores.
 
     Args:
-        table: What was asked for.
-        runs: By variant and test dataset.
-        request: What was asked for, for the notes.
-        store: Of the dataset that was trained on.
-        configs: Settings of each variant, of any seed.
+        table: The requested table.
+        runs: Scored runs by variant and test dataset.
+        request: The request, for the notes.
+        store: Store of the training dataset.
+        configs: Settings of each variant, for any seed.
     """
     manifest = load_outline(table.tested_on)
     protocol = shown_protocol(manifest)
@@ -49,7 +49,7 @@ def table_of_runs(
         for row in table.rows
         if row.variants or row.published
     )
-    shown = table.published
+    published = table.published
     return AblationTable(
         number=table.number,
         trained_on=table.trained_on,
@@ -57,8 +57,8 @@ def table_of_runs(
         protocol=protocol,
         columns=(*manifest.protocols[protocol].conditions, MEAN),
         rows=rows,
-        paper_columns=() if shown is None else shown.columns,
-        paper_dataset=None if shown is None else shown.dataset,
+        paper_columns=() if published is None else published.columns,
+        paper_dataset=None if published is None else published.dataset,
         notes=(
             *_settings_notes(table, request, store),
             *_silhouette_notes(table, configs),
@@ -87,7 +87,7 @@ def _settings_notes(table: PaperTable, request: Request, store: Store) -> list[s
 
 
 def _silhouette_notes(table: PaperTable, configs: Mapping[Variant, Config]) -> list[str]:
-    """Which silhouettes the models read, where some do."""
+    """Notes on the silhouettes that the models read, if any do."""
     kinds: dict[str, dict[str, None]] = {}
     for variant in table.variants:
         if (kind := silhouettes_in_words(configs[variant])) is not None:

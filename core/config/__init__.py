@@ -1,4 +1,4 @@
-"""Typed configuration: presets, files and overrides to one checked tree."""
+"""Typed configuration: presets, files and overrides merged into one checked tree."""
 
 from core.config.resolve import check_config, dump_config, flatten, resolve_config
 from core.config.schema import Config

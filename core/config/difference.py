@@ -1,4 +1,4 @@
-"""What two configurations differ in."""
+"""Differences between two configurations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from core.config import Config, flatten
 
 
 def diff_configs(first: Config, second: Config) -> dict[str, tuple[Any, Any]]:
-    """Leaves that differ, by dotted key, with both values; None where a family has no such key."""
+    """Leaves that differ, by dotted key, with both values; None for keys a family does not have."""
     ours, theirs = flatten(first), flatten(second)
     keys = dict.fromkeys((*ours, *theirs))
     pairs = {key: (ours.get(key), theirs.get(key)) for key in keys}

@@ -1,4 +1,4 @@
-"""Settings of the machine: they change time and memory, and no result."""
+"""Settings of the machine, which change time and memory but not results."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from core.system.suggestions import did_you_mean
 
 EMBEDDING_KEYS = ("data.workers", "evaluate.frames_per_chunk", "model.image.chunk")
 
-# What to do where a GPU's memory is not enough: settings that ask for less, those that change no
-# result before the others.
-_FIRST = "End what else computes on it (nvidia-smi), or ask for less with --set"
+# Advice for insufficient GPU memory: settings that need less, first those that keep results equal.
+_FIRST = "End other programs on it (nvidia-smi), or reduce its use with --set"
 TRAINING_MEMORY = (
-    f"{_FIRST}, in this order: a smaller model.image.chunk, which goes on with the same run; "
+    f"{_FIRST}, in this order: a smaller model.image.chunk, which resumes the same run; "
     "train.precision=bf16 or fp16 where it is fp32; data.features=float16; half of data.sequences "
     "with train.accumulate=2; fewer data.frames. Or share each batch among more processes."
 )
 WARMUP_MEMORY = (
-    f"{_FIRST}, in this order: a smaller model.image.chunk, which goes on with the same warm-up; "
+    f"{_FIRST}, in this order: a smaller model.image.chunk, which resumes the same warm-up; "
     "warmup.precision=bf16 or fp16 where it is fp32; half of warmup.batch with "
     "warmup.accumulate=2; fewer warmup.frames. Or share each batch among more processes."
 )
@@ -65,7 +64,7 @@ def on_this_machine(config: Config, overrides: Iterable[str]) -> Config:
         overrides: ``key.path=value`` each.
 
     Raises:
-        UsageError: a setting that belongs to the training.
+        UsageError: a setting of the training.
         ConfigError: a malformed override, or a value out of range.
     """
     tree: dict[str, Any] = config.model_dump(mode="json")
@@ -76,7 +75,7 @@ def on_this_machine(config: Config, overrides: Iterable[str]) -> Config:
             raise UsageError(
                 f"`{key}` cannot be set for a trained model{did_you_mean(key, EMBEDDING_KEYS)}",
                 where="--set",
-                next_step=f"What can be: {', '.join(EMBEDDING_KEYS)}.",
+                next_step=f"Allowed: {', '.join(EMBEDDING_KEYS)}.",
             )
         tree = merge(tree, part)
     return check_config(tree, where="--set")

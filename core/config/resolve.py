@@ -1,4 +1,4 @@
-"""From preset, files and overrides to one checked :class:`Config`, all faults at once."""
+"""Resolution of preset, files and overrides to one :class:`Config`, with all errors at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_PARTS = 10
 
 
 def _keys_shown(model: str = DEFAULT_FAMILY) -> str:
-    """The next step that names the command which prints a family's settings."""
+    """Advice that names the command which prints a family's settings."""
     family = "" if model == DEFAULT_FAMILY else f" --model {model}"
     return f"See `lmgait config show{family}` for all keys and their values."
 
@@ -70,22 +70,21 @@ def resolve_config(
     elsewhere: Collection[str] = (),
     asked: str = "--ablation",
 ) -> Config:
-    """Layer preset, ablation, YAML file and ``key.path=value`` overrides, the later ones winning.
+    """Merge preset, ablation, YAML file and ``key.path=value`` overrides; later ones win.
 
     Args:
         preset: Name of a preset.
-        model: Name of the family, whose preset it is.
-        dataset: Dataset whose settings the preset takes, where the family has several.
+        model: Name of the family of the preset.
+        dataset: Selects the preset's settings, if the family has several.
         ablation: Name of an ablation.
         file: A YAML file.
         overrides: ``key.path=value`` each.
-        elsewhere: Dotted keys of other families, which file and overrides may name too: what they
-            say of them is left out.
-        asked: What asked for the ablation, for messages.
+        elsewhere: Dotted keys of other families, which are ignored in file and overrides.
+        asked: The option that requested the ablation, for messages.
 
     Raises:
-        ConfigError: with a line for every fault: unknown keys (and the nearest known one), values
-            of the wrong type or range, malformed YAML or overrides.
+        ConfigError: one line per error: unknown keys (with the nearest known one), values of the
+            wrong type or range, malformed YAML or overrides.
         UsageError: an unknown preset or ablation, or an ablation that the preset or the family
             cannot have.
     """
@@ -95,7 +94,7 @@ def resolve_config(
         _check_ablation(ablation, changes, model, asked)
         for part in changes:
             tree = merge(tree, part)
-    for part in _given(file, overrides):
+    for part in _trees(file, overrides):
         tree = merge(tree, _without(part, elsewhere) if elsewhere else part)
     return check_config(tree, where=None if file is None else str(file))
 
@@ -106,11 +105,11 @@ def family_keys(model: str) -> frozenset[str]:
 
 
 def given_settings(file: Path | None, overrides: Iterable[str]) -> dict[str, Any]:
-    """What a file and overrides set, by dotted key (raises ``ConfigError``)."""
-    return {key: value for part in _given(file, overrides) for key, value in _leaves(part).items()}
+    """Settings in a file and in overrides, by dotted key (raises ``ConfigError``)."""
+    return {key: value for part in _trees(file, overrides) for key, value in _leaves(part).items()}
 
 
-def _given(file: Path | None, overrides: Iterable[str]) -> list[Tree]:
+def _trees(file: Path | None, overrides: Iterable[str]) -> list[Tree]:
     trees = [] if file is None else [read_yaml(file)]
     return [*trees, *map(parse_override, overrides)]
 
@@ -124,28 +123,28 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _without(tree: Mapping[str, Any], keys: Collection[str], prefix: str = "") -> Tree:
-    """The tree without these leaves, and without nodes that held nothing else."""
-    rest: Tree = {}
+    """The tree without these leaves, and without nodes that become empty."""
+    remaining: Tree = {}
     for key, value in tree.items():
         if isinstance(value, Mapping):
             inner = _without(value, keys, f"{prefix}{key}.")
             if inner or not value:
-                rest[key] = inner
+                remaining[key] = inner
         elif f"{prefix}{key}" not in keys:
-            rest[key] = value
-    return rest
+            remaining[key] = value
+    return remaining
 
 
 def _check_ablation(name: str, changes: Iterable[Tree], model: str, asked: str) -> None:
-    """Refuse an ablation of parts that the family does not have."""
-    known = family_keys(model)
-    named = dict.fromkeys(key for change in changes for key in _leaves(change))
-    if lacking := [key for key in named if key not in known]:
+    """Reject an ablation of parts that the family does not have."""
+    own_keys = family_keys(model)
+    changed = dict.fromkeys(key for change in changes for key in _leaves(change))
+    if lacking := [key for key in changed if key not in own_keys]:
         title = FAMILIES[model].title
         raise UsageError(
             f"The ablation `{name}` names settings that {title} lacks: {', '.join(lacking)}",
             where=asked,
-            next_step=f"Leave it out, or train a model that has them instead of {title}.",
+            next_step=f"Remove it, or train a model that has them instead of {title}.",
         )
 
 
@@ -196,16 +195,16 @@ def parse_override(text: str) -> Tree:
     """Turn ``train.iterations=40`` into a tree; the value is read as YAML."""
     key, equals, value = text.partition("=")
     parts = key.strip().split(".")
-    shown = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+    excerpt = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
     if not equals or not all(parts) or len(parts) > MAX_PARTS:
         raise ConfigError(
-            f"Cannot read the override `{shown}`", next_step="Write it as --set key.path=value."
+            f"Cannot read the override `{excerpt}`", next_step="Write it as --set key.path=value."
         )
     try:
         leaf: Any = plain_yaml(value)
     except YamlFault as error:
         raise ConfigError(
-            f"Cannot read the value of `{shown}`: {error}",
+            f"Cannot read the value of `{excerpt}`: {error}",
             next_step="Values are YAML: quote what has signs in it, as 'key=\"a: b\"'.",
         ) from None
     for part in reversed(parts):
@@ -214,9 +213,9 @@ def parse_override(text: str) -> Tree:
 
 
 def explain(error: ValidationError, root: type[BaseModel]) -> str:
-    """One short line for each fault: the key, what is wrong, whose key it is or the nearest."""
+    """One short line per error: the key, the error, and the key's family or the nearest key."""
     lines = []
-    # Not the input: it may be large, and may hold itself.
+    # Without the input, which may be large or recursive.
     for fault in error.errors(include_input=False, include_url=False):
         key = ".".join(str(part) for part in fault["loc"])
         message = str(fault["msg"]).removeprefix("Value error, ")
@@ -227,7 +226,7 @@ def explain(error: ValidationError, root: type[BaseModel]) -> str:
 
 
 def _meant(root: type[BaseModel], path: tuple[int | str, ...]) -> str:
-    """Which families have the key, or else the nearest key of this one."""
+    """The families that have the key, or the nearest key of this one."""
     key = str(path[-1])
     owners = [
         family.title

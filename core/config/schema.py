@@ -1,7 +1,7 @@
-"""The configuration tree: typed, frozen models. A family's own part lies in its folder.
+"""The configuration tree: typed, frozen models. A family's own part is in its folder.
 
-Each field names its source or its alternatives; ``docs/paper.md`` tells the reasons. Unknown keys
-are refused, values are checked, and nothing in ``core`` reads a configuration by string.
+Each field names its source or its alternatives; ``docs/paper.md`` gives the reasons. Unknown keys
+are rejected, values are checked, and nothing in ``core`` reads a configuration by string.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _count_or_auto(value: object, check: ValidatorFunctionWrapHandler) -> Worker
     try:
         return check(value)  # type: ignore[no-any-return] # of the type below
     except ValidationError:
-        # In place of a line for each of the two types.
+        # Instead of one line for each of the two types.
         raise ValueError("Input should be `auto` or a number from 0 to 1024") from None
 
 
@@ -40,14 +40,14 @@ class DataConfig(Node):
     """Clips and batches."""
 
     frames: Positive | None = None
-    """Frames of a training clip; null takes the dataset's own (30 for CCPG, 24 else)."""
+    """Frames of a training clip; null uses the dataset's own (30 for CCPG, otherwise 24)."""
     identities: Annotated[int, Field(ge=2, le=100_000)] = 6
     sequences: Annotated[int, Field(ge=2, le=100_000)] = 8
     flip: Probability = 0.5
     workers: Annotated[Workers, WrapValidator(_count_or_auto)] = "auto"
-    """Processes that read ahead; 0: none. ``auto`` fits device, cores and shared memory."""
+    """Processes that read ahead; 0 for none. ``auto`` fits device, cores and shared memory."""
     features: Literal["off", "float32", "float16"] = "off"
-    """Train on stored features of the frozen image encoder; made first where they are missing."""
+    """Train on stored features of the frozen image encoder, computed first if missing."""
 
 
 class EvaluateConfig(Node):
@@ -59,7 +59,7 @@ class EvaluateConfig(Node):
 
 
 class Config(Node):
-    """Everything that decides a result, as far as all families have it.
+    """All settings that affect a result and that every family has.
 
     A configuration is of the class that :func:`config_class` gives: with the family's own ``model``
     and ``losses``, ``warmup`` and others where it has warm-ups, ``train`` and ``evaluate``.
@@ -69,12 +69,12 @@ class Config(Node):
     model: FamilyConfig
     losses: Node
     data: DataConfig = DataConfig()
-    if TYPE_CHECKING:  # made by `config_class`, for the order in which they are shown
+    if TYPE_CHECKING:  # defined by `config_class`, which sets their order in the output
         train: TrainConfig
         evaluate: EvaluateConfig
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle it as plain values: processes send each other configurations, with runs."""
+        """Pickle it as plain values: processes exchange configurations with runs."""
         return _restored, (self.model_dump(mode="json"),)
 
     @property
@@ -110,7 +110,7 @@ class Config(Node):
 if TYPE_CHECKING:
 
     class LMGaitSettings(Config):
-        """What :func:`config_class` makes for LMGait, as types."""
+        """The class that :func:`config_class` returns for LMGait, for type checkers."""
 
         model: LMGaitConfig
         losses: LMGaitLosses
@@ -127,12 +127,12 @@ def _class_of(name: str, family: Family) -> type[Config]:
         fields[kind.section] = (kind, kind())
     fields["train"] = (family.train, family.train())
     fields["evaluate"] = (EvaluateConfig, EvaluateConfig())
-    made: type[Config] = create_model(f"{family.title}Settings", __base__=Config, **fields)
-    return made
+    cls: type[Config] = create_model(f"{family.title}Settings", __base__=Config, **fields)
+    return cls
 
 
 def config_class(name: str) -> type[Config]:
-    """The class of the configurations of the family called ``name``."""
+    """The configuration class of the family ``name``."""
     return _class_of(name, FAMILIES[name])
 
 

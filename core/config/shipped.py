@@ -1,4 +1,4 @@
-"""The YAML files that come with the package: presets and ablations."""
+"""The YAML files of the package: presets and ablations."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Ablation(BaseModel):
     """A named change of the configuration.
 
     Attributes:
-        title: What it is, in a few words.
-        rows: Rows of the paper that it stands for; none for a choice that the paper leaves open.
-        set: Settings over any preset's.
-        set_for: Further settings by preset, where sizes differ; a preset that is missing here then
-            cannot have this ablation.
+        title: Short description.
+        rows: Rows of the paper that it reproduces; empty for a choice that the paper leaves open.
+        set: Settings that override any preset.
+        set_for: Further settings by preset, if sizes differ; a preset that is missing here cannot
+            have this ablation.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -69,8 +69,8 @@ class FamilyPreset(BaseModel):
     """A preset of a family.
 
     Attributes:
-        source: Where the settings come from, for reports: ``official``, ``inferred``, or a remark.
-        set: Settings over the schema's.
+        source: Source of the settings, for reports: ``official``, ``inferred``, or a remark.
+        set: Settings that override the schema's defaults.
         datasets: Further settings by dataset.
     """
 
@@ -82,10 +82,10 @@ class FamilyPreset(BaseModel):
 
 
 def load_preset(model: str, name: str, dataset: str | None = None) -> Tree:
-    """The settings of a family's preset, for a dataset where it has its own.
+    """The settings of a family's preset, including those for ``dataset``.
 
     Raises:
-        UsageError: there is no such family or preset (the nearest is named), or it has none.
+        UsageError: no such family or preset (the nearest is named), or the family has no presets.
     """
     shipped = _family_preset(model, name)
     if shipped is None and model != DEFAULT_FAMILY:
@@ -105,7 +105,7 @@ def load_preset(model: str, name: str, dataset: str | None = None) -> Tree:
 
 
 def settings_source(model: str, name: str, dataset: str) -> str:
-    """Where the settings of a preset come from: ``official`` ones, or ``inferred``; "" for LMGait.
+    """Source of a preset's settings: ``official``, or ``inferred``; "" for LMGait.
 
     Raises:
         UsageError: as :func:`load_preset`.
@@ -130,12 +130,12 @@ def _family_preset(model: str, name: str) -> FamilyPreset | None:
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
-    """Lay ``over`` on ``base``, key by key; lists and scalars are replaced whole."""
+    """Override ``base`` by ``over``, key by key; lists and scalars are replaced entirely."""
     merged = dict(base)
     for key, value in over.items():
-        known = merged.get(key)
-        both = isinstance(value, Mapping) and isinstance(known, Mapping)
-        merged[key] = merge(known, value) if both else value  # type: ignore[arg-type]
+        old = merged.get(key)
+        both_mappings = isinstance(value, Mapping) and isinstance(old, Mapping)
+        merged[key] = merge(old, value) if both_mappings else value  # type: ignore[arg-type]
     return merged
 
 
@@ -168,5 +168,5 @@ def load_shipped(kind: str, name: str) -> Tree:
 
 def _names(kind: str) -> tuple[str, ...]:
     folder = resources.files("core.config").joinpath(kind)
-    found = (entry.name for entry in folder.iterdir())
-    return tuple(sorted(name[:-5] for name in found if name.endswith(".yaml")))
+    files = (entry.name for entry in folder.iterdir())
+    return tuple(sorted(name[:-5] for name in files if name.endswith(".yaml")))

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.inputs import ClipInput, MapInput, MaskedFrameInput, SilhouetteInput
+from core.inputs import ClipInput, LabelInput, MapInput, MaskedFrameInput, SilhouetteInput
 
 Clip = NDArray[np.uint8]
 Draws = Sequence[float] | NDArray[np.float64]
@@ -30,7 +30,7 @@ DRAWS = 13
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How likely each change of a clip is, from 0 to 1.
+    """Probability of each change of a clip, 0 to 1.
 
     Attributes:
         perspective: As if seen from another height or angle.
@@ -52,7 +52,7 @@ class Augmentation:
         """Those that a family's settings name; of models on poses none."""
         if isinstance(settings, MaskedFrameInput):
             return cls(flip=flip)
-        if not isinstance(settings, SilhouetteInput | MapInput):
+        if not isinstance(settings, SilhouetteInput | MapInput | LabelInput):
             return cls()
         return cls(
             perspective=settings.perspective,
@@ -64,7 +64,7 @@ class Augmentation:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """What is done to a clip; draws in [0, 1) where a change has a measure.
+    """Changes of one clip; draws in [0, 1) where a change has a measure.
 
     Attributes:
         corners: Top left, top right, bottom left, bottom right: how far into the sides; None: as
@@ -83,7 +83,7 @@ class Draw:
 
 
 def draw(settings: Augmentation, draws: Draws) -> Draw:
-    """Decide what is done to a clip.
+    """Draw the changes of a clip.
 
     Args:
         settings: How likely each change is.
@@ -159,7 +159,7 @@ def perspective(images: Clip, corners: Draws, *, nearest: bool = False) -> Clip:
 def rotate(
     images: Clip, degrees: float, *, swapped_centre: bool = False, nearest: bool = False
 ) -> Clip:
-    """Turn images uint8 [n, H, W] counter-clockwise about their middle; what comes in is black."""
+    """Turn images uint8 [n, H, W] counter-clockwise about their middle; the rest is black."""
     height, width = images.shape[-2:]
     centre = (height / 2, width / 2) if swapped_centre else (width / 2, height / 2)
     matrix = cv2.getRotationMatrix2D(centre, degrees, 1.0)
@@ -205,7 +205,7 @@ def side_columns(height: int, width: int) -> int:
 
 
 def network_input(images: Tensor) -> Tensor:
-    """What a silhouette network gets of images on its device.
+    """Input of a silhouette network from images on its device.
 
     Args:
         images: uint8 [..., H, W], with their sides or without.

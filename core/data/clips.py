@@ -18,7 +18,7 @@ from core.inputs import ClipInput
 
 @dataclass(frozen=True, slots=True)
 class FrameChoice:
-    """How the frames of clips are taken from sequences.
+    """Selection of a clip's frames from a sequence.
 
     Attributes:
         order: A ``run`` of consecutive frames, frames ``spread`` evenly over the sequence, a run in

@@ -67,7 +67,7 @@ class ClipBatch:
         return self._each(lambda tensor: tensor.pin_memory())
 
     def to(self, device: torch.device) -> ClipBatch:
-        """The same batch on ``device``; a copy from pinned memory goes on beside other work."""
+        """The same batch on ``device``; a copy from pinned memory runs asynchronously."""
         return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> ClipBatch:
@@ -75,16 +75,18 @@ class ClipBatch:
         return replace(self, **{name: change(one) for name, one in tensors if one is not None})
 
     def mirrored(self) -> ClipBatch:
-        """The batch with its flips carried out, on whatever device it is.
+        """The batch with its flips carried out, on its current device.
 
         Stored features are those of mirrored frames already.
         """
         each = len(self.valid) // len(self.labels)
-        chosen = self.flips.repeat_interleave(each)
+        flipped_frames = self.flips.repeat_interleave(each)
         frames = self.frames
         if frames is not None:
-            frames = torch.where(chosen[:, None, None, None], frames.flip(-1), frames)
-        flipped = torch.where(chosen[:, None, None], self.silhouettes.flip(-1), self.silhouettes)
+            frames = torch.where(flipped_frames[:, None, None, None], frames.flip(-1), frames)
+        flipped = torch.where(
+            flipped_frames[:, None, None], self.silhouettes.flip(-1), self.silhouettes
+        )
         return replace(self, frames=frames, silhouettes=flipped)
 
 
@@ -196,11 +198,11 @@ def load_batches(
     yield from read_ahead(dataset, batches, workers=workers, pin=pin)
 
 
-def reduced_size(wanted: tuple[int, int]) -> tuple[int, int]:
-    """``wanted`` where it divides the store's frame size evenly, else that size itself."""
-    height, width = wanted
+def reduced_size(size: tuple[int, int]) -> tuple[int, int]:
+    """``size`` where it divides the store's frame size evenly, else that size itself."""
+    height, width = size
     fits = FRAME_HEIGHT % height == 0 and FRAME_WIDTH % width == 0
-    return wanted if fits else (FRAME_HEIGHT, FRAME_WIDTH)
+    return size if fits else (FRAME_HEIGHT, FRAME_WIDTH)
 
 
 def read_frames(

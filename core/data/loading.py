@@ -72,7 +72,7 @@ def empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
 
 
 def _shared(item: Any) -> Any:  # noqa: ANN401
-    """In a worker, move what :func:`empty` did not make to shared memory, where its way out begins.
+    """In a worker, move tensors not made by :func:`empty` to shared memory before they are sent.
 
     The queue would do it in a thread, whose errors nobody hears: the item would never come.
     """
@@ -176,7 +176,7 @@ def _fetched(items: Iterator[Any]) -> Iterator[Any]:
 
 @contextmanager
 def workers_explained() -> Iterator[None]:
-    """Say in words that a worker was killed; torch tells of it wherever the process is just then.
+    """Explain that a worker was killed; torch reports it at any point of the process.
 
     So this goes around whole pieces of work, their closing of files and locks included.
 
@@ -188,12 +188,12 @@ def workers_explained() -> Iterator[None]:
         yield
     except RuntimeError as error:
         # What torch notices first depends on timing; the other error is its cause or context then.
-        told = f"{error} {error.__cause__} {error.__context__}"
-        if any(word in told for word in _NO_SHARED_MEMORY):
+        messages = f"{error} {error.__cause__} {error.__context__}"
+        if any(word in messages for word in _NO_SHARED_MEMORY):
             raise _no_shared_memory() from error
         if "in DataLoader worker process" in str(error):  # its text is a traceback
             raise RuntimeError(str(error).strip().splitlines()[-1]) from error
-        if "DataLoader worker" not in told:
+        if "DataLoader worker" not in messages:
             raise
         raise _killed() from error
 
@@ -212,7 +212,7 @@ _SHARED = Path("/dev/shm")
 
 
 def _lost_worker(items: Iterator[Any]) -> LmgaitError:
-    """Say why a worker died, by how it ended."""
+    """Explain a worker's death by its exit code."""
     bus = getattr(signal, "SIGBUS", None)
     for worker in getattr(items, "_workers", ()):
         worker.join(timeout=1)
@@ -232,7 +232,7 @@ def _no_shared_memory() -> ResourceError:
 
 def _killed() -> OutputError:
     return OutputError(
-        "A process that reads data was killed, perhaps for want of memory",
+        "A process that reads data was killed, perhaps because memory ran out",
         next_step="Run the same command again, with fewer of them: --set data.workers=0.",
     )
 

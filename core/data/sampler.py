@@ -83,18 +83,18 @@ class IdentityBatches:
         per_epoch = len(self._members) // self._identities
         epoch, place = divmod(step, per_epoch)
         order = self._rng(_IDENTITIES, epoch).permutation(len(self._members))
-        chosen = order[place * self._identities : (place + 1) * self._identities]
+        labels = order[place * self._identities : (place + 1) * self._identities]
         draws = self._rng(_CLIPS, step).random((self._identities * self._sequences, 2))
-        sequences = [s for label in chosen for s in self._of_identity(int(label), epoch)]
+        sequences = [s for label in labels for s in self._of_identity(int(label), epoch)]
         return _requests(sequences, draws, self._seed, step)
 
     def _of_identity(self, label: int, epoch: int) -> list[int]:
-        members, wanted = self._members[label], self._sequences
+        members, per_identity = self._members[label], self._sequences
         # One permutation is gone round until a batch ends where it ends: a batch that took the end
         # of one permutation and the start of the next could hold a sequence twice.
-        lap, first = divmod(epoch * wanted, math.lcm(len(members), wanted))
+        lap, first = divmod(epoch * per_identity, math.lcm(len(members), per_identity))
         order = self._rng(_SEQUENCES, label, lap).permutation(len(members))
-        return [members[int(order[at % len(members)])] for at in range(first, first + wanted)]
+        return [members[int(order[at % len(members)])] for at in range(first, first + per_identity)]
 
     def _rng(self, *stream: int) -> np.random.Generator:
         return np.random.default_rng((self._seed, *stream))
@@ -102,12 +102,12 @@ class IdentityBatches:
 
 def spread_batches(count: int, size: int, seed: int, step: int) -> list[ClipRequest]:
     """Batch ``step`` of ``size`` sequences out of ``count``, epoch by epoch, for the warm-up."""
-    taken = []
+    sequences = []
     for place in range(step * size, (step + 1) * size):
         epoch, at = divmod(place, count)
-        taken.append(int(np.random.default_rng((seed, _FRAMES, epoch)).permutation(count)[at]))
+        sequences.append(int(np.random.default_rng((seed, _FRAMES, epoch)).permutation(count)[at]))
     draws = np.random.default_rng((seed, _CLIPS, step)).random((size, 2))
-    return _requests(taken, draws, seed, step)
+    return _requests(sequences, draws, seed, step)
 
 
 def _requests(

@@ -1,4 +1,4 @@
-"""Inputs of models without an image encoder: where clips take the rows of each from.
+"""Row sources of inputs of models without an image encoder.
 
 A row is a frame, a silhouette, a pose, a skeleton map, a parsing or an image of flow. Each input of
 a sequence has rows of its own; :class:`Inputs` joins those that show the same frames.
@@ -41,7 +41,7 @@ class RowSource(Protocol):
         """Numbers of a sequence's rows that can be used, int64, rising."""
 
     def read(self, index: int, rows: Numbers) -> Rows:
-        """Some of a sequence's usable rows [T, ...], in the order given."""
+        """Some of a sequence's usable rows [T, ...], in the order requested."""
 
 
 class StoredRows:
@@ -127,7 +127,7 @@ class StoredMasks:
 
 @dataclass(frozen=True, slots=True)
 class MapDrawing:
-    """How skeleton maps are drawn.
+    """Drawing of skeleton maps.
 
     Attributes:
         draw: A function of a module (worker processes get it by its name): from the poses float32

@@ -104,7 +104,7 @@ class StreamClips(Dataset[ClipBatch]):
         return self._frames * sum(sizes)
 
     def __getitem__(self, requests: Sequence[ClipRequest]) -> ClipBatch:
-        """The clips asked for (raises ``StoreError`` where what they are read from is damaged)."""
+        """The requested clips (raises ``StoreError`` where their source is damaged)."""
         each = self._frames
         total = each * len(requests)
         batch = {name: self._empty(name, total) for name in self._inputs.sources}
@@ -208,7 +208,7 @@ def stream_chunks(
     workers: int,
     counts: Sequence[int] | None = None,
 ) -> Iterator[tuple[int, Chunk]]:
-    """What a model reads of sequences, in chunks.
+    """A model's inputs of whole sequences, in chunks.
 
     A sequence that lacks an input has no chunk.
 

@@ -1,1 +1,1 @@
-"""What is left of a piece of work, and what it takes."""
+"""Estimates of the time, disk space and memory of remaining work."""

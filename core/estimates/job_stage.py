@@ -1,4 +1,4 @@
-"""What is left of a training or a warm-up, as a stage of an estimate."""
+"""The remaining iterations of a training or warm-up as a stage of an estimate."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from core.training.checkpoint import CheckpointFolder
 from core.training.job import Job
 from core.training.pace import measure_job
 
-# The checkpoints of a job that is only rehearsed: none is written.
+# Checkpoint folder of a job that is only measured: nothing is written.
 UNSAVED = CheckpointFolder(Path("unsaved"), keep=1)
 
 
-def job_stage(name: str, job: Job, left: int, engine: Accelerator) -> Stage:
-    """What is left of a job, from a few of its steps; its module is not to be used afterwards."""
-    paced, settings = measure_job(job, engine), job.config
-    warmed = "after one to warm up" if paced.pace.warm else "with what the first one sets up"
-    checkpoints = min(settings.keep, -(-left // settings.checkpoint_every))
+def job_stage(name: str, job: Job, remaining: int, engine: Accelerator) -> Stage:
+    """Estimate a job's remaining iterations from a few steps; do not use its module afterwards."""
+    measured, settings = measure_job(job, engine), job.config
+    warm_up = "after one to warm up" if measured.pace.warm else "with what the first one sets up"
+    checkpoints = min(settings.keep, -(-remaining // settings.checkpoint_every))
     return Stage(
         name,
-        left,
+        remaining,
         "iterations",
-        left * paced.pace.seconds,
-        checkpoints * paced.checkpoint,
-        f"{counted(paced.pace.steps, 'steps')}, {warmed}; "
-        f"{counted(checkpoints, 'checkpoints')} of {size(paced.checkpoint)}",
-        paced.memory,
+        remaining * measured.pace.seconds,
+        checkpoints * measured.checkpoint,
+        f"{counted(measured.pace.steps, 'steps')}, {warm_up}; "
+        f"{counted(checkpoints, 'checkpoints')} of {size(measured.checkpoint)}",
+        measured.memory,
     )

@@ -1,6 +1,6 @@
-"""What long work will take in time and disk, stage by stage.
+"""Estimates of the time and disk space of long work, stage by stage.
 
-Nothing is written into the workspace. Times are of this machine as busy as it is now.
+Nothing is written into the workspace. Times are for this machine at its current load.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, TypeVar
 from core.config import Config
 
 if TYPE_CHECKING:
-    # Preparing estimates without torch.
+    # Estimates of preparation must not import torch.
     from core.training.fit import StepMemory
 
 T = TypeVar("T")
-SAMPLE = 31  # sequences at hand for a measurement; seldom all of them are used
+SAMPLE = 31  # most sequences for a measurement; usually fewer are used
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,14 @@ class Stage:
     """One piece of the work.
 
     Attributes:
-        name: What is done.
-        amount: How many units are left.
-        unit: Of what.
-        seconds: How long they will take.
-        bytes: What they will leave on the disk.
-        basis: What this is extrapolated from.
-        memory: Of one step on a GPU; None for work that takes little.
-        shared: Tells work whose result other plans use too, and which is done once; "" for others.
+        name: Name of the work.
+        amount: Number of remaining units.
+        unit: The unit, as a plural.
+        seconds: Their estimated time.
+        bytes: Their estimated disk space.
+        basis: Measurement that this is extrapolated from.
+        memory: Of one step on a GPU; None for work that needs little.
+        shared: Key of work whose result other plans use too, done only once; "" otherwise.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """All stages, the free bytes of the disk they go to, and what is not in them."""
+    """All stages, the free bytes on the target disk, and notes."""
 
     stages: tuple[Stage, ...]
     free: int
@@ -56,30 +56,30 @@ class Estimate:
 
     @property
     def seconds(self) -> float:
-        """Of all stages."""
+        """Total time of all stages."""
         return sum(stage.seconds for stage in self.stages)
 
     @property
     def bytes(self) -> int:
-        """Of all stages."""
+        """Total disk space of all stages."""
         return sum(stage.bytes for stage in self.stages)
 
 
 def make_estimate(stages: Sequence[Stage], place: Path, notes: tuple[str, ...]) -> Estimate:
-    """The stages with what is free on the disk of ``place``, which need not exist yet."""
+    """Combine stages with the free space on the disk of ``place``, which need not exist."""
     fits = (f"{s.name}: {s.memory.describe()}" for s in stages if s.memory is not None)
     notes = (*fits, *notes)
-    there = next(folder for folder in (place, *place.absolute().parents) if folder.is_dir())
-    return Estimate(tuple(stages), shutil.disk_usage(there).free, notes)
+    existing = next(folder for folder in (place, *place.absolute().parents) if folder.is_dir())
+    return Estimate(tuple(stages), shutil.disk_usage(existing).free, notes)
 
 
 def counted(number: int, units: str) -> str:
-    """A number with its unit, which is given as a plural: 1 step, 1,460 steps."""
+    """Format a number with its unit, passed as a plural: 1 step, 1,460 steps."""
     return f"{number:,} {units.removesuffix('s') if number == 1 else units}"
 
 
 def size(count: int) -> str:
-    """Bytes in the unit that suits them."""
+    """Format bytes in a suitable unit."""
     value = float(count)
     for unit in ("bytes", "KiB", "MiB"):
         if value < 1000:
@@ -91,14 +91,14 @@ def size(count: int) -> str:
 
 
 def without_workers(config: Config) -> Config:
-    """The configuration with data read by this process.
+    """Return the configuration with data read in this process.
 
-    Worker processes take longer to start than a measurement lasts.
+    Worker processes take longer to start than the measurement itself.
     """
     return config.model_copy(update={"data": config.data.model_copy(update={"workers": 0})})
 
 
 def sample(items: Sequence[T]) -> list[T]:
-    """A few items from all over; more than a measurement is likely to use."""
+    """At most :data:`SAMPLE` items, evenly spaced."""
     step = max(1, len(items) // SAMPLE)
     return list(items[::step][:SAMPLE])

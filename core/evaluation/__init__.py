@@ -1,1 +1,1 @@
-"""From embeddings to scores, retrievals and submissions."""
+"""Scores, retrievals and submissions computed from embeddings."""

@@ -1,4 +1,4 @@
-"""Score embeddings by a dataset's protocols: any model's, from a file or from memory."""
+"""Scores of embeddings under a dataset's protocols, for embeddings of any model."""
 
 from __future__ import annotations
 
@@ -35,38 +35,38 @@ def score(
     progress: Progress | None = None,
     device: torch.device | str | None = None,
 ) -> EvaluationResult:
-    """Score ``embeddings`` by the protocols of ``manifest``.
+    """Score ``embeddings`` under the protocols of ``manifest``.
 
-    Only sequences of test subjects count; others are left out and their number is reported. Views
-    that the manifest does not know are scored like the others and reported. Submissions have no
-    numbers: :func:`core.evaluation.submission.write_submission` writes them.
+    Only sequences of test subjects are scored; the number of others is reported. Views that are not
+    in the manifest are scored like the others and reported. Submissions have no numbers:
+    :func:`core.evaluation.submission.write_submission` writes them.
 
     Args:
         embeddings: float32 [n, C, P] with labels, types and views.
-        manifest: the dataset's.
+        manifest: The dataset's manifest.
         metric: ``euclidean`` (per strip, mean over strips) or ``cosine``.
         rerank: k-reciprocal re-ranking, per condition; True for its paper's constants.
-        bootstrap: resamples for 95 % intervals; 0 for none. Subjects are drawn with replacement,
-            the gallery stays whole.
-        seed: of the resamples.
-        protocols: names; default all of the manifest's that are counted.
-        progress: where to report to.
-        device: where distances are computed; default the processor.
+        bootstrap: Resamples for 95 % intervals; 0 for none. Subjects are drawn with replacement;
+            the gallery is not resampled.
+        seed: Seed of the resamples.
+        protocols: Names; default all of the manifest's that have scores.
+        progress: Reports the search.
+        device: Device for distances; default the CPU.
 
     Raises:
         UsageError: an unknown metric or protocol, or numbers out of range.
         DataError: malformed embeddings, or none of them of a test subject.
     """
-    wanted = _chosen(manifest, protocols)
+    rules = _scored_protocols(manifest, protocols)
     if not 0 <= bootstrap <= MAX_RESAMPLES or seed < 0:
         raise UsageError(
-            f"There are no {bootstrap} resamples with the seed {seed}",
+            f"{bootstrap} resamples with seed {seed} are not possible",
             where="bootstrap, seed",
-            next_step=f"Give 0 to {MAX_RESAMPLES:,} resamples, and a seed of 0 or more.",
+            next_step=f"Use 0 to {MAX_RESAMPLES:,} resamples and a seed of 0 or more.",
         )
     keys = zip(embeddings.labels, embeddings.types, embeddings.views, strict=True)
     hidden = set(manifest.subjects.hidden)
-    seen = coverage(
+    counts = coverage(
         (key for key in keys if key[0] not in hidden),
         manifest.subjects.test,
         manifest.structure.types,
@@ -76,25 +76,27 @@ def score(
         group=manifest.structure.group,
         sequences=_listed(manifest),
     )
-    if seen.left_out == seen.embeddings:
+    if counts.left_out == counts.embeddings:
         raise DataError(
-            f"None of the {seen.embeddings} embeddings is of a test subject of {manifest.title}",
+            f"None of the {counts.embeddings} embeddings is of a test subject of {manifest.title}",
             next_step=f"Test subjects have ids like {manifest.subjects.test[0]!r}.",
         )
-    told = progress or SilentProgress()
-    run = ScoringSet.start(embeddings, manifest, metric, rerank, device, told)
-    weights = resamples(len(run.subjects), bootstrap, seed) if bootstrap else None
-    tallies = run.tallies(wanted)
+    reporter = progress or SilentProgress()
+    scoring_set = ScoringSet.start(embeddings, manifest, metric, rerank, device, reporter)
+    weights = resamples(len(scoring_set.subjects), bootstrap, seed) if bootstrap else None
+    tallies = scoring_set.tallies(rules)
     results = {
-        name: protocol_result(protocol, tallies[name], run.views, run.known_views, weights)
-        for name, protocol in wanted.items()
+        name: protocol_result(
+            protocol, tallies[name], scoring_set.views, scoring_set.known_views, weights
+        )
+        for name, protocol in rules.items()
     }
     return EvaluationResult(
         dataset=manifest.name,
         title=manifest.title,
         metric=metric,
         rerank=bool(rerank),
-        coverage=with_cells(seen, results),
+        coverage=with_cells(counts, results),
         protocols=results,
         provenance=embeddings.source,
         note=manifest.note,
@@ -104,11 +106,13 @@ def score(
 
 
 def _listed(manifest: DatasetManifest) -> dict[str, Callable[[SequenceKey], str]]:
-    """What the lists name, and how each list writes a sequence."""
+    """The names in the lists, with the spelling of sequences in each list."""
     return {name: one.written for one in manifest.lists.values() for name in one.sequences}
 
 
-def _chosen(manifest: DatasetManifest, names: Sequence[str] | None) -> dict[str, Protocol]:
+def _scored_protocols(
+    manifest: DatasetManifest, names: Sequence[str] | None
+) -> dict[str, Protocol]:
     for name in names or ():
         if name not in manifest.protocols:
             raise UsageError(

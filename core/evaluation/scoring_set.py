@@ -1,4 +1,4 @@
-"""The sequences of a dataset's test subjects, as protocols search them."""
+"""The sequences of a dataset's test subjects, indexed for protocols."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class ScoringSet:
-    """The sequences of the test subjects, coded, and how to get their distances.
+    """The sequences of the test subjects with integer codes, and their distances.
 
-    All indices are places among these sequences; ``places`` are theirs in the embedding set, and
+    All indices refer to these sequences; ``places`` are their indices in the embedding set, and
     ``keys`` their names.
     """
 
@@ -55,43 +55,43 @@ class ScoringSet:
         *,
         hidden: bool = False,
     ) -> ScoringSet:
-        """Take the test subjects' sequences out of ``embeddings`` (arguments as of `score`).
+        """Select the test subjects' sequences of ``embeddings`` (arguments as of `score`).
 
-        With ``hidden`` those of hidden subjects are taken, too.
+        With ``hidden``, sequences of hidden subjects are included.
         """
         known = manifest.structure.views
         people = manifest.subjects.tested if hidden else manifest.subjects.test
-        tested = np.isin(np.array(embeddings.labels), people)
-        labels = np.array(embeddings.labels)[tested]
-        grouped = np.array([manifest.structure.group(view) for view in embeddings.views])[tested]
+        is_tested = np.isin(np.array(embeddings.labels), people)
+        labels = np.array(embeddings.labels)[is_tested]
+        grouped = np.array([manifest.structure.group(view) for view in embeddings.views])[is_tested]
         views = (*known, *sorted(set(grouped.tolist()) - set(known)))
         subjects, subject_codes = np.unique(labels, return_inverse=True)
         code = {view: index for index, view in enumerate(views)}
-        values = embeddings.embeddings if tested.all() else embeddings.embeddings[tested]
+        values = embeddings.embeddings if is_tested.all() else embeddings.embeddings[is_tested]
         return cls(
             distances=StripDistances(values, metric, device),
             codes=Codes(
                 subject_codes.astype(np.int64),
                 np.array([code[view] for view in grouped.tolist()], dtype=np.int64),
             ),
-            types=np.array(embeddings.types)[tested],
+            types=np.array(embeddings.types)[is_tested],
             subjects=tuple(subjects.tolist()),
             views=views,
             known_views=len(known),
             rerank=Reranking() if rerank is True else (rerank or None),
             progress=progress,
-            places=np.nonzero(tested)[0].astype(np.int64),
+            places=np.nonzero(is_tested)[0].astype(np.int64),
             manifest=manifest,
             keys=[
                 SequenceKey(embeddings.labels[at], embeddings.types[at], embeddings.views[at])
-                for at in np.nonzero(tested)[0]
+                for at in np.nonzero(is_tested)[0]
             ],
         )
 
     def of(self, rule: SideRule) -> Indices:
-        """Return the indices of the sequences that ``rule`` takes, in their order."""
-        taken = [kind for kind in set(self.types.tolist()) if rule.takes_type(kind)]
-        indices = np.nonzero(np.isin(self.types, taken))[0]
+        """Return the indices of the sequences that ``rule`` selects, in their order."""
+        selected_types = [kind for kind in set(self.types.tolist()) if rule.takes_type(kind)]
+        indices = np.nonzero(np.isin(self.types, selected_types))[0]
         if rule.lists:
             keys = [self.keys[index] for index in indices.tolist()]
             indices = indices[[self.manifest.takes(rule, key) for key in keys]]
@@ -103,7 +103,7 @@ class ScoringSet:
         for name, protocol in protocols.items():
             for title, condition in protocol.conditions.items():
                 key: tuple[object, ...] = (condition.gallery, protocol.exclude)
-                if self.rerank:  # neighbours are looked for among a condition's own probes
+                if self.rerank:  # neighbours are searched among a condition's own probes
                     key = (*key, condition.probe)
                 jobs.setdefault(key, []).append((name, title, condition))
         counted: dict[str, dict[str, Counted]] = {name: {} for name in protocols}
@@ -135,13 +135,13 @@ class ScoringSet:
             counted[name][title] = self._count(protocols[name], scores, rows, side, gallery)
 
     def block(self, probes: Indices, gallery: Indices, title: str) -> Block:
-        """Return what gives the distances of some of ``probes`` to ``gallery``."""
+        """Return the function that gives the distances of some of ``probes`` to ``gallery``."""
         columns = torch.from_numpy(gallery)
 
         def plain(rows: torch.Tensor) -> torch.Tensor:
             return self.distances.between(rows, columns)
 
-        # Without either side there is nothing to rank, nor a neighbour.
+        # With an empty side there is nothing to rank.
         if self.rerank is None or not len(probes) or not len(gallery):
             return plain
         with self.progress.task(f"Re-rank {title}", None, "rows") as task:
@@ -184,13 +184,13 @@ class ScoringSet:
         subject = self.codes.subject[probes]
         tally: PairTally | GalleryTally
         if protocol.counting == "view_pairs":
-            there = np.isin(np.arange(len(self.views)), self.codes.view[gallery])
+            in_gallery = np.isin(np.arange(len(self.views)), self.codes.view[gallery])
             tally = PairTally(
                 scores.rank[rows],
                 scores.chance[rows],
                 subject,
                 self.codes.view[probes],
-                there,
+                in_gallery,
                 len(self.subjects),
                 protocol.unmatched,
             )

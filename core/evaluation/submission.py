@@ -1,4 +1,4 @@
-"""A protocol's submission: the nearest subjects of probes whose own subject is hidden, as CSV."""
+"""Submissions: the nearest subjects of probes with hidden labels, as CSV."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from core.records import EmbeddingSet
 from core.system.files import write_text
 
 PROBE = "videoId"
-# Folder of a run, or the ending of one beside a file of embeddings.
+# Name of a folder in a run, or suffix of one next to a file of embeddings.
 SUBMISSIONS = "submissions"
 
 
@@ -33,10 +33,10 @@ class Submission:
     """A submission that was written.
 
     Attributes:
-        protocol: Its name.
+        protocol: Name of the protocol.
         path: The file.
         probes: Number of its lines.
-        gallery: Number of sequences that were searched.
+        gallery: Number of gallery sequences.
     """
 
     protocol: str
@@ -55,39 +55,39 @@ def write_submission(
     rerank: bool | Reranking = False,
     progress: Progress | None = None,
 ) -> Submission:
-    """Write the CSV file that a server counts: a line a probe, its nearest subjects in order.
+    """Write the CSV file for a scoring server: one line per probe with its nearest subjects.
 
-    A probe is called by its view, which the dataset makes unique. The subject at rank k is that of
-    the k-th nearest gallery sequence, as Rank-k is counted everywhere else, so one may come again;
-    equally near ones stand in the gallery's order. Where the gallery has fewer sequences than the
-    protocol has ranks, the rest of a line is empty.
+    A probe is identified by its view, which is unique in the dataset. The subject at rank k is that
+    of the k-th nearest gallery sequence, as for Rank-k elsewhere, so subjects may repeat; ties are
+    in the gallery's order. If the gallery has fewer sequences than the protocol has ranks, the rest
+    of a line is empty.
 
     Args:
         path: The file.
         embeddings: float32 [n, C, P] of hidden and of known test subjects.
-        manifest: The dataset's.
-        protocol: Name of a protocol that counts by submission.
+        manifest: The dataset's manifest.
+        protocol: Name of a protocol scored by submission.
         metric: ``euclidean`` or ``cosine``.
         rerank: k-reciprocal re-ranking.
-        progress: Told of the search.
+        progress: Reports the search.
 
     Raises:
-        DataError: there is no probe or no gallery, or two probes are called the same.
+        DataError: no probe, no gallery, or two probes with the same name.
         OutputError: the file cannot be written.
     """
     rules = manifest.protocols[protocol]
-    tested = ScoringSet.start(
+    scoring_set = ScoringSet.start(
         embeddings, manifest, metric, rerank, None, progress or SilentProgress(), hidden=True
     )
-    probes, gallery = _sides(tested, manifest, rules)
-    names = [tested.keys[probe].view for probe in probes]
+    probes, gallery = _sides(scoring_set, manifest, rules)
+    names = [scoring_set.keys[probe].view for probe in probes]
     _check(manifest, names, gallery)
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
     ranks = rules.ranks or 0
     writer.writerow([PROBE, *(f"rank{rank}" for rank in range(1, ranks + 1))])
-    for name, nearest in zip(names, _nearest(tested, probes, gallery, ranks), strict=True):
-        subjects = [tested.keys[entry].subject for entry in nearest]
+    for name, nearest in zip(names, _nearest(scoring_set, probes, gallery, ranks), strict=True):
+        subjects = [scoring_set.keys[entry].subject for entry in nearest]
         writer.writerow([name, *subjects, *[""] * (ranks - len(subjects))])
     write_text(path, lines.getvalue())
     return Submission(protocol, path, len(probes), len(gallery))
@@ -103,7 +103,7 @@ def write_submissions(
     rerank: bool,
     progress: Progress,
 ) -> tuple[Submission, ...]:
-    """Write each of ``protocols`` (None: all) that is a submission, as DATASET-PROTOCOL.csv.
+    """Write every submission among ``protocols`` (None: all) as DATASET-PROTOCOL.csv.
 
     Arguments and errors are those of :func:`write_submission`.
     """
@@ -123,13 +123,13 @@ def write_submissions(
 
 
 def _sides(
-    tested: ScoringSet, manifest: DatasetManifest, rules: Protocol
+    scoring_set: ScoringSet, manifest: DatasetManifest, rules: Protocol
 ) -> tuple[Indices, Indices]:
     """Probes of hidden subjects and the gallery of known ones, over all conditions."""
-    hidden = np.isin([key.subject for key in tested.keys], manifest.subjects.hidden)
+    hidden = np.isin([key.subject for key in scoring_set.keys], manifest.subjects.hidden)
     conditions = rules.conditions.values()
-    probes = np.unique(np.concatenate([tested.of(one.probe) for one in conditions]))
-    gallery = np.unique(np.concatenate([tested.of(one.gallery) for one in conditions]))
+    probes = np.unique(np.concatenate([scoring_set.of(one.probe) for one in conditions]))
+    gallery = np.unique(np.concatenate([scoring_set.of(one.gallery) for one in conditions]))
     return probes[hidden[probes]], gallery[~hidden[gallery]]
 
 
@@ -141,25 +141,27 @@ def _check(manifest: DatasetManifest, names: list[str], gallery: Indices) -> Non
             next_step="Prepare and embed the whole test part, probes and gallery.",
         )
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+        duplicate = next(name for name in names if names.count(name) > 1)
         raise DataError(
-            f"Two probes of {manifest.title} are called {twice}",
+            f"Two probes of {manifest.title} are called {duplicate}",
             next_step="Give each probe once, as the dataset names it.",
         )
 
 
 def _nearest(
-    tested: ScoringSet, probes: Indices, gallery: Indices, ranks: int
+    scoring_set: ScoringSet, probes: Indices, gallery: Indices, ranks: int
 ) -> Iterator[Indices]:
     """Yield each probe's nearest entries, int64 [at most ranks], nearest first."""
-    block = tested.block(probes, gallery, "submission")
+    block = scoring_set.block(probes, gallery, "submission")
 
     def order(rows: slice) -> Indices:
         distance = block(torch.from_numpy(probes[rows]))
         entries: Indices = gallery[ranked(distance)[:, :ranks].cpu().numpy()]
         return entries
 
-    with tested.progress.task("Search for the submission", len(probes), "probes") as task:
-        for rows, entries in each_block(order, len(probes), len(gallery), tested.distances.device):
+    with scoring_set.progress.task("Search for the submission", len(probes), "probes") as task:
+        for rows, entries in each_block(
+            order, len(probes), len(gallery), scoring_set.distances.device
+        ):
             yield from entries
             task.advance(rows.stop - rows.start)

@@ -1,1 +1,1 @@
-"""Where data of a person lie."""
+"""Search for the data of a subject in a workspace."""

@@ -1,7 +1,7 @@
-"""What a workspace holds of a subject beside the stores: what was made of frames, and models.
+"""Traces of a subject in a workspace outside the stores: data derived from frames, and models.
 
-A verb that writes anything of a subject into the workspace adds a finder to :data:`FINDERS`; then
-`lmgait forget` finds it.
+A verb that writes data of a subject into the workspace must add a finder to :data:`FINDERS`, so
+that `lmgait forget` finds them.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ PICTURES = frozenset(
 )
 TEXTS = frozenset({".jsonl", ".log", ".txt", ".csv", ".md", ".tex"})
 SHEET = "contact-sheet.png"
-# A run's embeddings say what they were made from: "run, iteration 40; casiab: …".
+# A run's embeddings name their source: "run, iteration 40; casiab: …".
 _SOURCE = re.compile(r"; ([a-z0-9][a-z0-9_.-]*): ")
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A place that shows or names a subject, or may do so.
+    """A file or folder that shows or names a subject, or may do so.
 
     Attributes:
         path: The file or folder.
-        what: What becomes of it, in words.
-        remove: Does that; once more does no harm. Raises ``OutputError`` where it cannot.
+        what: Description of the action.
+        remove: Performs the action; idempotent. Raises ``OutputError`` on failure.
     """
 
     path: Path
@@ -55,18 +55,18 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """A run's or warm-up's folder, readable or not.
+    """The folder of a run or warm-up, which may be damaged.
 
     Attributes:
         path: The folder.
-        facts: Its run.json; empty where that is damaged.
+        facts: Its run.json; empty if that is damaged.
     """
 
     path: Path
     facts: Mapping[str, Any]
 
     def of(self, dataset: str) -> bool:
-        """Whether it was (or may have been) trained on a dataset."""
+        """Whether it was, or may have been, trained on a dataset."""
         return self.facts.get("dataset") in (dataset, None)
 
 
@@ -74,8 +74,8 @@ Finder = Callable[[Workspace, str, str], Iterator[Trace]]
 
 
 def run_folders(workspace: Workspace) -> list[RunFolder]:
-    """All folders of runs and warm-ups, whatever state they are in."""
-    found = []
+    """All folders of runs and warm-ups, damaged ones included."""
+    folders = []
     for root in (workspace.runs, workspace.warmups):
         for folder in sorted(root.iterdir()) if root.is_dir() else ():
             if folder.is_dir() and not folder.name.endswith(PARTIAL_SUFFIX):
@@ -83,26 +83,26 @@ def run_folders(workspace: Workspace) -> list[RunFolder]:
                     facts = read_plain_json(folder / "run.json")
                 except (OSError, ValueError):
                     facts = {}
-                found.append(RunFolder(folder, facts if isinstance(facts, dict) else {}))
-    return found
+                folders.append(RunFolder(folder, facts if isinstance(facts, dict) else {}))
+    return folders
 
 
 def learnt(workspace: Workspace, dataset: str, subject: str) -> list[Path]:
     """Folders of the runs and warm-ups whose weights were trained on a subject.
 
-    A checkpoint that cannot be read, or does not name its subjects, counts: it may have been.
+    Checkpoints that are unreadable or do not name their subjects are included.
     """
     folders = [run for run in run_folders(workspace) if run.of(dataset)]
-    direct = {run.path for run in folders if _names_subject(run.path, subject)}
-    warm = {path.name for path in direct if path.parent == workspace.warmups}
+    trained = {run.path for run in folders if _names_subject(run.path, subject)}
+    warmup_names = {path.name for path in trained if path.parent == workspace.warmups}
     weights = [run for run in folders if any(run.path.rglob("*.safetensors"))]
     sections = warmup_sections()
 
     def begun(run: RunFolder) -> bool:
         """Whether it began from one of them."""
-        return any(run.facts.get(section) in warm for section in sections)
+        return any(run.facts.get(section) in warmup_names for section in sections)
 
-    return [run.path for run in weights if run.path in direct or begun(run)]
+    return [run.path for run in weights if run.path in trained or begun(run)]
 
 
 def _names_subject(folder: Path, subject: str) -> bool:
@@ -117,7 +117,7 @@ def _names_subject(folder: Path, subject: str) -> bool:
 
 
 def _derived(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
-    """What was made of frames; it belongs to the store as it was: nothing can read it any more."""
+    """Data derived from frames; without the old store they can no longer be read."""
     pattern = re.compile(rf"{re.escape(dataset)}-[0-9a-f]{{12}}")
     kinds = (
         (workspace.features, "stored features", FEATURES_INFO),
@@ -136,29 +136,29 @@ def _embeddings(workspace: Workspace, dataset: str, subject: str) -> Iterator[Tr
         if path.suffix.lower() not in ENDINGS or not path.is_file():
             continue
         try:
-            found = read_embeddings(path)
+            embeddings = read_embeddings(path)
         except DataError:
             if path.parent.name == "embeddings":
                 yield Trace(path, "embeddings, damaged, deleted", _deleting(path))
             continue
-        told = _SOURCE.search(found.source)
-        if subject in found.labels and (told is None or told[1] == dataset):
-            count = found.labels.count(subject)
-            yield Trace(path, f"{count} embeddings, taken out", _without(path, found, subject))
+        source = _SOURCE.search(embeddings.source)
+        if subject in embeddings.labels and (source is None or source[1] == dataset):
+            count = embeddings.labels.count(subject)
+            yield Trace(path, f"{count} embeddings, removed", _without(path, embeddings, subject))
 
 
 def _pictures(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
-    """All pictures of runs that saw the dataset: which people they show, nothing says.
+    """All pictures of runs trained or tested on the dataset; whom they show is not recorded.
 
-    Of other runs, those that were drawn of this dataset, by their names.
+    Of other runs, the pictures whose file names start with this dataset's.
     """
-    named = (f"{dataset}-", f"report-{dataset}.")
+    prefixes = (f"{dataset}-", f"report-{dataset}.")
     for run in run_folders(workspace):
         tested = any((run.path / "embeddings" / f"{dataset}{end}").is_file() for end in ENDINGS)
-        saw = run.of(dataset) or tested
+        uses_dataset = run.of(dataset) or tested
         for path in sorted(run.path.rglob("*")):
-            shown = path.suffix.lower() in PICTURES and path.is_file()
-            if shown and (saw or path.name.startswith(named)):
+            is_picture = path.suffix.lower() in PICTURES and path.is_file()
+            if is_picture and (uses_dataset or path.name.startswith(prefixes)):
                 yield Trace(path, "picture, deleted", _deleting(path))
             elif path.name.startswith("events.out.tfevents") and run.of(dataset):
                 yield Trace(
@@ -171,7 +171,7 @@ def _pictures(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trac
 
 
 def _scores(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
-    """Scores that ablations keep: they count the subject, and are made again from the store."""
+    """Scores stored by ablations: they include the subject and are recomputed from the store."""
     for run in run_folders(workspace):
         path = run.path / "scores" / f"{dataset}.json"
         if path.is_file():
@@ -179,7 +179,7 @@ def _scores(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]
 
 
 def _submissions(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
-    """Submissions name the subjects that were searched, and are made again from the store."""
+    """Submissions: they name the gallery's subjects and are recomputed from the store."""
     folders = [run.path / SUBMISSIONS for run in run_folders(workspace)]
     for folder in (*folders, *sorted(workspace.root.glob(f"*.{SUBMISSIONS}"))):
         for path in sorted(folder.glob(f"{dataset}-*.csv")):
@@ -187,45 +187,47 @@ def _submissions(workspace: Workspace, dataset: str, subject: str) -> Iterator[T
 
 
 def _names(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
-    """Lines of texts that name a sequence of the subject."""
+    """Lines of text files that name a sequence of the subject."""
     name = re.compile(rf"(?<![\w./-]){re.escape(subject)}/[^/\s]+/[^/\s]+")
     for run in run_folders(workspace):
         for path in sorted(run.path.rglob("*")) if run.of(dataset) else ():
             if path.suffix.lower() not in TEXTS or not path.is_file():
                 continue
             lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines(True)
-            kept = [line for line in lines if not name.search(line)]
-            if len(kept) < len(lines):
-                count = len(lines) - len(kept)
-                yield Trace(path, f"{count} lines, taken out", _rewriting(path, "".join(kept)))
+            remaining = [line for line in lines if not name.search(line)]
+            if len(remaining) < len(lines):
+                count = len(lines) - len(remaining)
+                yield Trace(path, f"{count} lines, removed", _rewriting(path, "".join(remaining)))
 
 
 def _left_out(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
-    """Reports on what was left out of trainings and embeddings name its sequences."""
+    """Reports on sequences skipped in training and embedding, which name sequences."""
     folders = [run.path for run in run_folders(workspace) if run.of(dataset)]
     others = [run.path / "embeddings" for run in run_folders(workspace) if not run.of(dataset)]
     paths = [path for folder in (*folders, *others) for path in folder.rglob(f"*{LEFT_OUT_NAME}")]
     for path in sorted([*paths, *workspace.root.glob(f"*{LEFT_OUT_NAME}")]):
         try:
-            found = read_json(path, LeftOutFile, "")
+            report = read_json(path, LeftOutFile, "")
         except StoreError:
             yield Trace(path, "report of what was left out, damaged, deleted", _deleting(path))
             continue
-        kept = tuple(f for f in found.findings if not f.sequence.startswith(f"{subject}/"))
-        if len(kept) < len(found.findings):
-            count = len(found.findings) - len(kept)
-            rest = LeftOutFile(summary=summarise(kept), listing=found.listing, findings=kept)
-            yield Trace(path, f"{count} lines, taken out", partial(write_json, path, rest))
+        remaining = tuple(f for f in report.findings if not f.sequence.startswith(f"{subject}/"))
+        if len(remaining) < len(report.findings):
+            count = len(report.findings) - len(remaining)
+            rewritten = LeftOutFile(
+                summary=summarise(remaining), listing=report.listing, findings=remaining
+            )
+            yield Trace(path, f"{count} lines, removed", partial(write_json, path, rewritten))
 
 
-def _rests(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
-    """What killed processes left half written or half deleted."""
+def _leftovers(workspace: Workspace, dataset: str, subject: str) -> Iterator[Trace]:
+    """Partial files and folders of killed processes."""
     for root in (workspace.runs, workspace.warmups, workspace.features, workspace.silhouettes):
         for path in sorted(root.rglob(f".*{PARTIAL_SUFFIX}")):
-            yield Trace(path, "rest of a killed process, deleted", _deleting(path))
+            yield Trace(path, "partial file of a killed process, deleted", _deleting(path))
 
 
-# Embeddings last: they tell that a run has seen the dataset, to a second call after a kill.
+# Embeddings last: after a kill they show the next call that the run was tested on the dataset.
 FINDERS: tuple[Finder, ...] = (
     _derived,
     _pictures,
@@ -233,18 +235,18 @@ FINDERS: tuple[Finder, ...] = (
     _submissions,
     _names,
     _left_out,
-    _rests,
+    _leftovers,
     _embeddings,
 )
 
 
 def find_traces(workspace: Workspace, dataset: str, subject: str) -> list[Trace]:
-    """All places beside the stores that show or name a subject of a dataset, or may do so."""
+    """All traces of a subject of a dataset outside the stores."""
     return [trace for finder in FINDERS for trace in finder(workspace, dataset, subject)]
 
 
 def run_trace(folder: Path) -> Trace:
-    """A whole run as a trace."""
+    """A trace that deletes a whole run."""
     return Trace(folder, "model with all its files, deleted", _deleting(folder, first="run.json"))
 
 
@@ -252,7 +254,7 @@ def _deleting(path: Path, first: str | None = None) -> Callable[[], None]:
     def delete() -> None:
         try:
             if path.is_dir() and not path.is_symlink():
-                # What makes the folder count as whole goes before its parts.
+                # Delete the file that marks the folder as complete first.
                 if first is not None:
                     (path / first).unlink(missing_ok=True)
                 shutil.rmtree(path)
@@ -266,17 +268,17 @@ def _deleting(path: Path, first: str | None = None) -> Callable[[], None]:
     return delete
 
 
-def _without(path: Path, found: EmbeddingSet, subject: str) -> Callable[[], None]:
+def _without(path: Path, embeddings: EmbeddingSet, subject: str) -> Callable[[], None]:
     def rewrite() -> None:
-        kept = [at for at, label in enumerate(found.labels) if label != subject]
-        if not kept:
+        indices = [at for at, label in enumerate(embeddings.labels) if label != subject]
+        if not indices:
             _deleting(path)()
             return
-        names = (found.labels, found.types, found.views)
-        labels, types, views = (tuple(part[at] for at in kept) for part in names)
-        values = np.ascontiguousarray(found.embeddings[kept])
-        rest = EmbeddingSet(values, labels, types, views, found.source)
-        write_embeddings(path, rest)
+        names = (embeddings.labels, embeddings.types, embeddings.views)
+        labels, types, views = (tuple(part[at] for at in indices) for part in names)
+        values = np.ascontiguousarray(embeddings.embeddings[indices])
+        remaining = EmbeddingSet(values, labels, types, views, embeddings.source)
+        write_embeddings(path, remaining)
 
     return rewrite
 

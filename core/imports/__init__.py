@@ -1,1 +1,1 @@
-"""Weights that other programs trained: read without trusting them, and put in their places."""
+"""Import of weights trained by other programs, without executing code in their files."""

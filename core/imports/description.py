@@ -1,8 +1,8 @@
-"""What the pickle of a ``torch.save`` file describes, as plain values.
+"""The contents of the pickle in a ``torch.save`` file, as plain values.
 
-The instructions are carried out one by one on a stack of plain values. Names that a pickle can call
-are never looked up: the few that stand for tensors, storages and mappings are known here by their
-text, those that only hold numbers become :class:`Opaque`, and all others are refused.
+The instructions are interpreted one by one on a stack of plain values. Names that a pickle can call
+are never imported: the few that stand for tensors, storages and mappings are recognised by their
+text, those that only hold numbers become :class:`Opaque`, and all others are rejected.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 MAX_INSTRUCTIONS = 5_000_000
 MAX_AXES = 8
-# Numbers of one tensor: beyond any file that can be read.
+# Limit on the numbers of one tensor, beyond any readable file.
 MAX_NUMBERS = 1 << 40
 
 _CONSTANT_NAMES = """
@@ -26,7 +26,7 @@ _FIXED: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _PUT = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 _GET = frozenset({"GET", "BINGET", "LONG_BINGET"})
 _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-# What optimisers and schedules save beside tensors: it is passed over, and nothing is made of it.
+# Objects that optimisers and schedules save besides tensors: skipped, never constructed.
 _PASSED_OVER = frozenset(
     {
         "numpy.core.multiarray scalar",
@@ -50,29 +50,29 @@ _PARAMETER = "torch._utils _rebuild_parameter"
 _MAPPING = "collections OrderedDict"
 
 
-class DescriptionFault(Exception):  # noqa: N818 - the reader makes it an error of its own
-    """Why a file is not one of tensors, in a few words."""
+class DescriptionFault(Exception):  # noqa: N818 - the reader converts it to an error
+    """Reason why a file cannot be read as tensors."""
 
 
 class OtherContent(DescriptionFault):
-    """What a whole file holds in place of the tensors of one model by name."""
+    """The file contains something other than the named tensors of one model."""
 
 
 class ForbiddenContent(DescriptionFault):
-    """What a file asks to be called, or to be done, that descriptions of tensors never need."""
+    """The file calls something or uses an instruction that tensors do not need."""
 
 
 @dataclass(frozen=True, slots=True)
 class DescribedTensor:
-    """A tensor as a file describes it: ``numbers`` of them at ``offset``, within its storage.
+    """A tensor described in a file: ``numbers`` values at ``offset`` in its storage.
 
     Attributes:
         kind: Name of its storage's class in ``torch``, such as ``FloatStorage``.
         storage: Key of the bytes in the file.
-        stored: Numbers of the storage.
-        offset: First number of the tensor.
-        shape: Of the tensor.
-        strides: In numbers, not negative.
+        stored: Number of values in the storage.
+        offset: Index of the tensor's first value.
+        shape: Shape of the tensor.
+        strides: In values, not negative.
     """
 
     kind: str
@@ -84,12 +84,12 @@ class DescribedTensor:
 
     @property
     def numbers(self) -> int:
-        """Numbers of the tensor."""
+        """Number of values in the tensor."""
         return math.prod(self.shape)
 
 
 class Opaque:
-    """Something that the file holds, and that is not read."""
+    """An object in the file that is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +105,13 @@ class _Storage:
 
 
 def described(content: bytes) -> Any:  # noqa: ANN401 - any plain value
-    """What a pickle describes: plain values, mappings as dicts, and :class:`DescribedTensor`.
+    """Interpret a pickle: plain values, mappings as dicts, and :class:`DescribedTensor`.
 
     Args:
         content: The pickle.
 
     Raises:
-        ForbiddenContent: it would call or do anything else.
+        ForbiddenContent: it would call or execute anything else.
         DescriptionFault: it is damaged.
     """
     machine = _Machine()
@@ -128,7 +128,7 @@ def described(content: bytes) -> Any:  # noqa: ANN401 - any plain value
 
 
 class _Machine:
-    """A stack, marks on it, and what is remembered by number."""
+    """A stack with marks and a memo."""
 
     def __init__(self) -> None:
         self._stack: list[Any] = []
@@ -136,13 +136,13 @@ class _Machine:
         self._memo: dict[int, Any] = {}
 
     def pop(self) -> Any:  # noqa: ANN401
-        """The topmost value."""
+        """Pop the top value."""
         if len(self._stack) <= (self._marks[-1] if self._marks else 0):
             raise DescriptionFault("its description lacks a value")
         return self._stack.pop()
 
     def do(self, name: str, argument: Any) -> None:  # noqa: ANN401
-        """Carry out one instruction."""
+        """Execute one instruction."""
         stack = self._stack
         if name in _CONSTANTS:
             stack.append(argument)
@@ -172,11 +172,11 @@ class _Machine:
             stack.append(_allowed(f"{module} {called}"))
         elif name == "REDUCE":
             arguments, called = self.pop(), self.pop()
-            stack.append(_made(called, arguments))
+            stack.append(_called(called, arguments))
         elif name == "BINPERSID":
             stack.append(_storage(self.pop()))
         elif name == "BUILD":
-            self.pop()  # the state of a mapping (versions of modules), or of what is passed over
+            self.pop()  # the state of a mapping (versions of modules) or of a skipped object
             if not isinstance(self._top(), dict | Opaque):
                 raise ForbiddenContent("a state for something that has none")
         elif name not in ("PROTO", "FRAME"):
@@ -207,7 +207,7 @@ class _Machine:
             return
         if pairs and isinstance(target, dict) and len(items) % 2 == 0:
             for key, value in zip(items[::2], items[1::2], strict=True):
-                # Hashing a key that is a tuple of tuples can take for ever.
+                # Hashing a key that is a nested tuple can take exponential time.
                 if not isinstance(key, str | int | float | None):
                     raise ForbiddenContent("a key that is neither a name nor a number")
                 target[key] = value
@@ -225,27 +225,27 @@ def _allowed(text: str) -> _Name:
     raise ForbiddenContent(f"{module}.{name}"[:200])
 
 
-def _made(called: object, arguments: object) -> Any:  # noqa: ANN401
-    if not isinstance(called, _Name) or not isinstance(arguments, tuple):
+def _called(function: object, arguments: object) -> Any:  # noqa: ANN401
+    if not isinstance(function, _Name) or not isinstance(arguments, tuple):
         raise ForbiddenContent("a call of something that is not a name")
-    if called.text in _PASSED_OVER:
+    if function.text in _PASSED_OVER:
         return Opaque()
-    if called.text == _MAPPING and not arguments:
+    if function.text == _MAPPING and not arguments:
         return {}
-    if called.text == _PARAMETER and arguments and isinstance(arguments[0], DescribedTensor):
+    if function.text == _PARAMETER and arguments and isinstance(arguments[0], DescribedTensor):
         return arguments[0]
-    if called.text in _TENSOR and len(arguments) >= 4:
+    if function.text in _TENSOR and len(arguments) >= 4:
         return _tensor(*arguments[:4])
-    raise DescriptionFault(f"{called.text.replace(' ', '.')} is called with something else")
+    raise DescriptionFault(f"{function.text.replace(' ', '.')} is called with something else")
 
 
-def _storage(given: object) -> _Storage:
+def _storage(arguments: object) -> _Storage:
     """A storage of ``("storage", class, key, device, numbers)``, as torch names it."""
-    whole = isinstance(given, tuple) and len(given) == 5 and given[0] == "storage"
-    if whole and isinstance(given, tuple):
-        _, kind, key, _, numbers = given
-        named = isinstance(kind, _Name) and kind.text.startswith("torch ")
-        if named and isinstance(key, str) and _is_count(numbers):
+    is_storage = isinstance(arguments, tuple) and len(arguments) == 5 and arguments[0] == "storage"
+    if is_storage and isinstance(arguments, tuple):
+        _, kind, key, _, numbers = arguments
+        is_torch_class = isinstance(kind, _Name) and kind.text.startswith("torch ")
+        if is_torch_class and isinstance(key, str) and _is_count(numbers):
             return _Storage(kind.text.removeprefix("torch "), key, numbers)
     raise DescriptionFault("a storage is described in another way")
 

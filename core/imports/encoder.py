@@ -1,7 +1,7 @@
-"""The frozen image encoder within another program's weights, told by its values.
+"""The frozen image encoder in another program's weights, recognised by its values.
 
-It never trained, so its tensors have the very bytes of the published encoder, whatever a program
-calls them and whether it keeps queries, keys and values as one.
+It was never trained, so its tensors are byte-identical to the published encoder, whatever their
+names and whether or not queries, keys and values are fused.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ def encoder_names(
     """Names of the tensors of a file that are the frozen encoder's.
 
     Args:
-        encoder: Tensors of the encoder that our model is built on.
+        encoder: Tensors of our model's encoder.
         theirs: All tensors of the file.
-        where: The file, named in errors.
+        where: The file, for messages.
 
     Returns:
-        All names below the one that the encoder has there; none where the file is without it.
+        All names below the encoder's prefix in the file; none if the file does not contain it.
 
     Raises:
-        WeightsError: some tensors there are the encoder's and others are not.
+        WeightsError: only some tensors there are the encoder's.
     """
-    known = {_digest(value) for value in (*encoder.values(), *_fused(encoder))}
-    # A vector may be all zeros in any part; a matrix of the encoder is in no other.
+    digests = {_digest(value) for value in (*encoder.values(), *_fused(encoder))}
+    # A vector may be all zeros in any part; the encoder's matrices are unique to it.
     matrices = [n for n, v in theirs.items() if v.dim() > 1 and bool(v.any())]
-    alike = [name for name in matrices if _digest(theirs[name]) in known]
-    if not alike:
+    matches = [name for name in matrices if _digest(theirs[name]) in digests]
+    if not matches:
         return frozenset()
-    prefix = _shared([name.split(".")[:-1] for name in alike])
+    prefix = _shared([name.split(".")[:-1] for name in matches])
     inside = [name for name in theirs if name.split(".")[: len(prefix)] == prefix]
     if not prefix:
-        inside = [name for name in theirs if _digest(theirs[name]) in known]
-    if others := [name for name in inside if _digest(theirs[name]) not in known]:
+        inside = [name for name in theirs if _digest(theirs[name]) in digests]
+    if others := [name for name in inside if _digest(theirs[name]) not in digests]:
         raise WeightsError(
             f"{len(others)} tensors of the file's image encoder are not those of the one that the "
             f"model is built on, such as {', '.join(others[:3])}",
@@ -56,14 +56,14 @@ def encoder_names(
 
 
 def _shared(paths: Sequence[list[str]]) -> list[str]:
-    """What all paths begin with."""
+    """The common prefix of all paths."""
     first, last = min(paths), max(paths)
     same = [one == other for one, other in zip(first, last, strict=False)]
     return first[: [*same, False].index(False)]
 
 
 def _fused(encoder: Mapping[str, Tensor]) -> list[Tensor]:
-    """Queries, keys and values of each block one below the other."""
+    """Queries, keys and values of each block, concatenated."""
     fused = []
     for name, value in encoder.items():
         parts = name.split(".")

@@ -1,9 +1,9 @@
-"""Which tensor of another program's model is which of ours, without knowing its names.
+"""Matching of another program's tensors with ours without knowing their names.
 
-Programs name the parts of a network as they like; PyTorch names what is inside a part (``weight``,
-``running_mean``). So tensors are told by their parts: what a part holds, its shapes, the batch norm
-behind it, and the order of equal ones. Nothing is guessed: what shapes and order leave open has to
-be named, and every tensor of either side has its counterpart in the end.
+Programs choose the names of a network's parts; PyTorch names the tensors in a part (``weight``,
+``running_mean``). So parts are matched by their tensors, shapes, following batch norm, and
+the order of equal ones. Nothing is guessed: ambiguous parts must be named by the user, and every
+tensor of either side must have a counterpart.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from core.errors import CheckpointError, UsageError
 from core.system.suggestions import some
 
 SHOWN = 4
-# What a wrapper for several processes writes before every name.
+# Prefix that a data-parallel wrapper adds to every name.
 _WRAPPER = "module."
 _INSIDE = frozenset({"weight", "bias", "running_mean", "running_var", "num_batches_tracked"})
 # (name inside the part, shape without axes of length one) of each tensor of a part.
@@ -32,7 +32,7 @@ class _Part:
     """A module's own tensors: a convolution, a linear map, a batch norm.
 
     Attributes:
-        content: What tells it apart.
+        content: Its identifying content.
         names: Full names of its tensors, in the order of ``content``.
     """
 
@@ -47,12 +47,12 @@ class _Part:
 
     @property
     def out(self) -> int:
-        """Channels that leave a convolution or a linear map; 0 for anything else."""
+        """Output channels of a convolution or linear map; 0 for anything else."""
         return self._channels(0)
 
     @property
     def inner(self) -> int:
-        """Channels that enter it; 0 likewise."""
+        """Input channels, likewise."""
         return self._channels(1)
 
     def _channels(self, axis: int) -> int:
@@ -62,7 +62,7 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A convolution or linear map with the batch norms right before and behind it; or any part."""
+    """A convolution or linear map with adjacent batch norms, or any other part."""
 
     parts: tuple[_Part, ...]
 
@@ -76,14 +76,14 @@ class _Step:
 
     @property
     def title(self) -> str:
-        """The name that stands for it in messages."""
+        """Its name in messages."""
         part = next((part for part in self.parts if not part.norm), self.parts[0])
         inside = {leaf: name for (leaf, _), name in zip(part.content, part.names, strict=True)}
         return inside.get("weight", inside.get("running_mean", part.names[0]))
 
     @property
     def pattern(self) -> tuple[str, ...]:
-        """Its names without the numbers in them."""
+        """Its names without their numbers."""
         return tuple(re.sub(r"\d+", "#", name) for name in self.names)
 
     @property
@@ -93,7 +93,7 @@ class _Step:
 
 
 def without_wrapper(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors without the ``module.`` that stands before the names of all."""
+    """Remove a ``module.`` prefix shared by all names."""
     while tensors and all(name.startswith(_WRAPPER) for name in tensors):
         tensors = {name.removeprefix(_WRAPPER): value for name, value in tensors.items()}
     return dict(tensors)
@@ -107,22 +107,22 @@ def match(
     side_by_side: Sequence[Sequence[str]],
     where: Path,
 ) -> dict[str, str]:
-    """Name their tensor for each of ours.
+    """Find their tensor for each of ours.
 
     Args:
         own: Our tensors by name, in the order of the network.
         theirs: Theirs by name, in the order of the file.
-        named: What is known: a part of ours (or a tensor), and theirs.
-        side_by_side: Groups of our parts that have the same shapes and do not follow each other, so
-            that no order tells them apart: all but one have to be named.
-        where: The file, named in errors.
+        named: Known pairs: a part (or tensor) of ours, and theirs.
+        side_by_side: Groups of our parallel parts with the same shapes, which order cannot
+            distinguish: all but one must be named.
+        where: The file, for messages.
 
     Returns:
-        Our name to theirs, for all of ours; each of theirs once.
+        Our names to theirs, for all of ours; each of theirs once.
 
     Raises:
-        CheckpointError: tensors without counterpart, or parts that could be either.
-        UsageError: a name in ``named`` that nothing has.
+        CheckpointError: tensors without a counterpart, or ambiguous parts.
+        UsageError: a name in ``named`` that does not exist.
     """
     matches: dict[str, str] = {}
     rest_own, rest_theirs = dict(own), dict(theirs)
@@ -135,9 +135,9 @@ def match(
             if not inner:
                 side = "model" if name is ours else "file"
                 raise UsageError(
-                    f"Nothing in the {side} is called `{name}`",
+                    f"The {side} has nothing named `{name}`",
                     where=where,
-                    next_step="Give parts by what their tensors' names begin with, ours first.",
+                    next_step="Give parts by the prefix of their tensors' names, ours first.",
                 )
         matches |= _matched(inner_own, inner_theirs, where)
         rest_own = {name: rest_own[name] for name in rest_own if name not in inner_own}
@@ -152,9 +152,9 @@ def match(
 def _matched(
     own: Mapping[str, Tensor], theirs: Mapping[str, Tensor], where: Path
 ) -> dict[str, str]:
-    """Counterparts by what parts hold, equal parts in their order."""
+    """Counterparts by content; equal parts in order."""
     ours, foreign = _parts(own), _parts(theirs)
-    # First all parts on their own: what one side lacks is named, and not its surroundings too.
+    # First match single parts, so that only the missing ones are named, not their neighbours.
     for join in (_apart, _joined):
         missing = _surplus(join(ours), join(foreign))
         extra = _surplus(join(foreign), join(ours))
@@ -184,7 +184,7 @@ def _apart(parts: Sequence[_Part]) -> list[_Step]:
 
 
 def _joined(parts: Sequence[_Part]) -> list[_Step]:
-    """Maps with their batch norms: one behind a map is that map's, else the next one's."""
+    """Maps with their batch norms: a norm belongs to the map before it, otherwise to the next."""
     steps: list[_Step] = []
     at = 0
     while at < len(parts):
@@ -206,7 +206,7 @@ def _parts(tensors: Mapping[str, Tensor]) -> list[_Part]:
         modules[module][leaf] = name
     parts = []
     for leaves in modules.values():
-        # A map per strip is a tensor of the module itself, under a name of the program's own.
+        # A map per strip is a tensor of the module itself, with a name chosen by the program.
         own_names = [leaf for leaf in leaves if leaf not in _INSIDE]
         single = len(own_names) == 1 and "weight" not in leaves
         content = sorted(
@@ -223,7 +223,7 @@ def _parts(tensors: Mapping[str, Tensor]) -> list[_Part]:
 
 
 def _plain(tensor: Tensor) -> tuple[int, ...]:
-    """A shape in which kernels of one pixel are linear maps, and of one frame are 2-D."""
+    """A shape in which 1-pixel kernels are linear maps and 1-frame kernels are 2-D."""
     shape = tuple(tensor.shape)
     if len(shape) == 5 and shape[2] == 1:
         shape = (*shape[:2], *shape[3:])
@@ -237,7 +237,7 @@ def _below(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
 
 
 def _surplus(first: Sequence[_Step], second: Sequence[_Step]) -> list[_Step]:
-    """Steps of ``first`` that ``second`` has too few of."""
+    """Steps of ``first`` that are missing in ``second``."""
     others = _by_content(second)
     return [
         step
@@ -261,7 +261,7 @@ def _unmatched(
         )
         if steps
     ]
-    step = "Give the settings that it was trained with (--set model.…), or another --model."
+    step = "Use the settings that it was trained with (--set model.…), or another --model."
     return CheckpointError(
         f"The weights do not fit the model: {'; '.join(faults)}", where=where, next_step=step
     )
@@ -272,7 +272,7 @@ def _listed(tensors: Mapping[str, Tensor], steps: Sequence[_Step]) -> str:
 
 
 def _ambiguous(ours: Sequence[_Step], theirs: Sequence[_Step], where: Path) -> CheckpointError:
-    """Equal parts of the file whose names do not put them in an order."""
+    """The error for equal parts of the file whose names give no order."""
     return CheckpointError(
         f"{len(theirs)} parts of the file have the same shapes, and their names give no order: "
         f"{_first(theirs)} could be any of {_first(ours)}",
@@ -284,7 +284,7 @@ def _ambiguous(ours: Sequence[_Step], theirs: Sequence[_Step], where: Path) -> C
 def _either(
     group: Sequence[str], own: Mapping[str, Tensor], theirs: Mapping[str, Tensor], where: Path
 ) -> CheckpointError:
-    """Parts that run side by side, and what of the file could be either of them."""
+    """The error for parallel parts that match several parts of the file."""
     contents = {part.content for part in _parts(_below(own, group[0]))}
     foreign = [step for step in _apart(_parts(theirs)) if step.parts[0].content in contents]
     return CheckpointError(

@@ -1,9 +1,9 @@
-"""Tensors out of files that ``torch.save`` wrote, without trusting them.
+"""Reading of tensors from untrusted ``torch.save`` files.
 
-Such a file is a zip archive: a pickle, which describes tensors, and the bytes of each beside it. A
-pickle is a program; it is not run here. A few of its instructions, which descriptions consist of,
-are carried out on plain values (:mod:`core.imports.description`); anything else is refused. Of the
-bytes only those of the model are read: what an optimiser has saved is left where it is.
+Such a file is a zip archive: a pickle that describes tensors, and the bytes of each. A pickle is a
+program, which is not executed here. The few instructions that describe tensors are interpreted on
+plain values (:mod:`core.imports.description`); anything else is rejected. Only the model's bytes
+are read, not an optimiser's state.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ _DTYPES = {
     "BoolStorage": torch.bool,
 }
 _PICKLE = b"\x80"
-_ANEW = "Fetch or copy the file again."
+_FETCH_AGAIN = "Fetch or copy the file again."
 _ONLY_TENSORS = (
-    "Nothing of it was run. On a machine that has nothing to lose, load it and save the tensors of "
-    'its model alone: torch.save({"model": state_dict}, FILE).'
+    "Nothing in it was executed. On an isolated machine, load it and save only the tensors of "
+    'its model: torch.save({"model": state_dict}, FILE).'
 )
 
 _ONE_MODEL = (
@@ -63,8 +63,8 @@ class ForeignWeights:
 
     Attributes:
         tensors: By name, in the order of the file.
-        sha256: Of the whole file.
-        bytes: Its size.
+        sha256: SHA-256 of the whole file.
+        bytes: Size of the file.
     """
 
     tensors: Mapping[str, Tensor]
@@ -75,16 +75,16 @@ class ForeignWeights:
 def read_torch_file(path: Path) -> ForeignWeights:
     """Read the tensors of a model from a file of ``torch.save``.
 
-    The file holds a mapping whose ``model`` is the state dict (other keys, such as an optimiser's,
-    are not read), or the state dict itself. Tensors that share their numbers share them still.
+    The file contains a mapping whose ``model`` is the state dict (other keys, such as an
+    optimiser's, are not read), or the state dict itself. Shared tensors stay shared.
 
     Args:
         path: The file.
 
     Raises:
         CheckpointError: it cannot be read, is not such a file, is damaged, of a torch before 1.6,
-            holds anything beside tensors and plain values, or a tensor with a value that is not
-            finite. Nothing in it was executed.
+            contains anything besides tensors and plain values, or a tensor with a value that is not
+            finite. Nothing in it is executed.
     """
     try:
         size = path.stat().st_size
@@ -98,17 +98,17 @@ def read_torch_file(path: Path) -> ForeignWeights:
             tensors = _Archive(path, archive).tensors(size)
     except OSError as error:
         raise CheckpointError(
-            f"Cannot read the file: {error.strerror or error}", where=path, next_step=_ANEW
+            f"Cannot read the file: {error.strerror or error}", where=path, next_step=_FETCH_AGAIN
         ) from error
     except ForbiddenContent as fault:
         raise CheckpointError(
-            f"The file holds more than tensors and plain values: {fault}",
+            f"The file contains more than tensors and plain values: {fault}",
             where=path,
             next_step=_ONLY_TENSORS,
         ) from None
     except OtherContent as fault:
         raise CheckpointError(
-            f"The file holds something else than one model: {fault}",
+            f"The file does not contain exactly one model: {fault}",
             where=path,
             next_step=_ONE_MODEL,
         ) from None
@@ -130,7 +130,7 @@ def read_torch_file(path: Path) -> ForeignWeights:
 
 
 class _Archive:
-    """The zip archive, and where in it what is."""
+    """The zip archive and its entries."""
 
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self._path, self._archive = path, archive
@@ -146,7 +146,7 @@ class _Archive:
         self._stored: dict[tuple[str, str, int], Tensor] = {}
 
     def tensors(self, most: int) -> dict[str, Tensor]:
-        """The model's tensors, which together are not larger than ``most`` bytes."""
+        """The model's tensors, ``most`` bytes at most in total."""
         if self._entry("byteorder", optional=True) not in (None, b"little"):
             raise DescriptionFault("its numbers have the byte order of another machine")
         content = described(self._entry("data.pkl", most=MAX_DESCRIPTION_BYTES) or b"")
@@ -156,23 +156,23 @@ class _Archive:
         if len(model) > MAX_TENSORS:
             raise DescriptionFault(f"it holds more than {MAX_TENSORS:,} tensors")
         tensors: dict[str, Tensor] = {}
-        made: dict[DescribedTensor, Tensor] = {}
+        built: dict[DescribedTensor, Tensor] = {}
         to_check = to_read = most
         for name, value in model.items():
             if not isinstance(name, str) or not isinstance(value, DescribedTensor):
                 raise OtherContent(f"`{str(name)[:100]}` is not a tensor")
-            if value not in made:
+            if value not in built:
                 size = _dtype(value).itemsize
                 to_check -= value.numbers * size
                 to_read -= 0 if _place(value) in self._stored else value.stored * size
                 if min(to_check, to_read) < 0:
                     raise DescriptionFault("its tensors are larger than the file")
-                made[value] = self._tensor(name, value)
-            tensors[name] = made[value]
+                built[value] = self._tensor(name, value)
+            tensors[name] = built[value]
         return tensors
 
     def _tensor(self, name: str, value: DescribedTensor) -> Tensor:
-        """A view of its storage, which is read once."""
+        """Create a view of its storage, which is read once."""
         dtype, place = _dtype(value), _place(value)
         if place not in self._stored:
             most = value.stored * dtype.itemsize
@@ -184,7 +184,7 @@ class _Archive:
         if not value.numbers:
             return torch.empty(value.shape, dtype=dtype)
         tensor = self._stored[place].as_strided(value.shape, value.strides, value.offset)
-        # Models are of single precision: a number that is too large for it would be infinite there.
+        # Models have single precision, in which larger numbers would be infinite.
         if tensor.is_floating_point() and not bool(tensor.float().isfinite().all()):
             raise DescriptionFault(f"{name[:100]} has a value that is not finite")
         return tensor
@@ -192,7 +192,7 @@ class _Archive:
     def _entry(
         self, name: str, *, optional: bool = False, most: int = MAX_DESCRIPTION_BYTES
     ) -> bytes | None:
-        """Bytes of an entry; torch does not compress, so none is larger than the file."""
+        """Read an entry; torch does not compress, so none is larger than the file."""
         entry = self._entries.get(self._root + name)
         if entry is None:
             if optional:
@@ -224,17 +224,17 @@ def _not_an_archive(path: Path, start: bytes) -> CheckpointError:
         return CheckpointError(
             "The file is a plain pickle, as torch wrote before version 1.6, and is not read",
             where=path,
-            next_step="Where you trust it, load it with torch.load(FILE, weights_only=True) and "
+            next_step="If you trust it, load it with torch.load(FILE, weights_only=True) and "
             "save it again with torch.save.",
         )
     return CheckpointError(
         "The file was not written by torch.save",
         where=path,
-        next_step="Give the checkpoint as it was published (.pt), whole.",
+        next_step="Use the complete checkpoint as published (.pt).",
     )
 
 
 def _damaged(path: Path, reason: object) -> CheckpointError:
     return CheckpointError(
-        f"The file of weights is damaged: {str(reason)[:300]}", where=path, next_step=_ANEW
+        f"The file of weights is damaged: {str(reason)[:300]}", where=path, next_step=_FETCH_AGAIN
     )

@@ -25,7 +25,7 @@ from core.inference.model_inputs import inputs_now, silhouette_settings
 from core.manifests.schema import DatasetManifest
 from core.models.backbones.config import EncoderFamilyConfig, encoder_settings
 from core.models.base import implementation_of
-from core.models.families import family_of
+from core.models.families import inputs_of
 from core.progress import Progress
 from core.records import FRAME_HEIGHT, FRAME_WIDTH, EmbeddingSet
 from core.runs.load import LoadedModel
@@ -138,7 +138,7 @@ def _chunks(
     if isinstance(config.model, EncoderFamilyConfig):
         return sequence_chunks(config, store, indices, engine)
     settings, length = silhouette_settings(config), config.evaluate.frames_per_chunk
-    names = family_of(config.model).inputs
+    names = inputs_of(config.model)
     if settings is None or len(names) > 1:
         framed = "rgb" in names
         item = length * MASKED_FRAME_BYTES if framed else PIECE * MAP_BYTES

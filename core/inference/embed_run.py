@@ -23,7 +23,7 @@ from core.inference.left_out import (
 from core.inference.model_inputs import check_inputs, source_line
 from core.manifests.schema import DatasetManifest
 from core.models.capabilities import TextCache
-from core.models.families import family_of
+from core.models.families import inputs_of
 from core.progress import Progress
 from core.records import EmbeddingSet
 from core.runs.load import LoadedModel, load_model, newest_checkpoint
@@ -68,7 +68,7 @@ def embed_and_write(
             loaded=loaded,
         )
         run_on_main(engine, lambda: write_embeddings(path, embeddings))
-        lack = missing_inputs(family_of(run.config.model).inputs)
+        lack = missing_inputs(inputs_of(run.config.model))
         reason = not_embedded(unused, embeddings, lack)
         run_on_main(engine, lambda: write_left_out(left_out_path(path), store, reason))
     return embeddings
@@ -108,7 +108,7 @@ def embed_run(
     if not indices:
         raise no_sequence_error(store, manifest)
     embeddings = embed_sequences(loaded, store, manifest, indices, engine, progress, source="")
-    inputs = family_of(run.config.model).inputs
+    inputs = inputs_of(run.config.model)
     absent = count_absent(store, len(indices), len(embeddings), inputs, progress)
     return replace(embeddings, source=source_line(run, int(loaded.header["step"]), store, absent))
 

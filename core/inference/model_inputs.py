@@ -16,14 +16,15 @@ from core.data.sources import (
     StoredMasks,
     StoredRows,
 )
+from core.errors import UsageError
 from core.inference.left_out import in_words, missing_inputs
-from core.inputs import Input, SilhouetteInput
+from core.inputs import Input, LabelInput, SilhouetteInput
 from core.manifests.schema import DatasetManifest
 from core.models.base import implementation_of
-from core.models.families import family_of
+from core.models.families import inputs_of
 from core.models.silhouettes import SILHOUETTES_IN_WORDS
 from core.models.stream_base import StreamImplementation
-from core.records import SilhouetteKind
+from core.records import STREAM_WORDS, SilhouetteKind
 from core.runs.run import Run
 from core.storage.store import Store
 
@@ -34,9 +35,10 @@ def check_inputs(store: Store, config: Config) -> None:
     Raises:
         StoreError: it holds no RGB, no masks to cut, no aligned silhouettes, poses, parsing or
             flow.
-        UsageError: its aligned silhouettes have another number of rows than the model.
+        UsageError: its aligned silhouettes, parsing or flow have another number of rows than the
+            model.
     """
-    names = family_of(config.model).inputs
+    names = inputs_of(config.model)
     if "rgb" in names:
         store.require_rgb()
     if "masks" in names:
@@ -45,11 +47,31 @@ def check_inputs(store: Store, config: Config) -> None:
         store.require_stream(STORED.get(name, "pose"))
     if (settings := silhouette_settings(config)) is not None:
         silhouette_shape(store, settings.size, settings.silhouettes)
+    _check_rows(store, config, names & {"parsing", "flow"})
+
+
+def _check_rows(store: Store, config: Config, names: Collection[Input]) -> None:
+    """Refuse stored images of another number of rows than the model is set to."""
+    settings = getattr(config.model, "input", None)
+    if not isinstance(settings, SilhouetteInput | LabelInput):
+        return
+    for name in sorted(names):
+        stream = STORED[name]
+        rows = store.streams[stream][-2]
+        if rows != settings.size:
+            setting = f"Train a model with `--set model.input.size={rows}`, or prepare"
+            raise UsageError(
+                f"The store's {STREAM_WORDS[stream]} has {rows} rows, the model is set to "
+                f"{settings.size}",
+                where=store.path,
+                next_step=f"{setting if isinstance(settings, LabelInput) else 'Prepare'} the "
+                f"dataset again with {name} of {settings.size} rows.",
+            )
 
 
 def silhouette_settings(config: Config) -> SilhouetteInput | None:
     """Settings of the silhouettes that a model reads; None where it reads none beside frames."""
-    if "silhouettes" not in family_of(config.model).inputs:
+    if "silhouettes" not in inputs_of(config.model):
         return None
     settings = getattr(config.model, "input", None)
     return settings if isinstance(settings, SilhouetteInput) else None
@@ -94,7 +116,7 @@ def inputs_now(
         StoreError, UsageError: as :func:`check_inputs`.
     """
     sources: dict[Input, RowSource] = {}
-    for name in sorted(family_of(config.model).inputs if names is None else names):
+    for name in sorted(inputs_of(config.model) if names is None else names):
         if name == "silhouettes":
             settings = silhouette_settings(config)
             assert settings is not None, "a family on silhouettes has settings of them"
@@ -122,5 +144,5 @@ def source_line(run: Run, step: int, store: Store, absent: int = 0) -> str:
     origin = f", {run.facts.get('source')}" if "imported" in run.facts else ""
     line = f"{run.name}, iteration {step}{origin}; {store.describe()}"
     line += "" if silhouettes is None else f"; silhouettes: {silhouettes}"
-    lack = missing_inputs(family_of(run.config.model).inputs)
+    lack = missing_inputs(inputs_of(run.config.model))
     return f"{line}; {in_words(absent, lack)} left out" if absent else line

@@ -1,8 +1,8 @@
-"""What a loss needs of the other processes, so that many compute what one would on the batch.
+"""Collectives for losses, so that many processes compute the loss of one on the whole batch.
 
 The data-parallel wrapper averages gradients over processes. A mean over equal shares of the batch
-needs nothing more; the functions here are for losses that are no such mean. With one process each
-gives back what it was given.
+needs nothing more; the functions here serve all other losses. With one process each
+returns its input.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _Gather(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, own: Tensor) -> Tensor:  # noqa: ANN401 - torch gives it no type
+    def forward(ctx: Any, own: Tensor) -> Tensor:  # noqa: ANN401 - untyped in torch
         ctx.count = own.shape[0]
         return _joined(own)
 
@@ -71,6 +71,6 @@ def global_mean_weight(count: Tensor) -> Tensor:
     own = count.float()
     if is_single_process():
         return torch.ones_like(own)
-    everyone = own.clone()
-    dist.all_reduce(everyone)
-    return own * dist.get_world_size() / everyone.clamp(min=1)
+    total = own.clone()
+    dist.all_reduce(total)
+    return own * dist.get_world_size() / total.clamp(min=1)

@@ -19,9 +19,9 @@ def triplet_loss(embedding: Tensor, labels: Tensor, margin: float) -> Tensor:
         Scalar; zero where a batch holds no valid triplet with a positive loss.
     """
     distance = strip_distances(embedding)
-    same = labels[:, None] == labels[None, :]
-    apart = ~same
-    positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    same_identity = labels[:, None] == labels[None, :]
+    apart = ~same_identity
+    positive = same_identity & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     valid = positive[:, :, None] & apart[:, None, :]
     hinge = _listed(distance, valid, margin) if _cheap(valid) else _masked(distance, valid, margin)
     count = (hinge > 0).sum(1)
@@ -29,7 +29,7 @@ def triplet_loss(embedding: Tensor, labels: Tensor, margin: float) -> Tensor:
 
 
 def _cheap(valid: Tensor) -> bool:
-    """Whether the triplets can be listed: how many there are, the host learns without waiting."""
+    """Whether the triplets can be listed: the host gets their number without synchronising."""
     return valid.device.type == "cpu"
 
 
@@ -58,11 +58,11 @@ def hard_triplet_loss(embedding: Tensor, labels: Tensor, margin: float) -> Tenso
         Scalar; zero where no clip has both another of its identity and one of another.
     """
     distance = strip_distances(embedding)
-    same = labels[:, None] == labels[None, :]
-    others = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-    anchors = others.any(1) & ~same.all(1)
+    same_identity = labels[:, None] == labels[None, :]
+    others = same_identity & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    anchors = others.any(1) & ~same_identity.all(1)
     farthest = distance.masked_fill(~others, 0).amax(2)  # no distance is below zero
-    nearest = distance.masked_fill(same, torch.inf).amin(2).masked_fill(~anchors, 0)
+    nearest = distance.masked_fill(same_identity, torch.inf).amin(2).masked_fill(~anchors, 0)
     hinge = F.relu(farthest - nearest + margin) * anchors
     count = (hinge > 0).sum(1)
     return (hinge.sum(1) / count.clamp(min=1)).mean()

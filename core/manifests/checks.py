@@ -1,6 +1,6 @@
-"""Faults of a manifest that no single key shows: each check returns all that it finds, in words.
+"""Faults of a manifest across keys: each check returns all faults as lines.
 
-A line starts with the key it is about, relative to the section that was given, and a colon.
+A line starts with the key it is about, relative to the checked section, and a colon.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def safe_name(value: str) -> str:
 def subject_faults(
     train: Sequence[str], test: Sequence[str], hidden: Sequence[str] = ()
 ) -> list[str]:
-    """Find ids given twice, and ids on two sides of the split."""
+    """Find duplicate ids, and ids on two sides of the split."""
     sides = {"train": train, "test": test, "hidden": hidden}
     faults = [fault for name, ids in sides.items() for fault in _repeated(name, ids)]
     for name, other in (("test", "train"), ("hidden", "train"), ("hidden", "test")):
@@ -53,7 +53,7 @@ def subject_faults(
 def structure_faults(
     types: Sequence[str], views: Sequence[str], view_until: str | None
 ) -> list[str]:
-    """Find types and views given twice, and views that are not groups."""
+    """Find duplicate types and views, and views that are not groups."""
     faults = _repeated("types", types) + _repeated("views", views)
     if view_until:
         whole = [view for view in views if view_until in view]
@@ -76,9 +76,9 @@ def dataset_faults(
         for condition, rules in protocol.conditions.items():
             faults += _rule_faults(f"{place}.conditions.{condition}", rules, structure, lists)
         faults += [
-            f"{place}.mean_over: no condition {wanted!r}{did_you_mean(wanted, protocol.conditions)}"
-            for wanted in protocol.mean_over
-            if wanted not in protocol.conditions
+            f"{place}.mean_over: no condition {row!r}{did_you_mean(row, protocol.conditions)}"
+            for row in protocol.mean_over
+            if row not in protocol.conditions
         ]
         faults += [
             f"{place}.metrics: {metric} is not defined for counting {protocol.counting}"
@@ -120,10 +120,10 @@ def _repeated(key: str, names: Sequence[str]) -> list[str]:
 
 
 def _form(name: str) -> str:
-    """The name in composed form (NFC), in which two spellings of it are one."""
+    """The name in composed form (NFC), which is the same for both spellings."""
     return unicodedata.normalize("NFC", name)
 
 
 def _some(names: Sequence[str], most: int = 5) -> str:
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+    listed = ", ".join(repr(name) for name in names[:most])
+    return listed if len(names) <= most else f"{listed} and {len(names) - most} more"

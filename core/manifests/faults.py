@@ -34,11 +34,11 @@ def _lines(detail: ErrorDetails, model: type[BaseModel]) -> list[str]:
     place = ".".join(str(part) for part in detail["loc"] if part != "[key]")
     kind = detail["type"]
     if kind == "value_error":
-        found = str(detail["ctx"]["error"]).splitlines()
-        if all(": " in line and " " not in line.split(": ")[0] for line in found):
+        lines = str(detail["ctx"]["error"]).splitlines()
+        if all(": " in line and " " not in line.split(": ")[0] for line in lines):
             # A check over a whole section: each line names its key already.
-            return [f"{place}.{line}" if place else line for line in found]
-        return [f"{place}: {found[0]}"]
+            return [f"{place}.{line}" if place else line for line in lines]
+        return [f"{place}: {lines[0]}"]
     if kind == "extra_forbidden":
         known = _fields(model, detail["loc"][:-1])
         return [f"{place}: unknown key{did_you_mean(str(detail['loc'][-1]), known)}"]
@@ -50,7 +50,7 @@ def _sentence(message: str) -> str:
 
 
 def _fields(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
-    """Return the keys that are known where ``path`` leads to, below ``model``."""
+    """Return the valid keys at ``path`` below ``model``."""
     reached: list[object] = [model]
     for step in path:
         reached = [inner for kind in reached for inner in _step(kind, step)]
@@ -59,19 +59,19 @@ def _fields(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
 
 
 def _step(annotation: object, step: int | str) -> list[object]:
-    """Follow one step of a location; the tag of a union is a step that leads nowhere new."""
-    found: list[object] = []
+    """Follow one step of a location; the tag of a union stays in place."""
+    annotations: list[object] = []
     for kind in _unwrap(annotation):
         origin = get_origin(kind)
         if _is_model(kind) and step in kind.model_fields:
-            found.append(kind.model_fields[str(step)].annotation)
+            annotations.append(kind.model_fields[str(step)].annotation)
         elif _is_model(kind):
-            found.append(kind)
+            annotations.append(kind)
         elif origin in (list, tuple):
-            found += [inner for inner in get_args(kind) if inner is not Ellipsis]
+            annotations += [inner for inner in get_args(kind) if inner is not Ellipsis]
         elif isinstance(origin, type) and issubclass(origin, Mapping):
-            found.append(get_args(kind)[1])
-    return found
+            annotations.append(get_args(kind)[1])
+    return annotations
 
 
 def _unwrap(annotation: object) -> list[object]:

@@ -112,6 +112,8 @@ class Form(FormPart):
         if not {"rgb", "silhouettes", *BESIDE} & set(self.streams()):
             raise ValueError("rgb, silhouettes, aligned, pose or parsing is needed")
         pictures = self.rgb or self.silhouettes
+        if self.parsing and self.parsing.cut == "silhouettes" and self.silhouettes is None:
+            raise ValueError("parsing that is cut where silhouettes are needs silhouettes")
         if self.framing == "scene" and self.silhouettes is None:
             raise ValueError("framing 'scene' needs silhouettes: their box is the crop")
         if (self.ratios is None) != (self.ratio_order is None):

@@ -30,8 +30,8 @@ _OF_A_FILE = ("subjects.", "lists.")
 
 def manifest_names() -> list[str]:
     """Return the names of the shipped datasets, sorted."""
-    found = (entry.name for entry in files(PACKAGE).iterdir())
-    names = [name.removesuffix(".yaml") for name in found if name.endswith(".yaml")]
+    file_names = (entry.name for entry in files(PACKAGE).iterdir())
+    names = [name.removesuffix(".yaml") for name in file_names if name.endswith(".yaml")]
     return sorted(name for name in names if name != NOT_A_DATASET)
 
 
@@ -59,14 +59,14 @@ def load_manifest(
 
 
 def load_outline(name_or_path: str | Path) -> DatasetOutline:
-    """Read what a manifest says without its split (arguments and errors as `load_manifest`)."""
+    """Read a manifest without its split (arguments and errors as `load_manifest`)."""
     content, path = _read(name_or_path)
     rest = {key: value for key, value in content.items() if key not in ("subjects", "lists")}
     return _validated(DatasetOutline, rest, path, [])
 
 
 def partition_place(name_or_path: str | Path, workspace: Workspace) -> Path | None:
-    """Where the partition file of a dataset is to lie; None where its manifest holds the split.
+    """Path of a dataset's partition file; None where its manifest contains the split.
 
     Raises as :func:`load_manifest`.
     """
@@ -82,13 +82,13 @@ def _own_path(name_or_path: str | Path) -> Path | None:
 def _read(name_or_path: str | Path) -> tuple[dict[str, Any], Path]:
     if (path := _own_path(name_or_path)) is not None:
         return read_yaml(path), path
-    given, names = str(name_or_path), manifest_names()
-    if given not in names:
+    text, names = str(name_or_path), manifest_names()
+    if text not in names:
         raise UsageError(
-            f"There is no dataset `{given}`",
-            next_step=f"{known_names(given, names)} Or give the path of your own manifest.yaml.",
+            f"There is no dataset `{text}`",
+            next_step=f"{known_names(text, names)} Or give the path of your own manifest.yaml.",
         )
-    with as_file(files(PACKAGE) / f"{given}.yaml") as path:
+    with as_file(files(PACKAGE) / f"{text}.yaml") as path:
         return read_yaml(path), path
 
 
@@ -147,7 +147,7 @@ def _validated(
 def chosen_protocols(
     probe_gallery: str, manifest: DatasetManifest
 ) -> tuple[DatasetManifest, Sequence[str] | None]:
-    """The manifest whose rules apply, and the names of its protocols (None: all).
+    """Return the manifest whose rules apply, and the names of its protocols (None: all).
 
     ``official`` means all of the dataset's; else a manifest file of one's own, or names of
     protocols with commas.
@@ -163,11 +163,11 @@ def chosen_protocols(
 
 
 def check_format(content: dict[str, Any], where: str | Path | None) -> None:
-    """Refuse a file of another format before its keys are looked at (``ManifestError``)."""
-    found = content.get("format")
-    if isinstance(found, int) and found != FORMAT_VERSION:
+    """Refuse a file of another format before its keys are checked (``ManifestError``)."""
+    version = content.get("format")
+    if isinstance(version, int) and version != FORMAT_VERSION:
         raise ManifestError(
-            f"The manifest has format {found}, this lmgait reads {FORMAT_VERSION}",
+            f"The manifest has format {version}, this lmgait reads {FORMAT_VERSION}",
             where=where,
             next_step=f"Write it in format {FORMAT_VERSION}, as data_manifests/ has examples of, "
             "or use the lmgait that it was written for.",
@@ -177,10 +177,10 @@ def check_format(content: dict[str, Any], where: str | Path | None) -> None:
 def _cross_faults(content: dict[str, Any]) -> list[str]:
     """Check protocols against the structure even where other sections have faults."""
     structure = _part(Structure, content.get("structure"))
-    given = content.get("protocols")
-    if not isinstance(structure, Structure) or not isinstance(given, dict):
+    sections = content.get("protocols")
+    if not isinstance(structure, Structure) or not isinstance(sections, dict):
         return []
-    parsed = {str(name): _part(Protocol, value) for name, value in given.items()}
+    parsed = {str(name): _part(Protocol, value) for name, value in sections.items()}
     whole = {name: value for name, value in parsed.items() if isinstance(value, Protocol)}
     lists = content.get("lists")
     return dataset_faults(structure, whole, lists if isinstance(lists, dict) else ())
@@ -194,5 +194,5 @@ def _part(model: type[BaseModel], value: object) -> BaseModel | None:
 
 
 def shown_protocol(manifest: DatasetOutline) -> str:
-    """The protocol shown: the dataset's first with numbers, which the paper's tables use."""
+    """Default protocol of tables: the dataset's first one with numbers."""
     return next(name for name, protocol in manifest.protocols.items() if protocol.counted)

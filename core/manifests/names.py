@@ -46,7 +46,7 @@ def _between(first: object, last: object) -> list[str]:
         raise ValueError(f"{first!r} and {last!r} are not two numbers of as many digits")
     low, high, width = int(start["digits"]), int(end["digits"]), len(start["digits"])
     if not low <= high < low + MOST_IN_RANGE:
-        raise ValueError(f"from {first!r} to {last!r} are no names, or too many")
+        raise ValueError(f"from {first!r} to {last!r} are not names, or too many")
     head, tail = start["head"], start["tail"]
     return [f"{head}{number:0{width}d}{tail}" for number in range(low, high + 1)]
 

@@ -1,4 +1,4 @@
-"""The file of a dataset's split that only its owner has: lists of names by key, as JSON."""
+"""Partition file of a dataset's split, from its owner: lists of names by key, as JSON."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def filled_in(
         where: the manifest, for messages.
 
     Raises:
-        ManifestError: the file is missing, no mapping of keys to lists of names, or lacks a key.
+        ManifestError: the file is missing, not a mapping of keys to lists of names, or lacks a key.
     """
     if place is None:
         return content
@@ -76,7 +76,7 @@ def read_partition(path: Path, title: str) -> Lists:
 
 
 def missing_partition(path: Path, title: str) -> ManifestError:
-    """The error that the file is not there, with what to put where."""
+    """Error for a missing partition file, with the place to put it."""
     return ManifestError(
         f"The split of {title} is in a file that comes with it, {path.name}, and that is not here",
         where=path,

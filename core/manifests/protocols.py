@@ -1,4 +1,4 @@
-"""How a dataset is scored: probes, galleries, and the way of counting."""
+"""Scoring protocols of a dataset: probes, galleries, and the way of counting."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ class SequenceList(Part):
         return pattern
 
     @cached_property
-    def _written(self) -> frozenset[str]:
+    def _sequence_names(self) -> frozenset[str]:
         return frozenset(self.sequences)
 
     def written(self, key: SequenceKey) -> str:
-        """Return how the list writes a sequence."""
+        """Return the name of a sequence in the list."""
         return self.pattern.format(subject=key.subject, type=key.type, view=key.view)
 
     def holds(self, key: SequenceKey) -> bool:
-        """Say whether a sequence is in the list."""
-        return self.written(key) in self._written
+        """Whether a sequence is in the list."""
+        return self.written(key) in self._sequence_names
 
 
 def _as_rule(value: object) -> object:
@@ -68,7 +68,7 @@ def _as_rule(value: object) -> object:
 
 
 class SideRule(Part):
-    """Which sequences a probe or gallery takes.
+    """Rule that selects the sequences of a probe or gallery.
 
     A sequence is taken if its type is and the lists say so. A type is taken if any of ``names``,
     ``contains`` and ``like`` says so, or none of them is given. In YAML a single name or a list of
@@ -98,11 +98,11 @@ class SideRule(Part):
 
     @property
     def lists(self) -> tuple[str, ...]:
-        """Names of the lists that the rule asks."""
+        """Names of the lists that the rule uses."""
         return tuple(name for name in (self.listed, self.unlisted) if name is not None)
 
     def takes_type(self, kind: str) -> bool:
-        """Say whether recordings of type ``kind`` belong to this side, lists aside."""
+        """Whether recordings of type ``kind`` belong to this side, lists aside."""
         if any(fragment in kind for fragment in self.without):
             return False
         return (
@@ -117,7 +117,7 @@ Rule = Annotated[SideRule, BeforeValidator(_as_rule)]
 
 
 class Condition(Part):
-    """One row of a protocol: which sequences are searched for, and among which."""
+    """One row of a protocol: probe and gallery rules."""
 
     probe: Rule
     gallery: Rule
@@ -175,7 +175,7 @@ class Protocol(Part):
 
     @property
     def averaged(self) -> tuple[str, ...]:
-        """Conditions that the mean is taken over."""
+        """Conditions that are averaged."""
         return self.mean_over or tuple(self.conditions)
 
     @property

@@ -24,7 +24,7 @@ class PublishedRow(Part):
         source: where the numbers are from, where that is not the table's source.
         protocol: the protocol that they belong to, where that is not the table's.
         dataset: the dataset that they belong to, where that is not the table's.
-        note: what there is to know of the numbers, such as what a faulty source prints.
+        note: remarks on the numbers, such as errors of the source.
     """
 
     method: StrictStr

@@ -1,4 +1,4 @@
-"""What a dataset manifest may say: subjects, structure, protocols, delivered forms.
+"""Schema of a dataset manifest: subjects, structure, protocols, delivered forms.
 
 The official datasets and a user's own are written in the same form, in plain YAML; nothing about a
 dataset is decided in code.
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Subjects(Part):
-    """Ids of the official split, as strings; no id stands in two places.
+    """Ids of the official split, as strings; every id stands in one place.
 
     In YAML ``{from: "001", to: "074"}`` in a list stands for the ids between.
 
@@ -48,7 +48,7 @@ class Subjects(Part):
 
 
 class Structure(Part):
-    """What the complete dataset holds, to tell what is missing from a copy of it.
+    """Structure of the complete dataset, to detect what a copy lacks.
 
     Attributes:
         types: recording types; with ``open_types`` those named here are only examples.
@@ -77,12 +77,12 @@ class Structure(Part):
         return _without(structure_faults(self.types, self.views, self.view_until), self)
 
     def group(self, view: str) -> str:
-        """Return the view or camera that ``view`` counts as."""
+        """Return the view or camera of which ``view`` is part."""
         return view if self.view_until is None else view.split(self.view_until, 1)[0]
 
 
 class SilhouetteCut(Part):
-    """How the dataset's silhouettes are commonly cut for silhouette models.
+    """Common cut of the dataset's silhouettes for silhouette models.
 
     Attributes:
         interpolation: how they are resized to the height of the cut.
@@ -95,7 +95,7 @@ class SilhouetteCut(Part):
 
 
 class DatasetOutline(Part):
-    """All of a manifest that is known without a file that only the dataset's owner has.
+    """Part of a manifest that does not need the owner's partition file.
 
     Attributes:
         name: short name, used in paths and on the command line.
@@ -120,11 +120,11 @@ class DatasetOutline(Part):
 
 
 class DatasetManifest(DatasetOutline):
-    """A dataset: who is in it, what it holds, how it is scored, in which forms it is delivered.
+    """A dataset: its subjects, structure, protocols, and delivered forms.
 
     Attributes:
         subjects: the split.
-        lists: lists of sequences by name, which protocols ask.
+        lists: lists of sequences by name, which protocols use.
     """
 
     subjects: Subjects
@@ -141,7 +141,7 @@ class DatasetManifest(DatasetOutline):
         return _without(faults, self)
 
     def takes(self, rule: SideRule, key: SequenceKey) -> bool:
-        """Say whether a side of a protocol takes a sequence."""
+        """Whether a side of a protocol takes a sequence."""
         return (
             rule.takes_type(key.type)
             and (rule.listed is None or self.lists[rule.listed].holds(key))

@@ -1,4 +1,4 @@
-"""The streams of a manifest's forms: path patterns, and what the files of each hold.
+"""The streams of a manifest's forms: path patterns, and the content of their files.
 
 What a stream is made of follows from the ending of its pattern: images (one a frame), a video, or
 array files; poses come as texts too.
@@ -39,7 +39,7 @@ def _parts(path: str) -> tuple[str, ...]:
 
 
 class Strict(BaseModel):
-    """Settings of which each key is known."""
+    """Settings without unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -91,7 +91,7 @@ class Stream(Strict):
 
     @property
     def media(self) -> Media:
-        """What the stream is made of, by its ending.
+        """Kind of the stream's files, by their ending.
 
         Raises:
             ValueError: the ending is of no kind that can be read.
@@ -132,14 +132,34 @@ class AlignedStream(Stream):
         return size
 
 
+ParsingCut = Literal["itself", "silhouettes"]
+
+
 class ParsingStream(AlignedStream):
-    """Labels of body parts, cut like silhouettes: of each pixel a number from 0 to 11.
+    """Labels of body parts: of each pixel a number from 0 to 11.
 
     Attributes:
+        size: (rows, columns) of each, as stored.
         parser: What gave the labels, as printed under tables.
+        cut: ``delivered``: they come cut like silhouettes, of this size. Else they are whole, and
+            are cut here: where what is not background lies (``itself``), or where the silhouette
+            of the same frame is cut (``silhouettes``).
     """
 
     parser: Maker = "unknown parser"
+    cut: ParsingCut | Literal["delivered"] = "delivered"
+
+    @model_validator(mode="after")
+    def _cuts_are_squares(self) -> ParsingStream:
+        if self.cut != "delivered" and self.size[0] != self.size[1]:
+            raise ValueError(f"{list(self.size)}: what is cut here becomes a square")
+        return self
+
+    @property
+    def maker(self) -> str:
+        """What gave the labels and how they were cut, as printed under tables."""
+        how = {"itself": ", cut by its own outline", "silhouettes": ", cut where silhouettes are"}
+        return f"{self.parser}{how.get(self.cut, '')}"
 
 
 class PoseStream(Stream):

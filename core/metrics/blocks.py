@@ -1,4 +1,4 @@
-"""Work on many rows in blocks of bounded memory, on all processors."""
+"""Process many rows in blocks of bounded memory, on all processors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 
 def row_blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Cut ``rows`` so that a block of distances to ``columns`` has bounded size."""
+    """Split ``rows`` so that a block of distances to ``columns`` has bounded size."""
     step = max(1, BLOCK_ENTRIES // max(1, columns))
     for start in range(0, rows, step):
         yield slice(start, min(rows, start + step))
@@ -29,9 +29,9 @@ def each_block(
 ) -> Iterator[tuple[slice, R]]:
     """Yield every block of rows with ``work(block)``, in order.
 
-    On the processor, each block is worked on by one thread: threads that share one operation wait
-    for each other, which costs many times the work as soon as another program is busy. What a block
-    gives does not depend on the number of threads.
+    On the CPU, each block is processed by one thread: threads that share one operation wait
+    for each other, which costs many times the work as soon as another program is busy. The
+    result of a block does not depend on the number of threads.
     """
     blocks = list(row_blocks(rows, columns))
     if device.type != "cpu":

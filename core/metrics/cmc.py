@@ -39,7 +39,7 @@ def pair_cmc(rank: Ints, view: Ints, searched: NDArray[np.bool_], depth: int = D
 
 
 def gallery_cmc(rank: Ints, depth: int = DEPTH) -> Floats:
-    """Curve of the probes that have a match; the others are left out.
+    """Curve of the probes that have a match; the others are skipped.
 
     Args:
         rank: int64 [n], rank (from 0) of each probe's best match.

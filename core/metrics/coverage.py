@@ -1,4 +1,4 @@
-"""What of a dataset is there, against what its structure says."""
+"""Coverage of a dataset: the sequences present against those its structure requires."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def coverage(
     """Compare sequences with the structure of the complete test part.
 
     A combination (subject, type, grouped view) is expected for every test subject, type and view.
-    With ``open_types`` it is expected from every view for each (subject, type) that was found at
-    all; what a subject without any sequence should have is not known: only the subject is missing.
+    With ``open_types`` it is expected from every view for each (subject, type) with any
+    sequence; without one the types are unknown, so only the subject counts as missing.
     With ``open_views`` each (subject, type) is expected from one view, whichever it is; with both,
-    nothing is. What is listed is expected in any case.
+    nothing is. Listed sequences are always expected.
 
     Args:
-        keys: subject, type and view of every sequence given; more than one of a kind is fine.
+        keys: subject, type and view of every sequence; more than one of a kind is fine.
         subjects: test subjects.
         types: recording types.
         views: views, as ``group`` gives them.
@@ -39,14 +39,14 @@ def coverage(
             any sequence.
     """
     tested, total, left_out = set(subjects), 0, 0
-    here: list[SequenceKey] = []
+    test_keys: list[SequenceKey] = []
     for key in keys:
         total += 1
         if key[0] in tested:
-            here.append(SequenceKey(*key))
+            test_keys.append(SequenceKey(*key))
         else:
             left_out += 1
-    combinations = {(key.subject, key.type, group(key.view)) for key in here}
+    combinations = {(key.subject, key.type, group(key.view)) for key in test_keys}
     recorded = sorted({key[:2] for key in combinations})
     pairs = recorded if open_types else [(one, kind) for one in subjects for kind in types]
     expected: list[tuple[str, ...]] = [(*pair, view) for pair in pairs for view in views]
@@ -54,12 +54,12 @@ def coverage(
     if open_views:
         expected, present = [] if open_types else [*pairs], {*recorded}
     names = ["/".join(key) for key in expected if key not in present]
-    writings = dict.fromkeys((sequences or {}).values())
-    names_here = {written(key) for written in writings for key in here}
+    namings = dict.fromkeys((sequences or {}).values())
+    names_here = {name_of(key) for name_of in namings for key in test_keys}
     absent = [name for name in sequences or {} if name not in names_here]
     count = len(expected) + len(sequences or {})
     return Coverage(
-        subjects=(len(tested), len({key.subject for key in here})),
+        subjects=(len(tested), len({key.subject for key in test_keys})),
         sequences=(count, count - len(names) - len(absent)),
         missing=(*names, *absent),
         embeddings=total,

@@ -4,7 +4,7 @@ Euclidean per strip, mean over strips (the method's default); or cosine, 1 - the
 cosines. Both come from squared distances by matrix product in float64. A product loses digits where
 two strips nearly coincide, so those pairs are computed again from their difference: every distance
 is right to about ten digits, two equal embeddings have distance 0, and equal ones are equally far
-from any third. What is left of rounding is absorbed by :data:`TIE`.
+from any third. The remaining rounding error is absorbed by :data:`TIE`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ TIE = 1e-10
 _CLOSE = 1e-3
 # Entries of one tile: small enough for a processor's cache, large enough to keep it busy.
 _TILE_ROWS, _TILE_ENTRIES = 256, 1 << 19
-# Numbers of a gallery's strip in float64, and of differences, that are held at once.
-_HELD = 1 << 21
+# Numbers of a gallery's strip in float64, and of differences, in memory at once.
+_RESIDENT_ENTRIES = 1 << 21
 
 
 def known_metric(name: str) -> Metric:
@@ -40,7 +40,7 @@ def known_metric(name: str) -> Metric:
 
 
 class StripDistances:
-    """Distances between chosen rows of one set of embeddings.
+    """Distances between selected rows of one set of embeddings.
 
     Args:
         embeddings: floating point [n, C, P] or [n, D], NumPy or torch; all values finite.
@@ -78,7 +78,7 @@ class StripDistances:
         total = torch.zeros(
             len(rows), len(columns), dtype=torch.float64, device=self._strips.device
         )
-        step = max(1, min(_TILE_ENTRIES // _TILE_ROWS, _HELD // (self.width + 2)))
+        step = max(1, min(_TILE_ENTRIES // _TILE_ROWS, _RESIDENT_ENTRIES // (self.width + 2)))
         for strip, middle in zip(self._strips, self._middle, strict=True):
             left, right = strip[rows], strip[columns]
             for start in range(0, len(columns), step):
@@ -114,15 +114,15 @@ class StripDistances:
         return rows, rows.square().sum(1, keepdim=True)
 
     def _correct(self, squared: Tensor, left: Tensor, right: Tensor, norms: Tensor) -> None:
-        """Replace what cancellation has spoilt in ``squared`` by sums of squared differences."""
+        """Recompute the entries of ``squared`` that lost digits by cancellation."""
         row, column = torch.nonzero(squared < _CLOSE * norms, as_tuple=True)
-        step = max(1, _HELD // (4 * self.width))
+        step = max(1, _RESIDENT_ENTRIES // (4 * self.width))
         for start in range(0, len(row), step):
-            here, there = row[start : start + step], column[start : start + step]
-            a, b = left[here].double(), right[there].double()
+            rows, columns = row[start : start + step], column[start : start + step]
+            a, b = left[rows].double(), right[columns].double()
             if self.metric == "cosine":
                 a, b = _unit(a), _unit(b)
-            squared[here, there] = (a - b).square().sum(1)
+            squared[rows, columns] = (a - b).square().sum(1)
 
 
 def distances(

@@ -1,9 +1,9 @@
 """From distances to ranks: Rank-k, average precision and mINP, with a fixed rule for ties.
 
 Ties. Two distances within a relative :data:`~core.metrics.distance.TIE` are equal, and equal ones
-stand in the order of the gallery, that is, of the embeddings' file. Whether an entry is a match has
-no say, so a tie neither favours nor punishes a correct answer; a model that gives every sequence
-the same embedding scores as an answer that ignores the probe.
+stand in the order of the gallery, that is, of the embeddings' file. Whether an entry matches does
+not matter, so a tie neither favours nor punishes a correct answer: a model with one embedding for
+every sequence scores as an answer that ignores the probe.
 
 Ranks count from 0: a probe is right at Rank-k if its best match has a rank below k.
 """
@@ -25,7 +25,7 @@ NO_MATCH = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True)
 class GalleryScores:
-    """What searching one gallery gives for each of n probes.
+    """Scores of n probes searched in one gallery.
 
     Attributes:
         rank: int64 [n], rank of the best match; NO_MATCH without one.
@@ -47,10 +47,10 @@ class GalleryScores:
 
 
 def best_match_ranks(distance: Tensor, match: Tensor) -> Tensor:
-    """Return int64 [n]: how many entries stand before each probe's best match.
+    """Return int64 [n]: the number of entries before each probe's best match.
 
     Args:
-        distance: floating point [n, m]; ``inf`` takes an entry out.
+        distance: floating point [n, m]; ``inf`` excludes an entry.
         match: bool [n, m], True where the entry shows the probe's subject.
     """
     if distance.shape[1] == 0:
@@ -73,7 +73,7 @@ def ranked(distance: Tensor) -> Tensor:
     """Return int64 [n, m]: the gallery's indices by rising distance, ties in gallery order."""
     values, order = distance.sort(dim=1, stable=True)
     wide = values[:, 1:] - values[:, :-1] > values[:, 1:].abs() * TIE
-    wide |= torch.isinf(values[:, 1:])  # those taken out keep their order behind all others
+    wide |= torch.isinf(values[:, 1:])  # excluded entries keep their order behind all others
     unsettled = torch.nonzero(~wide.all(1))[:, 0]
     if len(unsettled):
         run = torch.nn.functional.pad(wide[unsettled].cumsum(1), (1, 0))
@@ -110,7 +110,7 @@ def gallery_scores(distance: Tensor, match: Tensor, excluded: Tensor) -> Gallery
     penalty[~none] = share[(start + count - 1)[~none]]
     return GalleryScores(
         rank=rank.cpu().numpy(),
-        precision=(precision / count).cpu().numpy(),  # 0 / 0 is the NaN that is promised
+        precision=(precision / count).cpu().numpy(),  # 0 / 0 is the documented NaN
         inverse_penalty=penalty.cpu().numpy(),
         chance=(count.double() / (~excluded).sum(1)).nan_to_num(0.0).cpu().numpy(),
     )

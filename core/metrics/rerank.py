@@ -2,7 +2,7 @@
 
 Zhong et al., "Re-ranking person re-identification with k-reciprocal encoding", CVPR 2017.
 
-Neighbours are looked for among the probes and the gallery together, as in the paper: the method
+Neighbours are searched among the probes and the gallery together, as in the paper: the method
 sees all probes at once, so its numbers do not compare with those of one search at a time.
 """
 
@@ -43,7 +43,7 @@ class Reranking:
     def __post_init__(self) -> None:
         if self.k1 < 1 or self.k2 < 1 or not 0 <= self.weight <= 1:
             raise UsageError(
-                f"Re-ranking with k1={self.k1}, k2={self.k2}, weight={self.weight} means nothing",
+                f"Re-ranking with k1={self.k1}, k2={self.k2}, weight={self.weight} is invalid",
                 next_step="k1 and k2 are at least 1, weight is between 0 and 1.",
             )
 
@@ -65,7 +65,7 @@ def rerank_block(
         probes: indices, rising, each once.
         gallery: indices.
         constants: k1, k2 and lambda.
-        advance: told the number of rows that were just worked on.
+        advance: called with the number of rows just processed.
 
     Returns:
         A function from some of ``probes`` to float64 [a, len(gallery)].
@@ -104,21 +104,21 @@ class _Scaled:
 def _neighbours(scaled: _Scaled, count: int, advance: Callable[[int], None] | None) -> Ints:
     """Return int64 [n, min(count, n)]: nearest members of each, itself first."""
     n = len(scaled.members)
-    kept = np.empty((n, min(count, n)), dtype=np.int64)
+    nearest_members = np.empty((n, min(count, n)), dtype=np.int64)
 
     def nearest(rows: slice) -> Ints:
         index = torch.arange(rows.start, rows.stop)
         block = scaled.rows(index)
-        # Whoever has the same embedding is as near as one is to oneself: oneself comes first.
+        # An equal embedding is as near as the member itself; the member comes first.
         block[torch.arange(len(index)), index] = -torch.inf
-        found: Ints = ranked(block)[:, : kept.shape[1]].cpu().numpy()
-        return found
+        indices: Ints = ranked(block)[:, : nearest_members.shape[1]].cpu().numpy()
+        return indices
 
-    for rows, found in each_block(nearest, n, n, scaled.distances.device):
-        kept[rows] = found
+    for rows, rows_nearest in each_block(nearest, n, n, scaled.distances.device):
+        nearest_members[rows] = rows_nearest
         if advance:
-            advance(len(found))
-    return kept
+            advance(len(rows_nearest))
+    return nearest_members
 
 
 def _codes(
@@ -135,11 +135,11 @@ def _codes(
         block = scaled.rows(torch.arange(rows.start, rows.stop)).cpu().numpy()
         span = slice(members.indptr[rows.start], members.indptr[rows.stop])
         row = np.repeat(np.arange(rows.stop - rows.start), np.diff(members.indptr)[rows])
-        found: NDArray[np.float64] = np.exp(-block[row, members.indices[span]])
-        return found
+        entries: NDArray[np.float64] = np.exp(-block[row, members.indices[span]])
+        return entries
 
-    for rows, found in each_block(weights, n, n, scaled.distances.device):
-        members.data[members.indptr[rows.start] : members.indptr[rows.stop]] = found
+    for rows, values in each_block(weights, n, n, scaled.distances.device):
+        members.data[members.indptr[rows.start] : members.indptr[rows.stop]] = values
         if advance:
             advance(rows.stop - rows.start)
     members = sparse.diags_array(1 / members.sum(axis=1)) @ members
@@ -167,10 +167,10 @@ def _expanded(neighbours: Ints, k1: int) -> sparse.csr_array:
 
 def _indicator(neighbours: Ints, count: int) -> sparse.csr_array:
     """Return ones at each member's first ``count`` neighbours, sparse [n, n]."""
-    chosen = neighbours[:, :count]
-    n, width = chosen.shape
+    nearest = neighbours[:, :count]
+    n, width = nearest.shape
     row = np.repeat(np.arange(n), width)
-    return sparse.csr_array((np.ones(n * width), (row, chosen.ravel())), shape=(n, n))
+    return sparse.csr_array((np.ones(n * width), (row, nearest.ravel())), shape=(n, n))
 
 
 def _jaccard(probes: sparse.csr_array, gallery: sparse.csc_array, row: int) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """The result of an evaluation, and its form as JSON.
 
 All values are in percent and unrounded; ``None`` (JSON ``null``) where a metric is not defined for
-the protocol, or where nothing was there to be counted.
+the protocol, or where nothing was counted.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-# Of the JSON of a whole result.
+# Format of the JSON of a whole result.
 FORMAT = 1
 VALUES = ("rank1", "rank5", "rank10", "mAP", "mINP")
 
@@ -26,13 +26,13 @@ class CellCoverage:
 
     Attributes:
         expected: cells between the views that the dataset has.
-        found: of these, cells with a probe and a gallery.
+        filled: of these, cells with a probe and a gallery.
         empty: of these, the others, as (probe view, gallery view).
         extra: cells with a view that the manifest does not know; they are in the mean as well.
     """
 
     expected: int
-    found: int
+    filled: int
     empty: tuple[tuple[str, str], ...]
     extra: int = 0
 
@@ -40,7 +40,7 @@ class CellCoverage:
         """Return counts, and the empty cells as (probe view, gallery view)."""
         return {
             "expected": self.expected,
-            "found": self.found,
+            "found": self.filled,
             "empty": [list(cell) for cell in self.empty],
             "extra": self.extra,
         }
@@ -48,14 +48,14 @@ class CellCoverage:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What of the complete dataset's test part was there.
+    """Coverage of the complete dataset's test part.
 
     Attributes:
-        subjects: (expected, found) test subjects.
-        sequences: (expected, found) combinations of test subject, type, and view or camera.
-        missing: expected combinations that were not found, as ``subject/type/view``.
-        embeddings: number of embeddings given.
-        left_out: of these, how many are not of the test subjects and were not scored.
+        subjects: (expected, present) test subjects.
+        sequences: (expected, present) combinations of test subject, type, and view or camera.
+        missing: expected combinations that are absent, as ``subject/type/view``.
+        embeddings: number of embeddings scored or skipped.
+        left_out: number of these that do not belong to test subjects and were not scored.
         unexpected_views: views that the manifest does not know; they were scored like the others.
         cells: cells over all conditions of the protocols that count per pair of views.
     """
@@ -82,9 +82,9 @@ class Coverage:
 
     @property
     def complete(self) -> bool:
-        """Say whether all that was expected was found."""
+        """Whether every expected item is present."""
         pairs = (self.subjects, self.sequences, self.cells)
-        return all(found >= expected for expected, found in pairs)
+        return all(present >= expected for expected, present in pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +93,16 @@ class ConditionResult:
 
     Attributes:
         values: by name (rank1, rank5, rank10, mAP, mINP). Under ``view_pairs`` the mean over the
-            cells that ``cells`` counts as found: an empty cell has no value, is listed, and the
+            cells that ``cells`` counts as filled: an empty cell has no value, is listed, and the
             table marks the mean.
         chance: Rank-1 expected of a random order, same way of counting.
         probes: number of probes of the condition.
         gallery: number of gallery sequences.
-        without_match: ``gallery`` counting: probes left out because nothing could match them.
+        without_match: ``gallery`` counting: probes skipped because nothing could match them.
             ``view_pairs``: searches in a cell that nothing could match.
         searches: number of (probe, gallery) searches that the values are made of.
         cells: None under ``gallery`` counting.
-        matrices: by name of a Rank-k, [probe view][gallery view], the diagonal included (it is no
+        matrices: by name of a Rank-k, [probe view][gallery view], the diagonal included (it is not
             part of the mean); None in an empty cell.
         intervals: by name, 95 % bootstrap intervals over subjects.
         cmc: Rank-1, Rank-2, ... in percent (see ``core.metrics.cmc``), counted as ``values`` are;
@@ -122,21 +122,21 @@ class ConditionResult:
     cmc: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the four values, then all that explains them."""
-        told: dict[str, Any] = {**self.values}
-        told["chance"] = {"rank1": self.chance}
-        told["probes"] = self.probes
-        told["gallery"] = self.gallery
-        told["searches"] = self.searches
-        told["without_match"] = self.without_match
+        """Return the four values, then the numbers that explain them."""
+        content: dict[str, Any] = {**self.values}
+        content["chance"] = {"rank1": self.chance}
+        content["probes"] = self.probes
+        content["gallery"] = self.gallery
+        content["searches"] = self.searches
+        content["without_match"] = self.without_match
         if self.cells is not None:
-            told["cells"] = self.cells.to_json()
-            told["per_view"] = {"views": list(self.views), **self.matrices}
+            content["cells"] = self.cells.to_json()
+            content["per_view"] = {"views": list(self.views), **self.matrices}
         if self.cmc:
-            told["cmc"] = list(self.cmc)
+            content["cmc"] = list(self.cmc)
         if self.intervals:
-            told["interval95"] = {name: list(ends) for name, ends in self.intervals.items()}
-        return told
+            content["interval95"] = {name: list(ends) for name, ends in self.intervals.items()}
+        return content
 
 
 @dataclass(frozen=True, slots=True)

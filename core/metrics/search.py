@@ -1,4 +1,4 @@
-"""Search one gallery with many probes, in blocks of bounded memory; keep what protocols count."""
+"""Search one gallery with many probes in blocks of bounded memory."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Codes:
 
 @dataclass(frozen=True, slots=True)
 class SearchScores:
-    """Scores of n probes (in the order they were given) against one gallery.
+    """Scores of n probes (in the order of the request) against one gallery.
 
     Attributes:
         rank: int64 [n, V], rank of the best match among the gallery's entries of each view; [n, 0]
-            where pairs of views were not asked for.
+            where pairs of views were not requested.
         chance: float64 [n, V], share of matches among the gallery's entries of each view; the same.
         whole: scores against the whole gallery, less what is excluded; or None.
     """
@@ -67,17 +67,17 @@ def search(
         whole: score against the whole gallery, less the probe itself.
         same_view: the same subject at the same view is in the whole gallery.
         device: where ``block`` computes.
-        advance: told the number of probes that were just searched.
+        advance: called with the number of probes just searched.
     """
     views = views if pairs else 0
     rank = np.empty((len(probes), views), dtype=np.int64)
     chance = np.empty((len(probes), views))
     scores: list[GalleryScores] = []
     one = _OneSearch(block, codes, probes, gallery, views, whole, same_view)
-    for rows, found in each_block(one, len(probes), len(gallery), device):
-        rank[rows], chance[rows] = found.rank, found.chance
-        if found.whole is not None:
-            scores.append(found.whole)
+    for rows, part in each_block(one, len(probes), len(gallery), device):
+        rank[rows], chance[rows] = part.rank, part.chance
+        if part.whole is not None:
+            scores.append(part.whole)
         if advance:
             advance(rows.stop - rows.start)
     return SearchScores(rank, chance, _joined(scores) if whole else None)
@@ -85,7 +85,7 @@ def search(
 
 @dataclass(frozen=True, slots=True)
 class _OneSearch:
-    """What :func:`search` does with one block of probes."""
+    """Search of one block of probes; see :func:`search`."""
 
     block: Block
     codes: Codes
@@ -106,10 +106,10 @@ class _OneSearch:
         chance = np.zeros((len(some), self.views))
         for code in range(self.views):
             columns = torch.nonzero(view[self.gallery] == code)[:, 0]
-            same = match[:, columns]
-            rank[:, code] = best_match_ranks(distance[:, columns], same).cpu().numpy()
+            view_match = match[:, columns]
+            rank[:, code] = best_match_ranks(distance[:, columns], view_match).cpu().numpy()
             if len(columns):
-                chance[:, code] = same.double().mean(1).cpu().numpy()
+                chance[:, code] = view_match.double().mean(1).cpu().numpy()
         scores = None
         if self.whole:
             excluded = excluded_from_gallery(
@@ -127,7 +127,7 @@ def excluded_from_gallery(
     *,
     same_view: bool,
 ) -> Tensor:
-    """Say which entries are not part of a probe's whole gallery, bool [n, m].
+    """Mark the entries that are not part of a probe's whole gallery, bool [n, m].
 
     Args:
         probes: indices of n sequences.

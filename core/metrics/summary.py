@@ -22,11 +22,11 @@ from core.metrics.tally import RANKS, Floats, GalleryTally, PairTally, interval,
 
 
 class Counting(Protocol):
-    """What a result needs to know of its protocol; a manifest's protocol has it."""
+    """Protocol attributes that a result needs; a manifest's protocol has them."""
 
     @property
     def title(self) -> str:
-        """What tables say above the numbers."""
+        """Title above the numbers in tables."""
 
     @property
     def counting(self) -> str:
@@ -34,7 +34,7 @@ class Counting(Protocol):
 
     @property
     def unmatched(self) -> str:
-        """Under ``view_pairs``, what a probe without a match is: ``error`` or ``left_out``."""
+        """Treatment of a probe without a match under ``view_pairs``: ``error`` or ``left_out``."""
 
     @property
     def official(self) -> bool:
@@ -42,7 +42,7 @@ class Counting(Protocol):
 
     @property
     def averaged(self) -> Sequence[str]:
-        """Conditions that the mean is taken over."""
+        """Conditions that are averaged."""
 
     @property
     def defined(self) -> Sequence[str]:
@@ -62,7 +62,7 @@ def protocol_result(
     protocol: Counting,
     counted: Mapping[str, Counted],
     views: tuple[str, ...],
-    known: int,
+    expected_views: int,
     weights: Floats | None,
 ) -> ProtocolResult:
     """Sum up one protocol.
@@ -70,21 +70,26 @@ def protocol_result(
     Args:
         protocol: its names and what it reports.
         counted: tallies of its conditions, in the order of the table.
-        views: views of the tallies' cells; the first ``known`` are the dataset's own.
-        known: number of views that are expected.
+        views: views of the tallies' cells; the first ``expected_views`` are the dataset's own.
+        expected_views: number of views that are expected.
         weights: resamples float64 [B, S] for intervals, or None.
     """
     points = {name: part.tally.values() for name, part in counted.items()}
-    drawn = {} if weights is None else {n: p.tally.values(weights) for n, p in counted.items()}
+    resampled = {} if weights is None else {n: p.tally.values(weights) for n, p in counted.items()}
     means = mean_of([points[name] for name in protocol.averaged])
-    drawn_means = mean_of([drawn[name] for name in protocol.averaged]) if drawn else {}
+    drawn_means = mean_of([resampled[name] for name in protocol.averaged]) if resampled else {}
     return ProtocolResult(
         title=protocol.title,
         counting=protocol.counting,
         official=protocol.official,
         conditions={
             name: _condition_result(
-                protocol, counted[name], views, known, points[name], drawn.get(name, {})
+                protocol,
+                counted[name],
+                views,
+                expected_views,
+                points[name],
+                resampled.get(name, {}),
             )
             for name in counted
         },
@@ -100,9 +105,9 @@ def _condition_result(
     protocol: Counting,
     counted: Counted,
     views: tuple[str, ...],
-    known: int,
+    expected_views: int,
     point: Mapping[str, Floats],
-    drawn: Mapping[str, Floats],
+    resampled: Mapping[str, Floats],
 ) -> ConditionResult:
     tally = counted.tally
     result = ConditionResult(
@@ -112,7 +117,7 @@ def _condition_result(
         gallery=counted.gallery,
         without_match=tally.unmatched,
         searches=tally.searches,
-        intervals=_intervals(protocol, drawn),
+        intervals=_intervals(protocol, resampled),
         cmc=tuple(float(share) * 100 for share in tally.cmc if np.isfinite(share)),
     )
     if isinstance(tally, GalleryTally):
@@ -120,19 +125,21 @@ def _condition_result(
     matrices: dict[str, Matrix] = {
         name: _matrix(tally.matrix(name)) for name in RANKS if name in protocol.defined
     }
-    return replace(result, cells=_cells(tally, views, known), views=views, matrices=matrices)
+    return replace(
+        result, cells=_cells(tally, views, expected_views), views=views, matrices=matrices
+    )
 
 
-def _cells(tally: PairTally, views: tuple[str, ...], known: int) -> CellCoverage:
+def _cells(tally: PairTally, views: tuple[str, ...], expected_views: int) -> CellCoverage:
     filled = tally.filled
     pairs = [(a, b) for a in range(len(views)) for b in range(len(views)) if a != b]
-    expected = [(a, b) for a, b in pairs if max(a, b) < known]
+    expected = [(a, b) for a, b in pairs if max(a, b) < expected_views]
     empty = tuple((views[a], views[b]) for a, b in expected if not filled[a, b])
-    extra = sum(bool(filled[cell]) for cell in pairs if max(cell) >= known)
+    extra = sum(bool(filled[cell]) for cell in pairs if max(cell) >= expected_views)
     return CellCoverage(len(expected), len(expected) - len(empty), empty, extra)
 
 
-def with_cells(seen: Coverage, results: Mapping[str, ProtocolResult]) -> Coverage:
+def with_cells(coverage: Coverage, results: Mapping[str, ProtocolResult]) -> Coverage:
     """Add the cells of all protocols that count per pair of views."""
     cells = [
         part.cells
@@ -141,7 +148,7 @@ def with_cells(seen: Coverage, results: Mapping[str, ProtocolResult]) -> Coverag
         if part.cells is not None
     ]
     return replace(
-        seen, cells=(sum(part.expected for part in cells), sum(part.found for part in cells))
+        coverage, cells=(sum(part.expected for part in cells), sum(part.filled for part in cells))
     )
 
 
@@ -151,9 +158,9 @@ def _values(protocol: Counting, shares: Mapping[str, Floats]) -> Values:
     }
 
 
-def _intervals(protocol: Counting, drawn: Mapping[str, Floats]) -> dict[str, Interval]:
-    found = {name: interval(drawn[name]) for name in VALUES if name in drawn}
-    return {name: ends for name, ends in found.items() if ends and name in protocol.defined}
+def _intervals(protocol: Counting, resampled: Mapping[str, Floats]) -> dict[str, Interval]:
+    intervals = {name: interval(resampled[name]) for name in VALUES if name in resampled}
+    return {name: ends for name, ends in intervals.items() if ends and name in protocol.defined}
 
 
 def _matrix(shares: Floats) -> Matrix:

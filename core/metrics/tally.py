@@ -1,8 +1,8 @@
-"""From ranks of probes to a protocol's numbers, for the data as given and for resamples of it.
+"""From ranks of probes to a protocol's numbers, for the data and for resamples of it.
 
 A tally keeps sums per subject, so that a bootstrap resample is a weighting of subjects. Empty cells
-are NaN in a matrix; a mean takes the cells that have a value, and who asks for the mean gets told
-how many these are.
+are NaN in a matrix; a mean takes the cells that have a value, and
+``searches`` counts the searches behind it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ RANKS = {"rank1": 1, "rank5": 5, "rank10": 10}
 
 
 class Tally(Protocol):
-    """What both ways of counting offer."""
+    """Common interface of both ways of counting."""
 
     def values(self, weights: Floats | None = None) -> dict[str, Floats]:
         """Return each metric and ``chance`` as shares (0..1), float64 [B]; NaN where undefined.
@@ -44,7 +44,7 @@ class PairTally:
         view: int64 [n], codes of the probes' views.
         gallery_views: bool [V], views that the gallery has at all. A cell without probes or without
             gallery is empty: nothing was searched there.
-        unmatched: what a probe without a match in a cell is: an error, or left out of the cell.
+        unmatched: whether a probe without a match in a cell counts as an error or is skipped.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class PairTally:
 
 
 class GalleryTally:
-    """Means over the probes that have a match in their gallery; the others are left out.
+    """Means over the probes that have a match in their gallery; the others are skipped.
 
     Args:
         scores: of n probes.
@@ -129,7 +129,7 @@ class GalleryTally:
 
     @property
     def searches(self) -> int:
-        """Probes that are counted."""
+        """Number of probes that are counted."""
         return int(self.trials.sum())
 
     def values(self, weights: Floats | None = None) -> dict[str, Floats]:
@@ -142,10 +142,10 @@ class GalleryTally:
 
 def resamples(subjects: int, count: int, seed: int) -> Floats:
     """Return float64 [count, subjects]: how often each subject is drawn, with replacement."""
-    drawn = np.random.default_rng(seed).multinomial(
+    draws = np.random.default_rng(seed).multinomial(
         subjects, np.full(subjects, 1 / subjects), size=count
     )
-    return drawn.astype(np.float64)
+    return draws.astype(np.float64)
 
 
 def mean_of(parts: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
@@ -155,10 +155,10 @@ def mean_of(parts: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
 
 def interval(values: Floats) -> tuple[float, float] | None:
     """Return the 2.5th and 97.5th percentile of resampled shares, in percent; None without any."""
-    known = values[np.isfinite(values)]
-    if not len(known):
+    finite = values[np.isfinite(values)]
+    if not len(finite):
         return None
-    low, high = np.percentile(known, [2.5, 97.5]) * 100
+    low, high = np.percentile(finite, [2.5, 97.5]) * 100
     return float(low), float(high)
 
 
@@ -178,5 +178,5 @@ def _share(part: Floats, whole: Floats) -> Floats:
 
 def _mean(cells: Floats) -> Floats:
     """Mean over the cells [B, cells] that have a value; NaN where none has."""
-    known = np.isfinite(cells)
-    return _share(np.where(known, cells, 0.0).sum(1), known.sum(1).astype(np.float64))
+    finite = np.isfinite(cells)
+    return _share(np.where(finite, cells, 0.0).sum(1), finite.sum(1).astype(np.float64))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from core.errors import UsageError
+from core.inputs import Input
 from core.models.biggait.config import BIGGAIT
 from core.models.biggergait.config import BIGGERGAIT
 from core.models.deepgaitv2.config import DEEPGAITV2
@@ -16,6 +17,8 @@ from core.models.gaitset.config import GAITSET
 from core.models.gaittr.config import GAITTR
 from core.models.gpgait.config import GPGAIT
 from core.models.lmgait.config import LMGAIT
+from core.models.multigaitpp.config import MULTIGAITPP
+from core.models.parsinggait.config import PARSINGGAIT
 from core.models.skeletongait.config import SKELETONGAIT
 from core.models.skeletongaitpp.config import SKELETONGAITPP
 
@@ -30,6 +33,8 @@ FAMILIES: dict[str, Family] = {
     "biggergait": BIGGERGAIT,
     "skeletongait": SKELETONGAIT,
     "skeletongait++": SKELETONGAITPP,
+    "multigait++": MULTIGAITPP,
+    "parsinggait": PARSINGGAIT,
     "gaitedge": GAITEDGE,
     "gaitgraph2": GAITGRAPH2,
     "gait-tr": GAITTR,
@@ -40,6 +45,12 @@ FAMILIES: dict[str, Family] = {
 def family_of(config: FamilyConfig) -> Family:
     """The family that settings belong to."""
     return FAMILIES[config.family]
+
+
+def inputs_of(config: FamilyConfig) -> frozenset[Input]:
+    """What the model of these settings reads."""
+    own = config.inputs_read
+    return family_of(config).inputs if own is None else own
 
 
 def has(config: FamilyConfig, capability: Capability) -> bool:

@@ -22,6 +22,11 @@ class FamilyConfig(Node):
 
     family: str
 
+    @property
+    def inputs_read(self) -> frozenset[Input] | None:
+        """What the model reads, where settings choose that; None: what its family does."""
+        return None
+
 
 # What only some families can do.
 Capability = Literal["stored features", "text cache", "views", "films"]
@@ -33,7 +38,7 @@ class Family:
 
     Attributes:
         title: Its name as printed, and that of its row in the paper's Tables 1 to 3.
-        inputs: What it reads.
+        inputs: What it reads; where settings choose that, by default.
         model: Class of its settings.
         losses: Class of the settings of its losses.
         implementation: Imports and makes what needs torch.

@@ -39,14 +39,16 @@ class InferenceGraph(nn.Module, ABC):
         input_name: Name of the input.
         content: What its pixels are.
         values: Of what range its values are.
+        highest: The largest of them, where they are whole numbers.
         only_type: The input's type where there is no choice; None: uint8 or float32.
         shortest: Fewest frames of a clip that a ``torch.export`` program takes: those of which a
             model makes two in time. ONNX takes any number.
     """
 
     input_name: ClassVar[str]
-    content: ClassVar[str]
-    values: ClassVar[str] = "0-255"
+    content: str
+    values: str = "0-255"
+    highest: ClassVar[int] = 255
     only_type: ClassVar[PixelType | None] = None
     shortest: ClassVar[int] = 2
 

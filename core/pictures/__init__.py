@@ -1,1 +1,1 @@
-"""Labelled sheets and films, drawn: arrays in, pictures out. Only home of Pillow."""
+"""Drawing of labelled sheets and films from arrays. The only package that imports Pillow."""

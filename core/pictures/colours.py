@@ -1,7 +1,7 @@
-"""From numbers to colours: heat maps with their scale, silhouettes, outlines.
+"""Numbers as colours: heat maps with their scale, silhouettes and outlines.
 
-Pictures are uint8 [H, W, 3], RGB. Heat has viridis, whose steps look equal where the values' are;
-signed values have a map that is dark on both sides and grey at zero.
+Pictures are uint8 [H, W, 3], RGB. Heat maps use viridis, which is perceptually uniform; signed
+values use a map that is dark at both ends and grey at zero.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _OUTLINE = (255, 255, 255)
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Values that the two ends of a colour map stand for; ``percent`` tells shares of one."""
+    """Values at the two ends of a colour map; ``percent`` marks fractions shown as percent."""
 
     low: float
     high: float
@@ -27,12 +27,12 @@ class Scale:
 
     @classmethod
     def over(cls, *values: Values, low: float | None = None, percent: bool = False) -> Scale:
-        """From the smallest value (or ``low``) to the largest of several arrays."""
+        """Scale from the smallest value (or ``low``) to the largest of several arrays."""
         least = min(float(v.min()) for v in values) if low is None else low
         return cls(least, max(float(v.max()) for v in values), percent)
 
     def ends(self) -> tuple[str, str]:
-        """Both ends in words, with as many digits as tell them apart."""
+        """Both ends as text, with enough digits to distinguish them."""
         factor, mark = (100, " %") if self.percent else (1, "")
         low, high = self.low * factor, self.high * factor
         spread = abs(high - low) or abs(high) or 1.0
@@ -41,7 +41,7 @@ class Scale:
 
 
 def heat(values: Values, scale: Scale) -> Picture:
-    """Colours of values [h, w] along ``scale``; what lies outside takes the colour of its end."""
+    """Colours of values [h, w] along ``scale``, clipped at its ends."""
     share = (values - scale.low) / max(scale.high - scale.low, 1e-12)
     return _mapped(share, cv2.COLORMAP_VIRIDIS)
 
@@ -52,36 +52,38 @@ def signed(values: Values) -> Picture:
 
 
 def grey(shares: NDArray[np.floating] | NDArray[np.bool_]) -> Picture:
-    """Shares [h, w] in [0, 1], black to white."""
+    """Grey levels of fractions [h, w] in [0, 1], black to white."""
     level = (np.clip(shares, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
     return np.repeat(level[:, :, None], 3, axis=2)
 
 
 def smooth(values: Values, size: tuple[int, int]) -> Values:
-    """Values [h, w] enlarged to ``size`` (height, width), bilinear."""
+    """Resize values [h, w] to ``size`` (height, width), bilinear."""
     large = cv2.resize(values, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
     return np.asarray(large, np.float32)
 
 
 def scaled(picture: Picture, size: tuple[int, int], *, blocks: bool = False) -> Picture:
-    """A picture at another size; ``blocks`` keeps its pixels as blocks of one colour."""
+    """Resize a picture; ``blocks`` keeps its pixels as blocks of one colour."""
     shrinks = size[0] <= picture.shape[0] and size[1] <= picture.shape[1]
-    how = cv2.INTER_NEAREST if blocks else cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(picture, (size[1], size[0]), interpolation=how), np.uint8)
+    interpolation = cv2.INTER_NEAREST if blocks else cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(
+        cv2.resize(picture, (size[1], size[0]), interpolation=interpolation), np.uint8
+    )
 
 
 def outlined(picture: Picture, mask: NDArray[np.bool_]) -> Picture:
-    """The picture with a thin white line around ``mask``, which has any size."""
+    """Draw a thin white line around ``mask``, which may have any size."""
     height, width = picture.shape[:2]
     plain = cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
     lines, _ = cv2.findContours(plain, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    drawn = np.ascontiguousarray(picture).copy()
-    cv2.drawContours(drawn, lines, -1, _OUTLINE, 1, cv2.LINE_AA)
-    return drawn
+    result = np.ascontiguousarray(picture).copy()
+    cv2.drawContours(result, lines, -1, _OUTLINE, 1, cv2.LINE_AA)
+    return result
 
 
 def ramp(width: int, height: int) -> Picture:
-    """The colours of :func:`heat` from low to high."""
+    """A colour bar of :func:`heat` from low to high."""
     line = np.linspace(0, 1, width, dtype=np.float32)[None]
     return heat(np.repeat(line, height, axis=0), Scale(0.0, 1.0))
 

@@ -1,4 +1,4 @@
-"""Pictures as PNG, GIF and MP4, each whole or not at all; equal pictures give equal bytes."""
+"""Pictures as PNG, GIF and MP4, written atomically; equal pictures give equal bytes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from core.video.encode import VideoWriter
 
 STILL, MOVING = (".png",), (".gif", ".mp4")
 FRAMES_A_SECOND = 10
-_GIF_COLOURS = 160  # a GIF's size follows them
+_GIF_COLOURS = 160  # determines the size of a GIF
 
 
 def check_ending(path: Path) -> None:
-    """Refuse a file that has no format here, before any work is done.
+    """Reject an unsupported picture format before any work.
 
     Raises:
-        UsageError: its name ends in something else than .png, .gif or .mp4.
+        UsageError: the name does not end in .png, .gif or .mp4.
     """
     if path.suffix.lower() not in (*STILL, *MOVING):
         raise UsageError(
@@ -30,7 +30,7 @@ def check_ending(path: Path) -> None:
 
 
 def moves(path: Path) -> bool:
-    """Whether the file's format shows frames one after the other."""
+    """Whether the file's format is animated."""
     return path.suffix.lower() in MOVING
 
 
@@ -41,15 +41,15 @@ def write_png(path: Path, picture: Picture) -> None:
 
 
 def write_film(path: Path, pictures: Iterable[Picture]) -> None:
-    """Write pictures of one even size as GIF or MP4, ten a second (raises ``OutputError``)."""
+    """Write pictures of one even size as GIF or MP4, ten per second (raises ``OutputError``)."""
     with whole_file(path) as partial:
         (_write_gif if path.suffix.lower() == ".gif" else _write_mp4)(partial, pictures)
 
 
 def _write_gif(path: Path, pictures: Iterable[Picture]) -> None:
-    rest = iter(pictures)
-    first = Image.fromarray(next(rest))
-    # One palette for all: colours must not jump from frame to frame.
+    frames = iter(pictures)
+    first = Image.fromarray(next(frames))
+    # One palette for all frames, so that colours do not flicker.
     palette = first.quantize(
         _GIF_COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
     )
@@ -63,15 +63,15 @@ def _write_gif(path: Path, pictures: Iterable[Picture]) -> None:
         save_all=True,
         loop=0,
         optimize=False,
-        append_images=(reduced(Image.fromarray(picture)) for picture in rest),
+        append_images=(reduced(Image.fromarray(picture)) for picture in frames),
         duration=1000 // FRAMES_A_SECOND,
     )
 
 
 def _write_mp4(path: Path, pictures: Iterable[Picture]) -> None:
-    rest = iter(pictures)
-    first = next(rest)
+    frames = iter(pictures)
+    first = next(frames)
     with VideoWriter(path, (first.shape[0], first.shape[1]), FRAMES_A_SECOND) as writer:
         writer.add(first)
-        for picture in rest:
+        for picture in frames:
             writer.add(picture)

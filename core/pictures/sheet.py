@@ -1,4 +1,4 @@
-"""Laying pictures out: written lines, captions with a legend, strips of cells, grids."""
+"""Layout of pictures: lines of text, captions with a legend, strips of cells, grids."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Strip:
     """One quantity over time.
 
     Attributes:
-        label: What it is.
+        label: Name of the quantity.
         cells: Pictures of one size, in time order.
-        scale: What the colours mean; None where they need no legend.
+        scale: Scale of the colours; None without a legend.
     """
 
     label: str
@@ -42,7 +42,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 def written(
     text: str, size: int = BODY, *, width: int | None = None, ink: tuple[int, int, int] = INK
 ) -> Picture:
-    """Text as a picture, wrapped between words (or, where one is too long, in it) at ``width``."""
+    """Draw text, wrapped at ``width`` between words, or within words that are too long."""
     font = _font(size)
     lines = [text] if width is None else _wrapped(text, font, width)
     height = size + size // 3 + 1
@@ -78,31 +78,31 @@ def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
 def legend(
     scale: Scale, width: int = _LEGEND_WIDTH, ends: tuple[str, str] | None = None
 ) -> Picture:
-    """The colour map with the values of its ends (or words in their place) beside it or below."""
+    """A colour bar with its end values (or the texts ``ends``) beside or below it."""
     low, high = (written(end, SMALL, ink=PALE) for end in ends or scale.ends())
     inner = width - low.shape[1] - high.shape[1] - 8
     if inner < 16:
-        room = max(4, width - low.shape[1] - high.shape[1])
-        return stack([ramp(width, _LEGEND_HEIGHT - 2), beside([low, blank(1, room), high])])
+        gap = max(4, width - low.shape[1] - high.shape[1])
+        return stack([ramp(width, _LEGEND_HEIGHT - 2), beside([low, blank(1, gap), high])])
     bar = stack([blank(3, inner), ramp(inner, _LEGEND_HEIGHT)])
     return beside([low, blank(1, 4), bar, blank(1, 4), high])
 
 
-def strip(shown: Strip, columns: Sequence[int], *, size: int = BODY) -> Picture:
-    """A strip's cells at ``columns`` side by side, with label and legend above."""
-    cells = beside([shown.cells[at] for at in columns], gap=CELL_GAP)
-    return stack([caption(shown.label, shown.scale, cells.shape[1], size), blank(2, 1), cells])
+def strip(content: Strip, columns: Sequence[int], *, size: int = BODY) -> Picture:
+    """Draw a strip's cells at ``columns`` side by side, with label and legend above."""
+    cells = beside([content.cells[at] for at in columns], gap=CELL_GAP)
+    return stack([caption(content.label, content.scale, cells.shape[1], size), blank(2, 1), cells])
 
 
 def caption(label: str, scale: Scale | None, width: int, size: int = BODY) -> Picture:
-    """A label with its legend: at the end of its line where there is room, else below."""
+    """A label with its legend at the end of the line if it fits, otherwise below."""
     if scale is None:
         return written(label, size, width=width)
     name = written(label, size)
     key = legend(scale, min(width, 2 * _LEGEND_WIDTH))
-    room = width - name.shape[1] - key.shape[1]
-    if room >= GAP:
-        return beside([name, blank(1, room), key])
+    gap = width - name.shape[1] - key.shape[1]
+    if gap >= GAP:
+        return beside([name, blank(1, gap), key])
     return stack([written(label, size, width=width), legend(scale, width)])
 
 
@@ -112,21 +112,21 @@ def blank(height: int, width: int) -> Picture:
 
 
 def beside(pictures: Sequence[Picture], gap: int = 0, *, low: bool = False) -> Picture:
-    """Pictures from left to right, at one upper edge (or at one lower edge if ``low``)."""
+    """Join pictures from left to right, aligned at the top (at the bottom if ``low``)."""
     height = max(p.shape[0] for p in pictures)
     fitted = [_filled(p, height, p.shape[1], low) for p in pictures]
     return np.concatenate(_spaced(fitted, blank(height, gap)), axis=1)
 
 
 def stack(pictures: Sequence[Picture], gap: int = 0) -> Picture:
-    """Pictures from top to bottom, at one left edge."""
+    """Join pictures from top to bottom, aligned left."""
     width = max(p.shape[1] for p in pictures)
     fitted = [_filled(p, p.shape[0], width) for p in pictures]
     return np.concatenate(_spaced(fitted, blank(gap, width)), axis=0)
 
 
 def framed(picture: Picture, margin: int = GAP) -> Picture:
-    """A picture with paper around it, of even height and width (films need that)."""
+    """Add a margin; height and width become even, as films require."""
     height, width = picture.shape[0] + 2 * margin, picture.shape[1] + 2 * margin
     paper = blank(height + height % 2, width + width % 2)
     paper[margin : margin + picture.shape[0], margin : margin + picture.shape[1]] = picture

@@ -9,7 +9,7 @@ from torch import nn
 
 from core.data.clips import FrameChoice
 from core.estimates.stages import Stage
-from core.models.families import family_of
+from core.models.families import inputs_of
 from core.models.streams import StreamFamilyConfig
 from core.plans.inputs_base import TrainingInputs, clip_length
 from core.plans.stream_data import StreamData, TrainingData
@@ -51,5 +51,5 @@ class StreamInputs(TrainingInputs):
 
     @property
     def _data(self) -> StreamData:
-        inputs = family_of(self.config.model).inputs
+        inputs = inputs_of(self.config.model)
         return StreamData(self.workspace, self.store, self.manifest, self.config, inputs)

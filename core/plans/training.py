@@ -15,7 +15,7 @@ from core.estimates.job_stage import UNSAVED, job_stage
 from core.estimates.stages import Estimate, Stage, make_estimate
 from core.inference.left_out import missing_inputs, unused_in_training, write_once
 from core.manifests.schema import DatasetManifest
-from core.models.families import family_of
+from core.models.families import inputs_of
 from core.models.parameters import count_parts
 from core.plans.inputs_base import TrainingInputs
 from core.plans.training_inputs import training_inputs
@@ -192,7 +192,7 @@ class TrainingPlan:
         model = inputs.model(len(data.subjects), warmups)
         if engine.is_main_process:
             used = {self.store.sequences[number].key for number in data.indices}
-            lack = missing_inputs(family_of(self.config.model).inputs)
+            lack = missing_inputs(inputs_of(self.config.model))
             write_once(run.folder, self.store, unused_in_training(self.manifest, used, lack))
 
         def observers(start: int) -> Sequence[Observer]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -24,6 +24,7 @@ from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
 from core.models.base import EncoderImplementation, implementation_of, warmup_of
 from core.models.families import family_of, require_warmup
+from core.models.fingerprints import module_fingerprint
 from core.models.freezing import freeze
 from core.plans.stream_data import StreamData, TrainingData
 from core.plans.warmup_job import build_warmup, warmup_choice, warmup_job, warmup_sequences
@@ -33,7 +34,7 @@ from core.runs.run import Run
 from core.steps import IdentityWarmupConfig, WarmupConfig
 from core.storage.store import Store
 from core.system.failures import explain_gpu_memory
-from core.training.checkpoint import WEIGHTS, load_strictly, load_tensors
+from core.training.checkpoint import WEIGHTS, TensorFile, load_strictly, load_tensors
 from core.training.engine import engine_for, lock_on_main, run_on_main
 from core.training.loop import run_job
 from core.training.machine import Machine, in_words, machine_of
@@ -318,8 +319,22 @@ def load_warmup(model: nn.Module, checkpoint: Path, config: Config, settings: Wa
             where=weights.path,
             next_step="Delete this warm-up's folder: it is made again.",
         )
+    if not trained and "image_fingerprint" in weights.header:
+        _check_encoder(model, weights, config)
     optional = others if trained else (*others, IMAGE_PREFIX)
     load_strictly(model, weights.tensors, optional=optional, where=weights.path)
+
+
+def _check_encoder(model: nn.Module, weights: TensorFile, config: Config) -> None:
+    """Compare a frozen image encoder with the one that a warm-up looked at."""
+    image = cast(ImageEncoder, implementation_of(config.model).frozen(model))
+    if module_fingerprint(image.encoder) != weights.header["image_fingerprint"]:
+        raise CheckpointError(
+            "The image encoder's weights are not those that this warm-up was trained with",
+            where=weights.path,
+            next_step="Delete this warm-up's folder: it is made again. Or restore the weights that "
+            "its configuration names.",
+        )
 
 
 def load_warmup_encoder(image: ImageEncoder, checkpoint: Path) -> None:

@@ -17,6 +17,7 @@ from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
 from core.models.base import EncoderImplementation, implementation_of, warmup_of
 from core.models.build import seeded
+from core.models.fingerprints import module_fingerprint
 from core.models.warmup import WarmupModel
 from core.plans.stream_data import TrainingData
 from core.records import Losses
@@ -113,6 +114,8 @@ def warmup_job(
         "labels": list(data.subjects),
         "config": config.model_dump(mode="json"),
     }
+    if image is not None and not settings.trains_encoder:
+        header["image_fingerprint"] = module_fingerprint(image.encoder)
     return Job(
         name=settings.title,
         module=model,

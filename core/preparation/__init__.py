@@ -1,1 +1,1 @@
-"""From a dataset's folder to the shards of a store."""
+"""Preparation of a store's shards from a dataset's folder."""

@@ -1,4 +1,4 @@
-"""The partition file of a dataset: found beside its data, and brought to where verbs look."""
+"""The partition file of a dataset, copied from the data to the place that verbs read."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from core.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class PartitionFile:
-    """A partition file that lies beside the data.
+    """A partition file in the folder of the data.
 
     Attributes:
         source: The file.
-        place: Where it is to lie.
+        place: Target path.
     """
 
     source: Path
     place: Path
 
     def bring(self, *, replace: bool = False) -> None:
-        """Copy it to its place, whole or not at all.
+        """Copy it to its place atomically.
 
         Args:
-            replace: Overwrite another one that is there.
+            replace: Overwrite an existing, different file.
 
         Raises:
-            StoreError: another one is there, and ``replace`` was not given.
+            StoreError: a different file exists, and ``replace`` is False.
             OutputError: it cannot be written.
         """
         content = read_bounded(self.source, MAX_JSON_BYTES)
@@ -48,10 +48,10 @@ class PartitionFile:
 
 
 def find_partition(dataset: str, source: Path, workspace: Workspace) -> PartitionFile | None:
-    """Find a dataset's partition file in the folder of its data, or in a folder of that.
+    """Find a dataset's partition file in the folder of its data or in a subfolder.
 
     Returns:
-        None where the dataset has none, or there is none.
+        None if the dataset has no partition file or it is missing.
 
     Raises:
         UsageError, ManifestError: as :func:`core.manifests.load.load_manifest`.
@@ -59,11 +59,11 @@ def find_partition(dataset: str, source: Path, workspace: Workspace) -> Partitio
     place = partition_place(dataset, workspace)
     if place is None:
         return None
-    beside = (source / place.name, *sorted(source.glob(f"*/{place.name}")))
-    return next((PartitionFile(path, place) for path in beside if path.is_file()), None)
+    candidates = (source / place.name, *sorted(source.glob(f"*/{place.name}")))
+    return next((PartitionFile(path, place) for path in candidates if path.is_file()), None)
 
 
 def lacks_partition(dataset: str, workspace: Workspace) -> bool:
-    """Whether a dataset's split is in a file, and that is not in its place (raises as above)."""
+    """Whether a dataset's split is in a file that is missing (raises as above)."""
     place = partition_place(dataset, workspace)
     return place is not None and not place.exists()

@@ -1,4 +1,4 @@
-"""A preparation as a plan: what is to be made, what that will take, and making it."""
+"""Plan of a preparation: its content, its estimate and its execution."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ from core.system.workers import usable_cores
 
 @dataclass(frozen=True, slots=True)
 class PrepareResult:
-    """What was prepared.
+    """Result of a preparation.
 
     Attributes:
         store: The store's folder.
         info: Facts on it.
-        form: The form of the source that was found.
-        comparison: The whole source beside the dataset's manifest.
-        left_out: What was left out, by reason.
-        report: The file that says it line by line.
-        found_sequences: Sequences that the source holds.
+        form: Detected form of the source.
+        comparison: The source compared with the dataset's manifest.
+        left_out: Skipped data, by reason.
+        report: The file that lists them line by line.
+        found_sequences: Number of sequences in the source.
         found_frames: Frames (estimated for videos and arrays) of the sequences not yet in the store
-            when the work began.
-        seconds: How long it took, the listing of the source included.
-        already: Whether the store was complete already, and nothing was done.
+            at the start.
+        seconds: Duration, including the listing of the source.
+        already: Whether the store was already complete and nothing was done.
     """
 
     store: Path
@@ -66,7 +66,7 @@ class PrepareResult:
 
     @property
     def streams(self) -> list[str]:
-        """What the store holds beside frames, a phrase for each stream."""
+        """Descriptions of the store's streams other than frames."""
         return stream_lines(self.info)
 
     def to_json(self) -> dict[str, Any]:
@@ -85,20 +85,20 @@ class PrepareResult:
 
 @dataclass(frozen=True, slots=True)
 class PreparationPlan:
-    """A preparation that is to be done or resumed.
+    """A preparation to run or resume.
 
-    Made by :func:`core.workflows.prepare.plan_preparation`.
+    Created by :func:`core.workflows.prepare.plan_preparation`.
 
     Attributes:
         store: The store's folder.
-        form: The form of the source that was found.
-        comparison: The whole source beside the dataset's manifest.
-        skipped: What cannot be used, as far as listing the source tells.
-        sequences: Number of the sequences that the source holds.
-        content: What the store is made from, as it notes it.
-        jobs: The shards of this part, in order; some may be there already.
-        seconds: How long listing the source took.
-        partition: The partition file that lies in the source, where it does.
+        form: Detected form of the source.
+        comparison: The source compared with the dataset's manifest.
+        skipped: Unusable data found while listing the source.
+        sequences: Number of sequences in the source.
+        content: The store's recorded plan.
+        jobs: The shards of this part, in order; some may exist already.
+        seconds: Time spent listing the source.
+        partition: The partition file in the source, if any.
     """
 
     store: Path
@@ -117,7 +117,7 @@ class PreparationPlan:
         return _frames(self.jobs)
 
     def left_out(self) -> tuple[ReasonCount, ...]:
-        """What is known to be left out before any frame is read, by reason."""
+        """Data known to be skipped before any frame is read, by reason."""
         return summarise(self.skipped)
 
     def to_json(self) -> dict[str, Any]:
@@ -134,33 +134,35 @@ class PreparationPlan:
         }
 
     def estimate(self, workers: int | None = None) -> Estimate:
-        """What :meth:`run` will take, from a few sequences; nothing is written.
+        """Estimate :meth:`run` from a few sequences; nothing is written.
 
         Args:
-            workers: Processes; None for one a core.
+            workers: Processes; None for one per core.
 
         Raises:
             UsageError: a negative number of workers.
         """
-        # Only here: preparing itself has no use for torch.
+        # Imported here because preparing itself does not need torch.
         from core.training.pace import measure
 
-        left = [job for job in self.jobs if shard_done(job.folder, job.number) is None]
-        made: list[ShardFile] = []
+        remaining = [job for job in self.jobs if shard_done(job.folder, job.number) is None]
+        shards: list[ShardFile] = []
         with tempfile.TemporaryDirectory(prefix="lmgait-") as folder:
-            some = [replace(job, sequences=(raw,)) for job in left for raw in sample(job.sequences)]
+            single = [
+                replace(job, sequences=(raw,)) for job in remaining for raw in sample(job.sequences)
+            ]
 
             def steps() -> Iterator[float]:
-                for number, job in enumerate(sample(some)):
+                for number, job in enumerate(sample(single)):
                     make_shard(replace(job, number=number, folder=Path(folder)), lambda _: None)
                     report = Path(folder) / shard_report_name(number)
-                    made.append(read_json(report, ShardFile, "Free some space."))
+                    shards.append(read_json(report, ShardFile, "Free some space."))
                     yield job.sequences[0].weight
 
             pace = measure(steps())
-        frames = _frames(left)
-        size = sum(shard.bytes for shard in made) / max(1, sum(shard.frames for shard in made))
-        processes = max(1, workers_for(workers, len(left)))
+        frames = _frames(remaining)
+        size = sum(shard.bytes for shard in shards) / max(1, sum(shard.frames for shard in shards))
+        processes = max(1, workers_for(workers, len(remaining)))
         stage = Stage(
             "Preparing",
             frames,
@@ -170,7 +172,7 @@ class PreparationPlan:
             f"{counted(pace.steps, 'sequences')}, made by one process; processes: {processes}",
         )
         notes = ("Frames of videos and arrays are estimated before they are read.",)
-        return make_estimate([stage] if left else [], self.store, notes)
+        return make_estimate([stage] if remaining else [], self.store, notes)
 
     def run(
         self,
@@ -179,20 +181,20 @@ class PreparationPlan:
         replace: bool = False,
         progress: Progress | None = None,
     ) -> PrepareResult:
-        """Make the shards that are missing, and the store.
+        """Make the missing shards and the store.
 
         Args:
-            workers: Worker processes; one for each usable core by default. 0 reads in this process,
-                which a file that crashes a library then ends.
-            replace: Delete a store that was made from something else.
-            progress: Told of the work.
+            workers: Worker processes; one per usable core by default. With 0, files are read in
+                this process, which ends if a file crashes a library.
+            replace: Delete a store with other contents.
+            progress: Reports the work.
 
         Raises:
-            DataError: nothing in the source can be used.
-            StoreError: there is a store made from something else, or another split.
-            OutputError: the store cannot be written, or another process writes it.
+            DataError: nothing in the source is usable.
+            StoreError: a store with other contents or another split exists.
+            OutputError: the store cannot be written, or another process is writing it.
         """
-        begun = monotonic()
+        start = monotonic()
         progress = progress or SilentProgress()
         for line in self.comparison.warnings():
             progress.say(line)
@@ -202,25 +204,25 @@ class PreparationPlan:
                 self.partition.bring(replace=replace)
             if begin(folder, content, replace=replace):
                 info = read_json(folder / STORE_NAME, StoreFile, "Prepare it again with --replace.")
-                return self._result(info, [], begun, already=True)
+                return self._result(info, [], start, already=True)
             missing = set(missing_shards(folder, content))
-            todo = [job for job in self.jobs if job.number in missing]
-            if len(todo) < len(self.jobs):
-                there = len(self.jobs) - len(todo)
-                progress.say(f"Going on: {there} of {len(self.jobs)} shards are there.")
-            make_shards(todo, workers_for(workers, len(todo)), progress)
+            pending = [job for job in self.jobs if job.number in missing]
+            if len(pending) < len(self.jobs):
+                existing = len(self.jobs) - len(pending)
+                progress.say(f"Resuming: {existing} of {len(self.jobs)} shards exist.")
+            make_shards(pending, workers_for(workers, len(pending)), progress)
             info = finish(folder, content, self.skipped)
             make_newest(folder)
         if info.sequences == 0 and content.part is None:
             raise DataError(
-                "No sequence of the source can be used",
+                "No sequence of the source is usable",
                 where=folder / LEFT_OUT_NAME,
-                next_step="The file says why, sequence by sequence.",
+                next_step="The file lists the reason for each sequence.",
             )
-        return self._result(info, todo, begun, already=False)
+        return self._result(info, pending, start, already=False)
 
     def _result(
-        self, info: StoreFile, made: Sequence[ShardJob], begun: float, *, already: bool
+        self, info: StoreFile, jobs: Sequence[ShardJob], start: float, *, already: bool
     ) -> PrepareResult:
         report = self.store / LEFT_OUT_NAME
         left_out = read_json(report, LeftOutFile, "Prepare again with --replace.").summary
@@ -232,22 +234,22 @@ class PreparationPlan:
             left_out,
             report,
             self.sequences,
-            _frames(made),
-            self.seconds + monotonic() - begun,
+            _frames(jobs),
+            self.seconds + monotonic() - start,
             already,
         )
 
 
-def workers_for(wanted: int | None, jobs: int) -> int:
-    """Processes that make ``jobs`` shards: as many as wanted (None: one a core), none idle.
+def workers_for(requested: int | None, jobs: int) -> int:
+    """Number of processes for ``jobs`` shards: as requested (None: one per core), at most ``jobs``.
 
-    0 is this process alone.
+    0 means this process.
     """
-    if wanted is not None and wanted < 0:
+    if requested is not None and requested < 0:
         raise UsageError(
-            f"There are no {wanted} workers", where="--workers", next_step="Give 1 or more."
+            f"{requested} workers are not possible", where="--workers", next_step="Use 1 or more."
         )
-    return min(usable_cores() if wanted is None else wanted, jobs)
+    return min(usable_cores() if requested is None else requested, jobs)
 
 
 def _frames(jobs: Iterable[ShardJob]) -> int:

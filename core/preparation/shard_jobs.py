@@ -1,4 +1,4 @@
-"""One shard: its sequences read, written, and described."""
+"""Making of one shard: reading, writing and describing its sequences."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from core.manifests.schema import SilhouetteCut
 from core.manifests.streams import BESIDE
 from core.records import SequenceFrames
 from core.sources.beside import blank_frames, frame_numbers, read_beside
+from core.sources.cut_images import cut_size
+from core.sources.parsing import SilhouetteWindows, read_parsing
 from core.sources.raw import RawSequence
 from core.sources.reading import FrameNames, read_sequence
 from core.sources.report import SequenceReport
@@ -31,11 +33,12 @@ class ShardJob:
     Attributes:
         number: Its number.
         folder: The store's folder.
-        source: Folder that the report names files relative to.
+        source: Folder that file names in the report are relative to.
         form: Form of the source.
         content: Plan of the store.
         sequences: What goes into it.
-        flow: How silhouettes are cut, where optical flow is computed; None where it is not.
+        cut: How the dataset's silhouettes are cut.
+        flow: Whether optical flow is computed.
         crashed: Positions of sequences that ended a process that read them: left out.
     """
 
@@ -45,19 +48,20 @@ class ShardJob:
     form: Form
     content: Plan
     sequences: tuple[RawSequence, ...]
-    flow: SilhouetteCut | None = None
+    cut: SilhouetteCut
+    flow: bool = False
     crashed: frozenset[int] = frozenset()
 
 
 def make_shard(
     job: ShardJob, count: Callable[[int], None], begins: Callable[[int], object] = lambda _: None
 ) -> int:
-    """Make one shard and, once it is whole, its description.
+    """Make one shard and, once it is complete, its description.
 
     Args:
-        job: What to make.
-        count: Told of frames as they are done.
-        begins: Told the position of each sequence before it is read.
+        job: The shard.
+        count: Called with the number of frames written.
+        begins: Called with the position of each sequence before it is read.
 
     Returns:
         The shard's number.
@@ -101,10 +105,14 @@ def _write(
     count: Callable[[int], None],
 ) -> None:
     """Write one sequence: its frames, and what lies beside them."""
+    parsing = job.form.parsing if "parsing" in job.content.shapes else None
+    if parsing is not None and parsing.cut != "silhouettes":
+        parsing = None
     content = {
         name: rows
         for name in BESIDE
         if name in job.content.shapes
+        and not (name == "parsing" and parsing)
         and (rows := read_beside(name, raw, job.form, report)) is not None
     }
     names = FrameNames()
@@ -115,14 +123,20 @@ def _write(
         if base is not None:
             names = FrameNames(base.stems, total=base.total)
         batches = blank_frames(len(names.stems))
-    flow = None if job.flow is None else FlowMaker(job.flow.interpolation, job.flow.drop_sum)
-    if flow is not None:
-        batches = _told(batches, flow.add)
-    frames = writer.add(raw.key, _told(batches, lambda batch: count(len(batch.valid))))
+    flow = FlowMaker(job.cut.interpolation, job.cut.drop_sum) if job.flow else None
+    windows = None if parsing is None else SilhouetteWindows(cut_size(parsing), job.cut)
+    for listener in (flow, windows):
+        if listener is not None:
+            batches = _observed(batches, listener.add)
+    frames = writer.add(raw.key, _observed(batches, lambda batch: count(len(batch.valid))))
     if not frames:
         return
     if flow is not None:
         writer.add_stream("flow", StreamFrames(*flow.result()))
+    if windows is not None:
+        labels = read_parsing(raw, job.form, names, windows, report)
+        if labels is not None:
+            writer.add_stream("parsing", StreamFrames(*labels))
     for name, rows in content.items():
         numbers = frame_numbers(name, rows, names, raw, job.form, report)
         joints = rows.joints if name == "pose" else None
@@ -130,7 +144,7 @@ def _write(
 
 
 def findings(lines: Iterable[LeftOut]) -> tuple[Finding, ...]:
-    """The report's lines as the store writes them."""
+    """Convert the report's lines to the store's format."""
     return tuple(
         Finding(
             sequence=line.sequence,
@@ -143,10 +157,10 @@ def findings(lines: Iterable[LeftOut]) -> tuple[Finding, ...]:
     )
 
 
-def _told(
+def _observed(
     batches: Iterator[SequenceFrames], listener: Callable[[SequenceFrames], object]
 ) -> Iterator[SequenceFrames]:
-    """The same batches, each told to a listener."""
+    """Yield the same batches, passing each to ``listener`` first."""
     for batch in batches:
         listener(batch)
         yield batch

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from multiprocessing.queues import Queue
 
 POLL_SECONDS = 0.2
-# A process that ends so stumbled over what it read; killed otherwise, it may have been too large.
+# Exit signals of a process that crashed on its input; other kills may mean a lack of memory.
 CRASHES = frozenset(
     getattr(signal, name)
     for name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
@@ -36,11 +36,11 @@ CRASHES = frozenset(
 
 
 def make_shards(jobs: Sequence[ShardJob], workers: int, progress: Progress) -> None:
-    """Make shards in worker processes (in this one, if there are to be none).
+    """Make shards in worker processes (in this one if ``workers`` is 0).
 
-    A file may crash the library that reads it, and so the worker. The shards that were under way
-    are then made one after the other, each in a process of its own, without the sequences that
-    crash it; the report says so.
+    A file may crash the library that reads it, and thus the worker. The shards in progress are then
+    made one by one, each in its own process, without the sequences that crash it; the report lists
+    these sequences.
 
     Raises:
         OutputError: a shard cannot be written, or a worker was killed.
@@ -73,7 +73,7 @@ def _in_processes(jobs: Sequence[ShardJob], workers: int, task: Task) -> None:
 def _until_broken(
     waiting: deque[ShardJob], workers: int, counts: Queue[int], task: Task
 ) -> list[ShardJob]:
-    """Make shards until all are made, or a worker crashes: then those that were under way."""
+    """Make shards until all are made or a worker crashes; return the shards then in progress."""
     pool = _pool(workers, counts)
     processes: list[BaseProcess] = []
     running: dict[Future[int], ShardJob] = {}
@@ -92,7 +92,7 @@ def _until_broken(
                 future.result()
                 del running[future]
     except BrokenProcessPool:
-        _stop(pool)  # else a thread of the pool asks for the same exit codes
+        _stop(pool)  # otherwise a thread of the pool waits for the same exit codes
         if not any(map(_crashed, processes)):
             raise _killed(None) from None
         return [job for job in running.values() if shard_done(job.folder, job.number) is None]
@@ -128,7 +128,7 @@ def _crashed(process: BaseProcess) -> bool:
 
 def _killed(where: str | None) -> OutputError:
     return OutputError(
-        "A worker process was killed, perhaps for want of memory",
+        "A worker process was killed, perhaps due to a lack of memory",
         where=where,
         next_step="Run the same command again, with fewer --workers.",
     )
@@ -144,7 +144,7 @@ def _pool(workers: int, counts: Queue[int]) -> ProcessPoolExecutor:
 
 
 def _note(job: ShardJob) -> Path:
-    """Where a worker notes which sequence it is about to read."""
+    """File in which a worker records the sequence it is about to read."""
     return job.folder / f".{shard_name(job.number)}.reading{PARTIAL_SUFFIX}"
 
 
@@ -178,7 +178,7 @@ def _start_worker(counts: Queue[int]) -> None:
     _counts = counts
     counts.cancel_join_thread()
     serve_parent()
-    # Image libraries write of damaged files to stderr on their own: the report says it better.
+    # Image libraries print errors on damaged files to stderr; the report describes them better.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 

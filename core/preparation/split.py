@@ -1,4 +1,4 @@
-"""What a source holds compared with the dataset's manifest: its split, types and views."""
+"""Comparison of a source with the dataset's manifest: split, types and views."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HINTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """Subjects of one side of the split: those that the source holds, and those that it lacks."""
+    """Subjects of one side of the split: present in the source, and absent from it."""
 
     present: tuple[str, ...]
     absent: tuple[str, ...]
@@ -30,16 +30,16 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A source beside its manifest.
+    """A source compared with its manifest.
 
     Attributes:
         train: The training subjects.
         test: The test subjects.
-        hidden: Subjects of the source whose names the dataset's authors keep.
+        hidden: Subjects of the source whose labels the dataset's authors keep secret.
         in_no_split: Subjects of the source that are none of these.
-        hints: What some of these may be meant to be, by subject.
-        unknown_types: Types that the manifest does not name, where it names all.
-        unknown_views: Views that the manifest does not name.
+        hints: Probable intended subjects for some of these, by subject.
+        unknown_types: Types that are not in the manifest, if it lists all types.
+        unknown_views: Views that are not in the manifest.
     """
 
     train: Side
@@ -56,7 +56,7 @@ class Comparison:
         return not (self.train.present or self.test.present or self.hidden)
 
     def warnings(self) -> list[str]:
-        """What is probably not as it should be, in lines."""
+        """Probable mistakes, one per line."""
         lines: list[str] = []
         meant = "; ".join(f"is `{name}` meant to be `{hint}`?" for name, hint in self.hints.items())
         hint = f" ({meant})" if meant else ""
@@ -79,7 +79,7 @@ class Comparison:
         return lines
 
     def counts(self) -> str:
-        """How much of the split is here, in a line."""
+        """One line on the subjects of the split that are present."""
         return f"Of the split: training subjects {self.train}, test subjects {self.test}."
 
     def to_json(self) -> dict[str, object]:
@@ -97,7 +97,7 @@ class Comparison:
 
 
 def known_names(manifest: DatasetManifest) -> KnownNames:
-    """The names that a source's are spelled like."""
+    """The names that a source's names are matched against."""
     subjects, structure = manifest.subjects, manifest.structure
     rules = [
         name
@@ -107,18 +107,18 @@ def known_names(manifest: DatasetManifest) -> KnownNames:
     ]
     types = tuple(dict.fromkeys([*structure.types, *rules]))
     ids = (*subjects.train, *subjects.tested)
-    # Open views are codes that nobody spells in two ways; those of the manifest are examples.
+    # Open views are codes with a single spelling; those of the manifest are examples.
     views = () if structure.open_views else structure.views
     return KnownNames(ids, types, views, structure.view_until)
 
 
 def compare(keys: Iterable[SequenceKey], manifest: DatasetManifest) -> Comparison:
-    """Compare what a source holds with the split and the structure of a manifest."""
+    """Compare a source with the split and the structure of a manifest."""
     keys = list(keys)
     subjects, structure = manifest.subjects, manifest.structure
-    here = {key.subject for key in keys}
+    present = {key.subject for key in keys}
     official = (*subjects.train, *subjects.tested)
-    beside = tuple(sorted(here.difference(official)))
+    others = tuple(sorted(present.difference(official)))
     types = {key.type for key in keys}.difference(structure.types)
     groups = {structure.group(view) for view in structure.views}
     views = {
@@ -127,27 +127,29 @@ def compare(keys: Iterable[SequenceKey], manifest: DatasetManifest) -> Compariso
         if not structure.open_views and structure.group(key.view) not in groups
     }
     return Comparison(
-        train=_side(subjects.train, here),
-        test=_side(subjects.test, here),
-        hidden=_side(subjects.hidden, here).present,
-        in_no_split=beside,
-        hints=_hints(beside, official, here),
+        train=_side(subjects.train, present),
+        test=_side(subjects.test, present),
+        hidden=_side(subjects.hidden, present).present,
+        in_no_split=others,
+        hints=_hints(others, official, present),
         unknown_types=() if structure.open_types else tuple(sorted(types)),
         unknown_views=tuple(sorted(views)),
     )
 
 
-def _side(subjects: Sequence[str], here: Collection[str]) -> Side:
-    present = tuple(subject for subject in subjects if subject in here)
-    return Side(present, tuple(subject for subject in subjects if subject not in here))
+def _side(subjects: Sequence[str], in_source: Collection[str]) -> Side:
+    present = tuple(subject for subject in subjects if subject in in_source)
+    return Side(present, tuple(subject for subject in subjects if subject not in in_source))
 
 
-def _hints(beside: Sequence[str], official: Sequence[str], here: Collection[str]) -> dict[str, str]:
-    """For a few subjects the one of the split with their number, else an absent one like them."""
-    absent = [name for name in official if name not in here]
+def _hints(
+    others: Sequence[str], official: Sequence[str], present: Collection[str]
+) -> dict[str, str]:
+    """For a few subjects: the split's subject with the same number, or a similar absent one."""
+    absent = [name for name in official if name not in present]
     by_number = {natural(name): name for name in reversed(official)}
     hints: dict[str, str] = {}
-    for name in beside[:HINTS]:
+    for name in others[:HINTS]:
         hint = by_number.get(natural(name)) or nearest(name, absent)
         if hint is not None:
             hints[name] = hint

@@ -1,4 +1,4 @@
-"""Batches of a training: which pictures, and how each is changed a little."""
+"""Batches of a training: pictures and their small random changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rendered pictures on disk, so that rendering is paid for once and goes on where it stopped."""
+"""Rendered pictures on disk, so that rendering happens once and resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def load_pictures(
 
 
 def missing_people(folder: Path, seed: int, count: int) -> int:
-    """How many people :func:`load_pictures` would render for ``count`` pictures."""
+    """Number of people that :func:`load_pictures` would render for ``count`` pictures."""
     return sum(len(part) for part in _parts(count) if not _there(folder, seed, part))
 
 
@@ -114,9 +114,9 @@ def _render_all(
                     task.advance(count)
             except BrokenProcessPool as error:
                 raise OutputError(
-                    "A rendering process was killed, perhaps for want of memory",
+                    "A rendering process was killed, perhaps because memory ran out",
                     where=folder,
-                    next_step="Run the same command again with fewer --workers: it goes on.",
+                    next_step="Run the same command again with fewer --workers: it resumes.",
                 ) from error
             except BaseException:
                 for process in list((pool._processes or {}).values()):

@@ -1,4 +1,4 @@
-"""`--dry-run` of a pre-training: what is left of it, from a few real pictures and steps."""
+"""`--dry-run` of a pre-training: the remaining work, from a few real pictures and steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOTE = "Measuring the encoders takes a minute or two more; the pictures are del
 def estimate_pretraining(
     out: Path, *, recipe: Recipe, minutes: float | None, workers: int
 ) -> Estimate:
-    """What :func:`core.workflows.pretrain_encoders.pretrain_encoders` has left to do.
+    """Remaining work of :func:`core.workflows.pretrain_encoders.pretrain_encoders`.
 
     Raises:
         UsageError, ConfigError, DataError: as that does.

@@ -1,4 +1,4 @@
-"""What a spot of a picture shows, and the regions that sentences speak of."""
+"""Labels of a picture's cells, and the regions that sentences describe."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.synthetic import outfit, pieces
 
 
 class Label(IntEnum):
-    """What a cell shows; the surroundings first, then the person and what the person carries."""
+    """Label of a cell; the surroundings first, then the person and the person's loads."""
 
     SKY = 0
     WALL = 1
@@ -80,7 +80,7 @@ def region_table() -> Tensor:
 
 
 def person_mask(labels: Tensor) -> Tensor:
-    """Where the person is, with what is carried, bool of the shape of ``labels``."""
+    """Mask of the person with loads, bool of the shape of ``labels``."""
     return labels >= int(FIRST_OF_PERSON)
 
 
@@ -99,13 +99,13 @@ def region_masks(labels: Tensor, grid: tuple[int, int]) -> Tensor:
     cells = F.one_hot(labels.long(), LABELS).float() @ region_table()
     person = person_mask(labels).float()[:, None]
     near = F.max_pool2d(person, 3, 1, 1) + F.max_pool2d(1 - person, 3, 1, 1) - 1
-    everything = torch.cat([cells.permute(0, 3, 1, 2), near], 1)
+    masks = torch.cat([cells.permute(0, 3, 1, 2), near], 1)
     side = labels.shape[1] // grid[0]
-    return F.avg_pool2d(everything, side).flatten(2).transpose(1, 2)
+    return F.avg_pool2d(masks, side).flatten(2).transpose(1, 2)
 
 
 def label_of_part(piece: int, matter: int) -> Label:
-    """The label of a walker's part, by its piece of the body and what it shows.
+    """The label of a walker's part, by its piece of the body and its surface.
 
     Args:
         piece: As in :mod:`core.synthetic.pieces`.

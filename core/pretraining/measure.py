@@ -1,4 +1,4 @@
-"""How good encoders are, on walkers that they never saw: probes, the paper's decoder, attention."""
+"""Evaluation of encoders on unseen walkers: probes, the paper's decoder, attention."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _DECODER_WIDTH = 64
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """What is measured; probes are fitted on half of the walkers and scored on the others.
+    """Measured values; probes are fitted on half of the walkers and scored on the others.
 
     Attributes:
         linear_iou: Silhouettes by a linear map of each patch's features to its cells, in [0, 1].
@@ -76,7 +76,7 @@ def measure(image: ImageEncoder, text: TextEncoder, unseen: Unseen, seed: int = 
         decoder_iou=_decoder(patches, labels, fit, image, seed),
         part_accuracy=accuracy,
         part_recall=recall,
-        **_attention(patches[~fit], labels[~fit], text, image.grid),
+        **attention_shares(patches[~fit], labels[~fit], text, image.grid),
     )
 
 
@@ -148,10 +148,17 @@ def _decoder(patches: Tensor, labels: Tensor, fit: Tensor, image: ImageEncoder, 
     return iou(predicted, goals[~fit] > 0.5)
 
 
-def _attention(
+def attention_shares(
     patches: Tensor, labels: Tensor, text: TextEncoder, grid: tuple[int, int]
 ) -> dict[str, dict[str, float]]:
-    """Where each built-in prompt looks: the mappings of :class:`Metrics` by their names."""
+    """Where each built-in prompt looks: the mappings of :class:`Metrics` by their names.
+
+    Args:
+        patches: float [n, N, C], features of an image encoder.
+        labels: int64 [n, 64, 32], as :class:`core.pretraining.unseen.Unseen` has them.
+        text: The text branch, whose projection fits the features.
+        grid: Rows and columns of patches.
+    """
     regions = region_masks(labels, grid)
     limbs, rest, around = (
         regions[..., [REGIONS.index(name) for name in names]].sum(-1)

@@ -1,4 +1,4 @@
-"""What trains: an image encoder, a text tower, and the heads that teach them."""
+"""Trained networks: an image encoder, a text tower, and the heads that teach them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class WordTable(nn.Module):
 
 
 class Pretraining(nn.Module):
-    """Both encoders with what is thrown away after training.
+    """Both encoders with the heads that are discarded after training.
 
     Attributes:
         image: The image encoder; all that features come from trains.

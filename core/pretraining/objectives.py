@@ -1,4 +1,4 @@
-"""What the encoders learn from: labels and depths of cells, where words look, what sentences name.
+"""Objectives: labels and depths of cells, attention of words, regions named by sentences.
 
 - ``labels``: cross entropy of each cell's label from its patch's features alone, by a linear map.
 - ``depths``: how far in front of or behind the person's middle each cell of the person lies.
@@ -76,10 +76,10 @@ def losses(
 
 def depth_loss(predicted: Tensor, depths: Tensor) -> Tensor:
     """Smooth absolute error of the depths float [n, h, w] where ``depths`` uint8 are not 0."""
-    there = depths > 0
+    person = depths > 0
     true = (depths.float() - 128) / 127
     error = F.smooth_l1_loss(predicted, true, reduction="none", beta=_DEPTH_SPREAD)
-    return (error * there).sum() / there.sum().clamp(min=1)
+    return (error * person).sum() / person.sum().clamp(min=1)
 
 
 def looking_loss(patches: Tensor, text: Tensor, regions: Tensor, batch: SentenceBatch) -> Tensor:

@@ -1,4 +1,4 @@
-"""Sizes that fit together, and how long a step of training takes."""
+"""Consistent sizes, and the duration of a training step."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody in several postures, each turned its own way.
+    """A person in several postures, each with its own heading.
 
     Attributes:
         drawing: Outlines over all postures, with the number of each part plus one as its label.

@@ -1,4 +1,4 @@
-"""What a folder of encoders is about, and what of a training lies in it."""
+"""Record of a folder of encoders, and the training state in it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORMAT: Literal[1] = 1
 
 
 class Record(Node):
-    """What a folder of encoders is about.
+    """Record of a folder of encoders.
 
     ``steps`` is None until the pace of the machine was measured.
     """
@@ -51,10 +51,10 @@ def record_of(out: Path, recipe: Recipe, *, timed: bool) -> Record:
     """
     path = out / RECORD
     if path.exists():
-        record = _read(path)
+        record = read_record(path)
         steps = None if timed else recipe.steps
-        same = recipe.model_copy(update={"steps": record.recipe.steps})
-        other = _differences(record.recipe, same)
+        comparable = recipe.model_copy(update={"steps": record.recipe.steps})
+        other = _differences(record.recipe, comparable)
         if record.version != __version__:
             other.append("version")
         if steps is not None and record.steps != steps:
@@ -63,7 +63,7 @@ def record_of(out: Path, recipe: Recipe, *, timed: bool) -> Record:
             raise DataError(
                 f"The folder holds a training with other settings (different: {', '.join(other)})",
                 where=path,
-                next_step="Choose another folder, give the same settings, or delete this one.",
+                next_step="Choose another folder, use the same settings, or delete this one.",
             )
         return record
     if out.exists() and (not out.is_dir() or any(map(_foreign, out.iterdir()))):
@@ -80,7 +80,8 @@ def _foreign(path: Path) -> bool:
     return not (path.name[0] == "." and path.name.endswith((PARTIAL_SUFFIX, ".lock", ".owner")))
 
 
-def _read(path: Path) -> Record:
+def read_record(path: Path) -> Record:
+    """Read a record (raises ``DataError`` for one that is damaged or missing)."""
     try:
         return Record.model_validate(read_plain_json(path))
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What a camera and a codec make of a scene: light, colour, blur, noise, compression."""
+"""Effects of a camera and a codec on a scene: light, colour, blur, noise, compression."""
 
 from __future__ import annotations
 

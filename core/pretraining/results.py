@@ -1,4 +1,4 @@
-"""What a pre-training leaves: two encoders that any configuration can name, and a card."""
+"""Results of a pre-training: two encoders that any configuration can name, and a card."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from core.models.backbones.image import ImageEncoder
 from core.models.backbones.loading import SEED, load_image_encoder, load_text_encoder
 from core.models.backbones.saving import save_encoder
 from core.models.backbones.sizes import DINOV2, size_of
+from core.models.backbones.weight_files import IMAGE_PART, PROJECTION_FILE, TEXT_PART
+from core.models.lmgait.projection import PROJECTION_WEIGHT
 from core.models.lmgait.text import TextEncoder
 from core.pretraining.measure import Metrics
 from core.pretraining.model import Pretraining, image_settings, text_settings
@@ -19,9 +21,8 @@ from core.pretraining.scenes import HEIGHT, ROWS, WIDTH
 from core.system.files import write_text
 from core.training.checkpoint import load_tensors, save_tensors
 
-IMAGE, TEXT, CARD, PROJECTION = "image", "text", "README.md", "projection.safetensors"
+CARD = "README.md"
 _TABLE = "embeddings.token_embedding.weight"
-_PROJECTION = "project.weight"
 
 
 def save_encoders(folder: Path, model: Pretraining, recipe: Recipe) -> int:
@@ -40,31 +41,30 @@ def save_encoders(folder: Path, model: Pretraining, recipe: Recipe) -> int:
         OutputError: the folder cannot be written to, or the disk is full.
     """
     tower = cast(Any, model.text.frozen.tower)
-    count = save_encoder(folder / IMAGE, model.image.encoder)
+    count = save_encoder(folder / IMAGE_PART, model.image.encoder)
     own = {n: v for n, v in tower.state_dict().items() if "token_embedding" not in n}
-    count += save_encoder(folder / TEXT, tower, {**own, _TABLE: model.word_table()})
+    count += save_encoder(folder / TEXT_PART, tower, {**own, _TABLE: model.word_table()})
     header = {"kind": "projection", "recipe": recipe.model_dump(mode="json")}
-    save_tensors(
-        folder / PROJECTION, {_PROJECTION: model.text.project.weight.detach().half()}, header
-    )
+    weight = model.text.project.weight.detach().half()
+    save_tensors(folder / PROJECTION_FILE, {PROJECTION_WEIGHT: weight}, header)
     return count
 
 
 def load_encoders(folder: Path, recipe: Recipe) -> tuple[ImageEncoder, TextEncoder]:
-    """Load what :func:`save_encoders` wrote, by the same way as any configuration does.
+    """Load the files of :func:`save_encoders` as any configuration does.
 
     Raises:
         WeightsError, CheckpointError: a file is missing or damaged, or of another size.
     """
-    images = image_settings(recipe.image, str(folder / IMAGE))
+    images = image_settings(recipe.image, str(folder / IMAGE_PART))
     image = ImageEncoder(load_image_encoder(images), images.layers, HEIGHT, WIDTH)
-    tower = load_text_encoder(text_settings(recipe.text, str(folder / TEXT)))
+    tower = load_text_encoder(text_settings(recipe.text, str(folder / TEXT_PART)))
     text = TextEncoder(tower, image.channels, "off", 1, "learned")
-    weight = load_tensors(folder / PROJECTION).tensor(_PROJECTION)
+    weight = load_tensors(folder / PROJECTION_FILE).tensor(PROJECTION_WEIGHT)
     if weight.shape != text.project.weight.shape:
         raise CheckpointError(
             "The projection does not fit the encoders beside it",
-            where=folder / PROJECTION,
+            where=folder / PROJECTION_FILE,
             next_step="Delete the folder and run the same command again.",
         )
     text.project.weight.data.copy_(weight)
@@ -83,8 +83,8 @@ def encoders_at_start(recipe: Recipe) -> tuple[ImageEncoder, TextEncoder]:
 def write_card(
     folder: Path, recipe: Recipe, metrics: Metrics, start: Metrics, losses: Mapping[str, float]
 ) -> None:
-    """Write what these encoders are, how they were made and how good they are, in Markdown."""
-    layers = ",".join(map(str, image_settings(recipe.image, IMAGE).layers))
+    """Write the model card: description, training and measured quality, in Markdown."""
+    layers = ",".join(map(str, image_settings(recipe.image, IMAGE_PART).layers))
     rows = [
         ("Silhouette IoU, linear probe", metrics.linear_iou, start.linear_iou),
         ("Silhouette IoU at 64x32, LMGait's decoder", metrics.decoder_iou, start.decoder_iou),
@@ -126,6 +126,7 @@ Use them with
 --set model.image.architecture={image} --set model.image.weights=FOLDER/image
 --set 'model.image.layers=[{layers}]' --set model.image.height=128 --set model.image.width=64
 --set model.text.architecture={text} --set model.text.weights=FOLDER/text
+--set model.text.projection=pretrained
 --set model.representation.upsample={upsample}
 --set warmup.image_encoder=false
 ```

@@ -31,7 +31,7 @@ _FOCAL = 300.0  # pixels at 2.5 metres: people are as tall as in frames of datas
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Pictures with what they show.
+    """Pictures with their labels.
 
     Attributes:
         images: RGB uint8 [n, 128, 64, 3].
@@ -118,14 +118,14 @@ def _window(person: NDArray[np.float64], rng: np.random.Generator) -> tuple[int,
     return (round(left), round(top), round(left) + whole, round(top) + 2 * whole)
 
 
-def _shade_feet(scene: Image, person: NDArray[np.float64], left: float) -> None:
-    """A soft shadow on the ground below the feet; ``left`` is the light that is left there."""
+def _shade_feet(scene: Image, person: NDArray[np.float64], remaining: float) -> None:
+    """A soft shadow on the ground below the feet; ``remaining`` is the light that remains."""
     mask = np.zeros(scene.shape[:2], np.float32)
     wide, tall = person[2] - person[0], person[3] - person[1]
     centre = (int((person[0] + person[2]) / 2), int(person[3] - 0.02 * tall))
     cv2.ellipse(mask, centre, (int(wide * 0.6) + 1, int(tall * 0.04) + 1), 0, 0, 360, 1.0, -1)
     mask = cv2.blur(mask, (9, 9))[..., None]
-    scene[:] = (scene * (1 - (1 - left) * mask)).astype(np.uint8)
+    scene[:] = (scene * (1 - (1 - remaining) * mask)).astype(np.uint8)
 
 
 def _add_bystander(
@@ -135,7 +135,7 @@ def _add_bystander(
     box: tuple[int, int, int, int],
     rng: np.random.Generator,
 ) -> None:
-    """Somebody else at the edge of the picture, who is not meant."""
+    """A bystander at the edge of the picture, who is not labelled."""
     number, wide = int(rng.integers(POSTURES)), box[2] - box[0]
     own = person.drawing.boxes[number]
     shift = int(rng.choice([-1, 1]) * rng.uniform(0.4, 0.7) * wide)
@@ -174,5 +174,5 @@ def _fitted(scene: Image, shows: Image, depths: Image) -> tuple[Image, Image, Im
 
 
 def people_of(pictures: int) -> int:
-    """How many people that many pictures need."""
+    """Number of people for a number of pictures."""
     return -(-pictures // POSTURES)

@@ -87,7 +87,7 @@ _EMPTY = (
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence and what it names.
+    """A sentence and the regions it names.
 
     Attributes:
         words: As written, in lower case.
@@ -153,7 +153,7 @@ def neutral_ids() -> tuple[int, ...]:
 
 
 class _Writer:
-    """Takes down words and what each names."""
+    """Collector of words and the region that each names."""
 
     def __init__(self) -> None:
         self.words: list[str] = []
@@ -170,7 +170,7 @@ class _Writer:
 
 
 def draw_sentence(rng: np.random.Generator) -> Sentence:
-    """One sentence: about regions, or about what a picture shows."""
+    """One sentence: about regions, or about a picture's content."""
     writer = _Writer()
     kind = rng.random()
     if kind < _SHARE_EMPTY:
@@ -204,7 +204,7 @@ def _say_focus(rng: np.random.Generator, writer: _Writer) -> None:
 
 
 def _say_picture(rng: np.random.Generator, writer: _Writer) -> None:
-    """Somebody, what they do, where, and what they wear: each word names what it always does."""
+    """A person, activity, place and clothes: each word names its usual region."""
     writer.say(_one(rng, _SHOWING))
     writer.say(f"{_one(rng, ('a', 'one', 'the', 'a single', ''))} {_noun(rng, 'body')}")
     writer.say(_one(rng, _DOING))

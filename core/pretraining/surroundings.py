@@ -58,7 +58,7 @@ def ramp(rng: np.random.Generator, height: int, width: int) -> Floats:
 def _fill(
     rng: np.random.Generator, image: Floats, labels: Image, rows: slice, label: Label
 ) -> None:
-    """Paint some whole rows with a colour and a texture that suit what they show."""
+    """Paint some whole rows with a colour and a texture that suit their content."""
     height, width = rows.stop - rows.start, image.shape[1]
     if height <= 0:
         return

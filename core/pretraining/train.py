@@ -81,18 +81,18 @@ class Trainer:
                 next_step="Use another --seed, or report it: this should not happen.",
             )
 
-    def save(self, checkpoints: CheckpointFolder, done: int) -> Path:
-        """Write a checkpoint after ``done`` steps."""
+    def save(self, checkpoints: CheckpointFolder, finished_steps: int) -> Path:
+        """Write a checkpoint after ``finished_steps`` steps."""
         header = {"kind": "pre-training", "recipe": self.recipe.model_dump(mode="json")}
         state: dict[str, Tensor] = {}
         for optimizer in self.optimizers:
             state |= optimizer_tensors(self.model, optimizer)
         return checkpoints.save(
-            done,
+            finished_steps,
             self.model.state_dict(),
-            {**header, "step": done},
+            {**header, "step": finished_steps},
             state,
-            {"step": done, "losses": self.losses},
+            {"step": finished_steps, "losses": self.losses},
         )
 
     def resume(self, checkpoints: CheckpointFolder) -> int:
@@ -175,8 +175,8 @@ def train(
     trainer = Trainer(recipe, pictures)
     start = trainer.resume(checkpoints)
     if start:
-        progress.say(f"Goes on at step {start} of {recipe.steps}.")
-    begun = monotonic()
+        progress.say(f"Resuming at step {start} of {recipe.steps}.")
+    started = monotonic()
     with (
         stop_on_signal() as stop,
         _logged(log, start) as lines,
@@ -184,20 +184,20 @@ def train(
     ):
         for number in range(start, recipe.steps):
             trainer.step(number)
-            values, done = trainer.losses, number + 1
+            values, step = trainer.losses, number + 1
             task.advance()
-            last = done == recipe.steps
-            if done % LOGGED == 0 or last:
-                rate = (done - start) / (monotonic() - begun)
-                lines.scalars(done, values | {"lr": rate_at(recipe, number), "steps_per_s": rate})
+            last = step == recipe.steps
+            if step % LOGGED == 0 or last:
+                rate = (step - start) / (monotonic() - started)
+                lines.scalars(step, values | {"lr": rate_at(recipe, number), "steps_per_s": rate})
                 task.detail(" ".join(f"{name} {value:.3f}" for name, value in values.items()))
-            if done % EVERY == 0 or last or stop:
-                path = trainer.save(checkpoints, done)
+            if step % EVERY == 0 or last or stop:
+                path = trainer.save(checkpoints, step)
             if stop and not last:
                 raise Interrupted(
-                    f"Stopped by {stop.name or 'a signal'} after step {done}; saved",
+                    f"Stopped by {stop.name or 'a signal'} after step {step}; saved",
                     where=path,
-                    next_step="Run the same command again: it goes on from here.",
+                    next_step="Run the same command again: it resumes.",
                 )
     return trainer
 

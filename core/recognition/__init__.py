@@ -1,1 +1,1 @@
-"""Who is it: people enrolled in a gallery, strangers to compare with, and the answer."""
+"""Identification of people: galleries of enrolled people, strangers for comparison, answers."""

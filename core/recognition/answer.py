@@ -1,4 +1,4 @@
-"""From distances to an answer: names by nearness, and how near strangers come."""
+"""Identification from distances: names ranked by distance, and the share of nearer strangers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from core.records import EmbeddingSet
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A person of the gallery, as near as their nearest walk.
+    """A person of the gallery, at the distance of their nearest walk.
 
     Attributes:
-        name: Who.
+        name: The person's name.
         distance: Between the embeddings.
-        share: Share of strangers that come at least this near to somebody of the gallery, in
+        share: Share of strangers that are at least this near to somebody in the gallery, in
             (0, 1]; None without strangers.
     """
 
@@ -31,7 +31,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Everybody of the gallery, the nearest first, and the one that it is taken for (or None)."""
+    """Everybody in the gallery, nearest first, and the accepted name (or None)."""
 
     candidates: tuple[Candidate, ...]
     name: str | None
@@ -40,22 +40,24 @@ class Answer:
 class Recogniser:
     """Compares walks with a gallery.
 
-    The share of strangers is counted view by view, and the largest counts: a stranger who is filmed
-    from the same side as the gallery's people comes nearer than one from elsewhere, and it is not
-    known from which side a video is.
+    The share of strangers is computed per view, and the largest is used: a stranger filmed from the
+    same side as the gallery's people is nearer than one filmed from another side, and the side of a
+    video is unknown.
 
-    Strangers of a dataset are further from a user's people than those are from each other: another
-    camera, another place. So their distances are scaled to where the gallery's own people stand:
-    as their median is to the median of each walk's distance to the nearest walk of another name.
+    Strangers from a dataset are further from a user's people than these are from each other,
+    because camera and place differ. Their distances are therefore scaled by the ratio of two
+    medians: of each gallery walk's distance to the nearest walk of another name, and of the
+    strangers' distances to the gallery.
 
     Args:
-        gallery: Somebody at least.
-        strangers: Walks of people who are certainly not in it; None if there are none.
-        metric: The model's.
-        false_accepts: Largest share of strangers at which a name is taken.
+        gallery: A gallery with at least one walk.
+        strangers: Walks of people who are certainly not in it; None without any.
+        metric: The model's metric.
+        false_accepts: Largest share of strangers at which a name is accepted.
 
     Attributes:
-        scale: Of the strangers' distances, at most 1; None with one name, or without strangers.
+        scale: Factor of the strangers' distances, at most 1; None with a single name or without
+            strangers.
 
     Raises:
         DataError: embeddings of the strangers have another shape.
@@ -69,30 +71,30 @@ class Recogniser:
         metric: Metric,
         false_accepts: float,
     ) -> None:
-        self._gallery, self._metric, self._accepted = gallery, metric, false_accepts
+        self._gallery, self._metric, self._false_accepts = gallery, metric, false_accepts
         self._groups: list[NDArray[np.float64]] = []
         self.scale: float | None = None
         if strangers is not None and len(strangers):
             nearest = self._distances(strangers.embeddings).min(axis=1)
             views = np.array(strangers.views)
-            middles = [np.median(nearest[views == view]) for view in set(strangers.views)]
-            self.scale = self._scale(float(min(middles)))
+            view_medians = [np.median(nearest[views == view]) for view in set(strangers.views)]
+            self.scale = self._scale(float(min(view_medians)))
             nearest *= self.scale or 1.0
             self._groups = [
                 np.sort(nearest[views == view]) for view in sorted(set(strangers.views))
             ]
 
-    def _scale(self, middle: float) -> float | None:
-        """At most 1: how far the gallery's people are from each other, over ``middle``."""
+    def _scale(self, median_distance: float) -> float | None:
+        """Median distance between people of the gallery over ``median_distance``, at most 1."""
         names = np.array([entry.name for entry in self._gallery.entries])
-        if len(set(names.tolist())) < 2 or middle <= 0:
+        if len(set(names.tolist())) < 2 or median_distance <= 0:
             return None
-        apart = self._distances(self._gallery.embeddings)
-        apart[names[:, None] == names[None]] = np.inf
-        return min(1.0, float(np.median(apart.min(axis=1))) / middle)
+        between_people = self._distances(self._gallery.embeddings)
+        between_people[names[:, None] == names[None]] = np.inf
+        return min(1.0, float(np.median(between_people.min(axis=1))) / median_distance)
 
     def share(self, distance: float) -> float:
-        """Share of strangers that come at least as near; never 0: nobody knows them all."""
+        """Share of strangers that are at least as near; never 0, because they are only a sample."""
         nearer = [np.searchsorted(group, distance * (1 + TIE), "right") for group in self._groups]
         return max(
             (1 + int(count)) / (1 + len(group))
@@ -100,7 +102,7 @@ class Recogniser:
         )
 
     def answer(self, walk: NDArray[np.float32]) -> Answer:
-        """Who walks, for an embedding float32 [C, P]."""
+        """Identify the walk with embedding float32 [C, P]."""
         row = self._distances(walk[None])[0]
         nearest: dict[str, float] = {}
         for entry, distance in zip(self._gallery.entries, row.tolist(), strict=True):
@@ -110,13 +112,13 @@ class Recogniser:
             Candidate(name, distance, self.share(distance) if self._groups else None)
             for name, distance in ranked
         )
-        return Answer(candidates, self._taken(candidates))
+        return Answer(candidates, self._accepted_name(candidates))
 
-    def _taken(self, candidates: Sequence[Candidate]) -> str | None:
+    def _accepted_name(self, candidates: Sequence[Candidate]) -> str | None:
         first = candidates[0]
-        sure = first.share is not None and first.share <= self._accepted
-        return first.name if sure else None
+        accepted = first.share is not None and first.share <= self._false_accepts
+        return first.name if accepted else None
 
     def _distances(self, walks: NDArray[np.float32]) -> NDArray[np.float64]:
-        found = distances(walks, self._gallery.embeddings, self._metric)
-        return np.asarray(found.numpy(), np.float64)
+        values = distances(walks, self._gallery.embeddings, self._metric)
+        return np.asarray(values.numpy(), np.float64)

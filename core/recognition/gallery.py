@@ -1,8 +1,8 @@
-"""A gallery: walks of people with names, in one file.
+"""A gallery: walks of named people, in one file.
 
-The file is safetensors with a JSON header. The header says which checkpoint made the embeddings,
-and who walks in which video; the only tensor is ``embeddings`` float32 [n, C, P]. There are no
-pictures in it, but embeddings of people are biometric data all the same.
+The file is safetensors with a JSON header. The header names the checkpoint that computed the
+embeddings, and the person and video of each walk; the only tensor is ``embeddings`` float32
+[n, C, P]. It contains no pictures, but embeddings of people are biometric data.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Strict(BaseModel):
 
 
 class ModelId(_Strict):
-    """The model that made embeddings: its run, dataset, iteration, and its checkpoint's SHA-256."""
+    """The model that computed embeddings: run, dataset, iteration, and the checkpoint's SHA-256."""
 
     run: Text
     dataset: Text
@@ -48,7 +48,7 @@ class ModelId(_Strict):
 
 
 class Entry(_Strict):
-    """One walk: who, in which video (its file's name and SHA-256), which track, how many frames."""
+    """One walk: person, video (file name and SHA-256), track and number of frames."""
 
     name: Text
     video: Text
@@ -65,12 +65,12 @@ class _Header(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """People with their walks; a new one for every change.
+    """People with their walks; immutable.
 
     Attributes:
-        maker: What made the embeddings.
+        maker: The model that computed the embeddings.
         entries: n walks.
-        embeddings: float32 [n, C, P], a row for each.
+        embeddings: float32 [n, C, P], one row per walk.
     """
 
     maker: ModelId
@@ -79,30 +79,30 @@ class Gallery:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Everybody's name once, in the order of enrolment."""
+        """Each name once, in the order of enrolment."""
         return tuple(dict.fromkeys(entry.name for entry in self.entries))
 
     def with_walks(self, walks: Sequence[tuple[Entry, NDArray[np.float32]]]) -> Gallery:
-        """Add walks float32 [C, P]; they replace what they repeat.
+        """Add walks float32 [C, P], replacing the ones they repeat.
 
-        A walk is repeated by another of the same video with the same name, or with the same track
-        (it is then another name for the same person).
+        A walk repeats another of the same video if it has the same name, or the same track (another
+        name for the same person).
         """
-        again = [any(_repeats(new, old) for new, _ in walks) for old in self.entries]
-        kept = [place for place, gone in enumerate(again) if not gone]
-        parts = [self.embeddings[kept], *(embedding[None] for _, embedding in walks)]
-        entries = (*(self.entries[place] for place in kept), *(entry for entry, _ in walks))
+        replaced = [any(_repeats(new, old) for new, _ in walks) for old in self.entries]
+        indices = [place for place, is_replaced in enumerate(replaced) if not is_replaced]
+        parts = [self.embeddings[indices], *(embedding[None] for _, embedding in walks)]
+        entries = (*(self.entries[place] for place in indices), *(entry for entry, _ in walks))
         return Gallery(self.maker, entries, np.concatenate(parts).astype(np.float32))
 
     def without(self, name: str) -> Gallery:
-        """The gallery without anything of ``name``."""
-        kept = [place for place, entry in enumerate(self.entries) if entry.name != name]
-        entries = tuple(self.entries[place] for place in kept)
-        return Gallery(self.maker, entries, self.embeddings[kept])
+        """Return the gallery without the walks of ``name``."""
+        indices = [place for place, entry in enumerate(self.entries) if entry.name != name]
+        entries = tuple(self.entries[place] for place in indices)
+        return Gallery(self.maker, entries, self.embeddings[indices])
 
 
 def empty_gallery(maker: ModelId, shape: tuple[int, int]) -> Gallery:
-    """A gallery of nobody, for embeddings [C, P] of this shape."""
+    """An empty gallery for embeddings [C, P] of this shape."""
     return Gallery(maker, (), np.zeros((0, *shape), np.float32))
 
 
@@ -110,7 +110,7 @@ def read_gallery(path: Path) -> Gallery:
     """Read a gallery (nothing is unpickled).
 
     Raises:
-        DataError: missing, damaged, of another format, or no gallery.
+        DataError: missing, damaged, of another format, or not a gallery.
     """
     if not path.is_file():
         raise DataError("There is no such gallery", where=path, next_step=_MAKE)
@@ -120,36 +120,36 @@ def read_gallery(path: Path) -> Gallery:
         raise DataError(
             f"The gallery cannot be read: {error.what}",
             where=path,
-            next_step="Restore the file, or enroll everybody anew into another one.",
+            next_step="Restore the file, or enroll everybody again into a new one.",
         ) from None
     header = {name: value for name, value in file.header.items() if name != "format"}
     if header.pop("kind", None) != KIND:
-        raise DataError("This is no gallery", where=path, next_step=_MAKE)
+        raise DataError("This is not a gallery", where=path, next_step=_MAKE)
     if header.get("gallery") != FORMAT:
         raise DataError(
             f"The gallery has format {header.get('gallery')}, this lmgait reads {FORMAT}",
             where=path,
-            next_step="Use the lmgait that made it, or enroll everybody anew.",
+            next_step="Use the lmgait that made it, or enroll everybody again.",
         )
     try:
-        told = _Header.model_validate(header)
+        contents = _Header.model_validate(header)
         embeddings = file.tensors["embeddings"]
         if embeddings.dtype != torch.float32 or embeddings.ndim != 3:
             raise ValueError(f"embeddings are {embeddings.dtype} {list(embeddings.shape)}")
-        if len(embeddings) != len(told.entries) or not torch.isfinite(embeddings).all():
-            raise ValueError(f"{len(embeddings)} embeddings of {len(told.entries)} walks")
+        if len(embeddings) != len(contents.entries) or not torch.isfinite(embeddings).all():
+            raise ValueError(f"{len(embeddings)} embeddings of {len(contents.entries)} walks")
     except (ValidationError, KeyError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise DataError(
             f"The gallery is damaged: {first}",
             where=path,
-            next_step="Restore the file, or enroll everybody anew into another one.",
+            next_step="Restore the file, or enroll everybody again into a new one.",
         ) from None
-    return Gallery(told.maker, told.entries, embeddings.numpy())
+    return Gallery(contents.maker, contents.entries, embeddings.numpy())
 
 
 def write_gallery(path: Path, gallery: Gallery) -> None:
-    """Write a gallery, whole or not at all (``OutputError``)."""
+    """Write a gallery atomically (raises ``OutputError``)."""
     header = {
         "kind": KIND,
         "gallery": FORMAT,
@@ -161,45 +161,45 @@ def write_gallery(path: Path, gallery: Gallery) -> None:
 
 @contextmanager
 def changing(path: Path) -> Iterator[None]:
-    """Hold a gallery for a change (``OutputError`` where another process does)."""
+    """Lock a gallery for a change (``OutputError`` if another process holds the lock)."""
     with writing(path, what="gallery"):
         yield
 
 
 def remove(path: Path, name: str) -> int:
-    """Forget everything of ``name``; a gallery of nobody else is deleted.
+    """Remove all walks of ``name``; delete the gallery if nobody else is in it.
 
     Returns:
-        How many walks were removed.
+        The number of removed walks.
 
     Raises:
-        DataError: no gallery, or nobody of this name in it.
-        OutputError: it cannot be written, or another process writes it.
+        DataError: not a gallery, or nobody in it has this name.
+        OutputError: it cannot be written, or another process is writing it.
     """
     name = checked_name(name)
     with changing(path):
         gallery = read_gallery(path)
-        rest = gallery.without(name)
-        removed = len(gallery.entries) - len(rest.entries)
+        remaining = gallery.without(name)
+        removed = len(gallery.entries) - len(remaining.entries)
         if not removed:
-            known = ", ".join(gallery.names) or "nobody"
+            names = ", ".join(gallery.names) or "nobody"
             raise DataError(
                 f"Nobody is called {name!r} in this gallery",
                 where=path,
-                next_step=f"It has {known}.",
+                next_step=f"It has {names}.",
             )
-        if rest.entries:
-            write_gallery(path, rest)
+        if remaining.entries:
+            write_gallery(path, remaining)
         else:
             path.unlink()
     return removed
 
 
 def checked_name(name: str) -> str:
-    """A person's name as it is stored: one spelling of each letter, no blanks around.
+    """Return a person's name as stored: Unicode NFC, without surrounding blanks.
 
     Raises:
-        UsageError: empty, too long, or with signs that no terminal can show.
+        UsageError: empty, too long, or with unprintable characters.
     """
     plain = unicodedata.normalize("NFC", name).strip()
     if not plain or len(plain) > MAX_NAME or not plain.isprintable():
@@ -212,13 +212,13 @@ def checked_name(name: str) -> str:
 
 
 def check_maker(gallery: Gallery, maker: ModelId, path: Path) -> None:
-    """Refuse a gallery of another model: its distances would mean nothing (``DataError``)."""
+    """Reject a gallery of another model, whose distances are meaningless (``DataError``)."""
     if gallery.maker.fingerprint == maker.fingerprint:
         return
     raise DataError(
         f"The gallery was made by another model: {gallery.maker}; this is {maker}",
         where=path,
-        next_step=f"Use --run {gallery.maker.run}, or enroll everybody anew into another file.",
+        next_step=f"Use --run {gallery.maker.run}, or enroll everybody again into another file.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Who walks in a video, as a result."""
+"""The result of identifying the people in a video."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from core.tracking.tracks import Unusable
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """Who walks in a video.
+    """The people who walk in a video.
 
     Attributes:
         found: The video with its walks.
-        answers: One for each walk.
+        answers: One per walk.
         run: Name of the run.
-        strangers: How many walks of strangers the answers rest on; 0 for none.
-        scale: By which their distances were scaled to the gallery's own people; None with one.
-        false_accepts: Largest share of them at which a name was taken.
+        strangers: Number of walks of strangers compared with; 0 for none.
+        scale: Factor applied to their distances; None with a single person in the gallery.
+        false_accepts: Largest share of strangers at which a name was accepted.
     """
 
     found: Walks
@@ -35,7 +35,7 @@ class Identified:
         return self.found.left_out
 
     def to_json(self) -> dict[str, object]:
-        """All of it as plain values, for JSON."""
+        """The result as plain values, for JSON."""
         return {
             "video": str(self.found.footage.path),
             "run": self.run,
@@ -47,8 +47,12 @@ class Identified:
                 for walk, answer in zip(self.found.walks, self.answers, strict=True)
             ],
             "left_out": [
-                {"track": out.track.number, "frames": len(out.track), "reason": out.reason}
-                for out in self.left_out
+                {
+                    "track": skipped.track.number,
+                    "frames": len(skipped.track),
+                    "reason": skipped.reason,
+                }
+                for skipped in self.left_out
             ],
         }
 

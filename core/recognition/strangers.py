@@ -1,4 +1,4 @@
-"""Walks of people who are certainly in no gallery: those of the run's own dataset."""
+"""Walks of people who are certainly not in a gallery: test subjects of the run's dataset."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from core.storage.store import Store
 from core.storage.subjects import sequences_of
 from core.workspace import Workspace
 
-# More tell the share of those who come near more finely, and take longer the first time.
-MOST = 400
+# More walks give the share a finer resolution but take longer the first time.
+MAX_WALKS = 400
 
 
 def strangers_of(
@@ -35,14 +35,14 @@ def strangers_of(
     engine: Accelerator,
     progress: Progress,
 ) -> EmbeddingSet | None:
-    """Embeddings of test subjects of the run's dataset, who were never seen in training.
+    """Embeddings of test subjects of the run's dataset, who are not in its training set.
 
-    They are those of `lmgait evaluate` where it has scored this checkpoint on this store; else they
-    are computed once and kept beside the run, bound to both. Where the store has no test subject,
-    training subjects are taken and that is said; without a store there are no strangers.
+    Embeddings of `lmgait evaluate` for this checkpoint and store are reused; otherwise they are
+    computed once and stored in the run, bound to both. If the store has no test subject, training
+    subjects are used and a message says so; without a store there are no strangers.
 
     Raises:
-        OutputError: the embeddings cannot be kept.
+        OutputError: the embeddings cannot be written.
     """
     try:
         store, manifest = open_store(workspace, run.dataset)
@@ -51,49 +51,51 @@ def strangers_of(
         progress.say(f"No strangers to compare with: {error}")
         return None
     source = source_line(run, int(loaded.header["step"]), store)
-    scored = _kept(embeddings_path(run, manifest), source)
-    whose = "test subjects"
+    scored = _stored(embeddings_path(run, manifest), source)
+    description = "test subjects"
     if scored is not None:
-        found = _some(scored, _spread(len(scored)))
+        strangers = _subset(scored, _draw(len(scored)))
     else:
-        indices, seen = _chosen(store, manifest)
-        whose = "training subjects, whom the model knows," if seen else whose
+        indices, trained_on = _sample(store, manifest)
+        description = "training subjects, whom the model knows," if trained_on else description
         path = embeddings_path(run, manifest).with_name(f"strangers-{manifest.name}.npz")
-        source = f"{whose} {MOST}; {maker.fingerprint}; {source}"
-        kept = _kept(path, source)
-        found = kept or embed_sequences(
+        source = f"{description} {MAX_WALKS}; {maker.fingerprint}; {source}"
+        stored = _stored(path, source)
+        strangers = stored or embed_sequences(
             loaded, store, manifest, indices, engine, progress, source=source
         )
-        if kept is None:
-            write_embeddings(path, found)
-    people = len(set(found.labels))
-    progress.say(f"Strangers: {len(found)} walks of {people} {whose} of {manifest.title}.")
-    return found
-
-
-def _chosen(store: Store, manifest: DatasetManifest) -> tuple[list[int], bool]:
-    """Numbers of at most :data:`MOST` sequences, spread over all, and whether training saw them."""
-    of_test = sequences_of(store, manifest.subjects.test)
-    chosen = of_test or sequences_of(store, manifest.subjects.train)
-    return [chosen[place] for place in _spread(len(chosen))], not of_test
-
-
-def _spread(count: int) -> list[int]:
-    """At most :data:`MOST` places, drawn so that every subject, type and view gets its share."""
-    return sorted(np.random.default_rng(0).permutation(count)[:MOST].tolist())
-
-
-def _some(whole: EmbeddingSet, places: list[int]) -> EmbeddingSet:
-    labels, types, views = (
-        tuple(column[place] for place in places)
-        for column in (whole.labels, whole.types, whole.views)
+        if stored is None:
+            write_embeddings(path, strangers)
+    people = len(set(strangers.labels))
+    progress.say(
+        f"Strangers: {len(strangers)} walks of {people} {description} of {manifest.title}."
     )
-    return EmbeddingSet(whole.embeddings[places], labels, types, views, whole.source)
+    return strangers
 
 
-def _kept(path: Path, source: str) -> EmbeddingSet | None:
+def _sample(store: Store, manifest: DatasetManifest) -> tuple[list[int], bool]:
+    """Indices of at most :data:`MAX_WALKS` sequences, and whether they are training sequences."""
+    of_test = sequences_of(store, manifest.subjects.test)
+    indices = of_test or sequences_of(store, manifest.subjects.train)
+    return [indices[place] for place in _draw(len(indices))], not of_test
+
+
+def _draw(count: int) -> list[int]:
+    """Draw at most :data:`MAX_WALKS` of ``count`` indices at random (fixed seed)."""
+    return sorted(np.random.default_rng(0).permutation(count)[:MAX_WALKS].tolist())
+
+
+def _subset(embeddings: EmbeddingSet, indices: list[int]) -> EmbeddingSet:
+    labels, types, views = (
+        tuple(column[index] for index in indices)
+        for column in (embeddings.labels, embeddings.types, embeddings.views)
+    )
+    return EmbeddingSet(embeddings.embeddings[indices], labels, types, views, embeddings.source)
+
+
+def _stored(path: Path, source: str) -> EmbeddingSet | None:
     try:
-        found = read_embeddings(path)
+        embeddings = read_embeddings(path)
     except DataError:
         return None
-    return found if found.source == source else None
+    return embeddings if embeddings.source == source else None

@@ -1,4 +1,4 @@
-"""From a video to embeddings of the people who walk in it."""
+"""Embeddings of the people who walk in a video."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Walk:
 
     Attributes:
         track: Frames and boxes.
-        seconds: When it begins and ends.
+        seconds: Start and end time.
         embedding: float32 [C, P].
     """
 
@@ -46,12 +46,12 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class Walks:
-    """What was found in a video.
+    """The walks found in a video.
 
     Attributes:
         footage: The video.
-        walks: Who walks, in order of appearance; one at least.
-        left_out: Tracks that could not be used, and why.
+        walks: The usable walks, in order of appearance; at least one.
+        left_out: Tracks that could not be used, with the reasons.
     """
 
     footage: Footage
@@ -60,7 +60,7 @@ class Walks:
 
 
 def model_id_of(run: Run, loaded: LoadedModel) -> ModelId:
-    """What embeddings of this model are told apart by."""
+    """The identity of the model, stored with its embeddings."""
     newest, _ = newest_weights(run)
     return ModelId(
         run=run.name,
@@ -78,30 +78,30 @@ def walks_in(
     *,
     wanted: int | None = None,
 ) -> Walks:
-    """Find, follow and embed everybody who walks in a video.
+    """Detect, track and embed everybody who walks in a video.
 
-    Memory does not grow with the video: frames are decoded and embedded a few at a time.
+    Memory does not grow with the video's length: frames are decoded and embedded in chunks.
 
     Args:
         path: The video.
         loaded: The model.
         finding: How persons are found.
-        progress: Counts frames, and is told what is left out.
-        wanted: Embed this track only.
+        progress: Counts frames and reports what is skipped.
+        wanted: Embed only this track.
 
     Raises:
-        DataError: no video, nobody who can be used, or no such track.
+        DataError: not a video, no usable person, or no such track.
         UsageError: a detector's package is missing, or the model reads silhouettes.
     """
     require(loaded.config.model, "films", "Embedding people of a film")
     footage = Footage.open(path)
     if footage.video.lost:
         progress.say(
-            f"{path.name}: {len(footage.video.lost)} of {len(footage.video)} frames cannot be used "
-            "(damaged, or of another shape than the first): left out."
+            f"{path.name}: {len(footage.video.lost)} of {len(footage.video)} frames are skipped "
+            "(damaged, or of another shape than the first)."
         )
-    tell_slow(footage, progress)
-    usable, left_out = sort_out_found(footage, finding, progress)
+    warn_of_low_rate(footage, progress)
+    usable, left_out = usable_tracks(footage, finding, progress)
     if wanted is not None:
         numbers = ", ".join(str(track.number) for track in usable)
         usable = [track for track in usable if track.number == wanted]
@@ -121,32 +121,32 @@ def walks_in(
     return Walks(footage, tuple(walks), tuple(left_out))
 
 
-def tell_slow(footage: Footage, progress: Progress) -> None:
-    """Say it where a video has fewer frames a second than models learn from."""
+def warn_of_low_rate(footage: Footage, progress: Progress) -> None:
+    """Print a warning if a video has fewer frames per second than models are trained on."""
     rate = frame_rate(footage)
     if rate < SLOW:
         progress.say(
-            f"{footage.path.name} has {rate:.1f} frames a second; models learn from 25 to 30, "
-            "so people are told apart less surely."
+            f"{footage.path.name} has {rate:.1f} frames a second; models are trained on 25 to 30, "
+            "so identification is less certain."
         )
 
 
-def sort_out_found(
+def usable_tracks(
     footage: Footage, finding: Finding, progress: Progress
 ) -> tuple[list[Track], list[Unusable]]:
-    """Tracks of a video that can be used, and the others with their reasons.
+    """Usable tracks of a video, and the others with their reasons.
 
     Raises:
-        DataError: none can be used; the message says why.
+        DataError: no track is usable; the message lists the reasons.
     """
     tracks = find_tracks(footage, finding, progress)
     if finding.crop:
         return tracks, []
     usable, left_out = sort_out(tracks, footage.size, rate=frame_rate(footage))
     if not usable:
-        told = [f"\n  track {u.track.number}: {u.reason}" for u in left_out][:5]
+        reasons = [f"\n  track {u.track.number}: {u.reason}" for u in left_out][:5]
         raise DataError(
-            "Nobody who walks was found" + ("".join(told) and ":" + "".join(told)),
+            "No walking person was found" + ("".join(reasons) and ":" + "".join(reasons)),
             where=footage.path,
             next_step="See docs/own-videos.md, or use --boxes, --detector or --crop.",
         )
@@ -154,7 +154,7 @@ def sort_out_found(
 
 
 def embed_track(footage: Footage, track: Track, loaded: LoadedModel) -> NDArray[np.float32]:
-    """The embedding of one track, float32 [C, P]."""
+    """Embed one track: float32 [C, P]."""
     return loaded.embed(_chunks(footage, track, loaded))
 
 
@@ -162,21 +162,21 @@ def _chunks(footage: Footage, track: Track, loaded: LoadedModel) -> Iterator[tor
     config = loaded.config
     size = Films.of(config.model, "Embedding people of a film").frame_size(config.model)
     length = config.evaluate.frames_per_chunk
-    held: list[NDArray[np.uint8]] = []
+    chunk: list[NDArray[np.uint8]] = []
     for frame in crops(footage, track):
-        held.append(frame)
-        if len(held) == length:
-            yield to_tensor(np.stack(held), size)
-            held = []
-    if held:
-        yield to_tensor(np.stack(held), size)
+        chunk.append(frame)
+        if len(chunk) == length:
+            yield to_tensor(np.stack(chunk), size)
+            chunk = []
+    if chunk:
+        yield to_tensor(np.stack(chunk), size)
 
 
 def crops(footage: Footage, track: Track) -> Iterator[NDArray[np.uint8]]:
-    """The person's box in each frame, in the geometry of a store: uint8 [256, 128, 3]."""
+    """Yield the person's box in each frame, in the geometry of a store: uint8 [256, 128, 3]."""
     boxes = dict(zip(track.frames.tolist(), track.boxes, strict=True))
     height, width = footage.size
-    for number, frame in footage.shown(list(boxes)):
+    for number, frame in footage.images(list(boxes)):
         left, top, right, bottom = (round(float(edge)) for edge in boxes[number])
         left, top = min(max(left, 0), width - 1), min(max(top, 0), height - 1)
         box = Box(top, max(top + 1, min(bottom, height)), left, max(left + 1, min(right, width)))

@@ -1,4 +1,4 @@
-"""A run as one HTML page that needs nothing else: charts, tables, pictures, no network."""
+"""A self-contained HTML report on a run: charts, tables and pictures."""
 
 from core.report.content import Report
 from core.report.page import render

@@ -1,4 +1,4 @@
-"""Charts of numbers: lines, intervals, matrices, points; each gives one ``svg`` element.
+"""Charts of numbers: lines, intervals, matrices and points, each as one ``svg`` element.
 
 Colours come from the page's style sheet (classes ``s0`` to ``s9``); lines differ in their dashes
 and points in their shapes as well.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from core.report.colours import shade, writing
+from core.report.colours import shade, text_colour
 from core.report.svg import (
     NO_VALUE,
     WIDTH,
@@ -32,7 +32,7 @@ LEFT, RIGHT, TOP, BOTTOM = 46.0, 10.0, 10.0, 40.0
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A curve: ``y`` over ``x``, with a band from ``low`` to ``high`` where they are given."""
+    """A curve: ``y`` over ``x``, with an optional band from ``low`` to ``high``."""
 
     name: str
     x: Sequence[float]
@@ -51,15 +51,15 @@ def line_chart(
     powers: bool = False,
     marks: bool = False,
 ) -> Markup:
-    """Curves over one axis.
+    """Draw curves over one axis.
 
     Args:
-        drawing: What stands around them.
+        drawing: Title, description and size of the chart.
         lines: The curves, at least one, each of at least one value.
-        x_name: Under the axis.
-        y_name: Beside the axis; nothing where it is empty.
-        y_range: Ends of the axis.
-        powers: Whether that axis is logarithmic.
+        x_name: Name of the x axis.
+        y_name: Name of the y axis; "" for none.
+        y_range: Ends of the y axis.
+        powers: Whether the y axis is logarithmic.
         marks: Whether every value has a dot.
     """
     xs = [x for line in lines for x in line.x]
@@ -69,9 +69,9 @@ def line_chart(
     for place, line in enumerate(lines):
         style = f"line s{place % LINES}"
         if line.low:
-            there = [(across.at(x), up.at(y)) for x, y in zip(line.x, line.high, strict=True)]
-            back = [(across.at(x), up.at(y)) for x, y in zip(line.x, line.low, strict=True)]
-            corners = " ".join(f"{number(x)},{number(y)}" for x, y in there + back[::-1])
+            upper = [(across.at(x), up.at(y)) for x, y in zip(line.x, line.high, strict=True)]
+            lower = [(across.at(x), up.at(y)) for x, y in zip(line.x, line.low, strict=True)]
+            corners = " ".join(f"{number(x)},{number(y)}" for x, y in upper + lower[::-1])
             parts.append(tag("polygon", points=corners, class_=f"band s{place % LINES}"))
         points = [(across.at(x), up.at(y)) for x, y in zip(line.x, line.y, strict=True)]
         parts.append(path(points, style))
@@ -84,7 +84,7 @@ def line_chart(
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A row of an interval chart: a value in percent, its interval, and what chance gives."""
+    """A row of an interval chart: a value in percent, its interval, and the value of chance."""
 
     name: str
     value: float
@@ -97,7 +97,7 @@ ROW, NAMES_WIDTH, VALUE_WIDTH = 26.0, 84.0, 42.0
 
 
 def interval_chart(key: str, title: str, rows: Sequence[Measured], x_name: str) -> Markup:
-    """A row for each value: a dot, a bar over its interval, a tick at chance."""
+    """Draw one row per value: a dot, a bar over its interval, a tick at chance."""
     height = TOP + ROW * len(rows) + BOTTOM
     highest = max(max(r.value, r.chance or 0.0, *(r.interval or (0.0,))) for r in rows)
     across = Axis(0, min(100.0, nice_end(max(highest, 1.0))), NAMES_WIDTH, WIDTH - VALUE_WIDTH)
@@ -105,8 +105,8 @@ def interval_chart(key: str, title: str, rows: Sequence[Measured], x_name: str) 
     parts = _bottom_axis(across, bottom, x_name)
     for place, row in enumerate(rows):
         parts += _measured(row, across, TOP + ROW * (place + 0.5))
-    said = "; ".join(_in_words(row) for row in rows)
-    return Drawing(key, title, f"{said}.", height).around(parts)
+    descriptions = "; ".join(_in_words(row) for row in rows)
+    return Drawing(key, title, f"{descriptions}.", height).around(parts)
 
 
 def _measured(row: Measured, across: Axis, y: float) -> list[Markup]:
@@ -123,10 +123,10 @@ def _measured(row: Measured, across: Axis, y: float) -> list[Markup]:
 
 
 def _in_words(row: Measured) -> str:
-    said = f"{row.name} {row.value:.1f}"
+    description = f"{row.name} {row.value:.1f}"
     if row.interval is not None:
-        said += f", 95 % interval {row.interval[0]:.1f} to {row.interval[1]:.1f}"
-    return said if row.chance is None else f"{said}, chance {row.chance:.1f}"
+        description += f", 95 % interval {row.interval[0]:.1f} to {row.interval[1]:.1f}"
+    return description if row.chance is None else f"{description}, chance {row.chance:.1f}"
 
 
 def heat_map(
@@ -136,14 +136,14 @@ def heat_map(
     values: Sequence[Sequence[float | None]],
     highest: float,
 ) -> Markup:
-    """A square matrix in percent, darker for higher; empty cells have a dash.
+    """Draw a square matrix in percent, darker for higher values; empty cells have a dash.
 
     Args:
-        key: Of the drawing.
-        title: Of the drawing.
-        names: Of rows and columns.
-        values: [row][column] in percent; None where nothing was counted.
-        highest: Where the scale ends.
+        key: Key of the drawing.
+        title: Title of the drawing.
+        names: Names of rows and columns.
+        values: [row][column] in percent; None without a value.
+        highest: Upper end of the scale.
     """
     left, top, count = 66.0, 70.0, len(names)
     cell = min(48.0, (WIDTH - left - 2) / count)
@@ -153,10 +153,10 @@ def heat_map(
         _upright("probe view", top + middle),
     ]
     for place, name in enumerate(names):
-        x, shown = left + cell * (place + 0.5) + 4, short(name, 8)
-        turned = f"rotate(-90 {number(x)} {number(top - 5)})"
-        parts.append(tag("text", shown, x=x, y=top - 5, transform=turned, class_="tick"))
-        parts.append(text(left - 4, top + cell * (place + 0.5) + 4, shown, "end", "tick"))
+        x, short_name = left + cell * (place + 0.5) + 4, short(name, 8)
+        rotation = f"rotate(-90 {number(x)} {number(top - 5)})"
+        parts.append(tag("text", short_name, x=x, y=top - 5, transform=rotation, class_="tick"))
+        parts.append(text(left - 4, top + cell * (place + 0.5) + 4, short_name, "end", "tick"))
     for row, line in enumerate(values):
         for column, value in enumerate(line):
             parts.append(
@@ -176,7 +176,7 @@ def _cell(
         return tag("rect", **box, class_="hole") + text(*middle, NO_VALUE, "middle", "tick")
     colour = shade(value / highest if highest else 0.0)
     # Three digits fit into a cell of any size.
-    style = f"fill:{writing(colour)};font-size:{number(min(12.0, size * 0.48))}px"
+    style = f"fill:{text_colour(colour)};font-size:{number(min(12.0, size * 0.48))}px"
     letters = tag(
         "text", f"{value:.0f}", x=middle[0], y=middle[1], text_anchor="middle", style=style
     )
@@ -202,7 +202,7 @@ def _matrix_words(names: Sequence[str], values: Sequence[Sequence[float | None]]
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """Points of one kind: (x, y, what it is); the kind without a style is background."""
+    """Points of one kind: (x, y, label); the kind without a style is background."""
 
     name: str
     points: Sequence[tuple[float, float, str]]
@@ -210,7 +210,7 @@ class Cloud:
 
 
 def scatter(drawing: Drawing, clouds: Sequence[Cloud], x_name: str, y_name: str) -> Markup:
-    """Points on a plane with one scale for both axes."""
+    """Draw points on a plane with the same scale for both axes."""
     xs = [point[0] for cloud in clouds for point in cloud.points]
     ys = [point[1] for cloud in clouds for point in cloud.points]
     width, height = WIDTH - LEFT - RIGHT, drawing.height - TOP - BOTTOM
@@ -228,7 +228,7 @@ def scatter(drawing: Drawing, clouds: Sequence[Cloud], x_name: str, y_name: str)
 
 
 def swatch(place: int, kind: str) -> Markup:
-    """A sample of a line or point style for a legend beside the chart."""
+    """A sample of a line or point style for a legend."""
     inner = (
         path([(1, 7), (27, 7)], f"line s{place % LINES}")
         if kind == "line"
@@ -264,14 +264,14 @@ _CORNERS: tuple[tuple[tuple[float, float], ...], ...] = (
 
 
 def _point(x: float, y: float, words: str, style: int | None) -> Markup:
-    told = [tag("title", words)] if words else []
+    titles = [tag("title", words)] if words else []
     if style is None:
-        return tag("circle", *told, cx=x, cy=y, r=1.5, class_="background")
+        return tag("circle", *titles, cx=x, cy=y, r=1.5, class_="background")
     corners = _CORNERS[style]
     if not corners:
-        return tag("circle", *told, cx=x, cy=y, r=3.4, class_=f"shape s{style}")
+        return tag("circle", *titles, cx=x, cy=y, r=3.4, class_=f"shape s{style}")
     places = " ".join(f"{number(x + a)},{number(y + b)}" for a, b in corners)
-    return tag("polygon", *told, points=places, class_=f"shape s{style}")
+    return tag("polygon", *titles, points=places, class_=f"shape s{style}")
 
 
 def _grid(across: Axis, up: Axis, height: float, x_name: str, y_name: str) -> list[Markup]:

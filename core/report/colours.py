@@ -1,4 +1,4 @@
-"""Colours of a matrix's cells, and of the writing on them."""
+"""Colours of a matrix's cells and of the text in them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ _STOPS = ((0xEE, 0xF4, 0xFB), (0x9F, 0xC3, 0xE6), (0x3F, 0x83, 0xC4), (0x0B, 0x3
 
 
 def shade(share: float) -> str:
-    """A colour as ``#rrggbb`` for a share of 0 (light) to 1 (dark); beyond, the end's."""
+    """A colour as ``#rrggbb`` for a share from 0 (light) to 1 (dark), clipped."""
     place = min(1.0, max(0.0, share)) * (len(_STOPS) - 1)
     first = min(int(place), len(_STOPS) - 2)
     part = place - first
@@ -17,8 +17,8 @@ def shade(share: float) -> str:
     return "#" + "".join(f"{value:02x}" for value in mixed)
 
 
-def writing(colour: str) -> str:
-    """Black or white, whichever has more contrast on ``colour``: 4.5 to 1 or more on any."""
+def text_colour(colour: str) -> str:
+    """Black or white, whichever has more contrast on ``colour`` (always at least 4.5 to 1)."""
     return max(("#000000", "#ffffff"), key=lambda ink: contrast(ink, colour))
 
 

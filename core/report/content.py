@@ -1,4 +1,4 @@
-"""What a report tells: plain records, filled by ``core.workflows.report``, shown by the page."""
+"""Content of a report: plain records, filled by ``core.workflows.report``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.tables.build import Table
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A name and what it is."""
+    """A name and its value."""
 
     name: str
     value: str
@@ -20,7 +20,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A sequence; ``uri`` is its frame as a data URI, empty where no pictures are wanted."""
+    """A sequence; ``uri`` is its frame as a data URI, empty without pictures."""
 
     key: SequenceKey
     uri: str
@@ -28,7 +28,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What the model sees of a sequence's middle frame: data URIs by what they show."""
+    """Views of a sequence's middle frame: data URIs by name."""
 
     key: SequenceKey
     pictures: Mapping[str, str]
@@ -46,7 +46,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A probe, its nearest gallery sequences, and the first right one of ``gallery``."""
+    """A probe, its nearest gallery sequences, and the first match among all ``gallery``."""
 
     picture: Picture
     nearest: tuple[Hit, ...]
@@ -55,7 +55,7 @@ class Probe:
 
     @property
     def right(self) -> bool:
-        """Whether the nearest is right."""
+        """Whether the nearest sequence is a match."""
         return self.first_right.rank == 1
 
 
@@ -75,7 +75,7 @@ class Retrievals:
 
     Attributes:
         protocol: Its title.
-        each: How many right and how many wrong probes of a condition were asked for.
+        each: Requested number of right, and of wrong, probes per condition.
         conditions: In the protocol's order.
         pictures: Whether frames are shown.
     """
@@ -91,10 +91,10 @@ class Plane:
     """Embeddings on the plane of their first two principal components.
 
     Attributes:
-        keys: What each point is.
+        keys: Sequence of each point.
         points: (x, y) of each.
-        kept: Share of the variance (0..1) of each axis.
-        total: Number of embeddings; more than there are points where only some are drawn.
+        kept: Share of the variance (0..1) along each axis.
+        total: Number of embeddings; larger than the number of points if only some are drawn.
     """
 
     keys: tuple[SequenceKey, ...]
@@ -105,7 +105,7 @@ class Plane:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Numbers of a training by name: (iteration, value), rising."""
+    """Numbers of a training by name: (iteration, value), in order."""
 
     title: str
     curves: Mapping[str, Sequence[tuple[int, float]]]
@@ -116,9 +116,9 @@ class Settings:
     """The resolved configuration.
 
     Attributes:
-        changes: What differs from its preset; None where ``note`` says why there is no such table.
-        note: One sentence, or nothing.
-        whole: All of it as YAML.
+        changes: Differences from its preset; None if ``note`` says why there is no such table.
+        note: One sentence, or "".
+        whole: The complete configuration as YAML.
     """
 
     changes: Table | None
@@ -134,18 +134,18 @@ class Report:
         run: The run's name.
         dataset: Title of the dataset that was tested.
         summary: Facts at the top.
-        cautions: What a reader has to know before comparing numbers.
+        cautions: Remarks that matter for comparing numbers.
         result: Scores.
-        tables: Scores as tables, published numbers beside them where there are any.
-        compared: Whether there are any.
+        tables: Scores as tables, with published numbers if there are any.
+        compared: Whether there are published numbers.
         retrievals: Chosen probes.
         plane: The embeddings as a picture.
         logs: Numbers of warm-up and training, in the order of time.
-        silhouettes: How good predicted silhouettes are, in words.
-        sights: What the model sees of a few sequences; none where no pictures are wanted.
+        silhouettes: Quality of the predicted silhouettes, in words.
+        sights: Views of a few sequences; empty without pictures.
         settings: The configuration.
-        provenance: What the numbers come from.
-        details: Tables below it: parameters, what preparation left out.
+        provenance: Sources of the numbers.
+        details: Tables below it: parameters, data skipped in preparation.
     """
 
     run: str

@@ -1,4 +1,4 @@
-"""`lmgait report --dry-run`: what a report would take."""
+"""`lmgait report --dry-run`: estimate of a report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from core.workspace import Workspace
 def estimate_report(
     workspace: Workspace, *, run_name: str | None, dataset: str | None, progress: Progress
 ) -> Estimate:
-    """What :func:`core.workflows.report.report_run` would take; kept embeddings take nothing.
+    """Estimate :func:`core.workflows.report.report_run`; stored embeddings cost nothing.
 
     Raises:
         UsageError, StoreError, CheckpointError, WeightsError: as a report does.
@@ -40,7 +40,7 @@ def estimate_report(
         stages.append(_silhouettes(loaded, store, indices))
     if cached_embeddings(run, int(loaded.header["step"]), store, manifest, progress) is None:
         stages.insert(0, embedding_stage(loaded, store, manifest, indices, engine))
-    return make_estimate(stages, workspace.root, ("Scoring and drawing are not in it.",))
+    return make_estimate(stages, workspace.root, ("Scoring and drawing are not included.",))
 
 
 def _silhouettes(loaded: LoadedModel, store: Store, indices: Sequence[int]) -> Stage:

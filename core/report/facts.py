@@ -1,4 +1,4 @@
-"""A report's words: what a run is, what its numbers come from, and what to mind."""
+"""Text of a report: facts on the run, the sources of its numbers, and cautions."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from core.manifests.load import load_outline
 from core.manifests.schema import DatasetManifest
 from core.metrics.results import EvaluationResult
 from core.models.backbones.config import EncoderFamilyConfig
+from core.models.backbones.embedded import EMBEDDED
 from core.models.backbones.loading import SEED
 from core.models.capabilities import TextCache
 from core.models.families import family_of
@@ -33,17 +34,20 @@ from core.workspace import Workspace
 def summary(
     run: Run, header: dict[str, Any], manifest: DatasetManifest, result: EvaluationResult
 ) -> tuple[Fact, ...]:
-    """The first facts of the page: each protocol's mean, and what was trained and tested."""
+    """The first facts of the page: each protocol's mean, and the training and test data."""
     facts = [
         Fact(f"Mean Rank-1, {name}", _with_chance(one.mean["rank1"], one.mean_chance))
         for name, one in result.protocols.items()
     ]
-    seen = result.coverage
+    coverage = result.coverage
     trained = load_outline(run.dataset).title
     return (
         *facts,
         Fact("Trained on", f"{trained}, {len(header['labels'])} subjects"),
-        Fact("Tested on", f"{manifest.title}, {seen.subjects[1]} of {seen.subjects[0]} subjects"),
+        Fact(
+            "Tested on",
+            f"{manifest.title}, {coverage.subjects[1]} of {coverage.subjects[0]} subjects",
+        ),
         Fact("Checkpoint", f"iteration {header['step']:,} of {run.config.train.iterations:,}"),
         Fact("Preset", str(run.facts["preset"])),
     )
@@ -62,36 +66,44 @@ def cautions(
     manifest: DatasetManifest,
     result: EvaluationResult,
 ) -> tuple[str, ...]:
-    """What to know before comparing these numbers with others."""
-    found = []
+    """Remarks that matter for comparing these numbers with others."""
+    remarks = []
     model = run.config.model
     if isinstance(model, EncoderFamilyConfig) and model.image.weights == SEED:
-        found.append(
+        remarks.append(
             "The encoders were drawn from a seed: the numbers show that the pipeline works, not "
             f"how accurate {family_of(model).title} is."
         )
+    if isinstance(model, EncoderFamilyConfig) and model.image.weights == EMBEDDED:
+        remarks.append(
+            "The encoders are the package's small ones, trained on rendered people alone: the "
+            f"numbers do not show how accurate {family_of(model).title} is."
+        )
     if header["step"] < run.config.train.iterations:
-        found.append(
+        remarks.append(
             f"Training is at iteration {header['step']:,} of {run.config.train.iterations:,}."
         )
     if not result.coverage.complete:
-        seen = result.coverage
-        found.append(
-            f"The test part is incomplete: {seen.sequences[1]:,} of {seen.sequences[0]:,} "
-            f"sequences and {seen.subjects[1]:,} of {seen.subjects[0]:,} subjects were found."
+        coverage = result.coverage
+        remarks.append(
+            f"The test part is incomplete: {coverage.sequences[1]:,} of {coverage.sequences[0]:,} "
+            f"sequences and {coverage.subjects[1]:,} of {coverage.subjects[0]:,} subjects were "
+            "found."
         )
     if "imported" in run.facts:
-        found.append(
+        remarks.append(
             f"The weights were {run.facts.get('source')}: another program trained them, on a "
             "preparation of its own."
         )
     elif manifest.name == run.dataset and header["store"] != store.fingerprint:
-        found.append("The store was prepared anew since: it is not the one that the model learnt.")
-    return tuple(found)
+        remarks.append(
+            "The store was prepared again since: the model was trained on another version."
+        )
+    return tuple(remarks)
 
 
 def logs(workspace: Workspace, run: Run) -> tuple[Log, ...]:
-    """The numbers that warm-up and training wrote, as far as they are still there."""
+    """The logged numbers of warm-up and training that still exist."""
     training = Log("Training", _curves(run.folder / "log.jsonl"))
     warmups = []
     for settings in run.config.warmups:
@@ -101,17 +113,17 @@ def logs(workspace: Workspace, run: Run) -> tuple[Log, ...]:
 
 
 def _curves(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """Finite numbers by name; lines that a killed process left half are skipped."""
+    """Finite numbers by name; incomplete lines of a killed process are skipped."""
     curves: dict[str, list[tuple[int, float]]] = {}
     if not path.is_file():
         return curves
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            told = json.loads(line)
-            step = int(told.pop("step"))
+            entry = json.loads(line)
+            step = int(entry.pop("step"))
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
-        for name, value in told.items():
+        for name, value in entry.items():
             number = isinstance(value, int | float) and math.isfinite(value)
             if number and name not in MACHINE_NUMBERS:
                 curves.setdefault(name, []).append((step, float(value)))
@@ -119,12 +131,12 @@ def _curves(path: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def settings(run: Run) -> Settings:
-    """The configuration: what differs from its preset, and the whole of it."""
+    """The configuration: its differences from the preset, and all settings."""
     preset = str(run.facts["preset"])
     try:
         base = resolve_config(preset, model=run.config.model.family, dataset=run.dataset)
     except UsageError:
-        note = f"This lmgait has no preset {preset}: nothing is compared with it."
+        note = f"This lmgait has no preset {preset} to compare with."
         return Settings(None, note, dump_config(run.config))
     base = with_frames(base, load_outline(run.dataset))
     rows = tuple(
@@ -143,9 +155,9 @@ def _plain(value: object) -> str:
 
 
 def provenance(run: Run, header: dict[str, Any], store: Store) -> tuple[Fact, ...]:
-    """Where model and data come from."""
+    """Sources of model and data."""
     info = store.info
-    kept = f"{info.unsupervised_frames:,} of {info.frames:,} frames"
+    unsupervised = f"{info.unsupervised_frames:,} of {info.frames:,} frames"
     return (
         Fact("Run", f"{run.name}, begun {run.facts['created']}"),
         Fact("Trained with", f"lmgait {run.facts.get('version', 'of unknown version')}"),
@@ -155,14 +167,14 @@ def provenance(run: Run, header: dict[str, Any], store: Store) -> tuple[Fact, ..
             "Left out when prepared",
             f"{info.left_out_sequences:,} sequences, and {info.left_out_frames:,} frames of others",
         ),
-        Fact("Frames without a usable silhouette", kept),
+        Fact("Frames without a usable silhouette", unsupervised),
         *_model(run, header),
         Fact("Distance", f"{run.config.evaluate.distance}, per strip, mean over strips"),
     )
 
 
 def _model(run: Run, header: dict[str, Any]) -> tuple[Fact, ...]:
-    """The family, where its settings come from, and what it is built on."""
+    """The family, the source of its settings, and its encoders."""
     model = run.config.model
     source = _source(run)
     facts = [Fact("Model", family_of(model).title)]
@@ -223,7 +235,7 @@ def _stores(run: Run, header: dict[str, Any], store: Store) -> tuple[Fact, ...]:
 
 
 def provenance_tables(run: Run, header: dict[str, Any], store: Store) -> tuple[Table, ...]:
-    """Parameters of the model, and what preparation left out."""
+    """Parameters of the model, and data skipped in preparation."""
     tables = [_parameters(run.config, len(header["labels"]))]
     left_out = read_json(store.path / LEFT_OUT_NAME, LeftOutFile, "Prepare again with --replace.")
     if left_out.summary:
@@ -244,10 +256,10 @@ def _parameters(config: Config, classes: int) -> Table:
     ]
     trainable, frozen = sum(p.trainable for p in parts), sum(p.frozen for p in parts)
     rows.append(("all", f"{trainable:,}", f"{frozen:,}", ""))
-    note = "At inference the classifier is gone."
+    note = "At inference there is no classifier."
     if "text cache" in family_of(config.model).capabilities:
         note = (
-            "At inference the text branch is replaced by its cached output; the classifier is gone."
+            "At inference the text branch is replaced by its cached output; there is no classifier."
         )
     headers = ("part", "trainable", "frozen", "at inference")
     return Table("Parameters", headers, tuple(rows), (note,))

@@ -40,7 +40,7 @@ class Figure:
         chart: The ``svg``.
         legend: Samples with their names.
         note: Below the chart.
-        numbers: The same as a table, folded.
+        numbers: The same as a table, collapsed.
     """
 
     key: str
@@ -52,7 +52,7 @@ class Figure:
 
 
 def interval_figures(result: EvaluationResult) -> list[Figure]:
-    """Rank-1 of each condition with its interval and chance, a chart for each protocol."""
+    """Rank-1 of each condition with its interval and chance, one chart per protocol."""
     figures = []
     for place, protocol in enumerate(result.protocols.values()):
         rows = [
@@ -74,7 +74,7 @@ def interval_figures(result: EvaluationResult) -> list[Figure]:
 
 
 def cmc_figures(result: EvaluationResult) -> list[Figure]:
-    """Rank-k over k, a curve for each condition, a chart for each protocol."""
+    """Rank-k over k: one curve per condition, one chart per protocol."""
     figures = []
     for place, protocol in enumerate(result.protocols.values()):
         curves = {name: part.cmc for name, part in protocol.conditions.items() if part.cmc}
@@ -84,12 +84,12 @@ def cmc_figures(result: EvaluationResult) -> list[Figure]:
         lines = [Line(name, range(1, len(curve) + 1), curve) for name, curve in curves.items()]
         low = min(min(curve) for curve in curves.values())
         start = 0.0 if low < 60 else 10.0 * (low // 10)
-        said = "; ".join(
+        description = "; ".join(
             f"{name} {curve[0]:.1f} % at rank 1, {curve[-1]:.1f} % at rank {len(curve)}"
             for name, curve in curves.items()
         )
         chart = line_chart(
-            Drawing(key, title, f"{said}.", 240),
+            Drawing(key, title, f"{description}.", 240),
             lines,
             "rank k",
             "found (%)",
@@ -111,9 +111,9 @@ def _cmc_table(title: str, curves: dict[str, tuple[float, ...]]) -> Table:
 
 
 def view_figures(result: EvaluationResult) -> list[tuple[str, list[Figure]]]:
-    """Rank-1 by probe view and gallery view: for each protocol by pairs, a map per condition.
+    """Rank-1 by probe view and gallery view: one map per condition of protocols with view pairs.
 
-    A condition without any number has no map.
+    A condition without numbers has no map.
     """
     groups = []
     for place, (name, protocol) in enumerate(result.protocols.items()):
@@ -141,63 +141,74 @@ def _heat_maps(
     highest = min(100.0, nice_end(max(known, default=100.0) or 100.0))
     for at, (condition, part) in enumerate(maps.items()):
         key, title = f"views-{place}-{at}", f"{condition}: Rank-1 by views"
-        shown, values = _filled(part.views, part.matrices["rank1"])
-        chart = heat_map(key, title, shown, values, highest)
+        views, values = _filled(part.views, part.matrices["rank1"])
+        chart = heat_map(key, title, views, values, highest)
         table = view_table(result, name, condition, "rank1")
         note = f"In percent; darkest at {label(highest)}."
-        if len(shown) < len(part.views):
-            note += f" Views without any number: {len(part.views) - len(shown)}, left out."
+        if len(views) < len(part.views):
+            note += f" Views without any number: {len(part.views) - len(views)}, left out."
         numbers = Table(table.title, table.headers, table.rows)
         yield Figure(f"{key}-figure", title, chart, note=note, numbers=numbers)
 
 
 def _filled(views: Sequence[str], matrix: Matrix) -> tuple[list[str], list[list[float | None]]]:
-    """Views with a number as probe or as gallery, and their cells."""
-    kept = [
+    """Views that have a number as probe or gallery, and their cells."""
+    indices = [
         at
         for at, line in enumerate(matrix)
         if any(value is not None for value in (*line, *(other[at] for other in matrix)))
     ]
-    return [views[at] for at in kept], [[matrix[row][column] for column in kept] for row in kept]
+    return [views[at] for at in indices], [
+        [matrix[row][column] for column in indices] for row in indices
+    ]
 
 
 def plane_figure(plane: Plane) -> Figure:
-    """The embeddings as points; some subjects stand out."""
+    """The embeddings as points, with some subjects highlighted."""
     subjects = sorted({key.subject for key in plane.keys})
-    few = min(SHAPES, len(subjects))
-    chosen = [subjects[int((at + 0.5) * len(subjects) / few)] for at in range(few)]
+    count = min(SHAPES, len(subjects))
+    highlighted = [subjects[int((at + 0.5) * len(subjects) / count)] for at in range(count)]
     words = [f"{'/'.join(key)}" for key in plane.keys]
-    placed = list(zip(plane.keys, plane.points, words, strict=True))
+    labelled = list(zip(plane.keys, plane.points, words, strict=True))
     clouds = [
-        Cloud("others", [(*at, w) for key, at, w in placed if key.subject not in chosen], None)
+        Cloud(
+            "others", [(*at, w) for key, at, w in labelled if key.subject not in highlighted], None
+        )
     ]
     clouds += [
-        Cloud(name, [(*at, w) for key, at, w in placed if key.subject == name], style)
-        for style, name in enumerate(chosen)
+        Cloud(name, [(*at, w) for key, at, w in labelled if key.subject == name], style)
+        for style, name in enumerate(highlighted)
     ]
     title = "Embeddings, principal components 1 and 2"
     first, second = (f"{share:.1%}".replace("%", " %") for share in plane.kept)
-    said = (
+    description = (
         f"{len(plane.points)} embeddings of {len(subjects)} subjects; the first axis keeps {first} "
         f"and the second {second} of the variance."
     )
     chart = scatter(
-        Drawing("plane", title, said, 300),
+        Drawing("plane", title, description, 300),
         clouds,
         f"component 1 ({first})",
         f"component 2 ({second})",
     )
-    legend = tuple((swatch(style, "point"), name) for style, name in enumerate(chosen))
-    return Figure("plane-figure", title, chart, legend, numbers=_plane_table(plane, chosen))
+    legend = tuple((swatch(style, "point"), name) for style, name in enumerate(highlighted))
+    return Figure("plane-figure", title, chart, legend, numbers=_plane_table(plane, highlighted))
 
 
-def _plane_table(plane: Plane, chosen: Sequence[str]) -> Table:
+def _plane_table(plane: Plane, highlighted: Sequence[str]) -> Table:
     rows = []
-    for name in chosen:
-        mine = [at for key, at in zip(plane.keys, plane.points, strict=True) if key.subject == name]
-        middle = [sum(axis) / len(mine) for axis in zip(*mine, strict=True)]
-        far = max(sum((a - m) ** 2 for a, m in zip(at, middle, strict=True)) for at in mine) ** 0.5
-        rows.append((name, str(len(mine)), *(f"{value:.2f}" for value in (*middle, far))))
+    for name in highlighted:
+        subject_points = [
+            at for key, at in zip(plane.keys, plane.points, strict=True) if key.subject == name
+        ]
+        centre = [sum(axis) / len(subject_points) for axis in zip(*subject_points, strict=True)]
+        radius = (
+            max(sum((a - m) ** 2 for a, m in zip(at, centre, strict=True)) for at in subject_points)
+            ** 0.5
+        )
+        rows.append(
+            (name, str(len(subject_points)), *(f"{value:.2f}" for value in (*centre, radius)))
+        )
     headers = (
         "subject",
         "sequences",
@@ -209,7 +220,7 @@ def _plane_table(plane: Plane, chosen: Sequence[str]) -> Table:
 
 
 def training_figures(log: Log, place: int) -> list[Figure]:
-    """Every number of a training over its iterations."""
+    """Figures of every logged number of a training over its iterations."""
     figures = []
     for at, (name, points) in enumerate(log.curves.items()):
         key, title = f"log-{place}-{at}", _IN_WORDS.get(name, name.replace("_", " "))
@@ -218,14 +229,14 @@ def training_figures(log: Log, place: int) -> list[Figure]:
         powers = name == "lr" and low > 0 and high > low
         span = (low, high) if powers else (_low_end(low), _high_end(high))
         first, last = points[0], points[-1]
-        said = (
+        description = (
             f"{label(first[1])} at iteration {first[0]}, {label(last[1])} at iteration {last[0]}; "
             f"lowest {label(low)}, highest {label(high)}."
         )
-        drawing = Drawing(key, f"{log.title}: {title}", said, 180)
+        drawing = Drawing(key, f"{log.title}: {title}", description, 180)
         chart = line_chart(drawing, [line], "iteration", "", y_range=span, powers=powers)
-        few = points[:: max(1, -(-len(points) // SHOWN_ROWS))]
-        rows = tuple((f"{step:,}", f"{value:.4g}") for step, value in few)
+        sampled = points[:: max(1, -(-len(points) // SHOWN_ROWS))]
+        rows = tuple((f"{step:,}", f"{value:.4g}") for step, value in sampled)
         table = Table(f"{log.title}: {title}", ("iteration", title), rows)
         figures.append(Figure(f"{key}-figure", title, chart, numbers=table))
     return figures
@@ -240,7 +251,7 @@ def _high_end(high: float) -> float:
 
 
 def condensed(name: str, points: Sequence[tuple[int, float]], most: int = MOST_POINTS) -> Line:
-    """A curve of at most ``most`` points: where there are more, means of neighbours and a band."""
+    """A curve of at most ``most`` points; longer ones become means of neighbours with a band."""
     if len(points) <= most:
         return Line(name, [step for step, _ in points], [value for _, value in points])
     edges = [at * len(points) // most for at in range(most + 1)]

@@ -1,4 +1,4 @@
-"""How much of a store a report shows."""
+"""Limits on the data shown in a report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page itself: templates filled with a report. Whatever comes from data is escaped."""
+"""The HTML page: templates filled with a report. All values are escaped."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from core.version import __version__
 
 
 def render(report: Report) -> str:
-    """The report as one HTML document that loads nothing from anywhere.
+    """Render the report as one self-contained HTML document.
 
-    The same report gives the same text: there is no clock in it.
+    Deterministic: the same report gives the same text.
     """
     views = view_figures(report.result)
     sections = [

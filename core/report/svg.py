@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 NO_VALUE = "-"
-WIDTH = 320  # of every chart, in its own units: what fits a phone at the size of its text
+WIDTH = 320  # of every chart, in its own units; fits a phone at normal text size
 
 
 def number(value: float) -> str:
@@ -19,11 +19,11 @@ def number(value: float) -> str:
 
 
 def tag(name: str, *children: str, **attributes: str | float | None) -> Markup:
-    """One element; children and values are escaped unless they are Markup.
+    """Build one element; children and values are escaped unless they are Markup.
 
-    Attributes' names have ``-`` for ``_`` (``class_`` is ``class``); those with None are absent.
+    In attribute names ``_`` becomes ``-`` (``class_`` is ``class``); None values are omitted.
     """
-    given = Markup("").join(
+    rendered = Markup("").join(
         Markup(' {}="{}"').format(
             key.rstrip("_").replace("_", "-"), value if isinstance(value, str) else number(value)
         )
@@ -31,13 +31,13 @@ def tag(name: str, *children: str, **attributes: str | float | None) -> Markup:
         if value is not None
     )
     inner = Markup("").join(escape(child) for child in children)
-    return Markup("<{0}{1}>{2}</{0}>").format(name, given, inner)
+    return Markup("<{0}{1}>{2}</{0}>").format(name, rendered, inner)
 
 
 def text(
     x: float, y: float, words: str, anchor: str = "start", class_: str | None = None
 ) -> Markup:
-    """Words at a point; ``anchor`` is start, middle or end."""
+    """Text at a point; ``anchor`` is start, middle or end."""
     return tag("text", words, x=x, y=y, text_anchor=anchor, class_=class_)
 
 
@@ -48,19 +48,19 @@ def path(points: Iterable[tuple[float, float]], class_: str) -> Markup:
 
 
 def short(words: str, length: int) -> str:
-    """``words``, cut where they are longer than ``length``."""
+    """``words``, shortened to at most ``length`` characters."""
     return words if len(words) <= length else words[: length - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What stands around a chart's marks.
+    """The frame of a chart.
 
     Attributes:
         key: Unique in the page; letters, digits and dashes.
-        title: What it is, for those who do not see it, and for the mouse.
-        description: What it says, in words.
-        height: In units of which ``WIDTH`` are as wide as the chart.
+        title: Title, for screen readers and tooltips.
+        description: The content in words.
+        height: In units in which the chart is ``WIDTH`` wide.
     """
 
     key: str
@@ -69,7 +69,7 @@ class Drawing:
     height: float
 
     def around(self, marks: Sequence[Markup]) -> Markup:
-        """The whole ``svg`` element."""
+        """Return the complete ``svg`` element."""
         names = f"{self.key}-title", f"{self.key}-text"
         return tag(
             "svg",
@@ -85,7 +85,7 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """Values from ``low`` to ``high`` at places from ``start`` to ``end``, evenly or by powers."""
+    """A linear or logarithmic axis from ``low`` to ``high`` at positions ``start`` to ``end``."""
 
     low: float
     high: float
@@ -94,11 +94,11 @@ class Axis:
     powers: bool = False
 
     def at(self, value: float) -> float:
-        """The place of a value."""
-        low, high, here = self.low, self.high, value
+        """Position of a value."""
+        low, high, x = self.low, self.high, value
         if self.powers:
-            low, high, here = math.log10(low), math.log10(high), math.log10(value)
-        share = (here - low) / (high - low) if high > low else 0.5
+            low, high, x = math.log10(low), math.log10(high), math.log10(value)
+        share = (x - low) / (high - low) if high > low else 0.5
         return self.start + share * (self.end - self.start)
 
     def ticks(self, count: int = 5) -> list[float]:
@@ -119,13 +119,13 @@ def nice_step(span: float, count: int) -> float:
 
 
 def nice_end(value: float, count: int = 5) -> float:
-    """The end of an axis that begins at 0 and holds ``value``: a round number."""
+    """A round end for an axis that begins at 0 and contains ``value``."""
     step = nice_step(value, count)
     return math.ceil(value / step - 1e-9) * step
 
 
 def label(value: float) -> str:
-    """A tick's value in few letters."""
+    """A tick's value as short text."""
     plain = f"{value:.4g}"
     return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e") if "e" in plain else plain
 

@@ -1,1 +1,1 @@
-"""Runs: their folders, their registries, their models and stores."""
+"""Runs: folders, registries, models and stores."""

@@ -1,4 +1,4 @@
-"""From a run to a model that is ready to embed."""
+"""Loading of a run's model for inference."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class LoadedModel:
     Attributes:
         model: In eval mode, on ``device``, without a classifier.
         config: The configuration it was trained with.
-        header: What its checkpoint tells of itself.
-        device: Where it computes.
+        header: Header of its checkpoint.
+        device: Device of the model.
         cached: Whether z_text comes from the run's cache.
     """
 
@@ -49,11 +49,11 @@ class LoadedModel:
     cached: bool
 
     def lmgait(self, capability: Capability, what: str) -> LMGait:
-        """The model, for what only LMGait can do.
+        """Return the model for operations that only LMGait supports.
 
         Args:
-            capability: What is needed.
-            what: What needs it, for the message.
+            capability: The required capability.
+            what: The operation, for the message.
 
         Raises:
             UsageError: the model is of another family.
@@ -62,21 +62,21 @@ class LoadedModel:
         return cast(LMGait, self.model)
 
     def precision(self) -> AbstractContextManager[None]:
-        """Compute as evaluation does while the block runs: embeddings compare with its own.
+        """Use evaluation's precision in the block, so that embeddings are comparable with its own.
 
         Raises:
-            ConfigError: a launcher's precision that the device does not have.
+            ConfigError: the device lacks the launcher's precision.
         """
-        chosen = choose_precision("auto", self.device, "--mixed_precision")
-        kind = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(chosen)
+        name = choose_precision("auto", self.device, "--mixed_precision")
+        kind = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(name)
         return torch.autocast(self.device.type, kind, enabled=kind is not None)
 
     @torch.inference_mode()
     def embed(self, chunks: Iterable[Chunk]) -> NDArray[np.float32]:
-        """The embedding of one walk, float32 [C, P], of its input in time order.
+        """Embed one walk given in time order; float32 [C, P].
 
         Args:
-            chunks: As the family's ``embed`` takes them.
+            chunks: Input of the family's ``embed``.
         """
         family = implementation_of(self.config.model)
         with self.precision():
@@ -100,20 +100,20 @@ def load_model(
 ) -> LoadedModel:
     """Load a checkpoint of a run.
 
-    With a text cache the text encoder is not even built. A cache of another checkpoint or prompt is
-    refused, never used silently.
+    With a text cache the text encoder is not built. A cache of another checkpoint or prompt is
+    rejected.
 
     Args:
-        run: Which run.
-        device: Where the model is to compute.
-        use_cache: Use a text cache where there is one.
+        run: The run.
+        device: Device of the model.
+        use_cache: Use a text cache if there is one.
         settings: ``key=value`` of this machine (:func:`core.config.machine.on_this_machine`).
         checkpoint: Its folder; None takes the newest.
 
     Raises:
         UsageError, ConfigError: settings that a trained model cannot have.
-        CheckpointError: no checkpoint, damaged, of another shape, or a stale text cache.
-        WeightsError: frozen weights missing, or not the ones it was trained with.
+        CheckpointError: no checkpoint, damaged, of another shape, or an outdated text cache.
+        WeightsError: frozen weights are missing, or not those it was trained with.
     """
     checkpoint, weights = newest_weights(run, checkpoint)
     config = on_this_machine(config_of(weights), settings)
@@ -152,13 +152,13 @@ def config_of(weights: TensorFile) -> Config:
 
 
 def newest_checkpoint(run: Run) -> Path:
-    """Folder of the newest checkpoint (raises ``CheckpointError`` where there is none)."""
+    """Folder of the newest checkpoint (``CheckpointError`` if there is none)."""
     newest = run.checkpoints().newest()
     if newest is None:
         raise CheckpointError(
             f"The run {run.name} has no checkpoint yet",
             where=run.folder,
-            next_step="Train it on: the same `lmgait train` command continues it.",
+            next_step="Run the same `lmgait train` command again to continue it.",
         )
     return newest
 
@@ -176,12 +176,12 @@ def newest_weights(run: Run, checkpoint: Path | None = None) -> tuple[Path, Tens
         whole = run.checkpoints().newest_whole()
         if whole is None:
             raise
-        # Never another model than the one asked for, in silence.
+        # Never silently use another checkpoint than the requested one.
         raise CheckpointError(
             error.what,
             where=error.where,
-            next_step=f"Run the same `lmgait train` again: it goes on from {whole.name} "
-            "and makes this one anew.",
+            next_step=f"Run the same `lmgait train` again: it resumes from {whole.name} "
+            "and writes this one again.",
         ) from error
 
 
@@ -194,14 +194,14 @@ def load_cache(path: Path, header: dict[str, Any]) -> TensorFile:
     cache = load_tensors(path)
     if cache.header.get("kind") != "text cache" or "text" not in cache.tensors:
         raise CheckpointError(
-            "This is no text cache", where=path, next_step="Compute it anew: lmgait cache-text"
+            "This is not a text cache", where=path, next_step="Compute it again: lmgait cache-text"
         )
     if cache.told("text_fingerprint", str) != header["text_fingerprint"]:
         raise CheckpointError(
             f"The text cache is of another state of the text branch (iteration "
             f"{cache.header.get('step')}, the checkpoint is of {header['step']})",
             where=path,
-            next_step="Compute it anew: lmgait cache-text",
+            next_step="Compute it again: lmgait cache-text",
         )
     return cache
 
@@ -211,9 +211,9 @@ def _fitting_text(cache: TensorFile, channels: int) -> torch.Tensor:
     shaped = text.ndim == 2 and len(text) > 0 and text.shape[1] == channels
     if not shaped or not text.is_floating_point() or not text.isfinite().all():
         raise CheckpointError(
-            f"The text cache is no finite float [tokens, {channels}] but {text.dtype} "
+            f"The text cache is not a finite float [tokens, {channels}] but {text.dtype} "
             f"{list(text.shape)}",
             where=cache.path,
-            next_step="Compute it anew: lmgait cache-text",
+            next_step="Compute it again: lmgait cache-text",
         )
     return text

@@ -1,4 +1,4 @@
-"""Registries of runs: which of them were made by the same settings on the same store."""
+"""Registries of runs: search for a run with the same settings on the same store."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Key = Callable[[Run, str, str], str | None]
 
 @dataclass(frozen=True, slots=True)
 class RunRegistry:
-    """The runs of one folder, and when two of them are the same.
+    """The runs of one folder, compared by key.
 
-    Two runs are the same where their keys are: digests of the store, of the training subjects and
-    of all settings that decide weights. Settings of the machine (workers, chunks, how often to
-    save) are in no key.
+    Two runs are the same if their keys are equal: digests of the store, of the training subjects
+    and of all settings that affect weights. Settings of the machine (workers, chunks, checkpoint
+    interval) are not part of a key.
 
     Attributes:
         root: Folder of the runs.
@@ -44,14 +44,14 @@ class RunRegistry:
     def matching(
         self, key: str, *, name: str | None = None, progress: Progress | None = None
     ) -> Run | None:
-        """The newest run with this key (and name); None where there is none.
+        """The newest run with this key (and name), or None.
 
-        Keys are computed again: an older lmgait may have counted more settings.
+        Keys are recomputed, because an older lmgait may have included more settings.
 
         Args:
-            key: What :attr:`key` gives.
-            name: Only a run of this name.
-            progress: Told of runs that cannot be read.
+            key: A key of :attr:`key`.
+            name: Only a run with this name.
+            progress: Reports runs that cannot be read.
         """
         runs = [
             run
@@ -72,22 +72,22 @@ class RunRegistry:
         config: Config,
         facts: Mapping[str, Any],
     ) -> Run:
-        """The newest run with this key (and name), else a new one.
+        """Return the newest run with this key (and name), or create one.
 
-        The folder is locked meanwhile: another process may have begun the run since the last look.
+        The folder is locked meanwhile, because another process may have created the run.
 
         Args:
-            key: What :attr:`key` gives.
-            name: Name of the run; None takes any, and makes a name for a new one.
-            stem: What the made name begins with; None takes dataset and preset.
-            fresh: Create one even where there is a run with this key.
+            key: A key of :attr:`key`.
+            name: Name of the run; None accepts any and generates a name for a new run.
+            stem: Prefix of a generated name; None uses dataset and preset.
+            fresh: Create a run even if there is one with this key.
             dataset: Its dataset.
             preset: Name of its preset.
             config: Its configuration.
-            facts: What else ``run.json`` holds.
+            facts: Further contents of ``run.json``.
 
         Raises:
-            UsageError: the name is taken or not a plain folder name.
+            UsageError: the name is in use or not a plain folder name.
             OutputError: the folder cannot be written.
         """
         with adding_runs(self.root):
@@ -127,17 +127,17 @@ def warmups(workspace: Workspace) -> RunRegistry:
 
 
 def data_facts(store: Store, manifest: DatasetManifest) -> dict[str, str]:
-    """What a run's description says of its data, as arguments of a key: ``store``, ``subjects``.
+    """The data of a run as arguments of a key: ``store``, ``subjects``.
 
-    Subjects count where the store holds them, in the order of their class numbers: a split that is
-    in a file of the dataset, or in a manifest of the user's, may change between two commands.
+    Subjects are those in the store, in the order of their class numbers: a split in a file of the
+    dataset or in the user's own manifest may change between two commands.
     """
     subjects = present_subjects(store, manifest.subjects.train)
     return {"store": store.fingerprint, "subjects": _names(subjects)}
 
 
 def training_key(config: Config, store: str, subjects: str) -> str:
-    """Digest of all that decides a training's weights.
+    """Digest of everything that affects a training's weights.
 
     Args:
         config: The configuration, its clip length resolved.
@@ -178,7 +178,7 @@ def _names(subjects: Sequence[str]) -> str:
 
 
 def _labels(run: Run) -> str | None:
-    """Training subjects by the newest checkpoint, of a run that does not name them itself."""
+    """Training subjects from the newest checkpoint, for a run that does not record them."""
     newest = run.checkpoints().newest()
     try:
         labels = None if newest is None else load_header(newest / WEIGHTS).get("labels")

@@ -1,4 +1,4 @@
-"""Run folders: a name, the resolved configuration, and what the run was made from."""
+"""Run folders: name, resolved configuration and provenance of a run."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Run:
     """One training (or warm-up) and everything it wrote.
 
     Attributes:
-        folder: Where it lives; its last part is the run's name.
+        folder: Its folder, whose name is the run's name.
         config: The resolved configuration, saved with the run.
         facts: ``dataset``, ``preset``, ``store`` (fingerprint), ``created``, ``number`` and more.
     """
@@ -63,14 +63,14 @@ class Run:
         return str(self.facts["dataset"])
 
     def checkpoints(self, settings: OptimizerConfig | None = None) -> CheckpointFolder:
-        """Its checkpoints; ``settings`` say which to keep, for whoever writes."""
+        """Its checkpoints; a writer passes ``settings`` for the number to keep."""
         folder = self.folder / "checkpoints"
         if settings is None:
             return CheckpointFolder(folder, keep=1)
         return CheckpointFolder(folder, settings.keep, settings.checkpoint_every)
 
     def iterations(self) -> int:
-        """Iterations done: those of the newest whole checkpoint, 0 without one."""
+        """Number of finished iterations: that of the newest complete checkpoint, 0 without one."""
         checkpoints = self.checkpoints()
         return next((s for s in reversed(checkpoints.steps()) if checkpoints.whole(s)), 0)
 
@@ -79,28 +79,28 @@ class Run:
         return self.iterations() >= iterations
 
     def tidy(self, settings: OptimizerConfig) -> None:
-        """Do what a process that was killed right after its last checkpoint has left undone."""
+        """Finish the clean-up of a process that was killed right after its last checkpoint."""
         with suppress(OutputError, OSError), self.locked():
             self.checkpoints(settings).prune()
 
     def locked(self) -> AbstractContextManager[None]:
-        """Hold the run for writing (``OutputError`` where another process does)."""
+        """Lock the run for writing (``OutputError`` if another process holds the lock)."""
         return writing(self.folder, what="run", inside=True)
 
 
 def list_runs(root: Path, progress: Progress | None = None) -> list[Run]:
-    """The runs below ``root`` that can be read, the oldest first; the others are told of.
+    """The readable runs below ``root``, oldest first; the others are reported.
 
-    Their numbers say which is older: a clock may have been set back.
+    The order is that of their numbers, because a clock may have been set back.
     """
-    found = []
+    runs = []
     for folder in _folders(root):
         try:
-            found.append(_read(folder))
+            runs.append(_read(folder))
         except LmgaitError as error:
             if progress is not None:
-                progress.say(f"The run {folder.name} is left out: {error}")
-    return sorted(found, key=lambda run: (run.facts["number"], str(run.facts["created"])))
+                progress.say(f"The run {folder.name} is skipped: {error}")
+    return sorted(runs, key=lambda run: (run.facts["number"], str(run.facts["created"])))
 
 
 def find_run(
@@ -113,46 +113,50 @@ def find_run(
     capability: Capability | None = None,
     progress: Progress | None = None,
 ) -> Run:
-    """The run called ``name``, else the newest of ``dataset`` (or of all) that can be read.
+    """The run named ``name``, or the newest readable one of ``dataset`` (or of all).
 
     Args:
         root: Folder of the runs.
-        name: Name of the run; None takes the newest.
-        dataset: What it was trained on; None takes any.
-        or_any: Take the newest of all where none was trained on ``dataset``.
-        family: Family of its model; None takes any.
-        capability: Take the newest whose family has it, where there is one.
-        progress: Told of runs that cannot be read.
+        name: Name of the run; None for the newest.
+        dataset: Its training dataset; None for any.
+        or_any: Return the newest of all if none was trained on ``dataset``.
+        family: Family of its model; None for any.
+        capability: Prefer the newest whose family has this capability.
+        progress: Reports runs that cannot be read.
 
     Raises:
-        UsageError: there is none, or no family of this name.
-        CheckpointError, ConfigError: the description of the run called ``name`` is damaged.
+        UsageError: there is no such run or family.
+        CheckpointError, ConfigError: the description of the run ``name`` is damaged.
     """
     if name is not None and (damaged := root / name) in _folders(root):
         return _read(damaged)
     runs = list_runs(root, progress)
     if name is not None:
-        chosen = [run for run in runs if run.name == name]
-        known = ", ".join(run.name for run in runs) or "none yet"
+        candidates = [run for run in runs if run.name == name]
+        names = ", ".join(run.name for run in runs) or "none yet"
         missing = f"There is no run `{name}`"
-        step = f"Known runs: {known}."
+        step = f"Known runs: {names}."
     else:
         if family is not None and family not in FAMILIES:
             raise UsageError(
                 f"There is no model `{family}`", next_step=known_names(family, tuple(FAMILIES))
             )
         runs = [run for run in runs if family in (None, run.config.model.family)]
-        chosen = [run for run in runs if dataset in (None, run.dataset)] or (runs if or_any else [])
+        candidates = [run for run in runs if dataset in (None, run.dataset)] or (
+            runs if or_any else []
+        )
         if capability is not None:
-            chosen = [run for run in chosen if has(run.config.model, capability)] or chosen
+            candidates = [
+                run for run in candidates if has(run.config.model, capability)
+            ] or candidates
         title = "model" if family is None else FAMILIES[family].title
         missing = f"There is no trained {title}" + (f" for {dataset}" if dataset else "")
         options = (("--model", family), ("--dataset", dataset))
         words = "".join(f" {option} {value}" for option, value in options if value)
         step = f"Train one first: lmgait train{words}"
-    if not chosen:
+    if not candidates:
         raise UsageError(missing, where=root, next_step=step)
-    return chosen[-1]
+    return candidates[-1]
 
 
 def create_run(
@@ -165,17 +169,17 @@ def create_run(
     config: Config,
     facts: Mapping[str, Any],
 ) -> Run:
-    """Make a new run folder with its configuration, whole or not at all.
+    """Create a run folder with its configuration, atomically.
 
-    The caller holds :func:`adding_runs`. Without a ``name`` it is called after ``stem`` (with a
-    number behind it where that is taken), else after dataset and preset.
+    The caller holds :func:`adding_runs`. Without a ``name`` it is named after ``stem`` (with a
+    number if that is in use), or after dataset and preset.
 
     Raises:
-        UsageError: the name is taken or no plain folder name.
+        UsageError: the name is in use or not a plain folder name.
         OutputError: the folder cannot be written.
     """
     number = max((run.facts["number"] for run in list_runs(root)), default=0) + 1
-    # Folders that cannot be read, or are not runs, keep their names.
+    # Unreadable folders and folders that are not runs keep their names.
     if name is None and stem is not None:
         names = (stem, *(f"{stem}-{n}" for n in range(2, 2 + sum(1 for _ in root.iterdir()))))
         label = next(one for one in names if not (root / one).exists())
@@ -187,14 +191,14 @@ def create_run(
         label = name
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", name):
             raise UsageError(
-                f"`{name}` cannot name a run",
+                f"`{name}` is not a valid run name",
                 next_step="Use letters, digits, dots, dashes and plus signs.",
             )
     folder = root / label
     if folder.exists():
         raise UsageError(f"The run `{folder.name}` exists already", next_step="Choose another.")
     settings = dump_config(config)
-    told = {
+    description = {
         "format": FORMAT,
         "version": __version__,
         "dataset": dataset,
@@ -208,13 +212,13 @@ def create_run(
     try:
         partial.mkdir(parents=True)
         write_text(partial / "config.yaml", settings)
-        write_text(partial / "run.json", json.dumps(told, indent=2, sort_keys=True) + "\n")
+        write_text(partial / "run.json", json.dumps(description, indent=2, sort_keys=True) + "\n")
         partial.rename(folder)
     except OSError as error:
         raise output_error(error, folder) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return Run(folder, config, told)
+    return Run(folder, config, description)
 
 
 def digest(value: Any) -> str:  # noqa: ANN401 - any plain value
@@ -225,10 +229,10 @@ def digest(value: Any) -> str:  # noqa: ANN401 - any plain value
 
 @contextmanager
 def adding_runs(root: Path) -> Iterator[None]:
-    """Hold ``root`` while a run is looked for and made: no two processes make the same one.
+    """Lock ``root`` while a run is searched for and created, so that none is created twice.
 
     Raises:
-        OutputError: another process holds it for long, or the place is not writable.
+        OutputError: another process holds the lock for long, or the folder is not writable.
     """
     with output_errors(root):
         root.mkdir(parents=True, exist_ok=True)
@@ -238,7 +242,7 @@ def adding_runs(root: Path) -> Iterator[None]:
 
 
 def _folders(root: Path) -> list[Path]:
-    """Folders of runs, damaged ones too."""
+    """Folders of runs, including damaged ones."""
     if not root.is_dir():
         return []
     return [
@@ -273,11 +277,11 @@ def _read(folder: Path) -> Run:
 def _config(path: Path, facts: Mapping[str, Any]) -> Config:
     try:
         tree = read_yaml(path)
-        # Half a file of settings would be read as the whole of others: what lacks has a default.
-        found = digest(path.read_text("utf-8"))
-        if found != facts.get("config", found):
+        # A truncated file would still parse, because missing keys have defaults: compare digests.
+        actual = digest(path.read_text("utf-8"))
+        if actual != facts.get("config", actual):
             raise CheckpointError(
-                "The run's settings are not those that it was made with",
+                "The run's settings are not those that it was created with",
                 where=path,
                 next_step="Move this run's folder out of the workspace.",
             )

@@ -1,4 +1,4 @@
-"""The store that several processes work on: the same in all of them."""
+"""The store that several processes share."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from core.workspace import Workspace
 
 
 def open_shared_store(workspace: Workspace, dataset: str | None) -> tuple[Store, DatasetManifest]:
-    """Join the other processes, then open the store that the main process chooses.
+    """Join the other processes, then open the store that the main process selects.
 
-    They join first, so that what goes wrong in one of them ends all.
+    The processes join first, so that an error in one of them ends all.
 
     Args:
-        workspace: Where stores live.
-        dataset: Which store; None takes the one prepared last.
+        workspace: The workspace with the stores.
+        dataset: Dataset of the store; None for the one prepared last.
 
     Raises:
         UsageError, StoreError: see :func:`core.runs.stores.open_store`.
-        StoreError: this process finds another store in its place than the main process does.
+        StoreError: this process has a different store than the main process.
     """
     processes = process_state()
     store, manifest = open_store(workspace, shared_dataset(workspace, dataset))
     if store.fingerprint != run_on_main(processes, lambda: store.fingerprint):
         raise StoreError(
-            "This process has another store here than the main process",
+            "This process has a different store here than the main process",
             where=store.path,
-            next_step="Give all machines the same store: a shared disk, or whole copies of it.",
+            next_step="Give all machines the same store: a shared disk, or complete copies.",
         )
     return store, manifest
 
 
 def shared_dataset(workspace: Workspace, dataset: str | None) -> str:
-    """The dataset of this name; None takes the one that the main process finds prepared last.
+    """The given dataset, or the one that the main process finds prepared last.
 
     Raises:
-        UsageError: none is named and none prepared.
+        UsageError: no dataset is given and none is prepared.
     """
     if dataset is not None:
         return dataset

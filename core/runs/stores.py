@@ -1,4 +1,4 @@
-"""Which prepared store a verb means."""
+"""Selection of a prepared store."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def open_store(workspace: Workspace, dataset: str | None) -> tuple[Store, Datase
     """Open the store of ``dataset``, or the newest one of the workspace, with its manifest.
 
     Raises:
-        UsageError: an unknown dataset, or none named and none prepared.
+        UsageError: an unknown dataset, or no dataset is given and none is prepared.
         StoreError: not prepared, damaged, or of another version.
     """
     if dataset is None:
@@ -33,18 +33,18 @@ def open_store(workspace: Workspace, dataset: str | None) -> tuple[Store, Datase
 
 def newest_dataset(workspace: Workspace) -> str:
     """The dataset whose store was prepared last."""
-    found = sorted(_marks(workspace.root / "stores"), key=lambda path: path.stat().st_mtime_ns)
-    if not found:
+    marks = sorted(_marks(workspace.root / "stores"), key=lambda path: path.stat().st_mtime_ns)
+    if not marks:
         raise UsageError(
             "There is no prepared dataset in the workspace",
             where=workspace.root,
             next_step="Prepare one first: lmgait prepare ccpg /data/CCPG",
         )
-    return found[-1].parent.name
+    return marks[-1].parent.name
 
 
 def make_newest(store: Path) -> None:
-    """See that ``store`` counts as prepared last, even where the clock was set back meanwhile."""
+    """Mark ``store`` as prepared last, even if the clock was set back meanwhile."""
     mark = store / STORE_NAME
     others = [path.stat().st_mtime_ns for path in _marks(store.parent) if path != mark]
     latest = max(others, default=0)
@@ -54,7 +54,7 @@ def make_newest(store: Path) -> None:
 
 
 def _marks(folder: Path) -> list[Path]:
-    """The complete stores in ``folder``, parts of one left out."""
+    """The complete stores in ``folder``, without parts of stores."""
     names = (
         path for path in folder.glob(f"*/{STORE_NAME}") if not path.parent.name.startswith(".")
     )
@@ -62,7 +62,7 @@ def _marks(folder: Path) -> list[Path]:
 
 
 def with_frames(config: C, manifest: DatasetOutline) -> C:
-    """The configuration with the dataset's own clip length where none is set."""
+    """Fill in the dataset's own clip length if none is set."""
     if config.data.frames is not None:
         return config
     return config.model_copy(

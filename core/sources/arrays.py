@@ -103,7 +103,7 @@ def _sized(content: Any, path: str, values: Callable[[Any, str], Any]) -> list[A
 
 
 def _check_total(frames: list[Any], path: str) -> None:
-    """Refuse a list whose frames, the same one many times perhaps, are too much together."""
+    """Refuse a list whose frames, perhaps one repeated, are too large in total."""
     if sum(frame.nbytes for frame in frames if isinstance(frame, np.ndarray)) > MAX_BYTES:
         raise FrameFault(Reason.TOO_LARGE, path)
 
@@ -167,12 +167,12 @@ def true_ratios(content: Any, order: str | None, path: str) -> tuple[NDArray[np.
         values = values.astype(np.float64)
     except (ValueError, TypeError, OverflowError) as error:
         raise FrameFault(Reason.BAD_RATIO, path) from error
-    wanted = 2 if order == "height,width" else 1
-    if values.ndim != wanted or (wanted == 2 and values.shape[1] != 2) or not values.size:
+    axes = 2 if order == "height,width" else 1
+    if values.ndim != axes or (axes == 2 and values.shape[1] != 2) or not values.size:
         raise FrameFault(Reason.BAD_RATIO, path)
     if not np.isfinite(values).all() or (values <= 0).any():
         raise FrameFault(Reason.BAD_RATIO, path)
-    ratios = values[:, 1] / values[:, 0] if wanted == 2 else values
+    ratios = values[:, 1] / values[:, 0] if axes == 2 else values
     turned = bool(np.median(ratios) > UPRIGHT_RATIO)
     ratios = 1 / ratios if turned else ratios
     if ratios.max() > MAX_RATIO or ratios.min() < 1 / MAX_RATIO:

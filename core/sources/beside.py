@@ -1,4 +1,4 @@
-"""What lies beside the frames of a sequence: delivered silhouettes, poses, labels of body parts.
+"""Streams beside the frames of a sequence: delivered silhouettes, poses, labels of body parts.
 
 What is done about each fault: a row that cannot be read, is empty, or of another shape than the
 form says, is left out; a stream that cannot be read leaves its sequence without. Frames and other
@@ -93,8 +93,8 @@ def _read(
         if name == "pose":
             content = read_poses(files, form, report, effect)
         else:
-            shown = f"{raw.key} {name}"
-            content = read_cut_images(name, files, form, report, effect, shown)
+            label = f"{raw.key} {name}"
+            content = read_cut_images(name, files, form, report, effect, label)
         if only and files.media == "frames" and content.total < raw.weight:
             raise source_gone(files.path)
         if content.total > MAX_FRAMES:

@@ -1,4 +1,4 @@
-"""What lies beside the frames of a sequence, as it was read of a source."""
+"""Streams beside the frames of a sequence, as read from a source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which form a folder holds, and where below it each stream lies."""
+"""Find the form of a folder, and the place of each stream below it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from core.errors import DataError, UsageError
 from core.manifests.forms import Form
-from core.manifests.streams import BESIDE
-from core.sources.cut_images import has_stated_size
+from core.manifests.streams import BESIDE, AlignedStream
+from core.sources.cut_images import holds_stated_images
 from core.sources.poses import holds_poses
 from core.sources.roots import FoundForm, FoundStream, expected_place, find_streams, samples
 from core.sources.settling import SAMPLES, SILHOUETTES_ALONE, settle
@@ -40,28 +40,28 @@ def find_form(
         DataError: ``source`` is missing, empty, or holds none of the forms.
     """
     _check_folder(dataset, source)
-    wanted = [form for form in forms if name in (None, form.name)]
-    if not wanted:
+    candidates = [form for form in forms if name in (None, form.name)]
+    if not candidates:
         raise UsageError(
             f"{dataset} has no form {name!r}",
             next_step=f"Choose one of: {', '.join(form.name for form in forms)}.",
         )
-    wanted = _remaining(dataset, wanted, without)
+    candidates = _remaining(dataset, candidates, without)
     partial: list[tuple[str, str]] = []
-    found: list[FoundForm] = []
+    matches: list[FoundForm] = []
     misfits: list[DataError] = []
-    for number, form in enumerate(wanted):
+    for number, form in enumerate(candidates):
         # Only names of folders, or other sizes of the same files, could go before.
-        if found and not any(_may_go_before(later, found) for later in wanted[number:]):
+        if matches and not any(_may_go_before(later, matches) for later in candidates[number:]):
             break
         parts = [(part, true_streams(source, part)) for part in form.wholes()]
         required = form.required_names(without)
         streams = {name: one for _, part in parts for name, one in part.items()}
-        whole = [(part, there) for part, there in parts if required <= set(there)]
+        whole = [(part, present) for part, present in parts if required <= set(present)]
         if whole:
             try:
-                forms_here = [settle(source, part, there, without) for part, there in whole]
-                found.append(replace(forms_here[0], others=tuple(forms_here[1:])))
+                forms_here = [settle(source, part, present, without) for part, present in whole]
+                matches.append(replace(forms_here[0], others=tuple(forms_here[1:])))
             except DataError as error:
                 if any(form.streams()[stream].media == "arrays" for stream in required):
                     raise
@@ -71,20 +71,25 @@ def find_form(
             lacking = required - set(streams)
             content = f"{' and '.join(sorted(streams))} but no {' and '.join(sorted(lacking))}"
             partial.append((content, _option(form, lacking, streams)))
-    if len(found) == 1:
-        return found[0]
-    if found:
-        return max(found, key=lambda one: (has_stated_size(one), one.by_name))
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        return max(matches, key=lambda one: (holds_stated_images(one), one.by_name))
     if misfits:
         raise misfits[0]
-    raise _nothing_found(dataset, source, wanted, partial, without)
+    raise _nothing_found(dataset, source, candidates, partial, without)
 
 
 def _may_go_before(later: Form, candidates: Sequence[FoundForm]) -> bool:
     if any(stream.folders for stream in later.streams().values()):
         return True
-    here = [one.form.aligned.path for one in candidates if one.form.aligned is not None]
-    return later.aligned is not None and later.aligned.path in here
+    # The same files may be silhouettes or labels, of one size or another.
+    here = [stream.path for one in candidates for stream in _cut_streams(one.form)]
+    return any(stream.path in here for stream in _cut_streams(later))
+
+
+def _cut_streams(form: Form) -> list[AlignedStream]:
+    return [stream for stream in (form.aligned, form.parsing) if stream is not None]
 
 
 def true_streams(source: Path, form: Form) -> dict[str, FoundStream]:
@@ -133,7 +138,7 @@ def _remaining(dataset: str, forms: Sequence[Form], without: Collection[str]) ->
 
 
 def _option(form: Form, lacking: Collection[str], streams: Collection[str]) -> str:
-    """How silhouettes alone can be prepared, for the end of a sentence; empty where they cannot."""
+    """Hint to prepare silhouettes alone, to end a sentence; empty where impossible."""
     pictures = {"rgb", "silhouettes"} & set(lacking)
     possible = "silhouettes" not in pictures or form.framing == "crop"
     required = form.required_names(pictures)

@@ -130,7 +130,7 @@ def silhouettes_alone(raw: RawSequence, form: Form, report: SequenceReport) -> I
 def _alone(
     mask: Picture | FrameFault, reader: MaskReader, name: str, report: SequenceReport
 ) -> Image | FrameFault:
-    """A silhouette turned as its mark says, uint8 [H, W] of 0 and 255; or what is wrong with it."""
+    """A silhouette turned as its mark says, uint8 [H, W] of 0 and 255; or its fault."""
     if isinstance(mask, FrameFault):
         return mask
     try:
@@ -146,16 +146,16 @@ def _alone(
 
 
 def _read(
-    stream: FrameStream | None, indices: list[int], known: Mapping[int, Picture] | None = None
+    stream: FrameStream | None, indices: list[int], pictures: Mapping[int, Picture] | None = None
 ) -> Iterator[Picture | FrameFault]:
-    """Read what is not known yet, in order; a video may end before its last number."""
-    known = known or {}
+    """Read the remaining pictures in order; a video may end before its last number."""
+    pictures = pictures or {}
     if stream is None:
         return
-    rest = stream.read([index for index in indices if index not in known])
+    rest = stream.read([index for index in indices if index not in pictures])
     for index in indices:
         missing = FrameFault(Reason.NO_SILHOUETTE)
-        yield known[index] if index in known else next(rest, missing)
+        yield pictures[index] if index in pictures else next(rest, missing)
 
 
 def _small(pictures: dict[int, Picture | FrameFault]) -> dict[int, Picture]:

@@ -1,4 +1,4 @@
-"""How the silhouettes of one sequence are read, and how they lie on its frames."""
+"""Reading rules of a sequence's silhouettes, and their alignment with its frames."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Matching:
         self._report.add(reason, Effect.NOTED, 1, f"{self._name} frame {stem}")
 
     def _usual(self) -> Turns:
-        """What the sequence's samples say, decided when it is first needed."""
+        """Decision from the sequence's samples, made on first use."""
         if self._way is None:
             self._way = self._decided()
         return self._way
@@ -142,9 +142,9 @@ class Matching:
             for way in ways:
                 fitting[way] += 1
                 if len(ways) > 1:
-                    seen = turn(frame, rgb.mark) if way.rgb else frame
+                    turned = turn(frame, rgb.mark) if way.rgb else frame
                     shape = turn(silhouette, mask.mark) if way.mask else silhouette
-                    contrast = outline_contrast(seen, shape)
+                    contrast = outline_contrast(turned, shape)
                     scores[way].append(contrast)
         most = max(fitting.values())
         best = next(way for way in _WAYS if fitting[way] == most)

@@ -1,4 +1,4 @@
-"""Crops packed into array files: whether they were squashed, and whether they are what they say."""
+"""Crops packed into array files: squashing, and agreement with their declared content."""
 
 # ruff: noqa: ANN401 - contents of unknown files
 from __future__ import annotations

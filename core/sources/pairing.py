@@ -64,7 +64,7 @@ def _pair_equal(
     of_rgb: Callable[[str], Hashable],
     of_mask: Callable[[str], Hashable],
 ) -> None:
-    """Pair what is left where the two functions give the same of two stems."""
+    """Pair the remaining stems for which the two functions return equal values."""
     if len(used) in (len(rgb), len(silhouettes)):
         return
     free = {of_mask(stem): i for i, stem in enumerate(silhouettes) if i not in used}

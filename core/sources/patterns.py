@@ -50,22 +50,22 @@ def segment_regex(
     """
     stem, ending = _ending_regex(segment, exact) if last else (segment, "")
     parts: list[str] = []
-    seen = dict(known)
+    values = dict(known)
     shapes = {str(name): shape for name, shape in form.shapes.items()}
     for field, wild, plain in _tokens(stem):
         if not field:
             parts.append(_WILD[wild] if wild in ("*", "?") else re.escape(normal(wild or plain)))
-        elif field in seen:
-            value = re.escape(normal(seen[field]))
+        elif field in values:
+            value = re.escape(normal(values[field]))
             parts.append(value if field in known else f"(?P={prefix}{field})")
         else:
-            seen[field] = ""
+            values[field] = ""
             parts.append(f"(?P<{prefix}{field}>{_shape_regex(shapes.get(field))})")
     return "".join(parts) + ending
 
 
 def _ending_regex(segment: str, exact: bool) -> tuple[str, str]:
-    """The pattern of a file's name without its ending, and what its ending has to match."""
+    """The pattern of a file's name without its ending, and the pattern of its ending."""
     stem, dot = os.path.splitext(segment)
     if dot.lower() not in IMAGE_ENDINGS:
         return stem, f"(?i:{re.escape(dot)})"
@@ -79,24 +79,24 @@ def same_endings(ending: str) -> tuple[str, ...]:
 
 
 def fixed_signs(segments: Sequence[str], fields: Mapping[str, str]) -> int:
-    """How many signs of a path a pattern fixes, its ending aside: how specific it is.
+    """Specificity of a pattern: number of fixed characters of a path without its ending.
 
     Args:
         segments: The pattern.
         fields: Values of its fields: a field that comes again is fixed by its first place.
     """
     count = 0
-    seen: set[str] = set()
+    earlier: set[str] = set()
     for field, wild, plain in _tokens(os.path.splitext("/".join(segments))[0]):
-        if field in seen:
+        if field in earlier:
             count += len(fields.get(field, ""))
-        seen.add(field)
+        earlier.add(field)
         count += len(plain) + (wild == "#")
     return count
 
 
 def is_beside(name: str, form: Form) -> bool:
-    """Whether a file is one that the form knows and does not read."""
+    """Whether a file is one of the form's ignored ones."""
     return any(_compiled(_shape_regex(shape)).fullmatch(normal(name)) for shape in form.beside)
 
 
@@ -133,7 +133,7 @@ def match_segment(
 def has_unwritable_name(
     name: str, segment: str, form: Form, known: Mapping[str, str], *, last: bool
 ) -> bool:
-    """Whether a name fits a segment, but for what no store can write down."""
+    """Whether a name fits a segment except for characters that no store can write."""
     fields = _fields(name, segment, form, known, last=last, exact=False)
     return fields is not None and not _can_be_written(fields)
 

@@ -69,8 +69,8 @@ def read_poses(files: RawStream, form: Form, report: SequenceReport, effect: Eff
         report.add(Reason.POSE_VALUES, effect, int((~sound).sum()), files.path)
     if (empty := int((sound & ~present).sum())) > 0:
         report.add(Reason.EMPTY_POSE, effect, empty, files.path)
-    taken = np.flatnonzero(present)
-    return Delivered(poses[taken], [stems[at] for at in taken], len(stems), joints)
+    present_rows = np.flatnonzero(present)
+    return Delivered(poses[present_rows], [stems[at] for at in present_rows], len(stems), joints)
 
 
 def _frames(
@@ -156,7 +156,7 @@ def _numbers(content: Any, path: str) -> NDArray[Any]:
 
 
 def holds_poses(path: str) -> bool:
-    """Whether an array file holds poses, and not what other streams are made of."""
+    """Whether an array file contains poses, and not another stream."""
     try:
         pose_array(read_array(path), path)
     except FrameFault:

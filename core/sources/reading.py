@@ -1,4 +1,4 @@
-"""One raw sequence to fitted frames, a few at a time, with a report of what was wrong.
+"""One raw sequence to fitted frames, a few at a time, with a report of faults.
 
 What is done about each fault:
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,15 @@ from core.sources.joining import joined, silhouettes_alone
 from core.sources.raw import RawSequence
 from core.sources.report import SequenceReport
 from core.video.faults import Effect, FrameFault, Reason
-from core.video.geometry import MIN_FOREGROUND, fit_rgb, fit_silhouette, is_blank, person_box, whole
+from core.video.geometry import (
+    MIN_FOREGROUND,
+    Box,
+    fit_rgb,
+    fit_silhouette,
+    is_blank,
+    person_box,
+    whole,
+)
 from core.video.images import source_gone
 
 BATCH = 32
@@ -33,19 +42,35 @@ BATCH = 32
 Image = NDArray[np.uint8]
 
 
+class Fit(NamedTuple):
+    """What of a frame of the source was fitted into a frame of the store.
+
+    Attributes:
+        box: The person's box in a whole scene; None where the frame is a crop.
+        shape: (H, W) of the frame, in whose pixels the box is.
+        ratio: True width / height, where the frame was squashed.
+    """
+
+    box: Box | None
+    shape: tuple[int, int]
+    ratio: float | None
+
+
 @dataclass(slots=True)
 class FrameNames:
-    """Names of a sequence's frames.
+    """Names of a sequence's frames, and how they were fitted.
 
     Attributes:
         stems: Of those that were taken, in order.
         places: Where each of them is among all that the source has, from 0.
         total: Number of all that the source has.
+        fits: How those that were taken were fitted; empty for names of rows without frames.
     """
 
     stems: list[str] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     total: int = 0
+    fits: list[Fit] = field(default_factory=list)
 
 
 class _Batch:
@@ -85,12 +110,14 @@ def read_sequence(
     for rgb, mask, ratio, stem in join(raw, form, report):
         if names is not None:
             names.total += 1
-        if not _fit(rgb, mask, ratio, form.framing == "scene", batch, report):
+        fit = _fit(rgb, mask, ratio, form.framing == "scene", batch, report)
+        if fit is None:
             continue
         batch.count += 1
         if names is not None:
             names.stems.append(stem)
             names.places.append(names.total - 1)
+            names.fits.append(fit)
         if batch.count == BATCH:
             yield batch.frames()
             yielded, batch = True, _Batch(with_rgb)
@@ -116,11 +143,11 @@ def _fit(
     scene: bool,
     batch: _Batch,
     report: SequenceReport,
-) -> bool:
-    """Fit one frame into the batch's next place; say whether it is to be kept."""
+) -> Fit | None:
+    """Fit one frame into the batch's next place; None where it is skipped."""
     if isinstance(rgb, FrameFault):
         report.add(rgb.reason, Effect.FRAMES_LEFT_OUT, 1, rgb.file)
-        return False
+        return None
     place = batch.count
     usable = None
     try:
@@ -131,7 +158,7 @@ def _fit(
         effect = Effect.FRAMES_LEFT_OUT if left_out else Effect.NOT_SUPERVISED
         report.add(fault.reason, effect, 1, fault.file)
         if left_out:
-            return False
+            return None
         usable = box = None
     if rgb is not None:
         fit_rgb(rgb, box or whole(rgb.shape), batch.rgb[place], ratio)
@@ -139,12 +166,14 @@ def _fit(
             # Nothing is seen on it; and a hole in a store reads as such a frame.
             report.add(Reason.BLANK, Effect.FRAMES_LEFT_OUT, 1)
             batch.rgb[place] = 0
-            return False
+            return None
     if usable is not None:
         mask_box = box or whole(usable.shape)
         fit_silhouette(usable, mask_box, batch.silhouettes[place], ratio)
         batch.valid[place] = True
-    return True
+    shown = rgb if usable is None else usable
+    assert shown is not None, "a frame has pixels or a silhouette"
+    return Fit(box, (shown.shape[0], shown.shape[1]), ratio)
 
 
 def _usable_mask(mask: Image | FrameFault | None) -> Image | None:

@@ -1,4 +1,4 @@
-"""A folder that does not hold the dataset it was given for: which one it holds instead."""
+"""Recognise the dataset of a folder that does not hold the expected one."""
 
 # ruff: noqa: PTH118 - plain strings: many names pass here
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from core.errors import DataError
 from core.manifests.forms import Form
 from core.manifests.load import load_outline, manifest_names
-from core.sources.cut_images import has_stated_size
+from core.sources.cut_images import holds_stated_images
 from core.sources.finding import find_form, true_streams
 from core.sources.patterns import listed
 from core.sources.roots import FoundForm
@@ -123,7 +123,7 @@ def _likeness(source: Path, dataset: str, form: Form) -> _Likeness:
     streams = frozenset(true_streams(source, form))
     if streams >= form.required_names():
         try:
-            fits = has_stated_size(find_form(dataset, source, [form], None))
+            fits = holds_stated_images(find_form(dataset, source, [form], None))
         except DataError:
             fits = False
         if not fits:

@@ -1,4 +1,4 @@
-"""What was left out of one sequence, and why."""
+"""Report of skipped data of one sequence, with reasons."""
 
 # ruff: noqa: PTH117 - plain strings: millions of names pass here
 from __future__ import annotations
@@ -36,7 +36,7 @@ class SequenceReport:
 
     @property
     def left_out(self) -> bool:
-        """Whether the whole sequence is left out, by a finding so far."""
+        """Whether a finding so far excludes the whole sequence."""
         return any(effect is Effect.SEQUENCE_LEFT_OUT for _, effect in self._counts)
 
     def lines(self) -> list[LeftOut]:

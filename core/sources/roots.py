@@ -42,7 +42,7 @@ class FoundStream:
 
 @dataclass(frozen=True, slots=True)
 class FoundForm:
-    """A form, where its streams are, and what the user should know about the finding.
+    """A form with the places of its streams, and notes for the user.
 
     Of a form of several parts it is the first one that was found; ``others`` are the rest.
     """
@@ -55,26 +55,26 @@ class FoundForm:
 
 
 def find_streams(source: Path, form: Form) -> dict[str, FoundStream]:
-    """The streams of a form whose patterns are met below ``source``, by name."""
-    found = {}
+    """The streams of a form whose patterns match below ``source``, by name."""
+    streams = {}
     for name, stream in form.streams().items():
         roots = find_roots(str(source), stream, form)
         if roots:
-            found[name] = FoundStream(stream, tuple(roots))
-    return found
+            streams[name] = FoundStream(stream, tuple(roots))
+    return streams
 
 
 def find_roots(source: str, stream: Stream, form: Form) -> list[str]:
     """Folders (``source`` itself or below) that a stream's pattern starts from, nearest first."""
-    level, roots, seen = [source], [], 0
+    level, roots, folders = [source], [], 0
     for _ in range(MAX_DEPTH + 1):
         below: list[str] = []
         for folder in level:
             if holds(folder, stream, form):
                 roots.append(folder)
-            elif seen < MAX_FOLDERS:
+            elif folders < MAX_FOLDERS:
                 names = listed(folder, files=False)
-                seen += len(names)
+                folders += len(names)
                 below += [os.path.join(folder, name) for name in names]
         level = below
     return roots

@@ -47,25 +47,25 @@ class _Entry:
 
 
 def scan(
-    source: Path, found: FoundForm, known: KnownNames | None = None
+    source: Path, layout: FoundForm, names: KnownNames | None = None
 ) -> tuple[list[RawSequence], list[LeftOut]]:
-    """List all sequences below ``source``, sorted by key, and what belongs to none of them.
+    """List all sequences below ``source``, sorted by key, and files that belong to none.
 
     Args:
         source: The folder given by the user.
-        found: Its form and streams.
-        known: Names of the manifest, which keys take their spelling from.
+        layout: Its form and streams.
+        names: Names of the manifest, which keys take their spelling from.
     """
-    if found.others:
-        parts = (replace(found, others=()), *found.others)
-        return _joined([scan(source, part, known) for part in parts], source)
+    if layout.others:
+        parts = (replace(layout, others=()), *layout.others)
+        return _joined([scan(source, part, names) for part in parts], source)
     unwritable: set[str] = set()
     entries = {
-        name: _entries(found.form, stream, unwritable) for name, stream in found.streams.items()
+        name: _entries(layout.form, stream, unwritable) for name, stream in layout.streams.items()
     }
     every = [entry for stream in entries.values() for entry in stream]
     keys = [{entry.key for entry in stream} for stream in entries.values()]
-    spelling = Spelling(known or KnownNames(), keys)
+    spelling = Spelling(names or KnownNames(), keys)
     left_out = _by_number(source, every, spelling)
     for path in sorted(unwritable):
         place = writable(_relative(source, path))
@@ -73,11 +73,11 @@ def scan(
     foreign: set[str] = set()
     places: dict[str, dict[SequenceKey, _Place]] = {}
     order = ("rgb", "silhouettes", *BESIDE, "ratios")
-    first = next(name for name in order if name in found.streams)
-    for name in (name for name in order if name in found.streams):
+    first = next(name for name in order if name in layout.streams)
+    for name in (name for name in order if name in layout.streams):
         beside = places.get(first, {})
         listed = _nearest_first(entries[name], spelling, beside)
-        places[name] = _places(source, found.form, found.streams[name], listed, left_out, foreign)
+        places[name] = _places(source, layout.form, layout.streams[name], listed, left_out, foreign)
     pictures = ("silhouettes", *BESIDE)
     reason = Reason.NO_RGB if first == "rgb" else Reason.NO_SILHOUETTE
     alone = {
@@ -118,17 +118,17 @@ def _joined(
 def _sequence(
     key: SequenceKey, places: dict[str, dict[SequenceKey, _Place]], first: str
 ) -> RawSequence:
-    here = {name: placed[key] for name, placed in places.items() if key in placed}
-    streams = {name: place.stream for name, place in here.items()}
+    present = {name: placed[key] for name, placed in places.items() if key in placed}
+    streams = {name: place.stream for name, place in present.items()}
     named = ("rgb", "silhouettes", "ratios", *BESIDE)
-    parts = [here[name].digest for name in named if name in here]
+    parts = [present[name].digest for name in named if name in present]
     return RawSequence(
         key,
         streams.get("rgb"),
         streams.get("silhouettes"),
         streams.get("ratios"),
         {name: streams[name] for name in BESIDE if name in streams},
-        weight=_weight(here[first], here.get("silhouettes")),
+        weight=_weight(present[first], present.get("silhouettes")),
         digest=_hash(parts),
     )
 
@@ -138,11 +138,11 @@ def _weight(first: _Place, mask: _Place | None) -> int:
     return max(1, mask.frames if counted and mask is not None else first.frames)
 
 
-def _entries(form: Form, found: FoundStream, unwritable: set[str]) -> list[_Entry]:
+def _entries(form: Form, stream: FoundStream, unwritable: set[str]) -> list[_Entry]:
     places = [
         (root, path, fields)
-        for root in found.roots
-        for path, fields in walk(root, found.at(root), form, unwritable=unwritable)
+        for root in stream.roots
+        for path, fields in walk(root, stream.at(root), form, unwritable=unwritable)
     ]
     views: dict[str, set[str]] = defaultdict(set)
     for _, _, fields in places:
@@ -153,7 +153,7 @@ def _entries(form: Form, found: FoundStream, unwritable: set[str]) -> list[_Entr
         for place, view in enumerate(sorted(some, key=natural), 1)
     }
     entries: list[_Entry] = []
-    table = found.stream.key if isinstance(found.stream, PoseStream) else None
+    table = stream.stream.key if isinstance(stream.stream, PoseStream) else None
     for root, path, fields in places:
         if table is not None:
             for table_key, lines in read_table_index(path, table, form):
@@ -198,7 +198,7 @@ def _nearest_first(
 def _places(
     source: Path,
     form: Form,
-    found: FoundStream,
+    stream: FoundStream,
     entries: Iterable[tuple[SequenceKey, _Entry]],
     left_out: list[LeftOut],
     foreign: set[str],
@@ -209,7 +209,7 @@ def _places(
             file = _relative(source, entry.path)
             left_out.append(LeftOut(str(key), Reason.TWICE, Effect.NOTED, 0, (file,)))
             continue
-        place = _place(source, entry, form, found, left_out, key, foreign)
+        place = _place(source, entry, form, stream, left_out, key, foreign)
         if place is not None:
             places[key] = place
     return places
@@ -219,14 +219,14 @@ def _place(
     source: Path,
     entry: _Entry,
     form: Form,
-    found: FoundStream,
+    placed: FoundStream,
     left_out: list[LeftOut],
     key: SequenceKey,
     foreign: set[str],
 ) -> _Place | None:
-    """Where one sequence has one stream; ``foreign`` are the folders whose odd files are noted."""
+    """Place of one stream of a sequence; ``foreign`` has the folders whose odd files are noted."""
     path = entry.path
-    media = found.stream.media
+    media = placed.stream.media
     if entry.lines is not None:
         lines = entry.lines
         stream = RawStream(path, media, spans=lines.spans)
@@ -237,13 +237,13 @@ def _place(
         except OSError:
             size = 0
         each = ARRAY_FRAME_BYTES if media == "arrays" else VIDEO_FRAME_BYTES
-        if isinstance(found.stream, PoseStream):
+        if isinstance(placed.stream, PoseStream):
             each = POSE_BYTES
-        if isinstance(found.stream, AlignedStream):
-            each = math.prod(found.stream.size)
+        if isinstance(placed.stream, AlignedStream):
+            each = math.prod(placed.stream.size)
         digest = f"{_relative(source, path)} {size}"
         return _Place(RawStream(path, media), size // each, digest)
-    frames = frames_in(entry.root, path, found.at(entry.root), form, entry.fields)
+    frames = frames_in(entry.root, path, placed.at(entry.root), form, entry.fields)
     if frames.foreign and path not in foreign:
         foreign.add(path)
         count = len(frames.foreign)

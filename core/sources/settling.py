@@ -1,4 +1,4 @@
-"""Which folder holds which stream: by looking at images, with names as the expectation."""
+"""Assign folders to streams by their images, with names as the expectation."""
 
 # ruff: noqa: PTH117 - plain strings: millions of names pass here
 from __future__ import annotations
@@ -28,7 +28,7 @@ SILHOUETTES_ALONE = "silhouettes alone serve models that read nothing else"
 def settle(
     source: Path, form: Form, streams: dict[str, FoundStream], without: Collection[str] = ()
 ) -> FoundForm:
-    """Decide which root holds which stream: by looking at images, with names as the expectation.
+    """Assign roots to streams by their images, with names as the expectation.
 
     Args:
         source: The folder given by the user.
@@ -40,7 +40,7 @@ def settle(
         DataError: what lies there is something else.
     """
     streams_read = {
-        name: found for name, found in streams.items() if name in form.stream_names(without)
+        name: stream for name, stream in streams.items() if name in form.stream_names(without)
     }
     pictures = {"rgb", "silhouettes"}
     if pictures <= set(streams) and not pictures <= set(streams_read):
@@ -77,13 +77,13 @@ def _settled(source: Path, form: Form, streams: dict[str, FoundStream]) -> Found
     return FoundForm(form, {**streams, **settled[0]}, settled[1], named)
 
 
-def _alone(source: Path, form: Form, name: str, found: FoundStream) -> FoundStream:
+def _alone(source: Path, form: Form, name: str, stream: FoundStream) -> FoundStream:
     """Frames or silhouettes that are read without the other: the roots that hold such images."""
-    if found.stream.media != "frames":
-        return found
+    if stream.stream.media != "frames":
+        return stream
     masks = name == "silhouettes"
     expected = Look.SILHOUETTE if masks else Look.PHOTO
-    looks = {root: _look(root, found.at(root), form, expected) for root in found.roots}
+    looks = {root: _look(root, stream.at(root), form, expected) for root in stream.roots}
     roots = tuple(
         root for root, look in looks.items() if (look > Look.PHOTO if masks else look < Look.FLAT)
     )
@@ -92,10 +92,10 @@ def _alone(source: Path, form: Form, name: str, found: FoundStream) -> FoundStre
         raise DataError(
             f"All images found are {kind}",
             where=source,
-            next_step=f"Give the folder that holds {expected_place(found.stream)}, or prepare the "
+            next_step=f"Give the folder that holds {expected_place(stream.stream)}, or prepare the "
             f"{kind} instead of leaving `{other}` out.",
         )
-    return replace(found, roots=roots)
+    return replace(stream, roots=roots)
 
 
 def _check_arrays(source: Path, form: Form, streams: dict[str, FoundStream]) -> None:
@@ -132,11 +132,11 @@ def _beside(
     if all(ways.values()):
         rgb, masks = masks, rgb
         notes = (_swap_note(rgb.stream.path, masks.stream.path),)
-    found = {
+    assigned = {
         "rgb": FoundStream(rgb.stream, (*shared, *rgb_rest), shared),
         "silhouettes": FoundStream(masks.stream, (*shared, *masked_rest), shared),
     }
-    return found, notes
+    return assigned, notes
 
 
 def _by_content(
@@ -147,7 +147,7 @@ def _by_content(
     rgb: Stream,
     masks: Stream,
 ) -> tuple[dict[str, FoundStream], tuple[str, ...]]:
-    """Same pattern for both: what a root's images show decides, and a name that differs is told."""
+    """Assign roots of one shared pattern by their images; note names that differ."""
     limit = _silhouettes_from([looked[(root, stream.path)] for root, stream in places])
     mask_roots = [root for root, stream in places if looked[(root, stream.path)] >= limit]
     rgb_roots = [root for root, stream in places if looked[(root, stream.path)] < limit]
@@ -170,11 +170,11 @@ def _by_content(
         _is_named(source, root, rgb) for root in mask_roots
     )
     notes = (_swap_note(rgb_roots[0], mask_roots[0]),) if swapped else ()
-    found = {
+    assigned = {
         "rgb": FoundStream(rgb, tuple(rgb_roots)),
         "silhouettes": FoundStream(masks, tuple(mask_roots)),
     }
-    return found, notes
+    return assigned, notes
 
 
 def _checked(
@@ -217,7 +217,7 @@ def _silhouettes_from(looks: Sequence[Look]) -> Look:
 
 
 def _look(root: str, stream: Stream, form: Form, named_so: Look) -> Look:
-    """What most of a few images below ``root`` look like; as named where none can be read."""
+    """Look of most of a few images below ``root``; as named where none can be read."""
     votes: list[Look] = []
     for image in samples(root, stream, form):
         try:

@@ -1,4 +1,4 @@
-"""How the names in a source's paths are spelled in the store: as the split spells them."""
+"""Spelling of names of a source's paths in the store, as in the split."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.sources.stems import natural, normal
 
 @dataclass(frozen=True, slots=True)
 class KnownNames:
-    """Names that a dataset's manifest gives.
+    """Names in a dataset's manifest.
 
     Attributes:
         subjects: Ids of the split.
@@ -55,7 +55,7 @@ class Spelling:
         )
 
     def by_number(self, key: SequenceKey) -> list[tuple[str, str]]:
-        """Field and name, as the paths spell it, of what was matched by its number alone."""
+        """Field and name, as the paths spell it, of each match by number alone."""
         group, _ = self._group(key.view)
         names = (
             ("subject", key.subject, self._subjects),

@@ -1,4 +1,4 @@
-"""What the digits in the names of frames mean: numbers, times, or parts of words.
+"""Meaning of the digits in names of frames: numbers, times, or parts of words.
 
 ``.5`` behind a second is half of it where fractions are decimal, and five nanoseconds where a
 recorder wrote its two counters without zeros in front. No single name tells; all names of a stream
@@ -34,7 +34,7 @@ Key = tuple[int, Number, tuple[Part, ...]]
 
 
 class Reading(Enum):
-    """What digits behind a second (or any whole number) are."""
+    """Meaning of digits behind a second (or any whole number)."""
 
     DECIMAL = "a decimal fraction"
     COUNT = "a counter without zeros in front"
@@ -42,7 +42,7 @@ class Reading(Enum):
 
 
 class Names(NamedTuple):
-    """How the names of a stream are to be read.
+    """Reading rules for the names of a stream.
 
     Attributes:
         reading: What the last digits are.
@@ -138,7 +138,7 @@ def time_of(stem: str, names: Names = Names()) -> Decimal | None:  # noqa: B008 
 
 
 def read_names(rgb: Sequence[str], silhouettes: Sequence[str]) -> tuple[Names, Names]:
-    """Tell how the names of RGB frames and of silhouettes are to be read, from all of them.
+    """Decide the reading rules for names of RGB frames and silhouettes, from all of them.
 
     Fractions of one width are decimal; those of several are counters without zeros in front where
     that makes the clock nearly even and decimals do not. A stream that does not tell is read like
@@ -160,8 +160,8 @@ def read_names(rgb: Sequence[str], silhouettes: Sequence[str]) -> tuple[Names, N
     pure = [stamp for stamp in (*one, *other) if not stamp.tail and stamp.head in ("", "-")]
     signed = len({stamp.head for stamp in pure}) == 2
     unit = _unit([*one, *other])
-    chosen = (first or second or Reading.DECIMAL, second or first or Reading.DECIMAL)
-    return Names(chosen[0], unit, signed), Names(chosen[1], unit, signed)
+    readings = (first or second or Reading.DECIMAL, second or first or Reading.DECIMAL)
+    return Names(readings[0], unit, signed), Names(readings[1], unit, signed)
 
 
 def _stamps(stems: Sequence[str]) -> list[_Stamp]:
@@ -174,7 +174,7 @@ def _unit(stamps: Sequence[_Stamp]) -> int:
 
 
 def _reading(stamps: Sequence[_Stamp]) -> Reading | None:
-    """What the names of one stream say; None where they do not."""
+    """Reading of the names of one stream; None where undecided."""
     fractions = [stamp.fraction for stamp in stamps if stamp.fraction]
     if not fractions:
         return None
@@ -218,7 +218,7 @@ def _unevenness(numbers: Sequence[Number]) -> float:
 
 
 def _hex_prefix(stems: Collection[str]) -> str | None:
-    """What stands before the hexadecimal numbers that all stems are; None where they are not."""
+    """Prefix of stems that all are hexadecimal numbers; None where they are not."""
     matches = [match for match in map(_HEX.fullmatch, stems) if match is not None]
     prefixes = {match["prefix"] for match in matches}
     if len(matches) < len(stems) or len(prefixes) != 1:

@@ -23,15 +23,15 @@ class FrameStream(Protocol):
 
     stems: Sequence[str]
 
-    def read(self, wanted: Sequence[int]) -> Iterator[Picture | FrameFault]:
-        """Give the frames with these indices into ``stems``, or what is wrong with each.
+    def read(self, indices: Sequence[int]) -> Iterator[Picture | FrameFault]:
+        """Yield the frames with these indices into ``stems``, or the fault of each.
 
         It ends early where the stream holds fewer frames than it has stems.
         """
         ...
 
     def fit_mask(self, mask: Picture, shape: tuple[int, ...]) -> Picture:
-        """Bring a silhouette of a frame as it is stored to the frame as :meth:`read` gives it.
+        """Fit a stored silhouette of a frame to the frame that :meth:`read` returns.
 
         Args:
             mask: The silhouette.
@@ -49,9 +49,9 @@ class ImageFolder:
         self._names = list(frames.values())
         self._folder, self._grey = raw.path, grey
 
-    def read(self, wanted: Sequence[int]) -> Iterator[Picture | FrameFault]:
+    def read(self, indices: Sequence[int]) -> Iterator[Picture | FrameFault]:
         """Decode one image after the other."""
-        for index in wanted:
+        for index in indices:
             try:
                 yield read_picture(os.path.join(self._folder, self._names[index]), grey=self._grey)
             except FrameFault as fault:
@@ -69,9 +69,9 @@ class VideoFile:
         self._video = Video(raw.path)
         self.stems: Sequence[str] = [str(first + index) for index in range(len(self._video))]
 
-    def read(self, wanted: Sequence[int]) -> Iterator[Picture | FrameFault]:
-        """Decode one frame after the other; fastest where ``wanted`` increases."""
-        for frame in self._video.frames(wanted):
+    def read(self, indices: Sequence[int]) -> Iterator[Picture | FrameFault]:
+        """Decode one frame after the other; fastest where ``indices`` increases."""
+        for frame in self._video.frames(indices):
             yield frame if isinstance(frame, FrameFault) else Picture(frame, lossy=True)
 
     def fit_mask(self, mask: Picture, shape: tuple[int, ...]) -> Picture:
@@ -88,9 +88,9 @@ class ArrayFile:
         self._frames: Sequence[Pixels] = read(content, raw.path)
         self.stems: Sequence[str] = [str(first + index) for index in range(len(self._frames))]
 
-    def read(self, wanted: Sequence[int]) -> Iterator[Picture | FrameFault]:
+    def read(self, indices: Sequence[int]) -> Iterator[Picture | FrameFault]:
         """Hand out the frames."""
-        for index in wanted:
+        for index in indices:
             yield Picture(np.ascontiguousarray(self._frames[index]))  # type: ignore[arg-type]
 
     def fit_mask(self, mask: Picture, shape: tuple[int, ...]) -> Picture:

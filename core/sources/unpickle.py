@@ -50,7 +50,7 @@ class _TooMuchError(_RefusedError):
 
 
 class _Budget:
-    """What one file may still unpack to; a value that is fetched again and again counts again."""
+    """Remaining unpacked size of a file; a value that is fetched again counts again."""
 
     def __init__(self, room: int) -> None:
         self._room = room
@@ -80,7 +80,7 @@ class _Type:
 
 
 class _Array:
-    """Stands for an ``ndarray`` until its state is known and checked.
+    """Placeholder for an ``ndarray`` until its state is checked.
 
     An array of objects keeps them in ``items``, row by row, with its shape in ``shape``.
     """
@@ -138,17 +138,17 @@ def _reconstruct(budget: _Budget, *_: Any) -> _Array:
 def _from_buffer(
     budget: _Budget, content: Any, kind: Any, shape: Any, order: Any, axes: Any = None
 ) -> _Array:
-    """Stands for ``_frombuffer``: since NumPy 2.3, order K says how axes lie in memory."""
-    made = _Array(budget)
+    """Stand-in for ``_frombuffer``: since NumPy 2.3, order K gives the axes' memory layout."""
+    stand_in = _Array(budget)
     if order != "K":
-        made.array = _build(budget, content, kind, shape, order)
-        return made
+        stand_in.array = _build(budget, content, kind, shape, order)
+        return stand_in
     array = _build(budget, content, kind, shape, "C")
     whole = isinstance(axes, tuple) and all(type(axis) is int for axis in axes)
     if not whole or sorted(axes) != list(range(array.ndim)):
         raise _RefusedError("order of axes")
-    made.array = array.transpose(axes)
-    return made
+    stand_in.array = array.transpose(axes)
+    return stand_in
 
 
 def _scalar(budget: _Budget, kind: Any, content: Any) -> Any:

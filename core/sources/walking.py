@@ -35,7 +35,7 @@ class ExactStream(Stream):
 
 
 class FolderFrames(NamedTuple):
-    """What a stream has in one folder.
+    """Files of a stream in one folder.
 
     Attributes:
         expression: Regular expression of a frame's file name with the group ``frame``.
@@ -70,7 +70,7 @@ def walk(
     tries: int | None = None,
     unwritable: set[str] | None = None,
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Find what matches a stream's pattern below ``root``, in sorted order.
+    """Find the matches of a stream's pattern below ``root``, in sorted order.
 
     Args:
         root: The folder that the pattern starts from.
@@ -174,17 +174,17 @@ def frames_in(
         segment = stream.segments[-1]
         return not_theirs + segment_regex(segment, form, fields, last=True, exact=own_ending)
 
-    chosen = expression(own_ending=isinstance(stream, ExactStream))
-    frames, rest = frame_names(folder, chosen)
+    regex = expression(own_ending=isinstance(stream, ExactStream))
+    frames, rest = frame_names(folder, regex)
     if _holds_other_pictures(stream, frames):
-        chosen = expression(own_ending=True)
-        frames, rest = frame_names(folder, chosen)
+        regex = expression(own_ending=True)
+        frames, rest = frame_names(folder, regex)
     theirs = re.compile("|".join(others)) if others else None
     foreign = [name for name in rest if theirs is None or not theirs.fullmatch(normal(name))]
     others_count = len(rest) - len(foreign)
     if form.beside:
         foreign = [name for name in foreign if not is_beside(name, form)]
-    return FolderFrames(chosen, frames, foreign, others_count)
+    return FolderFrames(regex, frames, foreign, others_count)
 
 
 def _holds_other_pictures(stream: Stream, frames: Mapping[str, str]) -> bool:
@@ -234,7 +234,7 @@ def _goes_before(
 def _match_path(
     parts: Sequence[str], segments: Sequence[str], form: Form, *, is_file: bool
 ) -> dict[str, str] | None:
-    """The fields of a folder or file, given by its path below the root; None if it does not fit."""
+    """The fields of a folder or file by its path below the root; None if it does not fit."""
     known: dict[str, str] | None = {}
     for depth, (part, segment) in enumerate(zip(parts, segments, strict=True), 1):
         if known is None:

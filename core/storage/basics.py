@@ -1,4 +1,4 @@
-"""What all JSON files of stores are made of."""
+"""Base of all JSON files of stores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.records import is_name
 
 def _plain_name(name: str) -> str:
     if not is_name(name):
-        raise ValueError(f"{name!r} is no name of a subject, type or view")
+        raise ValueError(f"{name!r} is not a name of a subject, type or view")
     return name
 
 
@@ -29,7 +29,7 @@ class StoredFile(BaseModel):
 
 
 class Fidelity(StoredFile):
-    """How near lossy frames come to the true ones, measured on every 16th frame.
+    """Fidelity of lossy frames, measured on every 16th frame.
 
     Attributes:
         frames: Number of frames measured.
@@ -41,7 +41,7 @@ class Fidelity(StoredFile):
 
 
 class ReasonCount(StoredFile):
-    """How often one reason was met."""
+    """Count of one reason."""
 
     reason: str
     effect: str

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from core.errors import StoreError
-from core.records import STREAM_WORDS
+from core.records import STREAM_WORDS, StreamName
 from core.storage.basics import ReasonCount
 from core.storage.codecs import FRAME_BYTES
 from core.storage.layout import (
@@ -40,7 +40,7 @@ REPLACE = "Add --replace to delete it and start anew, or choose another --worksp
 
 
 def begin(folder: Path, plan: Plan, *, replace: bool) -> bool:
-    """Make a folder ready for the shards of a plan; the caller holds its lock.
+    """Prepare a folder for the shards of a plan; the caller holds its lock.
 
     Args:
         folder: The store's folder.
@@ -57,14 +57,14 @@ def begin(folder: Path, plan: Plan, *, replace: bool) -> bool:
     try:
         remove_leftovers(folder)
         if folder.exists() and any(folder.iterdir()):
-            found = _plan_of(folder, replace)
+            existing = _plan_of(folder, replace)
             complete = _all_there(folder, plan)
-            same = found is not None and found.same_work(plan)
-            if not replace and not same:
-                raise _other_work(folder, found or plan, plan)
-            if same and complete and not replace:
+            is_same = existing is not None and existing.same_work(plan)
+            if not replace and not is_same:
+                raise _other_work(folder, existing or plan, plan)
+            if is_same and complete and not replace:
                 return True
-            if replace and (complete or not same):
+            if replace and (complete or not is_same):
                 _delete(folder)
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / PLAN_NAME).is_file():
@@ -94,7 +94,7 @@ def _plan_of(folder: Path, replace: bool) -> Plan | None:
     if not path.is_file():
         # Never ours to delete, whatever was asked for.
         raise StoreError(
-            "The folder holds something else than a store",
+            "The folder does not hold a store",
             where=folder,
             next_step="Choose another --workspace.",
         )
@@ -108,45 +108,51 @@ def _plan_of(folder: Path, replace: bool) -> Plan | None:
         raise
 
 
-def _other_work(folder: Path, found: Plan, plan: Plan) -> StoreError:
-    if found.reduced:
+def _other_work(folder: Path, existing: Plan, plan: Plan) -> StoreError:
+    if existing.reduced:
         return StoreError(
             "Subjects were forgotten here, and the source may still hold them",
             where=folder,
             next_step="Train and test on the store as it is; or take them out of the source and "
             "add --replace.",
         )
-    if found.model_copy(update={"reading": plan.reading}).same_work(plan):
+    if existing.model_copy(update={"reading": plan.reading}).same_work(plan):
         return StoreError(
-            f"The store here was read by an earlier version (rules {found.reading}, now "
+            f"The store here was read by an earlier version (rules {existing.reading}, now "
             f"{plan.reading}), which may have taken other frames",
             where=folder,
             next_step="It can still be used. Add --replace to make it anew.",
         )
     what = "another source or a changed one"
     for name in ("dataset", "form", "codec", "part"):
-        old, new = getattr(found, name), getattr(plan, name)
+        old, new = getattr(existing, name), getattr(plan, name)
         if old != new:
             old_name, new_name = ("without RGB" if one == "none" else one for one in (old, new))
             what = f"another {name} ({old_name}, not {new_name})"
             break
     else:
-        if lacking := [name for name in plan.shapes if name not in found.shapes]:
-            what = " and ".join(STREAM_WORDS[name] for name in lacking)
-            if lacking == ["flow"]:
-                return StoreError(
-                    "The store here was made without optical flow",
-                    where=folder,
-                    next_step="It can still be used (without --flow). Add --replace to make it "
-                    "anew with it.",
-                )
-            return StoreError(
-                f"The store here was made without the {what} that the source holds",
-                where=folder,
-                next_step=f"It can still be used (--without {','.join(lacking)}). Add --replace to "
-                "make it anew with them.",
-            )
+        if lacking := [name for name in plan.shapes if name not in existing.shapes]:
+            return _lacking(folder, lacking)
+        for name, stream in plan.streams.items():
+            old_maker = existing.streams[name].maker
+            if old_maker != stream.maker:
+                what = f"another {STREAM_WORDS[name]} ({old_maker}; not {stream.maker})"
     return StoreError(f"The store here was made from {what}", where=folder, next_step=REPLACE)
+
+
+def _lacking(folder: Path, lacking: Sequence[StreamName]) -> StoreError:
+    """That a store was made without some streams; flow is no part of a source."""
+    delivered = [name for name in lacking if name != "flow"]
+    options = [f"--without {','.join(delivered)}"] if delivered else []
+    options += ["without --flow"] if "flow" in lacking else []
+    what = " and ".join(STREAM_WORDS[name] for name in lacking)
+    rest = "" if "flow" in lacking else " that the source holds"
+    return StoreError(
+        f"The store here was made without {'the ' if delivered else ''}{what}{rest}",
+        where=folder,
+        next_step=f"It can still be used ({', '.join(options)}). Add --replace to make it anew "
+        f"with {'it' if lacking == ['flow'] else 'them'}.",
+    )
 
 
 def _all_there(folder: Path, plan: Plan) -> bool:
@@ -169,10 +175,10 @@ def shard_done(folder: Path, number: int) -> ShardFile | None:
     if not path.is_file() or not shard.is_file():
         return None
     try:
-        found = read_json(path, ShardFile, REPLACE)
+        description = read_json(path, ShardFile, REPLACE)
     except StoreError:
         return None
-    return found if shard.stat().st_size == found.bytes else None
+    return description if shard.stat().st_size == description.bytes else None
 
 
 def finish(folder: Path, plan: Plan, listing: Sequence[Finding]) -> StoreFile:
@@ -187,9 +193,9 @@ def finish(folder: Path, plan: Plan, listing: Sequence[Finding]) -> StoreFile:
         StoreError: shards are missing.
     """
     index, findings, facts = _gather(folder, plan)
-    everything = [*listing, *findings]
+    all_findings = [*listing, *findings]
     report = LeftOutFile(
-        summary=summarise(everything), listing=tuple(listing), findings=tuple(findings)
+        summary=summarise(all_findings), listing=tuple(listing), findings=tuple(findings)
     )
     write_json(folder / LEFT_OUT_NAME, report)
     write_json(folder / INDEX_NAME, index)
@@ -209,10 +215,10 @@ def finish(folder: Path, plan: Plan, listing: Sequence[Finding]) -> StoreFile:
         psnr=_psnr(error / measured) if measured else None,
         index=digest,
         left_out_sequences=len(
-            {found.sequence for found in everything if found.effect == SEQUENCE_LEFT_OUT}
+            {finding.sequence for finding in all_findings if finding.effect == SEQUENCE_LEFT_OUT}
         ),
-        left_out_frames=_frames_of(everything, FRAMES_LEFT_OUT),
-        unsupervised_frames=_frames_of(everything, NOT_SUPERVISED),
+        left_out_frames=_frames_of(all_findings, FRAMES_LEFT_OUT),
+        unsupervised_frames=_frames_of(all_findings, NOT_SUPERVISED),
         aligned=totals.pop("aligned", 0),
         streams={name: count for name, count in totals.items() if name != "aligned"},
     )
@@ -227,8 +233,8 @@ def _gather(
     findings: list[Finding] = []
     sequences, valid, measured, error = 0, 0, 0, 0.0
     for number in plan.shard_numbers():
-        found = shard_done(folder, number)
-        if found is None:
+        description = shard_done(folder, number)
+        if description is None:
             raise StoreError(
                 f"Shard {number} is missing",
                 where=folder,
@@ -237,17 +243,17 @@ def _gather(
         shards.append(
             IndexShard(
                 number=number,
-                sha256=found.sha256,
-                bytes=found.bytes,
-                frames=found.frames,
-                sequences=found.sequences,
+                sha256=description.sha256,
+                bytes=description.bytes,
+                frames=description.frames,
+                sequences=description.sequences,
             )
         )
-        findings += found.left_out
-        sequences += len(found.sequences)
-        valid += found.valid
-        measured += found.fidelity.frames
-        error += found.fidelity.squared_error
+        findings += description.left_out
+        sequences += len(description.sequences)
+        valid += description.valid
+        measured += description.fidelity.frames
+        error += description.fidelity.squared_error
     return (
         IndexFile(format=plan.format, shards=tuple(shards)),
         findings,
@@ -260,16 +266,16 @@ def _psnr(error: float) -> float:
 
 
 def _frames_of(findings: Iterable[Finding], effect: str) -> int:
-    return sum(found.frames for found in findings if found.effect == effect)
+    return sum(finding.frames for finding in findings if finding.effect == effect)
 
 
 def summarise(findings: Iterable[Finding]) -> tuple[ReasonCount, ...]:
     """Count findings by effect and reason, the gravest effect first."""
     order = (SEQUENCE_LEFT_OUT, FRAMES_LEFT_OUT, NOT_SUPERVISED)
     counts: dict[tuple[str, str], tuple[int, int]] = {}
-    for found in findings:
-        sequences, frames = counts.get((found.effect, found.reason), (0, 0))
-        counts[(found.effect, found.reason)] = (sequences + 1, frames + found.frames)
+    for finding in findings:
+        sequences, frames = counts.get((finding.effect, finding.reason), (0, 0))
+        counts[(finding.effect, finding.reason)] = (sequences + 1, frames + finding.frames)
     ranked = sorted(
         counts, key=lambda key: (order.index(key[0]) if key[0] in order else len(order), *key)
     )

@@ -19,30 +19,30 @@ CHECKSUM_BYTES = 4
 
 
 class DamageError(Exception):
-    """Content that cannot be what a writer here wrote."""
+    """Content that no writer of this package produces."""
 
 
-def check_chunks(found: h5py.Dataset, name: str, *, packed: bool) -> None:
-    """Compare the filters and all chunks with what a writer here makes, reading none of them.
+def check_chunks(source: h5py.Dataset, name: str, *, packed: bool) -> None:
+    """Check the filters and chunks against those of this package's writers, without reading.
 
     Args:
-        found: The dataset.
+        source: The dataset.
         name: Its name, for messages.
         packed: Whether it is deflated; then :func:`read_packed` reads it.
 
     Raises:
         DamageError: other filters, chunks missing, or of a length that cannot be.
     """
-    made = found.id.get_create_plist()
-    filters = [made.get_filter(at)[0] for at in range(made.get_nfilters())]
+    properties = source.id.get_create_plist()
+    filters = [properties.get_filter(at)[0] for at in range(properties.get_nfilters())]
     if h5py.h5z.FILTER_FLETCHER32 not in filters:
         raise DamageError(f"`{name}` has no checksums")
-    wanted = [h5py.h5z.FILTER_DEFLATE] if packed else []
-    if filters != [*wanted, h5py.h5z.FILTER_FLETCHER32]:
+    packing = [h5py.h5z.FILTER_DEFLATE] if packed else []
+    if filters != [*packing, h5py.h5z.FILTER_FLETCHER32]:
         raise DamageError(f"`{name}` is packed in an unknown way ({filters})")
-    size = math.prod(found.chunks) * found.dtype.itemsize
+    size = math.prod(source.chunks) * source.dtype.itemsize
     chunks: list[Any] = []
-    found.id.chunk_iter(chunks.append)
+    source.id.chunk_iter(chunks.append)
     for chunk in chunks:
         length = chunk.size - CHECKSUM_BYTES
         # What cannot be packed grows, by a few bytes in sixteen thousand.
@@ -50,31 +50,31 @@ def check_chunks(found: h5py.Dataset, name: str, *, packed: bool) -> None:
         if chunk.filter_mask or not sound:
             raise DamageError(f"`{name}` has a chunk of {chunk.size} bytes")
     # Chunks that were never written read as zeros: a file may declare far more than it holds.
-    if len({chunk.chunk_offset for chunk in chunks}) != -(-len(found) // found.chunks[0]):
+    if len({chunk.chunk_offset for chunk in chunks}) != -(-len(source) // source.chunks[0]):
         raise DamageError(f"`{name}` lacks chunks")
 
 
-def read_packed(found: h5py.Dataset, first: int, end: int) -> NDArray[np.uint8]:
+def read_packed(source: h5py.Dataset, first: int, end: int) -> NDArray[np.uint8]:
     """Rows ``first`` to ``end`` of a deflated dataset of bytes, uint8 [end - first, ...].
 
     Raises:
         DamageError: a wrong checksum, or another length than the shape says.
         OSError: HDF5 cannot read it.
     """
-    rows, shape = found.chunks[0], found.chunks[1:]
+    rows, shape = source.chunks[0], source.chunks[1:]
     begin = first - first % rows
-    parts = [_unpacked(found, start) for start in range(begin, end, rows)]
+    parts = [_unpacked(source, start) for start in range(begin, end, rows)]
     joined = np.frombuffer(b"".join(parts), np.uint8).reshape(-1, *shape)
     return joined[first - begin : end - begin]
 
 
-def _unpacked(found: h5py.Dataset, row: int) -> bytes:
-    place = (row, *[0] * (found.ndim - 1))
-    skipped, content = found.id.read_direct_chunk(place)
-    packed, told = content[:-CHECKSUM_BYTES], content[-CHECKSUM_BYTES:]
-    if skipped or fletcher32(packed) != int.from_bytes(told, "little"):
+def _unpacked(source: h5py.Dataset, row: int) -> bytes:
+    place = (row, *[0] * (source.ndim - 1))
+    skipped, content = source.id.read_direct_chunk(place)
+    packed, checksum = content[:-CHECKSUM_BYTES], content[-CHECKSUM_BYTES:]
+    if skipped or fletcher32(packed) != int.from_bytes(checksum, "little"):
         raise DamageError(f"wrong checksum of a chunk at {row}")
-    size, stream = math.prod(found.chunks), zlib.decompressobj()
+    size, stream = math.prod(source.chunks), zlib.decompressobj()
     try:
         unpacked = stream.decompress(packed, size + 1)
     except zlib.error as error:

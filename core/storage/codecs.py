@@ -1,4 +1,4 @@
-"""How frames lie in a shard: three or four HDF5 datasets, every chunk with its checksum.
+"""Layout of frames in a shard: three or four HDF5 datasets, every chunk with its checksum.
 
 ``rgb`` (lossless)
     uint8 [N, 256, 128, 3], one frame a chunk, so that a clip reads its own frames only; not packed,
@@ -62,7 +62,7 @@ class Codec(Protocol):
         """Add frames uint8 [n, 256, 128, 3], the first of which is frame ``start``."""
 
     def open(self, file: h5py.File, frames: int) -> None:
-        """Compare what a file declares with the number of frames, before anything is read."""
+        """Compare a file's declarations with the number of frames, before anything is read."""
 
     def read(self, start: int, out: Block) -> None:
         """Fill ``out`` uint8 [n, 256, 128, 3] with frames from ``start`` of the file opened."""
@@ -72,10 +72,10 @@ class Codec(Protocol):
         ...
 
     def append_stored(self, file: h5py.File, frames: Sequence[Block], start: int) -> None:
-        """Add frames that :meth:`stored` of the same codec gave: nothing is packed anew."""
+        """Add frames that :meth:`stored` of the same codec gave: nothing is packed again."""
 
     def fidelity(self) -> Fidelity:
-        """How near the frames appended so far come to the true ones."""
+        """Fidelity of the frames appended so far."""
         ...
 
 
@@ -113,32 +113,32 @@ def dataset(
     link = file.get(name, getlink=True)
     if not isinstance(link, h5py.HardLink):
         raise DamageError(f"`{name}` is missing or lies elsewhere")
-    found = file[name]
-    if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
-        raise DamageError(f"`{name}` is no plain dataset")
+    source = file[name]
+    if not isinstance(source, h5py.Dataset) or source.is_virtual or source.external:
+        raise DamageError(f"`{name}` is not a plain dataset")
     shape = (length, *chunks[1:])
-    if found.dtype != np.dtype(dtype) or found.shape != shape or found.chunks != chunks:
-        raise DamageError(f"`{name}` declares {found.dtype} {found.shape} instead of {shape}")
-    check_chunks(found, name, packed=packed)
-    return found
+    if source.dtype != np.dtype(dtype) or source.shape != shape or source.chunks != chunks:
+        raise DamageError(f"`{name}` declares {source.dtype} {source.shape} instead of {shape}")
+    check_chunks(source, name, packed=packed)
+    return source
 
 
 class _Pixels:
-    """Exact frames, in a dataset of pixels or of what gives them back."""
+    """Exact frames, in a dataset of pixels or of their reversible form."""
 
     prediction: ClassVar[int]
     packing: ClassVar[Mapping[str, Any]]
 
     def encoded(self, rgb: Block) -> Block:
-        """What is stored of frames uint8 [n, 256, 128, 3], of the same shape."""
+        """Stored form of frames uint8 [n, 256, 128, 3], of the same shape."""
         raise NotImplementedError
 
     def create(self, file: h5py.File) -> None:
         """Make ``rgb``."""
-        made = create_dataset(file, "rgb", FRAME_SHAPE, 1, dtype="u1", **self.packing)
+        pixels = create_dataset(file, "rgb", FRAME_SHAPE, 1, dtype="u1", **self.packing)
         # A number: text lies in HDF5's global heap, which has no checksum, and a flipped bit in it
         # can make the library search forever.
-        made.attrs.create("prediction", self.prediction, dtype="u1")
+        pixels.attrs.create("prediction", self.prediction, dtype="u1")
 
     def append(self, file: h5py.File, rgb: Block, start: int) -> None:
         """Add frames."""
@@ -228,9 +228,9 @@ class Jpeg:
     def create(self, file: h5py.File) -> None:
         """Make ``rgb`` and ``offsets``."""
         create_dataset(file, "rgb", (), BLOB_CHUNK, dtype="u1")
-        made = create_dataset(file, "offsets", (), FLAG_CHUNK, dtype="u8")
-        made.resize(1, axis=0)
-        made[0] = 0
+        offsets = create_dataset(file, "offsets", (), FLAG_CHUNK, dtype="u8")
+        offsets.resize(1, axis=0)
+        offsets[0] = 0
 
     def append(self, file: h5py.File, rgb: Block, start: int) -> None:
         """Compress and add frames, measuring every 16th."""
@@ -271,7 +271,7 @@ class Jpeg:
         for place, content in enumerate(self.stored(start, start + len(out))):
             frame = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB)
             if frame is None or frame.shape != FRAME_SHAPE:
-                raise DamageError(f"frame {start + place} is no JPEG of 256 x 128")
+                raise DamageError(f"frame {start + place} is not a JPEG of 256 x 128")
             out[place] = frame
 
     def stored(self, start: int, end: int) -> list[Block]:

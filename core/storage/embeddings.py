@@ -81,12 +81,12 @@ def write_embeddings(path: Path, embeddings: EmbeddingSet) -> None:
 
 
 def _checked(members: dict[str, Array], path: Path) -> EmbeddingSet:
-    found = members.get(FORMAT_NAME)
-    if found is not None and not (found.size == 1 and found.item() == FORMAT):
+    version = members.get(FORMAT_NAME)
+    if version is not None and not (version.size == 1 and version.item() == FORMAT):
         raise DataError(
-            f"The embeddings have format {found.tolist()}, this lmgait reads {FORMAT}",
+            f"The embeddings have format {version.tolist()}, this lmgait reads {FORMAT}",
             where=path,
-            next_step="Write them anew with this lmgait's `lmgait embed`, or read them with the "
+            next_step="Write them again with this lmgait's `lmgait embed`, or read them with the "
             "one that wrote them.",
         )
     missing = [name for name in ("embeddings", *NAMES) if name not in members]
@@ -98,10 +98,10 @@ def _checked(members: dict[str, Array], path: Path) -> EmbeddingSet:
         )
     values = _embeddings(members["embeddings"], path)
     names = {name: _strings(name, members[name], path) for name in NAMES}
-    for name, given in names.items():
-        if len(given) != len(values):
+    for name, labels in names.items():
+        if len(labels) != len(values):
             raise DataError(
-                f"{len(values)} embeddings but {len(given)} {name}",
+                f"{len(values)} embeddings but {len(labels)} {name}",
                 where=path,
                 next_step="Give one label, type and view for each embedding, in the same order.",
             )
@@ -154,7 +154,7 @@ def _strings(name: str, values: Array, path: Path) -> tuple[str, ...]:
 
 
 def one_line(source: str) -> str:
-    """``source`` as a file gives it back: one line of at most 500 characters."""
+    """``source`` as a file returns it: one line of at most 500 characters."""
     return " ".join(source.split())[:500]
 
 

@@ -35,7 +35,7 @@ Features = NDArray[np.float32] | NDArray[np.float16]
 
 
 class FeaturesInfo(BaseModel):
-    """What features were made from.
+    """Origin of stored features.
 
     Attributes:
         dtype: How a number is stored; float16 is half as large, and rounds.
@@ -72,7 +72,7 @@ class FeaturesInfo(BaseModel):
 
     @property
     def layouts(self) -> dict[str, Layout]:
-        """How the datasets of a part lie: a frame a chunk."""
+        """Layout of the datasets of a part: a frame a chunk."""
         layout = Layout((self.tokens * self.channels,), self.dtype)
         return dict.fromkeys((PLAIN, MIRRORED)[: 1 + self.mirrored], layout)
 
@@ -152,5 +152,5 @@ def frame_bytes(tokens: int, channels: int, mirrored: bool, dtype: FloatName) ->
 
 
 def write_info(folder: Path, info: FeaturesInfo) -> None:
-    """Say that ``folder`` is complete (raises ``OutputError``)."""
+    """Mark ``folder`` as complete (raises ``OutputError``)."""
     write_text(folder / INFO_NAME, info.model_dump_json(indent=1) + "\n")

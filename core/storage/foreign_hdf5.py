@@ -38,7 +38,7 @@ def read_hdf5(path: Path) -> dict[str, Array]:
     """
     with tempfile.TemporaryDirectory(prefix="lmgait-") as folder:
         copy = Path(folder) / "members.npz"
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", _CHILD, str(path.absolute()), str(copy)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=subprocess.DEVNULL,
@@ -46,9 +46,9 @@ def read_hdf5(path: Path) -> dict[str, Array]:
             check=False,
         )
         with suppress(OSError, ValueError, KeyError, TypeError):
-            told = json.loads(_fault_file(copy).read_text("utf-8"))
-            raise DataError(told["what"], where=path, next_step=told["next_step"])
-        if done.returncode or not copy.is_file():
+            content = json.loads(_fault_file(copy).read_text("utf-8"))
+            raise DataError(content["what"], where=path, next_step=content["next_step"])
+        if process.returncode or not copy.is_file():
             raise damaged(path, "HDF5 cannot read it within its room and time")
         return read_npz(copy)
 
@@ -61,8 +61,8 @@ def child(path: str, target: str) -> None:
         with Path(target).open("wb") as file:
             np.savez(file, **members)  # type: ignore[arg-type]
     except DataError as error:
-        told = {"what": error.what, "next_step": error.next_step}
-        _fault_file(Path(target)).write_text(json.dumps(told), "utf-8")
+        content = {"what": error.what, "next_step": error.next_step}
+        _fault_file(Path(target)).write_text(json.dumps(content), "utf-8")
 
 
 def _fault_file(target: Path) -> Path:
@@ -87,7 +87,7 @@ def _limit(path: Path) -> None:
 
 def members_of(path: Path) -> dict[str, Array]:
     """As :func:`read_hdf5`, in this process: only for one that may be lost."""
-    found: dict[str, Array] = {}
+    arrays: dict[str, Array] = {}
     try:
         with h5py.File(path, "r") as file:
             for name in MEMBERS:
@@ -101,10 +101,10 @@ def members_of(path: Path) -> dict[str, Array]:
                         where=path,
                         next_step="Save the values in this file itself, not as links.",
                     )
-                found[name] = _read_dataset(name, member, path)
+                arrays[name] = _read_dataset(name, member, path)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
         raise damaged(path, error) from error
-    return found
+    return arrays
 
 
 def _read_dataset(name: str, member: h5py.Dataset, path: Path) -> Array:

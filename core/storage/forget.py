@@ -1,4 +1,4 @@
-"""A subject taken out of a store's folder, whatever is half done in it.
+"""Remove a subject from a store's folder, whatever is unfinished in it.
 
 The order makes a kill harmless: ``forgetting.json`` names the subject and ``store.json`` goes
 first, so that nothing opens the store; then each shard is replaced, its description after it; then
@@ -40,7 +40,7 @@ ANEW = "Prepare the store anew with --replace, from a source without the subject
 
 @dataclass(frozen=True, slots=True)
 class HeldInStore:
-    """What a store's folder holds of a subject.
+    """Data of a subject in a store's folder.
 
     Attributes:
         folder: The folder.
@@ -88,7 +88,7 @@ def held_in_store(folder: Path, subject: str) -> HeldInStore:
 
 
 def close_store(folder: Path, subject: str) -> None:
-    """Begin to take a subject out: from here on nothing opens the store until it is done.
+    """Begin to remove a subject: the store does not open until that is complete.
 
     Raises:
         StoreError: the plan is damaged, or another subject is being taken out.
@@ -108,7 +108,7 @@ def close_store(folder: Path, subject: str) -> None:
 
 
 def purge_store(folder: Path, subject: str, count: Callable[[], None]) -> bool:
-    """Take out a subject; the caller holds the folder's lock, and has called :func:`close_store`.
+    """Remove a subject; the caller holds the folder's lock, and has called :func:`close_store`.
 
     Args:
         folder: The folder.
@@ -120,7 +120,7 @@ def purge_store(folder: Path, subject: str, count: Callable[[], None]) -> bool:
 
     Raises:
         StoreError: a shard with the subject is damaged, or a description.
-        OutputError: the folder cannot be written; a second run goes on from here.
+        OutputError: the folder cannot be written; a second run resumes.
     """
     plan = read_json(folder / PLAN_NAME, Plan, ANEW)
     remove_leftovers(folder)
@@ -144,13 +144,13 @@ def _purge_shard(folder: Path, number: int, plan: Plan, subject: str) -> None:
         return
     old = read_json(report, ShardFile, ANEW)
     lines = tuple(_others(old.left_out, subject))
-    kept = _moved_up(entry for entry in old.sequences if entry.subject != subject)
-    if len(kept) == len(old.sequences):
+    remaining = _moved_up(entry for entry in old.sequences if entry.subject != subject)
+    if len(remaining) == len(old.sequences):
         if len(lines) < len(old.left_out):
             write_json(report, old.model_copy(update={"left_out": lines}))
         return
-    frames = sum(entry.frames for entry in kept)
-    valid = _rewrite(shard, old, kept, plan, subject)
+    frames = sum(entry.frames for entry in remaining)
+    valid = _rewrite(shard, old, remaining, plan, subject)
     new = ShardFile(
         format=old.format,
         number=number,
@@ -159,19 +159,21 @@ def _purge_shard(folder: Path, number: int, plan: Plan, subject: str) -> None:
         frames=frames,
         valid=valid,
         fidelity=old.fidelity,
-        sequences=kept,
+        sequences=remaining,
         left_out=lines,
     )
     write_json(report, new)
 
 
-def _rewrite(path: Path, old: ShardFile, kept: tuple[Entry, ...], plan: Plan, subject: str) -> int:
+def _rewrite(
+    path: Path, old: ShardFile, remaining: tuple[Entry, ...], plan: Plan, subject: str
+) -> int:
     """Replace a shard by one without the subject; returns its frames with silhouette."""
     try:
         source = _opened(path, plan, old.sequences)
     except StoreError:
         # A run before this one was killed after the shard and before its description.
-        return _valid_of(path, plan, kept)
+        return _valid_of(path, plan, remaining)
     try:
         with whole_file(path) as partial:
             try:
@@ -186,7 +188,7 @@ def _rewrite(path: Path, old: ShardFile, kept: tuple[Entry, ...], plan: Plan, su
             except RuntimeError as error:
                 # h5py tells a failed write that was put off as a RuntimeError.
                 raise output_error(OSError(str(error)), path) from error
-            assert writer.entries == kept
+            assert writer.entries == remaining
     finally:
         source.close()
     return writer.valid
@@ -207,8 +209,8 @@ def _valid_of(path: Path, plan: Plan, entries: tuple[Entry, ...]) -> int:
 def _finish(folder: Path, plan: Plan, subject: str) -> bool:
     known = (folder / LEFT_OUT_NAME).is_file()
     if known:
-        found = read_json(folder / LEFT_OUT_NAME, LeftOutFile, ANEW)
-        listing = tuple(_others(found.listing, subject))
+        left_out = read_json(folder / LEFT_OUT_NAME, LeftOutFile, ANEW)
+        listing = tuple(_others(left_out.listing, subject))
         if all(shard_done(folder, number) is not None for number in plan.shard_numbers()):
             finish(folder, plan, listing)
             return True

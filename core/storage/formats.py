@@ -1,4 +1,4 @@
-"""Numbers of the formats of a store's files: which one a store needs, and what to say of others."""
+"""Format numbers of a store's files: the one a store needs, and errors for others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a store's index says, and whether it can be so; in little memory however long it is.
+"""Read and check a store's index, in bounded memory.
 
 The file is taken shard by shard: as a whole, a million sequences would be two gigabytes of objects.
 """
@@ -141,7 +141,7 @@ def read_index(path: Path, info: StoreFile, next_step: str) -> StoreIndex:
 
 
 class _Reader:
-    """Takes shards in the order of the file.
+    """Reader of shards in the order of the file.
 
     Args:
         shapes: Of the rows of each stream that the store declares.
@@ -196,7 +196,7 @@ class _Reader:
         self.fault = self.fault or fault
 
     def index(self) -> StoreIndex:
-        """All that was taken, the sequences sorted."""
+        """Everything read, the sequences sorted."""
         keys = self._keys
         order = sorted(range(len(keys)), key=keys.__getitem__)
         numbers = np.array(order, np.int64)
@@ -218,7 +218,7 @@ def _sorted(column: array[int], order: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _fault(info: StoreFile, index: StoreIndex, totals: Mapping[StreamName, int]) -> str | None:
-    """What in the index does not fit the store's counts, in words."""
+    """Contradiction between the index and the store's counts, as a message."""
     twice = any(one.key == other.key for one, other in pairwise(index.sequences))
     if twice or len(index.sequences) != info.sequences:
         return "the number of sequences differs"

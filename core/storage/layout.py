@@ -1,4 +1,4 @@
-"""What a store's folder holds, and the JSON files in it.
+"""Layout of a store's folder, and the JSON files in it.
 
 ::
 
@@ -53,7 +53,7 @@ _REDUCED = "0" * 16
 
 
 class Plan(StoredFile):
-    """What a store is (to be) made from and how.
+    """Plan of a store: its source and the way it is prepared.
 
     Attributes:
         dataset: Name of the dataset.
@@ -112,11 +112,11 @@ class Plan(StoredFile):
 
     @property
     def reduced(self) -> bool:
-        """Whether subjects were taken out of the store."""
+        """Whether subjects were removed from the store."""
         return self.source.startswith(_REDUCED)
 
     def without_source(self) -> Plan:
-        """The plan of the store once subjects are taken out."""
+        """Plan of the store after subjects are removed."""
         return self.model_copy(update={"source": _REDUCED + self.source[len(_REDUCED) :]})
 
     def shard_numbers(self) -> range:
@@ -150,7 +150,7 @@ class Entry(StoredFile):
 
 
 class Finding(StoredFile):
-    """A line of the report of what was left out (see ``core.video.faults.LeftOut``)."""
+    """A line of the report of skipped data (see ``core.video.faults.LeftOut``)."""
 
     sequence: str
     reason: str
@@ -160,7 +160,7 @@ class Finding(StoredFile):
 
 
 class ShardFile(StoredFile):
-    """What a shard holds."""
+    """Content of a shard."""
 
     format: Format = 1
     number: Count
@@ -246,7 +246,7 @@ class LeftOutFile(StoredFile):
 
 
 class ForgettingFile(StoredFile):
-    """The subject that is being taken out of a store."""
+    """Subject that is being removed from a store."""
 
     format: Literal[1] = 1
     subject: Name

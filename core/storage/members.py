@@ -1,4 +1,4 @@
-"""What both formats of embeddings check of a member before memory is reserved for it."""
+"""Checks of a member of an embeddings file before memory is reserved for it."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ class NoFrames:
         """Compare nothing."""
 
     def read(self, start: int, out: Block) -> None:
-        """Refuse to read frames: :meth:`core.storage.store.Store.require_rgb` says so before."""
-        raise DamageError("there are no RGB frames")
+        """Refuse to read frames: :meth:`core.storage.store.Store.require_rgb` reports it before."""
+        raise DamageError("the store has no RGB frames")
 
     def stored(self, start: int, end: int) -> list[Block]:
         """No blocks."""

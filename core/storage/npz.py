@@ -38,11 +38,11 @@ def read_npz(path: Path) -> dict[str, Array]:
                 raise DataError(
                     "A member is in the file twice", where=path, next_step="Save each member once."
                 )
-            found: dict[str, Array] = {}
+            arrays: dict[str, Array] = {}
             for info in members:
                 with archive.open(info) as handle:
-                    found[known[info.filename]] = _read_array(handle, info.file_size, path, info)
-            return found
+                    arrays[known[info.filename]] = _read_array(handle, info.file_size, path, info)
+            return arrays
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         raise damaged(path, error) from error
     except (RuntimeError, ValueError) as error:  # an encrypted member; an impossible offset

@@ -1,4 +1,4 @@
-"""Rows that are made of a store's frames, in HDF5 files of about 128 MB.
+"""Rows computed from a store's frames, in HDF5 files of about 128 MB.
 
 What is slow to make of frames (features of an encoder, cut silhouettes) is kept beside the store.
 A folder holds ``part-00000.h5`` and so on, and a JSON file, written last, that says which sequences
@@ -40,7 +40,7 @@ Rows = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a dataset of a part lies in its file.
+    """Layout of a dataset of a part in its file.
 
     Attributes:
         shape: Shape of a row.
@@ -99,7 +99,7 @@ class PartFiles:
 
     @contextmanager
     def dataset(self, part: int, name: str, layout: Layout) -> Iterator[Any]:
-        """A dataset of a part, compared with what was declared.
+        """A dataset of a part, checked against its declaration.
 
         Raises:
             StoreError: it is missing or damaged; so is what the block finds to be so.
@@ -142,7 +142,7 @@ class PartFiles:
 
 
 def read_rows(source: Any, start: int, frames: Sequence[int], out: Rows) -> None:  # noqa: ANN401
-    """Fill ``out`` [T, W] with rows of a dataset, in the order given, run by run."""
+    """Fill ``out`` [T, W] with rows of a dataset, in the order requested, run by run."""
     at = 0
     for first, end in runs(frames):
         source.read_direct(out, np.s_[start + first : start + end], np.s_[at : at + end - first])
@@ -150,7 +150,7 @@ def read_rows(source: Any, start: int, frames: Sequence[int], out: Rows) -> None
 
 
 def read_packed_rows(source: Any, rows: NDArray[np.int64]) -> NDArray[np.uint8]:  # noqa: ANN401
-    """Rows of a deflated dataset of bytes, in the order given; each chunk is unpacked once.
+    """Rows of a deflated dataset of bytes, in the order requested; each chunk is unpacked once.
 
     Raises:
         DamageError: as :func:`core.storage.chunks.read_packed`.
@@ -209,7 +209,7 @@ def write_part(
 
 
 def runs(frames: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Runs (first, end) of frames that follow each other, in the order given."""
+    """Runs (first, end) of frames that follow each other, in the order requested."""
     if not len(frames):
         return
     first = last = frames[0]

@@ -1,4 +1,4 @@
-"""How many rows of each stream sequences, shards and stores have."""
+"""Row counts per stream of sequences, shards and stores."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def with_shapes(
 
 
 def stream_lines(info: StoreFile) -> list[str]:
-    """What a store holds beside frames, a phrase for each stream."""
+    """Streams of a store beside frames, a phrase for each."""
     plan, counts = info.plan, info.counts
     return [
         stream_phrase(name, shape, counts.get(name, 0), plan.streams)

@@ -84,7 +84,7 @@ class ShardWriter:
             self._file.close()
 
     def add(self, key: SequenceKey, batches: Iterator[SequenceFrames]) -> int:
-        """Write one sequence; nothing at all if there is no batch.
+        """Write one sequence, or nothing without a batch.
 
         Returns:
             The number of frames written.
@@ -117,7 +117,7 @@ class ShardWriter:
             self._entries[-1] = last.model_copy(update=update | {"joints": joints or last.joints})
 
     def copy(self, source: ShardReader, entry: Entry, starts: Mapping[StreamName, int]) -> None:
-        """Take over a sequence of a shard of the same codec, its frames as they are stored.
+        """Copy a sequence of a shard of the same codec without packing its frames again.
 
         Args:
             source: The shard.
@@ -142,10 +142,8 @@ class ShardWriter:
             self.add_stream(name, content, entry.joints if name == "pose" else None)
 
     def _enter(self, key: SequenceKey, start: int) -> None:
-        subject, kind, view = key
         frames = self._frames - start
-        entry = Entry(subject=subject, type=kind, view=view, start=start, frames=frames)
-        self._entries.append(entry)
+        self._entries.append(Entry(**key._asdict(), start=start, frames=frames))
 
     def _write_masks(self) -> None:
         # At 4 KB a frame they fit into memory, and written at once no chunk is packed twice.
@@ -167,7 +165,7 @@ class ShardWriter:
         return self._frames
 
     def fidelity(self) -> Fidelity:
-        """How near lossy frames come to the true ones."""
+        """Fidelity of lossy frames."""
         return self._codec.fidelity()
 
 
@@ -178,8 +176,7 @@ class ShardReader:
         path: The file.
         name: The codec.
         frames: The number of frames that the index declares.
-        streams: Shape of the rows of each stream beside the frames, and their number, as the index
-            declares them.
+        streams: Row shape and count of each stream beside the frames, as the index declares them.
 
     Raises:
         StoreError: the file is missing, damaged, or declares anything else than the index.
@@ -287,7 +284,7 @@ class ShardReader:
         except FileNotFoundError as error:
             raise StoreError("A shard is missing", where=self._path, next_step=AGAIN) from error
         except (OSError, RuntimeError, KeyError, ValueError, TypeError, DamageError) as error:
-            # HDF5 tells damage in all of these, depending on where it stumbles.
+            # HDF5 reports damage by any of these, depending on the place.
             place = "" if sequence is None else f" in sequence {sequence}"
             raise StoreError(
                 f"The shard is damaged{place}: {error}", where=self._path, next_step=REPAIR

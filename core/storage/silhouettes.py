@@ -1,4 +1,4 @@
-"""Cut silhouettes and drawn skeleton maps on disk, so that no training makes them anew.
+"""Cut silhouettes and drawn skeleton maps on disk, so that no training computes them again.
 
 ::
 
@@ -42,7 +42,7 @@ CHUNK = 8
 
 
 class SilhouettesInfo(BaseModel):
-    """What cut silhouettes were made from.
+    """Origin of stored cut silhouettes.
 
     Attributes:
         dataset: Name of the dataset.
@@ -87,7 +87,7 @@ class SilhouettesInfo(BaseModel):
 
     @property
     def layouts(self) -> dict[str, Layout]:
-        """How the datasets of a part lie."""
+        """Layout of the datasets of a part."""
         return {
             SILHOUETTES: Layout(self.shape, "uint8", CHUNK, packed=True),
             USABLE: Layout((), "uint8", FLAG_CHUNK),
@@ -171,7 +171,7 @@ class SilhouetteStore:
             with self._files.dataset(part, USABLE, self.info.layouts[USABLE]) as source:
                 flags = source[:]
                 if flags.max(initial=0) > 1:
-                    raise DamageError("`usable` holds other numbers than 0 and 1")
+                    raise DamageError("`usable` has other numbers than 0 and 1")
                 self._flags[part] = flags.astype(np.bool_)
         return self._flags[part]
 
@@ -182,5 +182,5 @@ def frame_bytes(shape: tuple[int, ...]) -> int:
 
 
 def write_info(folder: Path, info: SilhouettesInfo) -> None:
-    """Say that ``folder`` is complete (raises ``OutputError``)."""
+    """Mark ``folder`` as complete (raises ``OutputError``)."""
     write_text(folder / INFO_NAME, info.model_dump_json(indent=1) + "\n")

@@ -81,7 +81,7 @@ class Store:
 
     @property
     def aligned(self) -> tuple[int, int] | None:
-        """(rows, columns) of its aligned silhouettes; None where it holds none."""
+        """(rows, columns) of its aligned silhouettes; None without any."""
         return self.info.plan.aligned
 
     @property
@@ -90,7 +90,7 @@ class Store:
         return self.info.plan.shapes
 
     def stream_count(self, name: StreamName, index: int) -> int:
-        """Number of a sequence's rows of a stream; 0 of one that the store does not hold.
+        """Number of a sequence's rows of a stream; 0 of an absent one.
 
         Raises:
             IndexError: it holds the stream, but no such sequence.
@@ -100,7 +100,7 @@ class Store:
 
     @property
     def has_rgb(self) -> bool:
-        """Whether it holds RGB frames."""
+        """Whether it contains RGB frames."""
         return self.info.plan.codec != "none"
 
     def require_rgb(self) -> None:
@@ -110,17 +110,17 @@ class Store:
             StoreError: it holds silhouettes alone.
         """
         if not self.has_rgb:
-            held = ["silhouettes"] if self.info.valid or self.aligned is not None else []
-            held += [STREAM_WORDS[name] for name in self.streams if name != "aligned"]
+            stream_words = ["silhouettes"] if self.info.valid or self.aligned is not None else []
+            stream_words += [STREAM_WORDS[name] for name in self.streams if name != "aligned"]
             raise StoreError(
-                f"The store holds {' and '.join(held)} without RGB frames",
+                f"The store holds {' and '.join(stream_words)} without RGB frames",
                 where=self.path,
                 next_step="Use a model on silhouettes (--model gaitbase); or prepare it again with "
                 "--replace, without `--without rgb`, from a source that holds the frames.",
             )
 
     def describe(self) -> str:
-        """One line for under a table: what the store was made from, and how."""
+        """Return one line below a table: the store's source and preparation."""
         info, plan = self.info, self.info.plan
         cut = "person crops" if plan.framing == "crop" else "scenes cut by the silhouette's box"
         loss = "" if info.psnr is None else f" at {info.psnr:.1f} dB"
@@ -161,7 +161,7 @@ class Store:
             out: Is filled and returned: uint8 [T, 256, 128, 3], contiguous; a new array by default.
         """
         self.require_rgb()
-        reader, runs, order, key = self._wanted(index, frames)
+        reader, runs, order, key = self._runs(index, frames)
         count = sum(end - first for first, end in runs)
         total = count if order is None else len(order)
         if out is None:
@@ -185,7 +185,7 @@ class Store:
         Returns:
             Silhouettes bool [T, 256, 128], and which of them are usable, bool [T].
         """
-        reader, runs, order, key = self._wanted(index, frames)
+        reader, runs, order, key = self._runs(index, frames)
         masks, valid = reader.read_silhouettes(runs, key)
         return (masks, valid) if order is None else (masks[order], valid[order])
 
@@ -226,18 +226,18 @@ class Store:
             name, start, start + int(rows.count[index]), info.frames, info.key
         )
 
-    def _wanted(
+    def _runs(
         self, index: int, frames: slice | Sequence[int] | None
     ) -> tuple[ShardReader, list[tuple[int, int]], list[int] | None, SequenceKey]:
         """Where frames are: reader, runs in its shard, and their order (None: as they lie)."""
         info = self.sequences[index]
         shard, start = int(self.index.shard[index]), int(self.index.start[index])
-        wanted = frame_numbers(frames, info.frames)
-        runs = runs_of(wanted)
+        numbers = frame_numbers(frames, info.frames)
+        runs = runs_of(numbers)
         order = None
-        if sum(end - first for first, end in runs) != len(wanted) or not in_order(wanted):
-            place = {frame: position for position, frame in enumerate(sorted(set(wanted)))}
-            order = [place[frame] for frame in wanted]
+        if sum(end - first for first, end in runs) != len(numbers) or not in_order(numbers):
+            place = {frame: position for position, frame in enumerate(sorted(set(numbers)))}
+            order = [place[frame] for frame in numbers]
         moved = [(start + first, start + end) for first, end in runs]
         return self._reader(shard), moved, order, info.key
 
@@ -265,12 +265,12 @@ class Store:
         return reader
 
 
-def locate_store(given: str | Path, workspace: Workspace) -> Path:
+def locate_store(name_or_path: str | Path, workspace: Workspace) -> Path:
     """Folder of a store that is named by its folder, or by its dataset in the workspace."""
-    path = Path(given).expanduser()
-    if isinstance(given, Path) or len(path.parts) != 1 or path.is_dir():
+    path = Path(name_or_path).expanduser()
+    if isinstance(name_or_path, Path) or len(path.parts) != 1 or path.is_dir():
         return path.absolute()
-    return workspace.store(str(given))
+    return workspace.store(str(name_or_path))
 
 
 def _not_there(path: Path) -> StoreError:
@@ -281,6 +281,6 @@ def _not_there(path: Path) -> StoreError:
         return StoreError(
             "The store is not complete",
             where=path,
-            next_step=f"Run the same `{command}` again: it goes on where it stopped.",
+            next_step=f"Run the same `{command}` again: it resumes where it stopped.",
         )
     return StoreError("There is no store here", where=path, next_step=f"Run `{command}` first.")

@@ -1,4 +1,4 @@
-"""What a store's plan says of the streams that lie beside its frames.
+"""Plan of the streams beside a store's frames.
 
 Of ``aligned``, the first of them, files have keys of their own, as they had before there were
 others: stores without those stay byte for byte what they were.
@@ -19,7 +19,7 @@ Shape = tuple[int, ...]
 
 
 class StreamPlan(StoredFile):
-    """What is known of a stream before it is read.
+    """Facts about a stream before it is read.
 
     Attributes:
         shape: Of a row: [17, 3] of poses, [rows, columns] of parsings, [3, rows, columns] of flow.
@@ -43,7 +43,7 @@ StreamCounts = Annotated[dict[NewStream, Some], Field(exclude_if=lambda counts: 
 
 
 def shape_fault(name: StreamName, shape: Shape) -> str | None:
-    """What is wrong with the shape of a stream's rows, in words; None where it can be."""
+    """Fault of the shape of a stream's rows, as a message; None where it is valid."""
     sizes: set[Shape] = set(ALIGNED_SIZES)
     if name == "pose":
         sizes = {POSE_SHAPE}

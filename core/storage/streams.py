@@ -44,7 +44,7 @@ class StreamFrames(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """How a stream lies in a file: type of its numbers, rows of a chunk, whether it is deflated."""
+    """Layout of a stream in a file: number type, rows of a chunk, deflated or not."""
 
     dtype: str
     chunk: int
@@ -136,7 +136,7 @@ class StreamReader:
 
 
 def row_fault(name: StreamName, rows: Rows) -> str | None:
-    """What in rows of a stream cannot be, in words; None where they are sound."""
+    """Fault of the rows of a stream, as a message; None where they are valid."""
     # Of what is not packed a hole in the file reads as zeros, with the right checksum.
     if name != "flow" and not rows.any(tuple(range(1, rows.ndim))).all():
         return {

@@ -1,4 +1,4 @@
-"""Which of a split's subjects a store holds, and what to say where it holds none."""
+"""Subjects of a split in a store, and the error where there are none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.system.suggestions import some
 
 
 def present_subjects(store: Store, subjects: Sequence[str]) -> tuple[str, ...]:
-    """Those of ``subjects`` of whom the store holds a sequence, in their order."""
+    """Those of ``subjects`` with a sequence in the store, in their order."""
     here = {info.key.subject for info in store.sequences}
     return tuple(subject for subject in subjects if subject in here)
 
@@ -22,7 +22,7 @@ def sequences_of(store: Store, subjects: Sequence[str]) -> list[int]:
 
 
 def no_subject_error(store: Store, subjects: Sequence[str], side: str) -> DataError:
-    """The error that a store holds none of these subjects, with those that it holds.
+    """Error for a store without these subjects, which lists those present.
 
     Args:
         store: The store.

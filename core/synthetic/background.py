@@ -1,4 +1,4 @@
-"""Static backgrounds: a wall, a floor and clutter, drawn anew for every sequence."""
+"""Static backgrounds: a wall, a floor and clutter, drawn separately for every sequence."""
 
 from __future__ import annotations
 

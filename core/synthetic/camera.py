@@ -12,7 +12,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """Where the camera stands and how it sees.
+    """Position and optics of the camera.
 
     Attributes:
         position: float64 [3], metres; z is the height over the ground.
@@ -41,10 +41,10 @@ class Camera:
 
     def project(self, points: Array) -> tuple[Array, Array]:
         """Pixels [..., 2] (x right, y down) and distances along the axis [...] of [..., 3]."""
-        seen = (points - self.position) @ self.axes.T
-        depth = np.maximum(seen[..., 2], 0.2)
+        relative = (points - self.position) @ self.axes.T
+        depth = np.maximum(relative[..., 2], 0.2)
         middle = np.array([self.width, self.height]) / 2
-        return seen[..., :2] * (self.focal / depth)[..., None] + middle, depth
+        return relative[..., :2] * (self.focal / depth)[..., None] + middle, depth
 
     def horizon(self) -> float:
         """Row of the horizon in pixels (may lie outside the image)."""

@@ -1,4 +1,4 @@
-"""Who walks where in a film: lanes, pairs side by side, people who stop for a while."""
+"""Paths of a film's walkers: lanes, pairs side by side, pauses."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _side_by_side(group: list[SceneWalker], rng: np.random.Generator) -> list[Sc
 
 
 def _late(walker: SceneWalker, seconds: float, turned: bool) -> SceneWalker:
-    """The same walker, who comes to the start of the lane after ``seconds``."""
+    """The same walker, reaching the start of the lane after ``seconds``."""
     x, y = walker.start
     angle = np.radians(walker.heading)
     back = walker.speed * seconds

@@ -1,6 +1,6 @@
-"""What each dataset shows: its views as camera positions, its recording types as clothes and loads.
+"""Appearance of each dataset: views as camera positions, recording types as clothes and loads.
 
-Angles say where the camera stands as seen by the walker: 0 the walker comes towards it, 90 it sees
+Angles say where the camera stands from the walker: 0 the walker comes towards it, 90 it sees
 a side, 180 the walker goes away from it; SUSTech1K goes on to 315.
 """
 
@@ -64,17 +64,24 @@ class Condition:
 # CCPG's ten cameras hang at different heights, some indoors near and some outdoors far. The real
 # angles are not published; these are spread over the circle.
 _CCPG_VIEWS = {
-    "01_0": View(0.0, 2.6, 7.0, 200.0), "02_0": View(35.0, 3.2, 7.5, 190.0),
-    "03_0": View(70.0, 2.4, 6.0, 210.0), "04_0": View(100.0, 3.8, 8.5, 185.0),
-    "05_0": View(140.0, 2.8, 7.0, 200.0), "06_0": View(180.0, 3.0, 7.5, 200.0),
-    "07_0": View(215.0, 4.4, 9.5, 175.0), "08_0": View(250.0, 2.5, 6.5, 210.0),
-    "09_0": View(290.0, 3.4, 8.0, 190.0), "10_0": View(325.0, 4.0, 9.0, 180.0),
-}  # fmt: skip
+    "01_0": View(0.0, 2.6, 7.0, 200.0),
+    "02_0": View(35.0, 3.2, 7.5, 190.0),
+    "03_0": View(70.0, 2.4, 6.0, 210.0),
+    "04_0": View(100.0, 3.8, 8.5, 185.0),
+    "05_0": View(140.0, 2.8, 7.0, 200.0),
+    "06_0": View(180.0, 3.0, 7.5, 200.0),
+    "07_0": View(215.0, 4.4, 9.5, 175.0),
+    "08_0": View(250.0, 2.5, 6.5, 210.0),
+    "09_0": View(290.0, 3.4, 8.0, 190.0),
+    "10_0": View(325.0, 4.0, 9.0, 180.0),
+}
 _SUSTECH_VIEWS = {
     **{f"{angle:03d}": View(float(angle), 1.6, 8.0, 180.0) for angle in range(0, 360, 45)},
-    "000-far": View(0.0, 1.6, 14.0, 110.0), "090-near": View(90.0, 1.6, 5.0, 240.0),
-    "180-far": View(180.0, 1.6, 14.0, 110.0), "270-far": View(270.0, 1.6, 14.0, 110.0),
-}  # fmt: skip
+    "000-far": View(0.0, 1.6, 14.0, 110.0),
+    "090-near": View(90.0, 1.6, 5.0, 240.0),
+    "180-far": View(180.0, 1.6, 14.0, 110.0),
+    "270-far": View(270.0, 1.6, 14.0, 110.0),
+}
 _CASIAB_VIEWS = {f"{angle:03d}": View(float(angle), 1.6, 6.0, 135.0) for angle in range(0, 181, 18)}
 _OUMVLP_VIEWS = {
     f"{angle:03d}": View(float(angle), 1.6, 8.0, 135.0)
@@ -97,15 +104,20 @@ _GAIT3D_CAMERAS = tuple(
 )
 # Many streets, one number a camera of walkers.
 _GREW_VIEWS = {
-    "1": View(20.0, 3.0, 7.0, 180.0), "2": View(90.0, 2.6, 6.5, 190.0),
-    "3": View(160.0, 3.4, 8.0, 170.0), "4": View(260.0, 2.8, 7.0, 180.0),
-}  # fmt: skip
+    "1": View(20.0, 3.0, 7.0, 180.0),
+    "2": View(90.0, 2.6, 6.5, 190.0),
+    "3": View(160.0, 3.4, 8.0, 170.0),
+    "4": View(260.0, 2.8, 7.0, 180.0),
+}
 # Some of the 33, by what their names say.
 _CCGR_VIEWS = {
-    "0_1": View(0.0, 1.6, 7.0, 190.0), "45_1": View(45.0, 1.6, 7.0, 190.0),
-    "67_5_2": View(67.5, 2.6, 7.0, 190.0), "90_1": View(90.0, 1.6, 7.0, 190.0),
-    "180_a": View(180.0, 4.0, 8.0, 180.0), "over": View(120.0, 5.5, 8.0, 180.0),
-}  # fmt: skip
+    "0_1": View(0.0, 1.6, 7.0, 190.0),
+    "45_1": View(45.0, 1.6, 7.0, 190.0),
+    "67_5_2": View(67.5, 2.6, 7.0, 190.0),
+    "90_1": View(90.0, 1.6, 7.0, 190.0),
+    "180_a": View(180.0, 4.0, 8.0, 180.0),
+    "over": View(120.0, 5.5, 8.0, 180.0),
+}
 VIEWS = {
     "ccpg": _CCPG_VIEWS,
     "sustech1k": _SUSTECH_VIEWS,
@@ -188,7 +200,7 @@ _CCPG_LOWERS = (("trousers",), ("wide",), ("skirt",), ("shorts",))
 
 
 def view_of(dataset: str, key: SequenceKey) -> View:
-    """From where a sequence of ``dataset`` is seen."""
+    """Camera view of a sequence of ``dataset``."""
     if dataset == "gait3d":
         match = re.match(r"camid(\d+)_", key.type)
         assert match, key.type
@@ -198,7 +210,7 @@ def view_of(dataset: str, key: SequenceKey) -> View:
 
 
 def condition(dataset: str, kind: str) -> Condition:
-    """What recording type ``kind`` of ``dataset`` looks like."""
+    """Appearance of recording type ``kind`` of ``dataset``."""
     if dataset == "ccpg":
         match = re.fullmatch(r"U(\d)_D(\d)(_BG)?", kind)
         assert match, kind
@@ -233,20 +245,20 @@ def check_dataset(dataset: str) -> str:
 
 
 def choose(
-    what: str, wanted: Sequence[str] | None, known: Sequence[str], default: Sequence[str]
+    what: str, names: Sequence[str] | None, known: Sequence[str], default: Sequence[str]
 ) -> tuple[str, ...]:
-    """Names asked for: ``default`` for None, all ``known`` for ``["all"]``, without repeats.
+    """Requested names: ``default`` for None, all ``known`` for ``["all"]``, without repeats.
 
     Raises:
         UsageError: a name is not known; the nearest is offered.
     """
-    if wanted is None:
+    if names is None:
         return tuple(default)
-    if list(wanted) == ["all"]:
+    if list(names) == ["all"]:
         return tuple(known)
-    for name in wanted:
+    for name in names:
         if name not in known:
             raise UsageError(f"There is no {what} `{name}`", next_step=known_names(name, known))
-    if not wanted:
+    if not names:
         raise UsageError(f"No {what} is named", next_step=f"Known: {', '.join(known)}.")
-    return tuple(dict.fromkeys(wanted))
+    return tuple(dict.fromkeys(names))

@@ -1,4 +1,4 @@
-"""What rendering walkers takes, from a few of them."""
+"""Estimate of rendering time and size, from a few walkers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.estimates.stages import Estimate, Stage, counted, make_estimate, sample
 from core.synthetic.datasets import check_dataset, check_form
+from core.synthetic.parsing import check_parsing
 from core.synthetic.poses import check_poses
 from core.synthetic.selection import wanted_keys
 from core.synthetic.write import sequence_places, write_sequence
@@ -27,12 +28,16 @@ def estimate_synthesis(
     workers: int,
     form: str | None = None,
     with_poses: bool = False,
+    with_parsing: bool = False,
 ) -> Estimate:
-    """What :func:`core.workflows.synthesize.synthesize` would take (raises as it does)."""
+    """Estimate for :func:`core.workflows.synthesize.synthesize` (raises as it does)."""
     dataset = check_dataset(dataset)
     form = check_form(dataset, form)
     if with_poses:
         check_poses(dataset)
+    if with_parsing:
+        check_parsing(dataset, form)
+    beside = {"with_poses": with_poses, "with_parsing": with_parsing}
     keys, _, _ = wanted_keys(
         dataset,
         train_subjects=train_subjects,
@@ -43,18 +48,18 @@ def estimate_synthesis(
         workers=workers,
         seed=seed,
     )
-    places = {key: sequence_places(dataset, out, key, form, with_poses=with_poses) for key in keys}
+    places = {key: sequence_places(dataset, out, key, form, **beside) for key in keys}
     left = [key for key in keys if not all(place.exists() for place in places[key])]
-    chosen = sample(left)
+    examples = sample(left)
     with tempfile.TemporaryDirectory(prefix="lmgait-") as folder:
 
         def steps() -> Iterator[float]:
-            for key in chosen:
+            for key in examples:
                 to = Path(folder)
-                write_sequence(dataset, form, to, key, frames, seed, with_poses=with_poses)
+                write_sequence(dataset, form, to, key, frames, seed, **beside)
                 yield 1
 
-        pace = measure(steps()) if chosen else Pace(0.0, 0)
+        pace = measure(steps()) if examples else Pace(0.0, 0)
         files = [path for path in Path(folder).rglob("*") if path.is_file()]
         each = sum(path.stat().st_size for path in files) / max(1, pace.steps + 1)
     stage = Stage(

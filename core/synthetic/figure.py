@@ -52,13 +52,11 @@ def _add_legs(parts: FigureParts, pose: Pose, body: Body, outfit: Outfit) -> Non
             LOWER,
             (hip, body.thigh_girth * 1.12 + lower.thigh),
             (low, body.knee_girth + lower.thigh),
+            side=side,
         )
-        parts.add(
-            SHANK, shank_label, (knee, body.knee_girth + cover), (calf, body.calf_girth + cover)
-        )
-        parts.add(
-            SHANK, shank_label, (calf, body.calf_girth + cover), (ankle, body.ankle_girth + cover)
-        )
+        upper_calf = (calf, body.calf_girth + cover)
+        parts.add(SHANK, shank_label, (knee, body.knee_girth + cover), upper_calf, side=side)
+        parts.add(SHANK, shank_label, upper_calf, (ankle, body.ankle_girth + cover), side=side)
         heel, ball, toe = pose.heels[:, side], pose.balls[:, side], pose.toes[:, side]
         up = np.array([0.0, 0.0, 1.0])
         instep = ankle - 0.3 * body.ankle_height * up
@@ -69,6 +67,7 @@ def _add_legs(parts: FigureParts, pose: Pose, body: Body, outfit: Outfit) -> Non
             (ball + 0.026 * up, 0.034),
             (toe + 0.016 * up, 0.020),
             (instep, body.ankle_girth * 1.1),
+            side=side,
         )
     if lower.skirt:
         knees = pose.hips + 0.85 * (pose.knees - pose.hips)
@@ -130,15 +129,20 @@ def _add_arms(parts: FigureParts, pose: Pose, body: Body, outfit: Outfit) -> Non
         shoulder, elbow = pose.shoulders[:, side], pose.elbows[:, side]
         wrist, hand = pose.wrists[:, side], pose.hands[:, side]
         parts.add(
-            UPPER_ARM, UPPER, (shoulder, body.arm_girth * 1.25 + ease), (elbow, elbow_girth + ease)
+            UPPER_ARM,
+            UPPER,
+            (shoulder, body.arm_girth * 1.25 + ease),
+            (elbow, elbow_girth + ease),
+            side=side,
         )
         parts.add(
             FOREARM,
             fore_label,
             (elbow, elbow_girth + fore_ease),
             (wrist, body.wrist_girth + fore_ease),
+            side=side,
         )
-        parts.add(HAND, SKIN, (wrist, body.wrist_girth), (hand, 0.022), nearer=-0.01)
+        parts.add(HAND, SKIN, (wrist, body.wrist_girth), (hand, 0.022), nearer=-0.01, side=side)
 
 
 def _add_head(parts: FigureParts, pose: Pose, body: Body, outfit: Outfit) -> None:

@@ -68,7 +68,7 @@ def plan_film(
     height: float = _HEIGHT,
     rate: float = FPS,
 ) -> Film:
-    """Draw everything about a film; bodies and movement by subject, all else by ``take``.
+    """Draw all parameters of a film; bodies and movement by subject, all else by ``take``.
 
     Args:
         subjects: Ids of CASIA-B's layout, the same people as in its walkers of this seed.
@@ -129,7 +129,7 @@ def render_film(film: Film) -> Iterator[tuple[Image, NDArray[np.bool_]]]:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is seen of somebody in a frame.
+    """Visible part of a walker in a frame.
 
     Attributes:
         frame: Number of the frame, from 0.
@@ -145,7 +145,7 @@ class Seen:
 
 
 def seen_in(film: Film, frame: int, visible: NDArray[np.bool_]) -> list[Seen]:
-    """Everybody who is seen in a frame of :func:`render_film`.
+    """Visible walkers in a frame of :func:`render_film`.
 
     Args:
         film: The film.

@@ -1,4 +1,4 @@
-"""Who a walker is: the shape of the body and the way it moves, and nothing else.
+"""Identity of a walker: the shape and the motion of the body only.
 
 Both are drawn once per subject from continuous distributions, a little wider than those of the
 sources. A sequence varies them slightly (:func:`vary`), as a person varies from walk to walk.
@@ -20,18 +20,34 @@ from core.synthetic.seeds import stream
 
 # Name: (mean as a fraction of stature, spread between subjects as a fraction of the mean).
 _LENGTHS = {
-    "thigh": (0.245, 0.050), "shank": (0.246, 0.050), "foot": (0.152, 0.055),
-    "ankle_height": (0.039, 0.080), "hip_width": (0.105, 0.090), "trunk": (0.288, 0.045),
-    "shoulder_width": (0.210, 0.085), "upper_arm": (0.186, 0.055), "forearm": (0.146, 0.055),
-    "hand": (0.090, 0.060), "neck": (0.052, 0.150), "head": (0.130, 0.055),
-}  # fmt: skip
+    "thigh": (0.245, 0.050),
+    "shank": (0.246, 0.050),
+    "foot": (0.152, 0.055),
+    "ankle_height": (0.039, 0.080),
+    "hip_width": (0.105, 0.090),
+    "trunk": (0.288, 0.045),
+    "shoulder_width": (0.210, 0.085),
+    "upper_arm": (0.186, 0.055),
+    "forearm": (0.146, 0.055),
+    "hand": (0.090, 0.060),
+    "neck": (0.052, 0.150),
+    "head": (0.130, 0.055),
+}
 # Radii (half depth or half breadth) as fractions of stature, same form; scaled by build as well.
 _RADII = {
-    "chest": (0.066, 0.060), "waist": (0.060, 0.090), "waist_width": (0.085, 0.080),
-    "hips": (0.064, 0.070), "thigh_girth": (0.048, 0.080), "knee_girth": (0.031, 0.060),
-    "calf_girth": (0.032, 0.090), "ankle_girth": (0.020, 0.060), "arm_girth": (0.027, 0.090),
-    "wrist_girth": (0.016, 0.070), "head_girth": (0.048, 0.050), "neck_girth": (0.034, 0.080),
-}  # fmt: skip
+    "chest": (0.066, 0.060),
+    "waist": (0.060, 0.090),
+    "waist_width": (0.085, 0.080),
+    "hips": (0.064, 0.070),
+    "thigh_girth": (0.048, 0.080),
+    "knee_girth": (0.031, 0.060),
+    "calf_girth": (0.032, 0.090),
+    "ankle_girth": (0.020, 0.060),
+    "arm_girth": (0.027, 0.090),
+    "wrist_girth": (0.016, 0.070),
+    "head_girth": (0.048, 0.050),
+    "neck_girth": (0.034, 0.080),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,25 +115,38 @@ class Dynamics:
 
 # Name: (mean, spread between subjects, spread between sequences of one subject).
 _POSTURE = {
-    "lean": (4.0, 4.0, 1.3), "lean_swing": (1.2, 0.7, 0.2), "trunk_roll": (1.5, 2.2, 0.4),
-    "trunk_rotation": (6.0, 3.5, 0.8), "pelvic_list": (4.0, 2.2, 0.4),
-    "pelvic_rotation": (5.0, 2.8, 0.6), "pelvic_tilt": (6.0, 3.0, 0.8),
-    "sway": (0.024, 0.014, 0.003), "step_width": (0.10, 0.035, 0.008),
-    "circumduction": (0.010, 0.014, 0.003), "head_pitch": (4.0, 8.0, 3.5),
-    "head_nod": (1.0, 1.2, 0.3), "shrug": (0.0, 0.014, 0.004),
-}  # fmt: skip
+    "lean": (4.0, 4.0, 1.3),
+    "lean_swing": (1.2, 0.7, 0.2),
+    "trunk_roll": (1.5, 2.2, 0.4),
+    "trunk_rotation": (6.0, 3.5, 0.8),
+    "pelvic_list": (4.0, 2.2, 0.4),
+    "pelvic_rotation": (5.0, 2.8, 0.6),
+    "pelvic_tilt": (6.0, 3.0, 0.8),
+    "sway": (0.024, 0.014, 0.003),
+    "step_width": (0.10, 0.035, 0.008),
+    "circumduction": (0.010, 0.014, 0.003),
+    "head_pitch": (4.0, 8.0, 3.5),
+    "head_nod": (1.0, 1.2, 0.3),
+    "shrug": (0.0, 0.014, 0.004),
+}
 _POSITIVE = ("sway", "step_width", "trunk_rotation", "lean_swing")
 
 # Per joint: spread of offset (degrees), of log amplitude, and of the timing (cycles).
 _BETWEEN = {
-    "hip": (4.0, 0.13, 0.012), "knee": (4.0, 0.12, 0.015), "ankle": (3.5, 0.20, 0.015),
-    "shoulder": (7.0, 0.45, 0.035), "elbow": (13.0, 0.45, 0.040),
-}  # fmt: skip
+    "hip": (4.0, 0.13, 0.012),
+    "knee": (4.0, 0.12, 0.015),
+    "ankle": (3.5, 0.20, 0.015),
+    "shoulder": (7.0, 0.45, 0.035),
+    "elbow": (13.0, 0.45, 0.040),
+}
 # Legs repeat themselves from walk to walk; arms, free of load, do so far less.
 _WITHIN = {
-    "hip": (0.9, 0.03, 0.003), "knee": (0.9, 0.03, 0.003), "ankle": (1.0, 0.05, 0.004),
-    "shoulder": (3.0, 0.18, 0.012), "elbow": (6.0, 0.20, 0.014),
-}  # fmt: skip
+    "hip": (0.9, 0.03, 0.003),
+    "knee": (0.9, 0.03, 0.003),
+    "ankle": (1.0, 0.05, 0.004),
+    "shoulder": (3.0, 0.18, 0.012),
+    "elbow": (6.0, 0.20, 0.014),
+}
 _TOE_OUT = (7.0, 5.0, 1.2)  # degrees: mean, spread between subjects, between sequences
 _ARM_OUT = (8.0, 4.0, 2.0)
 _ASYMMETRY = 0.30  # share of a joint's spread that differs between the sides
@@ -228,5 +257,5 @@ def _sides(
 
 
 def _bounded(rng: np.random.Generator) -> float:
-    """A standard normal draw, cut at 2.5 so that nobody is a monster."""
+    """A standard normal draw, clipped to 2.5 so that all bodies are plausible."""
     return float(np.clip(rng.normal(), -2.5, 2.5))

@@ -14,14 +14,14 @@ PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG
 
 
 def write_image(path: Path, image: Image, options: tuple[int, ...]) -> None:
-    """Write RGB uint8 [H, W, 3] or grey levels uint8 [H, W] as the name's ending says.
+    """Write RGB uint8 [H, W, 3] or grey levels uint8 [H, W] in the format of the name's ending.
 
     Raises:
         OSError: it cannot be encoded or written.
     """
     colours = image[..., ::-1] if image.ndim == 3 else image
-    done, data = cv2.imencode(path.suffix, np.ascontiguousarray(colours), options)
-    if not done:
+    encoded, data = cv2.imencode(path.suffix, np.ascontiguousarray(colours), options)
+    if not encoded:
         raise OSError(f"cannot encode {path.name}")
     path.write_bytes(data.tobytes())
 

@@ -1,4 +1,4 @@
-"""Exact poses of walkers: COCO's joints where the camera sees them."""
+"""Exact poses of walkers: COCO's joints as projected by the camera."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from core.synthetic.shot import FPS, Shot, crop_of
 Array = NDArray[np.float64]
 
 # Nose, eyes and ears from the middle of the head, in heights of the head: forward, left, up.
-_FACE = np.array([
-    [0.46, 0.0, -0.06], [0.40, 0.14, 0.06], [0.40, -0.14, 0.06], [0.02, 0.33, 0.0],
-    [0.02, -0.33, 0.0],
-])  # fmt: skip
+_FACE = np.array(
+    [
+        [0.46, 0.0, -0.06],
+        [0.40, 0.14, 0.06],
+        [0.40, -0.14, 0.06],
+        [0.02, 0.33, 0.0],
+        [0.02, -0.33, 0.0],
+    ]
+)
 
 
 def skeleton_joints(skeleton: Pose, body: Body) -> Array:

@@ -1,4 +1,4 @@
-"""What walkers carry."""
+"""Bags and other loads of walkers."""
 
 from __future__ import annotations
 

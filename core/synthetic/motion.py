@@ -186,7 +186,7 @@ def _upper(
 
 @dataclass(frozen=True, slots=True)
 class Progression:
-    """How the pelvis travels over one cycle.
+    """Motion of the pelvis over one cycle.
 
     Attributes:
         stride: metres per cycle.
@@ -208,7 +208,7 @@ class Progression:
 
 
 def progression(body: Body, dynamics: Dynamics) -> Progression:
-    """Work out stride and height from the feet: what bears the body does not slide."""
+    """Work out stride and height from the feet: supporting feet do not slide."""
     phase = np.arange(_GRID) / _GRID
     still = pose(body, dynamics, phase)
     soles = np.stack([still.heels, still.balls, still.toes], axis=2)  # [G, 2, 3, 3]

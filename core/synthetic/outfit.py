@@ -1,4 +1,4 @@
-"""What a walker wears and carries: drawn anew for every sequence, so that it identifies nobody."""
+"""Clothes and loads of a walker, drawn per sequence so that they do not identify anyone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATTERN_SIZE = 512
 
 @dataclass(frozen=True, slots=True)
 class Upper:
-    """A garment's shape: how far it stands off (metres), the hem's drop along the thigh (share)."""
+    """A garment's shape: distance from the body (metres), hem's drop along the thigh (share)."""
 
     torso: float
     sleeve: float
@@ -119,14 +119,14 @@ def _pick(rng: np.random.Generator, names: Sequence[str]) -> str:
 def hold(dynamics: Dynamics, outfit: Outfit) -> Dynamics:
     """Still the arms that carry something."""
     # Angles (shoulder, elbow) and the share of the usual swing that is left.
-    held = {
+    arms = {
         "umbrella": ((outfit.side, 28.0, 95.0, 0.15),),
         "box": ((0, 22.0, 70.0, 0.10), (1, 22.0, 70.0, 0.10)),
         "case": ((outfit.side, 0.0, 10.0, 0.25),),
         "hand bag": ((outfit.side, 0.0, 15.0, 0.55),),
     }.get(outfit.load or "", ())
     curves = dynamics.curves.copy()
-    for side, shoulder, elbow, left in held:
+    for side, shoulder, elbow, left in arms:
         for joint, angle in (("shoulder", shoulder), ("elbow", elbow)):
             series = curves[JOINTS.index(joint), side]
             series[1:] *= left

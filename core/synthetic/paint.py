@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from core.synthetic.body_labels import body_labels
 from core.synthetic.camera import Camera
 from core.synthetic.outfit import PATTERN_SIZE, Outfit
 from core.synthetic.pieces import Figure
@@ -23,12 +24,13 @@ _FULL = 128.0  # brightness that shows the palette's own colour
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A walker's outlines as a camera sees them.
+    """A walker's outlines as projected by a camera.
 
     Attributes:
         outlines: int32 [T, P, tones, corners, 2], pixels with ``_SHIFT`` fraction bits.
         order: int64 [T, P], parts from far to near.
         labels: uint8 [P].
+        parsing: uint8 [P], which part of the body each is, as parsers label them.
         boxes: float64 [T, 4], x0, y0, x1, y1 around all parts, pixels.
         anchor: int64 [T, 2], the pixel that a garment's pattern is pinned to.
         depth: float64 [T], mean distance in metres.
@@ -37,6 +39,7 @@ class Drawing:
     outlines: NDArray[np.int32]
     order: NDArray[np.int64]
     labels: NDArray[np.uint8]
+    parsing: NDArray[np.uint8]
     boxes: Array
     anchor: NDArray[np.int64]
     depth: Array
@@ -74,6 +77,7 @@ def draw(figure: Figure, camera: Camera, light: float = 0.4) -> Drawing:
         outlines=np.round(corners * (1 << _SHIFT)).astype(np.int32),
         order=np.argsort(-(distance - figure.nearer), axis=1, kind="stable"),
         labels=figure.labels,
+        parsing=body_labels(figure),
         boxes=boxes,
         anchor=np.round(centres[:, 0, 0]).astype(np.int64),
         depth=distance.mean(axis=1),
@@ -98,7 +102,7 @@ def paint_labels(drawing: Drawing, frame: int, box: tuple[int, int, int, int]) -
 def colour(
     canvas: NDArray[np.uint8], outfit: Outfit, anchor: tuple[int, int], scale: float = 1.0
 ) -> NDArray[np.uint8]:
-    """Colours of a canvas of :func:`paint_labels`: uint8 [h, w, 3], black where nobody is.
+    """Colours of a canvas of :func:`paint_labels`: uint8 [h, w, 3], black elsewhere.
 
     Args:
         canvas: uint8 [h, w, 2].

@@ -1,4 +1,4 @@
-"""A walker as balls and what lies between them, piece by piece."""
+"""A walker as balls and their connections, piece by piece."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ MAX_BALLS = 8
 
 # Which piece of the body a part is; what is carried is the last.
 HEAD, TRUNK, UPPER_ARM, FOREARM, HAND, THIGH, SHANK, FOOT, LOAD = range(9)
+# Which side of the body a part is of; the last is neither.
+LEFT, RIGHT, MIDDLE = range(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,14 @@ class Figure:
         nearer: float64 [P], metres by which a part counts as nearer than its centre: clothes lie
             over what they cover.
         pieces: uint8 [P], which piece of the body each part is, ``HEAD`` to ``LOAD``.
+        sides: uint8 [P], of which side it is, ``LEFT`` to ``MIDDLE``.
     """
 
     balls: Array
     labels: NDArray[np.uint8]
     nearer: Array
     pieces: NDArray[np.uint8]
+    sides: NDArray[np.uint8]
 
 
 @dataclass(slots=True)
@@ -44,6 +48,7 @@ class FigureParts:
         labels: Likewise.
         nearer: Likewise.
         pieces: Likewise.
+        sides: Likewise.
     """
 
     frames: int
@@ -51,8 +56,16 @@ class FigureParts:
     labels: list[int] = field(default_factory=list)
     nearer: list[float] = field(default_factory=list)
     pieces: list[int] = field(default_factory=list)
+    sides: list[int] = field(default_factory=list)
 
-    def add(self, piece: int, label: int, *balls: tuple[Array, float], nearer: float = 0.0) -> None:
+    def add(
+        self,
+        piece: int,
+        label: int,
+        *balls: tuple[Array, float],
+        nearer: float = 0.0,
+        side: int = MIDDLE,
+    ) -> None:
         """Add a part: the hull of at most :data:`MAX_BALLS` balls.
 
         Args:
@@ -60,6 +73,7 @@ class FigureParts:
             label: What it is.
             balls: Centre float64 [T, 3] or [3] and radius of each, in metres.
             nearer: As of :class:`Figure`.
+            side: Of the body.
         """
         rows = [
             np.concatenate(
@@ -73,6 +87,7 @@ class FigureParts:
         self.labels.append(label)
         self.nearer.append(nearer)
         self.pieces.append(piece)
+        self.sides.append(side)
 
     def figure(self) -> Figure:
         """The figure of all parts."""
@@ -81,4 +96,5 @@ class FigureParts:
             np.array(self.labels, np.uint8),
             np.array(self.nearer),
             np.array(self.pieces, np.uint8),
+            np.array(self.sides, np.uint8),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -31,18 +31,16 @@ def check_poses(dataset: str) -> None:
         )
 
 
-def write_poses(dataset: str, form: str, shot: Shot, staged: Sequence[Path]) -> None:
+def write_poses(dataset: str, form: str, shot: Shot, folder: Path) -> None:
     """Write the poses of one sequence of CCPG or SUSTech1K.
 
     Args:
         dataset: ``ccpg`` or ``sustech1k``.
         form: Form of the dataset.
         shot: The sequence.
-        staged: Its folders (see :func:`core.synthetic.write.sequence_places`): the last is that of
-            the poses.
+        folder: Of CCPG that of its poses, which is made, else the sequence's own.
     """
     poses, view = shot_poses(shot), shot.key.view
-    folder = staged[-1]
     if dataset == "ccpg":
         folder.mkdir()
         _pickle(folder / f"{view}.pkl", poses)

@@ -1,4 +1,4 @@
-"""Scenes: who walks where, seen by which camera, in what light. Bodies know nothing of this."""
+"""Scenes: walkers, their paths, the camera and the light, separate from bodies."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class SceneWalker:
-    """Somebody in a scene.
+    """A walker in a scene.
 
     Attributes:
         body, dynamics, outfit: who, how, and in what.
@@ -68,7 +68,7 @@ class SceneWalker:
         return pose(self.body, self.dynamics, self._phases(times))
 
     def _phases(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Cycles walked since the foot's heel strike; who stands still only sways."""
+        """Cycles walked since the foot's heel strike; people who stand still only sway."""
         if self.stop is None:
             return self.phase + times / self.dynamics.cycle
         begin, length = self.stop
@@ -97,7 +97,7 @@ class SceneWalker:
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """How a sequence is lit and recorded.
+    """Light and recording of a sequence.
 
     Attributes:
         gain: factor per RGB channel.
@@ -114,7 +114,7 @@ class Light:
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """A foreground: ``image`` uint8 [H, W, 3] hides what is behind ``mask`` (255)."""
+    """A foreground: ``image`` uint8 [H, W, 3] hides everything behind ``mask`` (255)."""
 
     image: Image
     mask: Image
@@ -157,7 +157,7 @@ def render_scene(
 
 
 def silhouette_area(walker: SceneWalker, camera: Camera, frame_time: float) -> int:
-    """Pixels that a person would fill with nobody in front, beyond the picture's edge too."""
+    """Pixels that a person would fill without occlusion, beyond the picture's edge too."""
     drawing = draw(walker.figure(np.array([frame_time])), camera)
     box = clip_box(drawing.boxes[0], _ANYWHERE)
     if box is None or drawing.depth[0] < _NEAREST:

@@ -1,4 +1,4 @@
-"""Random streams by name, so that a draw never depends on what was drawn before it elsewhere."""
+"""Random streams by name, so that a draw never depends on other draws."""
 
 from __future__ import annotations
 

@@ -35,14 +35,14 @@ def wanted_keys(
     """The sequences asked for, and their training and test subjects (raises ``UsageError``)."""
     dataset = check_dataset(dataset)
     kinds = choose("type", types, TYPES[dataset], DEFAULT_TYPES[dataset])
-    seen = choose("view", views, tuple(VIEWS[dataset]), DEFAULT_VIEWS[dataset])
+    view_names = choose("view", views, tuple(VIEWS[dataset]), DEFAULT_VIEWS[dataset])
     _check_numbers(frames, workers, seed)
     train, test = official_subjects(dataset)
     train = _first(dataset, "training", train, train_subjects)
     test = _first(dataset, "test", test, test_subjects)
-    keys = sequence_keys(dataset, train, test, kinds, seen)
+    keys = sequence_keys(dataset, train, test, kinds, view_names)
     if not keys:
-        raise UsageError("No subject is asked for", next_step="Give --train-subjects or more.")
+        raise UsageError("No subject is requested", next_step="Give --train-subjects or more.")
     return keys, train, test
 
 

@@ -1,9 +1,9 @@
-"""One sequence planned and rendered: who walks, in what, before which camera, in what light."""
+"""Plan and render one sequence: walker, clothes, camera and light."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ from core.synthetic.camera import Camera
 from core.synthetic.datasets import WHOLE_SCENES, Condition, View, condition, view_of
 from core.synthetic.identity import draw_identity, vary
 from core.synthetic.outfit import FACE, LOWER, SHOES, UPPER, Outfit, draw_outfit, hold
-from core.synthetic.paint import Drawing, draw
+from core.synthetic.paint import Drawing, draw, paint_labels
 from core.synthetic.scene import (
     Box,
     Cover,
@@ -114,8 +114,28 @@ def render_crops(shot: Shot) -> Iterator[tuple[Image, Image]]:
         yield _render(shot, frame, crop_of(shot, frame))
 
 
+def render_labels(shot: Shot) -> Iterator[NDArray[np.uint8]]:
+    """Labels of body parts uint8 [H, W] of the frames that are rendered, whole scenes or crops.
+
+    They are exact: a pixel of the silhouette shows what its label says, and one that is no part of
+    the body shows what is carried.
+    """
+    drawing = replace(shot.drawing, labels=shot.drawing.parsing)
+    for frame, outline in enumerate(drawing.boxes):
+        x0, y0, x1, y1 = crop_of(shot, frame)
+        labels = np.zeros((y1 - y0, x1 - x0), np.uint8)
+        left, top = x0 + shot.origin[0], y0 + shot.origin[1]
+        box = clip_box(outline, (left, top, left + x1 - x0, top + y1 - y0))
+        if box is not None:
+            rows, columns = slice(box[1] - top, box[3] - top), slice(box[0] - left, box[2] - left)
+            labels[rows, columns] = paint_labels(drawing, frame, box)[..., 0]
+        if shot.cover is not None:
+            labels[shot.cover.mask[y0:y1, x0:x1] > 0] = 0
+        yield labels
+
+
 def crop_of(shot: Shot, frame: int) -> Box:
-    """What a frame shows, in the background's pixels: of whole scenes all of it."""
+    """Region that a frame shows, in the background's pixels; all of a whole scene."""
     height, width = shot.background.shape[:2]
     if shot.whole:
         return (0, 0, width, height)
@@ -129,7 +149,7 @@ def crop_of(shot: Shot, frame: int) -> Box:
 
 
 def _render(shot: Shot, frame: int, crop: tuple[int, int, int, int]) -> tuple[Image, Image]:
-    """Paint one frame inside ``crop``, given in the background's pixels."""
+    """Paint one frame inside ``crop``, in the background's pixels."""
     x0, y0, x1, y1 = crop
     image = shot.background[y0:y1, x0:x1].copy()
     silhouette = np.zeros(image.shape[:2], np.uint8)

@@ -1,4 +1,4 @@
-"""Datasets that deliver silhouettes alone: as seen or cut to squares, as images or pickles."""
+"""Datasets that deliver silhouettes alone: uncut or cut to squares, as images or pickles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.synthetic.scene import Image
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where a form has a sequence, and as what.
+    """Place and file kind of a sequence in a form.
 
     Attributes:
         folder: The sequence's folder, with ``{subject}``, ``{type}`` and ``{view}``.
@@ -35,7 +35,7 @@ class Layout:
         return out / self.folder.format(**key._asdict())
 
     def write(self, pairs: Iterable[tuple[Image, Image]], folder: Path, key: SequenceKey) -> None:
-        """Write a sequence, made of frames and their silhouettes, into ``folder``."""
+        """Write a sequence, its frames and silhouettes, into ``folder``."""
         folder.mkdir()
         silhouettes = (silhouette for _, silhouette in pairs)
         if self.size is not None:
@@ -82,7 +82,7 @@ _ARCHIVES = {
 
 
 def layout_of(dataset: str, form: str, key: SequenceKey) -> Layout | None:
-    """How a form has a sequence; None where it holds more than silhouettes."""
+    """Layout of a sequence in a form; None where it has more than silhouettes."""
     if (dataset, form) == ("grew", "archives"):
         folder = _ARCHIVES[key.type].replace("{number}", key.subject[:5])
         return Layout(folder, 64)

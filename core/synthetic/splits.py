@@ -1,4 +1,4 @@
-"""Who walkers of a dataset are, and which sequences they have.
+"""Subjects of a synthetic dataset and their sequences.
 
 Where a dataset's split comes in a file, walkers have a split and a file of their own: with the
 dataset's name and keys, and the walkers that were asked for.
@@ -62,7 +62,7 @@ def sequence_keys(
     kinds: Sequence[str],
     views: Sequence[str],
 ) -> list[SequenceKey]:
-    """The sequences of these subjects, in these types, seen from these views.
+    """The sequences of these subjects, in these types, from these views.
 
     A view of GREW is a code that no other sequence has: of walkers, whether they train (1) or not
     (0), their number, the type and the camera, in digits. Training subjects are seen from every

@@ -19,6 +19,7 @@ from core.records import SequenceKey
 from core.synthetic.datasets import FORMS, WHOLE_SCENES
 from core.synthetic.images import JPEG, write_image, write_png
 from core.synthetic.packed import align, write_casiab_star, write_ccgr_mini, write_sustech_pickles
+from core.synthetic.parsing import parsing_folder, write_parsing
 from core.synthetic.poses import time_stem, write_poses
 from core.synthetic.scene import Image
 from core.synthetic.shot import FPS, plan_shot, render_crops, render_whole
@@ -39,8 +40,9 @@ def sequence_places(
     form: str | None = None,
     *,
     with_poses: bool = False,
+    with_parsing: bool = False,
 ) -> tuple[Path, ...]:
-    """What a complete sequence consists of: files or folders, in the order they are moved in.
+    """Parts of a complete sequence: files or folders, in the order they are moved in.
 
     Args:
         dataset: Whose layout.
@@ -48,8 +50,18 @@ def sequence_places(
         key: The sequence.
         form: Form of the dataset; None for the first that is rendered.
         with_poses: Whether its poses belong to it.
+        with_parsing: Whether its parsing belongs to it.
     """
-    layout = layout_of(dataset, form or FORMS[dataset][0], key)
+    form = form or FORMS[dataset][0]
+    labels = parsing_folder(dataset, form, out, key) if with_parsing else None
+    places = _own_places(dataset, out, key, form, with_poses=with_poses)
+    return places if labels is None else (*places, labels)
+
+
+def _own_places(
+    dataset: str, out: Path, key: SequenceKey, form: str, *, with_poses: bool
+) -> tuple[Path, ...]:
+    layout = layout_of(dataset, form, key)
     if layout is not None:
         return (layout.place(out, key),)
     if dataset == "ccpg":
@@ -61,7 +73,7 @@ def sequence_places(
 
 
 def rendered_keys(out: Path) -> list[SequenceKey]:
-    """The sequences of CASIA-B that a folder holds, sorted."""
+    """The sequences of CASIA-B in a folder, sorted."""
     root = out / "silhouettes"
     return sorted(SequenceKey(*path.relative_to(root).parts) for path in root.glob("*/*/*"))
 
@@ -75,6 +87,7 @@ def write_sequence(
     seed: int,
     *,
     with_poses: bool = False,
+    with_parsing: bool = False,
 ) -> bool:
     """Render one sequence and put it in its place.
 
@@ -87,7 +100,9 @@ def write_sequence(
         OutputError: the folder cannot be written to, or the disk is full.
     """
     with_poses = with_poses and dataset != "casiab"
-    places = sequence_places(dataset, out, key, form, with_poses=with_poses)
+    places = sequence_places(
+        dataset, out, key, form, with_poses=with_poses, with_parsing=with_parsing
+    )
     if all(place.exists() for place in places):
         return False
     cv2.setNumThreads(1)
@@ -114,12 +129,14 @@ def write_sequence(
         else:
             _write_casiab(render_whole(shot), staged[0], staged[1], "-".join(key))
         if with_poses:
-            write_poses(dataset, form, shot, staged)
-        for place, done in zip(places, staged, strict=True):
+            write_poses(dataset, form, shot, staged[2 if dataset == "ccpg" else 0])
+        if with_parsing:
+            write_parsing(dataset, form, shot, staged[-1])
+        for place, part in zip(places, staged, strict=True):
             place.parent.mkdir(parents=True, exist_ok=True)
             if place.is_dir():
                 shutil.rmtree(place)
-            done.replace(place)
+            part.replace(place)
     except OSError as error:
         raise output_error(error, out) from error
     finally:

@@ -1,4 +1,4 @@
-"""Failures of the system, a GPU or another process, as errors in words."""
+"""Translate failures of the system, a GPU or another process into clear errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 _FORBIDDEN = (errno.EACCES, errno.EPERM)
 _NO_MEMORY = ("DefaultCPUAllocator", "Insufficient memory", "bad_alloc")
 
-# How torch tells of a GPU and of other processes: words of its messages, names of its errors.
+# Messages and error names of torch about a GPU and other processes.
 _GPU_MEMORY = (
     "CUDA out of memory",
     "HIP out of memory",
@@ -43,7 +43,7 @@ _GPU_MEMORY = (
     "Cuda failure 2 ",
     "Cuda failure 'out of memory'",
 )
-# What torch says of the sizes; the same words in all its versions that lmgait runs with.
+# Torch's wording of the sizes; the same words in all its versions that lmgait runs with.
 _SIZES = (
     r"[Tt]ried to allocate [\d.]+ \w+",
     r"GPU \d+ has a total capacity of [\d.]+ \w+",
@@ -74,9 +74,9 @@ _PROCESS_ERRORS = ("DistBackendError", "DistNetworkError", "DistStoreError", "Di
 
 
 def explain_failure(error: BaseException) -> LmgaitError | None:
-    """The error that tells of ``error`` in words; None for a defect of lmgait.
+    """Error with a clear message for ``error``; None for a defect of lmgait.
 
-    Most packages raise their own errors where they know more; this is for what passes all of them.
+    Most packages raise their own errors with more detail; this is for what passes all of them.
     """
     if isinstance(error, LmgaitError):
         return error
@@ -99,7 +99,7 @@ def explain_failure(error: BaseException) -> LmgaitError | None:
 
 @contextmanager
 def explain_gpu_memory(next_step: str) -> Iterator[None]:
-    """Tell want of a GPU's memory in the block with what asks for less of it there.
+    """Explain a GPU's lack of memory in the block, with settings that need less.
 
     Raises:
         ResourceError: the GPU's memory was not enough.
@@ -130,7 +130,7 @@ def _words(error: Exception) -> str:
 
 
 def system_error(error: OSError, path: str | Path | None = None) -> LmgaitError:
-    """What the system refused, in words: no room, no permission, no file.
+    """Error for a refusal of the system: no space, no permission, no file.
 
     Args:
         error: As the system raised it.
@@ -170,10 +170,10 @@ def _is_unreadable(where: object) -> bool:
 
 
 def _device_error(error: Exception) -> ResourceError | None:
-    """What a GPU or another process of the training refused; None for anything else."""
+    """Error for a failure of a GPU or another process; None for anything else."""
     kind, text = type(error).__name__, _words(error)
     if not isinstance(error, RuntimeError) or "device-side assert" in text:
-        return None  # a kernel that was given nonsense: a defect
+        return None  # a kernel with invalid arguments: a defect
     line = text.strip().splitlines()[0][:300] if text.strip() else kind
     if _wants_gpu_memory(error):
         return _gpu_memory_error(
@@ -198,5 +198,5 @@ def _device_error(error: Exception) -> ResourceError | None:
 
 
 def _tells_of_memory(error: BaseException) -> bool:
-    # Known by their words, as their libraries are heavy and may not be loaded: torch, OpenCV.
+    # Recognised by messages: their libraries (torch, OpenCV) are heavy and may not be loaded.
     return isinstance(error, Exception) and any(word in str(error)[:500] for word in _NO_MEMORY)

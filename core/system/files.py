@@ -19,7 +19,7 @@ from core.system.failures import system_error
 PARTIAL_SUFFIX = ".partial"
 # File systems take names of 255 bytes; a hidden name adds a dot, a number and an ending.
 _LONGEST_NAME = 200
-# How HDF5, safetensors and others tell the system's error: in words.
+# System errors in the messages of HDF5, safetensors and others.
 _ERROR_NUMBER = re.compile(r"(?:[Ee]rrno[ =]+|os error )(\d+)")
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENODEV, errno.EIO})
 MAX_JSON_BYTES = 1 << 24
@@ -31,14 +31,14 @@ def whole_file(path: Path, *, parents: bool = True) -> Iterator[Path]:
 
     The temporary file is flushed to disk before the rename and removed if the block fails, so
     ``path`` holds either its former content or the whole new one, whenever the process dies. What
-    a dead process has left of the same file is removed.
+    a dead process left of the same file is removed.
 
     Args:
         path: The file.
         parents: Make its folder; else the folder has to be there, still.
 
     Raises:
-        OutputError: the folder cannot be written to or has gone, or the disk is full.
+        OutputError: the folder cannot be written to or was deleted, or the disk is full.
     """
     path = Path(path)
     # The process number keeps two writers of one path apart; a dead writer's rest is recognisable.
@@ -65,7 +65,7 @@ def whole_file(path: Path, *, parents: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
-    """Let the system's errors out of the block as :class:`OutputError` on ``path``."""
+    """Translate the system's errors in the block to :class:`OutputError` on ``path``."""
     try:
         yield
     except OSError as error:
@@ -89,7 +89,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder in such a way that no half of it is ever seen.
+    """Remove a file or a folder; a half-removed folder is never visible.
 
     A folder is hidden under another name first; what a kill leaves of it goes with
     :func:`remove_leftovers`.
@@ -145,7 +145,7 @@ def read_plain_json(path: Path, most: int = MAX_JSON_BYTES) -> Any:  # noqa: ANN
 
     Raises:
         OSError: it cannot be read, or is larger.
-        ValueError: it is no JSON in UTF-8, or nested too deeply.
+        ValueError: it is not JSON in UTF-8, or nested too deeply.
     """
     return plain_json(read_bounded(path, most).decode("utf-8-sig"))
 
@@ -170,7 +170,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def output_error(error: Exception, path: Path) -> LmgaitError:
-    """Say in words why ``path`` could not be written."""
+    """Return the error that explains why ``path`` could not be written."""
     number = _error_number(error)
     if number in _GONE:
         return OutputError(
@@ -179,9 +179,9 @@ def output_error(error: Exception, path: Path) -> LmgaitError:
             next_step="See that its disk and folder are there and run the same command again.",
         )
     if number is not None:
-        told = system_error(OSError(number, os.strerror(number)), path)
-        if not isinstance(told, DataError):
-            return told
+        explained = system_error(OSError(number, os.strerror(number)), path)
+        if not isinstance(explained, DataError):
+            return explained
     reason = error if number is None else os.strerror(number)
     return OutputError(
         f"Cannot write: {reason}",
@@ -193,5 +193,5 @@ def output_error(error: Exception, path: Path) -> LmgaitError:
 def _error_number(error: Exception) -> int | None:
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
-    found = _ERROR_NUMBER.search(str(error))
-    return None if found is None else int(found[1])
+    match = _ERROR_NUMBER.search(str(error))
+    return None if match is None else int(match[1])

@@ -1,4 +1,4 @@
-"""One writer at a time: a lock that a dead process cannot hold, and that says who holds it."""
+"""One writer at a time: a lock that ends with its process and names its owner."""
 
 from __future__ import annotations
 

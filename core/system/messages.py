@@ -24,12 +24,12 @@ class Connection:
                 own.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Send, if there is somebody to read it."""
+        """Send, if the connection is open."""
         with suppress(OSError):
             self._socket.sendall(json.dumps(message).encode() + b"\n")
 
     def messages(self) -> Iterator[dict[str, Any]]:
-        """What comes, until the other side closes the connection or sends what is not a message."""
+        """Received messages, until the other side closes or sends anything else."""
         while True:
             try:
                 line = self._reader.readline(_LINE)

@@ -1,4 +1,4 @@
-"""Several processes of one piece of work end together: what ends one of them ends all, in words.
+"""End several processes of one job together, with the reason of the first.
 
 A process that fails is missing from the next operation that all of them take part in. The others
 would wait there for hours, deaf to signals. So each keeps a connection to the main process, with a
@@ -28,15 +28,13 @@ _CONNECT, _ANSWER, _GOODBYE = 60.0, 5.0, 10.0  # seconds to wait for each
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why all processes end.
+    """Reason why all processes end.
 
     Attributes:
         rank: Which of them ended first.
         host: Its machine.
         code: Exit code of all.
-        what: As in :class:`core.errors.LmgaitError`.
-        where: Likewise.
-        next_step: Likewise.
+        what, where, next_step: As in :class:`core.errors.LmgaitError`.
         silent: It could not tell of it.
     """
 
@@ -49,14 +47,14 @@ class Ending:
     silent: bool = False
 
 
-# Called in a process that another one ends, with whether this process is to tell of it.
+# Called in a process that another one ends, with whether this process reports it.
 EndedElsewhere = Callable[[Ending, bool], None]
 _ended_elsewhere: EndedElsewhere | None = None
 _peers: Main | Member | None = None
 
 
 def when_ended_elsewhere(call: EndedElsewhere) -> None:
-    """Set what is called (in a thread) just before another process's ending ends this one."""
+    """Set a callback (run in a thread) just before another process's ending ends this one."""
     global _ended_elsewhere
     _ended_elsewhere = call
 
@@ -67,7 +65,7 @@ def watched() -> bool:
 
 
 def end_together(ending: Ending, tell: Callable[[], None], patience: float = 0.0) -> NoReturn:
-    """End this process and all others for what happened here.
+    """End this process and all others for a reason of this process.
 
     Args:
         ending: What happened; its rank and host are set here.
@@ -92,15 +90,15 @@ def watch_peers(rank: int, count: int, exchange: Callable[[object], Any]) -> Non
     """
     global _peers
     if rank == 0:
-        main = Main(count)
-        exchange((main.port, main.token, socket.gethostname()))
-        _peers = main
+        _peers = Main(count)
+        exchange((_peers.port, _peers.token, socket.gethostname()))
     else:
         _peers = Member(rank, *exchange(None))
+    _peers.join()
 
 
 def part() -> bool:
-    """At the end of Python, wait until the others have finished, too.
+    """Wait at the exit of Python until the others have finished, too.
 
     Returns:
         Whether all is well. Where an error ends Python, the connection that closes says so to the
@@ -131,12 +129,19 @@ class Main:
         self._changed = threading.Condition()
         self._connections: dict[int, Connection] = {}
         self._left: set[int] = set()  # said goodbye
-        self._gone: set[int] = set()  # closed their connection
+        self._closed: set[int] = set()  # closed their connection
         self._ending: Ending | None = None
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def join(self) -> None:
+        """Wait until all are connected: from then on an ending reaches each of them."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._connections.keys() >= self._others, _CONNECT)
+            for connection in self._connections.values():
+                connection.send({"joined": True})
+
     def fail(self, ending: Ending, tell: Callable[[], None]) -> NoReturn:
-        """End all for what happened here, unless they end already."""
+        """End all for a reason of this process, unless they end already."""
         if self._first(ending):
             tell()
             self._end(ending)
@@ -146,28 +151,27 @@ class Main:
     def goodbye(self) -> None:
         """Wait until all have finished, and let them go."""
         with self._changed:
-            self._changed.wait_for(lambda: self._left | self._gone >= self._others, _GOODBYE)
+            self._changed.wait_for(lambda: self._left | self._closed >= self._others, _GOODBYE)
             for connection in self._connections.values():
                 connection.send({"goodbye": True})
 
     def _accept(self) -> None:
-        while True:
-            try:
+        with suppress(OSError):
+            while True:
                 own, _ = self._server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(Connection(own),), daemon=True).start()
+                threading.Thread(target=self._serve, args=(Connection(own),), daemon=True).start()
 
     def _serve(self, connection: Connection) -> None:
         messages = connection.messages()
         hello = next(messages, {})
         rank, host = hello.get("rank"), str(hello.get("host"))
-        known = secrets.compare_digest(str(hello.get("token")), self.token)
-        if not known or rank not in self._others:
+        authorized = secrets.compare_digest(str(hello.get("token")), self.token)
+        if not authorized or rank not in self._others:
             connection.close()
             return
         with self._changed:
             self._connections[rank] = connection
+            self._changed.notify_all()
         for message in messages:
             if "goodbye" in message:
                 with self._changed:
@@ -180,11 +184,11 @@ class Main:
                 if first:
                     self._end(ending)
         with self._changed:
-            self._gone.add(rank)
+            self._closed.add(rank)
             self._changed.notify_all()
-        lost = _killed(rank, host)
-        if rank not in self._left and self._first(lost):
-            self._end(lost)
+        killed = _killed(rank, host)
+        if rank not in self._left and self._first(killed):
+            self._end(killed)
 
     def _first(self, ending: Ending) -> bool:
         with self._changed:
@@ -201,7 +205,7 @@ class Main:
             connection.close(reading=True)
         # A connection closed with something unread would take back what was sent.
         with self._changed:
-            self._changed.wait_for(lambda: self._gone >= set(connections) - {ending.rank}, 2.0)
+            self._changed.wait_for(lambda: self._closed >= set(connections) - {ending.rank}, 2.0)
         elsewhere = ending.rank != self.rank
         _end_here(ending, elsewhere and (ending.silent or ending.host != socket.gethostname()))
 
@@ -227,10 +231,14 @@ class Member:
             ) from None
         own.settimeout(None)
         self._connection = Connection(own)
-        self._answer, self._let_go = threading.Event(), threading.Event()
+        self._joined, self._answer, self._let_go = (threading.Event() for _ in range(3))
         self._tell, self._failing = True, False
         self._connection.send({"token": token, "rank": rank, "host": socket.gethostname()})
         threading.Thread(target=self._listen, daemon=True).start()
+
+    def join(self) -> None:
+        """Wait until all are connected."""
+        self._joined.wait(_CONNECT)
 
     def fail(self, ending: Ending, tell: Callable[[], None]) -> NoReturn:
         """End all for what happened here, unless they end already."""
@@ -243,13 +251,15 @@ class Member:
         os._exit(ending.code)
 
     def goodbye(self) -> None:
-        """Say that this process has finished, and wait until all have."""
+        """Report that this process has finished, and wait until all have."""
         self._connection.send({"goodbye": True})
         self._let_go.wait(_GOODBYE)
 
     def _listen(self) -> None:
         for message in self._connection.messages():
-            if "goodbye" in message:
+            if "joined" in message:
+                self._joined.set()
+            elif "goodbye" in message:
                 self._let_go.set()
             elif "tell" in message:
                 self._tell = bool(message["tell"])
@@ -257,7 +267,7 @@ class Member:
             elif "ended" in message:
                 _end_here(Ending(**message["ended"]), False)
         if self._failing:
-            self._answer.set()  # nobody is left to tell of it
+            self._answer.set()  # no process remains to report to
         elif not self._let_go.is_set():
             _end_here(_killed(0, self._main_host), self.rank == 1)
 
@@ -275,7 +285,7 @@ def _killed(rank: int, host: str) -> Ending:
 
 
 def _end_here(ending: Ending, tell: bool) -> NoReturn:
-    """End this process from a thread: the main one may wait for what never comes."""
+    """End this process from a thread: the main thread may wait forever."""
     try:
         if _ended_elsewhere is not None:
             _ended_elsewhere(ending, tell)

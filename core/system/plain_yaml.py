@@ -1,4 +1,4 @@
-"""Plain YAML: bounded, no objects, no key given twice; the only home of PyYAML's loader."""
+"""Plain YAML: bounded, no objects, no duplicate key; the only user of PyYAML's loader."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _BOOLEAN, _MERGE = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:merge"
 
 
 class YamlFault(Exception):  # noqa: N818 - each caller makes it an error of its own
-    """Why a text is not plain YAML, in one line."""
+    """Reason why a text is not plain YAML, in one line."""
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Builds no objects, refuses a key given twice, and has YAML 1.2's booleans.
+    """Builds no objects, refuses a duplicate key, and has YAML 1.2's booleans.
 
     YAML itself takes the last of two equal keys in silence. ``fusion: off`` names a fusion; where a
     key takes a boolean, its schema reads the words `on`, `off`, `yes` and `no` as one.
@@ -39,14 +39,14 @@ class _PlainLoader(yaml.SafeLoader):
     }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
+        unique_keys: set[Any] = set()
         for key_node, _ in node.value:
             key = (key_node.tag, str(key_node.value))
-            if key in seen and key_node.tag != _MERGE:
+            if key in unique_keys and key_node.tag != _MERGE:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"key {key_node.value!r} is given twice", key_node.start_mark
                 )
-            seen.add(key)
+            unique_keys.add(key)
         return super().construct_mapping(node, deep)
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
@@ -75,7 +75,7 @@ def plain_yaml(text: str) -> Any:  # noqa: ANN401 - any plain value
     if len(text) > MAX_BYTES:
         raise YamlFault(f"larger than {MAX_BYTES >> 20} MiB")
     try:
-        content, size = (_known if len(text) <= KNOWN_BYTES else _parsed)(text)
+        content, size = (_cached if len(text) <= KNOWN_BYTES else _parsed)(text)
         content = copy.deepcopy(content)  # the caller's own, to change as it likes
     except yaml.YAMLError as error:
         raise YamlFault(_one_line(error)) from error
@@ -89,12 +89,12 @@ def plain_yaml(text: str) -> Any:  # noqa: ANN401 - any plain value
 
 
 def _parsed(text: str) -> tuple[Any, int]:
-    """The content of a text, and how many values it stands for."""
+    """Content of a text and the number of its values, aliases unfolded."""
     content = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - derived from SafeLoader
     return content, _unfolded(content, {})
 
 
-_known = lru_cache(maxsize=256)(_parsed)
+_cached = lru_cache(maxsize=256)(_parsed)
 
 
 def read_plain_yaml(path: Path) -> Any:  # noqa: ANN401
@@ -115,17 +115,17 @@ def read_plain_yaml(path: Path) -> Any:  # noqa: ANN401
     return plain_yaml(text)
 
 
-def _unfolded(value: object, known: dict[int, int]) -> int:
+def _unfolded(value: object, counts: dict[int, int]) -> int:
     """Count the values that ``value`` stands for, aliases unfolded, in linear time."""
     if not isinstance(value, (dict, list)):
         return 1
-    if id(value) not in known:
-        known[id(value)] = 0  # a value inside itself: found below
+    if id(value) not in counts:
+        counts[id(value)] = 0  # a value inside itself: found below
         parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value
-        known[id(value)] = 1 + sum(_unfolded(part, known) for part in parts)
-    elif known[id(value)] == 0:
+        counts[id(value)] = 1 + sum(_unfolded(part, counts) for part in parts)
+    elif counts[id(value)] == 0:
         raise RecursionError
-    return known[id(value)]
+    return counts[id(value)]
 
 
 def _one_line(error: yaml.YAMLError) -> str:

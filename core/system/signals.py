@@ -1,4 +1,4 @@
-"""Signals that ask a process to end, and which of them repeat one that came a moment ago."""
+"""Signals that ask a process to end, and repetitions of a recent one."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _noted = float("-inf")
 
 
 def ending_signals() -> list[int]:
-    """Numbers of those that this system has, and that this process was not started to ignore.
+    """Numbers of the available ending signals that this process does not ignore.
 
     `nohup` and a shell's `&` start processes that ignore some.
     """
-    known = [getattr(signal, name) for name in ENDING if hasattr(signal, name)]
-    return [number for number in known if signal.getsignal(number) != signal.SIG_IGN]
+    available = [getattr(signal, name) for name in ENDING if hasattr(signal, name)]
+    return [number for number in available if signal.getsignal(number) != signal.SIG_IGN]
 
 
 def note_signal(number: int) -> bool:

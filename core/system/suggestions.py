@@ -1,4 +1,4 @@
-"""The nearest known word, and how messages offer it: the same words in every room."""
+"""Suggestions of the nearest known word in messages."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def known_names(word: str, known: Iterable[str]) -> str:
     """A next step: ``Did you mean `x`? Known: w, x, y.``."""
     names = list(known)
     near = nearest(word, names)
-    meant = "" if near is None else f"Did you mean `{near}`? "
-    return f"{meant}Known: {', '.join(names) or 'none yet'}."
+    suggestion = "" if near is None else f"Did you mean `{near}`? "
+    return f"{suggestion}Known: {', '.join(names) or 'none yet'}."
 
 
 def few_lines(lines: list[str]) -> list[str]:
@@ -45,6 +45,6 @@ def few_lines(lines: list[str]) -> list[str]:
 
 
 def some(names: Sequence[str], most: int = 3) -> str:
-    """The first few names and how many more there are: ``a, b, c and 9 more``."""
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+    """The first few names and the number of others: ``a, b, c and 9 more``."""
+    listed = ", ".join(names[:most])
+    return listed if len(names) <= most else f"{listed} and {len(names) - most} more"

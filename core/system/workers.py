@@ -1,4 +1,4 @@
-"""Worker processes that end when their parent does, and when it says so: never on their own."""
+"""Worker processes that end when their parent does or on its request, never on their own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def usable_cores() -> int:
 
 
 def worker_context() -> SpawnContext:
-    """How workers are started: clean, for HDF5 and OpenCV do not survive a fork."""
+    """Context of worker processes: spawned, as HDF5 and OpenCV do not survive a fork."""
     return SpawnContext() if os.name == "nt" else _Context()
 
 

@@ -1,4 +1,4 @@
-"""Results as tables: for a terminal, as JSON, CSV, Markdown and LaTeX, beside published numbers."""
+"""Tables of results, with published numbers: text, JSON, CSV, Markdown and LaTeX."""
 
 from core.tables.build import Table, compare_table, cross_table, result_tables, view_table
 from core.tables.formats import FORMATS, to_csv, to_json, to_latex, to_markdown

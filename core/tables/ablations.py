@@ -1,4 +1,4 @@
-"""Tables of systems and ablations: ours, with the spread over runs, beside the published."""
+"""Tables of systems and ablations: our means and spread over runs, and published numbers."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class ScoredRun:
     """One trained model on one test dataset.
 
     Attributes:
-        run: the run's name.
-        scores: Rank-1 in percent by condition, and ``Mean``; None where it has no value.
-        chance: the same of a random order.
+        run: The run's name.
+        scores: Rank-1 in percent by condition, and ``Mean``; None without a value.
+        chance: The same for a random order.
     """
 
     ablation: str
@@ -37,8 +37,8 @@ class AblationRow:
 
     Attributes:
         label: As printed.
-        runs: All its runs; none where it does not run here.
-        paper: The published numbers by column, where there are any.
+        runs: All its runs; empty if it cannot run here.
+        paper: The published numbers by column, if any.
         model: Name of the family of its runs.
         reason: Why it has no runs.
     """
@@ -50,18 +50,18 @@ class AblationRow:
     reason: str = ""
 
     def mean(self, column: str) -> float | None:
-        """Mean over the runs; None where a run has no value."""
+        """Mean over the runs; None if a run has no value."""
         values = self._values(column)
         return fmean(values) if values else None
 
     def spread(self, column: str) -> float | None:
-        """Sample standard deviation over the runs; None below two."""
+        """Sample standard deviation over the runs; None for fewer than two."""
         values = self._values(column)
         return stdev(values) if len(values) > 1 else None
 
     def _values(self, column: str) -> list[float]:
-        found = [run.scores[column] for run in self.runs]
-        return [value for value in found if value is not None] if None not in found else []
+        scores = [run.scores[column] for run in self.runs]
+        return [value for value in scores if value is not None] if None not in scores else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,13 @@ class AblationTable:
     """One of the paper's tables (or ablations by name) on one test dataset.
 
     Attributes:
-        number: of the paper's table; None for ablations by name.
-        columns: conditions of ``protocol``, and ``Mean``.
-        rows: one of them at least has runs.
-        paper_columns: those of the published numbers; empty without any.
-        paper_dataset: what the published numbers were tested on.
-        notes: lines below the table.
-        systems: whether it compares systems, whose published numbers have several sources.
+        number: Number of the paper's table; None for ablations by name.
+        columns: Conditions of ``protocol``, and ``Mean``.
+        rows: At least one of them has runs.
+        paper_columns: Columns of the published numbers; empty without any.
+        paper_dataset: Test dataset of the published numbers.
+        notes: Lines below the table.
+        systems: Whether it compares systems, whose published numbers have several sources.
     """
 
     number: int | None
@@ -91,7 +91,7 @@ class AblationTable:
 
 
 def ablation_table(table: AblationTable) -> Table:
-    """Return a table in words: its rows and one for chance, the published columns last."""
+    """Return a text table: its rows, one row for chance, and the published columns last."""
     rows = [
         (
             row.label + (f" ({len(row.runs)} runs)" if len(row.runs) > 1 else ""),
@@ -100,7 +100,7 @@ def ablation_table(table: AblationTable) -> Table:
         )
         for row in table.rows
     ]
-    # Chance belongs to the protocol and the data, so any run tells it.
+    # Chance depends only on the protocol and the data, so any run has it.
     chance = next(run.chance for row in table.rows for run in row.runs)
     empty = (NO_VALUE,) * len(table.paper_columns)
     rows.append(("chance", *(_number(chance[c]) for c in table.columns), *empty))

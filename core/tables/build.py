@@ -1,8 +1,7 @@
-"""From results to tables; published numbers beside ours.
+"""Tables of results, with published numbers.
 
-Numbers are rounded to one decimal here and nowhere else (JSON has them whole). Every table carries
-its protocol's name and a line on model, store and coverage, because numbers without them are not
-comparable.
+Numbers are rounded to one decimal only here (JSON has all digits). Every table has its protocol's
+name and a line on model, store and coverage, because numbers without them are not comparable.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ HOLES = "*"
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table in words: the first column names, the others hold numbers.
+    """A text table: names in the first column, numbers in the others.
 
     Attributes:
-        title: dataset, protocol and metric.
-        headers: one per column.
-        rows: text, as many cells as headers.
-        notes: lines below the table.
+        title: Dataset, protocol and metric.
+        headers: One per column.
+        rows: Text, as many cells as headers.
+        notes: Lines below the table.
     """
 
     title: str
@@ -49,8 +48,8 @@ def result_tables(
 ) -> list[Table]:
     """Return one table per protocol: a row per condition, and the mean.
 
-    With ``published``, tables of the same dataset and protocol follow, ours in their last row:
-    those of models trained on the dataset itself, or on ``trained_on``.
+    With ``published``, published tables of the same dataset and protocol follow, with our row last:
+    those of models trained on the dataset itself or on ``trained_on``.
     """
     tables = []
     for name, protocol in result.protocols.items():
@@ -66,14 +65,14 @@ def result_tables(
 
 
 def view_table(result: EvaluationResult, protocol: str, condition: str, metric: str) -> Table:
-    """Return the matrix of one condition: a row per probe view, a column per gallery view.
+    """Return the matrix of one condition: one row per probe view, one column per gallery view.
 
     Raises:
         UsageError: the protocol has no such condition, or no matrix of that metric.
     """
-    found = result.protocols.get(protocol)
-    part = found.conditions.get(condition) if found else None
-    if found is None or part is None or metric not in part.matrices:
+    entry = result.protocols.get(protocol)
+    part = entry.conditions.get(condition) if entry else None
+    if entry is None or part is None or metric not in part.matrices:
         raise UsageError(
             f"No matrix of {metric} for {condition} under protocol {protocol}",
             next_step="Name a condition and a metric that the protocol has per view.",
@@ -83,7 +82,7 @@ def view_table(result: EvaluationResult, protocol: str, condition: str, metric: 
         for view, row in zip(part.views, part.matrices[metric], strict=True)
     ]
     return Table(
-        f"{result.title}, {found.title}, {condition}: {NAMES[metric]} (%), probe view by row",
+        f"{result.title}, {entry.title}, {condition}: {NAMES[metric]} (%), probe view by row",
         ("probe", *part.views),
         tuple(rows),
         ("Cells of one view are shown, and are no part of the mean.", *_notes(result)),
@@ -94,8 +93,8 @@ def compare_table(published: PublishedTable, results: Mapping[str, EvaluationRes
     """Return a published table with our numbers as its last row.
 
     Args:
-        published: the table.
-        results: ours by dataset; a dataset without a result has no row.
+        published: The table.
+        results: Our results by dataset; a dataset without a result has no row.
     """
     rows = [(row_label(row), *(_number(value) for value in row.values)) for row in published.rows]
     notes = published_notes(published)
@@ -103,9 +102,9 @@ def compare_table(published: PublishedTable, results: Mapping[str, EvaluationRes
     title = published.dataset
     if result is not None:
         title = result.title
-        ours, marked = _our_row(published, result)
+        ours, has_holes = _our_row(published, result)
         rows.append(("this run", *ours))
-        notes += _notes(result, marked)
+        notes += _notes(result, has_holes)
     trained = f", trained on {published.trained_on}" if published.trained_on else ""
     return Table(
         f"{title}, protocol {published.protocol}, {NAMES[published.metric]} (%), beside "
@@ -117,7 +116,7 @@ def compare_table(published: PublishedTable, results: Mapping[str, EvaluationRes
 
 
 def published_notes(published: PublishedTable) -> list[str]:
-    """Where a published table's numbers are from, and what there is to know of single rows."""
+    """Notes on a published table: its source, and remarks on single rows."""
     notes = [f"Published: {published.source}."]
     notes += [published.note] if published.note else []
     for source in dict.fromkeys(row.source for row in published.rows if row.source):
@@ -133,7 +132,7 @@ def published_notes(published: PublishedTable) -> list[str]:
 
 
 def row_label(row: PublishedRow) -> str:
-    """A published row's method, with a mark where its numbers do not compare with the others."""
+    """A published row's method, marked if its numbers are not comparable with the others."""
     return row.method if row.comparable else f"{row.method}†"
 
 
@@ -147,26 +146,33 @@ def cross_table(
 
     Args:
         results: (name of the model, its result on one target); a model may have several targets.
-        protocol: where a target has it; else the target's first protocol, and the header says so.
-        conditions: columns per target; default all, for the official datasets those of Table 3.
-        metric: one of rank1, rank5, rank10, mAP, mINP.
+        protocol: Protocol for targets that have it; otherwise the target's first, named in the
+            header.
+        conditions: Columns per target; default all, for the official datasets those of Table 3.
+        metric: One of rank1, rank5, rank10, mAP, mINP.
     """
-    chosen = conditions or {"sustech1k": ("Clothing", "Night", "Overall")}
+    selected = conditions or {"sustech1k": ("Clothing", "Night", "Overall")}
     targets: dict[str, tuple[str, str, tuple[str, ...]]] = {}
     for _, result in results:
         name = protocol if protocol in result.protocols else next(iter(result.protocols))
-        shown = tuple(chosen.get(result.dataset, tuple(result.protocols[name].conditions)))
-        targets[result.dataset] = (result.title, name, shown)
+        columns = tuple(selected.get(result.dataset, tuple(result.protocols[name].conditions)))
+        targets[result.dataset] = (result.title, name, columns)
     headers = [
-        f"{title} {column} ({name})" for title, name, shown in targets.values() for column in shown
+        f"{title} {column} ({name})"
+        for title, name, columns in targets.values()
+        for column in columns
     ]
     rows = []
     for model in dict.fromkeys(name for name, _ in results):
-        mine = {result.dataset: result for name, result in results if name == model}
+        results_by_dataset = {result.dataset: result for name, result in results if name == model}
         row = [model]
-        for dataset, (_, name, shown) in targets.items():
-            parts = mine[dataset].protocols[name].conditions if dataset in mine else {}
-            row += [_condition_number(parts.get(column), metric) for column in shown]
+        for dataset, (_, name, columns) in targets.items():
+            parts = (
+                results_by_dataset[dataset].protocols[name].conditions
+                if dataset in results_by_dataset
+                else {}
+            )
+            row += [_condition_number(parts.get(column), metric) for column in columns]
         rows.append(tuple(row))
     notes = [note for _, result in results for note in _notes(result, _has_holes(result))]
     return Table(
@@ -178,14 +184,14 @@ def cross_table(
 
 
 def _protocol_table(result: EvaluationResult, protocol: ProtocolResult) -> Table:
-    shown = [
+    metrics = [
         name
         for name in VALUES
         if any(part.values[name] is not None for part in protocol.conditions.values())
     ]
-    rows = [_row(name, part, shown) for name, part in protocol.conditions.items()]
+    rows = [_row(name, part, metrics) for name, part in protocol.conditions.items()]
     mean = [
-        _with_interval(protocol.mean[name], protocol.mean_intervals.get(name)) for name in shown
+        _with_interval(protocol.mean[name], protocol.mean_intervals.get(name)) for name in metrics
     ]
     rows.append(("Mean", *mean, _number(protocol.mean_chance)))
     holes = any(_incomplete(part) for part in protocol.conditions.values())
@@ -201,7 +207,7 @@ def _protocol_table(result: EvaluationResult, protocol: ProtocolResult) -> Table
     reranked = ", re-ranked" if result.rerank else ""
     return Table(
         f"{result.title}, {protocol.title}, {result.metric}{reranked}",
-        ("condition", *(f"{NAMES[name]} (%)" for name in shown), "chance Rank-1"),
+        ("condition", *(f"{NAMES[name]} (%)" for name in metrics), "chance Rank-1"),
         tuple(rows),
         (*notes, *_notes(result, holes)),
     )
@@ -234,7 +240,7 @@ def _condition_number(part: ConditionResult | None, metric: str) -> str:
 
 def _incomplete(part: ConditionResult) -> bool:
     """Whether there is a mean, over fewer cells than the protocol has."""
-    return part.cells is not None and 0 < part.cells.found < part.cells.expected
+    return part.cells is not None and 0 < part.cells.filled < part.cells.expected
 
 
 def _has_holes(result: EvaluationResult) -> bool:
@@ -243,19 +249,21 @@ def _has_holes(result: EvaluationResult) -> bool:
 
 
 def _notes(result: EvaluationResult, holes: bool = False) -> list[str]:
-    seen = result.coverage
+    coverage = result.coverage
     notes = []
     if holes:
         notes.append(f"{HOLES} Mean over fewer cells than the protocol has: the others are empty.")
-    if not seen.complete:
-        present, expected = seen.sequences[1], seen.sequences[0]
+    if not coverage.complete:
+        present, expected = coverage.sequences[1], coverage.sequences[0]
         sequences = f"{present:,} of {expected:,} sequences and " if expected else ""
-        subjects = f"{seen.subjects[1]:,} of {seen.subjects[0]:,} test subjects"
+        subjects = f"{coverage.subjects[1]:,} of {coverage.subjects[0]:,} test subjects"
         notes.append(f"Incomplete: {sequences}{subjects} found.")
-    if seen.unexpected_views:
-        notes.append(f"Views that the dataset does not have: {', '.join(seen.unexpected_views)}.")
-    if seen.left_out:
-        notes.append(f"{seen.left_out:,} sequences of other subjects left out.")
+    if coverage.unexpected_views:
+        notes.append(
+            f"Views that the dataset does not have: {', '.join(coverage.unexpected_views)}."
+        )
+    if coverage.left_out:
+        notes.append(f"{coverage.left_out:,} sequences of other subjects left out.")
     if result.bootstrap:
         notes.append(
             f"[ ] 95 % interval over subjects, {result.bootstrap:,} resamples, seed {result.seed}."

@@ -17,7 +17,7 @@ def to_json(result: EvaluationResult) -> str:
 
 
 def to_csv(tables: Sequence[Table]) -> str:
-    """Return the tables below each other, title and notes as rows of one cell beginning with #."""
+    """Return the tables one after another; titles and notes are one-cell rows starting with #."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for table in tables:
@@ -76,7 +76,7 @@ FORMATS: dict[str, Callable[[Sequence[Table]], str]] = {
 
 
 def _spreadsheet_safe(cell: str) -> str:
-    """Keep a spreadsheet from taking a name for a formula."""
+    """Prevent a spreadsheet from reading a name as a formula."""
     return f"'{cell}" if cell[:1] in "=+@\t\r" and cell else cell
 
 
@@ -100,7 +100,7 @@ _LATEX = {
 
 
 def _latex(text: str) -> str:
-    # A bracket at the start of a line would be read as an option of the line break before it.
+    # A bracket at the start of a line would be parsed as an option of the preceding line break.
     shield = "{}" if text.startswith("[") else ""
     return shield + "".join(_LATEX.get(mark, mark) for mark in text.replace("\n", " "))
 

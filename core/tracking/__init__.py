@@ -1,1 +1,1 @@
-"""Persons found in a video and followed from frame to frame."""
+"""Person detection and tracking in videos."""

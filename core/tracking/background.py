@@ -1,8 +1,8 @@
-"""What differs from the empty scene before a standing camera, and what moves.
+"""Background subtraction for a static camera, and motion between frames.
 
-The empty scene is what each place shows most of the time. Somebody who comes straight towards the
+The empty scene is the most frequent value of each pixel. A person who walks straight towards the
 camera covers the same pixels most of the time and becomes part of it; there, what differs from the
-moments before and after shows the outlines, which is enough for a box.
+frames before and after shows the outlines, which is enough for a box.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from core.errors import DataError
 
 Image = NDArray[np.uint8]
 
-# Frames are looked at with this many pixels along their longer side: enough for boxes.
+# Frames are analysed with this many pixels along their longer side: enough for boxes.
 WORKING_SIZE = 640
-# Frames that the empty scene is learnt from; 60 of 640x360 take 41 MB.
+# Frames that the empty scene is estimated from; 60 of 640x360 take 41 MB.
 SAMPLES = 60
 # Seconds before and after that a frame is compared with.
 MOMENTS = (0.08, 0.2, 0.32)
 # Grey levels by which a person differs at least; and times the scene's own unrest.
 LEAST_CONTRAST, UNREST = 14.0, 5.0
-# What is left of the light in a shadow at least, and how alike it is in red, green and blue.
+# Least light that remains in a shadow, and how alike it is in red, green and blue.
 SHADOW_DARKEST, SHADOW_COLOUR = 0.5, 0.03
 # Where more than this share of the picture changes in most frames, it is the camera that moves.
 UNSTEADY = 0.35
@@ -38,14 +38,14 @@ AGREEING = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A frame with what is not background in it.
+    """A frame with its foreground.
 
     Attributes:
         number: The frame's.
         scale: Pixels of the frame for each pixel of the small one.
         small: uint8 [h, w, 3], the frame reduced to the working size.
-        mask: uint8 [h, w] of 0 and 255, all that differs.
-        lit: The same without what may be shadow.
+        mask: uint8 [h, w] of 0 and 255, the foreground.
+        lit: The same without possible shadows.
     """
 
     number: int
@@ -62,7 +62,7 @@ class Background:
         frames: uint8 [H, W, 3] each, of one size, spread over the video.
 
     Raises:
-        DataError: there are none.
+        DataError: no frame can be decoded.
     """
 
     def __init__(self, frames: Iterable[Image]) -> None:
@@ -85,10 +85,10 @@ class Background:
         self._samples = small
 
     def examples(self, *, moving: bool) -> Iterator[Scene]:
-        """The frames that the scene was learnt from, with what is not background.
+        """Frames that the scene was estimated from, with their foreground.
 
         Args:
-            moving: Whether what differs from the examples before and after counts too.
+            moving: Whether motion between neighbouring examples counts too.
         """
         step, last = len(self._samples) // 20 + 1, len(self._samples) - 1
         for place, small in enumerate(self._samples):
@@ -100,11 +100,11 @@ class Background:
             yield Scene(-1, 1.0, small, cv2.medianBlur(mask, 3), cv2.medianBlur(lit, 3))
 
     def forget_examples(self) -> None:
-        """Free the memory of the frames that the scene was learnt from."""
+        """Free the memory of the frames that the scene was estimated from."""
         self._samples = []
 
     def scenes(self, frames: Iterable[tuple[int, Image]], rate: float) -> Iterator[Scene]:
-        """Frame by frame what is not background; few small frames are held at once.
+        """Foreground of each frame; few small frames are in memory at once.
 
         Args:
             frames: Numbers and frames uint8 [H, W, 3], all frames of a stretch in time order.
@@ -113,18 +113,18 @@ class Background:
         Raises:
             DataError: most of the picture changes most of the time.
         """
-        seen = unsteady = 0
+        total = unstable = 0
         steps = sorted({max(1, round(moment * rate)) for moment in MOMENTS})
         for number, scale, small, around in _with_neighbours(frames, steps):
             mask, lit = self._differs(small)
             for before, after in around:
                 _add_moves(mask, lit, small, before, after)
-            seen, unsteady = seen + 1, unsteady + int(mask.mean() > 255 * UNSTEADY)
+            total, unstable = total + 1, unstable + int(mask.mean() > 255 * UNSTEADY)
             yield Scene(number, scale, small, cv2.medianBlur(mask, 3), cv2.medianBlur(lit, 3))
-        if unsteady > seen / 2:
+        if unstable > total / 2:
             raise DataError(
-                "Most of the picture changes: the camera moves, or somebody fills all of it",
-                next_step="Use a camera that stands still, or give --boxes or --detector.",
+                "Most of the picture changes: the camera moves, or a person fills all of it",
+                next_step="Use a camera that stands still, or use --boxes or --detector.",
             )
 
     def _differs(self, small: Image) -> tuple[Image, Image]:
@@ -134,8 +134,8 @@ class Background:
 
     def _exposed(self, small: Image) -> Image:
         """The empty scene as bright as a frame: cameras change exposure when somebody comes in."""
-        few, scene = small[::8, ::8].astype(np.float32), self._scene[::8, ::8]
-        gain = np.median(few / np.maximum(scene, 8), axis=(0, 1))
+        sample, scene = small[::8, ::8].astype(np.float32), self._scene[::8, ::8]
+        gain = np.median(sample / np.maximum(scene, 8), axis=(0, 1))
         return np.asarray(cv2.multiply(self._scene, (*map(float, gain), 0.0)), np.uint8)
 
 
@@ -160,28 +160,28 @@ def _strongest(first: Image, second: Image) -> Image:
 
 
 def _moves(now: Image, before: Image, after: Image) -> Image:
-    """What differs from before and from after: where somebody is now, not where they were."""
+    """Pixels that differ from before and from after: a person's present place only."""
     change = cv2.min(_strongest(now, before), _strongest(now, after))
     return np.asarray(cv2.threshold(change, LEAST_CONTRAST, 255, cv2.THRESH_BINARY)[1])
 
 
 def _add_moves(mask: Image, lit: Image, now: Image, before: Image, after: Image) -> None:
-    """Add what differs from two other moments to a mask and to the mask without shadows."""
+    """Add the differences from two other frames to a mask and to the mask without shadows."""
     moves = _moves(now, before, after)
     mask |= moves
     lit |= _without_shadows(moves, now, np.asarray(cv2.max(before, after), np.uint8))
 
 
 def _without_shadows(mask: Image, now: Image, scene: Image) -> Image:
-    """The mask without what is the scene in less light: darker, and alike in all colours."""
+    """Remove shadows from the mask: the scene in less light, darker alike in all colours."""
     places = np.nonzero(mask)
     lit = np.maximum(scene[places], 1).astype(np.float32)
     share = (now[places] / lit).astype(np.float32)
     low, high = _least(share), -_least(-share)
     alike = high - low < SHADOW_COLOUR + 6.0 / np.maximum(_least(lit), 6)
-    left = np.zeros_like(mask)
-    left[places] = np.where((low > SHADOW_DARKEST) & (high < 1.0) & alike, 0, 255)
-    return left
+    remaining = np.zeros_like(mask)
+    remaining[places] = np.where((low > SHADOW_DARKEST) & (high < 1.0) & alike, 0, 255)
+    return remaining
 
 
 def _least(colours: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -194,26 +194,26 @@ def _with_neighbours(
 ) -> Iterator[tuple[int, float, Image, list[tuple[Image, Image]]]]:
     """Number, scale, small frame, and the pairs of small frames so many steps around it."""
     reach = max(steps)
-    held: deque[tuple[int, float, Image]] = deque(maxlen=2 * reach + 1)
-    place = 0  # of the next frame to give out, in ``held``
+    window: deque[tuple[int, float, Image]] = deque(maxlen=2 * reach + 1)
+    place = 0  # of the next frame to give out, in ``window``
 
-    def given(place: int) -> tuple[int, float, Image, list[tuple[Image, Image]]]:
-        number, scale, small = held[place]
-        last = len(held) - 1
+    def item(place: int) -> tuple[int, float, Image, list[tuple[Image, Image]]]:
+        number, scale, small = window[place]
+        last = len(window) - 1
         around = [
-            (held[max(0, place - step)][2], held[min(last, place + step)][2]) for step in steps
+            (window[max(0, place - step)][2], window[min(last, place + step)][2]) for step in steps
         ]
         return number, scale, small, around
 
     for number, frame in frames:
-        place -= int(len(held) == held.maxlen)
+        place -= int(len(window) == window.maxlen)
         small = _small(frame)
-        held.append((number, frame.shape[0] / small.shape[0], small))
-        if len(held) > place + reach:
-            yield given(place)
+        window.append((number, frame.shape[0] / small.shape[0], small))
+        if len(window) > place + reach:
+            yield item(place)
             place += 1
-    while place < len(held):
-        yield given(place)
+    while place < len(window):
+        yield item(place)
         place += 1
 
 

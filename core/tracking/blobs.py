@@ -1,6 +1,6 @@
-"""Parts of a picture that may be people: what belongs together in a mask.
+"""Connected parts of a mask that may be people.
 
-Clothes of the background's colour break a person into pieces. Where it is known how high people are
+Clothes of the background's colour break a person into pieces. Where the height of people is known
 at a place, pieces above each other are joined up to that height; else small gaps are closed.
 """
 
@@ -43,7 +43,7 @@ NOISE = 0.004
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Blob:
-    """What belongs together.
+    """A connected part of a mask.
 
     Attributes:
         left: Column of its left edge, in pixels of the small frame.
@@ -81,12 +81,12 @@ class Blob:
 
 
 def find_blobs(scene: Scene, ground: Ground, expected: Sequence[Boxes] = ()) -> list[Blob]:
-    """Everything in a frame that is large enough to be (part of) a person.
+    """Blobs of a frame that are large enough to be (part of) a person.
 
     Args:
         scene: The frame.
-        ground: How high people are in it.
-        expected: Boxes float64 [4] of people who should be there, in pixels of the small frame.
+        ground: Height of people in it.
+        expected: Boxes float64 [4] of expected people, in pixels of the small frame.
     """
     height = len(scene.mask)
     if not ground.known:
@@ -126,21 +126,21 @@ def _pieces(scene: Scene, gaps: tuple[float, float], least: float) -> Iterator[B
 def _parts(
     mask: Image, gaps: tuple[float, float], least: float
 ) -> Iterator[tuple[int, int, Image]]:
-    """Left, top and mask of what belongs together in a mask, small gaps closed."""
+    """Left, top and mask of each connected part, small gaps closed."""
     kernel = np.ones((_odd(gaps[0]), _odd(gaps[1])), np.uint8)
     joined = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel)
     count, labels, parts, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     for number in range(1, count):
         x, y, wide, high = (int(value) for value in parts[number, :4])
         if high >= least:
-            here = (slice(y, y + high), slice(x, x + wide))
-            yield x, y, np.asarray(mask[here] * (labels[here] == number), np.uint8)
+            region = (slice(y, y + high), slice(x, x + wide))
+            yield x, y, np.asarray(mask[region] * (labels[region] == number), np.uint8)
 
 
 def _joined(blobs: list[Blob], ground: Ground) -> list[Blob]:
-    """Pieces put together that are no whole person, as far as somebody who stands there reaches."""
+    """Join pieces that are not a whole person, up to the height of a person who stands there."""
     blobs = sorted(blobs, key=lambda blob: -blob.box[3])  # from the feet up
-    done: list[Blob] = []
+    joined: list[Blob] = []
     while blobs:
         low = blobs.pop(0)
         tall = ground.height(low.box[3])
@@ -160,12 +160,12 @@ def _joined(blobs: list[Blob], ground: Ground) -> list[Blob]:
             blobs = [blob for blob in blobs if blob not in parts]
             for part in parts:
                 low = _together(low, part)
-        done.append(low)
-    return done
+        joined.append(low)
+    return joined
 
 
 def _gathered(blobs: list[Blob], expected: Sequence[Boxes]) -> list[Blob]:
-    """Pieces put together that are where one person is expected."""
+    """Join the pieces where one person is expected."""
     for box in expected:
         tall = box[3] - box[1]
         region = (
@@ -177,15 +177,15 @@ def _gathered(blobs: list[Blob], expected: Sequence[Boxes]) -> list[Blob]:
         parts = [blob for blob in blobs if _share_in(blob, region) >= MOST_OF_IT]
         if len(parts) > 1 and not any(_fills(part, box) for part in parts):
             blobs = [blob for blob in blobs if blob not in parts]
-            whole = parts[0]
+            union = parts[0]
             for part in parts[1:]:
-                whole = _together(whole, part)
-            blobs.append(whole)
+                union = _together(union, part)
+            blobs.append(union)
     return blobs
 
 
 def _fills(blob: Blob, box: Boxes) -> bool:
-    """Whether a piece alone is as high and wide as the person who is expected."""
+    """Whether a piece alone is as high and wide as the person expected there."""
     wide, tall = box[2] - box[0], box[3] - box[1]
     return bool(blob.height >= COMPLETE * tall and blob.width >= MOST_OF_IT * wide)
 
@@ -199,13 +199,13 @@ def _share_in(blob: Blob, region: tuple[float, float, float, float]) -> float:
 
 
 def _filled(blob: Blob) -> Blob:
-    """The blob without holes: clothes of the background's colour leave the outline."""
+    """Fill the blob's holes: clothes of the background's colour leave the outline."""
     margin = max(1, round(OUTLINE * blob.height))
     kernel = np.ones((2 * margin + 1, margin // 2 * 2 + 1), np.uint8)
     closed = cv2.morphologyEx(np.pad(blob.mask, margin), cv2.MORPH_CLOSE, kernel)
     outer, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    whole = cv2.drawContours(closed, outer, -1, 255, cv2.FILLED)
-    inner = np.ascontiguousarray(whole[margin:-margin, margin:-margin])
+    solid = cv2.drawContours(closed, outer, -1, 255, cv2.FILLED)
+    inner = np.ascontiguousarray(solid[margin:-margin, margin:-margin])
     return replace(blob, mask=inner, filled=max(blob.filled, cv2.countNonZero(inner)))
 
 

@@ -1,4 +1,4 @@
-"""Boxes that another program found, from a text file in the form of MOTChallenge.
+"""Boxes of another detector or tracker, from a text file in the form of MOTChallenge.
 
 A line is ``frame,track,left,top,width,height``; further columns are not read, nor is a first line
 of names. Frames count from 1, pixels from the picture's upper left.
@@ -17,7 +17,7 @@ from core.errors import DataError
 from core.tracking.tracks import Boxes, Track
 
 MAX_BYTES = 256 * 2**20
-_SHOWN = 5
+_LISTED = 5
 _FORM = "A line is frame,track,left,top,width,height; frames count from 1."
 
 _Row = tuple[int, int, tuple[float, float, float, float]]
@@ -34,25 +34,25 @@ def read_boxes(path: Path, frames: int) -> list[Track]:
         Tracks with the file's own numbers, those with the earliest frame first.
 
     Raises:
-        DataError: it is missing, no text, or has faults, which are told with their lines.
+        DataError: it is missing, not text, or has faults; they are listed with their lines.
     """
-    found: dict[int, dict[int, tuple[float, float, float, float]]] = {}
+    boxes_of: dict[int, dict[int, tuple[float, float, float, float]]] = {}
     faults = []
     for line, words in _lines(path):
         try:
             frame, track, box = _row(words, frames)
-            if frame in found.setdefault(track, {}):
+            if frame in boxes_of.setdefault(track, {}):
                 raise ValueError(f"track {track} has frame {frame + 1} twice")
-            found[track][frame] = box
+            boxes_of[track][frame] = box
         except ValueError as error:
             faults.append(f"line {line}: {error}")
     if faults:
-        more = f"\n  and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-        told = "".join(f"\n  {fault}" for fault in faults[:_SHOWN])
-        raise DataError(f"The boxes have faults:{told}{more}", where=path, next_step=_FORM)
-    if not found:
-        raise DataError("The file holds no boxes", where=path, next_step=_FORM)
-    tracks = [_track(number, rows) for number, rows in found.items()]
+        more = f"\n  and {len(faults) - _LISTED} more" if len(faults) > _LISTED else ""
+        listing = "".join(f"\n  {fault}" for fault in faults[:_LISTED])
+        raise DataError(f"The boxes have faults:{listing}{more}", where=path, next_step=_FORM)
+    if not boxes_of:
+        raise DataError("The file has no boxes", where=path, next_step=_FORM)
+    tracks = [_track(number, rows) for number, rows in boxes_of.items()]
     return sorted(tracks, key=lambda track: (int(track.frames[0]), track.number))
 
 

@@ -1,8 +1,8 @@
-"""Which frames of a way show the same person for certain.
+"""Frames of a path that certainly show the same person.
 
-Where two people meet, the one may be taken for the other from then on. A part of a way that lies
+Where two people meet, they may be confused from then on. A part of a way that lies
 beyond a meeting counts only if the clothes there are those of the rest, and clearly less those of
-anybody else whom the way met.
+anybody the path met.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from core.tracking.ways import Way, meeting, step_of
 
 # How unlike the clothes of one person may be at two times.
 SAME = 0.5
-# How much more unlike those of everybody else have to be.
+# Least additional difference of everybody else's clothes.
 MARGIN = 0.1
 
 
@@ -45,9 +45,9 @@ def doubtful(ways: Sequence[Way], rate: float) -> list[NDArray[np.bool_]]:
 
 
 def _events(way: Way, ways: Sequence[Way]) -> tuple[NDArray[np.bool_], list[int]]:
-    """Frames [n] of a way in which it meets somebody, and who may be taken for it.
+    """Frames [n] of a path with a meeting, and the people it may be confused with.
 
-    Those are the ones it meets; after a gap anybody may come in its place.
+    These are the people it meets; after a gap, anybody.
     """
     met = np.zeros(len(way.frames), np.bool_)
     rivals: list[int] = []
@@ -77,24 +77,24 @@ def _same(
     rivals: list[Look],
     rate: float,
 ) -> NDArray[np.bool_]:
-    """Frames [n] that show whom the longest part shows."""
+    """Frames [n] that show the same person as the longest part."""
     if not way.looks or (not rivals and len(parts) < 2):
         return np.ones(len(way.frames), np.bool_)
     longest = max(parts, key=np.count_nonzero, default=None)
-    here = None if longest is None else _look(way, longest, rate)
-    look = _means(way)[0] if here is None else here
+    longest_look = None if longest is None else _look(way, longest, rate)
+    look = _means(way)[0] if longest_look is None else longest_look
     steps = np.array([step_of(int(frame), rate) for frame in way.frames])
-    same = np.zeros(len(way.frames), np.bool_) if longest is None else longest.copy()
+    same_person = np.zeros(len(way.frames), np.bool_) if longest is None else longest.copy()
     units = [*parts, *(met & (steps == step) for step in np.unique(steps[met]))]
     for unit in units:
         other = _look(way, unit, rate)
         if other is not None and _proved(other, look, rivals):
-            same |= unit
-    return same
+            same_person |= unit
+    return same_person
 
 
 def _proved(look: Look, own: Look, rivals: list[Look]) -> bool:
-    """Whether clothes are those of somebody, and clearly less those of any rival."""
+    """Whether clothes match a person, and clearly match any rival less."""
     mine = unlike(look, own)
     return mine <= SAME and all(unlike(look, rival) > mine + MARGIN for rival in rivals)
 

@@ -1,7 +1,7 @@
-"""Who is hidden behind somebody: whose track ends, or begins, in the middle of another's box.
+"""Hidden people: tracks that end, or begin, in the middle of another's box.
 
-Nobody leaves a scene but at the picture's edge. Who is not seen any more is behind whom they met,
-and stays there until somebody comes out; who comes out was there before.
+People leave a scene only at the picture's edge. A person who disappears elsewhere is behind the one
+they met until somebody reappears, and a person who appears there was hidden before.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _accompanied(
         if change > 0:
             count, before = count + 1, (before if count else frame)
             continue
-        # Who comes out was there since somebody went in, or from the beginning.
+        # A person who appears was hidden since another disappeared, or from the beginning.
         hidden |= (track.frames >= before) & (track.frames <= frame)
         count, before = max(0, count - 1), frame
     if count:

@@ -33,7 +33,7 @@ class Detector:
 
     Raises:
         UsageError: ONNX Runtime is not installed.
-        DataError: the file is missing, no ONNX model, or of another form.
+        DataError: the file is missing, not an ONNX model, or of another form.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,14 +63,14 @@ class Detector:
             DataError: the detector's output is of another form.
         """
         pixels, scale = _prepared(frame, self._size)
-        found = np.asarray(self._session.run(None, {self._name: pixels})[0])
-        if found.ndim != 3 or found.shape[1] != len(self._cells) or found.shape[2] < 6:
+        output = np.asarray(self._session.run(None, {self._name: pixels})[0])
+        if output.ndim != 3 or output.shape[1] != len(self._cells) or output.shape[2] < 6:
             raise DataError(
-                f"The detector gives {list(found.shape)}, not [1, {len(self._cells)}, 5 + classes]",
+                f"The output is {list(output.shape)}, not [1, {len(self._cells)}, 5 + classes]",
                 where=self._path,
                 next_step=_FORM,
             )
-        rows = found[0].astype(np.float64)
+        rows = output[0].astype(np.float64)
         scores = rows[:, 4] * rows[:, 5]
         middle = (rows[:, :2] + self._cells) * self._steps
         half = np.exp(np.clip(rows[:, 2:4], -20, 20)) * self._steps / 2
@@ -83,7 +83,7 @@ def _session(path: Path) -> Any:  # noqa: ANN401 - onnxruntime has no types
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what is wrong is told in our error
+    options.log_severity_level = 4  # faults are reported by our error
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no common class
@@ -113,11 +113,11 @@ def _prepared(frame: NDArray[np.uint8], size: tuple[int, int]) -> tuple[NDArray[
 
 
 def _best(boxes: Boxes, scores: NDArray[np.float64], size: tuple[int, ...]) -> Boxes:
-    """The surest of boxes that overlap, cut to the picture of ``size`` (height, width)."""
+    """Best box of each overlapping group, clipped to ``size`` (height, width)."""
     boxes = np.clip(boxes, 0, np.array([size[1], size[0]] * 2))
     order = np.argsort(-scores, kind="stable")
-    kept: list[int] = []
+    selected: list[int] = []
     for place in order:
-        if not kept or iou(boxes[place][None], boxes[kept]).max() < MOST_OVERLAP:
-            kept.append(int(place))
-    return boxes[kept].reshape(-1, 4)
+        if not selected or iou(boxes[place][None], boxes[selected]).max() < MOST_OVERLAP:
+            selected.append(int(place))
+    return boxes[selected].reshape(-1, 4)

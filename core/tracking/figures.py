@@ -1,9 +1,9 @@
-"""A blob that may hold several people told apart: which figures explain it best.
+"""Separate the people in a blob: the figures that explain it best.
 
-A figure is the outline of somebody who stands or walks: a head, a trunk and legs, and around trunk
+A figure is the outline of a standing or walking person: a head, a trunk and legs, and around trunk
 and legs a halo in which arms, steps and bags may be. Proposals are where heads stand out of the
 blob's upper edge, where people are expected that were seen before, and where feet stand out below.
-Chosen are those that leave least of the blob unexplained and cover least that is not of it.
+The selected figures leave least of the blob unexplained and cover least outside of it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scipy.signal import find_peaks
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 
-# Blobs are looked at with a person this many pixels high at most.
+# Blobs are analysed with a person this many pixels high at most.
 WORKING_HEIGHT = 48
 # From the head down: shares of the height, half widths of figure and halo as shares of it, and how
 # much it matters that a row of the figure is not of the blob.
@@ -29,7 +29,7 @@ _ROWS = (0.0, 0.03, 0.12, 0.15, 0.19, 0.5, 0.56, 1.0)
 _HALF = (0.03, 0.055, 0.055, 0.06, 0.115, 0.115, 0.1, 0.1)
 _HALO = (0.05, 0.08, 0.08, 0.1, 0.17, 0.2, 0.24, 0.28)
 _MATTERS = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.4, 0.4)
-# Around a blob there is this much, in heights, that is not of it.
+# Margin around a blob, in heights.
 MARGIN = 0.3
 # How far a peak of the edge stands out, and how far apart two are, in heights.
 PROMINENT, APART = 0.045, 0.1
@@ -53,21 +53,21 @@ _MOVES = ((-0.1, 0.0), (-0.05, 0.0), (0.05, 0.0), (0.1, 0.0), (0.0, -0.05), (0.0
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Where somebody may be.
+    """Possible place of a person.
 
     Attributes:
         x: Column of the middle.
         top: Row of the head's upper end.
         foot: Row of the feet.
-        cost: What taking it costs, in areas of a figure.
-        whose: Number of the person who is expected there, or None.
+        cost: Cost of selecting it, in areas of a figure.
+        person: Number of the expected person, or None.
     """
 
     x: float
     top: float
     foot: float
     cost: float
-    whose: int | None = None
+    person: int | None = None
 
     @property
     def height(self) -> float:
@@ -82,7 +82,7 @@ class Figure:
 
 
 def peaks(mask: NDArray[np.uint8], height: float, *, upper: bool = True) -> list[tuple[int, int]]:
-    """(column, row) of what stands out of a mask's upper edge, or lower edge, from the left.
+    """(column, row) of peaks of a mask's upper edge, or lower edge, from the left.
 
     Args:
         mask: uint8 [h, w].
@@ -94,13 +94,13 @@ def peaks(mask: NDArray[np.uint8], height: float, *, upper: bool = True) -> list
     edge = np.where(filled, rows.argmax(axis=0), len(mask)).astype(np.float64)
     edge = median_filter(edge, size=max(1, round(0.03 * height) // 2 * 2 + 1), mode="nearest")
     padded = np.concatenate([[len(mask)], edge, [len(mask)]])
-    found, _ = find_peaks(
+    columns, _ = find_peaks(
         -padded, prominence=max(2.0, PROMINENT * height), distance=max(1.0, APART * height)
     )
     last = len(mask) - 1
     return [
         (int(x) - 1, int(padded[x]) if upper else last - int(padded[x]))
-        for x in found
+        for x in columns
         if padded[x] < len(mask)
     ]
 
@@ -119,7 +119,7 @@ def trunk(mask: NDArray[np.uint8], top: float, height: float) -> tuple[float, fl
 
 
 def neck(mask: NDArray[np.uint8]) -> float:
-    """Least breadth between head and shoulders of somebody who fills a mask, in heights.
+    """Least breadth between head and shoulders of a person who fills a mask, in heights.
 
     Args:
         mask: uint8 [h, w], from the head to the feet.
@@ -140,8 +140,8 @@ def explain(
     Args:
         mask: uint8 [h, w] of 0 and 255.
         proposals: In pixels of the mask; one at least.
-        beyond: Whether the picture ends at the mask's left, top, right, bottom: what of a figure is
-            beyond may be there, or not.
+        beyond: Whether the picture ends at the mask's left, top, right, bottom: parts of a figure
+            beyond may exist or not.
 
     Returns:
         Figures in pixels of the mask, in no order, and the share of the blob they do not explain.
@@ -156,9 +156,9 @@ def explain(
         np.pad(small, ((top, bottom), (left, right))),
         [_scaled(one, shrink, left, top) for one in proposals],
     )
-    chosen = canvas.best()
-    back = [_scaled(one, 1 / shrink, -left / shrink, -top / shrink) for one in chosen]
-    return back, canvas.unexplained(chosen)
+    selected = canvas.best()
+    back = [_scaled(one, 1 / shrink, -left / shrink, -top / shrink) for one in selected]
+    return back, canvas.unexplained(selected)
 
 
 def _scaled(figure: Figure, factor: float, right: float, down: float) -> Figure:
@@ -181,66 +181,66 @@ class _Canvas:
         self._drawn: dict[Figure, tuple[Floats, Mask]] = {}
 
     def best(self) -> list[Figure]:
-        """Add, take away, exchange and move figures as long as that is better."""
-        chosen: list[Figure] = []
+        """Add, remove, exchange and move figures while that lowers the cost."""
+        selected: list[Figure] = []
         for one in sorted(self._proposals, key=lambda p: p.cost):
-            if not any(one.same(other) for other in chosen):
-                chosen.append(one)
-        cost = self._cost(chosen)
+            if not any(one.same(other) for other in selected):
+                selected.append(one)
+        cost = self._cost(selected)
         for _ in range(3):
             before = cost
-            chosen, cost = self._changed(chosen, cost)
-            chosen, cost = self._moved(chosen, cost)
+            selected, cost = self._changed(selected, cost)
+            selected, cost = self._moved(selected, cost)
             if cost > before - 1e-6:
                 break
-        return chosen
+        return selected
 
-    def unexplained(self, chosen: list[Figure]) -> float:
-        """Share of the blob that is in no figure and no halo."""
-        return self._rest(chosen) / max(self._total, 1.0)
+    def unexplained(self, selected: list[Figure]) -> float:
+        """Share of the blob outside of all figures and halos."""
+        return self._rest(selected) / max(self._total, 1.0)
 
-    def _changed(self, chosen: list[Figure], cost: float) -> tuple[list[Figure], float]:
+    def _changed(self, selected: list[Figure], cost: float) -> tuple[list[Figure], float]:
         while True:
-            others = [p for p in self._proposals if not any(p.same(one) for one in chosen)]
-            trials = [[one for one in chosen if one is not out] for out in chosen]
-            trials += [[*chosen, more] for more in others]
+            others = [p for p in self._proposals if not any(p.same(one) for one in selected)]
+            trials = [[one for one in selected if one is not out] for out in selected]
+            trials += [[*selected, more] for more in others]
             if not trials:
-                return chosen, cost
+                return selected, cost
             costs = [self._cost(trial) for trial in trials]
             best = int(np.argmin(costs))
             if costs[best] >= cost - 1e-6:
-                return chosen, cost
-            chosen, cost = trials[best], costs[best]
+                return selected, cost
+            selected, cost = trials[best], costs[best]
 
-    def _moved(self, chosen: list[Figure], cost: float) -> tuple[list[Figure], float]:
-        for place, one in enumerate(chosen):
+    def _moved(self, selected: list[Figure], cost: float) -> tuple[list[Figure], float]:
+        for place, one in enumerate(selected):
             for across, down in _MOVES:
                 right, low = across * one.height, down * one.height
                 moved = replace(one, x=one.x + right, top=one.top + low, foot=one.foot + low)
-                rest = chosen[:place] + chosen[place + 1 :]
+                rest = selected[:place] + selected[place + 1 :]
                 if any(moved.same(other) for other in rest):
                     continue
-                trial = [*chosen[:place], moved, *chosen[place + 1 :]]
+                trial = [*selected[:place], moved, *selected[place + 1 :]]
                 if (after := self._cost(trial)) < cost - 1e-6:
-                    chosen, cost = trial, after
-        return chosen, cost
+                    selected, cost = trial, after
+        return selected, cost
 
-    def _cost(self, chosen: list[Figure]) -> float:
+    def _cost(self, selected: list[Figure]) -> float:
         wasted = 0.0
-        if chosen:
-            figures = np.max([self._draw(one)[0] for one in chosen], axis=0)
+        if selected:
+            figures = np.max([self._draw(one)[0] for one in selected], axis=0)
             wasted = float((figures * self._gap).sum())
-        costs = sum(one.cost for one in chosen)
-        return (self._rest(chosen, IN_HALO) + wasted) / self._area + costs
+        costs = sum(one.cost for one in selected)
+        return (self._rest(selected, IN_HALO) + wasted) / self._area + costs
 
-    def _rest(self, chosen: list[Figure], halo: float = 0.0) -> float:
+    def _rest(self, selected: list[Figure], halo: float = 0.0) -> float:
         """Pixels of the blob in no figure; those in a halo count by this share."""
-        if not chosen:
+        if not selected:
             return self._total
-        halos = np.any([self._draw(one)[1] for one in chosen], axis=0)
+        halos = np.any([self._draw(one)[1] for one in selected], axis=0)
         rest = float(self._blob[~halos].sum())
         if halo:
-            figures = np.any([self._draw(one)[0] > 0 for one in chosen], axis=0)
+            figures = np.any([self._draw(one)[0] > 0 for one in selected], axis=0)
             rest += halo * float(self._blob[halos & ~figures].sum())
         return rest
 
@@ -249,8 +249,8 @@ class _Canvas:
             core, halo = _outline(max(4, round(figure.height)))
             weights, region = np.zeros_like(self._blob), np.zeros(self._blob.shape, np.bool_)
             top, left = round(figure.top), round(figure.x) - core.shape[1] // 2
-            there, here = _meeting((top, left), core.shape, self._blob.shape)
-            weights[there], region[there] = core[here], halo[here]
+            target, source = _meeting((top, left), core.shape, self._blob.shape)
+            weights[target], region[target] = core[source], halo[source]
             self._drawn[figure] = weights, region
         return self._drawn[figure]
 
@@ -259,12 +259,12 @@ def _meeting(
     corner: tuple[int, int], size: tuple[int, ...], within: tuple[int, ...]
 ) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     """Slices of the larger array and of the smaller one put into it at ``corner``."""
-    there, here = [], []
+    larger, smaller = [], []
     for start, length, limit in zip(corner, size, within, strict=True):
         first, last = max(start, 0), max(max(start, 0), min(start + length, limit))
-        there.append(slice(first, last))
-        here.append(slice(first - start, last - start))
-    return tuple(there), tuple(here)
+        larger.append(slice(first, last))
+        smaller.append(slice(first - start, last - start))
+    return tuple(larger), tuple(smaller)
 
 
 def half_widths(shares: NDArray[np.float64]) -> NDArray[np.float64]:

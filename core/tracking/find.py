@@ -1,4 +1,4 @@
-"""From a video to tracks, in whichever way its persons are found."""
+"""From a video to tracks, with any of the detection methods."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from core.tracking.tracks import Track
 
 __all__ = ["Finding", "Footage", "find_tracks", "thin_out"]
 
-# How many times as many examples have to agree on people's heights by what moves.
+# Factor on the number of examples that must agree on heights estimated from motion.
 MOVING = 1.25
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How persons are found; at most one of these, else by what differs from the background.
+    """Detection method; at most one of these, else background subtraction.
 
     Attributes:
         crop: The whole picture is one person.
@@ -42,13 +42,13 @@ class Finding:
     def __post_init__(self) -> None:
         if sum((self.crop, self.boxes is not None, self.detector is not None)) > 1:
             raise UsageError(
-                "Only one of --crop, --boxes and --detector can be given",
-                next_step="Leave the others out.",
+                "Only one of --crop, --boxes and --detector can be used",
+                next_step="Remove the others.",
             )
 
 
 def find_tracks(footage: Footage, finding: Finding, progress: Progress) -> list[Track]:
-    """Everybody in a video, followed.
+    """Track all people in a video.
 
     Raises:
         DataError: boxes or detector are not usable, or the camera moves.
@@ -68,8 +68,8 @@ def _followed(footage: Footage, detector: Path | None, progress: Progress) -> li
     rate = frame_rate(footage)
     follower = Follower(rate)
     beat = {number: place for place, number in enumerate(footage.frames)}
-    frames = footage.shown(footage.frames)
-    with progress.task(f"Looking at {footage.path.name}", len(footage.frames), "frames") as task:
+    frames = footage.images(footage.frames)
+    with progress.task(f"Analysing {footage.path.name}", len(footage.frames), "frames") as task:
         if detector is not None:
             finder = Detector(detector)
             for number, frame in frames:
@@ -93,9 +93,9 @@ def _followed(footage: Footage, detector: Path | None, progress: Progress) -> li
 
 
 def _learnt(background: Background) -> Finder:
-    """A finder that knows how high people are, as far as the background's examples tell.
+    """Finder with the heights of people estimated from the background's examples.
 
-    Somebody who comes straight towards the camera is part of the empty scene; then what moves says
+    A person who walks straight towards the camera is part of the empty scene; then what moves says
     more.
     """
     still, moving = Ground(), Ground()
@@ -108,7 +108,7 @@ def _learnt(background: Background) -> Finder:
 
 
 def frame_rate(footage: Footage) -> float:
-    """Frames a second of those that are looked at."""
+    """Rate of the analysed frames, in frames a second."""
     times = footage.video.times[footage.frames]
     length = float(times[-1] - times[0])
     return (len(times) - 1) / length if length > 0 else RATE
@@ -117,7 +117,7 @@ def frame_rate(footage: Footage) -> float:
 def _background(footage: Footage) -> Background:
     count = min(SAMPLES, len(footage.frames))
     places = np.linspace(0, len(footage.frames) - 1, count).round().astype(int)
-    samples = (frame for _, frame in footage.shown([footage.frames[place] for place in places]))
+    samples = (frame for _, frame in footage.images([footage.frames[place] for place in places]))
     try:
         return Background(samples)
     except DataError as error:

@@ -1,4 +1,4 @@
-"""Boxes of single frames joined to tracks: each box to the person expected there."""
+"""Join the boxes of single frames to tracks by the person expected at each box."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from core.tracking.tracks import Boxes, Track, area, iou, overlap
 from core.tracking.untangle import untangled
 from core.tracking.ways import Way, filled, step_of
 
-# Frames a second where nothing else is said.
+# Frames a second by default.
 RATE = 25.0
 # Boxes that a person's expected box overlaps less than this are somebody else's; so much less will
 # do where the box was found by looking for this person.
 LEAST_IOU, LEAST_HINTED = 0.3, 0.1
 # What looking for this person, and other clothes, count beside the overlap.
 HINT, CLOTHES = 0.2, 0.8
-# Seconds for which a person may be hidden; over them the way goes on as before.
+# Seconds for which a person may be hidden; meanwhile the path continues as before.
 PATIENCE = 0.8
-# Who was not seen for longer than this many seconds comes after those who were.
+# People not detected for longer than this many seconds are matched after the others.
 LATELY = 0.25
-# Tracks of fewer seconds, or frames, are flicker: nobody.
+# Shorter tracks, in seconds or frames, are discarded as false detections.
 FLICKER, LEAST_FRAMES = 0.2, 3
 # Seconds from which speed is estimated.
 MEMORY = 0.4
@@ -54,7 +54,7 @@ class _Person:
     steps: dict[int, tuple[int, Look]] = field(default_factory=dict)
 
     def see(self, frame: int, box: Boxes, sighting: Sighting | None, step: int) -> None:
-        """Be at a place in a frame, which is in a step of the video."""
+        """Add a place in a frame, which belongs to a step of the video."""
         self.frames.append(frame)
         self.boxes.append(box)
         self.two.append(sighting is not None and sighting.two)
@@ -71,7 +71,7 @@ class _Person:
             self.steps[step] = count + 1, mean
 
     def expected(self, frame: int, memory: int) -> Boxes:
-        """Where the box [4] should be: as large as lately, moved at the speed of late."""
+        """Expected box [4]: as large as lately, moved at the speed of late."""
         first = max(0, len(self.frames) - memory)
         times = np.array(self.frames[first:], np.float64)
         recent = np.stack(self.boxes[first:])
@@ -87,10 +87,10 @@ class _Person:
 
 
 class Follower:
-    """Joins boxes frame by frame; who is hidden for a moment is expected on the way so far.
+    """Tracker that joins boxes frame by frame; briefly hidden people are expected on their path.
 
     A box that holds two people who were apart before (they cross, and the one hides the other) is
-    nobody's: a track never shows two people, and goes on when they are apart again.
+    not assigned: a track never shows two people, and resumes when they are apart again.
 
     Args:
         rate: Frames a second.
@@ -99,40 +99,40 @@ class Follower:
     def __init__(self, rate: float = RATE) -> None:
         self._rate = rate
         self._memory = max(3, round(MEMORY * rate))
-        self._here: list[_Person] = []
-        self._gone: list[_Person] = []
+        self._present: list[_Person] = []
+        self._finished: list[_Person] = []
         self._count = 0
 
     def expected(self, frame: int) -> list[Expected]:
-        """Everybody who should be in a frame, with their boxes."""
+        """Expected people of a frame, with their boxes."""
         self._leave(frame)
         return [
             Expected(one.number, one.expected(frame, self._memory), one.alone >= LEAST_FRAMES)
-            for one in self._here
+            for one in self._present
             if len(one.frames) >= LEAST_FRAMES
         ]
 
     def add(
         self, frame: int, boxes: Boxes, sightings: Sequence[Sighting | None] | None = None
     ) -> None:
-        """Take the next frame.
+        """Add the next frame.
 
         Args:
             frame: Its number; numbers rise, gaps are time gone by.
             boxes: [n, 4].
-            sightings: What else is known of each, if anything.
+            sightings: Further observations of each, if any.
         """
         self._leave(frame)
         step = step_of(frame, self._rate)
-        known = list(sightings) if sightings is not None else [None] * len(boxes)
+        observations = list(sightings) if sightings is not None else [None] * len(boxes)
         free = np.ones(len(boxes), np.bool_)
-        if self._here and len(boxes):
-            expected = np.stack([one.expected(frame, self._memory) for one in self._here])
+        if self._present and len(boxes):
+            expected = np.stack([one.expected(frame, self._memory) for one in self._present])
             alike = iou(expected, boxes)
-            score = self._score(alike, known)
-            score[:, _of_both(boxes, expected, known)] = 0
-            free = ~_of_both(boxes, expected, known)
-            lately = frame - np.array([one.frames[-1] for one in self._here])
+            score = self._score(alike, observations)
+            score[:, _of_both(boxes, expected, observations)] = 0
+            free = ~_of_both(boxes, expected, observations)
+            lately = frame - np.array([one.frames[-1] for one in self._present])
             late = lately > max(1, round(LATELY * self._rate))
             for group in (np.flatnonzero(~late), np.flatnonzero(late)):
                 open_boxes = np.flatnonzero(free)
@@ -140,18 +140,20 @@ class Follower:
                 for mine, theirs in zip(*linear_sum_assignment(-part), strict=True):
                     if part[mine, theirs] > 0:
                         number = int(open_boxes[theirs])
-                        self._here[group[mine]].see(frame, boxes[number], known[number], step)
+                        self._present[group[mine]].see(
+                            frame, boxes[number], observations[number], step
+                        )
                         free[number] = False
         for number in np.flatnonzero(free).tolist():
             self._count += 1
             person = _Person(self._count)
-            person.see(frame, boxes[number], known[number], step)
-            self._here.append(person)
+            person.see(frame, boxes[number], observations[number], step)
+            self._present.append(person)
 
     def tracks(self) -> list[Track]:
-        """All tracks in order of appearance, without flicker."""
+        """All tracks in order of appearance, without false detections."""
         least = max(LEAST_FRAMES, round(FLICKER * self._rate))
-        people = [p for p in (*self._gone, *self._here) if len(p.frames) >= least]
+        people = [p for p in (*self._finished, *self._present) if len(p.frames) >= least]
         ways = [
             Way(
                 np.array(p.frames, np.int64),
@@ -173,15 +175,15 @@ class Follower:
         ]
 
     def _score(
-        self, alike: NDArray[np.float64], known: Sequence[Sighting | None]
+        self, alike: NDArray[np.float64], observations: Sequence[Sighting | None]
     ) -> NDArray[np.float64]:
-        """How well each box fits each person, [m, n]; 0 where it does not."""
+        """Score of each box for each person, [m, n]; 0 where it does not match."""
         score = np.where(alike >= LEAST_IOU, alike, 0.0)
-        for number, sighting in enumerate(known):
+        for number, sighting in enumerate(observations):
             if sighting is None:
                 continue
-            for mine, person in enumerate(self._here):
-                hinted = sighting.whose == person.number
+            for mine, person in enumerate(self._present):
+                hinted = sighting.person == person.number
                 if alike[mine, number] < (LEAST_HINTED if hinted else LEAST_IOU):
                     continue
                 other = 0.0 if person.look is None else unlike(person.look, sighting.look)
@@ -192,17 +194,19 @@ class Follower:
 
     def _leave(self, frame: int) -> None:
         patience = PATIENCE * self._rate
-        kept = [person for person in self._here if frame - person.frames[-1] <= patience]
-        self._gone += [person for person in self._here if person not in kept]
-        self._here = kept
+        present = [person for person in self._present if frame - person.frames[-1] <= patience]
+        self._finished += [person for person in self._present if person not in present]
+        self._present = present
 
 
-def _of_both(boxes: Boxes, expected: Boxes, known: Sequence[Sighting | None]) -> NDArray[np.bool_]:
-    """Which boxes [n, 4] hold most of two or more expected ones [m, 4]: bool [n].
+def _of_both(
+    boxes: Boxes, expected: Boxes, observations: Sequence[Sighting | None]
+) -> NDArray[np.bool_]:
+    """Boxes [n, 4] that hold most of two or more expected ones [m, 4]: bool [n].
 
-    Boxes of people who were told apart in one blob are each of one.
+    Boxes of people who were separated in one blob are each of one.
     """
     inside = overlap(expected[None], boxes[:, None]) / np.maximum(area(expected), 1.0)
     both = (inside >= BOTH).sum(axis=1) >= 2
-    apart = np.array([one is not None and not one.two for one in known], np.bool_)
+    apart = np.array([one is not None and not one.two for one in observations], np.bool_)
     return np.asarray(both & ~apart)

@@ -1,4 +1,4 @@
-"""A video with the frames of it that are looked at."""
+"""A video and the frames of it that are analysed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.video.isolated import IsolatedVideo
 LEAST_RATE, MOST_RATE, USUAL_RATE = 25.0, 31.0, 30.0
 # Clocks are rounded to their ticks.
 ROUNDING = 0.002
-# Steps of more seconds than this are pauses of the recording, and say nothing about its rate.
+# Steps of more seconds than this are pauses of the recording, and are ignored in its rate.
 PAUSE = 1.0
 # Two hours at 25 a second; tracks of more would not fit a terminal.
 MAX_FRAMES = 180_000
@@ -25,7 +25,7 @@ MAX_FRAMES = 180_000
 
 @dataclass(frozen=True, slots=True)
 class Footage:
-    """A video with the frames of it that are looked at.
+    """A video and the frames of it that are analysed.
 
     Attributes:
         path: The file.
@@ -42,11 +42,11 @@ class Footage:
         """Open a video.
 
         Raises:
-            DataError: there is none, it is broken or crashes its decoder, or is larger or longer
+            DataError: it is missing, broken, crashes its decoder, or is larger or longer
                 than the limits.
         """
         if not path.is_file():
-            raise DataError("There is no such video", where=path, next_step="Check the path.")
+            raise DataError("No such video", where=path, next_step="Check the path.")
         try:
             video = IsolatedVideo(path)
         except FrameFault as fault:
@@ -57,8 +57,8 @@ class Footage:
                 where=path,
                 next_step="Cut the part out that shows the walk.",
             )
-        lost = set(video.lost)
-        frames = [number for number in thin_out(video.times) if number not in lost]
+        lost_frames = set(video.lost)
+        frames = [number for number in thin_out(video.times) if number not in lost_frames]
         return cls(path, video, frames)
 
     @property
@@ -66,32 +66,32 @@ class Footage:
         """(height, width) of the picture as it is shown."""
         return self.video.size
 
-    def shown(self, numbers: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """Numbers and frames uint8 [H, W, 3]; frames that cannot be decoded are left out."""
+    def images(self, numbers: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Numbers and frames uint8 [H, W, 3]; frames that cannot be decoded are skipped."""
         return self.video.frames(numbers)
 
 
 def thin_out(times: NDArray[np.float64]) -> list[int]:
-    """Numbers of the frames to look at: all of them up to 31 a second, else 25 to 31 a second.
+    """Numbers of the frames to analyse: all of them up to 31 a second, else 25 to 31 a second.
 
-    The rate is the mean over the video, so that a clock that trembles costs nothing. Where every
+    The rate is the mean over the video, so that a jittering clock has no effect. Where every
     n-th frame gives such a rate (of 60 or 50 a second every other), it is that; else (of 36 or 48)
     the frames nearest to 30 a second.
 
     Args:
         times: float64 [n], seconds at which the frames are shown, rising.
     """
-    everything = list(range(len(times)))
+    all_numbers = list(range(len(times)))
     steps = np.diff(times)
     usual = steps[(steps >= 0) & (steps <= PAUSE)]
     length = float(usual.sum())
     rate = len(usual) / length if length > 0 else 0.0
     if rate <= MOST_RATE * (1 + ROUNDING):
-        return everything
+        return all_numbers
     target = rate / np.ceil(rate / MOST_RATE)
     if target < LEAST_RATE:
         target = USUAL_RATE
-    # A frame that comes up to half a step early is the one that is due.
+    # A frame that comes up to half a step early is the next one.
     early, due, last = 0.5 / rate, -np.inf, -np.inf
     numbers: list[int] = []
     for number, time in enumerate(times.tolist()):
@@ -101,14 +101,14 @@ def thin_out(times: NDArray[np.float64]) -> list[int]:
         numbers.append(number)
         steady = last <= time < due + 1 / target
         due, last = (due if steady else time) + 1 / target, time
-    return numbers if len(numbers) > 1 else everything
+    return numbers if len(numbers) > 1 else all_numbers
 
 
 def _unreadable(path: Path, fault: FrameFault) -> DataError:
-    what = {
-        Reason.BROKEN_VIDEO: "This is no video, or a broken one",
+    messages = {
+        Reason.BROKEN_VIDEO: "This is not a video, or a broken one",
         Reason.TOO_LARGE: "The video's picture is larger than the limit",
     }.get(fault.reason, str(fault.reason))
     return DataError(
-        what, where=path, next_step="Any format that FFmpeg reads will do, such as .mp4."
+        messages, where=path, next_step="Any format that FFmpeg reads will do, such as .mp4."
     )

@@ -1,6 +1,6 @@
-"""How high people are in a picture, by the row that they stand on.
+"""Height of people in a picture, by the row that they stand on.
 
-A camera that stands still over level ground sees everybody who stands on one row about equally
+A camera that stands still over level ground shows everybody who stands on one row about equally
 high, and the height grows linearly with the row. The line is learnt from the parts of the picture
 that have a person's shape; most of them have to agree, so that parts which hold two people, or half
 of one, do not matter.
@@ -47,7 +47,7 @@ class Ground:
 
     @property
     def slope(self) -> float:
-        """Pixels by which the height grows from one row to the next; 0 where it is not known."""
+        """Pixels by which the height grows from one row to the next; 0 where it is unknown."""
         return self._line[0] if self._line is not None else 0.0
 
     @property
@@ -57,13 +57,13 @@ class Ground:
 
     @property
     def support(self) -> int:
-        """How many of the parts agree with the line; 0 where there is none."""
+        """Number of parts that agree with the line; 0 where there is none."""
         if self._line is None:
             return 0
         return sum(abs(tall - self.height(foot)) < AGREE * tall for foot, tall in self._parts)
 
     def add(self, foot: float, height: float) -> None:
-        """Take another part that has a person's shape."""
+        """Add another part that has a person's shape."""
         self._parts.append((foot, height))
         self._new += 1
         if self._new >= (RENEW if self.known else LEAST_PARTS):
@@ -73,7 +73,7 @@ class Ground:
         """Height of a person who stands on this row, in pixels.
 
         Raises:
-            ValueError: nothing is known yet.
+            ValueError: no line was estimated yet.
         """
         if self._line is None:
             raise ValueError("no line was learnt yet")
@@ -81,9 +81,9 @@ class Ground:
         return slope * min(max(foot, self._rows[0]), self._rows[1]) + offset
 
     def foot(self, top: float) -> float | None:
-        """Row of the feet of somebody whose head is at this row; None where that says little.
+        """Row of the feet of a person with the head at this row; None where unclear.
 
-        A camera at the height of heads sees all of them on one row, wherever they stand.
+        From a camera at head height all heads are on one row, wherever people stand.
         """
         if self._line is None or self._line[0] > 0.7:
             return None

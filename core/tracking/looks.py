@@ -1,4 +1,4 @@
-"""What somebody wears: colours of the upper and the lower half."""
+"""Colours of a person's clothes, of the upper and the lower half."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def look_of(
 
 
 def unlike(first: Look, second: Look) -> float:
-    """How different two looks are: 0 the same, 1 other clothes altogether."""
+    """Difference of two looks: 0 equal, 1 entirely different clothes."""
     shared = np.sqrt(first * second).sum(axis=2)  # [2, 3]
-    seen = first.any(axis=(1, 2)) & second.any(axis=(1, 2))
-    return min(1.0, OTHER * (1 - float(shared[seen].mean()))) if seen.any() else 0.5
+    visible = first.any(axis=(1, 2)) & second.any(axis=(1, 2))
+    return min(1.0, OTHER * (1 - float(shared[visible].mean()))) if visible.any() else 0.5

@@ -1,4 +1,4 @@
-"""Which part of a blob belongs to which of the people in it."""
+"""Assignment of a blob's pixels to the people in it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from core.tracking.figures import Figure, half_widths
 
-# Share of a figure that has to be seen, and of that which has to be of the blob.
-LEAST_SEEN, LEAST_OWN = 0.3, 0.25
+# Share of a figure that has to be visible, and of that which has to be of the blob.
+LEAST_VISIBLE, LEAST_OWN = 0.3, 0.25
 # Half widths of a figure up to which a pixel may be of it: arms, steps and bags.
 NEAR = 2.4
 # Half of the widest box, in heights.
@@ -18,7 +18,7 @@ HALF_WIDEST = 0.36
 def owners(
     mask: NDArray[np.uint8], figures: list[Figure]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Which figure each pixel of a blob belongs to, -1 for none, and their outlines [n, h, w]."""
+    """Figure that each pixel of a blob belongs to, -1 for none, and their outlines [n, h, w]."""
     rows, columns = np.arange(mask.shape[0]), np.arange(mask.shape[1])
     far = np.empty((len(figures), *mask.shape))
     for number, one in enumerate(figures):
@@ -35,17 +35,17 @@ def owners(
     return np.where((mask > 0) & near, front, -1), np.asarray(cores)
 
 
-def seen_box(
+def visible_box(
     figure: Figure, own: NDArray[np.bool_], cores: NDArray[np.bool_], number: int
 ) -> tuple[int, int, int, int] | None:
-    """Box around what is seen of a figure; None where that is too little.
+    """Box around the visible part of a figure; None where that is too small.
 
     Where nobody in front hides them, head and feet belong to the box even if their colours are the
     background's.
     """
     free = cores[number] & ~cores[:number].any(axis=0)
     whole = max(int(cores[number].sum()), 1)
-    if free.sum() < LEAST_SEEN * whole or own.sum() < LEAST_OWN * free.sum():
+    if free.sum() < LEAST_VISIBLE * whole or own.sum() < LEAST_OWN * free.sum():
         return None
     rows, columns = np.nonzero(own)
     low, high = np.percentile(rows, (0.5, 99.5))

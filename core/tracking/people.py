@@ -1,4 +1,4 @@
-"""People in a frame of a standing camera, told apart with what is known of those seen before."""
+"""People in a frame of a static camera, separated with the help of earlier detections."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from core.tracking.figures import (
 )
 from core.tracking.ground import Ground
 from core.tracking.looks import Look, look_of
-from core.tracking.owners import owners, seen_box
+from core.tracking.owners import owners, visible_box
 from core.tracking.strides import legs
 from core.tracking.tracks import EDGE, Boxes, area, overlap
 
@@ -38,7 +38,7 @@ WIDEST, TALLEST, WHOLE, HALF, PIECE = 0.62, 1.22, 0.72, 0.5, 0.3
 NARROW = 0.15
 # Breadth of a trunk, arms included, beyond which there may be two.
 BROAD = 0.34
-# A blob with a broader trunk than this holds two even if nothing tells them apart; the width of all
+# A blob with a broader trunk than this holds two even if they cannot be separated; the width of all
 # of it says little, as a shadow on the ground may be part of it.
 TWO_BROAD, ROUGH_WIDE = 0.46, 0.72
 # Where one person's neck should be there is not more than this share of the height and so many
@@ -56,14 +56,14 @@ PART_HEIGHT, PART_INSIDE = 0.6, 0.7
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """Somebody in a frame.
+    """A person in a frame.
 
     Attributes:
         box: float64 [4], left, top, right, bottom in pixels of the frame, ends out.
         look: Colours of the clothes.
-        whose: Number of the person who was expected there, or None.
+        person: Number of the person expected there, or None.
         alone: Whether nobody else is in the same blob.
-        two: Whether the box holds two people whom nothing tells apart.
+        two: Whether the box holds two people who cannot be separated.
         rough: Whether the box may be off, as the blob is wider than one person's: by a shadow, or
             something carried.
         legs: Breadth of the legs, in heights; nan where the person is not alone in the blob, or cut
@@ -72,7 +72,7 @@ class Sighting:
 
     box: NDArray[np.float64]
     look: Look
-    whose: int | None = None
+    person: int | None = None
     alone: bool = True
     two: bool = False
     rough: bool = False
@@ -81,12 +81,12 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Where somebody who was seen before should be.
+    """Expected place of a person detected before.
 
     Attributes:
-        number: Whose.
+        number: Number of the person.
         box: float64 [4] in the frame.
-        sure: Whether the person was seen alone before, not only as a part of several.
+        sure: Whether the person was detected alone before, not only as a part of several.
     """
 
     number: int
@@ -95,26 +95,26 @@ class Expected:
 
 
 class Finder:
-    """Finds people frame by frame, and learns how high they are.
+    """Detector of people, frame by frame, that learns their heights.
 
     Args:
-        ground: What is known of that.
+        ground: Height of people by row.
     """
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
 
     def learn(self, scene: Scene) -> None:
-        """Take the blobs of a frame that have one person's shape."""
+        """Learn from the blobs of a frame that have one person's shape."""
         for blob in find_blobs(scene, self._ground):
             self._learn(blob, scene)
 
     def people(self, scene: Scene, expected: Sequence[Expected]) -> list[Sighting]:
-        """Everybody in a frame.
+        """People in a frame.
 
         Args:
             scene: The frame.
-            expected: Those who were seen before.
+            expected: People detected before.
         """
         places = [replace(one, box=one.box / scene.scale) for one in expected]
         sightings = []
@@ -126,8 +126,8 @@ class Finder:
     def _in_blob(self, blob: Blob, inside: list[Expected], scene: Scene) -> list[Sighting]:
         if blob.height < LEAST_HEIGHT * len(scene.mask):
             return []
-        known = self._ground.known
-        tall = self._ground.height(blob.box[3]) if known else float(blob.height)
+        is_known = self._ground.known
+        tall = self._ground.height(blob.box[3]) if is_known else float(blob.height)
         heads = peaks(blob.mask, tall)
         wide, high = blob.width / tall, blob.height / tall
         sides = [trunk(blob.mask, row, tall) for _, row in heads if row < 0.2 * tall]
@@ -144,13 +144,13 @@ class Finder:
             return []
         if not (PIECE if self._cut(blob, scene) else HALF) <= high <= TALLEST:
             return []
-        whose = inside[0].number if len(inside) == 1 else None
+        person = inside[0].number if len(inside) == 1 else None
         two = len(inside) > 1 or breadth > TWO_BROAD or _thick(blob.mask)
         box = np.array(blob.box, np.float64) * scene.scale
         look = look_of(scene.small, blob.box, blob.mask)
         rough = wide > ROUGH_WIDE
         breadth = math.nan if self._cut(blob, scene) else legs(blob.mask)
-        return [Sighting(box, look, whose, True, two, rough, breadth)]
+        return [Sighting(box, look, person, True, two, rough, breadth)]
 
     def _learn(self, blob: Blob, scene: Scene) -> None:
         tall = blob.height >= LEAST_HEIGHT * len(scene.mask)
@@ -166,7 +166,7 @@ class Finder:
         return any(self._ends(blob, scene))
 
     def _ends(self, blob: Blob, scene: Scene) -> tuple[bool, bool, bool, bool]:
-        """At which sides of a blob, from the left around, the picture ends."""
+        """Sides of a blob, from the left around, at which the picture ends."""
         height, width = scene.mask.shape
         left, top, right, bottom = blob.box
         return left < EDGE, top < EDGE, right > width - EDGE, bottom > height - EDGE
@@ -174,7 +174,7 @@ class Finder:
     def _proposals(
         self, blob: Blob, heads: list[tuple[int, int]], inside: list[Expected], tall: float
     ) -> list[Figure]:
-        """Where people may be, in pixels of the blob's mask."""
+        """Possible places of people, in pixels of the blob's mask."""
         figures = []
         corner = np.array([blob.left, blob.top] * 2)
         for one in inside:
@@ -192,11 +192,11 @@ class Finder:
         for column, row in peaks(blob.mask, tall, upper=False):
             height = self._ground.height(row + blob.top) if self._ground.known else tall
             feet = Figure(column, row + 1 - height, row + 1, FEET_COST)
-            known = (
+            expected_here = (
                 abs(feet.x - one.x) < 0.25 * height and abs(feet.foot - one.foot) < 0.2 * height
                 for one in figures
             )
-            if not any(known):
+            if not any(expected_here):
                 figures.append(feet)
         return figures
 
@@ -208,7 +208,7 @@ class Finder:
         return [sides[0] + HALF_TRUNK * tall, sides[1] - HALF_TRUNK * tall]
 
     def _foot_below(self, blob: Blob, column: int, row: int, tall: float) -> float | None:
-        """Row of the feet of somebody whose head is there; None where nobody is so high."""
+        """Row of the feet of a person with the head there; None where the height does not fit."""
         reach = max(1, round(0.15 * tall))
         part = blob.mask[row:, max(0, column - reach) : column + reach + 1]
         lowest = row + int(np.flatnonzero(part.any(axis=1))[-1]) + 1
@@ -227,7 +227,7 @@ class Finder:
     ) -> list[Sighting]:
         figures, rest = explain(blob.mask, proposals, self._ends(blob, scene))
         if rest > UNEXPLAINED:
-            figures = [one for one in figures if one.whose is not None]
+            figures = [one for one in figures if one.person is not None]
         if not figures:
             return []
         figures.sort(key=lambda one: -one.foot)  # from the front
@@ -235,43 +235,43 @@ class Finder:
         sightings = []
         for number, figure in enumerate(figures):
             own = owner == number
-            box = seen_box(figure, own, cores, number)
+            box = visible_box(figure, own, cores, number)
             if box is None:
                 continue
             left, top, right, bottom = box
-            shown = blob.mask[top:bottom, left:right]
-            two = len(figures) == 1 and (broad or _thick(shown))
+            mask = blob.mask[top:bottom, left:right]
+            two = len(figures) == 1 and (broad or _thick(mask))
             part = np.asarray(own[top:bottom, left:right], np.uint8)
             place = (left + blob.left, top + blob.top, right + blob.left, bottom + blob.top)
             look = look_of(scene.small, place, part)
             placed = np.array(place, np.float64) * scene.scale
             alone = len(figures) == 1
             rough = alone and blob.width > ROUGH_WIDE * figure.height
-            breadth = legs(shown) if alone and not self._cut(blob, scene) else math.nan
-            sightings.append(Sighting(placed, look, figure.whose, alone, two, rough, breadth))
+            breadth = legs(mask) if alone and not self._cut(blob, scene) else math.nan
+            sightings.append(Sighting(placed, look, figure.person, alone, two, rough, breadth))
         return sightings
 
 
 def _without_parts(sightings: list[Sighting], expected: Sequence[Expected]) -> list[Sighting]:
-    """Those that are not a part, such as a head or an arm, of a larger one or of somebody expected.
+    """Remove sightings of a part, such as a head or arm, of a larger or an expected person.
 
     Args:
         sightings: Of a frame.
-        expected: Who should be there.
+        expected: Expected people.
     """
-    larger = [(one.box, one.whose) for one in sightings]
+    larger = [(one.box, one.person) for one in sightings]
     larger += [(one.box, one.number) for one in expected]
     if not sightings:
         return []
     whole = np.stack([box for box, _ in larger])
     heights = whole[:, 3] - whole[:, 1]
-    kept = []
+    remaining = []
     for one in sightings:
         inside = overlap(one.box[None], whole) >= PART_INSIDE * area(one.box)
         small = one.box[3] - one.box[1] < PART_HEIGHT * heights
         if not (inside & small).any():
-            kept.append(one)
-    return kept
+            remaining.append(one)
+    return remaining
 
 
 def _thick(mask: NDArray[np.uint8]) -> bool:

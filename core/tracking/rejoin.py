@@ -1,4 +1,4 @@
-"""Parts of one person's way put together again: by where they go on, and by the clothes."""
+"""Join the parts of one person's path by position and by clothes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.tracking.looks import unlike
 from core.tracking.tracks import Boxes
 from core.tracking.ways import Way, chained, step_of
 
-# Seconds after which nobody is the same who comes again; from which speed is estimated.
+# Seconds after which a returning person is not matched; from which speed is estimated.
 LONGEST, MEMORY = 3.0, 0.6
 # How far from the expected place a way may go on, in heights: at once, and for each second more.
 NEAR, NEARER = 0.35, 0.45
@@ -25,7 +25,7 @@ WINDOW = 4
 
 
 def rejoined(ways: Sequence[Way], rate: float) -> list[Way]:
-    """Join ways of which one goes on where another ends.
+    """Join ways of which one continues where another ends.
 
     Args:
         ways: All of a video.
@@ -45,19 +45,19 @@ def rejoined(ways: Sequence[Way], rate: float) -> list[Way]:
         for first, second in zip(*linear_sum_assignment(bounded), strict=True):
             if costs[first, second] <= MOST:
                 follows[int(first)] = int(second)
-    done = []
+    chains = []
     for place in range(count):
         if place in follows.values():
             continue
         chain = [place]
         while chain[-1] in follows:
             chain.append(follows[chain[-1]])
-        done.append(chained([ways[number] for number in chain]))
-    return done
+        chains.append(chained([ways[number] for number in chain]))
+    return chains
 
 
 def _cost(first: Way, second: Way, rate: float) -> float:
-    """How badly the second goes on where the first ends; infinite where it does not at all."""
+    """Cost of joining the second to the end of the first; infinite where impossible."""
     heights = [
         float(np.median(way.boxes[part, 3] - way.boxes[part, 1]))
         for way, part in ((first, slice(-9, None)), (second, slice(0, 9)))
@@ -69,11 +69,11 @@ def _cost(first: Way, second: Way, rate: float) -> float:
     end, begin = int(first.frames[-1]), int(second.frames[0])
     after = _place(first.frames[-memory:], first.boxes[-memory:], begin)
     before = _place(second.frames[:memory], second.boxes[:memory], end)
-    here = _middle(second.boxes[:1])[0]
-    there = _middle(first.boxes[-1:])[0]
+    start = _middle(second.boxes[:1])[0]
+    finish = _middle(first.boxes[-1:])[0]
     error = min(
-        (np.linalg.norm(after - here) + np.linalg.norm(before - there)) / 2,
-        np.linalg.norm(there - here),
+        (np.linalg.norm(after - start) + np.linalg.norm(before - finish)) / 2,
+        np.linalg.norm(finish - start),
     )
     away = float(error) / tall / (NEAR + NEARER * (begin - end) / rate)
     last, following = step_of(end, rate), step_of(begin, rate)
@@ -91,7 +91,7 @@ def _middle(boxes: Boxes) -> NDArray[np.float64]:
 
 
 def _place(frames: NDArray[np.int64], boxes: Boxes, frame: int) -> NDArray[np.float64]:
-    """Where somebody with these boxes is in another frame, [2]."""
+    """Extrapolated place in another frame, [2]."""
     places = _middle(boxes)
     if len(places) < 3:
         return np.asarray(places[-1] if frame > frames[-1] else places[0])

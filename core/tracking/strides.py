@@ -1,4 +1,4 @@
-"""Two people in one box, told by their legs.
+"""Detection of two people in one box by their legs.
 
 Somebody who walks brings the legs together once with each step; then they are as broad as the hips,
 seen from any side. The legs of two who walk side by side, the one behind the other for the camera,
@@ -31,7 +31,7 @@ COMPANY = 0.5
 
 
 def legs(mask: NDArray[np.uint8]) -> float:
-    """Breadth of the legs of somebody who fills a mask, in heights, less the blur of its edges.
+    """Breadth of the legs of a person who fills a mask, in heights, less the blur of its edges.
 
     Args:
         mask: uint8 [h, w], from the head to the feet.
@@ -45,7 +45,7 @@ def legs(mask: NDArray[np.uint8]) -> float:
 def in_pairs(ways: Sequence[Way], rate: float) -> list[NDArray[np.bool_]]:
     """Frames of each way in which the box holds the legs of two people.
 
-    A coat or a bag may be as broad. So this is said only of those who have company; somebody with
+    A coat or a bag may be as broad. So this is reported only of people with company; a person with
     whom nobody else is in the scene is taken for one person.
 
     Args:
@@ -64,7 +64,7 @@ def in_pairs(ways: Sequence[Way], rate: float) -> list[NDArray[np.bool_]]:
 
 
 def _has_company(way: Way, ways: Sequence[Way], rate: float) -> bool:
-    """Whether anybody else is in the scene during a way, and not only a part of the same person."""
+    """Whether another person is in the scene during a way, not a part of the same person."""
     return any(
         other is not way
         and min(way.frames[-1], other.frames[-1]) - max(way.frames[0], other.frames[0])
@@ -74,15 +74,15 @@ def _has_company(way: Way, ways: Sequence[Way], rate: float) -> bool:
 
 
 def _too_broad(way: Way, rate: float) -> NDArray[np.bool_]:
-    """Frames [n] around which the legs are seen for a step at least, and never together."""
-    seen = np.isfinite(way.legs)
+    """Frames [n] around which the legs are visible for a step at least, and never together."""
+    visible = np.isfinite(way.legs)
     broad = np.zeros(len(way.frames), np.bool_)
     least = max(LEAST_FRAMES, round(LEAST_SECONDS * rate))
-    if seen.sum() < least:
+    if visible.sum() < least:
         return broad
-    frames, breadths = way.frames[seen], way.legs[seen]
+    frames, breadths = way.frames[visible], way.legs[visible]
     reach = min(STRIDE * rate, (frames[-1] - frames[0]) / 2)
-    # At both ends the second that is looked at is the first or the last one.
+    # At both ends the second that is analysed is the first or the last one.
     middles = np.clip(way.frames, frames[0] + reach, frames[-1] - reach)
     first = np.searchsorted(frames, middles - reach)
     last = np.searchsorted(frames, middles + reach, side="right")

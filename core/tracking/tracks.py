@@ -1,4 +1,4 @@
-"""One person's way through a video, and which of them can be used."""
+"""Tracks of people in a video, and the selection of usable ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Boxes = NDArray[np.float64]  # [n, 4]: left, top, right, bottom in pixels, ends 
 
 # About one cycle of walking, in seconds; and as frames of the rate that models learn from.
 MIN_SECONDS, MIN_FRAMES = 1.0, 25
-# Rates in frames a second below which walks say less: datasets have 25 to 30.
+# Rates in frames a second below which walks are less informative: datasets have 25 to 30.
 SLOW = 20.0
 # Persons of CASIA-B fill 130 rows; the model sees 256. Below this there are no legs to tell apart.
 MIN_HEIGHT = 48.0
@@ -28,7 +28,7 @@ TWO = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One person, followed.
+    """Track of one person.
 
     Attributes:
         number: From 1, in order of appearance.
@@ -51,21 +51,21 @@ class Track:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def only(self, kept: NDArray[np.bool_]) -> Track:
+    def only(self, mask: NDArray[np.bool_]) -> Track:
         """The same track with these of its frames."""
         return replace(
             self,
-            frames=self.frames[kept],
-            boxes=self.boxes[kept],
-            two=None if self.two is None else self.two[kept],
-            guessed=None if self.guessed is None else self.guessed[kept],
-            doubtful=None if self.doubtful is None else self.doubtful[kept],
+            frames=self.frames[mask],
+            boxes=self.boxes[mask],
+            two=None if self.two is None else self.two[mask],
+            guessed=None if self.guessed is None else self.guessed[mask],
+            doubtful=None if self.doubtful is None else self.doubtful[mask],
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """A track that is left out, and why, in words."""
+    """A skipped track and the reason, in words."""
 
     track: Track
     reason: str
@@ -83,11 +83,11 @@ def sort_out(
     Args:
         tracks: All tracks of a video.
         size: (height, width) of its picture.
-        moving: Whether those who stand still are left out.
+        moving: Whether people who stand still are skipped.
         rate: Frames a second; of slower videos fewer frames are enough.
 
     Returns:
-        Tracks to use, and tracks to leave out.
+        Tracks to use, and skipped tracks with reasons.
     """
     usable: list[Track] = []
     left_out: list[Unusable] = []
@@ -99,14 +99,14 @@ def sort_out(
         exact = np.ones(len(track), np.bool_) if track.guessed is None else ~track.guessed
         certain = np.ones(len(track), np.bool_) if track.doubtful is None else ~track.doubtful
         usable_frames = whole & alone & single & certain
-        if (usable_frames & exact).sum() >= least:  # else boxes that may be off have to do
+        if (usable_frames & exact).sum() >= least:  # else uncertain boxes are used too
             usable_frames &= exact
-        found = track.only(usable_frames)
+        usable_part = track.only(usable_frames)
         reason = _shows_two(whole, single) or _fault(
-            track, found, (whole, alone, certain), moving, least
+            track, usable_part, (whole, alone, certain), moving, least
         )
         if reason is None:
-            usable.append(found)
+            usable.append(usable_part)
         else:
             left_out.append(Unusable(track, reason))
     return usable, left_out
@@ -116,37 +116,37 @@ def _shows_two(whole: NDArray[np.bool_], single: NDArray[np.bool_]) -> str | Non
     count, two = int(whole.sum()), int((whole & ~single).sum())
     if two <= TWO * count:
         return None
-    return f"shows two people whom nothing tells apart, in {two} of {count} frames"
+    return f"shows two people who cannot be separated, in {two} of {count} frames"
 
 
 def _fault(
     track: Track,
-    found: Track,
+    usable_part: Track,
     masks: tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]],
     moving: bool,
     least: int,
 ) -> str | None:
-    if len(found) < least:
+    if len(usable_part) < least:
         whole, alone, certain = masks
         cut, crowded = int((~whole).sum()), int((whole & ~alone).sum())
         doubt = int((whole & alone & ~certain).sum())
         why = [f"{cut} more are cut by the picture's edge"] if cut else []
-        why += [f"{crowded} more show somebody else too"] if crowded else []
-        why += [f"{doubt} more may show whom they met"] if doubt else []
-        return f"too short: {len(found)} usable frames, {least} are needed" + "".join(
+        why += [f"{crowded} more show another person too"] if crowded else []
+        why += [f"{doubt} more may show the person they met"] if doubt else []
+        return f"too short: {len(usable_part)} usable frames, {least} are needed" + "".join(
             f"; {part}" for part in why
         )
-    heights = found.boxes[:, 3] - found.boxes[:, 1]
+    heights = usable_part.boxes[:, 3] - usable_part.boxes[:, 1]
     tall = float(np.median(heights))
     if tall < MIN_HEIGHT:
         return f"too small: {tall:.0f} pixels high, {MIN_HEIGHT:.0f} are needed"
-    if moving and way(found) < MIN_WAY:
+    if moving and way(usable_part) < MIN_WAY:
         return "stands still"
     return None
 
 
 def way(track: Track) -> float:
-    """How far a person gets, in heights of the own box: how far it moves, or grows.
+    """Distance a person moves, or growth, in heights of the own box.
 
     Single boxes that are wrong do not count: the ends are those of the middle 90 % of the frames.
     """
@@ -158,7 +158,7 @@ def way(track: Track) -> float:
 
 
 def touches_edge(boxes: Boxes, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which boxes [n, 4] the edge of a picture of (height, width) cuts."""
+    """Boxes [n, 4] that are cut by the edge of a picture of (height, width)."""
     height, width = size
     left, top, right, bottom = boxes.T
     return np.asarray(
@@ -178,7 +178,7 @@ def _crowded(track: Track, tracks: Sequence[Track]) -> NDArray[np.bool_]:
 
 
 def area(boxes: Boxes) -> NDArray[np.float64]:
-    """Areas [..., 4] -> [...]; nothing for boxes that are turned inside out."""
+    """Areas [..., 4] -> [...]; 0 for boxes that are turned inside out."""
     size = np.clip(boxes[..., 2:] - boxes[..., :2], 0, None)
     return np.asarray(size[..., 0] * size[..., 1])
 

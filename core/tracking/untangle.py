@@ -1,4 +1,4 @@
-"""Ways that went over from one person to another where they met, put right by the clothes."""
+"""Correct ways that switched from one person to another at a meeting, by the clothes."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def untangled(ways: Sequence[Way], rate: float) -> list[Way]:
         for other in pairs:
             if first in other or second in other:
                 best[other] = _exchange(ways, other, rate)
-    return [part for way in ways for part in _cut(way, ways, rate)]
+    return [part for way in ways for part in _split(way, ways, rate)]
 
 
 def _exchange(ways: Sequence[Way], pair: tuple[int, int], rate: float) -> tuple[float, int]:
-    """What is gained by exchanging two ways, and after which step that is most."""
+    """Gain of exchanging two ways, and the step after which it is largest."""
     one, other = (ways[number] for number in pair)
     best = (0.0, 0)
     for step in _meetings(one, other, rate):
@@ -81,14 +81,14 @@ def _exchanged(one: Way, other: Way, step: int, rate: float) -> tuple[Way, Way]:
     parts = []
     for way in (one, other):
         steps = np.array([step_of(int(frame), rate) for frame in way.frames])
-        # When exactly they were mistaken for each other is not known: leave that moment out.
+        # When exactly they were mistaken for each other is unknown: skip that moment.
         parts.append((way.part(steps < step, rate), way.part(steps > step, rate)))
     (a, b), (c, d) = parts
     return chained([a, d]), chained([c, b])
 
 
-def _cut(way: Way, ways: Sequence[Way], rate: float) -> list[Way]:
-    """The way in parts, where it goes on as somebody else after a meeting."""
+def _split(way: Way, ways: Sequence[Way], rate: float) -> list[Way]:
+    """Split the way where it continues as another person after a meeting."""
     steps: set[int] = set()
     for other in ways:
         if other is not way:

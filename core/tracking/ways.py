@@ -1,4 +1,4 @@
-"""People's ways through a video, as far as they were followed without a doubt."""
+"""People's ways through a video, as far as tracking is certain."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from core.tracking.looks import Look
 from core.tracking.tracks import Boxes, area, overlap
 
-# Seconds of which one look is kept.
+# Seconds that share one look.
 STEP = 0.4
 # Two people meet where they share more than this of the smaller box.
 MEET = 0.1
@@ -25,8 +25,8 @@ class Way:
         frames: int64 [n], rising.
         boxes: float64 [n, 4].
         two: bool [n], boxes that hold two people.
-        legs: float64 [n], breadth of the legs, in heights; nan where they are not surely seen whole
-            and alone.
+        legs: float64 [n], breadth of the legs, in heights; nan where they are not certainly
+            visible, whole and separate.
         looks: What the person wears, by the number of the step of the video.
         guessed: bool [n], boxes that may be off: taken from those before and after, or rough.
     """
@@ -38,22 +38,22 @@ class Way:
     legs: NDArray[np.float64]
     looks: dict[int, Look]
 
-    def part(self, kept: NDArray[np.bool_], rate: float) -> Way:
+    def part(self, mask: NDArray[np.bool_], rate: float) -> Way:
         """The way with these of its frames."""
-        frames = self.frames[kept]
+        frames = self.frames[mask]
         steps = {step_of(int(frame), rate) for frame in frames}
         looks = {step: look for step, look in self.looks.items() if step in steps}
-        boxes, two, guessed = self.boxes[kept], self.two[kept], self.guessed[kept]
-        return Way(frames, boxes, two, guessed, self.legs[kept], looks)
+        boxes, two, guessed = self.boxes[mask], self.two[mask], self.guessed[mask]
+        return Way(frames, boxes, two, guessed, self.legs[mask], looks)
 
     def look(self, first: int, last: int) -> Look | None:
-        """Mean look of the steps from ``first`` to ``last``; None where there is none."""
+        """Mean look of the steps from ``first`` to ``last``; None without any."""
         looks = [look for step, look in self.looks.items() if first <= step <= last]
         return np.mean(looks, axis=0) if looks else None
 
 
 def step_of(frame: int, rate: float) -> int:
-    """Number of the step of a video that a frame is in."""
+    """Step of a video that a frame belongs to."""
     return int(frame / rate / STEP)
 
 

@@ -1,1 +1,1 @@
-"""The plain loop, optimiser, checkpoints and observers."""
+"""The training loop, optimiser, checkpoints and observers."""

@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors that explain themselves, written whole or not at all.
+"""Checkpoints: self-describing safetensors files, written atomically.
 
 A checkpoint is a folder ``step-000400`` with ``model.safetensors`` (weights, and in its header the
 configuration, version, normalisation, dataset, labels, step and fingerprints as JSON) and
@@ -50,10 +50,10 @@ class TensorFile:
     path: Path
 
     def told(self, key: str, kind: type[T]) -> T:
-        """What the header tells of ``key``.
+        """Return the header's value of ``key``.
 
         Raises:
-            CheckpointError: nothing, or something of another kind.
+            CheckpointError: it is missing or of another type.
         """
         value = self.header.get(key)
         if not isinstance(value, kind) or isinstance(value, bool):
@@ -61,7 +61,7 @@ class TensorFile:
         return value
 
     def tensor(self, name: str) -> Tensor:
-        """A tensor by name (raises ``CheckpointError`` where there is none)."""
+        """Return a tensor by name (``CheckpointError`` if it is missing)."""
         if name not in self.tensors:
             raise _damaged(self.path, f"it has no tensor {name}")
         return self.tensors[name]
@@ -87,14 +87,14 @@ def load_tensors(path: Path) -> TensorFile:
 
 
 def load_header(path: Path) -> dict[str, Any]:
-    """Read what such a file says of itself, and no tensor (raises as :func:`load_tensors`)."""
+    """Read only the header of such a file (raises as :func:`load_tensors`)."""
     with _opened(path) as (_, header):
         return header
 
 
 @contextmanager
 def _nameable(path: Path) -> Iterator[Path]:
-    """The file under a name that is UTF-8, as safetensors takes no other."""
+    """Provide the file under a UTF-8 name, which safetensors requires."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -106,7 +106,7 @@ def _nameable(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """A file and its header; that it has its whole length is seen on opening it."""
+    """Open a file and read its header; opening fails if the file is truncated."""
     try:
         with _nameable(path) as name, safe_open(name, framework="pt") as file:
             header = plain_json((file.metadata() or {}).get(_HEADER, "null"))
@@ -127,7 +127,7 @@ def _check_header(header: object, path: Path) -> None:
         raise CheckpointError(
             "The file was not written by lmgait",
             where=path,
-            next_step="Give weights that `lmgait train` wrote.",
+            next_step="Use weights written by `lmgait train`.",
         )
     if header.get("format") != FORMAT:
         raise CheckpointError(
@@ -148,16 +148,16 @@ def _damaged(path: Path, reason: object) -> CheckpointError:
 def load_strictly(
     module: nn.Module, tensors: Mapping[str, Tensor], *, optional: tuple[str, ...], where: Path
 ) -> None:
-    """Copy ``tensors`` into ``module``, exactly.
+    """Copy ``tensors`` into ``module``; names and shapes must match exactly.
 
     Args:
-        module: Takes the values.
+        module: The target.
         tensors: Values by name.
         optional: Prefixes of names that may be absent on either side.
-        where: Named in errors.
+        where: The file, for messages.
 
     Raises:
-        CheckpointError: names or shapes that differ, listed in words.
+        CheckpointError: names or shapes differ; they are listed.
     """
     own = module.state_dict()
     missing = [n for n in own if n not in tensors and not n.startswith(optional)]
@@ -189,24 +189,24 @@ def load_strictly(
 
 
 class CheckpointFolder:
-    """The checkpoints of one run, the newest few kept.
+    """The checkpoints of one run, of which the newest are kept.
 
     Args:
-        folder: Holds the ``step-…`` folders.
-        keep: How many to keep.
-        every: Steps between two of them. One in between (a signal stopped the work there) goes
-            before those that are due: what stays in the end is that of a work never stopped.
+        folder: Folder of the ``step-…`` folders.
+        keep: Number to keep.
+        every: Steps between two checkpoints. One in between (after a signal) is removed before the
+            regular ones, so that the result equals that of an uninterrupted training.
     """
 
     def __init__(self, folder: Path, keep: int, every: int = 1) -> None:
         self.folder, self.keep, self.every = folder, keep, every
 
     def steps(self) -> list[int]:
-        """Steps of the whole checkpoints, rising."""
+        """Steps of the checkpoints, in order."""
         if not self.folder.is_dir():
             return []
-        found = (_NAME.fullmatch(entry.name) for entry in self.folder.iterdir())
-        return sorted(int(match[1]) for match in found if match)
+        matches = (_NAME.fullmatch(entry.name) for entry in self.folder.iterdir())
+        return sorted(int(match[1]) for match in matches if match)
 
     def path(self, step: int) -> Path:
         """Folder of one step."""
@@ -218,11 +218,11 @@ class CheckpointFolder:
         return self.path(steps[-1]) if steps else None
 
     def newest_whole(self) -> Path | None:
-        """Folder of the newest checkpoint of which nothing is missing."""
+        """Folder of the newest complete checkpoint."""
         return next((self.path(s) for s in reversed(self.steps()) if self.whole(s)), None)
 
     def whole(self, step: int) -> bool:
-        """Whether the files of a step are there, in their whole length."""
+        """Whether the files of a step exist and are not truncated."""
         try:
             for name in (WEIGHTS, STATE):
                 with _opened(self.path(step) / name):
@@ -232,7 +232,7 @@ class CheckpointFolder:
         return True
 
     def prune(self) -> None:
-        """Remove the checkpoints that are too old, and what a dead process has left."""
+        """Remove old checkpoints and the leftovers of dead processes."""
         remove_leftovers(self.folder)
         steps = self.steps()
         rising = sorted(steps[:-1], key=lambda step: (step % self.every == 0, step)) + steps[-1:]
@@ -247,11 +247,11 @@ class CheckpointFolder:
         training: Mapping[str, Tensor],
         training_header: Mapping[str, Any],
     ) -> Path:
-        """Write a checkpoint whole, then remove the ones that are too old (``OutputError``)."""
+        """Write a checkpoint atomically, then remove old ones (``OutputError``)."""
         final = self.path(step)
         partial = hidden_path(final, PARTIAL_SUFFIX)
         try:
-            # Not the run's own folder: where it has been taken away, there is no run to save.
+            # Do not create the run's own folder: if it was removed, there is no run to save.
             self.folder.mkdir(exist_ok=True)
             remove_leftovers(self.folder)
             partial.mkdir()
@@ -282,7 +282,7 @@ def optimizer_tensors(module: nn.Module, optimizer: Optimizer) -> dict[str, Tens
 def restore_optimizer(
     module: nn.Module, optimizer: Optimizer, tensors: Mapping[str, Tensor], where: Path
 ) -> None:
-    """Put back what :func:`optimizer_tensors` took.
+    """Restore the tensors of :func:`optimizer_tensors`.
 
     Raises:
         CheckpointError: it belongs to another model.
@@ -293,7 +293,7 @@ def restore_optimizer(
         parameter = parameters.get(name)
         if parameter is None or value.shape not in (parameter.shape, ()):
             raise _damaged(where, f"{key} belongs to no parameter of this model")
-        # AdamW counts its steps on the CPU, unless it is fused; the rest lies as the weight does.
+        # AdamW counts steps on the CPU unless fused; other state has the weight's memory layout.
         shaped, fused = value.shape == parameter.shape, optimizer.param_groups[0].get("fused")
         device = parameter.device if shaped or fused else value.device
         like = parameter.detach() if shaped else value

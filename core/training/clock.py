@@ -1,4 +1,4 @@
-"""Time that a part of a model takes on its device, without waiting for the device."""
+"""Timing of a part of a model on its device, without synchronisation."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from torch import nn
 
 
 class ModuleClock:
-    """Times the forward passes of one module: by events of a CUDA stream, else by the clock.
+    """Measure the forward passes of one module, by CUDA events or by the clock.
 
-    In what is compiled as a whole there is nothing to time: the module has no bounds there.
+    A module inside a compiled model cannot be timed.
 
     Args:
-        module: Called as a module; its own methods called by name are not timed.
-        device: Where it computes.
+        module: Calls of the module are timed, calls of its other methods are not.
+        device: Device of the module.
     """
 
     def __init__(self, module: nn.Module, device: torch.device) -> None:
@@ -30,7 +30,7 @@ class ModuleClock:
         )
 
     def take(self) -> float | None:
-        """Seconds since the last call of this; None where no pass was timed. Waits for them."""
+        """Seconds since the last call of this; None if no pass was timed. Waits for the device."""
         if not self._count:
             return None
         for start, end in self._passes:
@@ -42,7 +42,7 @@ class ModuleClock:
         return seconds
 
     def close(self) -> None:
-        """Leave the module as it was."""
+        """Remove the hooks from the module."""
         for handle in self._handles:
             handle.remove()
 

@@ -1,4 +1,4 @@
-"""What a training on a GPU wants of memory orders and of convolutions."""
+"""Memory formats and convolution settings for training on a GPU."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import nn
 
 
 def lay_out(module: nn.Module) -> None:
-    """Put convolutions that train on a GPU into the memory order of their inputs: channels last.
+    """Convert trained convolutions on a GPU to their inputs' memory format, channels last.
 
-    Their gradients come in that order. In another, each would be copied, data parallelism would
-    warn of it, and a fused optimiser refuse it.
+    Their gradients have this format. With another one each would be copied, data parallelism would
+    warn, and a fused optimiser would reject it.
     """
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.Conv3d) and part.weight.requires_grad:
@@ -23,9 +23,9 @@ def lay_out(module: nn.Module) -> None:
 
 
 def align_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Give gradients the strides of their parameters, which fused optimisers ask for.
+    """Give gradients the strides of their parameters, as fused optimisers require.
 
-    They may differ in axes of length one, which autograd takes for equal.
+    They may differ in axes of length one, which autograd treats as equal.
     """
     for parameter in parameters:
         gradient = parameter.grad
@@ -35,7 +35,7 @@ def align_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 @contextmanager
 def equal_shapes(device: torch.device) -> Iterator[None]:
-    """Let cuDNN try its convolutions while the block runs, whose inputs have the same shapes."""
+    """Enable cuDNN's benchmark mode in the block, whose inputs have constant shapes."""
     usual = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = usual or device.type == "cuda"
     try:

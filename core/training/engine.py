@@ -1,4 +1,4 @@
-"""One engine for a CPU, one GPU or many: Hugging Face `accelerate`, without a launcher on one."""
+"""The engine for a CPU, one GPU or many: Hugging Face `accelerate`."""
 
 from __future__ import annotations
 
@@ -29,25 +29,30 @@ from core.system.workers import usable_cores
 T = TypeVar("T")
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
-# How long processes wait for one that scores or writes; what has died is found by the launcher.
+# How long processes wait for one that scores or writes; the launcher detects dead processes.
 WAIT = timedelta(hours=2)
 
 
 def make_engine(config: OptimizerConfig | None = None) -> Accelerator:
     """Build the accelerator for this process.
 
-    Launched by `accelerate launch` or `torchrun`, it joins the other processes, over gloo where
-    they compute on CPUs; else it is alone and needs no process group.
+    Under `accelerate launch` or `torchrun` it joins the other processes (over gloo on CPUs);
+    otherwise there is only one process and no process group.
 
     Args:
-        config: Whose precision; None for work without an optimiser (``auto``).
+        config: Sets the precision; None for work without an optimiser (``auto``).
+
+    From then on this process flushes numbers below 1e-38 to zero: a saturated softmax gives such
+    gradients, which make a step on a CPU three times slower.
 
     Raises:
-        ConfigError: a precision that this device lacks, or another than the launcher's.
+        ConfigError: the device lacks the precision, or the launcher sets another one.
         UsageError: the other processes cannot be joined.
     """
     precision = _precision(config)
-    # Warm-up and training may differ in precision, which accelerate keeps for the whole process.
+    # Compute threads start with the first operation and inherit this.
+    torch.set_flush_denormal(True)
+    # Warm-up and training may differ in precision, which accelerate fixes per process.
     AcceleratorState._reset_state(reset_partial_state=False)
     return Accelerator(
         mixed_precision=_accelerate_s_name(precision),
@@ -55,10 +60,10 @@ def make_engine(config: OptimizerConfig | None = None) -> Accelerator:
 
 
 def rewrap(module: nn.Module) -> nn.Module:
-    """Wrap a prepared module anew after some of its parameters were frozen.
+    """Wrap a prepared module again after some of its parameters were frozen.
 
-    Processes that share a batch wait for a gradient of every parameter that trained when it was
-    wrapped. One process wraps nothing.
+    Processes that share a batch wait for the gradient of every parameter that was trainable at
+    wrapping. A single process does not wrap.
     """
     if not isinstance(module, DistributedDataParallel):
         return module
@@ -69,18 +74,18 @@ def rewrap(module: nn.Module) -> nn.Module:
 
 
 def engine_for(config: OptimizerConfig | None, engine: Accelerator | None) -> Accelerator:
-    """The engine of an earlier job of this process, for the next one; a new one where it differs.
+    """Return the engine of an earlier job for the next one, or a new one if the precision differs.
 
     Args:
-        config: Whose precision, as in :func:`make_engine`.
-        engine: The earlier one, which keeps nothing of its job then; None makes one.
+        config: Sets the precision, as in :func:`make_engine`.
+        engine: The earlier engine, whose job is released; None creates one.
 
     Raises:
         ConfigError, UsageError: as :func:`make_engine`.
     """
     if engine is None or engine.mixed_precision != _accelerate_s_name(_precision(config)):
         return make_engine(config)
-    if engine.scaler is not None:  # each job's loss scale begins as if it were the first
+    if engine.scaler is not None:  # each job starts with the initial loss scale
         return make_engine(config)
     engine.free_memory()
     return engine
@@ -97,16 +102,16 @@ def _accelerate_s_name(precision: Precision) -> str:
 
 
 def process_state() -> PartialState:
-    """This process among those it was launched with: its device, its number, theirs.
+    """State of this process and those it was launched with: device, rank, number of processes.
 
     From here on they end together (:mod:`core.system.peers`).
 
     Raises:
-        UsageError: it was launched as one of several and would be alone.
+        UsageError: it was launched as one of several but cannot join the others.
         ResourceError: the main process cannot be reached.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
-    # Without a GPU, accelerate would leave each process of torchrun to itself.
+    # Without a GPU, accelerate would not join the processes of torchrun.
     others = count > 1 and not (torch.cuda.is_available() or torch.xpu.is_available())
     cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or others
     with deadly_signals() if count > 1 and not dist.is_initialized() else nullcontext():
@@ -119,7 +124,7 @@ def process_state() -> PartialState:
             "MASTER_ADDR and MASTER_PORT; or unset WORLD_SIZE.",
         )
     if state.num_processes > 1 and not watched():
-        # Of 1 x 1 convolutions, whose strides mean nothing; a step is no slower for it.
+        # From 1 x 1 convolutions, whose strides are irrelevant; it does not slow down a step.
         warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
         watch_peers(state.process_index, state.num_processes, _from_main)
         atexit.register(_part)
@@ -130,13 +135,13 @@ def reading_workers(engine: Accelerator, setting: Workers, item: int) -> int:
     """Worker processes that read for this process (:func:`core.data.loading.loader_workers`).
 
     Args:
-        engine: Its device, and the processes beside it.
+        engine: Its device and processes.
         setting: ``data.workers``.
-        item: Bytes of an item that they hand out.
+        item: Bytes of one item.
     """
-    # Launchers say how many are on this machine; without that, all of them may be.
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", engine.num_processes))
-    processes = max(1, min(here, engine.num_processes))
+    # Launchers set the number on this machine; without it, assume all of them.
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", engine.num_processes))
+    processes = max(1, min(local, engine.num_processes))
     return loader_workers(setting, device=engine.device, processes=processes, item=item)
 
 
@@ -147,33 +152,33 @@ def _from_main(value: object) -> object:
 
 
 def _part() -> None:
-    # After an error the others are gone, and the group would wait for them.
+    # After an error the others have exited, and the group would wait for them.
     if part() and dist.is_initialized():
         dist.destroy_process_group()
 
 
-def choose_precision(wanted: Precision, device: torch.device, where: str) -> Precision:
+def choose_precision(requested: Precision, device: torch.device, where: str) -> Precision:
     """The precision to compute in on ``device``: fp32, fp16 or bf16.
 
-    ``auto`` is what `accelerate launch --mixed_precision` names, else fp16 on a CUDA GPU and fp32
-    elsewhere.
+    ``auto`` is the precision of `accelerate launch --mixed_precision`, or fp16 on a CUDA GPU and
+    fp32 elsewhere.
 
     Args:
-        wanted: As configured.
-        device: Where it computes.
-        where: Setting that ``wanted`` comes from, for errors.
+        requested: As configured.
+        device: Device of the computation.
+        where: Setting that ``requested`` comes from, for messages.
 
     Raises:
-        ConfigError: the device does not have it, or the launcher names another.
+        ConfigError: the device does not support it, or the launcher sets another one.
     """
     launched = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
-    precision = wanted
+    precision = requested
     if launched not in ("no", "fp32"):
-        if launched not in ("fp16", "bf16") or wanted not in ("auto", launched):
+        if launched not in ("fp16", "bf16") or requested not in ("auto", launched):
             raise ConfigError(
-                f"The launcher asks for {launched}, the settings for {wanted}",
+                f"The launcher sets {launched}, but the settings {requested}",
                 where=f"--mixed_precision, {where}",
-                next_step="Leave --mixed_precision out of `accelerate launch`.",
+                next_step="Remove --mixed_precision from `accelerate launch`.",
             )
         precision = cast(Precision, launched)
     if precision == "auto":
@@ -183,7 +188,7 @@ def choose_precision(wanted: Precision, device: torch.device, where: str) -> Pre
         lacks = not torch.cuda.is_bf16_supported(including_emulation=False)
     if lacks:
         raise ConfigError(
-            f"{precision} cannot be computed in on this {'CPU' if device.type == 'cpu' else 'GPU'}",
+            f"{precision} is not supported on this {'CPU' if device.type == 'cpu' else 'GPU'}",
             where=where,
             next_step="Use auto, which fits the device, or fp32.",
         )
@@ -191,10 +196,10 @@ def choose_precision(wanted: Precision, device: torch.device, where: str) -> Pre
 
 
 def run_on_main(engine: Accelerator | PartialState, choose: Callable[[], T]) -> T:
-    """What ``choose`` returns in the main process, in all of them.
+    """Call ``choose`` in the main process and return its result in all processes.
 
-    For all that one process does or chooses for the others, such as making a run's folder. An
-    error in words is raised in all of them; any other ends them (:mod:`core.system.peers`).
+    Used where one process acts or decides for the others, such as creating a run's folder. An
+    :class:`LmgaitError` is raised in all of them; any other ends them (:mod:`core.system.peers`).
     """
     if engine.num_processes == 1:
         return choose()
@@ -221,11 +226,11 @@ def lock_on_main(
         yield
 
 
-def any_process(engine: Accelerator, here: bool) -> bool:
-    """Whether ``here`` is true in any process; all of them have to ask at the same time."""
+def any_process(engine: Accelerator, value: bool) -> bool:
+    """Whether ``value`` is true in any process; all processes must call this together."""
     if engine.num_processes == 1:
-        return here
-    flag = torch.tensor(float(here), device=engine.device)
+        return value
+    flag = torch.tensor(float(value), device=engine.device)
     return bool(engine.reduce(flag, reduction="sum") > 0)
 
 
@@ -233,7 +238,7 @@ def any_process(engine: Accelerator, here: bool) -> bool:
 def all_threads(engine: Accelerator) -> Iterator[None]:
     """Let one of several processes use all processors while the others wait for it.
 
-    Their launcher gives each a share of the threads, and torchrun gives each but one.
+    The launcher gives each process a share of the threads (torchrun: one).
     """
     usual = torch.get_num_threads()
     if engine.num_processes > 1:

@@ -1,4 +1,4 @@
-"""Whether a training step fits into a GPU's memory: measured on one, else estimated."""
+"""GPU memory of a training step: measured on a GPU, otherwise estimated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.steps import OptimizerConfig
 from core.training.job import Job
 from core.training.sizes_only import META, LiveBytes
 
-# Share by which the estimate may be wrong, as the tests hold it to.
+# Relative error of the estimate, as checked by the tests.
 TOLERANCE = 0.15
 
 
@@ -25,9 +25,9 @@ class StepMemory:
     """Memory that a step takes on a GPU.
 
     Attributes:
-        bytes: At its largest.
-        measured: Measured on this machine's GPU; else estimated.
-        card: Bytes that the GPU has; None where there is none.
+        bytes: Peak memory.
+        measured: Whether it was measured on this machine's GPU, not estimated.
+        card: Bytes of the GPU; None without one.
     """
 
     bytes: int
@@ -35,7 +35,7 @@ class StepMemory:
     card: int | None
 
     def describe(self) -> str:
-        """One sentence: how much it is, and whether it fits."""
+        """One sentence on the memory and whether it fits."""
         how = "A step takes" if self.measured else "On a GPU a step takes about"
         text = f"{how} {self.bytes / 1e9:,.1f} GB of memory"
         if not self.measured:
@@ -47,26 +47,26 @@ class StepMemory:
 
 
 def measured_memory(device: torch.device) -> StepMemory:
-    """The memory of the largest step taken so far on ``device``, a GPU."""
+    """The peak memory so far on ``device``, a GPU."""
     card = torch.cuda.get_device_properties(device).total_memory
     return StepMemory(torch.cuda.max_memory_reserved(device), True, card)
 
 
 def estimated_memory(job: Job, batch: ClipBatch) -> StepMemory:
-    """The memory that a step of ``job`` on ``batch`` would take on a GPU."""
+    """Estimate the GPU memory of a step of ``job`` on ``batch``."""
     card = torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else None
     half = job.config.precision != "fp32"
     return StepMemory(step_bytes(job, batch, half=half), False, card)
 
 
 def step_bytes(job: Job, batch: ClipBatch, *, half: bool) -> int:
-    """Bytes of GPU memory that one step of ``job`` takes at its largest, estimated.
+    """Estimate the peak GPU memory of one step of ``job``, in bytes.
 
-    The step runs forth and back on tensors without content, of the types that a GPU computes in.
-    The most that is alive of them at once counts, with the weights and the optimiser's state.
+    The forward and backward pass run on tensors without content, of the types that a GPU computes
+    in. The result is the peak of live tensors, plus the weights and the optimiser's state.
 
     Args:
-        job: Any, not yet taken up by a runner; it is left as it is.
+        job: A job that is not yet used by a runner; it is not changed.
         batch: One of its batches.
         half: Whether the step would compute in fp16 or bf16.
     """
@@ -82,14 +82,14 @@ def step_bytes(job: Job, batch: ClipBatch, *, half: bool) -> int:
 
 
 def _states(config: OptimizerConfig) -> int:
-    """Numbers that the optimiser keeps for each weight."""
+    """Number of the optimiser's state values per weight."""
     if config.optimizer == "adamw":
         return 2
     return 1 if config.momentum else 0
 
 
 def _without_content(module: nn.Module) -> nn.Module:
-    """A copy of ``module`` whose parameters and buffers have sizes and types alone."""
+    """A copy of ``module`` whose parameters and buffers have no content."""
     memo: dict[int, Any] = {}
     for weight in module.parameters():
         empty = torch.empty_like(weight, device=META)

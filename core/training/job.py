@@ -1,4 +1,4 @@
-"""What a training consists of, for the loop."""
+"""Description of a training for the loop."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from core.training.checkpoint import CheckpointFolder
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is trained and how.
+    """A training to run.
 
     Attributes:
-        name: Shown beside the progress.
-        module: Holds every trained parameter.
-        losses: From the (wrapped) module and a batch to its losses.
-        batches: From the number of a batch to the batches from there on; an iteration takes
+        name: Label of the progress.
+        module: Contains every trained parameter.
+        losses: Computes the losses from the (wrapped) module and a batch.
+        batches: Returns the batches from a batch number on; an iteration uses
             ``config.accumulate`` of them.
-        workers: Processes that read its batches ahead; 0: this one reads them itself.
+        workers: Processes that read batches ahead; 0 reads them in this process.
         config: Optimiser and steps.
-        checkpoints: Where to save.
-        kept: From the module's tensors to those that a checkpoint holds.
-        optional: Prefixes of tensors that checkpoints do not hold.
-        header: What each checkpoint tells of itself.
-        describe: From sequence numbers to names, for messages.
-        pictures: From a batch to pictures for the observers, at each checkpoint.
-        seed: Seed of torch's generators at the first iteration; checkpoints hold them from then on.
+        checkpoints: Folder to save to.
+        kept: Selects the module's tensors that a checkpoint stores.
+        optional: Prefixes of tensors that checkpoints do not store.
+        header: Header of each checkpoint.
+        describe: Returns the names of sequence numbers, for messages.
+        pictures: Returns pictures of a batch for the observers, at each checkpoint.
+        seed: Seed of torch's generators at the first iteration; later states are in checkpoints.
         encoder: Frozen part of ``module`` whose share of the time is logged.
-        freeze: Freezes what no longer trains in an iteration (from 0); whether that is something
-            new.
+        freeze: Freezes the parts that no longer train in an iteration (from 0); returns whether
+            any was newly frozen.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The plain training loop: any module, any losses, exact after any interruption."""
+"""The training loop for any module and losses, with exact resumption."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def run_job(
     """Train from the newest checkpoint to the last step and save; returns the start step.
 
     Raises:
-        TrainingError: a loss that is not finite (a state is saved, the batch's sequences named).
-        Interrupted: a signal came (a state is saved).
+        TrainingError: a loss is not finite (the state is saved, the batch's sequences are named).
+        Interrupted: a signal came (the state is saved).
         OutputError: a checkpoint cannot be written, or a process that reads data was killed.
     """
     runner = Runner(job, engine)
     start = runner.resume(progress)
     if start:
-        progress.say(f"{job.name}: goes on at iteration {start} of {job.config.iterations}.")
+        progress.say(f"{job.name}: resuming at iteration {start} of {job.config.iterations}.")
     progress.say(f"{job.name}: {_readers(job.workers)}.")
     watchers = list(observers(start)) if engine.is_main_process else []
     meter = Meter(engine.device, job.encoder)
@@ -61,32 +61,35 @@ def run_job(
         ):
             each = job.config.accumulate
             for number, batch in enumerate(job.batches(start * each), start=start * each):
-                done, rest = divmod(number + 1, each)
+                step_count, rest = divmod(number + 1, each)
                 meter.waited()
                 runner.step(number // each, batch, last=rest == 0)
                 meter.computed(len(batch.valid) * engine.num_processes, whole=rest == 0)
                 if rest:
                     continue
                 task.advance()
-                due = done % job.config.checkpoint_every == 0 or done == job.config.iterations
-                stopped = stop_requested(stop, engine, done, due)
-                if done % job.config.log_every == 0 or done == job.config.iterations:
+                due = (
+                    step_count % job.config.checkpoint_every == 0
+                    or step_count == job.config.iterations
+                )
+                stopped = stop_requested(stop, engine, step_count, due)
+                if step_count % job.config.log_every == 0 or step_count == job.config.iterations:
                     numbers = runner.finite() | runner.scale.take() | meter.take()
-                    give_back_free_memory()  # after a look at how much it was
+                    give_back_free_memory()  # after measuring it
                     task.detail(brief(numbers))
                     for watcher in watchers:
-                        watcher.scalars(done, numbers)
+                        watcher.scalars(step_count, numbers)
                 if due or stopped:
                     runner.finite()
-                    path = runner.save(done)
+                    path = runner.save(step_count)
                     pictures = runner.pictures(batch) if due and watchers else {}
                     for watcher in watchers if pictures else ():
-                        watcher.images(done, pictures)
-                if stopped and done < job.config.iterations:
+                        watcher.images(step_count, pictures)
+                if stopped and step_count < job.config.iterations:
                     raise Interrupted(
-                        f"Stopped by {stop.name or 'a signal'} after iteration {done}; saved",
+                        f"Stopped by {stop.name or 'a signal'} after iteration {step_count}; saved",
                         where=path,
-                        next_step="Run the same command again: it goes on from here.",
+                        next_step="Run the same command again to resume.",
                     )
                 meter.wrote()
             if meter.total_share() > STARVED_SHARE and meter.steps > 20:
@@ -103,7 +106,7 @@ def run_job(
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A batch whose losses nobody has looked at: its iteration, its sequences, its losses."""
+    """A batch whose losses are not checked yet: iteration, sequences and losses."""
 
     step: int
     sequences: Tensor
@@ -127,18 +130,18 @@ class Runner:
         self._last: dict[str, float] = {}
 
     def step(self, step: int, batch: ClipBatch, *, last: bool = True) -> None:
-        """Gradients of one batch and, after the ``last`` of an iteration, the optimiser's step.
+        """Compute the gradients of one batch; step the optimiser after an iteration's ``last``.
 
-        Nothing waits for the device (:meth:`finite` reads the losses).
+        Does not wait for the device (:meth:`finite` reads the losses).
         """
         job = self.job
         if job.freeze(step):
-            self.finite()  # the batches before may have other losses
+            self.finite()  # earlier batches may have other losses
             self.module = rewrap(self.module)
             self._expect_gradients()
         self.module.train()
         on_device = batch.to(self.engine.device).mirrored()
-        # Processes exchange gradients once an iteration.
+        # Processes exchange gradients once per iteration.
         with nullcontext() if last else self.engine.no_sync(self.module):
             with self.engine.autocast():
                 losses = job.losses(self.module, on_device)
@@ -153,34 +156,31 @@ class Runner:
         self._unchecked.append(_Step(step, batch.sequences, values))
 
     def _expect_gradients(self) -> None:
-        """Running statistics are the same in all processes, and all that trains has a gradient."""
+        """Configure data parallelism: equal running statistics, a gradient for each parameter."""
         if isinstance(self.module, DistributedDataParallel):
             self.module.broadcast_buffers = False
 
     def finite(self) -> dict[str, float]:
-        """The last iteration's mean losses, after a look at all batches since the last look.
+        """Check the losses of all batches since the last call; return the last iteration's means.
 
         Raises:
-            TrainingError: one of them is not finite; the first such step's sequences are named.
+            TrainingError: a loss is not finite; the first such step's sequences are named.
         """
         sums: dict[str, float] = {}
-        for at, (taken, found) in enumerate(zip(self._unchecked, self._logged(), strict=True)):
-            if at == 0 or taken.step != self._unchecked[at - 1].step:
-                sums = dict.fromkeys(found, 0.0)
-            sums = {name: sums[name] + value for name, value in found.items()}
+        for at, (step, losses) in enumerate(zip(self._unchecked, self._logged(), strict=True)):
+            if at == 0 or step.step != self._unchecked[at - 1].step:
+                sums = dict.fromkeys(losses, 0.0)
+            sums = {name: sums[name] + value for name, value in losses.items()}
             self._last = {n: value / self.job.config.accumulate for n, value in sums.items()}
-            broken = [name for name, value in found.items() if not math.isfinite(value)]
+            broken = [name for name, value in losses.items() if not math.isfinite(value)]
             if broken:
-                raise self._diverged(taken, broken)
-            self._last["lr"] = learning_rate(self.job.config, taken.step)
+                raise self._diverged(step, broken)
+            self._last["lr"] = learning_rate(self.job.config, step.step)
         self._unchecked.clear()
         return self._last
 
     def _logged(self) -> list[dict[str, float]]:
-        """The losses of each batch not looked at yet: of the whole batch, the same everywhere.
-
-        What one process has of it is its share's; their mean is that of the batch.
-        """
+        """The losses of each unchecked batch, averaged over the processes' shares."""
         if not self._unchecked:
             return []
         rows = [torch.stack([v.float() for v in s.values.values()]) for s in self._unchecked]
@@ -190,31 +190,31 @@ class Runner:
         names = list(self._unchecked[0].values)
         return [dict(zip(names, row, strict=True)) for row in means.tolist()]
 
-    def _diverged(self, taken: _Step, broken: Sequence[str]) -> TrainingError:
+    def _diverged(self, step: _Step, broken: Sequence[str]) -> TrainingError:
         folder = CheckpointFolder(self.job.checkpoints.folder.parent / "diverged", keep=1)
         path = self.save(self._unchecked[-1].step + 1, folder=folder)
-        # Each process has its share of the batch: every so many-th clip of it.
-        shares = gather_object([taken.sequences.tolist()])
+        # Each process has a strided share of the batch's clips.
+        shares = gather_object([step.sequences.tolist()])
         names = self.job.describe(
             [number for clips in zip(*shares, strict=True) for number in clips]
         )
         error = TrainingError(
-            f"The loss is not finite at iteration {taken.step + 1} ({', '.join(broken)}); "
+            f"The loss is not finite at iteration {step.step + 1} ({', '.join(broken)}); "
             f"the batch held {', '.join(names)}",
             where=path,
             next_step="Lower the rate (--set train.lr=…) or clip gradients "
-            "(--set train.clip_norm=5); the state is saved for a look.",
+            "(--set train.clip_norm=5); the state is saved for inspection.",
         )
         error.everywhere = True
         return error
 
     def pictures(self, batch: ClipBatch) -> Mapping[str, Tensor]:
-        """The job's pictures, in eval mode: looking must not move the statistics of batch norms."""
+        """The job's pictures, in eval mode, so that batch norm statistics do not change."""
         self.module.eval()
         return self.job.pictures(batch)
 
-    def save(self, done: int, folder: CheckpointFolder | None = None) -> str:
-        """Write a checkpoint from the main process; all wait for it."""
+    def save(self, step_count: int, folder: CheckpointFolder | None = None) -> str:
+        """Write a checkpoint in the main process; all processes wait for it."""
         target = folder or self.job.checkpoints
         module = self.engine.unwrap_model(self.module)
         if self.engine.is_main_process:
@@ -225,17 +225,17 @@ class Runner:
             if self.engine.device.type == "cuda":
                 training["random.cuda"] = torch.cuda.get_rng_state()
             target.save(
-                done,
+                step_count,
                 self.job.kept(module.state_dict()),
-                {**self.job.header, "step": done},
+                {**self.job.header, "step": step_count},
                 training,
-                {"step": done, "scaler": scaler.state_dict() if scaler else None},
+                {"step": step_count, "scaler": scaler.state_dict() if scaler else None},
             )
         self.engine.wait_for_everyone()
-        return str(target.path(done))
+        return str(target.path(step_count))
 
     def resume(self, progress: Progress) -> int:
-        """Load the newest checkpoint, if there is one; returns the steps already done.
+        """Load the newest checkpoint, if there is one; return the number of finished steps.
 
         Raises:
             CheckpointError: see :func:`core.training.resume.resume`.

@@ -1,4 +1,4 @@
-"""What a training computes on, for the record of its run."""
+"""The machine of a training, as recorded in its run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from accelerate import Accelerator
 
 
 class Machine(TypedDict):
-    """What a training was begun on; another machine may go on with it.
+    """The machine on which a training started; another machine may resume it.
 
     ``device`` is the name of the main process's GPU, or the kind of its CPU; ``precision`` is fp32,
     fp16 or bf16; ``processes`` share each batch.
@@ -22,7 +22,7 @@ class Machine(TypedDict):
 
 
 def machine_of(engine: Accelerator) -> Machine:
-    """The machine of ``engine``'s main process, as plain values."""
+    """Describe the machine of ``engine``'s main process as plain values."""
     precision = str(engine.mixed_precision)
     return {
         "device": device_name(engine.device),
@@ -32,7 +32,7 @@ def machine_of(engine: Accelerator) -> Machine:
 
 
 def device_name(device: torch.device) -> str:
-    """A GPU's name as its driver tells it, ``CPU`` with its architecture, or the type's name."""
+    """A GPU's name from its driver, ``CPU`` with its architecture, or the type's name."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type == "cpu":
@@ -41,7 +41,7 @@ def device_name(device: torch.device) -> str:
 
 
 def in_words(machine: Machine) -> str:
-    """One phrase: ``NVIDIA L4, fp16``, and how many processes where they are several."""
+    """A phrase such as ``NVIDIA L4, fp16``, with the number of processes if there are several."""
     count = machine["processes"]
     together = f", {count} processes" if count > 1 else ""
     return f"{machine['device']}, {machine['precision']}{together}"

@@ -1,4 +1,4 @@
-"""Memory of the training process that the C library holds but nothing uses."""
+"""Release of unused memory that the C library keeps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import cast
 
 @cache
 def _malloc_trim() -> Callable[[int], int] | None:
-    """malloc_trim of glibc; None with another C library."""
+    """Return glibc's malloc_trim; None with another C library."""
     try:
         return cast(Callable[[int], int], ctypes.CDLL(None).malloc_trim)
     except (OSError, TypeError, AttributeError):  # Windows has no CDLL(None)
@@ -18,13 +18,13 @@ def _malloc_trim() -> Callable[[int], int] | None:
 
 
 def give_back_free_memory() -> bool:
-    """Return free pages between living allocations to the system; no value changes.
+    """Return free heap pages to the system.
 
-    Tensors on a CPU come from the heap of the C library. A gap too small for the next tensor stays
-    resident, so a long training would grow by a tensor's size now and then.
+    Tensors on a CPU are allocated on the C library's heap. A gap too small for the next tensor
+    stays resident, so the memory of a long training would grow by a tensor's size now and then.
 
     Returns:
-        Whether there was something that could be asked (glibc, on Linux).
+        Whether the C library supports this (glibc, on Linux).
     """
     trim = _malloc_trim()
     if trim is None:

@@ -1,4 +1,4 @@
-"""Where the time and the memory of a training go."""
+"""Measurement of a training's time and memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from core.training.clock import ModuleClock
 
-# Numbers of the log that tell of the machine; the others tell of the training.
+# Numbers of the log that describe the machine; the others describe the training.
 MACHINE_NUMBERS = frozenset(
     {
         "iterations_per_second",
@@ -28,11 +28,11 @@ MACHINE_NUMBERS = frozenset(
 
 
 class Meter:
-    """Where time and memory go: waiting for data, computing, or writing logs and checkpoints.
+    """Split of the time into waiting for data, computing, and writing logs and checkpoints.
 
     Args:
-        device: Where it computes.
-        encoder: The frozen part whose share of the time is of interest; None for none.
+        device: Device of the training.
+        encoder: Frozen part whose share of the time is measured; None for none.
     """
 
     def __init__(self, device: torch.device, encoder: nn.Module | None = None) -> None:
@@ -45,19 +45,19 @@ class Meter:
     def waited(self) -> None:
         """Count the time since the last call as waiting for data."""
         now = time.perf_counter()
-        if self.steps:  # the first wait is the loader's start, not its pace
+        if self.steps:  # the first wait includes the loader's start
             self._wait += now - self._last
             self._total += now - self._last
         self._last = now
 
     def computed(self, frames: int, whole: bool = True) -> None:
-        """Count it as computing on so many frames; ``whole`` where an iteration ends."""
+        """Count the time as computing on ``frames``; ``whole`` at the end of an iteration."""
         self.wrote()
         self._frames += frames
         self._count, self.steps = self._count + whole, self.steps + 1
 
     def wrote(self) -> None:
-        """Count it as writing."""
+        """Count the time as writing."""
         now = time.perf_counter()
         self._total += now - self._last
         self._last = now
@@ -65,11 +65,11 @@ class Meter:
     def take(self) -> dict[str, float]:
         """The numbers since the last call of this, for the log.
 
-        Times and memory are this process's own, ``frames`` as they were counted. Memory of a GPU
-        is its peak since the start: what tensors held, and what torch kept for itself.
+        Times and memory are this process's own, ``frames`` as counted. GPU memory is the peak since
+        the start: allocated by tensors, and reserved by torch.
         """
         encoder = None if self._clock is None else self._clock.take()
-        self.wrote()  # the device may have been waited for since the last step
+        self.wrote()  # the time since the last step may include waiting for the device
         total = max(self._total, 1e-9)
         numbers = {
             "iterations_per_second": self._count / total,
@@ -93,12 +93,12 @@ class Meter:
         return self._all_wait / max(self._all, 1e-9)
 
     def close(self) -> None:
-        """Leave the model as it was."""
+        """Remove the hooks from the model."""
         if self._clock is not None:
             self._clock.close()
 
 
 def brief(numbers: Mapping[str, float]) -> str:
     """The numbers of the training on one line, without those of the machine."""
-    shown = (name for name in numbers if name not in MACHINE_NUMBERS)
-    return " ".join(f"{name} {numbers[name]:.4g}" for name in shown)
+    names = (name for name in numbers if name not in MACHINE_NUMBERS)
+    return " ".join(f"{name} {numbers[name]:.4g}" for name in names)

@@ -1,4 +1,4 @@
-"""What watches the loop: scalars for TensorBoard and a JSON-lines log."""
+"""Observers of the loop: TensorBoard and a JSON-lines log."""
 
 from __future__ import annotations
 
@@ -15,35 +15,34 @@ from core.system.files import output_errors, write_text
 
 
 class Observer(Protocol):
-    """Sees each logged step."""
+    """Receives each logged step."""
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Take the numbers of one step."""
+        """Record the numbers of one step."""
 
     def images(self, step: int, pictures: Mapping[str, Tensor]) -> None:
-        """Take pictures float [3, H, W] in [0, 1]."""
+        """Record pictures float [3, H, W] in [0, 1]."""
 
     def close(self) -> None:
-        """Flush and leave."""
+        """Flush and close."""
 
 
 class JsonLines:
-    """One JSON object a line, in ``log.jsonl``.
+    """A log with one JSON object per line, ``log.jsonl``.
 
-    On resume the lines after the resumed step are dropped first, so that each step stands in the
-    log once.
+    On resume the lines after the resumed step are dropped first, so that each step is logged once.
     """
 
     def __init__(self, path: Path, start: int) -> None:
-        kept = []
+        lines = []
         if path.exists():
             for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
                 try:
                     if json.loads(line)["step"] <= start:
-                        kept.append(line + "\n")
+                        lines.append(line + "\n")
                 except (ValueError, KeyError, TypeError, RecursionError):
-                    continue  # the half line of a killed process
-        write_text(path, "".join(kept), parents=False)
+                    continue  # an incomplete line of a killed process
+        write_text(path, "".join(lines), parents=False)
         self._path, self._file = path, path.open("a", encoding="utf-8")
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -53,11 +52,11 @@ class JsonLines:
             self._file.flush()
 
     def images(self, step: int, pictures: Mapping[str, Tensor]) -> None:
-        """Numbers only."""
+        """Ignore pictures."""
 
     def close(self) -> None:
         """Close the file."""
-        with suppress(OSError):  # what a full disk kept in the buffer; it has been told
+        with suppress(OSError):  # unwritten data of a full disk, already reported
             self._file.close()
 
 
@@ -86,12 +85,12 @@ class TensorBoard:
 
     def close(self) -> None:
         """Flush."""
-        with suppress(OSError):  # pictures to look at: no reason to hide another error
+        with suppress(OSError):  # must not hide another error
             self._writer.close()
 
 
 def observers_in(folder: Path, start: int, progress: Progress) -> list[Observer]:
-    """What watches a run: ``log.jsonl`` and ``tensorboard/`` in its folder, from step ``start``.
+    """Create a run's observers: ``log.jsonl`` and ``tensorboard/`` in its folder, from ``start``.
 
     Raises:
         OutputError: they cannot be written.
@@ -100,6 +99,8 @@ def observers_in(folder: Path, start: int, progress: Progress) -> list[Observer]
     try:
         str(board).encode()
     except UnicodeEncodeError:
-        progress.say("TensorBoard takes no folder whose name is not UTF-8: see log.jsonl instead.")
+        progress.say(
+            "TensorBoard cannot use a folder whose name is not UTF-8: see log.jsonl instead."
+        )
         return [log]
     return [log, TensorBoard(board, start)]

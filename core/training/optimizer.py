@@ -1,4 +1,4 @@
-"""The optimiser, and its rate as a function of the step."""
+"""The optimiser and its learning rate schedule."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def _optimizer(
 
 
 def begin_momentum(optimizer: SGD) -> None:
-    """Begin a fused SGD's momentum at zero, which gives the first step that torch would take.
+    """Initialise a fused SGD's momentum with zeros, which does not change the first step.
 
-    Torch leaves the memory as it is until the first step fills it, and goes on with whatever it
-    holds if the gradient scaler skips that step.
+    Torch leaves the memory uninitialised until the first step, and would use its contents if the
+    gradient scaler skips that step.
     """
     for group in optimizer.param_groups:
         for parameter in group["params"]:
@@ -68,9 +68,9 @@ def begin_momentum(optimizer: SGD) -> None:
 
 
 def learning_rate(config: OptimizerConfig, step: int) -> float:
-    """The rate of iteration ``step`` (from 0).
+    """Learning rate of iteration ``step`` (from 0).
 
-    A linear ramp, then ``gamma`` at each milestone; or one cycle.
+    A linear ramp, then a factor ``gamma`` at each milestone; or one cycle.
     """
     if config.cycle is not None:
         return config.lr * cycle_share(config.cycle, step, config.iterations)
@@ -82,18 +82,18 @@ def learning_rate(config: OptimizerConfig, step: int) -> float:
 
 
 def cycle_share(cycle: OneCycle, step: int, steps: int) -> float:
-    """The rate of iteration ``step`` of ``steps``, as a share of its largest."""
+    """Learning rate of iteration ``step`` of ``steps``, as a fraction of its maximum."""
     begin = 1 / cycle.start
     last = begin / cycle.end
-    # Where each phase ends, and the rate there.
+    # End of each phase, and the rate there.
     phases = [(cycle.rise * steps - 1, 1.0), (steps - 1.0, last)]
     if cycle.three_phases:
         phases.insert(1, (2 * cycle.rise * steps - 2, begin))
     since, share = 0.0, begin
     for until, target in phases:
         if step <= until or target == last:
-            done = min(1.0, (step - since) / max(until - since, 1e-9))
-            return target + (share - target) * (1 + math.cos(math.pi * done)) / 2
+            fraction = min(1.0, (step - since) / max(until - since, 1e-9))
+            return target + (share - target) * (1 + math.cos(math.pi * fraction)) / 2
         since, share = until, target
     raise AssertionError("the last phase has no end")
 

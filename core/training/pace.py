@@ -1,4 +1,4 @@
-"""A few real steps, timed, to tell what all of them will take; nothing is written."""
+"""Timing of a few real steps, to estimate all of them; nothing is written."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from core.training.fit import StepMemory, estimated_memory, measured_memory
 from core.training.job import Job
 from core.training.loop import Runner
 
-# Three steps at least; quick ones are repeated for a steadier answer.
+# At least three steps; fast ones are repeated for a more stable result.
 STEPS, MOST_STEPS, ENOUGH_SECONDS = 3, 30, 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds for one unit of work, and what they were measured on.
+    """Measured seconds per unit of work.
 
     Attributes:
-        seconds: For one unit.
-        steps: How many steps were timed.
-        warm: Whether a step before them warmed up; there was no other step to time if not.
+        seconds: Time per unit.
+        steps: Number of timed steps.
+        warm: Whether an untimed warm-up step came first; False if there was only one step.
     """
 
     seconds: float
@@ -38,7 +38,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class JobPace:
-    """A job's pace by the iteration, the bytes of one checkpoint, and a step's memory on a GPU."""
+    """A job's time per iteration, the bytes of one checkpoint, and a step's memory on a GPU."""
 
     pace: Pace
     checkpoint: int
@@ -46,33 +46,33 @@ class JobPace:
 
 
 def measure(steps: Iterable[float]) -> Pace:
-    """Time steps, each of which tells how many units it has done; the first only warms up.
+    """Time steps, each of which returns its number of units; the first is a warm-up.
 
     Args:
-        steps: Does one step at each turn. No more than needed are done; fewer than two make no
-            pace, and the warm-up counts then.
+        steps: Runs one step per item. Only as many as needed are run; with a single step, the
+            warm-up is timed.
     """
-    found: list[tuple[float, float]] = []
-    begun = last = perf_counter()
+    timings: list[tuple[float, float]] = []
+    start = last = perf_counter()
     for units in steps:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         now = perf_counter()
-        found.append((units, now - last))
+        timings.append((units, now - last))
         last = now
-        if len(found) == 1:
-            begun = now
-        done = len(found) - 1
-        if done >= MOST_STEPS or (done >= STEPS and now - begun >= ENOUGH_SECONDS):
+        if len(timings) == 1:
+            start = now
+        timed_count = len(timings) - 1
+        if timed_count >= MOST_STEPS or (timed_count >= STEPS and now - start >= ENOUGH_SECONDS):
             break
-    counted = found[1:] or found
-    units_done = sum(units for units, _ in counted)
-    seconds = sum(seconds for _, seconds in counted) / max(units_done, 1e-9)
-    return Pace(seconds, len(counted), warm=len(found) > 1)
+    timed = timings[1:] or timings
+    units_done = sum(units for units, _ in timed)
+    seconds = sum(seconds for _, seconds in timed) / max(units_done, 1e-9)
+    return Pace(seconds, len(timed), warm=len(timings) > 1)
 
 
 def measure_job(job: Job, engine: Accelerator) -> JobPace:
-    """Train a few steps on real batches; the job's module is not to be used afterwards."""
+    """Train a few steps on real batches; do not use the job's module afterwards."""
     batches = iter(job.batches(0))
     first = next(batches)
     on_gpu = engine.device.type == "cuda"

@@ -1,4 +1,4 @@
-"""Where a training goes on: the main process decides it once, and all load just that."""
+"""Resumption of a training: the main process selects the checkpoint, all processes load it."""
 
 from __future__ import annotations
 
@@ -33,24 +33,23 @@ def resume(
     name: str,
     progress: Progress,
 ) -> int:
-    """Load the newest checkpoint that is whole, the same in all processes, if there is one.
+    """Load the newest complete checkpoint, the same in all processes, if there is one.
 
     Args:
-        checkpoints: Where to look.
-        module: Takes the weights.
-        optimizer: Takes its state.
-        engine: Whose main process decides; its scaler takes its state.
-        seed: Seed of torch's generators where there is no checkpoint.
-        optional: Prefixes of tensors that checkpoints do not hold.
+        checkpoints: The checkpoints.
+        module: Receives the weights.
+        optimizer: Receives its state.
+        engine: Its main process selects the checkpoint; its scaler receives its state.
+        seed: Seed of torch's generators without a checkpoint.
+        optional: Prefixes of tensors that checkpoints do not store.
         name: The work's name, for messages.
-        progress: Told where a damaged checkpoint is passed over.
+        progress: Reports a damaged checkpoint that is skipped.
 
     Returns:
-        The steps already done.
+        The number of finished steps.
 
     Raises:
-        CheckpointError: there are checkpoints, and none is whole; or this process cannot read the
-            one that was decided on.
+        CheckpointError: no checkpoint is complete, or this process cannot read the selected one.
     """
     checkpoint = run_on_main(engine, lambda: _newest(checkpoints, name, progress))
     if checkpoint is None:
@@ -70,16 +69,16 @@ def resume(
         raise CheckpointError(
             f"The state of the training is damaged: {error}",
             where=training.path,
-            next_step="Delete this checkpoint's folder: an earlier one is taken then.",
+            next_step="Delete this checkpoint's folder to use an earlier one.",
         ) from None
     return training.told("step", int)
 
 
 def _newest(checkpoints: CheckpointFolder, name: str, progress: Progress) -> Path | None:
-    """The newest whole checkpoint; the newest of all, for its error, where none is whole."""
+    """The newest complete checkpoint; if none is complete, the newest, for its error."""
     newest = checkpoints.newest()
     whole = None if newest is None else checkpoints.newest_whole()
     if whole is not None and whole != newest:
-        # The same steps give the same weights: nothing is lost but time.
-        progress.say(f"{newest} is damaged; {name} goes on from {whole.name}.")
+        # The same steps give the same weights; only time is lost.
+        progress.say(f"{newest} is damaged; {name} resumes from {whole.name}.")
     return whole or newest

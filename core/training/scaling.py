@@ -1,4 +1,4 @@
-"""The loss scale of fp16: what it is, and how many steps it skipped."""
+"""The loss scale of fp16 and the number of skipped steps."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from torch.amp.grad_scaler import GradScaler
 
 
 class LossScale:
-    """Watches the scaler of an optimiser's steps; nothing waits for the device until it is asked.
+    """Counts skipped steps of a scaler without waiting for the device.
 
-    A step whose gradients are not finite is skipped, and the scale falls: every such fall is one
-    skipped step.
+    A step with gradients that are not finite is skipped and the scale decreases, so every decrease
+    is one skipped step.
 
     Args:
-        scaler: As the engine made it; None in other precisions, where there are no numbers.
+        scaler: The engine's scaler; None in other precisions.
     """
 
     def __init__(self, scaler: GradScaler | None) -> None:
@@ -23,7 +23,7 @@ class LossScale:
         self._falls: Tensor | None = None
 
     def watch(self, step: Callable[[], object]) -> None:
-        """Call ``step``, which steps the optimiser and updates the scale after it."""
+        """Call ``step``, which steps the optimiser and then updates the scale."""
         scale = None if self._scaler is None else self._scaler._scale
         before = None if scale is None else scale.clone()
         step()

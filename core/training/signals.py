@@ -13,12 +13,12 @@ from accelerate import Accelerator
 from core.system.signals import ending_signals, note_signal
 from core.training.engine import any_process
 
-# Iterations between two questions to other processes on GPUs.
+# Iterations between two exchanges with other processes on GPUs.
 ASK_EVERY = 10
 
 
 class StopRequest:
-    """Set once a signal has come; ``name`` is its name."""
+    """True once a signal has come; ``name`` is the signal's name."""
 
     def __init__(self) -> None:
         self.name: str | None = None
@@ -32,9 +32,9 @@ def stop_on_signal() -> Iterator[StopRequest]:
     """Collect the first SIGINT, SIGTERM, SIGHUP or SIGUSR1 while the block runs.
 
     A second one raises ``KeyboardInterrupt``, unless it repeats the first
-    (:func:`core.system.signals.note_signal`). What this process was started to ignore (`nohup`, a
-    shell's `&`) it ignores still. Outside the main thread (a notebook's worker) signals cannot be
-    caught, and none are.
+    (:func:`core.system.signals.note_signal`). Signals that this process was started to ignore
+    (`nohup`, a shell's `&`) stay ignored. Outside the main thread (a notebook's worker) signals
+    cannot be caught.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -58,15 +58,15 @@ def stop_on_signal() -> Iterator[StopRequest]:
 
 
 def stop_requested(stop: StopRequest, engine: Accelerator, done: int, due: bool) -> bool:
-    """Whether a signal has come to any process; all of them hear it after the same iteration.
+    """Whether any process received a signal; all of them agree after the same iteration.
 
-    To ask the others is to wait for the GPU, so processes on GPUs ask but now and then.
+    Asking the others waits for the GPU, so processes on GPUs ask only every few iterations.
 
     Args:
-        stop: Of this process.
-        engine: Tells who the others are.
-        done: Iterations done, the same number in all processes.
-        due: The device is waited for after this iteration anyway.
+        stop: The request of this process.
+        engine: Joins the processes.
+        done: Finished iterations, the same number in all processes.
+        due: Whether the device is synchronised after this iteration anyway.
     """
     if engine.num_processes > 1 and engine.device.type != "cpu" and not due and done % ASK_EVERY:
         return False

@@ -1,4 +1,4 @@
-"""A step on torch's meta device: sizes and types as on a GPU, and no content."""
+"""A step on torch's meta device, with sizes and types as on a GPU but without content."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _ROUND = 512  # bytes to which CUDA's allocator rounds
 
 
 class LiveBytes(TorchDispatchMode):
-    """Counts the memory that tensors on the meta device would take, while it is entered.
+    """Counts the memory that tensors on the meta device would take, as a context manager.
 
     Args:
-        known: Tensors that do not count: those of a model.
+        known: Tensors that are not counted, such as a model's.
 
     Attributes:
-        live: Bytes alive now.
-        most: Most bytes alive at once.
+        live: Live bytes.
+        most: Peak of live bytes.
     """
 
     def __init__(self, known: Iterable[Tensor]) -> None:
@@ -40,7 +40,7 @@ class LiveBytes(TorchDispatchMode):
         args: Any = (),  # noqa: ANN401
         kwargs: Any = None,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
-        """Run an operation and count what is new."""
+        """Run an operation and count its new tensors."""
         del types
         out = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(out):

@@ -1,4 +1,4 @@
-"""Batch norms that see the whole batch, where each process computes a share of it."""
+"""Batch norms over the whole batch when each process computes a share of it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from core.losses.distributed import gather_rows, is_single_process
 
 
 def share_statistics(module: nn.Module, device: torch.device) -> None:
-    """Put batch norms that see the shares of all processes in the place of those of ``module``.
+    """Replace the batch norms of ``module`` by ones over the shares of all processes.
 
-    Parameters, running statistics and their names stay. One process needs none of it.
+    Parameters, running statistics and their names do not change. A single process changes nothing.
     """
     if device.type != "cpu":
         nn.SyncBatchNorm.convert_sync_batchnorm(module)
@@ -25,14 +25,14 @@ def share_statistics(module: nn.Module, device: torch.device) -> None:
 
 
 class SharedBatchNorm(_BatchNorm):
-    """A batch norm of the joined batch on CPUs, where torch's SyncBatchNorm does not compute.
+    """A batch norm over the joint batch on CPUs, which torch's SyncBatchNorm does not support.
 
-    The processes' shares may be of different sizes: not all norms see every pixel of a clip.
+    The processes' shares may have different sizes.
     """
 
     @classmethod
     def of(cls, norm: nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) -> SharedBatchNorm:
-        """One with the parameters and the running statistics of ``norm`` (the same tensors)."""
+        """Create one that shares the parameters and running statistics of ``norm``."""
         shared = cls(norm.num_features, norm.eps, norm.momentum, norm.affine)
         shared.weight, shared.bias = norm.weight, norm.bias
         shared.running_mean, shared.running_var = norm.running_mean, norm.running_var
@@ -40,7 +40,7 @@ class SharedBatchNorm(_BatchNorm):
         return shared.train(norm.training)
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalise float [n, C, ...]; in eval mode by the running statistics."""
+        """Normalise float [n, C, ...]; uses the running statistics in eval mode."""
         if not self.training or is_single_process():
             return F.batch_norm(
                 input,
@@ -71,7 +71,7 @@ class SharedBatchNorm(_BatchNorm):
         return normed.to(input.dtype)
 
     def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        """Move the running statistics towards those of a batch of ``count`` values a channel."""
+        """Update the running statistics from a batch with ``count`` values per channel."""
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None

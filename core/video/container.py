@@ -1,4 +1,4 @@
-"""Opening a video: which of its streams is decoded, within which limits, and what it declares."""
+"""Open a video: selected stream, limits, and declared packets."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from numpy.typing import NDArray
 from core.video.faults import FrameFault, Reason
 from core.video.images import MAX_PIXELS
 
-# What PyAV raises on files that are damaged, hostile, or not videos.
+# Errors that PyAV raises on files that are damaged, hostile, or not videos.
 ERRORS = (av.FFmpegError, OSError, IndexError, ValueError, AttributeError, EOFError)
 
 _COVER = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-# Containers that know when a packet is decoded, and not when its picture is shown.
+# Containers with decode timestamps only, without presentation timestamps.
 _ONLY_ORDER = frozenset({"avi"})
-# Decoders that give damaged pictures without a word unless they are asked to be strict.
+# Decoders that return damaged pictures silently unless they run in strict mode.
 _SILENT = frozenset({"hevc", "mjpeg"})
-# Decoders that may show an earlier picture again, which still says that it is a key frame.
+# Decoders that may show an earlier picture again, still marked as a key frame.
 _SHOWN_AGAIN = frozenset({"vp9", "libvpx-vp9", "av1", "libdav1d", "libaom-av1"})
-# Decoders that call every picture an I-frame, though it needs what was learnt from earlier ones.
+# Decoders that call every picture an I-frame, though it depends on earlier ones.
 _ALL_INTRA = frozenset({"ffv1"})
 # A gap may lie behind one more packet than the one that is marked.
 _GAP_LAG = 2
-# Larger shares of gaps than this say nothing.
+# Larger shares of gaps than this are not informative.
 _MOST_GAPS = 0.25
-# So many packets tell whether pictures are reordered.
+# Number of packets that decide whether pictures are reordered.
 _PROBED = 100
 # A packet without a picture (a repeated one, in MPEG-4 Part 2) is at most this long.
 _TINY_BYTES = 16
@@ -43,7 +43,7 @@ _EVEN_SHARE, HOLE = 0.9, 1.5
 
 @dataclass(frozen=True, slots=True)
 class Packets:
-    """What a stream's packets declare, in decode order; nothing is decoded.
+    """Declared properties of a stream's packets, in decode order; nothing is decoded.
 
     Attributes:
         stamps: float64 [n], seconds at which each packet's picture is shown; NaN where the
@@ -152,7 +152,7 @@ def numbered_packets(
 
 
 def read_packets(path: str | Path) -> Packets:
-    """Go through a file's packets.
+    """Read the packets of a file without decoding them.
 
     Raises:
         FrameFault: as :func:`open_video`, or no packet can be read.
@@ -180,24 +180,24 @@ def read_packets(path: str | Path) -> Packets:
             gaps.append(packet.is_corrupt and container.format.name == "mpegts")
     if not stamps:
         raise FrameFault(Reason.BROKEN_VIDEO, str(path))
-    shown = np.array(stamps)
-    if (np.diff(shown) > 0).all() and _reorders(path):
+    presentation = np.array(stamps)
+    if (np.diff(presentation) > 0).all() and _reorders(path):
         # Copied out of a container that has no such clock: when each is decoded, once more.
-        order, shown = stamps, np.full(len(shown), np.nan)
-    cut_off = declared > len(shown) + hidden
+        order, presentation = stamps, np.full(len(presentation), np.nan)
+    cut_off = declared > len(presentation) + hidden
     pictures = np.array(plain)
     if packed:  # a tiny packet stands for the second picture of the one before it
         pictures[1:] |= pictures[:-1]
     keys = np.array(marked)
-    every = (shown, np.array(order), pictures, keys, _doubtful(np.array(gaps), keys))
-    return Packets(*every, _even_step(shown), cut_off)
+    every = (presentation, np.array(order), pictures, keys, _doubtful(np.array(gaps), keys))
+    return Packets(*every, _even_step(presentation), cut_off)
 
 
 def _doubtful(gaps: NDArray[np.bool_], marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Where pictures are not sure, by the packets in or behind which something is missing."""
+    """Packets with uncertain pictures: data is missing in or before them."""
     doubtful = np.zeros(len(gaps), np.bool_)
     if gaps.mean() > _MOST_GAPS:
-        return doubtful  # whatever wrote it does not count its packets
+        return doubtful  # its writer does not count packets
     for number in np.flatnonzero(gaps).tolist():
         # Before a picture that decoding can begin from, two streams may have been joined.
         behind = marked[number + 1 : number + 1 + _GAP_LAG]
@@ -207,7 +207,7 @@ def _doubtful(gaps: NDArray[np.bool_], marked: NDArray[np.bool_]) -> NDArray[np.
 
 
 def _declared(container: av.container.InputContainer, stream: av.VideoStream) -> int:
-    """How many packets the file says that it holds; 0 where it does not."""
+    """Number of packets that the file declares; 0 where it declares none."""
     if container.format.name.startswith("mov"):
         # The number in the header counts what an edit list takes out, too. Early PyAV lacks these.
         return len(getattr(stream, "index_entries", ()))

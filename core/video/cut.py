@@ -1,4 +1,4 @@
-"""The cut of the field: a silhouette scaled to its own height and centred on its mass.
+"""Silhouettes scaled to their own height and centred on their mass, as gait models read them.
 
 Silhouette models are trained on squares of 64 or 128 pixels that hold the person from the top to
 the bottom row, with as much foreground to the left of the middle as to its right.
@@ -18,11 +18,21 @@ from core.records import Interpolation
 CutSize = Literal[64, 128]
 SIZES: tuple[CutSize, ...] = get_args(CutSize)
 
-_METHODS: dict[Interpolation, int] = {"bicubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}
+# How an image is resized; labels take the nearest pixel, for there is nothing between two of them:
+# by corners, as is common, or by centres, so that they lie where interpolated images do.
+Method = Interpolation | Literal["nearest", "nearest centre"]
+_METHODS: dict[Method, int] = {
+    "bicubic": cv2.INTER_CUBIC,
+    "area": cv2.INTER_AREA,
+    "nearest": cv2.INTER_NEAREST,
+    "nearest centre": cv2.INTER_NEAREST_EXACT,
+}
+# A parsing of so few pixels that a silhouette of them has no larger sum is not usable.
+_LEAST_SUM = 10_000
 
 
 class Window(NamedTuple):
-    """Which part of an image a cut holds.
+    """Part of an image that a cut holds.
 
     Attributes:
         top: First row with foreground.
@@ -65,10 +75,25 @@ def cut_silhouette(
     return None if window is None else cut_there(image, window, size, interpolation)
 
 
+def cut_labels(labels: NDArray[np.uint8], size: CutSize) -> NDArray[np.uint8] | None:
+    """Cut labels where what is not background lies, each pixel the nearest one.
+
+    Args:
+        labels: uint8 [H, W], 0 where there is background.
+        size: Rows and columns of the result.
+
+    Returns:
+        uint8 [size, size]; None where fewer than 40 pixels are labelled.
+    """
+    mask = (labels > 0).view(np.uint8) * np.uint8(255)
+    window = cut_window(mask, size, "nearest", _LEAST_SUM)
+    return None if window is None else cut_there(labels, window, size, "nearest")
+
+
 def cut_window(
-    image: NDArray[np.uint8], size: CutSize, interpolation: Interpolation, drop_sum: int | None
+    image: NDArray[np.uint8], size: CutSize, interpolation: Method, drop_sum: int | None
 ) -> Window | None:
-    """Where :func:`cut_silhouette` cuts; None where the silhouette is not usable."""
+    """Window of :func:`cut_silhouette`; None where the silhouette is not usable."""
     rows = np.flatnonzero(image.any(axis=1))
     if not len(rows) or (drop_sum is not None and int(image.sum(dtype=np.int64)) <= drop_sum):
         return None
@@ -88,7 +113,7 @@ def cut_window(
 
 
 def cut_there(
-    image: NDArray[np.uint8], window: Window, size: CutSize, interpolation: Interpolation
+    image: NDArray[np.uint8], window: Window, size: CutSize, interpolation: Method
 ) -> NDArray[np.uint8]:
     """Cut an image uint8 [H, W] or [H, W, C] in a window; uint8 [size, size] or [size, size, C]."""
     part = image[window.top : window.bottom]
@@ -100,7 +125,7 @@ def cut_there(
 
 
 def _scaled(
-    image: NDArray[np.uint8], columns: int, rows: int, interpolation: Interpolation
+    image: NDArray[np.uint8], columns: int, rows: int, interpolation: Method
 ) -> NDArray[np.uint8]:
     resized = cv2.resize(image, (columns, rows), interpolation=_METHODS[interpolation])
     return np.asarray(resized, np.uint8)

@@ -1,6 +1,6 @@
 """Frames of a video by number: frame k is the k-th picture of a decode from the start.
 
-PyAV decodes on from the start and never jumps: what FFmpeg finds by seeking depends on codec,
+PyAV decodes from the start and never seeks: the result of FFmpeg's seeking depends on codec,
 container and index, and with B-frames it is often another frame.
 """
 
@@ -40,8 +40,8 @@ Size = tuple[int, int]  # (height, width)
 MAX_PIXEL_ASPECT = 8.0
 # Sizes whose aspect ratios agree within this share show the same picture, scaled.
 ASPECT_TOLERANCE = 0.02
-# No codec shows a picture later than this many others that were decoded after it.
-MOST_HELD = 16
+# Most pictures, decoded after it, that any codec shows before a picture.
+MAX_REORDERED = 16
 # Frames a second without any clock.
 USUAL_RATE = 25.0
 
@@ -72,8 +72,8 @@ class Video:
         self._path = str(path)
         self._packets = read_packets(path)
         self._pixel_aspect = 1.0
-        # Shown size and quarter turns of the pictures so far, by the size they are coded in.
-        self._shown: dict[Size, tuple[Size, int]] = {}
+        # Display size and quarter turns of the pictures so far, by the size they are coded in.
+        self._display: dict[Size, tuple[Size, int]] = {}
 
     def __len__(self) -> int:
         """Numbers that pictures may have; where packets hold none, the last have no picture."""
@@ -88,8 +88,8 @@ class Video:
         """
         steps = [place for place, (a, b) in enumerate(pairwise(numbers), 1) if b <= a]
         for start, end in pairwise([0, *steps, len(numbers)]):
-            done = yield from self._increasing(numbers[start:end])
-            if done < end - start:
+            next_number = yield from self._increasing(numbers[start:end])
+            if next_number < end - start:
                 return
 
     def _increasing(self, numbers: Sequence[int]) -> Generator[Image | FrameFault, None, int]:
@@ -122,15 +122,15 @@ class Video:
         yield from (None for _ in range(expected, numbering.count()))
 
     def _usable(self, numbering: Numbering) -> Iterator[tuple[int, av.VideoFrame]]:
-        held: deque[tuple[int, int, av.VideoFrame]] = deque()
+        pending: deque[tuple[int, int, av.VideoFrame]] = deque()
         for number, source, frame in self._numbered(numbering):
-            held.append((number, source, frame))
+            pending.append((number, source, frame))
             # A picture may need a later one, whose damage shows once that is decoded.
-            while held and (numbering.is_known(held[0][1]) or len(held) > MOST_HELD):
-                number, source, frame = held.popleft()
+            while pending and (numbering.is_known(pending[0][1]) or len(pending) > MAX_REORDERED):
+                number, source, frame = pending.popleft()
                 if numbering.is_usable(source):
                     yield number, frame
-        for number, source, frame in held:
+        for number, source, frame in pending:
             if numbering.is_usable(source):
                 yield number, frame
 
@@ -141,7 +141,7 @@ class Video:
             last = len(packets) - 1
             for number, packet in numbered_packets(container, stream):
                 if number > last:
-                    return  # the file has grown since
+                    return  # the file has grown meanwhile
                 if number >= 0 and packets.doubtful[number]:
                     numbering.doubt(number)
                 for frame in _decoded(stream, packet, number, numbering):
@@ -156,23 +156,25 @@ class Video:
                     yield place, source, frame
 
     def clock(self) -> Clock:
-        """When each picture is shown.
+        """Presentation time of each picture.
 
-        All is decoded for it, so that the pictures are counted and not what the container says.
+        Decodes everything, so that pictures are counted instead of declared packets.
 
         Raises:
             FrameFault: not one picture can be decoded.
         """
         packets = self._packets
-        known = packets.stamps if packets.timed else np.sort(packets.order)
+        timestamps = packets.stamps if packets.timed else np.sort(packets.order)
         stamps: list[float] = []
         sizes: list[Size | None] = []
         for number, picture in enumerate(self.pictures()):
-            sizes.append(None if picture is None else self._shown_size(picture))
-            source = min(number, len(known) - 1)
+            sizes.append(None if picture is None else self._display_size(picture))
+            source = min(number, len(timestamps) - 1)
             if packets.timed and picture is not None:
                 source = packet_of(picture, source)
-            stamps.append(np.nan if packets.timed and picture is None else float(known[source]))
+            stamps.append(
+                np.nan if packets.timed and picture is None else float(timestamps[source])
+            )
         if not any(sizes):
             raise FrameFault(Reason.BROKEN_VIDEO, self._path)
         return Clock(_filled(np.array(stamps)), sizes)
@@ -192,11 +194,11 @@ class Video:
         own = (int(mask.shape[0]), int(mask.shape[1]))
         if own == size:
             return mask
-        shown, turns = self._shown.get(own, (own, 0))
-        sizes = {shown for shown, _ in self._shown.values()}
-        if shown != size and not (own in sizes and size in sizes and same_aspect(own, size)):
+        display_size, turns = self._display.get(own, (own, 0))
+        sizes = {display for display, _ in self._display.values()}
+        if display_size != size and not (own in sizes and size in sizes and same_aspect(own, size)):
             return mask
-        fitted = np.ascontiguousarray(np.rot90(mask, turns if shown == size else 0))
+        fitted = np.ascontiguousarray(np.rot90(mask, turns if display_size == size else 0))
         if fitted.shape[:2] != size:
             fitted = cv2.resize(fitted, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
         return cast("Pixels", fitted)
@@ -206,21 +208,21 @@ class Video:
     ) -> Image | FrameFault:
         if frame is None:
             return FrameFault(Reason.DAMAGED_VIDEO, self._path)
-        shown = self._shown_size(frame)
-        if shown[0] * shown[1] > MAX_PIXELS:
+        display_size = self._display_size(frame)
+        if display_size[0] * display_size[1] > MAX_PIXELS:
             return FrameFault(Reason.TOO_LARGE, self._path)
         try:
             picture = convert.reformat(frame, format="rgb24").to_ndarray()
         except ERRORS:
             return FrameFault(Reason.DAMAGED_VIDEO, self._path)
         turns = _turns(frame)
-        height, width = shown if turns % 2 == 0 else shown[::-1]
+        height, width = display_size if turns % 2 == 0 else display_size[::-1]
         if picture.shape[:2] != (height, width):
             picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
-        self._shown[(frame.height, frame.width)] = (shown, turns)
+        self._display[(frame.height, frame.width)] = (display_size, turns)
         return np.ascontiguousarray(np.rot90(picture, turns), np.uint8)
 
-    def _shown_size(self, frame: av.VideoFrame) -> Size:
+    def _display_size(self, frame: av.VideoFrame) -> Size:
         size = frame.height, max(1, round(frame.width * self._pixel_aspect))
         return size if _turns(frame) % 2 == 0 else size[::-1]
 
@@ -238,12 +240,12 @@ def _decoded(
 ) -> list[av.VideoFrame]:
     context = stream.codec_context
     if number >= 0:
-        # PyAV tells such notes apart by identity, and equal small numbers are one object.
+        # PyAV distinguishes such notes by identity, and equal small numbers are one object.
         packet.opaque = (number,)
     elif not packet.size:
         numbering.end(displaces=context.has_b_frames)
     try:
-        # Of a file that is cut off; in a transport stream it may only say that streams were joined.
+        # A sign of a truncated file; in a transport stream, perhaps of joined streams only.
         joined = not packet.is_corrupt or stream.container.format.name == "mpegts"
         if joined and not lacks_rows(bytes(packet), context.name, context.height):
             frames = packet.decode()
@@ -273,15 +275,15 @@ def same_aspect(first: Size, second: Size) -> bool:
 def _filled(stamps: NDArray[np.float64]) -> NDArray[np.float64]:
     """Times with those of lost pictures set between their neighbours', at the usual step."""
     places = np.arange(len(stamps), dtype=np.float64)
-    known = ~np.isnan(stamps)
-    if not known.any():
+    finite = ~np.isnan(stamps)
+    if not finite.any():
         return places / USUAL_RATE
-    if known.all():
+    if finite.all():
         return np.sort(stamps)
-    steps = np.diff(stamps[known]) / np.diff(places[known])
+    steps = np.diff(stamps[finite]) / np.diff(places[finite])
     step = float(np.median(steps)) if len(steps) else 1 / USUAL_RATE
-    first, last = np.flatnonzero(known)[[0, -1]]
-    filled = np.interp(places, places[known], stamps[known])
+    first, last = np.flatnonzero(finite)[[0, -1]]
+    filled = np.interp(places, places[finite], stamps[finite])
     filled[:first] = stamps[first] - step * (first - places[:first])
     filled[last:] = stamps[last] + step * (places[last:] - last)
     return np.sort(filled)

@@ -33,7 +33,7 @@ class VideoWriter:
         rate: Frames a second.
 
     Raises:
-        OutputError: there is no encoder for it.
+        OutputError: no encoder is available.
     """
 
     def __init__(self, path: Path, size: tuple[int, int], rate: float = 25.0) -> None:

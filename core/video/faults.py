@@ -1,4 +1,4 @@
-"""Why a frame or a sequence cannot be used: the reasons that reports count."""
+"""Reasons why a frame or a sequence cannot be used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Reason(StrEnum):
-    """Reasons as the user reads them, in summaries and in ``left-out.json``."""
+    """Reasons in the user's words, in summaries and in ``left-out.json``."""
 
     UNREADABLE = "unreadable file"
     TRUNCATED = "truncated image"
@@ -34,6 +34,8 @@ class Reason(StrEnum):
     POSE_COUNT = "other number of poses than frames: kept without their frames"
     NO_PARSING = "no parsing"
     PARSING_SIZE = "parsing of another size than the form says"
+    PARSING_FRAME = "parsing of another size than its frame"
+    PARSING_ALONE = "parsing without a usable silhouette of its frame"
     PARSING_LABEL = "parsing with labels above 11"
     PARSING_COUNT = "other number of parsings than frames: paired in order"
     EMPTY_PARSING = "parsing that is all background"
@@ -67,12 +69,12 @@ class FrameFault(Exception):  # noqa: N818 - a finding to report, not an error o
 
 
 def writable(name: str) -> str:
-    """Give a file's name with its bytes that are no UTF-8 as escapes."""
+    """Return a file's name with bytes that are not UTF-8 escaped."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
 class Effect(StrEnum):
-    """What a finding does to the data."""
+    """Effect of a finding on the data."""
 
     SEQUENCE_LEFT_OUT = "sequence left out"
     FRAMES_LEFT_OUT = "frames left out"
@@ -84,7 +86,7 @@ class Effect(StrEnum):
 
 
 class LeftOut(NamedTuple):
-    """One line of the report: what was found in one sequence, how often, and what it led to.
+    """One line of the report: a fault of one sequence, its count, and its effect.
 
     ``files`` names the first few files, relative to the source.
     """

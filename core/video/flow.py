@@ -16,7 +16,7 @@ from core.records import Interpolation, SequenceFrames
 from core.video.cut import CutSize, cut_there, cut_window
 
 FLOW_SIZE: CutSize = 64
-# What tables say of it.
+# Label in tables.
 MAKER = "OpenCV DIS of fitted frames, hue and value"
 # Pixels of a fitted frame from one frame to the next that have the full value.
 FULL = 16.0

@@ -23,7 +23,7 @@ from core.video.faults import FrameFault, Reason
 MIN_FOREGROUND = 40
 MIN_BOX_HEIGHT = 16
 # A part of this share of the largest one belongs to the person (legs cut off by segmentation);
-# smaller ones are specks that would blow up the box.
+# smaller ones are specks that would enlarge the box.
 SPECK_SHARE = 0.05
 THRESHOLD = 127
 
@@ -85,9 +85,9 @@ def person_box(mask: NDArray[np.uint8]) -> Box:
     inside = mask[row : row + height, column : column + width]
     _, _, parts, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
     areas = parts[1:, cv2.CC_STAT_AREA]
-    kept = parts[1:][areas >= max(1.0, SPECK_SHARE * areas.max())]
-    left, top = kept[:, cv2.CC_STAT_LEFT] + column, kept[:, cv2.CC_STAT_TOP] + row
-    right, bottom = left + kept[:, cv2.CC_STAT_WIDTH], top + kept[:, cv2.CC_STAT_HEIGHT]
+    components = parts[1:][areas >= max(1.0, SPECK_SHARE * areas.max())]
+    left, top = components[:, cv2.CC_STAT_LEFT] + column, components[:, cv2.CC_STAT_TOP] + row
+    right, bottom = left + components[:, cv2.CC_STAT_WIDTH], top + components[:, cv2.CC_STAT_HEIGHT]
     box = Box(int(top.min()), int(bottom.max()), int(left.min()), int(right.max()))
     if areas.sum() < MIN_FOREGROUND or box.bottom - box.top < MIN_BOX_HEIGHT:
         raise FrameFault(Reason.EMPTY_SILHOUETTE)
@@ -101,7 +101,7 @@ def fit_rgb(
 
     Args:
         image: uint8 [H, W, 3].
-        box: What to take of it.
+        box: Part of it to fit.
         out: uint8 [256, 128, 3], filled with zeros by the caller.
         ratio: True width / height where the frame was squashed; the box's own without it.
     """
@@ -115,7 +115,7 @@ def fit_silhouette(
 
     Args:
         mask: uint8 [H, W] of 0 and 255.
-        box: What to take of it.
+        box: Part of it to fit.
         out: bool [256, 128], all False.
         ratio: As for the RGB frame.
     """
@@ -124,7 +124,28 @@ def fit_silhouette(
     np.greater(grey, THRESHOLD, out=out)
 
 
-def _fit(image: NDArray[np.uint8], box: Box, out: NDArray[np.uint8], ratio: float | None) -> None:
+def fit_labels(
+    labels: NDArray[np.uint8], box: Box, out: NDArray[np.uint8], ratio: float | None = None
+) -> None:
+    """Fit the box of labels of body parts into ``out``, each pixel the one with the nearest centre.
+
+    Args:
+        labels: uint8 [H, W].
+        box: What to take of it.
+        out: uint8 [256, 128], filled with zeros by the caller.
+        ratio: As for the RGB frame.
+    """
+    _fit(labels, box, out, ratio, nearest=True)
+
+
+def _fit(
+    image: NDArray[np.uint8],
+    box: Box,
+    out: NDArray[np.uint8],
+    ratio: float | None,
+    *,
+    nearest: bool = False,
+) -> None:
     part = image[box.top : box.bottom, box.left : box.right]
     height, width = part.shape[:2]
     true_ratio = width / height if ratio is None else ratio
@@ -137,5 +158,6 @@ def _fit(image: NDArray[np.uint8], box: Box, out: NDArray[np.uint8], ratio: floa
         fitted = FRAME_WIDTH
     shrinks = height > FRAME_HEIGHT
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    method = cv2.INTER_NEAREST_EXACT if nearest else method
     left = (FRAME_WIDTH - fitted) // 2
     out[:, left : left + fitted] = cv2.resize(part, (fitted, FRAME_HEIGHT), interpolation=method)

@@ -26,12 +26,12 @@ _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BETWEEN_SCANS = frozenset({0xC4, 0xCC, _SOS, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)})
 
 
-# Most of what stands before the scan, and says nothing here: tables, comments, other applications.
+# Most segments before the scan, which are not needed here: tables, comments, other applications.
 _PLAIN = frozenset(bytes([0xFF, kind]) for kind in (0xC4, 0xDB, 0xDD, 0xE0, 0xE2, 0xED, 0xEE, 0xFE))
 
 
 class Header(NamedTuple):
-    """What a file's structure says.
+    """Structure of an image file.
 
     Attributes:
         height: Pixels.
@@ -64,7 +64,7 @@ def read_header(content: bytes) -> Header:
 
 
 def _png(content: bytes) -> Header:
-    """All parts must lie inside the file: decoders reserve whatever a part declares."""
+    """All parts must lie inside the file: decoders allocate the declared size."""
     position, exif = len(PNG_SIGNATURE), b""
     for _ in range(MAX_PARTS):
         if position + 12 > len(content):

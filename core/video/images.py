@@ -15,7 +15,7 @@ from core.video.looks import Look, look_at
 from core.video.orientation import orientation_mark
 from core.video.pictures import Picture, Pixels, palette_picture
 
-# An 8K frame has 33 million pixels. A file that declares more is a bomb or no person's crop.
+# An 8K frame has 33 million pixels. A file that declares more is a bomb or not a person's crop.
 MAX_PIXELS = 40_000_000
 MAX_FILE_BYTES = 128 * 2**20
 
@@ -27,7 +27,7 @@ def read_bytes(path: str | Path) -> bytes:
 
     Raises:
         FrameFault: the file cannot be read, or is larger than :data:`MAX_FILE_BYTES`.
-        DataError: it has gone since it was listed.
+        DataError: it was deleted after it was listed.
     """
     try:
         with open(path, "rb", buffering=0) as handle:  # noqa: PTH123 - the hot path of preparation
@@ -42,11 +42,11 @@ def read_bytes(path: str | Path) -> bytes:
 
 
 def source_gone(path: str | Path) -> DataError:
-    """Not a damaged file, which can be left out, but one that was there a moment ago."""
+    """Error for a file that disappeared: unlike a damaged one, it cannot be skipped."""
     return DataError(
-        "A file of the source has gone while it was read",
+        "A file of the source disappeared while it was read",
         where=path,
-        next_step="Bring it back and run the same command again: it goes on from here.",
+        next_step="Bring it back and run the same command again: it resumes.",
     )
 
 
@@ -61,7 +61,7 @@ def declared_size(content: bytes) -> tuple[int, int]:
 
 
 def decode_picture(content: bytes, *, grey: bool) -> Picture:
-    """Decode JPEG or PNG bytes; whatever follows the image's end mark is not looked at.
+    """Decode JPEG or PNG bytes; bytes behind the image's end mark are ignored.
 
     Args:
         content: The whole file.
@@ -95,7 +95,7 @@ def decode_picture(content: bytes, *, grey: bool) -> Picture:
 
 
 def decode_image(content: bytes, *, grey: bool) -> Pixels:
-    """Give the pixels of :func:`decode_picture` alone."""
+    """Return the pixels of :func:`decode_picture` alone."""
     return decode_picture(content, grey=grey).pixels
 
 
@@ -109,7 +109,7 @@ def read_picture(path: str | Path, *, grey: bool) -> Picture:
 
 
 def read_image(path: str | Path, *, grey: bool) -> Pixels:
-    """Give the pixels of :func:`read_picture` alone."""
+    """Return the pixels of :func:`read_picture` alone."""
     return read_picture(path, grey=grey).pixels
 
 

@@ -1,7 +1,7 @@
 """A user's own video, decoded in a process of its own.
 
-A damaged file may crash the library that decodes it. Here it ends a child process, and this one
-says so. The child reads requests from its standard input and writes frames to its standard output.
+A damaged file may crash the library that decodes it. Here it ends a child process
+only. The child reads requests from standard input and writes frames to standard output.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class IsolatedVideo:
             header = self._header()
             frame = self._body(header)
             if header["request"] != request:
-                continue  # of a call that was left before its end
+                continue  # of a call that was abandoned before its end
             if frame is None:
                 return
             yield header["number"], frame
@@ -118,7 +118,7 @@ class IsolatedVideo:
         self._close()
         if -code == getattr(signal, "SIGKILL", None):
             return DataError(
-                "The process that decodes the video was killed, perhaps for want of memory",
+                "The process that decodes the video was killed, perhaps because memory ran out",
                 where=self._path,
                 next_step="Close other programs, or make the video's picture smaller.",
             )

@@ -1,4 +1,4 @@
-"""From which value on a pixel of a silhouette is foreground: what its values say."""
+"""Foreground threshold of silhouettes, derived from their values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ THRESHOLD = 127
 
 # Labels are few; the grey edges of a silhouette, and soft ones, have more values.
 _MANY = 32
-# Values that are labels by custom, whatever else: nobody draws grey edges with so few.
+# Values that are labels by custom, : grey edges have more values.
 _SMALL = 31
 # A silhouette that reaches this uses the whole range of a byte.
 _FULL = 250
@@ -58,7 +58,7 @@ def foreground_limit(planes: Sequence[Plane], *, lossy: bool) -> int:
 
 
 def histogram(plane: Plane) -> NDArray[np.int64]:
-    """How many pixels have each value: int64 [256]."""
+    """Histogram of pixel values: int64 [256]."""
     return np.asarray(cv2.calcHist([plane], [0], None, [256], [0, 256]), np.int64).ravel()
 
 
@@ -68,7 +68,7 @@ def _limit_of_labels(planes: Sequence[Plane], values: NDArray[np.int64], top: in
     if top <= _SMALL:
         return 0
     if top >= _FULL and ((values < top) & (values >= top - _SMEAR)).any():
-        # Values just below the highest are no labels: compression, or a resize, made them.
+        # Values just below the highest are not labels: compression, or a resize, made them.
         return THRESHOLD
     flat = sum((_flat(plane, 0) for plane in planes), np.zeros(256, np.int64))
     flat[0] = 0

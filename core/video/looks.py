@@ -1,4 +1,4 @@
-"""Silhouettes, cut-outs and photographs, told apart by looking at one picture."""
+"""Classify one picture as silhouette, cut-out or photograph."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.video.pictures import Picture, Pixels, alpha_varies, edge_pixels, thin
 
 # A photograph has more colours than a drawing of labels.
 FEW_COLOURS = 32
-# So much of a drawing has the colour of all its neighbours.
+# Share of a drawing that has the colour of all its neighbours.
 FLAT = 0.5
 # So much of a silhouette has one of its two values, and so much of the ground exactly one value.
 TWO_SIDED = 0.88
@@ -33,7 +33,7 @@ _LABELLED = 0.8
 
 
 class Look(IntEnum):
-    """What a picture looks like, from RGB frames to silhouettes."""
+    """Kind of a picture, from RGB frames to silhouettes."""
 
     PHOTO = 0
     # A photograph of which all but the person is transparent: a frame, or a silhouette.
@@ -46,7 +46,7 @@ class Look(IntEnum):
 
 
 def look_at(picture: Picture) -> Look:
-    """Tell what a picture looks like.
+    """Classify a picture.
 
     Args:
         picture: Decoded as a silhouette.
@@ -56,8 +56,8 @@ def look_at(picture: Picture) -> Look:
         alpha = pixels[..., 3]
         pixels = pixels[..., :3]
         if alpha_varies(alpha):
-            shown = pixels[alpha > alpha.max() // 2]
-            return Look.SILHOUETTE if _colours(shown) <= FEW_COLOURS else Look.CUTOUT
+            opaque = pixels[alpha > alpha.max() // 2]
+            return Look.SILHOUETTE if _colours(opaque) <= FEW_COLOURS else Look.CUTOUT
     colours = _colours(pixels.reshape(-1, *pixels.shape[2:]))
     edge = edge_pixels(pixels)
     ground = np.median(edge.reshape(len(edge), -1), axis=0)
@@ -79,12 +79,12 @@ def _bytes(pixels: Pixels) -> NDArray[np.uint8]:
 
 def _flat(pixels: NDArray[np.uint8]) -> float:
     kernel = np.ones((3, 3), np.uint8)
-    same = cv2.dilate(pixels, kernel) == cv2.erode(pixels, kernel)
-    return float((same if same.ndim == 2 else same.all(axis=2)).mean())
+    flat = cv2.dilate(pixels, kernel) == cv2.erode(pixels, kernel)
+    return float((flat if flat.ndim == 2 else flat.all(axis=2)).mean())
 
 
 def _colours(pixels: NDArray[np.uint8]) -> int:
-    """How many values or colours pixels [n] or [n, 3] have."""
+    """Number of distinct values or colours of pixels [n] or [n, 3]."""
     if pixels.ndim == 1:
         return len(np.unique(pixels))
     weights = np.array([1, 256, 65_536], np.uint32)
@@ -92,7 +92,7 @@ def _colours(pixels: NDArray[np.uint8]) -> int:
 
 
 def _drawn(pixels: NDArray[np.uint8], ground: NDArray[np.floating[Any]]) -> Look:
-    """Tell whether a picture of many values has two of them, or a few, nearly everywhere."""
+    """Classify a picture of many values by the share of its two, or few, dominant ones."""
     distance = np.abs(pixels.astype(np.int16) - ground.astype(np.int16))
     plane = (distance if distance.ndim == 2 else distance.max(axis=2)).astype(np.uint8)
     level = float(np.median(plane[plane > plane.max() // 2]))
@@ -120,6 +120,6 @@ def _is_labelled(plane: NDArray[np.uint8]) -> bool:
 
 
 def _even(values: NDArray[np.uint8]) -> float:
-    """The share of values near their median."""
+    """Share of values near their median."""
     near = np.abs(values.astype(np.int16) - np.median(values)) if values.size else np.ones(1)
     return float((near <= _EVEN_RANGE).mean())

@@ -1,8 +1,8 @@
-"""Silhouettes as programs save them: where the foreground is, decided for a whole sequence.
+"""Foreground of saved silhouettes, decided for a whole sequence.
 
-One sequence's silhouettes come from one program, so a few of them say how to read all: which
+One sequence's silhouettes come from one program, so a few of them decide how all are read: which
 channel holds the silhouette, what the background's value is, and from where on a value is
-foreground. A single frame could not tell: it may be empty, or filled by somebody who is near.
+foreground. A single frame is ambiguous: it may be empty, or filled by a near person.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from core.video.pictures import Picture, Pixels, alpha_varies, edge_pixels, thin
 # Inverted: foreground on so much of the picture's edge and in three corners ...
 EDGE_SHARE = 0.6
 CORNERS = 3
-# ... around one part that looks like a person: most of what is left, and as tall as a crop.
+# ... around one part that looks like a person: most of the remaining pixels, and as tall as a crop.
 PART_SHARE = 0.5
 PART_HEIGHT = 0.5
 # A line drawn around the picture: at most so wide, or this share of its smaller side.
@@ -32,7 +32,7 @@ VOTES = 2 / 3
 
 
 class MaskStyle(NamedTuple):
-    """How one sequence's silhouettes are to be read.
+    """Reading rules for the silhouettes of one sequence.
 
     Attributes:
         alpha: Whether the alpha channel is the silhouette.
@@ -50,7 +50,7 @@ class MaskStyle(NamedTuple):
 
 
 class MaskReader:
-    """Reads one sequence's silhouettes, all in the same way.
+    """Reader of one sequence's silhouettes with common rules.
 
     Args:
         samples: Some of them, spread over the sequence.
@@ -69,7 +69,7 @@ class MaskReader:
                 self._styles[kind] = mask_style(pictures, scene=scene)
 
     def read(self, picture: Picture) -> tuple[NDArray[np.uint8], Reason | None]:
-        """Give a silhouette uint8 [H, W] of 0 and 255, and what is odd about it.
+        """Return a silhouette uint8 [H, W] of 0 and 255, and its anomalies.
 
         Raises:
             FrameFault: inverted, unlike the others of its sequence.
@@ -152,7 +152,7 @@ def _fills(mask: NDArray[np.uint8]) -> bool:
 
 
 def _line_around(mask: NDArray[np.uint8]) -> int:
-    """How wide a line of foreground lies around the picture; 0 where it is the foreground's own."""
+    """Width of a foreground line around the picture; 0 where it belongs to the foreground."""
     if not _fills(mask):
         return 0
     height, width = mask.shape
@@ -172,7 +172,7 @@ def _without_line(mask: NDArray[np.uint8], line: int) -> NDArray[np.uint8]:
 
 
 def _is_person(mask: NDArray[np.uint8], *, scene: bool) -> bool:
-    """Whether a silhouette that was taken as inverted looks like one person in a free picture."""
+    """Whether a silhouette assumed to be inverted looks like one person in a free picture."""
     if not _fills(np.asarray(255 - mask)):
         return False
     _, _, parts, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
@@ -190,7 +190,7 @@ def _edge(image: Pixels, style: MaskStyle) -> float:
 
 
 def _edge_share(mask: NDArray[np.uint8]) -> float:
-    """The share of the outermost pixels that is foreground."""
+    """Share of the outermost pixels that is foreground."""
     edge = edge_pixels(mask)
     return np.count_nonzero(edge) / len(edge)
 
@@ -205,7 +205,7 @@ def _varies(pixels: Pixels) -> bool:
 
 
 def _alpha_tells(images: Sequence[Pixels]) -> bool:
-    """Whether alpha varies in any image; or hides all of all images, which nothing else tells."""
+    """Whether alpha varies in any image, or hides all of all images."""
     if any(alpha_varies(image[..., 3]) for image in images):
         return True
     return not any(image[..., 3].any() or _varies(image) for image in images)
@@ -224,7 +224,7 @@ def _channels(pixels: Pixels, style: MaskStyle) -> NDArray[np.uint8]:
 
 
 def _distance(pixels: Pixels, style: MaskStyle) -> NDArray[np.uint8]:
-    """How far each pixel uint8 [H, W] is from the background, in the channel that says most."""
+    """Distance of each pixel uint8 [H, W] from the background, in the most different channel."""
     plane = _channels(pixels, style)
     if any(style.background):
         ground = np.array(style.background if plane.ndim == 3 else style.background[0], np.int16)

@@ -1,4 +1,4 @@
-"""Which number a decoded picture has, and whether it shows what was filmed.
+"""Numbers of decoded pictures, and whether each shows the recorded scene.
 
 Frame k is the k-th picture of a decode from the start. Where packets are damaged or missing, the
 pictures that are lost keep their numbers, so that those behind them keep theirs, and everything
@@ -14,10 +14,10 @@ from core.video.container import HOLE, Packets
 
 
 class Numbering:
-    """Follows one decode of a stream, picture by picture in the order of being shown.
+    """Numbering of the pictures of one decode, in presentation order.
 
-    A packet's number is its place in decode order; the decoder says of each picture which packet
-    it came from. Where the container has a clock, lost pictures are counted by their times; else by
+    A packet's number is its place in decode order; the decoder reports the packet that each
+    picture came from. Where the container has a clock, lost pictures are counted by times; else by
     the packets between two pictures that need no other one.
 
     Args:
@@ -26,9 +26,9 @@ class Numbering:
 
     def __init__(self, packets: Packets) -> None:
         self._packets = packets
-        self._given = np.zeros(len(packets), np.bool_)
+        self._delivered = np.zeros(len(packets), np.bool_)
         self._resolved = ~packets.plain
-        self._unresolved = 0  # the first packet of which nothing is known yet
+        self._unresolved = 0  # the first unresolved packet
         # Nothing is usable before the first picture that needs no other one.
         self._damaged_from: int | None = 0
         self._unusable: set[int] = set()
@@ -38,7 +38,7 @@ class Numbering:
         self._key, self._key_number, self._key_ahead = 0, 0, 0
         self._timed = packets.timed
         self._by_time = np.argsort(packets.stamps, kind="stable")
-        # Of the packets by time: how many are passed, and how many of those were never pictures.
+        # Packets by time: number passed, and number of those that never were pictures.
         self._passed = self._passed_empty = 0
         self._displaced_before = 0
         self._ended = False
@@ -67,25 +67,25 @@ class Numbering:
         Args:
             key: Whether it needs no other picture.
         """
-        if key and not self._given.any():
+        if key and not self._delivered.any():
             self._damaged_from = None
 
     def end(self, *, displaces: bool) -> None:
-        """Note that no packet is left, only pictures that the decoder holds back."""
+        """Note that all packets are read and only buffered pictures remain."""
         self._ended = True
         if displaces and self._packets.cut_off:
             self._displaced_before = len(self._packets)
 
     def place(self, packet: int, *, key: bool, corrupt: bool, field: bool) -> int:
-        """Give the next picture its number, counted from 0.
+        """Return the next picture's number, counted from 0.
 
         Args:
             packet: The packet that it came from.
             key: Whether it was decoded without any other picture.
-            corrupt: Whether the decoder says that parts of it are guesses.
+            corrupt: Whether the decoder reports that parts of it are guesses.
             field: Whether it is interlaced; then two packets may make one picture.
         """
-        self._given[packet] = self._resolved[packet] = True
+        self._delivered[packet] = self._resolved[packet] = True
         self._timed = self._timed and not field
         number = self._number_by_time(packet, key) if self._timed else self._next
         if corrupt:
@@ -99,7 +99,7 @@ class Numbering:
             self._unusable.add(packet)
         if key and not corrupt:
             self._key, self._key_number = packet, number
-            self._key_ahead = int(self._given[packet + 1 :].sum())
+            self._key_ahead = int(self._delivered[packet + 1 :].sum())
         self._next = number + 1
         return number
 
@@ -110,30 +110,30 @@ class Numbering:
         return self._unresolved >= packet
 
     def is_usable(self, packet: int) -> bool:
-        """Whether a picture that has a number shows what was filmed, by what is known now."""
+        """Whether a picture that has a number shows the recorded scene, as far as is known now."""
         first = self._damaged_from
         return packet not in self._unusable and (first is None or packet < first)
 
     def count(self) -> int:
-        """How many numbers there are, once all packets are decoded."""
+        """Number of pictures, once all packets are decoded."""
         if self._timed:
             rest = self._by_time[self._passed :]
-            none = int((~self._given[rest] & ~self._packets.plain[rest]).sum())
+            none = int((~self._delivered[rest] & ~self._packets.plain[rest]).sum())
             return len(self._packets) - self._passed_empty - none
         if self._damaged_from is None:
             return self._next
         return max(self._after_damage(len(self._packets), self._damaged_from), self._next)
 
     def _after_damage(self, packet: int, damaged: int) -> int:
-        """Number of a picture from which decoding begins anew.
+        """Number of a picture from which decoding restarts.
 
-        All packets since the last such one have a number between the two, given or lost, but for
+        All packets since the last such one have a number between the two, delivered or lost, except
         those that never were pictures.
         """
-        given, plain = self._given, self._packets.plain
-        none = int((~given[self._key : damaged]).sum())
-        none += int((~given[damaged:packet] & ~plain[damaged:packet]).sum())
-        ahead = int(given[packet + 1 :].sum())
+        delivered, plain = self._delivered, self._packets.plain
+        none = int((~delivered[self._key : damaged]).sum())
+        none += int((~delivered[damaged:packet] & ~plain[damaged:packet]).sum())
+        ahead = int(delivered[packet + 1 :].sum())
         return self._key_number + packet - self._key - self._key_ahead + ahead - none
 
     def _number_by_time(self, packet: int, key: bool) -> int:
@@ -143,13 +143,13 @@ class Numbering:
         start = packet if key else self._key
         now, before = stamps[packet], -np.inf
         if self._passed and stamps[self._by_time[self._passed - 1]] >= now:
-            self._unusable.add(packet)  # later than it should be: the decoder lost its way
+            self._unusable.add(packet)  # later than it should be: the decoder lost track
             return self._next
         while stamps[self._by_time[self._passed]] < now:
             other = int(self._by_time[self._passed])
             self._passed += 1
             before = stamps[other]
-            if self._given[other]:
+            if self._delivered[other]:
                 continue
             # Pictures shown before the one that decoding began from may need earlier ones: a decode
             # from the start does not give them.

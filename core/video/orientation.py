@@ -1,4 +1,4 @@
-"""EXIF's orientation mark: how a picture is to be turned before it is shown."""
+"""EXIF's orientation mark: the turn of a picture before it is shown."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def orientation_mark(exif: bytes) -> int:
             block.load(exif)
             mark = block.get(_TAG)
     except Exception:
-        # Broken blocks end in nearly any exception; the picture is none the worse for it.
+        # Broken blocks end in nearly any exception; the picture itself is unaffected.
         return UPRIGHT
     return mark if isinstance(mark, int) and 1 <= mark <= 8 else UPRIGHT
 
@@ -52,7 +52,7 @@ def turn(image: NDArray[np.uint8], mark: int) -> NDArray[np.uint8]:
 
 
 def outline_contrast(rgb: NDArray[np.uint8], mask: NDArray[np.uint8]) -> float:
-    """Say how well a silhouette's outline lies on edges of its frame.
+    """Measure how well a silhouette's outline follows edges of its frame.
 
     Args:
         rgb: uint8 [H, W, 3].

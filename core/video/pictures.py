@@ -1,4 +1,4 @@
-"""A decoded picture as it is stored: pixels of any kind, and what tells how to read them."""
+"""Decoded pictures as stored: pixels and their interpretation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.video.faults import FrameFault, Reason
 
 Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 Kind = TypeVar("Kind", np.uint8, np.uint16)
-# So many pixels tell what kind of picture it is.
+# Number of pixels that decide the kind of a picture.
 SEEN_PIXELS = 1_000_000
 _ALPHA_RANGE = 32
 
@@ -55,7 +55,7 @@ def alpha_varies(alpha: Pixels) -> bool:
 
 
 def palette_picture(content: bytes) -> tuple[NDArray[np.uint8], tuple[int, ...] | None]:
-    """Decode a PNG with a palette to what tells its parts apart.
+    """Decode a PNG with a palette so that its parts remain distinct.
 
     Returns:
         uint8 [H, W, 4] where the palette has transparent entries, [H, W] where all entries used
@@ -78,11 +78,13 @@ def palette_picture(content: bytes) -> tuple[NDArray[np.uint8], tuple[int, ...] 
         raise FrameFault(Reason.NOT_AN_IMAGE)
     entries = np.zeros((256, 4), np.uint8)
     entries[: len(table)] = table
-    used = np.flatnonzero(np.bincount(numbers.ravel(), minlength=256))
-    if len(np.unique(entries[used], axis=0)) < len(used):
+    used_entries = np.flatnonzero(np.bincount(numbers.ravel(), minlength=256))
+    if len(np.unique(entries[used_entries], axis=0)) < len(used_entries):
         return numbers, None
     if not transparent:
-        grey = (entries[used, :3] == entries[used, :1]).all()
+        grey = (entries[used_entries, :3] == entries[used_entries, :1]).all()
         entries = entries[:, 0] if grey else entries[:, :3]
-    ground = tuple(int(value) for value in np.atleast_1d(entries[0])) if used[0] == 0 else None
+    ground = (
+        tuple(int(value) for value in np.atleast_1d(entries[0])) if used_entries[0] == 0 else None
+    )
     return entries[numbers], ground

@@ -1,4 +1,4 @@
-"""Rows that an MPEG-2 picture lacks, which its decoder fills from other pictures."""
+"""Missing rows of MPEG-2 pictures, which the decoder fills from other pictures."""
 
 from __future__ import annotations
 

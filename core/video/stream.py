@@ -61,5 +61,5 @@ class VideoStream:
                 yield number, np.asarray(scaled, np.uint8)
 
     def _fits(self, size: Size | None) -> bool:
-        """Whether a picture of this size shows what the first one does, perhaps scaled."""
+        """Whether a picture of this size matches the first one's shape, perhaps scaled."""
         return size is not None and same_aspect(size, self.size)

@@ -1,1 +1,1 @@
-"""What a model sees of a sequence, as pictures."""
+"""Pictures of a model's intermediate results for a sequence."""

@@ -1,4 +1,4 @@
-"""A contact sheet: what the model sees of a few sequences, as one picture."""
+"""A contact sheet: a model's intermediate results for a few sequences, as one picture."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def write_contact_sheet(
     embeddings: NDArray[np.float32],
     path: Path,
 ) -> None:
-    """Write a PNG with a row for each sequence: its middle frame in four views, and its embedding.
+    """Write a PNG with one row per sequence: its middle frame in four views, and its embedding.
 
     Args:
         loaded: The model.
-        store: Holds the sequences.
+        store: The store with the sequences.
         indices: Numbers of the sequences in the store.
         embeddings: float32 [len(indices), E, P].
         path: The PNG.
@@ -48,40 +48,40 @@ def write_contact_sheet(
     for index, embedding in zip(indices, embeddings, strict=True):
         info = store.sequences[index]
         middle = info.frames // 2
-        seen = look(loaded, store, index, [middle])
-        cells = [*_cells(loaded, seen), _strips(embedding / largest)]
+        views = look(loaded, store, index, [middle])
+        cells = [*_cells(loaded, views), _strips(embedding / largest)]
         rows.append(stack([written(f"{info.key}, frame {middle}"), beside(cells, gap=GAP)], gap=4))
     write_png(path, framed(stack(rows, gap=GAP)))
 
 
 def middle_views(loaded: LoadedModel, store: Store, index: int) -> dict[str, Picture]:
-    """What the model sees of a sequence's middle frame, by name, uint8 [256, 128, 3] each.
+    """Views of a sequence's middle frame by name, uint8 [256, 128, 3] each.
 
-    The frame, its true and its predicted silhouette, and the attention to the strongest word; a
-    model without text gives no last one.
+    The frame, its true and predicted silhouette, and the attention to the strongest word (only for
+    models with text).
     """
-    seen = look(loaded, store, index, [store.sequences[index].frames // 2])
-    return {name: picture for name, picture, _ in _views(loaded, seen)}
+    views = look(loaded, store, index, [store.sequences[index].frames // 2])
+    return {name: picture for name, picture, _ in _views(loaded, views)}
 
 
-def _cells(loaded: LoadedModel, seen: Seen) -> list[Picture]:
-    return [_labelled(name, picture, scale) for name, picture, scale in _views(loaded, seen)]
+def _cells(loaded: LoadedModel, views: Seen) -> list[Picture]:
+    return [_labelled(name, picture, scale) for name, picture, scale in _views(loaded, views)]
 
 
-def _views(loaded: LoadedModel, seen: Seen) -> Iterator[tuple[str, Picture, Scale | None]]:
-    mask = smooth(seen.model.silhouettes[0], _SIZE)
-    yield "frame", seen.rgb[0], None
-    yield "true silhouette", grey(seen.silhouettes[0] & seen.valid[0]), None
+def _views(loaded: LoadedModel, views: Seen) -> Iterator[tuple[str, Picture, Scale | None]]:
+    mask = smooth(views.model.silhouettes[0], _SIZE)
+    yield "frame", views.rgb[0], None
+    yield "true silhouette", grey(views.silhouettes[0] & views.valid[0]), None
     yield "predicted", grey(mask), None
-    looked = strongest_word(seen, words_of(loaded.config, seen)[0])
-    if looked is not None:
-        scale = Scale.over(looked, percent=True)
-        drawn = outlined(heat(smooth(looked[0], _SIZE), scale), mask > 0.5)
-        yield "strongest word", drawn, scale
+    attention = strongest_word(views, words_of(loaded.config, views)[0])
+    if attention is not None:
+        scale = Scale.over(attention, percent=True)
+        picture = outlined(heat(smooth(attention[0], _SIZE), scale), mask > 0.5)
+        yield "strongest word", picture, scale
 
 
 def _strips(embedding: NDArray[np.float32]) -> Picture:
-    """Each strip's channels as one row of colours, the top strip first."""
+    """One row of colours per strip, for its channels, top strip first."""
     return _labelled("embedding strips", scaled(signed(embedding.T), _SIZE, blocks=True))
 
 
@@ -96,27 +96,27 @@ def silhouette_iou(loaded: LoadedModel, store: Store, indices: Sequence[int], ea
 
     Args:
         loaded: The model.
-        store: Holds the sequences.
+        store: The store with the sequences.
         indices: Which sequences.
-        each: Frames of each sequence, evenly spread; frames without a silhouette are left out.
+        each: Frames per sequence, evenly spaced; frames without a silhouette are skipped.
 
     Returns:
-        The mean; NaN where no frame has a silhouette.
+        The mean; NaN if no frame has a silhouette.
     """
     scores: list[float] = []
     for index in indices:
         total = store.sequences[index].frames
-        chosen = sorted({int((at + 0.5) * total / each) for at in range(each)})
-        clip = store.read(index, chosen)
-        mask = _silhouettes(loaded, clip.rgb) > 0.5
+        numbers = sorted({int((at + 0.5) * total / each) for at in range(each)})
+        clip = store.read(index, numbers)
+        mask = predicted_silhouettes(loaded, clip.rgb) > 0.5
         true = torch.from_numpy(clip.silhouettes)
-        for found, wanted in zip(mask[clip.valid], true[clip.valid], strict=True):
-            union = (found | wanted).sum().item()
-            scores.append((found & wanted).sum().item() / union if union else 1.0)
+        for predicted, target in zip(mask[clip.valid], true[clip.valid], strict=True):
+            union = (predicted | target).sum().item()
+            scores.append((predicted & target).sum().item() / union if union else 1.0)
     return float(np.mean(scores)) if scores else float("nan")
 
 
-def _silhouettes(loaded: LoadedModel, rgb: NDArray[np.uint8]) -> torch.Tensor:
+def predicted_silhouettes(loaded: LoadedModel, rgb: NDArray[np.uint8]) -> torch.Tensor:
     """Foreground probability [n, 256, 128] of frames uint8 [n, 256, 128, 3]."""
     views = Views.of(loaded.config.model, "A picture of predicted silhouettes")
     frames = to_tensor(rgb, views.frame_size(loaded.model)).to(loaded.device)

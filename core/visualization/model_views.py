@@ -1,4 +1,4 @@
-"""What a model sees of some frames of a sequence, part by part, with the frames around them."""
+"""A model's intermediate results for some frames of a sequence, computed with their context."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from core.storage.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Frames of a sequence and what the model makes of them.
+    """Frames of a sequence and the model's intermediate results for them.
 
     Attributes:
-        numbers: Which frames, from 0.
+        numbers: Frame numbers, from 0.
         rgb: uint8 [T, 256, 128, 3].
-        silhouettes: bool [T, 256, 128], the true ones.
-        valid: bool [T], False where there is no usable true silhouette.
+        silhouettes: The true ones, bool [T, 256, 128].
+        valid: bool [T], False where the true silhouette is not usable.
         attention: float32 [T, K, rows, columns], of each patch over the K tokens (they sum to one);
             None without text.
-        model: As the model is.
-        textless: The same weights, its fusion given no text; None without text.
+        model: Results of the unchanged model.
+        textless: Results of the same weights with no text given to the fusion; None without text.
     """
 
     numbers: tuple[int, ...]
@@ -45,16 +45,16 @@ class Seen:
 
 @torch.inference_mode()
 def look(loaded: LoadedModel, store: Store, index: int, numbers: Sequence[int]) -> Seen:
-    """Look at ``numbers`` of a sequence; each has the context that the temporal module reaches.
+    """Compute the results for frames ``numbers``, each with the context of the temporal module.
 
-    Memory follows ``evaluate.frames_per_chunk`` and the number of frames looked at, not the
-    sequence's length.
+    Memory depends on ``evaluate.frames_per_chunk`` and the number of frames, not on the sequence's
+    length.
 
     Args:
         loaded: The model.
-        store: Holds the sequence.
-        index: Its number in the store.
-        numbers: Frames, rising.
+        store: The store with the sequence.
+        index: The sequence's number in the store.
+        numbers: Frame numbers, increasing.
 
     Raises:
         StoreError: the store is damaged.
@@ -63,19 +63,19 @@ def look(loaded: LoadedModel, store: Store, index: int, numbers: Sequence[int]) 
     views = Views.of(loaded.config.model, "A look at the parts of a model")
     reach = views.reach(loaded.model)
     total = store.sequences[index].frames
-    most = loaded.config.evaluate.frames_per_chunk
+    max_frames = loaded.config.evaluate.frames_per_chunk
     with loaded.precision():
         parts = [
             _window(views, loaded, store, index, group, range(total))
-            for group in _groups(numbers, reach, most)
+            for group in _groups(numbers, reach, max_frames)
         ]
     return _joined(parts)
 
 
 def words_of(config: Config, seen: Seen) -> tuple[list[Word], list[str]]:
-    """The prompt's words, and a remark where they cannot be told.
+    """The prompt's words, and a note if they are unavailable.
 
-    Tokens have numbers where the prompt's file no longer gives the tokens that the model has.
+    Tokens are numbered if the prompt's file no longer yields the tokens of the model.
     """
     if seen.attention is None:
         return [], []
@@ -83,21 +83,21 @@ def words_of(config: Config, seen: Seen) -> tuple[list[Word], list[str]]:
     count = seen.attention.shape[1]
     try:
         words = views.words(config.model)
-    except (UsageError, WeightsError):  # its file, or its tokenizer, is gone
+    except (UsageError, WeightsError):  # its file or tokenizer is missing
         words = []
     if sum(len(word.rows) for word in words) == count:
         return words, []
     prompt = views.prompt(config.model)
-    note = f"The words of the prompt {prompt} are not to be had: its tokens are numbered."
+    note = f"Prompt {prompt} is unavailable; tokens are shown by number."
     return [Word(f"token {row + 1}", (row,)) for row in range(count)], [note]
 
 
-def _groups(numbers: Sequence[int], reach: int, most: int) -> Iterator[list[int]]:
-    """Neighbours together: a group's frames with their context are at most about ``most``."""
+def _groups(numbers: Sequence[int], reach: int, max_frames: int) -> Iterator[list[int]]:
+    """Group neighbouring frames; a group and its context have about ``max_frames`` at most."""
     group: list[int] = []
     for number in numbers:
-        far = bool(group) and number - group[-1] > 2 * reach + 1
-        if group and (far or number - group[0] + 1 > max(most - 2 * reach, 1)):
+        is_distant = bool(group) and number - group[-1] > 2 * reach + 1
+        if group and (is_distant or number - group[0] + 1 > max(max_frames - 2 * reach, 1)):
             yield group
             group = []
         group.append(number)
@@ -113,21 +113,21 @@ def _window(
     group: list[int],
     frames: range,
 ) -> Seen:
-    """A group of frames of a sequence, seen with what the model reaches around them."""
+    """Compute the results for a group of frames, with their context."""
     reach = views.reach(loaded.model)
     begin, end = max(frames.start, group[0] - reach), min(frames.stop, group[-1] + 1 + reach)
     clip = store.read(index, slice(begin, end))
     pixels = to_tensor(clip.rgb, views.frame_size(loaded.model)).to(loaded.device)
-    chosen = [number - begin for number in group]
-    made = views.of_frames(loaded.model, pixels, chosen)
+    positions = [number - begin for number in group]
+    results = views.of_frames(loaded.model, pixels, positions)
     return Seen(
         tuple(group),
-        clip.rgb[chosen],
-        clip.silhouettes[chosen],
-        clip.valid[chosen],
-        made.attention,
-        made.model,
-        made.textless,
+        clip.rgb[positions],
+        clip.silhouettes[positions],
+        clip.valid[positions],
+        results.attention,
+        results.model,
+        results.textless,
     )
 
 

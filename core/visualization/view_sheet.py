@@ -1,4 +1,4 @@
-"""Views of a model, drawn: a sheet over time, or a picture for each frame."""
+"""Drawings of a model's views: a sheet over time, or one picture per frame."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _TEXTLESS = (
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How cells are drawn: sizes (height, width), and heat in blocks or smooth."""
+    """Style of the cells: sizes (height, width), and heat maps in blocks or smooth."""
 
     size: tuple[int, int]
     words: tuple[int, int] = (132, 66)
@@ -57,59 +57,59 @@ SHEET, FILM, SMALL_FILM = Style((160, 80)), Style((236, 118)), Style((196, 98), 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is written on a figure: its title, lines below it, and the name of the motion row."""
+    """Text of a figure: its title, the lines below it, and the name of the motion row."""
 
     title: str
     notes: tuple[str, ...]
     motion: str | None
 
 
-def draw_sheet(seen: Seen, words: Sequence[Word], told: Told) -> Picture:
-    """A sheet: frames from left to right, what the model makes of them from top to bottom.
+def draw_sheet(views: Seen, words: Sequence[Word], caption: Told) -> Picture:
+    """Draw a sheet: frames from left to right, the model's results from top to bottom.
 
-    Below: the attention to each word in the middle frame.
+    The attention to each word in the middle frame is below.
     """
-    columns = range(len(seen.numbers))
-    pairs = _pairs(seen, words, told, SHEET)
+    columns = range(len(views.numbers))
+    pairs = _pairs(views, words, caption, SHEET)
     shared = [one for pair in pairs if len(pair) == 1 for one in pair]
     rows = [shared[:2], *(pair for pair in pairs if len(pair) == 2)]
     rows += [shared[at : at + 2] for at in range(2, len(shared), 2)]
     width = max(len(columns), FEWEST_COLUMNS) * (SHEET.size[1] + CELL_GAP)
-    lines = [[_wide(strip(one, columns), width) for one in row] for row in rows]
-    notes = _notes(seen, told)
-    if len(lines[-1]) == 1:  # room for them beside an odd strip
-        lines[-1].append(stack([blank(3 * GAP, 1), _written(notes, width)]))
+    pictures = [[_wide(strip(one, columns), width) for one in row] for row in rows]
+    notes = _notes(views, caption)
+    if len(pictures[-1]) == 1:  # there is space for them next to an odd strip
+        pictures[-1].append(stack([blank(3 * GAP, 1), _written(notes, width)]))
         notes = []
     middle = len(columns) // 2
-    parts = [beside(line, gap=2 * GAP) for line in lines]
-    whole = 2 * width + 2 * GAP
-    which = f"frame {seen.numbers[middle]}"
-    parts += _word_part(seen, words, middle, whole, SHEET, which)
-    return _finished(parts, told.title, notes, whole)
+    parts = [beside(line, gap=2 * GAP) for line in pictures]
+    full_width = 2 * width + 2 * GAP
+    which = f"frame {views.numbers[middle]}"
+    parts += _word_part(views, words, middle, full_width, SHEET, which)
+    return _finished(parts, caption.title, notes, full_width)
 
 
 def draw_film(
-    seen: Seen, words: Sequence[Word], told: Told, style: Style = FILM
+    views: Seen, words: Sequence[Word], caption: Told, style: Style = FILM
 ) -> Iterator[Picture]:
-    """One picture a frame, all of one size: the parts side by side, the words below."""
-    strips = [one for pair in _pairs(seen, words, told, style, heads=False) for one in pair]
-    whole = max(len(strips), FEWEST_COLUMNS) * (style.size[1] + GAP) - GAP
-    captioned = _aligned(strips)
-    for at, number in enumerate(seen.numbers):
-        parts = [captioned(at), *_word_part(seen, words, at, whole, style)]
-        clock = written(f"Frame {number}", TITLE, width=whole, ink=PALE)
-        yield _finished([clock, *parts], told.title, _notes(seen, told), whole)
+    """Yield one picture per frame, all of one size: parts side by side, words below."""
+    strips = [one for pair in _pairs(views, words, caption, style, heads=False) for one in pair]
+    full_width = max(len(strips), FEWEST_COLUMNS) * (style.size[1] + GAP) - GAP
+    strips_at = _aligned(strips)
+    for at, number in enumerate(views.numbers):
+        parts = [strips_at(at), *_word_part(views, words, at, full_width, style)]
+        clock = written(f"Frame {number}", TITLE, width=full_width, ink=PALE)
+        yield _finished([clock, *parts], caption.title, _notes(views, caption), full_width)
 
 
-def strongest_word(seen: Seen, words: Sequence[Word]) -> Maps | None:
+def strongest_word(views: Seen, words: Sequence[Word]) -> Maps | None:
     """Attention to the word that each patch attends to most, float32 [T, rows, columns].
 
-    Begin and end of text are no words; None without text.
+    Begin and end of text are not words; None without text.
     """
-    if seen.attention is None:
+    if views.attention is None:
         return None
     inner = [word for word in words if word.text not in ("[begin]", "[end]")] or words
-    return np.asarray(np.max([_share(seen.attention, word) for word in inner], axis=0), np.float32)
+    return np.asarray(np.max([_share(views.attention, word) for word in inner], axis=0), np.float32)
 
 
 def _share(attention: Maps, word: Word) -> Maps:
@@ -117,52 +117,52 @@ def _share(attention: Maps, word: Word) -> Maps:
 
 
 def _pairs(
-    seen: Seen, words: Sequence[Word], told: Told, style: Style, heads: bool = True
+    views: Seen, words: Sequence[Word], caption: Told, style: Style, heads: bool = True
 ) -> list[list[Strip]]:
-    """Strips; those that come with and without text are two in a list, the others alone."""
-    shown = ", ".join(map(str, seen.numbers)) if heads else ""
-    true = zip(seen.silhouettes, seen.valid, strict=True)
-    found = [
-        [Strip(f"Frame {shown}".strip(), [scaled(rgb, style.size) for rgb in seen.rgb])],
+    """Strips: pairs for results with and without text, single ones otherwise."""
+    numbers = ", ".join(map(str, views.numbers)) if heads else ""
+    true = zip(views.silhouettes, views.valid, strict=True)
+    pairs = [
+        [Strip(f"Frame {numbers}".strip(), [scaled(rgb, style.size) for rgb in views.rgb])],
         [Strip("True silhouette", [_true(mask, valid, style.size) for mask, valid in true])],
-        _both(seen, "Predicted silhouette", lambda view: view.silhouettes, style, None),
+        _both(views, "Predicted silhouette", lambda view: view.silhouettes, style, None),
     ]
-    if told.motion is not None:
-        scale = _scale(seen, lambda view: view.motion)
-        found.append(_both(seen, told.motion, lambda view: view.motion, style, scale))
-    scale = _scale(seen, lambda view: view.first_layer)
-    found.append(_both(seen, "Gait network, first layer", lambda v: v.first_layer, style, scale))
-    looked = strongest_word(seen, words)
-    if looked is not None:
-        scale = Scale.over(looked, percent=True)
-        cells = _heats(looked, seen.model, style, scale)
-        found.insert(2, [Strip("Attention to the strongest word", cells, scale)])
-    return found
+    if caption.motion is not None:
+        scale = _scale(views, lambda view: view.motion)
+        pairs.append(_both(views, caption.motion, lambda view: view.motion, style, scale))
+    scale = _scale(views, lambda view: view.first_layer)
+    pairs.append(_both(views, "Gait network, first layer", lambda v: v.first_layer, style, scale))
+    attention = strongest_word(views, words)
+    if attention is not None:
+        scale = Scale.over(attention, percent=True)
+        cells = _heats(attention, views.model, style, scale)
+        pairs.insert(2, [Strip("Attention to the strongest word", cells, scale)])
+    return pairs
 
 
-def _scale(seen: Seen, part: Callable[[View], Maps]) -> Scale:
-    views = [view for view in (seen.model, seen.textless) if view is not None]
-    return Scale.over(*(_inner(part(view)) for view in views))
+def _scale(views: Seen, part: Callable[[View], Maps]) -> Scale:
+    variants = [view for view in (views.model, views.textless) if view is not None]
+    return Scale.over(*(_inner(part(view)) for view in variants))
 
 
 def _inner(maps: Maps) -> Maps:
-    """Maps without the outermost pixels, which answer to the padding of convolutions."""
+    """Maps without the border pixels, which respond to the padding of convolutions."""
     inner = maps[:, 2:-2, 2:-2]
     return inner if inner.size else maps
 
 
 def _both(
-    seen: Seen,
+    views: Seen,
     label: str,
     part: Callable[[View], Maps],
     style: Style,
     scale: Scale | None,
 ) -> list[Strip]:
-    if seen.textless is None:
-        return [Strip(label, _cells(seen.model, part, style, scale), scale)]
+    if views.textless is None:
+        return [Strip(label, _cells(views.model, part, style, scale), scale)]
     return [
-        Strip(f"{label}, {how}", _cells(view, part, style, scale), scale)
-        for how, view in (("with text", seen.model), ("without text", seen.textless))
+        Strip(f"{label}, {variant}", _cells(view, part, style, scale), scale)
+        for variant, view in (("with text", views.model), ("without text", views.textless))
     ]
 
 
@@ -188,37 +188,37 @@ def _true(mask: NDArray[np.bool_], valid: np.bool_, size: tuple[int, int]) -> Pi
 
 
 def _word_part(
-    seen: Seen, words: Sequence[Word], at: int, width: int, style: Style, which: str = ""
+    views: Seen, words: Sequence[Word], at: int, width: int, style: Style, which: str = ""
 ) -> list[Picture]:
-    """Attention to each word at one frame, a grid with a title; nothing without text."""
-    if seen.attention is None:
+    """A titled grid of the attention to each word at one frame; empty without text."""
+    if views.attention is None:
         return []
-    most = max(1, (width + _WORD_GAP) // (style.words[1] + _WORD_GAP))
+    per_row = max(1, (width + _WORD_GAP) // (style.words[1] + _WORD_GAP))
     style = replace(style, size=style.words)
-    cells = [_word_cell(seen, word, at, style) for word in words[:MOST_WORDS]]
-    each = -(-len(cells) // -(-len(cells) // most))  # rows of equal length
-    rows = (cells[i : i + each] for i in range(0, len(cells), each))
+    cells = [_word_cell(views, word, at, style) for word in words[:MOST_WORDS]]
+    row_length = -(-len(cells) // -(-len(cells) // per_row))  # rows of equal length
+    rows = (cells[i : i + row_length] for i in range(0, len(cells), row_length))
     lines = [beside(row, gap=_WORD_GAP, low=True) for row in rows]
-    more = len(words) - MOST_WORDS
-    beyond = f" ({more} more words are not shown)" if more > 0 else ""
+    hidden = len(words) - MOST_WORDS
+    hidden_note = f" ({hidden} more words are not shown)" if hidden > 0 else ""
     title = ", ".join(part for part in ("Attention to each word", which) if part)
     head = written(
-        f"{title}{beyond}. Colours go from a word's smallest share to its largest in "
+        f"{title}{hidden_note}. Colours go from a word's smallest share to its largest in "
         "the frames shown:"
     )
     key = legend(Scale(0.0, 1.0), width=190, ends=("smallest", "largest"))
     return [stack([beside([head, blank(1, 8), key]), *lines], gap=6)]
 
 
-def _word_cell(seen: Seen, word: Word, at: int, style: Style) -> Picture:
-    assert seen.attention is not None
-    share = _share(seen.attention, word)
+def _word_cell(views: Seen, word: Word, at: int, style: Style) -> Picture:
+    assert views.attention is not None
+    share = _share(views.attention, word)
     scale = Scale.over(share, percent=True)
     low, high = (end.removesuffix(" %") for end in scale.ends())
-    drawn = _heats(share[at : at + 1], _only(seen.model, at), style, scale)[0]
+    picture = _heats(share[at : at + 1], _only(views.model, at), style, scale)[0]
     width = style.size[1]
     name = written(word.text, SMALL, width=width)
-    return stack([name, written(f"{low}-{high} %", SMALL - 1, width=width, ink=PALE), drawn])
+    return stack([name, written(f"{low}-{high} %", SMALL - 1, width=width, ink=PALE), picture])
 
 
 def _only(view: View, at: int) -> View:
@@ -226,7 +226,7 @@ def _only(view: View, at: int) -> View:
 
 
 def _aligned(strips: Sequence[Strip]) -> Callable[[int], Picture]:
-    """Cells of one moment side by side, their lower edges in line."""
+    """Cells of one frame side by side, aligned at their lower edges."""
     return lambda at: beside([strip(one, [at]) for one in strips], gap=GAP, low=True)
 
 
@@ -234,8 +234,8 @@ def _wide(picture: Picture, width: int) -> Picture:
     return stack([picture, blank(1, width)])
 
 
-def _notes(seen: Seen, told: Told) -> list[str]:
-    return [_WHITE_LINE, *([] if seen.textless is None else [_TEXTLESS]), *told.notes]
+def _notes(views: Seen, caption: Told) -> list[str]:
+    return [_WHITE_LINE, *([] if views.textless is None else [_TEXTLESS]), *caption.notes]
 
 
 def _written(notes: Sequence[str], width: int) -> Picture:

@@ -15,6 +15,7 @@ from typing import Any
 
 from accelerate import Accelerator
 
+from core.ablations.lacking import lacking_rows, rows_that_run
 from core.ablations.paper_tables import PaperTable, Variant
 from core.ablations.request import Request, requested_tables, resolved
 from core.ablations.tables import table_of_runs
@@ -22,7 +23,6 @@ from core.config import Config
 from core.estimates.stages import Estimate, Stage, make_estimate
 from core.inference.embed_run import used_sequences
 from core.inference.embedding_stage import embedding_stage
-from core.inference.model_inputs import check_inputs
 from core.manifests.load import shown_protocol
 from core.manifests.schema import DatasetManifest
 from core.models.base import implementation_of
@@ -55,6 +55,7 @@ class AblationPlan:
         tables: The tables that are to be made.
         jobs: The trainings: what is trained and its configuration, seed by seed.
         tests: Stores and manifests of the datasets to test on, as they were named.
+        lacking: Rows that do not run because a store lacks what they read, a line for each.
     """
 
     workspace: Workspace
@@ -64,6 +65,7 @@ class AblationPlan:
     tables: tuple[PaperTable, ...]
     jobs: tuple[tuple[Variant, Config], ...]
     tests: Mapping[str, tuple[Store, DatasetManifest]]
+    lacking: tuple[str, ...] = ()
 
     def run(self, progress: Progress) -> list[AblationTable]:
         """Train and score what is left of it.
@@ -75,6 +77,7 @@ class AblationPlan:
             LmgaitError: as :meth:`core.plans.training.TrainingPlan.run` and
                 :func:`core.workflows.evaluate.evaluate_run`.
         """
+        self._say_lacking(progress)
         runs: dict[tuple[Variant, str], list[ScoredRun]] = {}
         engine: Accelerator | None = None
         for number, (variant, config) in enumerate(self.jobs, start=1):
@@ -101,6 +104,7 @@ class AblationPlan:
 
     def estimate(self, progress: Progress) -> Estimate:
         """What :meth:`run` will take; what is finished counts no more, and nothing is written."""
+        self._say_lacking(progress)
         stages: list[Stage] = []
         counted: set[str] = set()
         engine: Accelerator | None = None
@@ -122,6 +126,10 @@ class AblationPlan:
             ]
         notes = (*training_notes(self.jobs[-1][1]), "Scoring itself is not in it.")
         return make_estimate(stages, self.workspace.root, notes)
+
+    def _say_lacking(self, progress: Progress) -> None:
+        for line in self.lacking:
+            progress.say(f"Not trained: {line}.")
 
     def _targets(self, variant: Variant) -> tuple[str, ...]:
         """Names of the datasets that it is tested on."""
@@ -158,7 +166,7 @@ def plan_ablation(workspace: Workspace, request: Request) -> AblationPlan:
     Raises:
         UsageError: what :func:`core.ablations.request.requested_tables` and
             :func:`core.ablations.request.resolved` refuse.
-        StoreError: a dataset that is not prepared.
+        StoreError: a dataset that is not prepared, or a table of which no row can run on it.
         ConfigError: settings with faults.
     """
     tables = requested_tables(request)
@@ -172,15 +180,17 @@ def plan_ablation(workspace: Workspace, request: Request) -> AblationPlan:
     variants = tuple(dict.fromkeys(one for table in tables for one in table.variants))
     families = tuple(dict.fromkeys(one.family for one in variants))
     configs = {one: resolved(one, request, manifest, families) for one in variants}
-    for tested, _ in [(store, manifest), *tests.values()]:
-        for config in configs.values():
-            check_inputs(tested, config)
+    stores = {**tests, request.dataset: (store, manifest)}
+    requested, tables = tables, rows_that_run(tables, configs, stores)
+    running = {one for table in tables for one in table.variants}
     jobs = tuple(
         (variant, config.model_copy(update={"seed": config.seed + offset}))
         for variant, config in configs.items()
+        if variant in running
         for offset in range(request.seeds)
     )
-    return AblationPlan(workspace, request, store, manifest, tables, jobs, tests)
+    lacking = lacking_rows(requested, tables)
+    return AblationPlan(workspace, request, store, manifest, tables, jobs, tests, lacking)
 
 
 def ablate(workspace: Workspace, request: Request, *, progress: Progress) -> list[AblationTable]:

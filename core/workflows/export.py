@@ -197,7 +197,7 @@ def compare(
     Raises:
         LmgaitError: it is beyond the tolerance: a defect, so the file is not kept.
     """
-    clips = np.random.default_rng(0).integers(0, 256, (1, 7, *graph.frame), np.uint8)
+    clips = np.random.default_rng(0).integers(0, graph.highest + 1, (1, 7, *graph.frame), np.uint8)
     typed = clips if pixels == "uint8" else clips.astype(np.float32)
     if format == "torch":
         exported = program.module()(torch.from_numpy(typed)).numpy()

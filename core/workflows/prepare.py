@@ -15,6 +15,8 @@ from time import monotonic
 from core.errors import DataError, UsageError
 from core.manifests.forms import Form
 from core.manifests.load import load_manifest, load_outline
+from core.manifests.streams import ParsingCut
+from core.preparation.parsing import with_parsing_cut
 from core.preparation.partitions import find_partition, lacks_partition
 from core.preparation.plan import PreparationPlan, PrepareResult
 from core.preparation.shard_jobs import ShardJob, findings
@@ -44,6 +46,7 @@ def plan_preparation(
     form: str | None = None,
     without: Collection[str] = (),
     flow: bool = False,
+    parsing_cut: ParsingCut | None = None,
     progress: Progress | None = None,
 ) -> PreparationPlan:
     """List a source and decide what a preparation is to make; reads only.
@@ -58,11 +61,12 @@ def plan_preparation(
         without: Streams that are left out: ``rgb``, ``silhouettes``, ``aligned``, ``pose``,
             ``parsing``.
         flow: Compute optical flow from the frames.
+        parsing_cut: Where parsing that comes whole is cut; None: as the form says.
         progress: Told of the listing.
 
     Raises:
-        UsageError: an unknown dataset or form, a part that does not exist, nothing left of it, or
-            flow of a source without frames or silhouettes.
+        UsageError: an unknown dataset or form, a part that does not exist, nothing left of it, flow
+            of a source without frames or silhouettes, or parsing that cannot be cut so.
         DataError: the source is missing, empty, or holds none of the dataset's forms.
         ManifestError: the dataset's split is in a file that is not here.
     """
@@ -81,6 +85,7 @@ def plan_preparation(
     delivered = find_or_name(manifest.name, source, manifest.forms, form, without)
     if flow:
         _check_flow(delivered)
+    delivered = with_parsing_cut(delivered, parsing_cut)
     for note in delivered.notes:
         progress.say(note)
     with progress.task(f"Listing {manifest.name}", None, "sequences") as task:
@@ -103,7 +108,8 @@ def plan_preparation(
             delivered.form,
             content,
             tuple(shards[number]),
-            manifest.silhouette_cut if flow else None,
+            manifest.silhouette_cut,
+            flow,
         )
         for number in content.shard_numbers()
     )
@@ -131,6 +137,7 @@ def prepare(
     form: str | None = None,
     without: Collection[str] = (),
     flow: bool = False,
+    parsing_cut: ParsingCut | None = None,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> PrepareResult:
@@ -147,6 +154,7 @@ def prepare(
         form=form,
         without=without,
         flow=flow,
+        parsing_cut=parsing_cut,
         progress=progress,
     )
     return plan.run(workers=workers, replace=replace, progress=progress)
@@ -247,5 +255,5 @@ def _streams(form: Form, names: Collection[str]) -> dict[NewStream, StreamPlan]:
         streams["pose"] = StreamPlan(shape=POSE_SHAPE, maker=pose.estimator, file=pose.path)
     if form.parsing is not None and "parsing" in names:
         parsing = form.parsing
-        streams["parsing"] = StreamPlan(shape=parsing.size, maker=parsing.parser, file=parsing.path)
+        streams["parsing"] = StreamPlan(shape=parsing.size, maker=parsing.maker, file=parsing.path)
     return streams

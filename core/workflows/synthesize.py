@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -13,11 +13,13 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from core.errors import DataError, OutputError
 from core.progress import Progress, Task
 from core.records import SequenceKey
 from core.synthetic.datasets import FORMS, check_dataset, check_form
+from core.synthetic.parsing import check_parsing, manifest_name, write_manifest
 from core.synthetic.poses import check_poses, write_casiab_table
 from core.synthetic.selection import wanted_keys
 from core.synthetic.splits import PARTITIONS, partition_lists
@@ -41,6 +43,7 @@ class SynthesisResult:
         frames: number of frames this run made.
         seconds: how long it took.
         train, test: the subjects.
+        manifest: the dataset's name, or the path of the manifest to prepare the folder with.
     """
 
     folder: Path
@@ -50,6 +53,7 @@ class SynthesisResult:
     seconds: float
     train: tuple[str, ...]
     test: tuple[str, ...]
+    manifest: str
 
 
 def synthesize(
@@ -66,6 +70,7 @@ def synthesize(
     progress: Progress,
     form: str | None = None,
     with_poses: bool = False,
+    with_parsing: bool = False,
 ) -> SynthesisResult:
     """Render walkers as ``dataset``; equal arguments give equal bytes, with any number of workers.
 
@@ -82,9 +87,12 @@ def synthesize(
         progress: where to report to.
         form: form of the dataset, as its manifest names it; None for the first that is rendered.
         with_poses: whether exact poses are written too, as the dataset delivers poses.
+        with_parsing: whether exact parsing is written too, as the dataset delivers it, or beside a
+            manifest that names it.
 
     Raises:
-        UsageError: a name is unknown, a number out of range, or the dataset has no poses.
+        UsageError: a name is unknown, a number out of range, or the dataset has no poses or no
+            parsing.
         DataError: ``out`` holds other data.
         OutputError: ``out`` cannot be written to.
     """
@@ -93,6 +101,8 @@ def synthesize(
     form = check_form(dataset, form)
     if with_poses:
         check_poses(dataset)
+    if with_parsing:
+        check_parsing(dataset, form)
     keys, train, test = wanted_keys(
         dataset,
         train_subjects=train_subjects,
@@ -104,27 +114,47 @@ def synthesize(
         seed=seed,
     )
     out = Path(out)
+    record = _record(dataset, form, frames, seed, {"poses": with_poses, "parsing": with_parsing})
     with (
-        _claimed(out, dataset, form, frames, seed, with_poses=with_poses),
+        _claimed(out, record),
         progress.task(f"Rendering {dataset} walkers", len(keys), "sequences") as task,
     ):
         work = partial(
-            write_sequence, dataset, form, out, frames=frames, seed=seed, with_poses=with_poses
+            write_sequence,
+            dataset,
+            form,
+            out,
+            frames=frames,
+            seed=seed,
+            with_poses=with_poses,
+            with_parsing=with_parsing,
         )
         rendered = _render_all(work, out, keys, workers, task)
         if with_poses and dataset == "casiab":
             write_casiab_table(out, rendered_keys(out), frames, seed)
+        if with_parsing:
+            write_manifest(dataset, form, out)
         if dataset in PARTITIONS:
             lists = partition_lists(dataset, train, test, keys)
             write_text(out / PARTITIONS[dataset], json.dumps(lists, indent=1) + "\n")
+    own = manifest_name(dataset, form) if with_parsing else None
     return SynthesisResult(
-        out, len(keys), rendered, rendered * frames, monotonic() - begun, train, test
+        folder=out,
+        sequences=len(keys),
+        rendered=rendered,
+        frames=rendered * frames,
+        seconds=monotonic() - begun,
+        train=train,
+        test=test,
+        manifest=dataset if own is None else str(out / own),
     )
 
 
-def _claim(out: Path, dataset: str, form: str, frames: int, seed: int, *, with_poses: bool) -> None:
-    """Mark ``out`` as synthetic, or make sure that it is the same that we would render."""
-    record = {
+def _record(
+    dataset: str, form: str, frames: int, seed: int, beside: Mapping[str, bool]
+) -> dict[str, Any]:
+    """What decides the content of a folder of walkers; ``beside``: what lies beside frames."""
+    record: dict[str, Any] = {
         "synthetic": True,
         "about": "Computer-generated walkers in the raw layout of a dataset; no real person.",
         "dataset": dataset,
@@ -134,15 +164,18 @@ def _claim(out: Path, dataset: str, form: str, frames: int, seed: int, *, with_p
     }
     if form != FORMS[dataset][0]:
         record["form"] = form
-    if with_poses:
-        record["poses"] = True
+    return record | {name: True for name, there in beside.items() if there}
+
+
+def _claim(out: Path, record: Mapping[str, Any]) -> None:
+    """Mark ``out`` as synthetic, or make sure that it is the same that we would render."""
     path = out / RECORD
     try:
         if path.exists():
             found = read_plain_json(path)
             if found != record:
                 known = found if isinstance(found, dict) else {}
-                keys = dict.fromkeys((*record, "form", "poses"))
+                keys = dict.fromkeys((*record, "form", "poses", "parsing"))
                 other = ", ".join(k for k in keys if known.get(k) != record.get(k))
                 raise DataError(
                     f"The folder holds other walkers (different: {other})",
@@ -173,11 +206,9 @@ def _foreign(path: Path) -> bool:
 
 
 @contextmanager
-def _claimed(
-    out: Path, dataset: str, form: str, frames: int, seed: int, *, with_poses: bool
-) -> Iterator[None]:
+def _claimed(out: Path, record: Mapping[str, Any]) -> Iterator[None]:
     """Hold ``out`` alone while the block runs, cleared of what a killed run has left."""
-    _claim(out, dataset, form, frames, seed, with_poses=with_poses)
+    _claim(out, record)
     with writing(out, what="folder of walkers", inside=True):
         for left in out.glob(f"{PARTIAL}*"):
             shutil.rmtree(left, ignore_errors=True)

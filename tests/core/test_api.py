@@ -60,7 +60,7 @@ def test_frames_of_any_size_are_fitted_as_in_a_store(model):
         [np.zeros((8, 0, 3), np.uint8)],
     ],
 )
-def test_what_is_no_walk_is_refused(model, frames):
+def test_input_that_is_not_a_walk_raises_an_error(model, frames):
     with pytest.raises(DataError):
         model.embed(frames)
 
@@ -76,7 +76,7 @@ def test_compare_is_the_distance_of_the_protocols():
         compare(a, b[:2])
 
 
-def test_there_is_no_such_run(tmp_path):
+def test_an_unknown_run_raises_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match="no trained model"):
         load_run(workspace=tmp_path)
 

@@ -12,8 +12,8 @@ from core.config import Config, resolve_config
 from core.data.augment import cut_sides, side_columns
 from core.data.dataset import ClipBatch, reduced_size
 from core.inputs import SilhouetteInput
+from core.models import families
 from core.models.base import implementation_of
-from core.models.families import family_of
 from core.models.layers.heat_maps import skeleton_maps
 from core.records import FRAME_HEIGHT, FRAME_WIDTH
 from tests.fakes.stick_figures import stick_figures
@@ -25,7 +25,11 @@ Sizes: TypeAlias = tuple[tuple[int, int] | None, tuple[int, int]]
 ROWS: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
     "poses": ((17, 3), torch.float32),
     "skeleton maps": ((2, 64, 44), torch.uint8),
+    "parsing": ((64, 44), torch.uint8),
+    "flow": ((3, 64, 44), torch.uint8),
 }
+# Names of their tensors in a batch.
+FIELDS = {"poses": "poses", "maps": "skeleton maps", "parsing": "parsing", "flow": "flow"}
 
 
 def settings_of(name: str, preset: str = "tiny", *overrides: str) -> Config:
@@ -73,7 +77,7 @@ def sizes_of(config: Config) -> Sizes:
 
 def inputs_read(config: Config) -> frozenset[str]:
     """Names of what the family reads."""
-    return frozenset(family_of(config.model).inputs)
+    return frozenset(families.inputs_of(config.model))
 
 
 def empty_inputs(config: Config, sizes: Sizes, frames: int) -> Rows:
@@ -114,12 +118,16 @@ def inputs_of(config: Config, people: Tensor, frames: int) -> Rows:
 
     Returns:
         Silhouettes or masks uint8 [B*T, H, W], frames uint8 [B*T, 3, H, W], poses float32
-        [B*T, 17, 3], or skeleton maps uint8 [B*T, 2, 64, 44]; of several, each by its name.
+        [B*T, 17, 3], skeleton maps uint8 [B*T, 2, 64, 44], parsing uint8 [B*T, 64, 44] or flow
+        uint8 [B*T, 3, 64, 44]; of several, each by its name.
     """
     return alone({name: _input(name, config, people, frames) for name in inputs_read(config)})
 
 
 def _input(name: str, config: Config, people: Tensor, frames: int) -> Tensor:
+    if name in ("parsing", "flow"):
+        bars = walkers(people, frames, (64, 44))
+        return labelled(bars) if name == "parsing" else coloured(bars)
     if name in ROWS:
         poses = stick_figures(people, frames)
         return poses if name == "poses" else drawn_maps(poses)
@@ -136,6 +144,24 @@ def _input(name: str, config: Config, people: Tensor, frames: int) -> Tensor:
 def drawn_maps(poses: Tensor) -> Tensor:
     """Skeleton maps uint8 [n, 2, 64, 44] of poses float32 [n, 17, 3], without their sides."""
     return torch.from_numpy(cut_sides(skeleton_maps(poses.numpy()))).contiguous()
+
+
+def labelled(bars: Tensor) -> Tensor:
+    """Labels uint8 [n, H, W] of bars float [n, H, W]: head, torso between arms, legs, feet."""
+    height, width = bars.shape[1:]
+    rows, columns = torch.arange(height)[:, None], torch.arange(width)[None]
+    left = (columns < width // 2).long()
+    torso = torch.where((columns - width // 2).abs() < 3, 2, 4 - left)
+    body = torch.where(rows < height // 6, 1, torch.where(rows < height // 2, torso, 8 - left))
+    body = torch.where(rows > height * 7 // 8, 10 - left, body)
+    return (bars * body).to(torch.uint8)
+
+
+def coloured(bars: Tensor) -> Tensor:
+    """Colours uint8 [n, 3, H, W] of bars float [n, H, W], other ones in their lower half."""
+    lower = (torch.arange(bars.shape[1]) > bars.shape[1] // 2).float()[:, None]
+    shades = torch.stack([bars * lower, bars * (1 - lower), bars * 0.5], dim=1)
+    return (200 * shades).to(torch.uint8)
 
 
 def walkers(people: Tensor, frames: int, size: tuple[int, int]) -> Tensor:
@@ -177,6 +203,5 @@ def batch_of(config: Config, identities: int, sequences: int, frames: int) -> Cl
         people,
         torch.zeros(len(people), dtype=torch.bool),
         torch.arange(len(people)),
-        poses=rows.get("poses"),
-        maps=rows.get("skeleton maps"),
+        **{field: rows[name] for field, name in FIELDS.items() if name in rows},
     )

@@ -24,7 +24,7 @@ from core.workspace import Workspace
 from tests.fakes.job_steps import job_steps
 from tests.fakes.processes import SETTINGS
 
-OTHERS = ("warmup", "model.gait")
+OTHERS = ("warmup", "model.gait", "model.text", "model.representation")
 
 
 def freezing(root: Path, out: Path) -> None:

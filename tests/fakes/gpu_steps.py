@@ -21,7 +21,7 @@ from core.training.checkpoint import CheckpointFolder
 from core.training.job import Job
 from core.training.loop import Runner
 from tests.fakes.device import GPU
-from tests.fakes.families import ROWS, Rows, Sizes, count_of, inputs_read, part_of
+from tests.fakes.families import FIELDS, ROWS, Rows, Sizes, count_of, inputs_read, part_of
 
 PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -34,7 +34,7 @@ def empty_batch(config: Config, sizes: Sizes, frames: int) -> ClipBatch:
     count = clips * frames
     others = {
         field: torch.zeros(count, *ROWS[name][0], dtype=ROWS[name][1])
-        for field, name in (("poses", "poses"), ("maps", "skeleton maps"))
+        for field, name in FIELDS.items()
         if name in inputs_read(config)
     }
     return ClipBatch(

@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from core.manifests.load import load_manifest
 from core.plans.training_inputs import training_inputs
@@ -81,9 +82,10 @@ def job_steps(name: str, job: Job, engine: Accelerator, root: Path) -> dict[str,
 
     Returns:
         By ``<name>/<step>/<what>``: the output (the embeddings, of several, or else the foreground)
-        of the whole batch in its order, the losses as they are logged, the gradients, and how many
+        of the whole batch in its order, the losses as they are logged, the gradients, how many
         states other than the first process's there are after the step (0: all hold the same
-        weights).
+        weights), and whether the first process sends the others its buffers in each step (0: they
+        have the same anyway).
     """
     # Small batches of nearly equal clips: norms divide by next to nothing, and in single precision
     # the last digit would show.
@@ -116,6 +118,9 @@ def job_steps(name: str, job: Job, engine: Accelerator, root: Path) -> dict[str,
         grads = {f"gradient of {n}": value for n, value in gradients[step].items()}
         others = len(set(gather_object([_digest(job.module)]))) - 1
         values = {"output": whole, **losses, **grads, "other states": np.array(others)}
+        wrapped = runner.module
+        sent = isinstance(wrapped, DistributedDataParallel) and wrapped.will_sync_module_buffers()
+        values["buffers sent"] = np.array(float(sent))
         taken |= {f"{name}/{step}/{what}": value for what, value in values.items()}
     return taken
 

@@ -45,11 +45,13 @@ from core.workflows.train import train
 from core.workspace import Workspace
 from tests.fakes.job_steps import STEPS, family_steps, job_steps
 from tests.fakes.models import batch_of, moving_frames, small_config, small_model
+from tests.fakes.seeded import SEEDED
 
 CLIPS, FRAMES = 4, 3
 # Batches of twelve clips divide over two, three and four processes. Gradients are not clipped, so
 # that all of their size is compared; small pictures, for speed.
 SETTINGS = (
+    *SEEDED,
     "model.image.height=64",
     "model.image.width=32",
     "model.gait.strips=4",

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.records import SequenceKey
-from core.synthetic.packed import write_ccgr_mini
+from core.synthetic.images import write_png
+from core.synthetic.packed import write_array, write_ccgr_mini
 from core.synthetic.silhouette_sets import layout_of
 from core.synthetic.splits import PARTITIONS, partition_lists, sequence_keys
+from core.video.cut import cut_labels
 
 Image = NDArray[np.uint8]
 Pair = tuple[Image, Image]
@@ -73,6 +75,36 @@ def write_set(
     if dataset in PARTITIONS:
         lists = partition_lists(dataset, TRAIN[dataset], TEST[dataset], keys_of(dataset))
         (root / PARTITIONS[dataset]).write_text(json.dumps(lists), encoding="utf-8")
+    return root
+
+
+def labels_of(key: SequenceKey, frames: int = 3) -> list[Image]:
+    """Labels uint8 [H, W] of the figures of :func:`pairs_of`: a head, a torso and two legs."""
+    images = []
+    for _, silhouette in pairs_of(key, frames):
+        rows = np.arange(len(silhouette))[:, None] * 4 // len(silhouette)
+        left = np.arange(silhouette.shape[1]) < silhouette.shape[1] // 2
+        body = np.where(rows == 0, 1, np.where(rows == 1, 2, np.where(left, 8, 7)))
+        images.append(np.where(silhouette > 0, body, 0).astype(np.uint8))
+    return images
+
+
+def write_parsing_set(root: Path, form: str) -> Path:
+    """Write Gait3D's parsing alone, as ``parsing-images`` or ``parsing-pickles``."""
+    for key in keys_of("gait3d"):
+        labels = labels_of(key)
+        if form == "parsing-images":
+            folder = root / "2D_Parsings" / Path(*key)
+            folder.mkdir(parents=True)
+            for number, image in enumerate(labels, 1):
+                write_png(folder / f"{number:04d}.png", image)
+            continue
+        folder = root / Path(*key)
+        folder.mkdir(parents=True)
+        cuts = [cut_labels(image, 64) for image in labels]
+        write_array(folder / f"{key.view}.pkl", np.stack([cut for cut in cuts if cut is not None]))
+    lists = partition_lists("gait3d", TRAIN["gait3d"], TEST["gait3d"], keys_of("gait3d"))
+    (root / PARTITIONS["gait3d"]).write_text(json.dumps(lists), encoding="utf-8")
     return root
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.records import POSE_SHAPE, SequenceFrames, SequenceKey
+from core.records import POSE_SHAPE, SequenceFrames, SequenceKey, StreamName
 from core.storage.build import begin, finish
 from core.storage.codec_names import CodecName
 from core.storage.formats import Format
@@ -77,12 +77,14 @@ def write_shard(
     keys: Sequence[SequenceKey],
     made: Sequence[SequenceFrames],
     codec: CodecName,
-    poses: Mapping[SequenceKey, StreamFrames] | None = None,
+    streams: Mapping[StreamName, Mapping[SequenceKey, StreamFrames]] | None = None,
 ) -> None:
-    """Write one shard, in batches of 16 frames, and its description; with poses of sequences."""
+    """Write one shard, in batches of 16 frames, and its description; with rows of sequences."""
     path = folder / shard_name(number)
-    form: Format = 1 if poses is None else 3
-    with ShardWriter(path, codec, {} if poses is None else {"pose": POSE_SHAPE}) as writer:
+    form: Format = 3 if streams else 1
+    beside = {} if streams is None else dict(streams)
+    shapes = {name: next(iter(rows.values())).rows.shape[1:] for name, rows in beside.items()}
+    with ShardWriter(path, codec, shapes) as writer:
         for key, whole in zip(keys, made, strict=True):
             batches = (
                 SequenceFrames(
@@ -91,8 +93,10 @@ def write_shard(
                 for i in range(0, len(whole.valid), 16)
             )
             writer.add(key, batches)
-            if poses is not None and key in poses:
-                writer.add_stream("pose", poses[key], POSE_SHAPE[0])
+            for name, rows in beside.items():
+                if key in rows:
+                    joints = POSE_SHAPE[0] if name == "pose" else None
+                    writer.add_stream(name, rows[key], joints)
     report = ShardFile(
         format=form,
         number=number,

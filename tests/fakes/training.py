@@ -9,16 +9,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core.records import POSE_SHAPE, SequenceFrames, SequenceKey
+from core.records import POSE_SHAPE, SequenceFrames, SequenceKey, StreamName
 from core.storage.build import begin, finish
 from core.storage.layout import Plan
-from core.storage.stream_plan import StreamPlan
+from core.storage.stream_plan import NewStream, StreamPlan
 from core.storage.streams import StreamFrames
+from tests.fakes.families import coloured, labelled
 from tests.fakes.stick_figures import stick_figures
 from tests.fakes.stores import write_shard
 
 TRAIN, TEST = ("001", "002", "003"), ("075", "076")
 TYPES, VIEWS = ("nm-01", "nm-05"), ("000", "090")
+STREAMS: dict[NewStream, StreamPlan] = {
+    "pose": StreamPlan(shape=POSE_SHAPE, maker="stick figures", file="made"),
+    "parsing": StreamPlan(shape=(64, 64), maker="made up", file="made"),
+    "flow": StreamPlan(shape=(3, 64, 64), maker="made up"),
+}
 
 
 def walker(key: SequenceKey, frames: int) -> SequenceFrames:
@@ -43,6 +49,18 @@ def poses_of(key: SequenceKey, frames: int) -> StreamFrames:
     return StreamFrames(rows, np.arange(frames, dtype=np.int32))
 
 
+def images_of(figure: SequenceFrames) -> dict[StreamName, StreamFrames]:
+    """Labels of body parts of each frame, and flow of all but the first."""
+    bars = torch.from_numpy(figure.silhouettes[:, ::4, 20:108:2]).float()
+    numbers = np.arange(len(bars), dtype=np.int32)
+    colours = np.pad(coloured(bars).numpy(), ((0, 0), (0, 0), (0, 0), (10, 10)))
+    labels = np.pad(labelled(bars).numpy(), ((0, 0), (0, 0), (10, 10)))
+    return {
+        "parsing": StreamFrames(labels, numbers),
+        "flow": StreamFrames(colours[1:], numbers[1:]),
+    }
+
+
 def write_training_store(
     folder: Path,
     subjects: Sequence[str] = (*TRAIN, *TEST),
@@ -52,12 +70,12 @@ def write_training_store(
     types: Sequence[str] = TYPES,
     dataset: str = "casiab",
     without: Sequence[SequenceKey] = (),
-    poses: bool = False,
+    streams: bool = False,
 ) -> Path:
     """Write a store of CASIA-B's names; sequence lengths go round ``lengths``.
 
     ``leave_out`` sequences are missing at the end, and those in ``without`` have no silhouette.
-    With ``poses`` each sequence has those of all its frames.
+    With ``streams`` each sequence has poses, parsing and flow of its frames.
     """
     keys = sorted(SequenceKey(s, t, v) for s in subjects for t in types for v in VIEWS)
     keys = keys[: len(keys) - leave_out]
@@ -71,16 +89,18 @@ def write_training_store(
         source=source,
         shards=1,
         tool="0.0.0",
-        format=3 if poses else 1,
-        streams={"pose": StreamPlan(shape=POSE_SHAPE, maker="stick figures", file="made")}
-        if poses
-        else {},
+        format=3 if streams else 1,
+        streams=STREAMS if streams else {},
     )
     begin(folder, plan, replace=False)
     made = [walker(key, lengths[i % len(lengths)]) for i, key in enumerate(keys)]
     for key in without:
         made[keys.index(key)].valid[:] = False
-    figures = {key: poses_of(key, len(one.valid)) for key, one in zip(keys, made, strict=True)}
-    write_shard(folder, 0, keys, made, "lossless", figures if poses else None)
+    beside: dict[StreamName, dict[SequenceKey, StreamFrames]] = {name: {} for name in STREAMS}
+    for key, one in zip(keys, made, strict=True):
+        rows = {"pose": poses_of(key, len(one.valid)), **images_of(one)}
+        for name, own in beside.items():
+            own[key] = rows[name]
+    write_shard(folder, 0, keys, made, "lossless", beside if streams else None)
     finish(folder, plan, ())
     return folder

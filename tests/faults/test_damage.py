@@ -76,7 +76,7 @@ def test_a_damaged_checkpoint_is_made_anew_from_the_one_before(world, worlds, na
         assert str(newest) in ended.told
         assert "Run the same `lmgait train` again" in ended.told
     assert (
-        "is damaged; Training goes on from step-0000" in finish(*BY_NAME["train"].words(root)).told
+        "is damaged; Training resumes from step-0000" in finish(*BY_NAME["train"].words(root)).told
     )
     assert not difference(worlds.undisturbed(BY_NAME["train"]).files, contents(root))
 
@@ -90,7 +90,7 @@ def test_one_damaged_run_does_not_block_the_others(world):
     shutil.copytree(good, bad)
     cut(bad / "run.json", 0.5)
     told = finish(*BY_NAME["cache-text"].words(root)).told
-    assert told.count("The run bad is left out: The run's description is damaged") == 1
+    assert told.count("The run bad is skipped: The run's description is damaged") == 1
     ended = run("cache-text", "--run", "bad", "--workspace", root / "ws")
     assert ended.code == EXIT_WEIGHTS
     assert "Move this run's folder out of the workspace" in ended.told

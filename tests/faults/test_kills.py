@@ -83,7 +83,7 @@ def test_a_family_killed_in_training_goes_on_bit_for_bit(worlds, world, tmp_path
     (checkpoint,) = root.glob("ws/runs/*/checkpoints/step-*")
     assert checkpoint.name == "step-000002"
     assert start(words, log).wait(timeout=PATIENCE) == 0, log.read_text()
-    assert "goes on at iteration 2 of 6" in " ".join(log.read_text().split())
+    assert "resuming at iteration 2 of 6" in " ".join(log.read_text().split())
     expected = worlds.undisturbed(verb).files
     saved = [one for one in expected if "/runs/" in one and one.endswith("model.safetensors")]
     assert len(saved) == 2

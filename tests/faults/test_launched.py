@@ -178,7 +178,7 @@ def test_a_signal_to_the_launcher_saves_and_the_run_goes_on(
     assert stopped, ended.text
     assert "forcefully" not in ended.text
     again = finished(root, undisturbed, tmp_path, name)
-    assert f"goes on at iteration {stopped[1]} of {STEPS}" in again
+    assert f"resuming at iteration {stopped[1]} of {STEPS}" in again
 
 
 @pytest.mark.faults
@@ -186,7 +186,7 @@ def test_a_signal_to_the_launcher_saves_and_the_run_goes_on(
 def test_killed_processes_go_on_to_the_same_weights(words, undisturbed, tmp_path, rank):
     root, command = words()
     launch(command, what="killed-late", rank=rank, log=tmp_path / "log")
-    assert "goes on at iteration 3" in finished(root, undisturbed, tmp_path)
+    assert "resuming at iteration 3" in finished(root, undisturbed, tmp_path)
 
 
 @pytest.mark.faults
@@ -196,7 +196,7 @@ def test_all_resume_from_what_the_main_process_decides_on(words, undisturbed, tm
     launch(command, what="killed-late", log=tmp_path / "log")
     ended = launch(command, what="race", rank=1, log=tmp_path / "raced")
     assert ended.code == 0, ended.text
-    assert "goes on at iteration 3" in ended.text
+    assert "resuming at iteration 3" in ended.text
     same_weights(root, undisturbed)
 
 

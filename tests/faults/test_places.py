@@ -87,7 +87,7 @@ def test_a_source_that_goes_away_is_no_source_of_damaged_files(large_raw, tmp_pa
         tmp_path / "log",
     )
     assert code == EXIT_DATA, told
-    assert "has gone while it was read" in told
+    assert "disappeared while it was read" in told
     (root / "away").rename(root / "raw")
     process = start(verb.words(root), tmp_path / "log", small_shards=True)
     assert process.wait(timeout=120) == 0

@@ -83,7 +83,7 @@ def prepared(root: Path) -> None:
 
 def stored(root: Path) -> None:
     """A store to train on, and the settings."""
-    write_training_store(Workspace(root / "ws").store("casiab"), poses=True)
+    write_training_store(Workspace(root / "ws").store("casiab"), streams=True)
     settings(root / "small.yaml", TREE)
 
 

@@ -35,6 +35,7 @@ from core.storage.silhouettes import write_info as write_silhouettes_info
 from core.system.files import write_text
 from core.tables.formats import to_json
 from core.training.checkpoint import save_tensors
+from tests.fakes.seeded import SEEDED
 from tests.fakes.stores import write_shard
 
 CODECS: tuple[CodecName, ...] = ("lossless", "compact", "jpeg")
@@ -42,6 +43,17 @@ KEYS = [SequenceKey("001", "nm-01", "000"), SequenceKey("002", "nm-01", "090")]
 STORE = hashlib.sha256(b"golden").hexdigest()
 # Sines of 0 to 7 as the committed files hold them; processors differ in the last digit of a sine.
 SINES = (0.0, 0.841471, 0.9092974, 0.14112, -0.7568025, -0.9589243, -0.2794155, 0.6569866)
+
+# What the preset `tiny` was in version 0.1.0.
+V1_SETTINGS = (
+    *SEEDED,
+    "data.frames=10",
+    "warmup.iterations=220",
+    "warmup.milestones=[180]",
+    "warmup.frames=4",
+    "train.iterations=340",
+    "train.milestones=[270]",
+)
 
 
 def frames(number: int, seed: int) -> SequenceFrames:
@@ -160,7 +172,7 @@ def run(home: Path) -> None:
         "warmup": "casiab-tiny-001",
         "source": "casiab: Golden",
     }
-    config = resolve_config("tiny")
+    config = resolve_config("tiny", overrides=V1_SETTINGS)
     write_text(folder / "run.json", json.dumps(facts, indent=2, sort_keys=True) + "\n")
     write_text(folder / "config.yaml", dump_config(config))
     checkpoint = folder / "checkpoints" / "step-000006"

@@ -117,7 +117,7 @@ def test_embeddings(ending):
 def test_a_run_with_checkpoint_and_text_cache():
     run = find_run(V1, name="run", dataset=None)
     assert (run.name, run.dataset, run.facts["number"]) == ("run", "casiab", 1)
-    assert run.config == resolve_config("tiny")
+    assert run.config == resolve_config("tiny", overrides=make.V1_SETTINGS)
     path, weights = newest_weights(run)
     assert path.name == "step-000006"
     assert weights.tensors["a"].tolist() == [0, 1, 2]

@@ -1,4 +1,4 @@
-"""Bad inputs: what is spoilt, what is typed, and the exit code and words that must come of it."""
+"""Bad inputs: the damage, the command, and the expected exit code and message."""
 
 from __future__ import annotations
 
@@ -25,68 +25,68 @@ class Case:
     Attributes:
         words: What is typed.
         code: Exit code.
-        told: Words of the message (of the report file, where ``code`` is 0).
-        spoil: What is done to the good home before.
-        report: The file that says what was left out, where the command goes on without it.
+        message: Part of the message (of the report file if ``code`` is 0).
+        spoil: Damage done to the valid workspace first.
+        report: The report on skipped data, if the command continues without them.
     """
 
     words: str
     code: int
-    told: str
+    message: str
     spoil: Spoil = lambda home: None
     report: str | None = None
 
 
-def usage(words: str, told: str, spoil: Spoil = lambda home: None) -> Case:
-    """A mistake in arguments, names or settings."""
-    return Case(words, EXIT_USAGE, told, spoil)
+def usage(words: str, message: str, spoil: Spoil = lambda home: None) -> Case:
+    """An error in arguments, names or settings."""
+    return Case(words, EXIT_USAGE, message, spoil)
 
 
-def data(words: str, told: str, spoil: Spoil = lambda home: None) -> Case:
+def data(words: str, message: str, spoil: Spoil = lambda home: None) -> Case:
     """Missing or malformed input."""
-    return Case(words, EXIT_DATA, told, spoil)
+    return Case(words, EXIT_DATA, message, spoil)
 
 
-def weights(told: str, spoil: Spoil, words: str = "embed out.npz --run first") -> Case:
+def weights(message: str, spoil: Spoil, words: str = "embed out.npz --run first") -> Case:
     """A checkpoint or weights that cannot be used."""
-    return Case(words, EXIT_WEIGHTS, told, spoil)
+    return Case(words, EXIT_WEIGHTS, message, spoil)
 
 
-def output(words: str, told: str, spoil: Spoil = lambda home: None) -> Case:
+def output(words: str, message: str, spoil: Spoil = lambda home: None) -> Case:
     """An output that cannot be written."""
-    return Case(words, EXIT_OUTPUT, told, spoil)
+    return Case(words, EXIT_OUTPUT, message, spoil)
 
 
-def setting(text: str, told: str) -> Case:
+def setting(text: str, message: str) -> Case:
     """A fault in ``--set``."""
-    return usage(f"{SHOW} --set {text}", told)
+    return usage(f"{SHOW} --set {text}", message)
 
 
-def config(content: str | bytes, told: str) -> Case:
+def config(content: str | bytes, message: str) -> Case:
     """A fault in a ``--config`` file."""
-    return usage(f"{SHOW} --config c.yaml", told, bad.write("c.yaml", content))
+    return usage(f"{SHOW} --config c.yaml", message, bad.write("c.yaml", content))
 
 
-def own(told: str, **new: Any) -> Case:
-    """A fault in one's own manifest."""
-    return data("prepare mine.yaml raw/ccpg", told, bad.manifest(**new))
+def own(message: str, **new: Any) -> Case:
+    """A fault in the user's own manifest."""
+    return data("prepare mine.yaml raw/ccpg", message, bad.manifest(**new))
 
 
-def embeddings(told: str, **new: Any) -> Case:
+def embeddings(message: str, **new: Any) -> Case:
     """A fault in an .npz of embeddings."""
-    return data(f"{EVALUATE} bad.npz", told, bad.npz("bad.npz", **new))
+    return data(f"{EVALUATE} bad.npz", message, bad.npz("bad.npz", **new))
 
 
-def left_out(dataset: str, folder: str, told: str, spoil: Spoil) -> Case:
-    """Raw data of which something cannot be used, while the rest is prepared."""
+def left_out(dataset: str, folder: str, message: str, spoil: Spoil) -> Case:
+    """Raw data that are partly unusable; the rest is prepared."""
     words = f"prepare {dataset} raw/{folder} --workspace new --workers 0"
-    return Case(words, 0, told, spoil, f"new/stores/{dataset}/left-out.json")
+    return Case(words, 0, message, spoil, f"new/stores/{dataset}/left-out.json")
 
 
-def unusable(dataset: str, folder: str, told: str, spoil: Spoil) -> Case:
-    """Raw data of which nothing can be used."""
+def unusable(dataset: str, folder: str, message: str, spoil: Spoil) -> Case:
+    """Raw data that are entirely unusable."""
     words = f"prepare {dataset} raw/{folder} --workspace new --workers 0"
-    return Case(words, EXIT_DATA, told, spoil)
+    return Case(words, EXIT_DATA, message, spoil)
 
 
 FIRST_PNG = "raw/ccpg/CCPG_D_MASK_FACE_SHOE/000/U0_D0/01_0/00001.jpg"
@@ -125,6 +125,7 @@ ARGUMENTS = {
         "prepare ccpg raw/ccpg --flow --without rgb", "there are no rgb (--flow)"
     ),
     "poses of none": usage("synthesize casiab_star out --poses", "delivered without poses"),
+    "parsing of none": usage("synthesize oumvlp out --parsing", "no parsing of walkers"),
     "unknown form of walkers": usage("synthesize ccpg out --form pickels", "no form `pickels`"),
     "unknown silhouettes": usage(
         "config show --model gaitset --set model.input.silhouettes=cutt", "'cut' or 'aligned'"
@@ -136,7 +137,7 @@ ARGUMENTS = {
     "unknown form": usage("prepare ccpg raw/ccpg --form nope", "no form 'nope'"),
     "part beyond the last": usage("prepare ccpg raw/ccpg --part 5/3", "no part 5 of 3"),
     "part zero": usage("prepare ccpg raw/ccpg --part 0/2", "no part 0 of 2"),
-    "part that is none": usage("prepare ccpg raw/ccpg --part half", "not like 3/16"),
+    "part that is none": usage("prepare ccpg raw/ccpg --part half", "not of the form i/n"),
     "flags that exclude each other": usage("train --resume --fresh", "exclude each other"),
     "nothing to resume": usage(f"{SMALL} --resume --set seed=9", "no run for casiab with these"),
     "misspelt preset": usage("train --preset papr", "Did you mean `paper`"),
@@ -144,7 +145,7 @@ ARGUMENTS = {
     "misspelt ablation": usage("train --ablation no-txt", "Did you mean `no-text`"),
     "run that is not there": usage("evaluate --run gone", "no run `gone`"),
     "run that leaves its folder": usage("evaluate --run ../../x", "no run `../../x`"),
-    "run named by a path": usage(f"{SMALL} --fresh --name ../../x", "cannot name a run"),
+    "run named by a path": usage(f"{SMALL} --fresh --name ../../x", "not a valid run name"),
     "run of a name that is taken": usage(f"{SMALL} --set seed=9 --name first", "exists already"),
     "unknown metric": usage(f"{EVALUATE} good.npz --metric manhattan", "manhattan"),
     "unknown protocol": usage(f"{EVALUATE} good.npz --probe-gallery singleview", "single_view"),
@@ -197,7 +198,7 @@ ARGUMENTS = {
     "walkers seen from nowhere": usage("synthesize casiab out --views 999", "no view `999`"),
     "more walkers than official": usage("synthesize ccpg out --test-subjects 9999", "Ask for"),
     "no walkers": usage(
-        "synthesize ccpg out --test-subjects 0 --train-subjects 0", "No subject is asked for"
+        "synthesize ccpg out --test-subjects 0 --train-subjects 0", "No subject is requested"
     ),
     "endless walk": usage("synthesize ccpg out --frames 1000000000", "at most"),
     "parts that are not there": usage("merge ccpg", "no parts of ccpg"),
@@ -405,7 +406,7 @@ STORES = {
     "made from something else": data("prepare casiab raw/casiab", "--replace"),
     "folder of something else": data(
         "prepare ccpg raw/ccpg",
-        "something else than a store",
+        "does not hold a store",
         bad.write("ws/stores/ccpg/mine.txt", "x"),
     ),
     "parts that are no parts": data("merge casiab empty", "Cannot read the file"),
@@ -454,7 +455,7 @@ WEIGHTS = {
     "text cache of another state": weights(
         "another state of the text", bad.header(TEXT, text_fingerprint="0")
     ),
-    "text cache that is none": weights("no text cache", bad.header(TEXT, kind="else")),
+    "text cache that is none": weights("not a text cache", bad.header(TEXT, kind="else")),
     "text cache without its mark": weights("damaged", bad.header(TEXT, text_fingerprint=None)),
     "text cache of another shape": weights(
         "text cache", bad.tensors(TEXT, lambda t: {"text": t["text"][:, :5].clone()})

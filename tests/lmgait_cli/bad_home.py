@@ -1,4 +1,4 @@
-"""A small good workspace, and the ways to spoil something in a copy of it."""
+"""A small valid workspace, and ways to damage a copy of it."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ def make_home(home: Path) -> Path:
 
 
 def copied(home: Path, target: Path) -> Path:
-    """A copy by links: whoever spoils a file replaces it."""
+    """Copy by hard links; damaging a file replaces it."""
     shutil.copytree(home, target, copy_function=os.link, dirs_exist_ok=True)
     return target
 
 
 def contents(home: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of every file, but for locks."""
+    """Size and time of every file except locks."""
     return {
         str(path.relative_to(home)): (path.stat().st_size, path.stat().st_mtime_ns)
         for path in sorted(home.rglob("*"))
@@ -96,7 +96,7 @@ def contents(home: Path) -> dict[str, tuple[int, int]]:
 
 
 def write(name: str, content: str | bytes) -> Spoil:
-    """Put a file there (in place of the one there)."""
+    """Write a file, replacing an existing one."""
     data = content.encode() if isinstance(content, str) else content
 
     def spoil(home: Path) -> None:
@@ -140,7 +140,7 @@ def change(name: str, **new: object) -> Spoil:
 
 
 def manifest(**new: object) -> Spoil:
-    """One's own manifest with other keys, by dotted name."""
+    """The user's own manifest with other keys, by dotted name."""
 
     def spoil(home: Path) -> None:
         tree = json.loads(json.dumps(MANIFEST))
@@ -156,7 +156,7 @@ def manifest(**new: object) -> Spoil:
 
 
 def npz(name: str = "good.npz", keys: Sequence[tuple[str, str, str]] = TESTED, **new: Any) -> Spoil:
-    """A file of embeddings, some members replaced (None: left out)."""
+    """A file of embeddings with some members replaced (None: removed)."""
 
     def spoil(home: Path) -> None:
         (home / name).unlink(missing_ok=True)
@@ -166,7 +166,7 @@ def npz(name: str = "good.npz", keys: Sequence[tuple[str, str, str]] = TESTED, *
 
 
 def members(keys: Sequence[tuple[str, str, str]] = TESTED, **new: Any) -> dict[str, Any]:
-    """Members of such a file."""
+    """Members of a file of embeddings."""
     random = np.random.default_rng(0)
     content: dict[str, Any] = {"embeddings": random.normal(size=(len(keys), 4, 2)).astype("f4")}
     for place, member in enumerate(("labels", "types", "views")):
@@ -175,7 +175,7 @@ def members(keys: Sequence[tuple[str, str, str]] = TESTED, **new: Any) -> dict[s
 
 
 def npz_header(shape: str, name: str = "bomb.npz") -> Spoil:
-    """An .npz whose embeddings declare ``shape`` and hold nothing, well packed."""
+    """An .npz whose embeddings declare ``shape`` but are empty, well compressed."""
 
     def spoil(home: Path) -> None:
         npz(name)(home)
@@ -193,7 +193,7 @@ def npz_header(shape: str, name: str = "bomb.npz") -> Spoil:
 
 
 def twice(home: Path) -> None:
-    """Member ``labels`` is in good.npz two times."""
+    """Store member ``labels`` twice in good.npz."""
     npz("twice.npz")(home)
     with zipfile.ZipFile(home / "twice.npz", "a") as file:
         content = file.read("labels.npy")
@@ -205,7 +205,7 @@ def twice(home: Path) -> None:
 
 
 def h5(name: str = "good.h5", **new: Any) -> Spoil:
-    """Embeddings as HDF5; a shape in place of content declares it without holding it."""
+    """Embeddings as HDF5; a shape instead of content declares a dataset without data."""
 
     def spoil(home: Path) -> None:
         with h5py.File(home / name, "w") as file:
@@ -223,7 +223,7 @@ def h5(name: str = "good.h5", **new: Any) -> Spoil:
 
 
 def every_warmup(home: Path) -> None:
-    """The warm-up's weights have a tensor of something else."""
+    """Give the warm-up's weights a foreign tensor."""
     for path in (home / "ws/warmups").rglob("model.safetensors"):
         tensors(
             str(path.relative_to(home)), lambda t: {**t, "gait.x": next(iter(t.values())).clone()}
@@ -231,18 +231,18 @@ def every_warmup(home: Path) -> None:
 
 
 def unfinished(home: Path) -> None:
-    """The run has its first checkpoint only."""
+    """Keep only the run's first checkpoint."""
     shutil.rmtree((home / MODEL).parent)
 
 
 def header(name: str, **new: object) -> Spoil:
-    """Change the JSON header of a safetensors file (None: leave the key out)."""
+    """Change the JSON header of a safetensors file (None: remove the key)."""
 
     def spoil(home: Path) -> None:
-        found = load_tensors(home / name)
-        told = {k: v for k, v in {**found.header, **new}.items() if v is not None}
+        file = load_tensors(home / name)
+        header = {k: v for k, v in {**file.header, **new}.items() if v is not None}
         (home / name).unlink()
-        save_tensors(home / name, found.tensors, told)
+        save_tensors(home / name, file.tensors, header)
 
     return spoil
 
@@ -251,15 +251,15 @@ def tensors(name: str, change: Callable[[dict[str, Any]], Mapping[str, Any]]) ->
     """Change the tensors of a safetensors file."""
 
     def spoil(home: Path) -> None:
-        found = load_tensors(home / name)
+        file = load_tensors(home / name)
         (home / name).unlink()
-        save_tensors(home / name, change(dict(found.tensors)), found.header)
+        save_tensors(home / name, change(dict(file.tensors)), file.header)
 
     return spoil
 
 
 def png(width: int, height: int, rows: int = 0) -> bytes:
-    """A PNG that declares its size and holds only ``rows`` rows, black, well packed."""
+    """A PNG that declares its size but holds only ``rows`` black rows, well compressed."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         check = struct.pack(">I", zlib.crc32(kind + content))
@@ -271,19 +271,19 @@ def png(width: int, height: int, rows: int = 0) -> bytes:
 
 
 def every(pattern: str, content: bytes) -> Spoil:
-    """Put ``content`` into all files of a pattern."""
+    """Write ``content`` into all files that match a pattern."""
 
     def spoil(home: Path) -> None:
-        found = list(home.glob(pattern))
-        assert found, pattern
-        for path in found:
+        paths = list(home.glob(pattern))
+        assert paths, pattern
+        for path in paths:
             write(str(path.relative_to(home)), content)(home)
 
     return spoil
 
 
 def all_of(*spoils: Spoil) -> Spoil:
-    """One after the other."""
+    """Apply several changes in order."""
 
     def spoil(home: Path) -> None:
         for one in spoils:

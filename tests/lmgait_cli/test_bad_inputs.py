@@ -1,4 +1,4 @@
-"""Every bad input ends in its exit code and one clear message, and spoils nothing."""
+"""Every bad input ends in its exit code and one clear message, and changes no file."""
 
 import json
 import shlex
@@ -31,21 +31,21 @@ def run(words):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_bad_input_is_told_and_spoils_nothing(name, home):
+def test_a_bad_input_gives_one_clear_message_and_changes_nothing(name, home):
     case = CASES[name]
     case.spoil(home)
     before = contents(home)
-    done = run(case.words)
-    told = " ".join(done.output.split())
-    assert done.exit_code == case.code, told
-    assert "Traceback" not in told
+    result = run(case.words)
+    output = " ".join(result.output.split())
+    assert result.exit_code == case.code, output
+    assert "Traceback" not in output
     if case.report is None:
-        assert done.stderr.count("Error:") == 1
-        assert "\nNext: " in done.stderr, told
-        assert case.told in told
-        assert len(told) < 5000
+        assert result.stderr.count("Error:") == 1
+        assert "\nNext: " in result.stderr, output
+        assert case.message in output
+        assert len(output) < 5000
     else:
-        assert case.told in (home / case.report).read_text("utf-8")
+        assert case.message in (home / case.report).read_text("utf-8")
     after = contents(home)
     assert {name: after.get(name) for name in before} == before
     assert not list(home.rglob("*.partial"))
@@ -63,12 +63,12 @@ def test_a_bad_input_is_told_and_spoils_nothing(name, home):
         "train --dataset casiab --config small.yaml --resume",
     ],
 )
-def test_the_home_that_is_spoilt_is_good(words, home):
-    done = run(words)
-    assert done.exit_code == 0, done.output
+def test_the_workspace_is_valid_before_it_is_damaged(words, home):
+    result = run(words)
+    assert result.exit_code == 0, result.output
 
 
-def test_what_is_not_used_is_listed_beside_the_output(home):
+def test_skipped_sequences_are_listed_beside_the_output(home):
     def reasons(path):
         content = json.loads((home / path).read_text("utf-8"))
         assert content["format"] == 1

@@ -23,20 +23,22 @@ def run(*arguments):
 
 
 @pytest.mark.parametrize("preset", preset_names())
-def test_show_prints_a_file_for_config(tmp_path, preset):
-    shown = run("config", "show", "--preset", preset, "--dataset", "ccpg", "--ablation", "no-pte")
-    assert shown.exit_code == 0, shown.output
+def test_show_prints_a_valid_config_file(tmp_path, preset):
+    printed = run("config", "show", "--preset", preset, "--dataset", "ccpg", "--ablation", "no-pte")
+    assert printed.exit_code == 0, printed.output
     path = tmp_path / "mine.yaml"
-    path.write_text(shown.stdout)
-    tree = yaml.safe_load(shown.stdout)
-    assert tree["data"]["frames"] == (30 if preset == "paper" else 10)
+    path.write_text(printed.stdout)
+    tree = yaml.safe_load(printed.stdout)
+    assert tree["data"]["frames"] == (
+        30 if preset == "paper" else resolve_config(preset).data.frames
+    )
     assert tree["model"]["temporal"]["pte"] is False
     again = run("config", "show", "--preset", preset, "--dataset", "ccpg", "--config", path)
-    assert again.stdout == shown.stdout
+    assert again.stdout == printed.stdout
 
 
-def test_show_takes_overrides_and_counts_parts(tmp_path):
-    done = run(
+def test_show_applies_overrides_and_counts_parameters(tmp_path):
+    result = run(
         "config",
         "show",
         "--preset",
@@ -52,9 +54,9 @@ def test_show_takes_overrides_and_counts_parts(tmp_path):
         "--json",
         tmp_path / "c.json",
     )
-    assert done.exit_code == 0, done.output
-    assert "# image encoder                        0    22,056,576" in done.stdout
-    assert "# inference with cached text: 29,268,824" in done.stdout
+    assert result.exit_code == 0, result.output
+    assert "# image encoder                        0    22,056,576" in result.stdout
+    assert "# inference with cached text: 29,268,824" in result.stdout
     written = json.loads((tmp_path / "c.json").read_text())
     assert written["config"]["train"]["iterations"] == 40
     assert written["parameters"]["parts"]["text tower"]["frozen"] == 63_165_952
@@ -63,17 +65,17 @@ def test_show_takes_overrides_and_counts_parts(tmp_path):
     assert "name one to count it" in run("config", "show", "--preset", "paper").stdout
 
 
-def test_show_explains_faults():
-    done = run("config", "show", "--set", "train.iteration=4", "--set", "losses.margin=-1")
-    assert done.exit_code == EXIT_USAGE
-    assert "did you mean `iterations`" in done.stderr
-    assert "losses.margin" in done.stderr
+def test_show_reports_invalid_settings():
+    result = run("config", "show", "--set", "train.iteration=4", "--set", "losses.margin=-1")
+    assert result.exit_code == EXIT_USAGE
+    assert "did you mean `iterations`" in result.stderr
+    assert "losses.margin" in result.stderr
     assert run("config", "show", "--dataset", "cpg").exit_code == EXIT_USAGE
     assert run("config", "show", "--ablation", "no-txt").exit_code == EXIT_USAGE
 
 
-def test_diff_lists_leaves(tmp_path):
-    done = run(
+def test_diff_lists_settings(tmp_path):
+    result = run(
         "config",
         "diff",
         "paper",
@@ -83,13 +85,13 @@ def test_diff_lists_leaves(tmp_path):
         "--json",
         tmp_path / "d.json",
     )
-    assert done.exit_code == 0, done.output
+    assert result.exit_code == 0, result.output
     written = json.loads((tmp_path / "d.json").read_text())
     assert set(written["differing"]) == {
         f"model.image.{key}" for key in ("family", "architecture", "weights", "height", "width")
     }
     assert written["differing"]["model.image.height"] == {"a": 448, "b": 512}
-    assert "model.image.family" in done.stdout
+    assert "model.image.family" in result.stdout
     assert (
         "paper and full are the same."
         in run("config", "diff", "paper", "full", "--preset", "paper").stdout
@@ -110,14 +112,14 @@ def test_diff_of_a_run_and_a_preset(workspace):
         config=resolve_config("tiny", overrides=["seed=3"]),
         facts={},
     )
-    done = run("config", "diff", "tiny", "mine")
-    assert done.exit_code == 0, done.output
-    assert [line.split() for line in done.stdout.splitlines() if "seed" in line] == [
+    result = run("config", "diff", "tiny", "mine")
+    assert result.exit_code == 0, result.output
+    assert [line.split() for line in result.stdout.splitlines() if "seed" in line] == [
         ["│", "seed", "│", "0", "│", "3", "│"]
     ]
 
 
-def test_ablate_refuses_before_it_works(tmp_path):
+def test_ablate_rejects_bad_arguments_before_any_work(tmp_path):
     wrong = run("ablate", "--dataset", "casiab", "--table", 4, "--out", "x.html")
     assert wrong.exit_code == EXIT_USAGE
     assert ".csv, .md or .tex" in wrong.stderr
@@ -125,7 +127,7 @@ def test_ablate_refuses_before_it_works(tmp_path):
     assert run("ablate", "--dataset", "casiab", "--table", 4).exit_code == EXIT_DATA
 
 
-def test_help_needs_no_torch():
+def test_help_does_not_import_torch():
     code = (
         "import sys; from typer.testing import CliRunner; from lmgait_cli.main import app;"
         "r = CliRunner().invoke(app, ['config', 'show', '--help']);"

@@ -1,4 +1,4 @@
-"""The edge of the command: help, exit codes, and one clear message for every mistake."""
+"""The top-level command: help, exit codes, and one clear message for every error."""
 
 import os
 import subprocess
@@ -40,7 +40,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def leaves(command, path=()):
-    """All commands with their words, those inside groups too."""
+    """Every command with its words, including those in groups."""
     for name, inner in getattr(command, "commands", {}).items():
         yield from leaves(inner, (*path, name))
     if not getattr(command, "commands", None):
@@ -81,20 +81,20 @@ def python(code, *arguments):
     )
 
 
-def test_the_verbs_of_the_mission_are_all_there():
+def test_the_main_verbs_exist():
     expected = {"prepare", "pretrain-decoder", "train", "cache-text", "evaluate", "cross-eval"}
     assert expected <= {path[0] for path in VERBS}
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
 def test_every_verb_has_help_with_an_example(verb):
-    shown = run(*verb, "--help")
-    assert shown.exit_code == 0, shown.output
-    told = words(shown)
-    assert f"Example: lmgait {' '.join(verb)}" in told or f"Example: lmgait {verb[0]}" in told
+    result = run(*verb, "--help")
+    assert result.exit_code == 0, result.output
+    text = words(result)
+    assert f"Example: lmgait {' '.join(verb)}" in text or f"Example: lmgait {verb[0]}" in text
 
 
-def test_help_lists_every_verb_and_needs_no_torch():
+def test_help_lists_every_verb_and_does_not_import_torch():
     code = (
         "import sys\n"
         "from lmgait_cli.main import run\n"
@@ -103,11 +103,11 @@ def test_help_lists_every_verb_and_needs_no_torch():
         "slow = {'torch', 'transformers', 'h5py', 'cv2', 'av', 'scipy'}\n"
         "print('SLOW', sorted(slow & set(sys.modules)))\n"
     )
-    done = python(code, "--help")
-    assert done.returncode == 0, done.stderr
-    assert "SLOW []" in done.stdout
+    result = python(code, "--help")
+    assert result.returncode == 0, result.stderr
+    assert "SLOW []" in result.stdout
     for verb in VERBS:
-        assert verb[0] in done.stdout
+        assert verb[0] in result.stdout
     deeper = python(code, "train", "--help")
     assert "SLOW []" in deeper.stdout
 
@@ -117,7 +117,7 @@ def test_version():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("prepare", "ccpgg", "empty"), EXIT_USAGE, "ccpg"),
         (("prepare", "ccpg", "gone"), EXIT_DATA, "gone"),
@@ -146,22 +146,22 @@ def test_version():
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
 )
-def test_a_mistake_gives_one_clear_message_and_its_exit_code(arguments, code, told):
+def test_a_usage_error_gives_one_clear_message_and_its_exit_code(arguments, code, message):
     failed = run(*arguments)
     assert failed.exit_code == code, failed.output
-    assert told in words(failed)
+    assert message in words(failed)
     assert "Traceback" not in failed.output
     assert failed.output.count("Error") == 1
 
 
-def test_settings_tell_all_their_faults_at_once():
+def test_all_invalid_settings_are_reported_at_once():
     failed = run("train", "--set", "train.lr=-1", "--set", "modle.fusion=add", "--set", "seed=x")
     for key in ("train.lr", "modle", "seed"):
         assert key in failed.output
     assert failed.exit_code == EXIT_USAGE
 
 
-def test_a_workspace_that_cannot_be_written_is_told(tmp_path):
+def test_an_unwritable_workspace_raises_a_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
     failed = run("train", "--dataset", "ccpg", "--workspace", tmp_path / "file" / "deeper")
     assert failed.exit_code == EXIT_DATA
@@ -169,13 +169,13 @@ def test_a_workspace_that_cannot_be_written_is_told(tmp_path):
 
 
 def app_of(error):
-    made = typer.Typer()
+    application = typer.Typer()
 
     def verb():
         raise error
 
-    made.command()(handle_errors(verb))
-    return CliRunner().invoke(made, [])
+    application.command()(handle_errors(verb))
+    return CliRunner().invoke(application, [])
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_each_error_has_its_exit_code(error, code):
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "told"),
+    ("error", "code", "message"),
     [
         (KeyboardInterrupt(), EXIT_INTERRUPTED, "Run the same command again"),
         (OSError(28, "No space left on device"), EXIT_OUTPUT, "No space left"),
@@ -219,10 +219,10 @@ def test_each_error_has_its_exit_code(error, code):
         (KeyError("x"), EXIT_INTERNAL, "lmgait --debug"),
     ],
 )
-def test_whatever_else_happens_is_no_traceback(error, code, told):
+def test_other_exceptions_give_a_message_without_a_traceback(error, code, message):
     failed = app_of(error)
     assert failed.exit_code == code
-    assert told in words(failed)
+    assert message in words(failed)
     assert "Traceback" not in failed.output
 
 
@@ -244,7 +244,7 @@ def test_debug_shows_the_traceback_of_a_verb_and_keeps_its_exit_code():
     assert "Error: There is no dataset `ccpgg`" in failed.stderr
 
 
-def test_errors_survive_the_way_back_from_a_worker():
+def test_errors_can_be_pickled():
     import pickle
 
     error = StoreError("It broke", where="a file", next_step="Mend it.")
@@ -253,10 +253,10 @@ def test_errors_survive_the_way_back_from_a_worker():
     assert str(back) == str(error) == "It broke (a file). Mend it."
 
 
-def test_a_process_ends_with_the_exit_code_and_results_alone_on_stdout(tmp_path):
+def test_a_process_ends_with_the_exit_code_and_only_results_on_stdout(tmp_path):
     code = "from lmgait_cli.main import run; run()"
-    done = python(code, "train", "--dataset", "ccpgg")
-    assert done.returncode == EXIT_USAGE
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
-    assert done.stderr.startswith("Error:")
+    result = python(code, "train", "--dataset", "ccpgg")
+    assert result.returncode == EXIT_USAGE
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert result.stderr.startswith("Error:")

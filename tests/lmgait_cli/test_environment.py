@@ -1,4 +1,4 @@
-"""What the command line sets for torch and OpenMP: in time, for workers too, and never over."""
+"""Environment variables for torch and OpenMP: set in time, inherited, never overridden."""
 
 import os
 import subprocess
@@ -12,22 +12,22 @@ from lmgait_cli.process import SPINS, set_environment
 ROOT = Path(__file__).parents[2]
 NAMES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "THP_MEM_ALLOC_ENABLE")
 
-# Runs the command, and tells what the environment was when torch and NumPy were looked for.
+# Runs the command and prints the environment at the time torch and NumPy were first imported.
 WATCHED = """
 import atexit, json, os, sys
 
 class Watch:
-    seen = {}
+    values = {}
     def find_spec(self, name, path=None, target=None):
         if name in ("torch", "numpy"):
-            self.seen.setdefault(name, os.environ.get("GOMP_SPINCOUNT"))
+            self.values.setdefault(name, os.environ.get("GOMP_SPINCOUNT"))
 
 sys.meta_path.insert(0, Watch())
-atexit.register(lambda: print(json.dumps(Watch.seen, sort_keys=True), file=sys.__stderr__))
+atexit.register(lambda: print(json.dumps(Watch.values, sort_keys=True), file=sys.__stderr__))
 from lmgait_cli.main import run
 run()
 """
-# As the command line starts, then a worker as readers of data are started.
+# Starts like the command line, then starts a worker like a data reader.
 WITH_A_WORKER = """
 import importlib, os
 from core.system.workers import worker_context
@@ -42,9 +42,9 @@ if __name__ == "__main__":
 
 
 def python(code, *arguments, **variables):
-    """What a program writes to stderr, in an environment of these variables and none of NAMES."""
+    """The stderr of a program that runs with these variables and without those of NAMES."""
     plain = {name: value for name, value in os.environ.items() if name not in NAMES}
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, *code, *map(str, arguments)],
         env={**plain, "PYTHONPATH": str(ROOT), **variables},
         capture_output=True,
@@ -52,7 +52,7 @@ def python(code, *arguments, **variables):
         timeout=200,
         check=False,
     )
-    return done.stderr
+    return result.stderr
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def python(code, *arguments, **variables):
         ),
     ],
 )
-def test_what_the_user_has_set_stays(given, result):
+def test_variables_set_by_the_user_are_kept(given, result):
     variables = dict(given)
     set_environment(variables)
     assert variables == result
@@ -75,13 +75,13 @@ def test_what_the_user_has_set_stays(given, result):
     assert variables == result
 
 
-def test_it_is_set_before_torch_and_numpy_are_imported(tmp_path):
-    told = python(["-c", WATCHED], "evaluate", "--workspace", tmp_path)
-    assert f'{{"numpy": "{SPINS}", "torch": "{SPINS}"}}' in told
-    told = python(["-c", WATCHED], "evaluate", "--workspace", tmp_path, GOMP_SPINCOUNT="7")
-    assert '{"numpy": "7", "torch": "7"}' in told
-    told = python(["-c", WATCHED], "evaluate", "--workspace", tmp_path, OMP_WAIT_POLICY="PASSIVE")
-    assert '{"numpy": null, "torch": null}' in told
+def test_variables_are_set_before_torch_and_numpy_are_imported(tmp_path):
+    stderr = python(["-c", WATCHED], "evaluate", "--workspace", tmp_path)
+    assert f'{{"numpy": "{SPINS}", "torch": "{SPINS}"}}' in stderr
+    stderr = python(["-c", WATCHED], "evaluate", "--workspace", tmp_path, GOMP_SPINCOUNT="7")
+    assert '{"numpy": "7", "torch": "7"}' in stderr
+    stderr = python(["-c", WATCHED], "evaluate", "--workspace", tmp_path, OMP_WAIT_POLICY="PASSIVE")
+    assert '{"numpy": null, "torch": null}' in stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="torch brings GNU OpenMP on Linux only")
@@ -93,8 +93,8 @@ def test_it_is_set_before_torch_and_numpy_are_imported(tmp_path):
         ({"OMP_WAIT_POLICY": "PASSIVE"}, "GOMP_SPINCOUNT = '0'"),
     ],
 )
-def test_openmp_of_a_worker_takes_it(tmp_path, given, line):
+def test_openmp_in_a_worker_uses_the_variables(tmp_path, given, line):
     program = tmp_path / "program.py"
     program.write_text(WITH_A_WORKER, "utf-8")
-    told = python([program], OMP_DISPLAY_ENV="VERBOSE", **given)
-    assert line in told
+    stderr = python([program], OMP_DISPLAY_ENV="VERBOSE", **given)
+    assert line in stderr

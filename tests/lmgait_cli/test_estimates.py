@@ -1,4 +1,4 @@
-"""`--dry-run` says what the work takes and writes nothing; `--json` tells what was printed."""
+"""`--dry-run` estimates the work and writes nothing; `--json` holds what was printed."""
 
 import json
 
@@ -16,15 +16,15 @@ TRAINING = ("--config", "small.yaml", "--dataset", "casiab")
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with a store and a run that is complete."""
+    """A folder with a store and a complete run."""
     folder = tmp_path_factory.mktemp("place")
     write_training_store(folder / "lmgait-workspace" / "stores" / "casiab")
     (folder / "small.yaml").write_text(yaml.safe_dump(plain(SMALL)))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("LMGAIT_WORKSPACE", raising=False)
-        done = run("train", *TRAINING, "--name", "first", "--quiet", "--json", "train.json")
-    assert done.exit_code == 0, done.output
+        result = run("train", *TRAINING, "--name", "first", "--quiet", "--json", "train.json")
+    assert result.exit_code == 0, result.output
     return folder
 
 
@@ -52,29 +52,29 @@ def listing(folder):
 
 
 def estimated(place, *words):
-    """The stages of a dry run, which leaves everything as it was."""
+    """The stages of a dry run, which must not change anything."""
     before = listing(place)
-    done = run(*words, "--dry-run", "--json", "dry.json")
-    assert done.exit_code == 0, done.output
+    result = run(*words, "--dry-run", "--json", "dry.json")
+    assert result.exit_code == 0, result.output
     assert listing(place) == before
-    told = json.loads((place / "dry.json").read_text())
-    assert told["dry_run"] is True
-    assert told["free"] > 0
-    for stage in told["stages"]:
+    content = json.loads((place / "dry.json").read_text())
+    assert content["dry_run"] is True
+    assert content["free"] > 0
+    for stage in content["stages"]:
         assert stage["seconds"] > 0
-        assert stage["basis"] in " ".join(done.output.split()).replace("\n", " ")
-    assert told["seconds"] == pytest.approx(sum(s["seconds"] for s in told["stages"]))
-    return {stage["name"]: stage for stage in told["stages"]}
+        assert stage["basis"] in " ".join(result.output.split()).replace("\n", " ")
+    assert content["seconds"] == pytest.approx(sum(s["seconds"] for s in content["stages"]))
+    return {stage["name"]: stage for stage in content["stages"]}
 
 
-def test_a_training_that_is_done_takes_nothing(place):
+def test_a_finished_training_needs_nothing(place):
     assert estimated(place, "train", *TRAINING) == {}
     assert estimated(place, "pretrain-decoder", *TRAINING) == {}
-    done = run("train", *TRAINING, "--dry-run")
-    assert "Nothing is left to do." in done.output
+    result = run("train", *TRAINING, "--dry-run")
+    assert "Nothing to do." in result.output
 
 
-def test_a_training_with_all_that_comes_before_it(place):
+def test_a_training_includes_its_missing_earlier_stages(place):
     stages = estimated(
         place,
         "train",
@@ -95,7 +95,7 @@ def test_a_training_with_all_that_comes_before_it(place):
     assert stages["Warm-up"]["amount"] == SMALL["warmup"]["iterations"]
 
 
-def test_only_what_is_left_counts(place):
+def test_only_remaining_work_counts(place):
     longer = ("--set", "train.iterations=60")
     stages = estimated(place, "train", *TRAINING, *longer)
     assert list(stages) == ["Training"]
@@ -110,7 +110,7 @@ def test_only_what_is_left_counts(place):
         (3, "2 steps, after one to warm up; 1 checkpoint of "),
     ],
 )
-def test_a_short_training_is_told_in_units_that_fit(place, iterations, steps):
+def test_a_short_training_has_singular_units(place, iterations, steps):
     several = ("--set", "train.checkpoint_every=3", "--set", "train.milestones=[]")
     stage = estimated(
         place, "train", *TRAINING, "--set", f"train.iterations={iterations}", *several
@@ -122,21 +122,21 @@ def test_a_short_training_is_told_in_units_that_fit(place, iterations, steps):
     assert unit in {"KiB", "MiB"}
 
 
-def test_two_checkpoints_are_kept(place):
+def test_disk_space_of_two_checkpoints_is_counted(place):
     changes = ("--set", "train.iterations=40", "--set", "train.checkpoint_every=10")
     stage = estimated(place, "train", *TRAINING, *changes)["Training"]
     assert "; 2 checkpoints of " in stage["basis"]
 
 
-def test_the_disk_of_checkpoints_is_what_they_take(place):
+def test_estimated_checkpoint_size_matches_the_files(place):
     stage = estimated(place, "train", *TRAINING, "--fresh")["Training"]
     folder = place / "lmgait-workspace" / "runs" / "first" / "checkpoints"
     real = sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
     # headers and random state come on top
     assert stage["bytes"] <= real <= stage["bytes"] + 2 * 60_000
     warmup = estimated(place, "pretrain-decoder", *TRAINING, "--set", "seed=9")["Warm-up"]
-    (made,) = (place / "lmgait-workspace" / "warmups").glob("*/checkpoints")
-    real = sum(path.stat().st_size for path in made.rglob("*.safetensors"))
+    (checkpoints,) = (place / "lmgait-workspace" / "warmups").glob("*/checkpoints")
+    real = sum(path.stat().st_size for path in checkpoints.rglob("*.safetensors"))
     assert warmup["bytes"] <= real <= warmup["bytes"] + 2 * 60_000
 
 
@@ -172,7 +172,7 @@ def test_ablations_share_their_warm_up(place):
         "train.iterations=7",
     )
     warm = [name for name in stages if "Warm-up" in name]
-    assert warm == ["no-text, seed 1: Warm-up"]  # that of seed 0 is done
+    assert warm == ["no-text, seed 1: Warm-up"]  # the one of seed 0 exists
     assert len([name for name in stages if "Training" in name]) == 4
     assert len([name for name in stages if "Embedding" in name]) == 4
 
@@ -203,7 +203,7 @@ def test_features_and_walkers(place):
     assert not (place / "walkers").exists()
 
 
-def test_mistakes_are_told_before_anything_is_measured():
+def test_usage_errors_are_raised_before_any_measurement():
     for words in (
         ("train", "--dataset", "ccpg"),
         ("evaluate", "--run", "gone"),
@@ -215,9 +215,9 @@ def test_mistakes_are_told_before_anything_is_measured():
         assert failed.output.count("Error") == 1
 
 
-def test_what_is_printed_is_told_to_programs_too(place):
-    told = json.loads((place / "train.json").read_text())
-    assert told == {
+def test_json_holds_what_is_printed(place):
+    content = json.loads((place / "train.json").read_text())
+    assert content == {
         "run": "first",
         "folder": str(place / "lmgait-workspace" / "runs" / "first"),
         "iterations": 6,
@@ -233,16 +233,16 @@ def test_what_is_printed_is_told_to_programs_too(place):
         (("config", "diff", "paper", "tiny"), "a", "paper"),
         (("visualize", "first", "075/nm-05/090", "--out", "a.png"), "of", None),
     ):
-        done = run(*words, "--json", "told.json", "--quiet")
-        assert done.exit_code == 0, done.output
-        assert done.stderr == "", words
-        found = json.loads((place / "told.json").read_text())
-        assert value is None or found[key] == value
-        assert key in found
+        result = run(*words, "--json", "printed.json", "--quiet")
+        assert result.exit_code == 0, result.output
+        assert result.stderr == "", words
+        written = json.loads((place / "printed.json").read_text())
+        assert value is None or written[key] == value
+        assert key in written
 
 
 def test_preparing(place):
-    made = run(
+    synthesized = run(
         "synthesize",
         "casiab",
         "raw",
@@ -259,14 +259,14 @@ def test_preparing(place):
         "--workers",
         1,
     )
-    assert made.exit_code == 0, made.output
+    assert synthesized.exit_code == 0, synthesized.output
     words = ("prepare", "casiab", "raw", "--workspace", "ws", "--workers", 1)
     stage = estimated(place, *words)["Preparing"]
     assert not (place / "ws").exists()
     assert (stage["amount"], stage["unit"]) == (48, "frames")
-    told = json.loads((place / "dry.json").read_text())
-    assert told["form"] == "videos"
+    content = json.loads((place / "dry.json").read_text())
+    assert content["form"] == "videos"
     assert run(*words, "--quiet").exit_code == 0
     real = sum(path.stat().st_size for path in (place / "ws").rglob("*.h5"))
-    assert 0.5 * real < stage["bytes"] < 2 * real  # small files have much around their frames
+    assert 0.5 * real < stage["bytes"] < 2 * real  # small files have a large overhead
     assert estimated(place, *words) == {}

@@ -1,4 +1,4 @@
-"""What verbs import: only what they need, so that they begin at once."""
+"""Each verb imports only what it needs, so that it starts fast."""
 
 import json
 import os
@@ -42,7 +42,7 @@ WALKERS = (
     "--workers",
     "1",
 )
-# Words, exit code, and what may be imported by then. They run in this order in one process.
+# Arguments, exit code, and modules that may be imported by then, run in this order in one process.
 VERBS: tuple[tuple[tuple[str, ...], int, set[str]], ...] = (
     (("--help",), 0, set()),
     (("train", "--help"), 0, set()),
@@ -83,12 +83,12 @@ print(json.dumps(lines))
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
-    """Of each verb: its exit code, what is imported after it, and what it printed."""
+def results(tmp_path_factory):
+    """For each verb: exit code, imported modules and output."""
     home = tmp_path_factory.mktemp("home")
     write_training_store(Workspace(home / "lmgait-workspace").store("casiab"))
     plain = {name: value for name, value in os.environ.items() if not name.startswith("LMGAIT")}
-    done = subprocess.run(
+    result = subprocess.run(
         [
             sys.executable,
             "-c",
@@ -103,23 +103,23 @@ def ran(tmp_path_factory):
         timeout=200,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
 
 
 @pytest.mark.parametrize("number", range(len(VERBS)), ids=[" ".join(words) for words, *_ in VERBS])
-def test_a_verb_imports_only_what_it_needs(ran, number):
+def test_a_verb_imports_only_what_it_needs(results, number):
     _, code, allowed = VERBS[number]
-    exit_code, imported, output = ran[number]
+    exit_code, imported, output = results[number]
     assert exit_code == code, output
     assert set(imported) <= allowed
 
 
-def test_what_builds_an_encoder_imports_transformers_and_nothing_before_it_does(ran):
-    assert ["transformers" in imported for _, imported, _ in ran[-2:]] == [False, True]
+def test_only_building_an_encoder_imports_transformers(results):
+    assert ["transformers" in imported for _, imported, _ in results[-2:]] == [False, True]
     first = next(
         words
-        for (words, *_), (_, imported, _) in zip(VERBS, ran, strict=True)
+        for (words, *_), (_, imported, _) in zip(VERBS, results, strict=True)
         if "torch" in imported
     )
     assert first == ("forget", "casiab", "nobody")

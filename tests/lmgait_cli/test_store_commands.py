@@ -32,18 +32,20 @@ def run(*arguments):
 def test_the_verbs_on_one_store(tmp_path, workspace):
     source = raw.write_ccpg(tmp_path / "raw")
     (source / "CCPG_G_SIL/000/U0_D0/01_0/00002.png").unlink()
-    done = run("prepare", "ccpg", source, "--workers", 0, "--quiet", "--json", tmp_path / "p.json")
-    assert done.exit_code == 0, done.output
-    assert "3 sequences, 18 frames (17 with silhouette)" in done.output
-    assert "no silhouette" in done.output
+    result = run(
+        "prepare", "ccpg", source, "--workers", 0, "--quiet", "--json", tmp_path / "p.json"
+    )
+    assert result.exit_code == 0, result.output
+    assert "3 sequences, 18 frames (17 with silhouette)" in result.output
+    assert "no silhouette" in result.output
     written = json.loads((tmp_path / "p.json").read_text())
     assert written["info"]["frames"] == 18
     assert written["left_out"][0]["frames"] == 1
     again = run("prepare", "ccpg", source, "--quiet")
-    assert "Complete already" in again.output
-    seen = run("inspect", "ccpg", "--json", tmp_path / "i.json")
-    assert seen.exit_code == 0, seen.output
-    assert "Sequences by type" in seen.output
+    assert "Already complete" in again.output
+    inspected = run("inspect", "ccpg", "--json", tmp_path / "i.json")
+    assert inspected.exit_code == 0, inspected.output
+    assert "Sequences by type" in inspected.output
     assert (tmp_path / "contact-sheet.png").exists()
     assert json.loads((tmp_path / "i.json").read_text())["sequences"] == 3
     assert "sound" in run("verify", "ccpg").output
@@ -64,10 +66,10 @@ def test_parts_on_the_command_line(tmp_path):
     assert "3 sequences, 18 frames" in merged.output
 
 
-def test_a_rehearsal_says_what_it_found(tmp_path):
+def test_a_dry_run_prints_the_sequences(tmp_path):
     source = raw.write_casiab(tmp_path / "raw")
-    shown = run("prepare", "casiab", source, "--dry-run", "--quiet")
-    assert "`videos`: 2 sequences, about 12 frames" in shown.output
+    result = run("prepare", "casiab", source, "--dry-run", "--quiet")
+    assert "`videos`: 2 sequences, about 12 frames" in result.output
 
 
 OWN = """
@@ -92,11 +94,11 @@ forms:
 def test_the_source_is_compared_with_the_split(tmp_path, dry):
     source = raw.write_ccpg(tmp_path / "raw")
     (tmp_path / "mine.yaml").write_text(OWN)
-    done = run("prepare", "mine.yaml", source, "--workers", 0, "--json", "p.json", *dry)
-    assert done.exit_code == 0, done.output
-    shown = " ".join(done.stdout.split())
-    assert "training subjects 0 of 1 (absent: 005), test subjects 1 of 2 (absent: bert)" in shown
-    assert "In no split, and so neither trained on nor tested: 1 subject (000)" in shown
+    result = run("prepare", "mine.yaml", source, "--workers", 0, "--json", "p.json", *dry)
+    assert result.exit_code == 0, result.output
+    text = " ".join(result.stdout.split())
+    assert "training subjects 0 of 1 (absent: 005), test subjects 1 of 2 (absent: bert)" in text
+    assert "In no split, and so neither trained on nor tested: 1 subject (000)" in text
     assert json.loads((tmp_path / "p.json").read_text())["split"] == {
         "train": {"present": [], "absent": ["005"]},
         "test": {"present": ["100"], "absent": ["bert"]},
@@ -109,13 +111,13 @@ def test_the_source_is_compared_with_the_split(tmp_path, dry):
     assert "In no split" not in whole
 
 
-def test_a_store_of_nobody_of_the_split_is_told_by_prepare_and_by_train(tmp_path):
+def test_a_store_without_subjects_of_the_split_is_reported_by_prepare_and_train(tmp_path):
     source = raw.write_ccpg(tmp_path / "raw")
     (tmp_path / "mine.yaml").write_text(OWN.replace('"005"', "anna").replace(', "100"', ""))
-    done = run("prepare", "mine.yaml", source, "--workers", 0, "--quiet")
-    assert done.exit_code == 0
-    assert "WARNING: no subject of the source is in the split" in done.stdout
-    assert "holds 000, 100, the split anna, bert" in done.stdout
+    result = run("prepare", "mine.yaml", source, "--workers", 0, "--quiet")
+    assert result.exit_code == 0
+    assert "WARNING: no subject of the source is in the split" in result.stdout
+    assert "holds 000, 100, the split anna, bert" in result.stdout
     failed = run("train", "--dataset", "mine.yaml", "--preset", "tiny")
     assert failed.exit_code == EXIT_DATA
     assert "subjects are 000, 100, the split's training subjects anna" in failed.output
@@ -135,7 +137,7 @@ def test_a_store_of_nobody_of_the_split_is_told_by_prepare_and_by_train(tmp_path
         (("inspect", "empty"), EXIT_DATA, "no store"),
     ],
 )
-def test_mistakes_give_one_clear_line(tmp_path, arguments, code, words):
+def test_usage_errors_give_one_clear_line(tmp_path, arguments, code, words):
     (tmp_path / "empty").mkdir()
     failed = run(*arguments)
     assert failed.exit_code == code
@@ -145,6 +147,6 @@ def test_mistakes_give_one_clear_line(tmp_path, arguments, code, words):
 
 @pytest.mark.parametrize("verb", ["prepare", "merge", "inspect", "verify", "datasets"])
 def test_help_has_an_example(verb):
-    shown = run(verb, "--help")
-    assert shown.exit_code == 0
-    assert f"lmgait {verb}" in shown.output
+    result = run(verb, "--help")
+    assert result.exit_code == 0
+    assert f"lmgait {verb}" in result.output

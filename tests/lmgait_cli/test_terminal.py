@@ -1,4 +1,4 @@
-"""The terminal: completion, progress in every kind of output, results for programs."""
+"""The terminal: completion, progress in every kind of output, JSON results."""
 
 import io
 import os
@@ -30,7 +30,7 @@ def leaves(command, path=()):
 
 @pytest.fixture
 def home(tmp_path):
-    """A folder with the command, a workspace with names in it, and nothing else."""
+    """A folder with only the command and a workspace of named stores and runs."""
     script = tmp_path / "bin" / "lmgait"
     script.parent.mkdir()
     script.write_text(f"#!{sys.executable}\nfrom lmgait_cli.main import run\n\nrun()\n")
@@ -60,9 +60,9 @@ def shell(home, code, **environment):
 
 
 def completed(home, line, **environment):
-    """What bash offers at the end of ``line``."""
+    """Bash's completions at the end of ``line``."""
     words = len(line.split(" ")) - 1
-    done = shell(
+    result = shell(
         home,
         "lmgait",
         _LMGAIT_COMPLETE="complete_bash",
@@ -70,8 +70,8 @@ def completed(home, line, **environment):
         COMP_CWORD=str(words),
         **environment,
     )
-    assert done.stderr == b""
-    return done.stdout.decode().split()
+    assert result.stderr == b""
+    return result.stdout.decode().split()
 
 
 @pytest.mark.parametrize(
@@ -95,15 +95,15 @@ def test_the_shell_completes_verbs_and_names(home, line, offered):
     assert completed(home, line) == offered
 
 
-def test_completion_without_a_workspace_offers_nothing_and_makes_nothing(home):
+def test_completion_without_a_workspace_offers_nothing_and_creates_nothing(home):
     assert completed(home, "lmgait evaluate --run ", LMGAIT_WORKSPACE="gone") == []
     assert not (home / "gone").exists()
 
 
 def test_completion_is_installed_and_bash_uses_it(home):
-    done = shell(home, "lmgait --install-completion; exit $?")
-    assert done.returncode == 0, done.stderr
-    assert b"bash completion installed" in done.stdout
+    result = shell(home, "lmgait --install-completion; exit $?")
+    assert result.returncode == 0, result.stderr
+    assert b"bash completion installed" in result.stdout
     code = (
         "source ~/.bash_completions/lmgait.sh; complete -p lmgait; "
         "COMP_WORDS=(lmgait verify cc); COMP_CWORD=2; _lmgait_completion lmgait; "
@@ -133,27 +133,27 @@ LONG = {
 }
 
 
-def test_every_long_verb_can_say_what_it_would_take():
-    found = {
+def test_every_long_verb_has_dry_run():
+    verbs = {
         verb
         for verb, command in leaves(get_command(app))
         for parameter in command.params
         if "--dry-run" in parameter.opts
     }
-    assert found >= LONG
+    assert verbs >= LONG
 
 
-def told(monkeypatch, width=80, terminal=True, term="xterm", **environment):
-    """What a task writes to a terminal of this kind."""
+def output_of_a_task(monkeypatch, width=80, terminal=True, term="xterm", **environment):
+    """The output of a task on a terminal of this kind."""
     out = io.StringIO()
-    made = Console(
+    terminal_console = Console(
         file=out,
         force_terminal=terminal,
         width=width,
         highlight=False,
         _environ={"TERM": term, **environment},
     )
-    monkeypatch.setattr(console, "err", made)
+    monkeypatch.setattr(console, "err", terminal_console)
     with ConsoleProgress().task("Training [x]", 30, "it") as task:
         for number in range(30):
             task.advance()
@@ -162,9 +162,9 @@ def told(monkeypatch, width=80, terminal=True, term="xterm", **environment):
 
 
 @pytest.mark.parametrize("width", [10, 20, 40, 59, 60, 80, 109, 110, 200])
-def test_the_count_stays_in_sight_however_narrow_the_terminal(monkeypatch, width):
-    shown = told(monkeypatch, width=width)
-    last = [line for line in shown.split("\r") if "Trai" in line or "T" in line][-1]
+def test_the_count_fits_on_narrow_terminals(monkeypatch, width):
+    output = output_of_a_task(monkeypatch, width=width)
+    last = [line for line in output.split("\r") if "Trai" in line or "T" in line][-1]
     plain = Text.from_ansi(last).plain
     assert len(plain.splitlines()[0]) <= width
     assert ("30/30" in plain) == (width >= 20)
@@ -174,7 +174,7 @@ def test_the_count_stays_in_sight_however_narrow_the_terminal(monkeypatch, width
 def test_a_dumb_terminal_and_a_log_get_whole_lines(monkeypatch):
     monkeypatch.setattr(console, "LOG_EVERY_SECONDS", 0.0)
     for kind in ({"term": "dumb"}, {"terminal": False}):
-        lines = told(monkeypatch, **kind).splitlines()
+        lines = output_of_a_task(monkeypatch, **kind).splitlines()
         assert len(lines) == 31
         assert lines[0].startswith("Training [x]: 1/30 it")
         assert lines[-1].startswith("Training [x]: 30/30 it")
@@ -183,9 +183,9 @@ def test_a_dumb_terminal_and_a_log_get_whole_lines(monkeypatch):
 
 
 def test_without_colours(monkeypatch):
-    shown = told(monkeypatch, NO_COLOR="1")
-    assert "30/30" in shown
-    assert "\x1b[3" not in shown
+    output = output_of_a_task(monkeypatch, NO_COLOR="1")
+    assert "30/30" in output
+    assert "\x1b[3" not in output
 
 
 PROGRAM = """
@@ -205,9 +205,9 @@ run()
 
 
 @pytest.mark.parametrize("columns", ["80", "20", "1"])
-def test_a_locale_without_the_signs_ends_nothing(home, columns):
+def test_an_ascii_locale_does_not_stop_the_command(home, columns):
     (home / "speak.py").write_text(PROGRAM, encoding="utf-8")
-    done = shell(
+    result = shell(
         home,
         f"{sys.executable} speak.py speak",
         LC_ALL="C",
@@ -216,22 +216,22 @@ def test_a_locale_without_the_signs_ends_nothing(home, columns):
         PYTHONIOENCODING="ascii",
         COLUMNS=columns,
     )
-    assert done.returncode == 0, done.stderr
-    assert b"bung: 3/3 it" in done.stderr
-    assert b"Traceback" not in done.stderr
-    assert done.stdout.isascii()
+    assert result.returncode == 0, result.stderr
+    assert b"bung: 3/3 it" in result.stderr
+    assert b"Traceback" not in result.stderr
+    assert result.stdout.isascii()
 
 
-def test_a_reader_that_leaves_is_no_fault(home):
+def test_a_closed_reader_is_not_an_error(home):
     (home / "speak.py").write_text(PROGRAM, encoding="utf-8")
     code = f"{sys.executable} speak.py speak | head -n 2; echo ${{PIPESTATUS[0]}} >&2"
-    done = shell(home, code, PYTHONUTF8="1")
-    assert done.stderr.decode().splitlines()[-1] == "0"
-    assert "Traceback" not in done.stderr.decode()
-    assert len(done.stdout.splitlines()) == 2
+    result = shell(home, code, PYTHONUTF8="1")
+    assert result.stderr.decode().splitlines()[-1] == "0"
+    assert "Traceback" not in result.stderr.decode()
+    assert len(result.stdout.splitlines()) == 2
 
 
-def test_what_was_done_before_counts_but_not_in_the_pace(monkeypatch):
+def test_earlier_work_counts_but_not_in_the_rate(monkeypatch):
     monkeypatch.setattr(console, "LOG_EVERY_SECONDS", 0.0)
     now = [0.0]
     monkeypatch.setattr(console, "monotonic", lambda: now[0])
@@ -247,11 +247,11 @@ def test_what_was_done_before_counts_but_not_in_the_pace(monkeypatch):
     ]
 
 
-def test_a_bar_begins_with_what_was_done_before(monkeypatch):
-    made = Console(
+def test_a_bar_starts_at_the_earlier_work(monkeypatch):
+    terminal_console = Console(
         file=(out := io.StringIO()), force_terminal=True, width=120, _environ={"TERM": "xterm"}
     )
-    monkeypatch.setattr(console, "err", made)
+    monkeypatch.setattr(console, "err", terminal_console)
     with ConsoleProgress().task("Training", 400, "it", done=360) as task:
         task.advance(3)
     assert "363/400" in out.getvalue()
@@ -274,7 +274,7 @@ def test_sizes_and_durations_have_fitting_units():
     assert [size(n) for n in (0, 1, 999, 40_000)] == ["0 bytes", "1 byte", "999 bytes", "39 KiB"]
 
 
-def test_one_of_a_unit_is_singular():
+def test_a_single_unit_is_singular():
     assert [counted(n, "steps") for n in (0, 1, 2, 1460)] == [
         "0 steps",
         "1 step",

@@ -57,7 +57,17 @@ SHORT = [
     "--set",
     "data.workers=0",
 ]
-FROZEN = ["--set", "warmup.image_encoder=false"]
+# Of the folders' encoders.
+SIZES = [
+    "--set",
+    "model.image.architecture=tiny",
+    "--set",
+    "model.image.layers=[1,2,3]",
+    "--set",
+    "model.text.architecture=tiny",
+    "--set",
+    "model.text.projection=drawn",
+]
 
 
 @pytest.fixture(scope="module")
@@ -137,17 +147,17 @@ def test_verbs_that_load_no_weights(home):
     assert "NETWORK" not in done.stderr
 
 
-@pytest.mark.parametrize("weights", ["seed", "folder"])
-def test_training_and_testing_from_a_seed_or_a_folder(home, weights):
+@pytest.mark.parametrize("weights", ["embedded", "folder"])
+def test_training_and_testing_from_the_package_or_a_folder(home, weights):
     chosen = (
         []
-        if weights == "seed"
+        if weights == "embedded"
         else [
             "--set",
             "model.image.weights=./dinov2",
             "--set",
             "model.text.weights=./clip",
-            *FROZEN,
+            *SIZES,
         ]
     )
     done = lmgait(
@@ -185,7 +195,7 @@ def test_a_hub_id_in_the_cache_asks_nobody(home):
         "--dataset",
         "casiab",
         *SHORT,
-        *FROZEN,
+        *SIZES,
         "--set",
         "model.image.weights=someone/tiny",
     )
@@ -194,7 +204,7 @@ def test_a_hub_id_in_the_cache_asks_nobody(home):
 
 def test_a_hub_id_that_is_not_there_is_the_one_thing_that_asks(home):
     """The guard works, and the end is a message with a way out."""
-    absent = [*FROZEN, "--set", "model.image.weights=someone/absent"]
+    absent = [*SIZES, "--set", "model.image.weights=someone/absent"]
     done = lmgait(
         home,
         "pretrain-decoder",

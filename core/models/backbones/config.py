@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import model_validator
+
 from core.models.family import FamilyConfig
 from core.settings import Node, Pixels, Positive, Seed, Width
 
@@ -12,7 +14,8 @@ class ImageEncoderConfig(Node):
     """The frozen image encoder and its input.
 
     ``architecture`` names its size (see ``core.models.backbones.sizes``); ``weights`` is a hub id,
-    a local folder, or ``seed`` for weights drawn from ``seed``.
+    a local folder, ``embedded`` for the encoder that comes with the package (of the architecture
+    ``tiny-patch8``), or ``seed`` for weights drawn from ``seed``.
     """
 
     family: Literal["dinov2", "clip"] = "dinov2"
@@ -31,7 +34,10 @@ class ImageEncoderConfig(Node):
 
 
 class TextEncoderConfig(Node):
-    """The frozen text encoder, its prompt, and the adapters in it (eq. 1-7)."""
+    """The frozen text encoder, its prompt, and the adapters in it (eq. 1-7).
+
+    ``embedded`` weights are of the architecture ``tiny-narrow``.
+    """
 
     architecture: str = "vit-b-32"
     weights: str = "openai/clip-vit-base-patch32"
@@ -41,6 +47,15 @@ class TextEncoderConfig(Node):
     """``designed``, ``wrong``, ``random``, or a text file with one sentence a line."""
     mam: Literal["after", "inside", "off"] = "after"
     rank: Width = 64
+    projection: Literal["drawn", "pretrained"] = "drawn"
+    """How eq. 7's projection begins: ``drawn`` small, or as the pre-training of the encoders left
+    it, in ``projection.safetensors`` beside the folder of these weights."""
+
+    @model_validator(mode="after")
+    def _has_a_projection(self) -> TextEncoderConfig:
+        if self.projection == "pretrained" and self.weights == "seed":
+            raise ValueError("projection: weights from a seed bring none; use drawn")
+        return self
 
 
 class EncoderFamilyConfig(FamilyConfig):

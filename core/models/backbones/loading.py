@@ -1,4 +1,4 @@
-"""Encoders by `transformers`: from a seed, a local folder, or a hub id (cache first).
+"""Encoders by `transformers`: from a seed, the package, a local folder, or a hub id (cache first).
 
 Nothing reaches the network unless a hub id was asked for and its files are not in the cache.
 Weights are safetensors: pickled ones are refused unread, and no code that comes with them is run.
@@ -33,7 +33,7 @@ from core.models.backbones.weight_files import (
     read_settings,
     tensor_shapes,
 )
-from core.models.backbones.weight_places import local_folder
+from core.models.backbones.weight_places import IMAGE_KEY, TEXT_KEY, local_folder
 
 SEED = "seed"
 # Sections of a whole CLIP's settings, by the model of the tower.
@@ -80,7 +80,7 @@ def load_image_encoder(config: ImageEncoderConfig) -> torch.nn.Module:
         from transformers import Dinov2Config, Dinov2Model
 
         expected, kind = Dinov2Config(**size.dinov2()), Dinov2Model
-    return _load(kind, expected, config.weights, config.seed, "model.image.weights")
+    return _load(kind, expected, config.weights, config.seed, IMAGE_KEY)
 
 
 def load_text_encoder(config: TextEncoderConfig) -> torch.nn.Module:
@@ -94,7 +94,7 @@ def load_text_encoder(config: TextEncoderConfig) -> torch.nn.Module:
         max_position_embeddings=CLIP_TOKENS,
         eos_token_id=CLIP_END_OF_TEXT,
     )
-    return _load(CLIPTextModel, expected, config.weights, config.seed, "model.text.weights")
+    return _load(CLIPTextModel, expected, config.weights, config.seed, TEXT_KEY)
 
 
 def _load(kind: Any, expected: Any, weights: str, seed: int, key: str) -> torch.nn.Module:  # noqa: ANN401

@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from core.errors import WeightsError
 from core.system.files import MAX_JSON_BYTES, read_plain_json
@@ -17,6 +17,10 @@ from core.system.files import MAX_JSON_BYTES, read_plain_json
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
+# What a pre-training leaves: two folders of weights, and beside them eq. 7's projection.
+IMAGE_PART: Literal["image"] = "image"
+TEXT_PART: Literal["text"] = "text"
+PROJECTION_FILE = "projection.safetensors"
 # What a download from the hub takes of a repository.
 NEEDED = (CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE, "model-*-of-*.safetensors")
 AS_SAVED = f"It needs {CONFIG_FILE} and {WEIGHTS_FILE} as transformers saves them."
@@ -72,7 +76,7 @@ def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     """
     shapes: dict[str, tuple[int, ...]] = {}
     for path in _weight_files(folder):
-        shapes |= _header(path)
+        shapes |= file_shapes(path)
     return shapes
 
 
@@ -180,8 +184,8 @@ def _check_start(path: Path) -> bytes:
     return start
 
 
-def _header(path: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes of the tensors of one file of safetensors that is whole."""
+def file_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors of one file of safetensors (raises as :func:`tensor_shapes`)."""
     try:
         start, size = _check_start(path), path.stat().st_size
         if start.startswith(_PICKLES):

@@ -5,30 +5,41 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 from core.errors import WeightsError
+from core.models.backbones.embedded import EMBEDDED, embedded_folder
 from core.models.backbones.weight_files import (
     CONFIG_FILE,
+    IMAGE_PART,
     INDEX_FILE,
     NEEDED,
+    TEXT_PART,
     WEIGHTS_FILE,
     is_complete,
     refuse_pickled,
 )
 
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+IMAGE_KEY, TEXT_KEY = "model.image.weights", "model.text.weights"
+_PARTS: dict[str, Literal["image", "text"]] = {IMAGE_KEY: IMAGE_PART, TEXT_KEY: TEXT_PART}
 
 
 def local_folder(weights: str, key: str) -> Path:
-    """The folder of ``weights``: itself, or the hub's snapshot (cache first, then download).
+    """The folder of ``weights``: itself, the package's own, or the hub's snapshot.
+
+    The hub's cache comes first, then a download.
 
     Args:
-        weights: A folder, a file in it, or a hub id.
+        weights: A folder, a file in it, ``embedded``, or a hub id.
         key: The configuration's key that names them, for messages.
 
     Raises:
-        WeightsError: there is no such folder, or the hub's files are not here and cannot be had.
+        WeightsError: there is no such folder, the package's own encoders are damaged, or the
+            hub's files are not here and cannot be had.
     """
+    if weights == EMBEDDED:
+        return embedded_folder(_PARTS[key])
     given = Path(weights).expanduser()
     if given.is_dir():
         return given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from core.models.backbones.image import ImageEncoder
@@ -12,6 +13,7 @@ from core.models.freezing import freeze
 from core.models.layers.gaitbase import BNNeck, GaitBase
 from core.models.lmgait.config import LMGaitConfig, TemporalConfig
 from core.models.lmgait.network import LMGait
+from core.models.lmgait.projection import pretrained_projection
 from core.models.lmgait.representation import DecoderBranch, ResNetBranch
 from core.models.lmgait.temporal import MotionTemporalCapture, NoTemporal, Plain3DCNN
 from core.models.lmgait.text import TextEncoder
@@ -22,7 +24,12 @@ def build_text_encoder(config: LMGaitConfig, channels: int) -> tuple[TextEncoder
     text = config.text
     tokens, kept = prompt_tokens(text.prompt, text.weights)
     tower = load_text_encoder(text)
-    return TextEncoder(tower, channels, text.mam, text.rank, text.positions), tokens, kept
+    encoder = TextEncoder(tower, channels, text.mam, text.rank, text.positions)
+    if text.projection == "pretrained":
+        weight = encoder.project.weight
+        with torch.no_grad():
+            weight.copy_(pretrained_projection(text, tuple(weight.shape)))
+    return encoder, tokens, kept
 
 
 def build_decoder(config: LMGaitConfig, image: ImageEncoder) -> DecoderBranch:
@@ -77,13 +84,14 @@ def build_lmgait(
     """
     image = build_image_encoder(config.image) if image is None else image
     part, gait = config.representation, config.gait
-    check_strips(gait.strips, silhouette_size(config, image)[0] // 4, "model.gait.strips")
+    scale = part.upsample // part.pool
+    check_strips(gait.strips, image.grid[0] * scale // 4, "model.gait.strips")
     with seeded(seed):
         decoder = build_decoder(config, image)
         if not part.supervise:
             freeze(decoder)  # nothing else trains it: the mask made of it is detached
         resnet = ResNetBranch(
-            image.channels, part.hidden, part.channels, image.grid, part.upsample, part.activation
+            image.channels, part.hidden, part.channels, image.grid, scale, part.activation
         )
         temporal = build_temporal(config.temporal, part.channels)
         base = GaitBase(part.channels, gait.channels, gait.strips, gait.embedding)
@@ -92,4 +100,6 @@ def build_lmgait(
         if with_text and config.fusion != "off":
             text, ids, kept = build_text_encoder(config, image.channels)
             tokens = (ids, kept)
-    return LMGait(image, text, tokens, config.fusion, decoder, resnet, temporal, base, neck)
+    return LMGait(
+        image, text, tokens, config.fusion, decoder, part.pool, resnet, temporal, base, neck
+    )

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from core.models.base import Implementation
 
 
+# How text features meet the patches; ``fusion.py`` has a function for each.
+Fusion = Literal["attend_add", "gate", "add", "off"]
+
+
 class RepresentationConfig(Node):
     """Decoder branch and ResNet branch."""
 
@@ -25,6 +29,16 @@ class RepresentationConfig(Node):
     channels: Annotated[int, Field(ge=2, le=65_536)] = 16
     activation: Literal["softmax", "sigmoid"] = "softmax"
     upsample: Literal[1, 2, 4] = 2
+    """Pixels of a silhouette per patch and side."""
+    pool: Literal[1, 2, 4] = 1
+    """Pixels of a silhouette per pixel of the maps and side: above 1, recognition takes a fraction
+    of the work, and silhouettes stay fine."""
+
+    @model_validator(mode="after")
+    def _maps_as_fine_as_patches(self) -> RepresentationConfig:
+        if self.pool > self.upsample:
+            raise ValueError(f"pool: at most upsample, which is {self.upsample}")
+        return self
 
 
 class TemporalConfig(Node):
@@ -62,7 +76,7 @@ class LMGaitConfig(EncoderFamilyConfig):
 
     family: Literal["lmgait"] = "lmgait"
     text: TextEncoderConfig = TextEncoderConfig()
-    fusion: Literal["attend_add", "gate", "add", "off"] = "attend_add"
+    fusion: Fusion = "attend_add"
     representation: RepresentationConfig = RepresentationConfig()
     temporal: TemporalConfig = TemporalConfig()
     gait: GaitConfig = GaitConfig()

@@ -120,7 +120,9 @@ class LMGaitImplementation(EncoderImplementation[LMGaitConfig]):
 
     def countable(self, config: LMGaitConfig) -> LMGaitConfig:
         """Encoders from seeds have the parameters of published ones."""
-        text = config.text.model_copy(update={"weights": SEED, "prompt": "designed"})
+        text = config.text.model_copy(
+            update={"weights": SEED, "prompt": "designed", "projection": "drawn"}
+        )
         return super().countable(config).model_copy(update={"text": text})
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.models.backbones.image import ImageEncoder
 from core.models.layers.gaitbase import BNNeck, GaitBase
-from core.models.lmgait.fusion import Fusion, attention, fuse
+from core.models.lmgait.config import Fusion
+from core.models.lmgait.fusion import attention, fuse
 from core.models.lmgait.representation import DecoderBranch, ResNetBranch, foreground
 from core.models.lmgait.text import TextEncoder
 
@@ -24,7 +26,7 @@ class TrainingOutput:
         embedding: float [B, E, P], before BNNeck.
         logits: float [B, classes, P], cosines.
         silhouettes: float [B*T, 2, h, w], logits.
-        maps: float [B*T, C, h, w], the ResNet branch's output before the mask.
+        maps: float [B*T, C, h / pool, w / pool], the ResNet branch's output before the mask.
     """
 
     embedding: Tensor
@@ -42,6 +44,7 @@ class LMGait(nn.Module):
         tokens: int64 [S, L] ids and bool [S, L] mask of the prompts, for ``text``.
         fusion: How text features meet the patches.
         decoder: Silhouette branch.
+        pool: Pixels of a silhouette per pixel of the maps and side.
         resnet: Appearance branch.
         temporal: MTCM or what stands in its place; has ``reach``, its frames of context.
         gait: GaitBase.
@@ -55,6 +58,7 @@ class LMGait(nn.Module):
         tokens: tuple[Tensor, Tensor] | None,
         fusion: Fusion,
         decoder: DecoderBranch,
+        pool: int,
         resnet: ResNetBranch,
         temporal: nn.Module,
         gait: GaitBase,
@@ -62,7 +66,8 @@ class LMGait(nn.Module):
     ) -> None:
         super().__init__()
         self.image, self.text, self.fusion = image, text, fusion
-        self.decoder, self.resnet, self.temporal = decoder, resnet, temporal
+        self.decoder, self.pool = decoder, pool
+        self.resnet, self.temporal = resnet, temporal
         self.gait, self.neck = gait, neck
         self._head = run_head
         if tokens is not None:
@@ -122,12 +127,15 @@ class LMGait(nn.Module):
         over channels turns features of zero into a flat answer, not into none.
 
         Returns:
-            Silhouette logits [n, 2, h, w]; maps [n, C, h, w]; mask [n, 1, h, w] in [0, 1].
+            Silhouette logits [n, 2, h, w]; maps [n, C, h / pool, w / pool]; mask [n, 1, h / pool,
+            w / pool] in [0, 1].
         """
         fused = fuse(patches, text, self.fusion)
         silhouettes = self.decoder(fused)
         # Detached: recognition must not bend the silhouettes that the mask is made of.
         mask = foreground(silhouettes).detach()
+        if self.pool > 1:
+            mask = F.avg_pool2d(mask, self.pool)
         return silhouettes, self.resnet(fused, mask), mask
 
     def recognise(self, maps: Tensor, clips: int) -> Tensor:

@@ -155,7 +155,7 @@ def test_a_line_in_the_table_of_families_makes_a_row_run(four, monkeypatch):
     assert not {"SkeletonGait++", "SkeletonGait (later)"} & set(families)
 
 
-def test_published_numbers_stand_beside_those_of_the_same_datasets_only(four):
+def test_published_numbers_are_compared_only_for_the_same_datasets(four):
     """Table 1 has no CASIA-B; Table 2 has five rows of it; Table 3 was trained on CCPG."""
     first = rows(1, "casiab")
     assert list(running(first)) == ["GaitSet", "GaitBase", "DeepGaitV2", "LMGait"]
@@ -185,7 +185,7 @@ def test_one_family_of_a_table(four):
         rows(2, "casiab_star", model="deepgaitv2")
 
 
-def test_names_of_what_is_trained():
+def test_variant_names():
     assert Variant("lmgait").name == "full"
     assert Variant("lmgait", "no-text").name == "no-text"
     assert Variant("gaitbase").name == "gaitbase"
@@ -212,7 +212,7 @@ def settings_by_hand(families, *overrides):
     }
 
 
-def test_a_table_says_which_silhouettes_its_models_read(home, four):
+def test_table_notes_name_the_silhouettes(home, four):
     table = paper_table(1, trained_on="ccpg", tested_on="ccpg")
     runs, store = runs_by_hand(table, FOUR), Store.open(home.store("casiab"))
     asked, aligned = Request("ccpg", tables=(1,)), "model.input.silhouettes=aligned"
@@ -228,7 +228,7 @@ def test_a_table_says_which_silhouettes_its_models_read(home, four):
     assert not any(note.startswith("Silhouettes") for note in notes)
 
 
-def test_a_table_says_whose_settings_they_are_and_what_is_not_trained(home, four):
+def test_table_notes_name_the_settings_and_the_rows_not_trained(home, four):
     table = paper_table(1, trained_on="ccpg", tested_on="ccpg")
     asked = Request("ccpg", tables=(1,), preset="paper", overrides=("warmup.iterations=9",))
     store = Store.open(home.store("casiab"))
@@ -280,7 +280,7 @@ def test_a_table_says_whose_settings_they_are_and_what_is_not_trained(home, four
     assert (json_rows["BigGait"]["model"], json_rows["BigGait"]["reason"]) == (None, NOT_A_FAMILY)
 
 
-def test_tables_1_and_3_run_share_their_trainings_and_go_on(home, four, monkeypatch):
+def test_tables_1_and_3_share_trainings_and_resume(home, four, monkeypatch):
     progress, asked = Lines(), request(tables=(1, 3), tests=("casiab_star",))
     stages = [stage.name for stage in plan_ablation(home, asked).estimate(progress).stages]
     assert [name for name in stages if name.endswith("Silhouettes")] == [
@@ -354,8 +354,8 @@ def test_a_dataset_of_ones_own_by_the_path_of_its_manifest(home, four):
 @pytest.mark.parametrize(
     ("asked", "fault"),
     [
-        ({"tables": (3,)}, "Table 3 tests on other datasets"),
-        ({"tables": (3,), "tests": ("casiab",)}, "Table 3 tests on other datasets"),
+        ({"tables": (3,)}, "Table 3 tests on datasets other"),
+        ({"tables": (3,), "tests": ("casiab",)}, "Table 3 tests on datasets other"),
         ({"tables": (1, 2), "tests": ("casiab_star",)}, "Tables 1 and 2 test on the dataset"),
         ({"tables": (1,), "model": "gaitbas"}, "no row of the model `gaitbas`"),
         ({"ablations": ("full",), "model": "gaitbas"}, "no model `gaitbas`"),
@@ -366,7 +366,7 @@ def test_a_dataset_of_ones_own_by_the_path_of_its_manifest(home, four):
         ),
     ],
 )
-def test_what_does_not_apply_is_refused(home, four, asked, fault):
+def test_inapplicable_requests_raise_usage_errors(home, four, asked, fault):
     with pytest.raises(UsageError, match=fault):
         plan_ablation(home, request(**{"overrides": QUICK[4:], **asked}))
 
@@ -379,15 +379,13 @@ def test_what_does_not_apply_is_refused(home, four, asked, fault):
         ({"ablations": ("no-smoothness",)}, "--ablation"),
     ],
 )
-def test_an_ablation_that_a_family_cannot_have_names_the_option_that_asked_for_it(
-    home, four, asked, where
-):
+def test_an_inapplicable_ablation_names_the_option_that_requested_it(home, four, asked, where):
     with pytest.raises(UsageError) as refusal:
         plan_ablation(home, request(**{"overrides": QUICK[4:], "model": "gaitbase", **asked}))
     assert refusal.value.where == where
 
 
-def test_numbers_of_another_family_are_not_put_beside(four):
+def test_numbers_of_another_family_are_not_compared(four):
     """The paper's ablations are LMGait's."""
     asked = request(tables=(5,), ablations=("full",), model="gaitbase")
     fifth, named = requested_tables(asked)
@@ -419,5 +417,5 @@ def test_a_setting_reaches_the_families_that_have_it(tmp_path, four):
     with pytest.raises(ConfigError, match=r"train\.iteration: unknown key"):
         configs(overrides=("train.iteration=7",))
     path.write_text("model: {family: gaitset}\n")
-    with pytest.raises(UsageError, match="of the model `gaitset`, and `gaitbase` is to"):
+    with pytest.raises(UsageError, match="for the model `gaitset`, but `gaitbase` is to"):
         configs(overrides=(), file=path)

@@ -49,7 +49,7 @@ def test_the_papers_schedule_for_each_dataset(dataset, frames):
     assert (image.height, image.width, image.layers) == (448, 224, (3, 6, 9, 12))
 
 
-def test_a_set_clip_length_is_left_alone():
+def test_a_given_clip_length_is_not_changed():
     config = resolve_config("paper", overrides=["data.frames=7"])
     assert with_frames(config, load_manifest("ccpg")).data.frames == 7
 
@@ -107,7 +107,7 @@ def test_a_key_of_other_families_is_refused_with_their_names(model, override, ow
     assert command in (caught.value.next_step or "")
 
 
-def test_all_faults_are_told_at_once(tmp_path):
+def test_all_errors_are_reported_at_once(tmp_path):
     path = tmp_path / "own.yaml"
     path.write_text("train: {lr: -1, milestones: [5, 3]}\nmodel: {fusion: sum}\ncolour: red\n")
     with pytest.raises(ConfigError) as caught:
@@ -137,7 +137,7 @@ def test_values_out_of_range(override, words):
     assert words in caught.value.what
 
 
-def test_nothing_left_of_mtcm_is_refused():
+def test_an_empty_mtcm_raises_an_error():
     wanted = [f"model.temporal.{part}=false" for part in ("pte", "difference", "conv3d")]
     with pytest.raises(ConfigError, match="use kind: off"):
         resolve_config(overrides=wanted)
@@ -158,7 +158,7 @@ def test_nothing_left_of_mtcm_is_refused():
         ("model.text.prompt=a: b=c.txt", "a: b=c.txt"),
     ],
 )
-def test_override_values_mean_what_they_say(override, value):
+def test_override_values_are_parsed_as_yaml(override, value):
     if ": " in override:
         with pytest.raises(ConfigError):
             resolve_config(overrides=[override])
@@ -196,7 +196,7 @@ def test_unreadable_overrides(text):
         "seed: &a [*a]",
     ],
 )
-def test_files_that_are_no_plain_settings(tmp_path, text):
+def test_files_that_are_not_plain_settings_raise_an_error(tmp_path, text):
     path = tmp_path / "own.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
@@ -224,8 +224,8 @@ def test_unknown_presets_name_the_nearest():
 
 def test_flatten_names_every_leaf():
     leaves = flatten(resolve_config("tiny"))
-    assert leaves["model.image.architecture"] == "tiny"
-    assert leaves["train.milestones"] == [270]
+    assert leaves["model.image.architecture"] == "tiny-patch8"
+    assert leaves["train.milestones"] == [240]
     again: dict[str, Any] = {}
     for key, value in leaves.items():
         tree = value

@@ -16,7 +16,7 @@ from core.config.machine import (
 from core.errors import ConfigError, UsageError
 
 
-def test_a_trained_model_takes_settings_of_the_machine():
+def test_machine_settings_can_change_for_a_trained_model():
     config = resolve_config("tiny")
     given = ("data.workers=0", "evaluate.frames_per_chunk=7", "model.image.chunk=240")
     changed = flatten(on_this_machine(config, given))
@@ -47,7 +47,7 @@ def test_other_workers_are_refused_in_one_line(text):
 @pytest.mark.parametrize(
     "text", ["model.image.height=64", "data.worker=1", "evaluate.distance=cosine", "seed=1"]
 )
-def test_a_trained_model_takes_no_other(text):
+def test_other_settings_cannot_change_for_a_trained_model(text):
     with pytest.raises(UsageError, match="cannot be set for a trained model") as caught:
         on_this_machine(resolve_config("tiny"), [text])
     assert "model.image.chunk" in str(caught.value.next_step)
@@ -74,7 +74,7 @@ def test_values_are_checked(text):
         ("warmup.lr=0.5", True),
     ],
 )
-def test_what_changes_no_weight_decides_nothing(text, decides):
+def test_settings_without_effect_on_weights_are_not_deciding(text, decides):
     plain, changed = resolve_config("tiny"), resolve_config("tiny", overrides=[text])
     assert (deciding(plain) != deciding(changed)) == decides
 
@@ -106,7 +106,7 @@ def test_what_changes_no_weight_decides_nothing(text, decides):
         (EMBEDDING_MEMORY, ["evaluate.frames_per_chunk", "model.image.chunk"]),
     ],
 )
-def test_what_to_do_for_want_of_memory_names_settings_that_there_are(advice, settings):
+def test_memory_advice_names_existing_settings(advice, settings):
     named = re.findall(r"\b(?:data|evaluate|model|train|warmup)\.[a-z_.]*[a-z_]", advice)
     assert named == settings
     assert set(named) <= set(flatten(resolve_config("tiny")))

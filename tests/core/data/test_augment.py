@@ -24,7 +24,7 @@ def clip(frames=3, height=64, width=64, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (frames, height, width), dtype=np.uint8)
 
 
-def test_sides_are_cut_of_squares_only():
+def test_sides_are_cut_from_squares_only():
     for size, left in ((64, 44), (128, 88)):
         images = clip(2, size, size)
         side = (size - left) // 2
@@ -34,12 +34,12 @@ def test_sides_are_cut_of_squares_only():
         np.testing.assert_array_equal(cut_sides(images), images)
 
 
-def test_a_network_gets_shares_without_sides():
+def test_a_network_reads_shares_without_sides():
     images = torch.from_numpy(clip(4)).reshape(2, 2, 64, 64)
-    found = network_input(images)
-    assert found.shape == (2, 2, 64, 44)
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found * 255, images[..., 10:54].float())
+    result = network_input(images)
+    assert result.shape == (2, 2, 64, 44)
+    assert result.dtype == torch.float32
+    torch.testing.assert_close(result * 255, images[..., 10:54].float())
     assert network_input(torch.full((1, 64, 44), 255, dtype=torch.uint8)).unique().tolist() == [1.0]
 
 
@@ -70,7 +70,7 @@ def test_angles_lie_within_ten_degrees():
     assert 9 < angles.max() < 10
 
 
-def test_nothing_drawn_is_the_cut_alone():
+def test_without_changes_the_clip_is_only_cut():
     np.testing.assert_array_equal(augment(clip(), Draw()), clip()[..., 10:54])
 
 
@@ -82,9 +82,9 @@ def test_corners_at_the_edge_leave_the_left_side_where_it_is():
     """The left corners at column 0, the right ones at W - 10: 54 columns become 64."""
     images = np.zeros((2, 64, 64), np.uint8)
     images[..., :27] = 255
-    found = perspective(images, (0, 0, 0, 0))
-    assert (found[..., :31] == 255).all()
-    assert not found[..., 33:].any()
+    result = perspective(images, (0, 0, 0, 0))
+    assert (result[..., :31] == 255).all()
+    assert not result[..., 33:].any()
     # Left corners at 9, right ones at 63: column 36 comes to the middle.
     moved = perspective(images, (0.95, 0.95, 0.95, 0.95))
     assert (moved[..., :20] == 255).all()
@@ -108,11 +108,11 @@ def test_a_turn_leaves_the_middle_and_moves_the_rest_counter_clockwise():
     images = np.zeros((1, 64, 44), np.uint8)
     images[0, 30:34, 20:24] = 255
     images[0, 30:34, 38:42] = 100
-    found = rotate(images, 10)
-    rows, columns = np.nonzero(found[0] > 200)
+    result = rotate(images, 10)
+    rows, columns = np.nonzero(result[0] > 200)
     assert rows.mean() == pytest.approx(31.5, abs=0.6)
     assert columns.mean() == pytest.approx(21.5, abs=0.6)
-    rows, columns = np.nonzero((found[0] > 40) & (found[0] < 120) & (np.arange(44) > 30))
+    rows, columns = np.nonzero((result[0] > 40) & (result[0] < 120) & (np.arange(44) > 30))
     # 18 columns to the right of the middle: sin 10 degrees higher.
     assert rows.mean() == pytest.approx(31.5 - 18 * np.sin(np.radians(10)), abs=0.6)
     assert columns.mean() == pytest.approx(21.5 + 18 * np.cos(np.radians(10)), abs=0.6)
@@ -126,13 +126,13 @@ def test_a_rectangle_is_erased_in_all_frames_within_its_limits():
     images = np.full((3, 64, 44), 9, np.uint8)
     shapes = set()
     for seed in range(300):
-        found = erase(images, np.random.default_rng(seed).random(4))
-        assert (found == found[0]).all()
-        rows = np.flatnonzero((found[0] == 0).any(1))
-        columns = np.flatnonzero((found[0] == 0).any(0))
-        assert not found[0][rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].any()
+        result = erase(images, np.random.default_rng(seed).random(4))
+        assert (result == result[0]).all()
+        rows = np.flatnonzero((result[0] == 0).any(1))
+        columns = np.flatnonzero((result[0] == 0).any(0))
+        assert not result[0][rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].any()
         height, width = len(rows), len(columns)
-        assert int((found[0] == 0).sum()) == height * width
+        assert int((result[0] == 0).sum()) == height * width
         assert 0.045 < height * width / (64 * 44) < 0.21
         assert 0.28 < height / width < 3.7
         shapes.add((height, width))
@@ -141,27 +141,27 @@ def test_a_rectangle_is_erased_in_all_frames_within_its_limits():
 
 
 def test_a_rectangle_by_hand():
-    found = erase(np.ones((1, 20, 20), np.uint8), (0.5, 0.7 / 3, 0.99, 0.0))
+    result = erase(np.ones((1, 20, 20), np.uint8), (0.5, 0.7 / 3, 0.99, 0.0))
     # 12.5 % of 400 is 50, its height / width 1: seven by seven, at the bottom, on the left.
-    wanted = np.ones((20, 20), np.uint8)
-    wanted[13:, :7] = 0
-    np.testing.assert_array_equal(found[0], wanted)
+    expected = np.ones((20, 20), np.uint8)
+    expected[13:, :7] = 0
+    np.testing.assert_array_equal(result[0], expected)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_all_inputs_and_frames_of_a_clip_change_alike(seed):
+def test_all_inputs_and_frames_of_a_clip_change_equally(seed):
     what = draw(Augmentation(1, 1, 1, 1), np.random.default_rng(seed).random(DRAWS))
     one = clip(1, seed=seed)
     silhouettes = np.repeat(one, 3, axis=0)
     maps = np.stack([silhouettes, silhouettes], axis=1)
-    found = augment(silhouettes, what)
-    assert found.shape == (3, 64, 44)
+    result = augment(silhouettes, what)
+    assert result.shape == (3, 64, 44)
     assert augment(maps, what).shape == (3, 2, 64, 44)
     for channel in range(2):
-        np.testing.assert_array_equal(augment(maps, what)[:, channel], found)
-    assert (found == found[0]).all()
-    assert not np.array_equal(found, silhouettes[..., 10:54])
-    np.testing.assert_array_equal(augment(silhouettes, what), found)
+        np.testing.assert_array_equal(augment(maps, what)[:, channel], result)
+    assert (result == result[0]).all()
+    assert not np.array_equal(result, silhouettes[..., 10:54])
+    np.testing.assert_array_equal(augment(silhouettes, what), result)
 
 
 def test_labels_stay_labels():

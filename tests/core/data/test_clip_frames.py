@@ -14,16 +14,16 @@ def generator(*words):
     return np.random.default_rng(words)
 
 
-@pytest.mark.parametrize(("total", "wanted", "skip"), [(7, 3, 1), (5, 2, 2), (6, 4, 2)])
-def test_windows_are_all_ways_to_leave_frames_out_of_a_run(total, wanted, skip):
-    window = wanted + skip
+@pytest.mark.parametrize(("total", "target", "skip"), [(7, 3, 1), (5, 2, 2), (6, 4, 2)])
+def test_windows_are_all_ways_to_leave_frames_out_of_a_run(total, target, skip):
+    window = target + skip
     possible = {
         clip
         for first in range(total - window + 1)
-        for clip in combinations(range(first, first + window), wanted)
+        for clip in combinations(range(first, first + window), target)
     }
     drawn = Counter(
-        tuple(window_frames(total, wanted, skip, generator(seed)).tolist()) for seed in range(6000)
+        tuple(window_frames(total, target, skip, generator(seed)).tolist()) for seed in range(6000)
     )
     assert set(drawn) == possible
     # Each place of the first frame of the run is as likely, and each choice within a run.
@@ -33,7 +33,7 @@ def test_windows_are_all_ways_to_leave_frames_out_of_a_run(total, wanted, skip):
             for first in range(total - window + 1)
             if first <= clip[0] and clip[-1] < first + window
         ]
-        ways = len(list(combinations(range(window), wanted)))
+        ways = len(list(combinations(range(window), target)))
         expected = 6000 * len(starts) / (total - window + 1) / ways
         assert abs(drawn[clip] - expected) < 5 * expected**0.5
 
@@ -42,17 +42,17 @@ def test_windows_are_all_ways_to_leave_frames_out_of_a_run(total, wanted, skip):
 def test_a_short_sequence_repeats_in_order(total):
     run = np.arange(8) % total
     for seed in range(50):
-        found = window_frames(total, 6, 2, generator(seed)).tolist()
-        assert any(found == [run[i] for i in keep] for keep in combinations(range(8), 6))
+        result = window_frames(total, 6, 2, generator(seed)).tolist()
+        assert any(result == [run[i] for i in keep] for keep in combinations(range(8), 6))
 
 
-@pytest.mark.parametrize(("total", "wanted"), [(20, 6), (6, 6), (3, 7)])
-def test_without_skip_a_window_is_consecutive_frames(total, wanted):
+@pytest.mark.parametrize(("total", "expected"), [(20, 6), (6, 6), (3, 7)])
+def test_without_skip_a_window_is_consecutive_frames(total, expected):
     for seed in range(20):
         start = float(generator(seed).random())
         np.testing.assert_array_equal(
-            window_frames(total, wanted, 0, generator(seed)),
-            consecutive_frames(total, wanted, start),
+            window_frames(total, expected, 0, generator(seed)),
+            consecutive_frames(total, expected, start),
         )
 
 
@@ -65,15 +65,15 @@ def test_random_frames_come_once_where_there_are_enough():
 
 
 @pytest.mark.parametrize(
-    ("total", "wanted", "replace"), [(4, 2, True), (2, 3, False), (1, 3, False)]
+    ("total", "target", "replace"), [(4, 2, True), (2, 3, False), (1, 3, False)]
 )
-def test_random_frames_come_again_where_they_may(total, wanted, replace):
+def test_random_frames_come_again_where_they_may(total, target, replace):
     drawn = Counter(
-        tuple(random_frames(total, wanted, generator(seed), replace=replace).tolist())
+        tuple(random_frames(total, target, generator(seed), replace=replace).tolist())
         for seed in range(6000)
     )
-    assert len(drawn) == total**wanted
-    expected = 6000 / total**wanted
+    assert len(drawn) == total**target
+    expected = 6000 / total**target
     assert all(abs(count - expected) < 5 * expected**0.5 for count in drawn.values())
 
 

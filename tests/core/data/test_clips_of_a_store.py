@@ -47,7 +47,7 @@ def test_only_training_subjects_with_classes_in_order(store):
         assert store.sequences[index].key.subject == TRAIN[label]
 
 
-def test_subjects_that_are_not_there_take_no_class(store):
+def test_absent_subjects_have_no_class(store):
     data = TrainingSequences(
         store, ("000", "003", "001"), frames=2, frame_size=(64, 32), silhouette_size=(16, 8), flip=0
     )
@@ -65,12 +65,12 @@ def test_a_clip_holds_the_stores_frames_in_time_order(store):
         total = store.sequences[index].frames
         clip = data[[ClipRequest(number, 0.99, 0.9)]]
         first = max(total - 4, 0)
-        chosen = [(first + i) % total for i in range(4)]
-        whole = store.read(index, chosen)
+        numbers = [(first + i) % total for i in range(4)]
+        whole = store.read(index, numbers)
         assert torch.equal(clip.frames.permute(0, 2, 3, 1), torch.from_numpy(whole.rgb))
         assert torch.equal(clip.silhouettes > 127, torch.from_numpy(whole.silhouettes))
         assert clip.valid.tolist() == whole.valid.tolist()
-        assert clip.valid.tolist() == [frame != total - 1 for frame in chosen]
+        assert clip.valid.tolist() == [frame != total - 1 for frame in numbers]
         assert clip.flips.tolist() == [False]
         assert clip.sequences.tolist() == [index]
 
@@ -103,13 +103,13 @@ def test_flips_mirror_frames_and_silhouettes_of_chosen_clips_alone(store):
     assert torch.equal(batch.to(torch.device("cpu")).labels, batch.labels)
 
 
-def test_reading_ahead_by_a_worker_changes_nothing(store):
+def test_reading_ahead_by_a_worker_gives_equal_batches(store):
     data = sequences(store)
     batches = [[ClipRequest(i, 0.5, 0.2), ClipRequest(11 - i, 0.1, 0.7)] for i in range(3)]
-    here = list(load_batches(data, batches, workers=0, pin=False))
-    there = list(load_batches(data, batches, workers=1, pin=False))
-    assert len(here) == len(there) == 3
-    for one, other in zip(here, there, strict=True):
+    local = list(load_batches(data, batches, workers=0, pin=False))
+    from_worker = list(load_batches(data, batches, workers=1, pin=False))
+    assert len(local) == len(from_worker) == 3
+    for one, other in zip(local, from_worker, strict=True):
         assert one.patches is other.patches is None
         absent = {"patches", "poses", "maps", "parsing", "flow"}
         assert {name for name in one.__slots__ if getattr(other, name) is None} == absent
@@ -178,10 +178,10 @@ def test_a_batch_holds_what_its_clips_hold_one_by_one(
         choice=FrameChoice("run" if ordered else "spread"),
     )
     requests = [ClipRequest(i, (i + 1) / 9, i / 8, (7, i)) for i in (2, 3, 0, 7, 3, 5)]
-    wanted = plainly(store, data, requests, size, masks_size, ordered)
-    assert_same(data[requests], wanted)
-    assert_same(next(load_batches(data, [requests], workers=0, pin=False)), wanted)
-    assert not torch.equal(wanted.frames[:4], wanted.frames[4:8])
+    expected = plainly(store, data, requests, size, masks_size, ordered)
+    assert_same(data[requests], expected)
+    assert_same(next(load_batches(data, [requests], workers=0, pin=False)), expected)
+    assert not torch.equal(expected.frames[:4], expected.frames[4:8])
 
 
 def test_random_frames_and_a_draw_come_from_each_clips_own_request(store):
@@ -223,22 +223,22 @@ class Watched(Dataset[Any]):
 def test_a_worker_reads_a_batch_into_shared_memory_and_leaves_colours_last(store):
     requests = [ClipRequest(0, 0.5, 0.2), ClipRequest(4, 0.1, 0.7)]
     data = sequences(store)
-    wanted = data[requests]
+    target = data[requests]
     ((frames, silhouettes, valid, shared),) = read_ahead(Watched(data), [requests], workers=1)
     assert shared == [True, True, True]
-    for found, expected in zip(
-        (frames, silhouettes, valid), (wanted.frames, wanted.silhouettes, wanted.valid), strict=True
+    for result, expected in zip(
+        (frames, silhouettes, valid), (target.frames, target.silhouettes, target.valid), strict=True
     ):
-        assert found.is_shared()
-        assert torch.equal(found, expected)
-    for one in (frames, wanted.frames):
+        assert result.is_shared()
+        assert torch.equal(result, expected)
+    for one in (frames, target.frames):
         assert one.is_contiguous(memory_format=torch.channels_last)
         assert not one.is_contiguous()
 
 
 def test_torchs_loader_pins_every_tensor_of_a_batch(store, monkeypatch):
     batch = sequences(store)[[ClipRequest(0, 0.5, 0.2), ClipRequest(4, 0.1, 0.7)]]
-    held = {f.name: getattr(batch, f.name) for f in fields(batch)}
+    tensors = {f.name: getattr(batch, f.name) for f in fields(batch)}
     copies = {}
 
     def pinned(tensor):
@@ -246,14 +246,14 @@ def test_torchs_loader_pins_every_tensor_of_a_batch(store, monkeypatch):
         return copies[tensor.data_ptr()]
 
     monkeypatch.setattr(torch.Tensor, "pin_memory", pinned)
-    found = pin_memory(batch)
-    assert isinstance(found, ClipBatch)
+    result = pin_memory(batch)
+    assert isinstance(result, ClipBatch)
     assert len(copies) == 7
-    for name, tensor in held.items():
+    for name, tensor in tensors.items():
         expected = None if tensor is None else copies[tensor.data_ptr()]
-        assert getattr(found, name) is expected
-    assert found.frames is not None
-    assert found.frames.is_contiguous(memory_format=torch.channels_last)
+        assert getattr(result, name) is expected
+    assert result.frames is not None
+    assert result.frames.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_a_batch_goes_to_its_device_without_waiting(store, monkeypatch):
@@ -265,15 +265,15 @@ def test_a_batch_goes_to_its_device_without_waiting(store, monkeypatch):
         return to(tensor, *place, **how)
 
     monkeypatch.setattr(torch.Tensor, "to", watched)
-    there = batch.to(torch.device("meta"))
+    on_meta = batch.to(torch.device("meta"))
     assert moved == [((torch.device("meta"),), {"non_blocking": True})] * 7
-    assert there.patches is None
-    assert there.frames.device.type == there.labels.device.type == "meta"
-    assert there.frames.is_contiguous(memory_format=torch.channels_last)
+    assert on_meta.patches is None
+    assert on_meta.frames.device.type == on_meta.labels.device.type == "meta"
+    assert on_meta.frames.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("size", [(256, 128), (128, 64)])
-def test_a_batch_tells_its_bytes(store, size):
+def test_a_batch_reports_its_bytes(store, size):
     data = sequences(store, frame_size=size)
     requests = [ClipRequest(0, 0.5, 0.2), ClipRequest(4, 0.1, 0.7), ClipRequest(2, 0.1, 0.7)]
     batch = data[requests]

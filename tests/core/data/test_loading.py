@@ -1,4 +1,4 @@
-"""Reading ahead in worker processes, and what is told when one of them dies."""
+"""Reading ahead in worker processes, and the error when one of them dies."""
 
 import os
 import re
@@ -50,31 +50,31 @@ def test_items_come_in_order_and_errors_as_they_were(workers):
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_items_come_in_the_order_of_the_keys(workers):
-    found = read_ahead(Numbers(), (key for key in (3, 1, 1, 4, 0)), workers=workers)
-    assert [float(item[0]) for item in found] == [3, 1, 1, 4, 0]
+    result = read_ahead(Numbers(), (key for key in (3, 1, 1, 4, 0)), workers=workers)
+    assert [float(item[0]) for item in result] == [3, 1, 1, 4, 0]
 
 
-class Made(Dataset[tuple[torch.Tensor, ...]]):
+class SharedTensors(Dataset[tuple[torch.Tensor, ...]]):
     """A tensor made to be handed out and one moved; whether each was in shared memory at once."""
 
     def __len__(self):
         return 2
 
     def __getitem__(self, index):
-        made, moved = empty((3, 2), torch.int16), torch.full((2,), index)
-        made[:] = index
-        return made, moved, torch.tensor([made.is_shared(), moved.is_shared()])
+        created, moved = empty((3, 2), torch.int16), torch.full((2,), index)
+        created[:] = index
+        return created, moved, torch.tensor([created.is_shared(), moved.is_shared()])
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_what_is_made_to_be_handed_out_lies_in_shared_memory_from_the_start(workers):
-    items = list(read_ahead(Made(), workers=workers))
-    for index, (made, moved, shared) in enumerate(items):
-        assert made.tolist() == [[index] * 2] * 3
+def test_tensors_to_be_sent_are_created_in_shared_memory(workers):
+    items = list(read_ahead(SharedTensors(), workers=workers))
+    for index, (created, moved, shared) in enumerate(items):
+        assert created.tolist() == [[index] * 2] * 3
         assert moved.tolist() == [index] * 2
-        assert made.dtype == torch.int16
+        assert created.dtype == torch.int16
         assert shared.tolist() == [workers > 0, False]
-        assert made.is_shared() == moved.is_shared() == (workers > 0)
+        assert created.is_shared() == moved.is_shared() == (workers > 0)
     assert len(items) == 2
 
 
@@ -96,7 +96,7 @@ def machine(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("setting", [0, 3, 1024])
 @pytest.mark.parametrize("device", [CPU, GPU])
-def test_a_number_of_workers_is_taken_as_it_is(machine, setting, device):
+def test_an_explicit_number_of_workers_is_used(machine, setting, device):
     machine(4, 1000)
     assert loader_workers(setting, device=device, processes=2, item=1000) == setting
 
@@ -118,8 +118,8 @@ def test_a_number_of_workers_is_taken_as_it_is(machine, setting, device):
 )
 def test_workers_follow_device_and_cores(machine, device, cores, processes, workers):
     machine(cores, 10**12)
-    found = loader_workers("auto", device=device, processes=processes, item=10**6)
-    assert found == workers
+    result = loader_workers("auto", device=device, processes=processes, item=10**6)
+    assert result == workers
 
 
 @pytest.mark.parametrize(
@@ -139,11 +139,11 @@ def test_workers_follow_device_and_cores(machine, device, cores, processes, work
 )
 def test_shared_memory_bounds_workers(machine, device, free, processes, workers):
     machine(64, free)
-    found = loader_workers("auto", device=device, processes=processes, item=150_000_000)
-    assert found == workers
+    result = loader_workers("auto", device=device, processes=processes, item=150_000_000)
+    assert result == workers
 
 
-def test_without_a_place_for_shared_memory_nothing_bounds_workers(machine, monkeypatch, tmp_path):
+def test_without_shared_memory_workers_are_not_limited(machine, monkeypatch, tmp_path):
     machine(64, 0)
     monkeypatch.setattr(loading, "_SHARED", tmp_path / "none")
     assert loader_workers("auto", device=GPU, processes=1, item=10**9) == 8
@@ -166,23 +166,23 @@ except LmgaitError as error:
 
 
 def answer_to(name):
-    """What is said where a worker dies by a signal: exit code, error, next step."""
+    """Report of a worker that dies by a signal: exit code, error, next step."""
     path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", KILLED, name],
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
         check=False,
     )
-    return done.stdout or done.stderr
+    return process.stdout or process.stderr
 
 
-def test_a_killed_worker_is_told():
+def test_a_killed_worker_raises_a_clear_error():
     assert "process that reads data was killed" in answer_to("SIGKILL")
 
 
-def test_a_worker_that_found_no_page_of_shared_memory_is_told_as_that():
+def test_a_worker_without_shared_memory_raises_a_clear_error():
     """The kernel's answer to a write into a full /dev/shm is SIGBUS."""
     answer = answer_to("SIGBUS")
     assert re.match(r"7 .*shared memory .*too small", answer, re.DOTALL), answer
@@ -199,13 +199,13 @@ def test_a_worker_that_found_no_page_of_shared_memory_is_told_as_that():
         "unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)",
     ],
 )
-def test_what_torch_says_of_shared_memory_is_told(text):
+def test_torch_errors_about_shared_memory_are_explained(text):
     with pytest.raises(ResourceError, match="shared memory"), workers_explained():
         raise RuntimeError(text)
 
 
 @pytest.mark.parametrize("kind", ["made", "moved", "clips"])
-def test_where_shared_memory_is_small_reading_ends_with_words_and_does_not_wait(kind):
+def test_small_shared_memory_raises_a_clear_error_without_waiting(kind):
     """A megabyte of it, in a mount of this test's own."""
     small = "mount --make-rprivate / && mount -t tmpfs -o size=1m none /dev/shm"
     inside = ["unshare", "-m", "sh", "-c"]
@@ -214,7 +214,7 @@ def test_where_shared_memory_is_small_reading_ends_with_words_and_does_not_wait(
         or subprocess.run([*inside, small], capture_output=True, check=False).returncode
     ):
         pytest.skip("this user cannot mount")
-    done = subprocess.run(
+    process = subprocess.run(
         [*inside, f"{small} && exec {sys.executable} -m tests.fakes.large 3000000 {kind}"],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -223,21 +223,23 @@ def test_where_shared_memory_is_small_reading_ends_with_words_and_does_not_wait(
         timeout=100,
         check=True,
     )
-    assert done.stdout.startswith("ResourceError The shared memory (/dev/shm, 1 MB)"), done.stderr
+    assert process.stdout.startswith("ResourceError The shared memory (/dev/shm, 1 MB)"), (
+        process.stderr
+    )
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError, EOFError, FileNotFoundError])
-def test_a_worker_that_dies_while_it_hands_something_out_is_told(error):
+def test_a_worker_that_dies_while_sending_raises_a_clear_error(error):
     def items():
         yield 1
         raise error
 
-    found = _fetched(items())
-    assert next(found) == 1
+    result = _fetched(items())
+    assert next(result) == 1
     with pytest.raises(OutputError, match="process that reads data was killed"):
-        next(found)
+        next(result)
 
 
-def test_other_errors_are_not_explained_away():
+def test_other_errors_are_not_translated():
     with pytest.raises(RuntimeError, match="of its own"), workers_explained():
         raise RuntimeError("of its own")

@@ -28,12 +28,12 @@ def test_batches_hold_p_identities_with_k_sequences_each():
         sizes = Counter(labels)
         for step in (0, 1, 2, 7, 1000):
             batch = sampler.batch(step)
-            chosen = [labels[request.sequence] for request in batch]
+            identities = [labels[request.sequence] for request in batch]
             assert len(batch) == p * k
-            assert len(set(chosen)) == p
+            assert len(set(identities)) == p
             # K after K of each identity
-            assert all(len(set(chosen[i * k : (i + 1) * k])) == 1 for i in range(p))
-            for label in set(chosen):
+            assert all(len(set(identities[i * k : (i + 1) * k])) == 1 for i in range(p))
+            for label in set(identities):
                 drawn = Counter(r.sequence for r in batch if labels[r.sequence] == label)
                 most, least = max(drawn.values()), k // sizes[label]
                 # none twice where there are enough, else all about equally often
@@ -55,12 +55,12 @@ def test_identities_come_once_in_an_epoch():
         sampler = IdentityBatches(labels, p, k, seed)
         epoch = len(set(labels)) // p
         for first in range(0, 4 * epoch, epoch):
-            seen = [
+            identities = [
                 labels[r.sequence]
                 for step in range(first, first + epoch)
                 for r in sampler.batch(step)[::k]
             ]
-            assert len(seen) == len(set(seen)) == epoch * p
+            assert len(identities) == len(set(identities)) == epoch * p
 
 
 def test_sequences_of_an_identity_are_used_fairly():
@@ -76,7 +76,7 @@ def test_sequences_of_an_identity_are_used_fairly():
                 assert max(own) - min(own) <= 1
 
 
-def test_no_sequence_is_left_out_for_long():
+def test_all_sequences_are_used_equally_over_time():
     labels = [0] * 7 + [1] * 3 + [2] * 11 + [3] * 5 + [4] * 2
     sampler = IdentityBatches(labels, 2, 4, 3)
     used = Counter(r.sequence for step in range(200) for r in sampler.batch(step))
@@ -91,7 +91,7 @@ def test_clip_draws_differ_between_steps_and_are_uniform():
     assert np.abs(draws.mean(0) - 0.5).max() < 0.03
 
 
-def test_too_few_identities_say_what_to_set():
+def test_too_few_identities_raise_an_error_with_the_setting():
     with pytest.raises(TrainingError, match=r"data\.identities=3"):
         IdentityBatches([0, 1, 2], 4, 2, 0)
 
@@ -106,7 +106,7 @@ def test_the_global_batch_does_not_depend_on_the_processes(ranks):
 
 
 @pytest.mark.parametrize("ranks", [2, 3, 4, 6, 8])
-def test_a_processs_share_holds_as_many_identities_as_it_can(ranks):
+def test_a_share_of_a_process_has_as_many_identities_as_possible(ranks):
     """Batch norms of a process that computes one identity learn nothing of the others."""
     labels = [i % 9 for i in range(90)]
     batch = IdentityBatches(labels, 6, 8, 1).batch(0)
@@ -123,18 +123,18 @@ def test_a_batch_that_does_not_divide_is_refused():
 
 def test_the_warm_up_goes_through_all_sequences_epoch_by_epoch():
     for count, size in ((7, 3), (5, 8), (10, 5), (1, 2)):
-        taken = [r.sequence for step in range(20) for r in spread_batches(count, size, 4, step)]
-        for first in range(0, len(taken) - count + 1, count):
-            assert sorted(taken[first : first + count]) == list(range(count))
+        sequences = [r.sequence for step in range(20) for r in spread_batches(count, size, 4, step)]
+        for first in range(0, len(sequences) - count + 1, count):
+            assert sorted(sequences[first : first + count]) == list(range(count))
         assert spread_batches(count, size, 4, 3) == spread_batches(count, size, 4, 3)
     assert spread_batches(50, 9, 4, 3) != spread_batches(50, 9, 5, 3)
 
 
 @pytest.mark.parametrize("start", [0.0, 0.3, 0.999999])
-@pytest.mark.parametrize(("total", "wanted"), [(10, 4), (4, 4), (5, 4), (100, 30)])
-def test_a_clip_is_a_run_of_consecutive_frames(total, wanted, start):
-    frames = consecutive_frames(total, wanted, start)
-    assert np.diff(frames).tolist() == [1] * (wanted - 1)
+@pytest.mark.parametrize(("total", "expected"), [(10, 4), (4, 4), (5, 4), (100, 30)])
+def test_a_clip_is_a_run_of_consecutive_frames(total, expected, start):
+    frames = consecutive_frames(total, expected, start)
+    assert np.diff(frames).tolist() == [1] * (expected - 1)
     assert frames[0] >= 0
     assert frames[-1] < total
 

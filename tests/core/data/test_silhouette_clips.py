@@ -54,8 +54,8 @@ def test_the_same_request_gives_the_same_clip_and_another_seed_another(store, or
     first, again = (data[sampler.batch(3)].silhouettes for _ in range(2))
     assert torch.equal(first, again)
     assert not torch.equal(first, data[sampler.batch(4)].silhouettes)
-    alone = torch.cat([data[[one]].silhouettes for one in sampler.batch(3)])
-    assert torch.equal(first, alone)
+    separate = torch.cat([data[[one]].silhouettes for one in sampler.batch(3)])
+    assert torch.equal(first, separate)
 
 
 def frames_of(data, store, batch):
@@ -76,8 +76,8 @@ def test_the_order_and_the_usable_frames_are_kept(store):
         for words in range(5):
             places = frames_of(data, store, data[[request(sequence, words)]])
             assert all(places), "only usable frames, unchanged"
-            chosen = [min(one) for one in places]
-            assert max(store.sequences[data.indices[sequence]].frames - 1, 0) not in chosen
+            first_frames = [min(one) for one in places]
+            assert max(store.sequences[data.indices[sequence]].frames - 1, 0) not in first_frames
 
 
 def test_mirrored_clips_are_mirrored_whole(store):

@@ -82,7 +82,7 @@ def test_one_kind_fills_up_for_the_other(noise, right):
         assert all(one.right for one in found.shown)
 
 
-def test_a_gallery_that_cannot_match_gives_no_list():
+def test_a_gallery_without_matches_gives_no_retrievals():
     _, given = embeddings(0.5, kinds=("nm-01",))
     found = retrievals(given, MANIFEST, "cross_view", "euclidean")
     assert [(one.condition, one.probes, one.shown) for one in found] == [

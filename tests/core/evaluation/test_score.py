@@ -121,7 +121,7 @@ def test_casia_star_counts_like_casia():
     assert_equal(ours, plain.evaluate("casiab", values, keys))
 
 
-def test_probe_without_a_match_is_an_error_in_gait_and_left_out_in_reid():
+def test_probes_without_a_match_are_errors_in_gait_and_skipped_in_reid():
     keys = [
         ("100", "U0_D0", "01_0"),
         ("100", "U1_D1", "02_0"),
@@ -142,7 +142,7 @@ def test_same_camera_counts_in_neither_protocol_and_suffixes_share_a_camera():
     result = score(embedding_set(values, keys), load_manifest("ccpg"))
     gait, reid = (result.protocols[name].conditions["CL"] for name in ("gait", "reid"))
     assert gait.cells is not None
-    assert (gait.values["rank1"], gait.cells.found) == (0.0, 1)
+    assert (gait.values["rank1"], gait.cells.filled) == (0.0, 1)
     assert gait.matrices["rank1"][0][0] == 100.0
     assert (reid.values["rank1"], reid.without_match) == (None, 1)
     assert result.protocols["gait"].mean["rank1"] is None  # the other conditions have no value
@@ -156,7 +156,7 @@ def test_equal_embeddings_everywhere_score_no_better_than_blind():
     assert single.chance == pytest.approx(20.0)
 
 
-def test_coverage_tells_what_is_missing_and_cells_that_are_empty():
+def test_coverage_reports_missing_sequences_and_empty_cells():
     manifest = load_manifest("casiab")
     keys = [
         (subject, kind, view)
@@ -174,7 +174,7 @@ def test_coverage_tells_what_is_missing_and_cells_that_are_empty():
     assert len(seen.missing) == 111
     cells = result.protocols["single_view"].conditions["CL"].cells
     assert cells is not None
-    assert (cells.expected, cells.found) == (110, 100)
+    assert (cells.expected, cells.filled) == (110, 100)
     assert set(cells.empty) == {("090", view) for view in manifest.structure.views if view != "090"}
     assert seen.cells == (330, 320)
     assert not seen.complete
@@ -201,7 +201,7 @@ def test_ccpg_cameras_and_open_types_in_coverage():
     assert seen.subjects == (800, 2)
 
 
-def test_sequences_of_other_subjects_are_left_out_and_counted():
+def test_sequences_of_other_subjects_are_skipped_and_counted():
     keys = structure("ccpg", 3, 2)
     rng = np.random.default_rng(1)
     values = rng.standard_normal((len(keys), 3, 1)).astype(np.float32)
@@ -217,7 +217,7 @@ def test_sequences_of_other_subjects_are_left_out_and_counted():
         score(embedding_set(more, others), load_manifest("ccpg"))
 
 
-def test_views_that_the_manifest_does_not_know_are_scored_and_told():
+def test_views_missing_in_the_manifest_are_scored_and_reported():
     keys = [
         (subject, kind, view)
         for subject in ("075", "076")
@@ -229,7 +229,7 @@ def test_views_that_the_manifest_does_not_know_are_scored_and_told():
     assert result.coverage.unexpected_views == ("999",)
     cells = result.protocols["single_view"].conditions["NM"].cells
     assert cells is not None
-    assert (cells.expected, cells.found, cells.extra) == (110, 0, 2)
+    assert (cells.expected, cells.filled, cells.extra) == (110, 0, 2)
     assert_equal(told(result), plain.evaluate("casiab", values, keys))
 
 
@@ -262,7 +262,7 @@ def test_json_has_the_promised_form():
     assert told_json["protocols"]["cross_view"]["official"] is False
 
 
-def test_intervals_hold_the_value_and_depend_on_the_seed_alone():
+def test_intervals_contain_the_value_and_depend_only_on_the_seed():
     rng = np.random.default_rng(5)
     keys = structure("casiab", 8, 3)
     center = {key[0]: rng.standard_normal((4, 1)) for key in keys}
@@ -343,7 +343,7 @@ def test_reranking_is_per_condition_and_improves_clustered_embeddings():
     [
         ({"metric": "euclid"}, "No metric 'euclid'"),
         ({"protocols": ["gaits"]}, "Did you mean `gait`"),
-        ({"bootstrap": -1}, "no -1 resamples"),
+        ({"bootstrap": -1}, "-1 resamples"),
     ],
 )
 def test_wrong_options_are_refused(options, words):
@@ -352,7 +352,7 @@ def test_wrong_options_are_refused(options, words):
         score(embedding_set(np.zeros((len(keys), 1, 1)), keys), load_manifest("ccpg"), **options)
 
 
-def test_reranking_a_condition_that_has_no_sequences_is_no_fault():
+def test_reranking_an_empty_condition_is_not_an_error():
     keys = [(load_manifest("ccpg").subjects.test[0], "U0_D0", "01_0")]
     found = score(embedding_set(np.ones((1, 2, 1)), keys), load_manifest("ccpg"), rerank=True)
     assert set(found.protocols["gait"].conditions["CL"].values.values()) == {None}

@@ -231,7 +231,7 @@ def test_listed_sequences_are_expected_by_name(manifests):
     assert "1 of 4 sequences and 2 of 4 test subjects" in notes
 
 
-def test_cells_are_kept_for_protocols_of_cells_alone(manifests):
+def test_only_protocols_by_cells_have_cells(manifests):
     """GREW has a view for each sequence: ranks in all cells would not fit into memory."""
     keys = [(f"{n + 1:05}", kind, f"{n}{kind}") for n in range(50) for kind in ("01", "02")]
     given_set = embedding_set(np.zeros((100, 1, 1)), keys)
@@ -245,7 +245,7 @@ def test_cells_are_kept_for_protocols_of_cells_alone(manifests):
     assert (result.rank.shape, result.chance.shape) == ((50, 0), (50, 0))
 
 
-def test_what_is_missing_of_a_pair_of_type_and_view_is_told_by_its_type():
+def test_missing_pairs_of_type_and_view_are_reported_by_type():
     keys = [("a", "x", "7"), ("a", "x", "8"), ("b", "y", "9")]
     result = coverage(keys, ["a", "b"], ["x", "y"], ["0"], open_views=True)
     assert (result.sequences, result.missing) == ((4, 2), ("a/y", "b/x"))

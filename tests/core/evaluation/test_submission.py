@@ -131,7 +131,7 @@ def test_reranking_reorders_the_list(tmp_path):
         ([*gallery_of(1), ("probe", "03", "v"), ("probe", "03", "v")], "Two probes .* called v"),
     ],
 )
-def test_what_no_server_could_count_is_refused(tmp_path, keys, what):
+def test_unscorable_submissions_raise_an_error(tmp_path, keys, what):
     with pytest.raises(DataError, match=what):
         write_submission(
             tmp_path / "x.csv", embedding_set(np.zeros((len(keys), 1, 1)), keys), GREW, "server"

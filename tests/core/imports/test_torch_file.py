@@ -60,7 +60,7 @@ def test_tensors_are_read_as_they_were_saved_and_in_their_order(path, protocol, 
         assert torch.equal(read[name], value), name
 
 
-def test_a_state_dict_of_a_module_and_all_that_trainings_save_beside_it(path):
+def test_a_state_dict_is_read_from_a_full_training_checkpoint(path):
     module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     save(path, module.state_dict(), rate=np.float64(0.1), best=np.array([1.0]).max(), step=3)
     read = read_torch_file(path)
@@ -92,7 +92,7 @@ def test_a_hostile_file_is_refused_and_nothing_in_it_runs(path, hostile, inside,
     assert not Path("hacked").exists()
 
 
-def test_a_key_that_takes_for_ever_to_hash_is_refused(path):
+def test_a_key_that_is_slow_to_hash_is_rejected(path):
     nested: object = ()
     for _ in range(60):
         nested = (nested, nested)
@@ -169,7 +169,7 @@ def test_tensors_that_share_their_numbers_are_read_in_any_order(path):
         ([torch.zeros(2)], "neither `model` nor tensors"),
     ],
 )
-def test_a_whole_file_of_something_else_is_not_called_damaged(path, content, words):
+def test_a_valid_file_with_other_contents_is_not_reported_as_damaged(path, content, words):
     torch.save(content, path)
     with pytest.raises(CheckpointError, match=words) as caught:
         read_torch_file(path)
@@ -177,7 +177,7 @@ def test_a_whole_file_of_something_else_is_not_called_damaged(path, content, wor
     assert "torch.save" in (caught.value.next_step or "")
 
 
-def test_scores_by_rates_beside_the_model_are_passed_over(path):
+def test_numpy_scalars_beside_the_model_are_skipped(path):
     torch.save({"model": {"a": torch.ones(2)}, "best": {0.1: 3, None: 1}}, path)
     assert list(read_torch_file(path).tensors) == ["a"]
 
@@ -190,7 +190,7 @@ def test_tensors_cannot_be_more_than_the_file_holds(path):
         read_torch_file(path)
 
 
-def test_a_file_that_is_no_archive_is_refused_in_words(path):
+def test_a_file_that_is_not_an_archive_raises_a_clear_error(path):
     torch.save(tensors(), path, _use_new_zipfile_serialization=False)
     with pytest.raises(CheckpointError, match=r"before version 1\.6"):
         read_torch_file(path)

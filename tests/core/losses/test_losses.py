@@ -59,22 +59,22 @@ def slow_triplet(embedding, labels, margin):
 @pytest.mark.parametrize("margin", [0.2, 0.0, 3.0])
 def test_triplet_loss_is_its_equation(random, labels, margin):
     embedding = draw(random, 6, 5, 3)
-    found = triplet_loss(embedding, torch.tensor(labels), margin)
+    result = triplet_loss(embedding, torch.tensor(labels), margin)
     expected = slow_triplet(embedding, labels, margin)
-    assert_exact(found.item(), expected)
+    assert_exact(result.item(), expected)
 
 
 def test_strip_distances_are_euclidean(random):
     embedding = draw(random, 4, 5, 3)
-    found = strip_distances(embedding)
+    result = strip_distances(embedding)
     for strip in range(3):
         expected = torch.cdist(embedding[..., strip], embedding[..., strip])
         # the square root magnifies the rounding of equal vectors: 1e-16 becomes 1e-8
-        torch.testing.assert_close(found[strip], expected, rtol=1e-12, atol=1e-7)
+        torch.testing.assert_close(result[strip], expected, rtol=1e-12, atol=1e-7)
 
 
 @pytest.mark.parametrize("labels", [[0, 0, 0, 0], [0, 1, 2, 3], [5]])
-def test_no_valid_triplet_is_no_loss_and_no_gradient(random, labels):
+def test_without_a_valid_triplet_loss_and_gradient_are_zero(random, labels):
     embedding = draw(random, len(labels), 5, 3).requires_grad_()
     loss = triplet_loss(embedding, torch.tensor(labels), 0.2)
     loss.backward()
@@ -108,9 +108,9 @@ def slow_identity(logits, labels, scale, smoothing):
 def test_cross_entropy_is_its_equation(random, scale, smoothing):
     logits = draw(random, 3, 4, 2).tanh()
     labels = [2, 0, 3]
-    found = identity_loss(logits, torch.tensor(labels), scale, smoothing)
+    result = identity_loss(logits, torch.tensor(labels), scale, smoothing)
     expected = slow_identity(logits, labels, scale, smoothing)
-    assert_exact(found.item(), expected)
+    assert_exact(result.item(), expected)
 
 
 def slow_silhouette(logits, silhouettes, valid):
@@ -132,9 +132,9 @@ def slow_silhouette(logits, silhouettes, valid):
 def test_silhouette_loss_is_its_equation_over_valid_frames(random, valid):
     logits = draw(random, 3, 2, 4, 5)
     silhouettes = torch.rand(3, 4, 5, generator=random, dtype=torch.float64)
-    found = silhouette_loss(logits, silhouettes, torch.tensor(valid))
+    result = silhouette_loss(logits, silhouettes, torch.tensor(valid))
     expected = slow_silhouette(logits, silhouettes, valid)
-    assert_exact(found.item(), expected)
+    assert_exact(result.item(), expected)
 
 
 def test_frames_without_a_silhouette_give_no_gradient(random):
@@ -179,8 +179,8 @@ def slow_smoothness(maps):
 
 def test_smoothness_loss_is_its_equation(random):
     maps = draw(random, 2, 3, 5, 4)
-    found = smoothness_loss(maps)
-    assert_exact(found.item(), slow_smoothness(maps))
+    result = smoothness_loss(maps)
+    assert_exact(result.item(), slow_smoothness(maps))
     assert smoothness_loss(torch.ones(1, 2, 4, 4)).item() == 0
 
 
@@ -205,9 +205,9 @@ def slow_diversity(maps, form):
 @pytest.mark.parametrize("form", ["entropy", "literal"])
 def test_diversity_loss_is_its_equation(random, form):
     maps = torch.rand(2, 3, 4, 5, generator=random, dtype=torch.float64) + 0.05
-    found = diversity_loss(maps, form)
+    result = diversity_loss(maps, form)
     # the 1e-8 inside the logarithm, which keeps empty channels finite
-    torch.testing.assert_close(found.item(), slow_diversity(maps, form), rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(result.item(), slow_diversity(maps, form), rtol=1e-6, atol=1e-7)
 
 
 def test_diversity_goes_from_equal_shares_to_one_channel():
@@ -254,7 +254,7 @@ LABELS = torch.tensor([0, 0, 1, 1])
     ],
     ids=["triplet-wide", "triplet", "identity", "silhouette", "smoothness", "entropy", "literal"],
 )
-def test_gradients_in_float64(random, loss, shape, prepare):
+def test_gradients_equal_finite_differences_in_float64(random, loss, shape, prepare):
     value = prepare(draw(random, *shape)).requires_grad_()
     assert torch.autograd.gradcheck(loss, (value,))
 
@@ -274,33 +274,36 @@ def targets(random):
 
 
 def test_the_total_is_the_weighted_sum(random):
-    given, batch = arguments(random), targets(random)
+    arguments_by_name, batch = arguments(random), targets(random)
     config = LMGaitLosses(
         triplet=2.0, cross_entropy=3.0, silhouette=0.5, smoothness=0.1, diversity=4
     )
-    found = total_loss(TERMS, config, output_of(**given), batch)
-    maps = given["maps"]
+    result = total_loss(TERMS, config, output_of(**arguments_by_name), batch)
+    maps = arguments_by_name["maps"]
     expected = {
-        "triplet": 2.0 * triplet_loss(given["embedding"], LABELS, 0.2),
-        "cross_entropy": 3.0 * identity_loss(given["logits"].float(), LABELS, 16.0, 0.1),
+        "triplet": 2.0 * triplet_loss(arguments_by_name["embedding"], LABELS, 0.2),
+        "cross_entropy": 3.0
+        * identity_loss(arguments_by_name["logits"].float(), LABELS, 16.0, 0.1),
         "silhouette": 0.5
-        * silhouette_loss(given["silhouettes"].float(), batch.silhouettes / 255, batch.valid),
+        * silhouette_loss(
+            arguments_by_name["silhouettes"].float(), batch.silhouettes / 255, batch.valid
+        ),
         "smoothness": 0.1 * smoothness_loss(maps),
         "diversity": 4 * diversity_loss(maps),
     }
-    assert set(found.parts) == set(expected)
+    assert set(result.parts) == set(expected)
     for name, value in expected.items():
-        torch.testing.assert_close(found.parts[name], value)
-    assert found.total.item() == pytest.approx(sum(v.item() for v in expected.values()), rel=1e-6)
+        torch.testing.assert_close(result.parts[name], value)
+    assert result.total.item() == pytest.approx(sum(v.item() for v in expected.values()), rel=1e-6)
 
 
 def test_without_supervision_there_is_no_silhouette_loss(random):
     config = small_config(model={"representation": {"supervise": False}})
     terms = implementation_of(config.model).terms(config.model)
     output = output_of(**arguments(random))
-    found = total_loss(terms, config.losses, output, targets(random))
-    assert set(found.parts) == {"triplet", "cross_entropy", "smoothness", "diversity"}
-    assert found.total.item() == pytest.approx(sum(v.item() for v in found.parts.values()))
+    result = total_loss(terms, config.losses, output, targets(random))
+    assert set(result.parts) == {"triplet", "cross_entropy", "smoothness", "diversity"}
+    assert result.total.item() == pytest.approx(sum(v.item() for v in result.parts.values()))
 
 
 def slow_hard_triplet(embedding, labels, margin):

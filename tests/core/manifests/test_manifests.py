@@ -39,7 +39,7 @@ def changed(*changes: tuple[str, object]) -> dict[str, Any]:
     return with_changes(GOOD, changes)
 
 
-def test_the_official_ones_are_there():
+def test_the_official_manifests_are_shipped():
     in_files = ["ccgr_mini", "gait3d", "oumvlp"]
     assert manifest_names() == sorted(
         [*in_files, "casiab", "casiab_star", "ccpg", "grew", "sustech1k"]
@@ -85,11 +85,11 @@ def test_ccpg_rules_and_cameras():
 
 def test_sustech_types_of_several_covariates():
     conditions = load_manifest("sustech1k").protocols["single_view"].conditions
-    taken = [name for name, part in conditions.items() if part.probe.takes_type("02-cl-nt")]
-    assert taken == ["Clothing", "Night", "Overall"]
+    selected = [name for name, part in conditions.items() if part.probe.takes_type("02-cl-nt")]
+    assert selected == ["Clothing", "Night", "Overall"]
     assert [name for name, part in conditions.items() if part.probe.takes_type("00-nm")] == []
-    taken = [name for name, part in conditions.items() if part.probe.takes_type("01-nm")]
-    assert taken == ["Normal", "Overall"]
+    selected = [name for name, part in conditions.items() if part.probe.takes_type("01-nm")]
+    assert selected == ["Normal", "Overall"]
     assert all(part.gallery.names == ("00-nm",) for part in conditions.values())
 
 
@@ -115,11 +115,11 @@ def test_an_unknown_name_gets_the_nearest_and_the_list():
         load_manifest("../ccpg")
 
 
-def test_ones_own_manifest_from_a_file(tmp_path: Path):
+def test_a_users_manifest_is_read_from_a_file(tmp_path: Path):
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(GOOD), encoding="utf-8")
-    for given in (path, str(path)):
-        manifest = load_manifest(given)
+    for argument in (path, str(path)):
+        manifest = load_manifest(argument)
         assert manifest == DatasetManifest.model_validate(GOOD)
         assert manifest.protocols["single"].conditions["All"].probe.names == ("fast",)
         assert manifest.forms == ()
@@ -192,10 +192,10 @@ def test_each_fault_is_named_by_key(changes, line):
         parse_manifest(changed(*changes), "mine.yaml")
     assert caught.value.where == "mine.yaml"
     lines = caught.value.what.splitlines()[1:]
-    assert any(found.startswith(line) for found in lines), lines
+    assert any(result.startswith(line) for result in lines), lines
 
 
-def test_all_faults_are_told_at_once_across_sections():
+def test_faults_of_all_sections_are_reported_at_once():
     content = changed(
         ("titel", "x"),
         ("frames", "20"),
@@ -216,7 +216,7 @@ def test_all_faults_are_told_at_once_across_sections():
     }
 
 
-def test_many_ids_on_both_sides_are_told_shortly():
+def test_many_ids_on_both_sides_are_reported_briefly():
     ids = [f"s{number}" for number in range(50)]
     with pytest.raises(ManifestError, match="and 45 more also in train"):
         parse_manifest(changed(("subjects", {"train": ids, "test": ids})))
@@ -258,7 +258,7 @@ def test_yaml_that_is_not_plain_is_refused(tmp_path: Path, text, words):
     assert str(path) == caught.value.where
 
 
-def test_files_that_cannot_be_read(tmp_path: Path):
+def test_unreadable_files_raise_a_clear_error(tmp_path: Path):
     with pytest.raises(ManifestError, match="No such file"):
         load_manifest(tmp_path / "none.yaml")
     with pytest.raises(ManifestError, match="Cannot read the file"):
@@ -285,14 +285,14 @@ def test_structure_without_groups_keeps_views():
     assert Structure(types=("a",), views=("b",)).group("b_1") == "b_1"
 
 
-def test_a_manifest_says_how_silhouettes_are_cut():
+def test_a_manifest_sets_the_silhouette_cut():
     usual = parse_manifest(GOOD).silhouette_cut
     assert (usual.interpolation, usual.drop_sum) == ("bicubic", 10_000)
     for name in manifest_names():
         own = load_outline(name).silhouette_cut
         assert (own.interpolation == "area", own.drop_sum is None) == (name == "ccpg",) * 2
-    cut = {"interpolation": "area", "drop_sum": 5}
-    assert parse_manifest(changed(("silhouette_cut", cut))).silhouette_cut.drop_sum == 5
+    rules = {"interpolation": "area", "drop_sum": 5}
+    assert parse_manifest(changed(("silhouette_cut", rules))).silhouette_cut.drop_sum == 5
     for wrong in ({"interpolation": "linear"}, {"drop_sum": -1}, {"size": 64}):
         with pytest.raises(ManifestError, match="silhouette_cut"):
             parse_manifest(changed(("silhouette_cut", wrong)))

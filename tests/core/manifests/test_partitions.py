@@ -65,7 +65,7 @@ def changed(*changes: tuple[str, object]) -> dict[str, Any]:
     return with_changes(GOOD, [*inline, *changes])
 
 
-def test_an_own_manifest_takes_its_lists_from_the_file_beside_it(mine):
+def test_a_users_manifest_reads_the_partition_file_beside_it(mine):
     manifest = load_manifest(mine)
     assert manifest.subjects.train == ("0001", "0002")
     assert manifest.subjects.tested == ("0003", "nobody")
@@ -78,7 +78,7 @@ def test_an_own_manifest_takes_its_lists_from_the_file_beside_it(mine):
     assert [manifest.takes(rules.gallery, key) for key in (probe, other)] == [False, True]
 
 
-def test_a_shipped_one_takes_them_from_the_workspace(tmp_path):
+def test_a_shipped_manifest_reads_the_partition_file_of_the_workspace(tmp_path):
     home = Workspace(tmp_path)
     with pytest.raises(ManifestError, match=r"Gait3D .* Gait3D\.json") as caught:
         load_manifest("gait3d", home)
@@ -139,7 +139,7 @@ def test_a_damaged_or_hostile_file_is_refused(mine, content, what):
         load_manifest(mine)
 
 
-def test_names_that_cannot_be_are_those_of_the_partition_file(mine):
+def test_invalid_names_are_attributed_to_the_partition_file(mine):
     place = mine.parent / "Mine.json"
     place.write_text(json.dumps(FILE | {"TRAIN_SET": ["0001", "0001"]}), encoding="utf-8")
     with pytest.raises(ManifestError, match="'0001' given twice") as caught:
@@ -218,7 +218,7 @@ def test_ranges_stand_for_the_names_between():
     assert names == ("p098x", "p099x", "p100x", "p101x", "z")
 
 
-def test_a_list_writes_a_sequence_as_its_pattern_says():
+def test_a_list_names_sequences_by_its_pattern():
     one = SequenceList(pattern="{subject}-{type}-{view}.avi", sequences=("1-A-2_b.avi", "{x}"))
     assert one.holds(SequenceKey("1", "A", "2_b"))
     assert not one.holds(SequenceKey("1", "A", "2_b.avi"))

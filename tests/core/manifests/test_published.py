@@ -49,8 +49,8 @@ def test_published_means_are_those_of_their_rows():
 
 
 def published_row(table, method):
-    (found,) = [one for one in load_published() if one.id == table]
-    (row,) = [row for row in found.rows if row.method == method]
+    (result,) = [one for one in load_published() if one.id == table]
+    (row,) = [row for row in result.rows if row.method == method]
     return row
 
 
@@ -63,13 +63,13 @@ def published_row(table, method):
         ("table-2", "VPNet", (98.3, 96.3, 90.0, 94.9), ("90.7",)),
     ],
 )
-def test_faults_of_a_source_are_put_right_and_noted(table, method, values, printed):
+def test_faults_of_a_source_are_corrected_and_noted(table, method, values, printed):
     row = published_row(table, method)
     assert row.values == values
     assert all(value in row.note for value in printed)
 
 
-def test_rows_of_another_protocol_or_dataset_say_so():
+def test_rows_of_another_protocol_or_dataset_are_marked():
     other = {
         (table.id, row.method): row.protocol or row.dataset
         for table in load_published()
@@ -101,7 +101,7 @@ def test_rows_of_another_protocol_or_dataset_say_so():
         ("reid-ccpg", "DeepGaitV2", (90.5, 96.3, 91.4, 96.7, 93.7)),
     ],
 )
-def test_later_results_stand_beside_the_papers_own(table, method, values):
+def test_later_results_are_listed_with_the_papers_own(table, method, values):
     row = published_row(table, method)
     assert row.values == values
     assert row.source or table == "reid-ccpg"

@@ -19,27 +19,27 @@ from core.metrics.search import Codes, search
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_blocks_come_in_order_with_their_results(device, monkeypatch):
     monkeypatch.setattr(blocks, "BLOCK_ENTRIES", 20)
-    found = list(each_block(lambda rows: rows.stop - rows.start, 9, 10, torch.device(device)))
-    assert [(rows.start, size) for rows, size in found] == [(0, 2), (2, 2), (4, 2), (6, 2), (8, 1)]
+    result = list(each_block(lambda rows: rows.stop - rows.start, 9, 10, torch.device(device)))
+    assert [(rows.start, size) for rows, size in result] == [(0, 2), (2, 2), (4, 2), (6, 2), (8, 1)]
     assert list(each_block(lambda rows: rows.stop, 0, 10, torch.device(device))) == []
 
 
-def test_each_worker_computes_alone_and_the_callers_threads_stay(monkeypatch):
+def test_each_worker_uses_one_thread_and_the_callers_number_is_restored(monkeypatch):
     monkeypatch.setattr(blocks, "BLOCK_ENTRIES", 1)
     before = torch.get_num_threads()
-    seen = set()
+    thread_ids = set()
 
     def work(rows: slice) -> int:
-        seen.add(threading.get_ident())
+        thread_ids.add(threading.get_ident())
         return torch.get_num_threads()
 
     counts = [count for _, count in each_block(work, 20, 1, torch.device("cpu"))]
     assert counts == [1] * 20
-    assert threading.get_ident() not in seen
+    assert threading.get_ident() not in thread_ids
     assert torch.get_num_threads() == before
 
 
-def test_threads_that_start_later_get_the_callers_number():
+def test_later_threads_get_the_callers_thread_number():
     usual = torch.get_num_threads()
     later: list[int] = []
     try:
@@ -57,12 +57,14 @@ def test_threads_that_start_later_get_the_callers_number():
     ("threads", "processors", "rows", "workers"),
     [(3, 9, 20, 3), (9, 2, 20, 2), (9, None, 20, 1), (9, 9, 4, 4), (9, 9, 0, 1), (99, 99, 20, 8)],
 )
-def test_workers_are_no_more_than_anything_allows(threads, processors, rows, workers, monkeypatch):
-    told = []
+def test_the_number_of_workers_respects_every_limit(
+    threads, processors, rows, workers, monkeypatch
+):
+    worker_counts = []
 
     class Pool(ThreadPoolExecutor):
         def __init__(self, workers, **options):
-            told.append(workers)
+            worker_counts.append(workers)
             super().__init__(1, **options)
 
     monkeypatch.setattr(blocks, "ThreadPoolExecutor", Pool)
@@ -71,7 +73,7 @@ def test_workers_are_no_more_than_anything_allows(threads, processors, rows, wor
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     monkeypatch.setattr(os, "cpu_count", lambda: processors)
     assert len(list(each_block(lambda rows: None, rows, 1, torch.device("cpu")))) == rows
-    assert told == [workers]
+    assert worker_counts == [workers]
 
 
 def test_a_gallery_of_one_or_none_gets_blocks_of_full_size(monkeypatch):
@@ -92,9 +94,7 @@ def test_an_error_in_a_worker_reaches_the_caller():
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**16), entries=st.integers(1, 90), probes=st.integers(0, 12))
-def test_a_search_holds_a_block_of_distances_and_says_what_the_whole_matrix_says(
-    seed, entries, probes
-):
+def test_a_search_in_blocks_equals_a_search_of_the_whole_matrix(seed, entries, probes):
     draws = np.random.default_rng(seed)
     values = draws.integers(0, 3, (probes + 17, 2, 1)).astype(np.float32)  # many ties
     codes = Codes(draws.integers(0, 5, len(values)), draws.integers(0, 3, len(values)))

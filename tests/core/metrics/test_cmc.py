@@ -69,11 +69,11 @@ def test_both_curves_equal_plain_loops(seed, subjects, left_out):
 
     pairs = result.protocols["single_view"].conditions["NM"]
     four = of("nm-01", "nm-02", "nm-03", "nm-04")
-    wanted = loop_over_cells(keys, far, of("nm-05", "nm-06"), four, DEPTH)
-    assert np.array(pairs.cmc) / 100 == pytest.approx(np.array(wanted))
+    expected = loop_over_cells(keys, far, of("nm-05", "nm-06"), four, DEPTH)
+    assert np.array(pairs.cmc) / 100 == pytest.approx(np.array(expected))
     whole = result.protocols["cross_view"].conditions["NM"]
-    wanted = loop_over_probes(keys, far, of("nm-01"), of("nm-02", "bg-02", "cl-02"), DEPTH)
-    assert np.array(whole.cmc) / 100 == pytest.approx(np.array(wanted))
+    expected = loop_over_probes(keys, far, of("nm-01"), of("nm-02", "bg-02", "cl-02"), DEPTH)
+    assert np.array(whole.cmc) / 100 == pytest.approx(np.array(expected))
     for part in (pairs, whole):
         assert part.cmc[0] == pytest.approx(part.values["rank1"])
         assert part.cmc[4] == pytest.approx(part.values["rank5"])
@@ -90,7 +90,7 @@ def test_curves_by_hand():
     assert gallery_cmc(np.array([0, 2, NO_MATCH]), depth=3).tolist() == [0.5, 0.5, 1]
 
 
-def test_without_anything_to_count_there_is_no_curve():
+def test_the_curve_is_nan_where_nothing_is_counted():
     none = np.zeros((0, 2), np.int64)
     assert np.isnan(pair_cmc(none, none[:, 0], np.array([True, True]))).all()
     assert np.isnan(gallery_cmc(np.array([NO_MATCH]))).all()

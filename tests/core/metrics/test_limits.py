@@ -51,7 +51,7 @@ def test_a_difference_of_just_1e_10_is_a_tie():
         assert best_match_ranks(far, match).item() == place
 
 
-def test_a_tie_far_below_others_moves_nobody_else():
+def test_a_tie_leaves_other_ranks_unchanged():
     far = tensor([3.0, 1.0, 2.0, 1.0, 1.0])
     assert ranked(far).tolist() == [[1, 3, 4, 2, 0]]
     for place, rank in ((0, 4), (1, 0), (2, 3), (3, 1), (4, 2)):
@@ -62,21 +62,21 @@ def test_a_tie_far_below_others_moves_nobody_else():
     assert ranked(mixed).tolist() == [[1, 3, 4, 2, 0], [4, 3, 2, 1, 0], [1, 3, 4, 2, 0]]
 
 
-def test_entries_taken_out_are_no_tie():
+def test_excluded_entries_do_not_tie():
     far = tensor([torch.inf, 2.0, torch.inf, 1.0])
     match = torch.tensor([[True, True, False, False]])
     assert best_match_ranks(far, match).item() == 1
     assert ranked(far).tolist() == [[3, 1, 0, 2]]
 
 
-def test_many_entries_taken_out_keep_their_order_behind_all_others():
+def test_excluded_entries_keep_their_order_behind_all_others():
     far = torch.full((1, 1000), torch.inf)
     far[0, 500] = 1.0
     order = [500, *(place for place in range(1000) if place != 500)]
     assert ranked(far).tolist() == [order]
 
 
-def test_single_metrics_leave_nothing_out():
+def test_single_metrics_exclude_nothing():
     far, match = tensor([1, 2]), torch.tensor([[False, True]])
     assert average_precision(far, match).tolist() == [0.5]
     assert [rank_k(far, match, k) for k in (1, 2)] == [0, 1]
@@ -87,23 +87,23 @@ def test_a_near_pair_in_a_wide_set_keeps_its_digits():
     values = rng.standard_normal((20, 16)) * 1e4
     near = values[:1].copy()
     near[0, 3] += 2.0**-7
-    found = distances(near, values)[0, 0].item()
-    assert found == pytest.approx(near[0, 3] - values[0, 3], rel=1e-12)
+    result = distances(near, values)[0, 0].item()
+    assert result == pytest.approx(near[0, 3] - values[0, 3], rel=1e-12)
 
 
-def nothing_is_close(*told):
-    raise AssertionError("a difference was taken where nothing is close")
+def fail_on_correction(*arguments):
+    raise AssertionError("differences were computed although no pair is close")
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e4])
-def test_the_origin_makes_nothing_close(offset, monkeypatch):
-    monkeypatch.setattr(StripDistances, "_correct", nothing_is_close)
+def test_an_offset_from_the_origin_triggers_no_correction(offset, monkeypatch):
+    monkeypatch.setattr(StripDistances, "_correct", fail_on_correction)
     values = np.random.default_rng(8).standard_normal((60, 32, 2)) + offset
     assert distances(values[:20], values[20:]).min() > 1
 
 
-def test_a_far_probe_makes_no_other_one_close(monkeypatch):
-    monkeypatch.setattr(StripDistances, "_correct", nothing_is_close)
+def test_a_far_probe_triggers_no_correction_of_others(monkeypatch):
+    monkeypatch.setattr(StripDistances, "_correct", fail_on_correction)
     probe = np.array([[1e4, 0.0], [-1e4, 0.0], [0.0, 1.0]])
     gallery = np.array([[0.0, -1.0], [0.0, 0.0]])
     far = np.hypot(1e4, 1)
@@ -113,7 +113,7 @@ def test_a_far_probe_makes_no_other_one_close(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("entries", "held", "pieces"),
+    ("entries", "entries_in_memory", "pieces"),
     [
         (21, 10**6, [7, 7, 6]),
         (10**6, 40, [5, 5, 5, 5]),
@@ -123,37 +123,41 @@ def test_a_far_probe_makes_no_other_one_close(monkeypatch):
         (10**6, 1, [1] * 20),
     ],
 )
-def test_a_gallery_is_taken_in_pieces_of_bounded_size(entries, held, pieces, monkeypatch):
+def test_a_gallery_is_processed_in_pieces_of_bounded_size(
+    entries, entries_in_memory, pieces, monkeypatch
+):
     monkeypatch.setattr(distance_module, "_TILE_ROWS", 3)
     monkeypatch.setattr(distance_module, "_TILE_ENTRIES", entries)
-    monkeypatch.setattr(distance_module, "_HELD", held)
-    whole, told = StripDistances._add_strip, []
+    monkeypatch.setattr(distance_module, "_RESIDENT_ENTRIES", entries_in_memory)
+    original, sizes = StripDistances._add_strip, []
 
     def add_strip(self, total, left, right, middle):
-        told.append(len(right))
-        whole(self, total, left, right, middle)
+        sizes.append(len(right))
+        original(self, total, left, right, middle)
 
     monkeypatch.setattr(StripDistances, "_add_strip", add_strip)
     values = np.random.default_rng(9).standard_normal((25, 6))
     distances(values[:5], values[5:])
-    assert told == pieces
+    assert sizes == pieces
 
 
-@pytest.mark.parametrize(("held", "pieces"), [(100, [4] * 5), (119, [4] * 5), (1, [1] * 20)])
-def test_differences_are_taken_in_pieces_of_bounded_size(held, pieces, monkeypatch):
-    whole, told = distance_module._unit, []
+@pytest.mark.parametrize(
+    ("entries_in_memory", "pieces"), [(100, [4] * 5), (119, [4] * 5), (1, [1] * 20)]
+)
+def test_differences_are_computed_in_pieces_of_bounded_size(entries_in_memory, pieces, monkeypatch):
+    original, sizes = distance_module._unit, []
 
     def unit(rows):
-        told.append(len(rows))
-        return whole(rows)
+        sizes.append(len(rows))
+        return original(rows)
 
     values = torch.from_numpy(np.random.default_rng(10).standard_normal((9, 6)))
     close = StripDistances(values, "cosine")
     squared = torch.zeros(4, 5, dtype=torch.float64)
     monkeypatch.setattr(distance_module, "_unit", unit)
-    monkeypatch.setattr(distance_module, "_HELD", held)
+    monkeypatch.setattr(distance_module, "_RESIDENT_ENTRIES", entries_in_memory)
     close._correct(squared, values[:4], values[4:], torch.full((4, 5), 2.0))
-    assert told[::2] == told[1::2] == pieces
+    assert sizes[::2] == sizes[1::2] == pieces
     np.testing.assert_allclose(squared / 2, distances(values[:4], values[4:], "cosine"))
 
 
@@ -171,9 +175,9 @@ def test_one_close_pair_among_far_ones_is_exact(metric):
     probe = (rng.standard_normal((40, 16, 2)) * 50 + 20).astype(np.float32)
     gallery = (rng.standard_normal((30, 16, 2)) * 50 + 20).astype(np.float32)
     gallery[7] = probe[3]
-    found = distances(probe, gallery, metric)
-    assert found[3, 7].item() == 0
-    assert int((found == 0).sum()) == 1
+    result = distances(probe, gallery, metric)
+    assert result[3, 7].item() == 0
+    assert int((result == 0).sum()) == 1
 
 
 def test_short_vectors_have_the_cosine_of_their_direction():
@@ -181,7 +185,7 @@ def test_short_vectors_have_the_cosine_of_their_direction():
     np.testing.assert_allclose(distances(a, a[::-1].copy(), "cosine"), [[1, 0], [0, 1]])
 
 
-def test_distances_are_computed_where_it_is_said():
+def test_distances_are_computed_on_the_requested_device():
     values = np.ones((3, 2, 2), np.float32)
     assert StripDistances(values).device.type == "cpu"
     assert StripDistances(values, device="meta").device.type == "meta"
@@ -199,13 +203,13 @@ def test_a_weight_of_one_leaves_the_scaled_distances():
     probes, gallery = np.arange(2), np.arange(2, 4)
     block = rerank_block(StripDistances(values), probes, gallery, Reranking(2, 2, 1.0))
     np.testing.assert_allclose(block(torch.arange(2)), [[1, 0.01 / 9], [1, 0.81 / 4]], rtol=1e-6)
-    same = rerank_block(
+    rerank = rerank_block(
         StripDistances(np.ones((4, 2, 1), np.float32)), probes, gallery, Reranking(2, 2, 1.0)
     )
-    assert same(torch.arange(2)).tolist() == [[0, 0], [0, 0]]
+    assert rerank(torch.arange(2)).tolist() == [[0, 0], [0, 0]]
 
 
-def test_a_search_gives_pairs_and_the_whole_unless_told_not_to():
+def test_a_search_scores_pairs_and_the_whole_gallery_by_default():
     values = StripDistances(np.arange(6, dtype=np.float32)[:, None])
     codes = Codes(np.array([0, 1, 0, 1, 0, 1]), np.array([0, 0, 1, 1, 2, 2]))
     probes, gallery = np.array([0, 1]), np.array([2, 3, 4, 5])
@@ -214,22 +218,22 @@ def test_a_search_gives_pairs_and_the_whole_unless_told_not_to():
     def block(rows):
         return values.between(rows, columns)
 
-    found = search(block, codes, probes, gallery, 3)
-    assert found.whole is not None
-    assert found.rank[:, 1:].tolist() == [[0, 0], [1, 1]]
-    assert found.chance.tolist() == [[0, 0.5, 0.5], [0, 0.5, 0.5]]
-    alone = search(block, codes, probes, gallery, 3, pairs=False)
-    assert (alone.rank.shape, alone.chance.shape) == ((2, 0), (2, 0))
+    result = search(block, codes, probes, gallery, 3)
+    assert result.whole is not None
+    assert result.rank[:, 1:].tolist() == [[0, 0], [1, 1]]
+    assert result.chance.tolist() == [[0, 0.5, 0.5], [0, 0.5, 0.5]]
+    whole_only = search(block, codes, probes, gallery, 3, pairs=False)
+    assert (whole_only.rank.shape, whole_only.chance.shape) == ((2, 0), (2, 0))
     assert search(block, codes, probes, gallery, 3, whole=False).whole is None
 
 
 def test_coverage_by_hand():
     keys = [("a", "x", "0"), ("a", "x", "0"), ("a", "y", "9"), ("z", "x", "0"), ("z", "y", "0")]
-    found = coverage(keys, ["a", "b"], ["x", "y"], ["0", "1"])
-    assert found.subjects == (2, 1)
-    assert found.sequences == (8, 1)
-    assert found.missing[:2] == ("a/x/1", "a/y/0")
-    assert (found.embeddings, found.left_out, found.unexpected_views) == (5, 2, ("9",))
+    result = coverage(keys, ["a", "b"], ["x", "y"], ["0", "1"])
+    assert result.subjects == (2, 1)
+    assert result.sequences == (8, 1)
+    assert result.missing[:2] == ("a/x/1", "a/y/0")
+    assert (result.embeddings, result.left_out, result.unexpected_views) == (5, 2, ("9",))
     opened = coverage(keys, ["a", "b"], ["x", "y"], ["0", "1"], open_types=True)
     assert opened.sequences == (4, 1)
     assert opened.missing == ("a/x/1", "a/y/0", "a/y/1")
@@ -237,12 +241,12 @@ def test_coverage_by_hand():
     assert grouped.missing == ()
 
 
-def test_what_is_not_said_of_a_result_is_nothing():
-    seen = Coverage((1, 1), (1, 1), (), 1, 0, ())
-    assert seen.cells == (0, 0)
-    assert seen.complete
-    told = EvaluationResult("d", "D", "euclidean", False, seen, {}).to_json()
-    assert (told["format"], told["bootstrap"]) == (1, {"resamples": 0, "seed": 0})
+def test_optional_fields_of_a_result_have_neutral_defaults():
+    coverage_counts = Coverage((1, 1), (1, 1), (), 1, 0, ())
+    assert coverage_counts.cells == (0, 0)
+    assert coverage_counts.complete
+    content = EvaluationResult("d", "D", "euclidean", False, coverage_counts, {}).to_json()
+    assert (content["format"], content["bootstrap"]) == (1, {"resamples": 0, "seed": 0})
     assert CellCoverage(2, 1, (("a", "b"),)).to_json() == {
         "expected": 2,
         "found": 1,
@@ -251,9 +255,9 @@ def test_what_is_not_said_of_a_result_is_nothing():
     }
 
 
-def test_coverage_tells_what_was_expected_and_what_was_found():
-    told = Coverage((9, 8), (7, 6), ("a/x/0",), 5, 4, ("1",), (3, 2)).to_json()
-    assert told == {
+def test_coverage_json_has_expected_and_present_counts():
+    content = Coverage((9, 8), (7, 6), ("a/x/0",), 5, 4, ("1",), (3, 2)).to_json()
+    assert content == {
         "subjects": {"expected": 9, "found": 8},
         "sequences": {"expected": 7, "found": 6},
         "cells": {"expected": 3, "found": 2},
@@ -265,12 +269,12 @@ def test_coverage_tells_what_was_expected_and_what_was_found():
 
 
 @pytest.mark.parametrize("short", ["subjects", "sequences", "cells"])
-def test_complete_means_all_three(short):
+def test_complete_requires_subjects_sequences_and_cells(short):
     pairs = {
         name: (2, 1) if name == short else (2, 2) for name in ("subjects", "sequences", "cells")
     }
-    seen = Coverage(pairs["subjects"], pairs["sequences"], (), 1, 0, (), pairs["cells"])
-    assert not seen.complete
+    counts = Coverage(pairs["subjects"], pairs["sequences"], (), 1, 0, (), pairs["cells"])
+    assert not counts.complete
 
 
 def test_means_and_intervals_by_hand():
@@ -279,8 +283,8 @@ def test_means_and_intervals_by_hand():
     mean = mean_of(parts)["rank1"]
     assert mean[0] == pytest.approx(0.3)
     assert np.isnan(mean[1])
-    found = interval(np.linspace(0, 1, 1001))
-    assert found == pytest.approx((2.5, 97.5))
+    result = interval(np.linspace(0, 1, 1001))
+    assert result == pytest.approx((2.5, 97.5))
 
 
 def test_a_rank_of_k_is_beyond_rank_k():
@@ -328,7 +332,7 @@ def test_distances_of_small_embeddings_are_scaled_like_any():
 
 
 def protocol(**changes):
-    told = {
+    attributes = {
         "title": "T",
         "counting": "view_pairs",
         "official": True,
@@ -336,10 +340,10 @@ def protocol(**changes):
         "defined": ("rank1",),
         "unmatched": "error",
     }
-    return SimpleNamespace(**{**told, **changes})
+    return SimpleNamespace(**{**attributes, **changes})
 
 
-def test_cells_beyond_the_known_views_are_extra():
+def test_cells_beyond_the_expected_views_are_extra():
     rank = np.array([[0, 0, 0], [0, 0, 0], [0, 0, 0]])
     tally = PairTally(
         rank,
@@ -353,7 +357,7 @@ def test_cells_beyond_the_known_views_are_extra():
     result = protocol_result(protocol(), {"A": Counted(tally, 3, 3)}, views, 2, None)
     part = result.conditions["A"]
     assert part.cells is not None
-    assert (part.cells.expected, part.cells.found) == (2, 1)
+    assert (part.cells.expected, part.cells.filled) == (2, 1)
     assert part.cells.empty == (("b", "a"),)
     assert part.cells.extra == 3
     assert set(part.matrices) == {"rank1"}
@@ -363,11 +367,11 @@ def test_cells_beyond_the_known_views_are_extra():
     assert result.mean == part.values
     assert (part.intervals, result.mean_intervals) == ({}, {})
     assert (part.searches, part.without_match, part.chance) == (6, 0, 0)
-    seen = Coverage((1, 1), (1, 1), (), 1, 0, ())
-    assert with_cells(seen, {"one": result, "two": result}).cells == (4, 2)
+    counts = Coverage((1, 1), (1, 1), (), 1, 0, ())
+    assert with_cells(counts, {"one": result, "two": result}).cells == (4, 2)
 
 
-def test_an_interval_that_nothing_was_drawn_for_is_left_out():
+def test_an_interval_without_resamples_is_omitted():
     scores = GalleryScores(np.array([0, 3]), *(np.array([1.0, 0.5]),) * 3)
     tally = GalleryTally(scores, np.array([0, 1]), 3)
     rules = protocol(counting="gallery", defined=("rank1", "mAP"))
@@ -376,10 +380,10 @@ def test_an_interval_that_nothing_was_drawn_for_is_left_out():
     assert nobody.conditions["A"].intervals == {}
     assert nobody.mean_intervals == {}
     weights = np.array([[2.0, 0, 0], [0, 2.0, 0]])
-    found = protocol_result(rules, counted, (), 0, weights).conditions["A"]
-    assert set(found.intervals) == {"rank1", "mAP"}
-    assert found.intervals["mAP"] == pytest.approx((51.25, 98.75))
-    assert found.values == {**dict.fromkeys(VALUES), "rank1": 50, "mAP": 75}
-    assert found.cells is None
-    assert "cells" not in found.to_json()
-    assert found.to_json()["interval95"]["mAP"] == pytest.approx([51.25, 98.75])
+    result = protocol_result(rules, counted, (), 0, weights).conditions["A"]
+    assert set(result.intervals) == {"rank1", "mAP"}
+    assert result.intervals["mAP"] == pytest.approx((51.25, 98.75))
+    assert result.values == {**dict.fromkeys(VALUES), "rank1": 50, "mAP": 75}
+    assert result.cells is None
+    assert "cells" not in result.to_json()
+    assert result.to_json()["interval95"]["mAP"] == pytest.approx([51.25, 98.75])

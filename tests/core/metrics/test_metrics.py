@@ -44,9 +44,9 @@ def tensor(*rows: list[float]) -> torch.Tensor:
 def test_distances_equal_the_definition(metric, offset):
     rng = np.random.default_rng(0)
     a, b = ((rng.standard_normal((n, 7, 3)) + offset).astype(np.float32) for n in (300, 40))
-    found = distances(a, b, metric).numpy()
-    assert found.dtype == np.float64
-    np.testing.assert_allclose(found, direct(a, b, metric), rtol=1e-9, atol=1e-13)
+    result = distances(a, b, metric).numpy()
+    assert result.dtype == np.float64
+    np.testing.assert_allclose(result, direct(a, b, metric), rtol=1e-9, atol=1e-13)
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
@@ -54,11 +54,11 @@ def test_equal_embeddings_have_distance_zero_and_equal_distances(metric):
     rng = np.random.default_rng(1)
     base = (rng.standard_normal((5, 9, 4)) + 300).astype(np.float32)
     gallery = base[rng.integers(0, 5, 700)]
-    found = distances(base, gallery, metric)
+    result = distances(base, gallery, metric)
     same = torch.from_numpy((base[:, None] == gallery[None]).all((2, 3)))
-    assert bool((found[same] == 0).all())
-    assert bool((found[~same] > 0).all())
-    for row in found:
+    assert bool((result[same] == 0).all())
+    assert bool((result[~same] > 0).all())
+    for row in result:
         assert len(torch.unique((row * 1e12).round())) == 5
 
 
@@ -87,15 +87,15 @@ def test_sizes_of_tiles_do_not_change_anything(metric, monkeypatch):
     whole = distances(values[:20], values[20:], metric)
     monkeypatch.setattr(distance_module, "_TILE_ROWS", 3)
     monkeypatch.setattr(distance_module, "_TILE_ENTRIES", 21)
-    monkeypatch.setattr(distance_module, "_HELD", 100)
+    monkeypatch.setattr(distance_module, "_RESIDENT_ENTRIES", 100)
     torch.testing.assert_close(
         distances(values[:20], values[20:], metric), whole, rtol=1e-12, atol=1e-14
     )
 
 
 def test_blocks_cover_all_rows_in_bounded_pieces():
-    found = list(row_blocks(10, blocks.BLOCK_ENTRIES // 4))
-    assert [(block.start, block.stop) for block in found] == [(0, 4), (4, 8), (8, 10)]
+    result = list(row_blocks(10, blocks.BLOCK_ENTRIES // 4))
+    assert [(block.start, block.stop) for block in result] == [(0, 4), (4, 8), (8, 10)]
     assert [block.stop for block in row_blocks(2, 10**9)] == [1, 2]
     assert list(row_blocks(0, 5)) == []
 
@@ -148,11 +148,11 @@ def test_a_probe_without_a_match():
     assert np.isnan(average_precision(far, match)[0])
     assert best_match_ranks(far, match).tolist() == [NO_MATCH, 0]
     assert rank_k(far, match, 1) == 0.5
-    everything = torch.ones_like(match)
-    assert gallery_scores(far, match, everything).chance.tolist() == [0.0, 0.0]
+    all_entries = torch.ones_like(match)
+    assert gallery_scores(far, match, all_entries).chance.tolist() == [0.0, 0.0]
 
 
-def test_ties_stand_in_gallery_order_whoever_matches():
+def test_ties_keep_gallery_order_regardless_of_matches():
     far = tensor([1, 1, 1, 0.5, 2])
     for place, rank in ((0, 1), (1, 2), (2, 3), (3, 0), (4, 4)):
         match = torch.zeros(1, 5, dtype=torch.bool)
@@ -186,13 +186,13 @@ def test_ranks_equal_a_sort_of_pairs(seed, columns, levels):
         hits = [match[row, j] for j in order]
         assert best[row] == (hits.index(True) if any(hits) else NO_MATCH)
         hits = [match[row, j] for j in order if not excluded[row, j]]
-        found = [position for position, hit in enumerate(hits) if hit]
-        assert scores.rank[row] == (found[0] if found else NO_MATCH)
-        if found:
-            parts = [(nth + 1) / (position + 1) for nth, position in enumerate(found)]
+        result = [position for position, hit in enumerate(hits) if hit]
+        assert scores.rank[row] == (result[0] if result else NO_MATCH)
+        if result:
+            parts = [(nth + 1) / (position + 1) for nth, position in enumerate(result)]
             assert scores.precision[row] == pytest.approx(np.mean(parts), abs=1e-12)
-            assert scores.inverse_penalty[row] == pytest.approx(len(found) / (found[-1] + 1))
-            assert scores.chance[row] == pytest.approx(len(found) / len(hits))
+            assert scores.inverse_penalty[row] == pytest.approx(len(result) / (result[-1] + 1))
+            assert scores.chance[row] == pytest.approx(len(result) / len(hits))
 
 
 @pytest.mark.parametrize("entries", [1, 7, 10**6])
@@ -201,7 +201,7 @@ def test_blocks_of_a_search_do_not_change_it(entries, monkeypatch):
     values = StripDistances(np.round(rng.standard_normal((60, 3, 2)), 1).astype(np.float32))
     codes = Codes(rng.integers(0, 5, 60), rng.integers(0, 4, 60))
     probes, gallery = np.arange(25), np.arange(25, 60)
-    told: list[int] = []
+    advances: list[int] = []
 
     def run():
         columns = torch.from_numpy(gallery)
@@ -211,21 +211,21 @@ def test_blocks_of_a_search_do_not_change_it(entries, monkeypatch):
             probes,
             gallery,
             4,
-            advance=told.append,
+            advance=advances.append,
         )
 
     whole = run()
     monkeypatch.setattr(blocks, "BLOCK_ENTRIES", entries)
     parts = run()
-    assert sum(told) == 50
+    assert sum(advances) == 50
     np.testing.assert_array_equal(whole.rank, parts.rank)
     np.testing.assert_array_equal(whole.chance, parts.chance)
     for name in ("rank", "precision", "inverse_penalty", "chance"):
         np.testing.assert_array_equal(getattr(whole.whole, name), getattr(parts.whole, name))
     empty = np.arange(0)
-    nothing = search(lambda _: torch.zeros(0, 35), codes, empty, gallery, 4)
-    assert nothing.whole is not None
-    assert len(nothing.whole.rank) == 0
+    no_probes = search(lambda _: torch.zeros(0, 35), codes, empty, gallery, 4)
+    assert no_probes.whole is not None
+    assert len(no_probes.whole.rank) == 0
 
 
 # Tallies
@@ -254,11 +254,11 @@ def test_pair_tally_by_hand():
     assert weighted["rank1"].tolist() == [1.0, 0.0]
 
 
-def test_a_pair_tally_may_leave_out_what_nothing_matches():
+def test_a_pair_tally_may_skip_searches_without_a_match():
     rank = np.array([[9, 0], [9, NO_MATCH], [NO_MATCH, 0], [NO_MATCH, 9]])
     chance = np.array([[0.5, 0.4], [0.5, 0.0], [0.0, 0.2], [0.0, 0.2]])
-    given = (rank, chance, np.arange(4), np.array([0, 0, 1, 1]), np.array([True, True]), 4)
-    left_out, errors = PairTally(*given, unmatched="left_out"), PairTally(*given)
+    arguments = (rank, chance, np.arange(4), np.array([0, 0, 1, 1]), np.array([True, True]), 4)
+    left_out, errors = PairTally(*arguments, unmatched="left_out"), PairTally(*arguments)
     # Cell (0, 1) has one of two probes left, cell (1, 0) none: it is empty.
     assert (left_out.searches, left_out.unmatched) == (1, 3)
     assert (errors.searches, errors.unmatched) == (4, 3)
@@ -282,7 +282,7 @@ def test_a_cell_without_gallery_is_empty_and_not_an_error():
     assert np.isnan(empty.values()["rank1"][0])
 
 
-def test_gallery_tally_leaves_out_probes_without_a_match():
+def test_gallery_tally_skips_probes_without_a_match():
     far = tensor([1, 2, 3], [1, 2, 3], [1, 2, 3])
     match = torch.tensor([[0, 1, 0], [0, 0, 0], [1, 0, 1]], dtype=torch.bool)
     scores = gallery_scores(far, match, torch.zeros_like(match))
@@ -299,17 +299,17 @@ def test_gallery_tally_leaves_out_probes_without_a_match():
         }
     )
     assert (tally.searches, tally.unmatched) == (2, 1)
-    drawn = tally.values(np.array([[2.0, 0, 0], [0, 0, 3.0]]))
-    assert drawn["rank1"][0] == 0.0
-    assert np.isnan(drawn["rank1"][1])
+    resampled = tally.values(np.array([[2.0, 0, 0], [0, 0, 3.0]]))
+    assert resampled["rank1"][0] == 0.0
+    assert np.isnan(resampled["rank1"][1])
 
 
 def test_resamples_draw_subjects_with_replacement_by_seed():
-    drawn = resamples(7, 50, seed=3)
-    assert drawn.shape == (50, 7)
-    assert (drawn.sum(1) == 7).all()
-    assert drawn.max() > 1
-    np.testing.assert_array_equal(drawn, resamples(7, 50, seed=3))
-    assert (drawn != resamples(7, 50, seed=4)).any()
+    weights = resamples(7, 50, seed=3)
+    assert weights.shape == (50, 7)
+    assert (weights.sum(1) == 7).all()
+    assert weights.max() > 1
+    np.testing.assert_array_equal(weights, resamples(7, 50, seed=3))
+    assert (weights != resamples(7, 50, seed=4)).any()
     assert interval(np.array([np.nan, 0.0, 0.5, 1.0])) == pytest.approx((2.5, 97.5))
     assert interval(np.array([np.nan])) is None

@@ -53,27 +53,27 @@ def slow(values: np.ndarray, probes: int, k1: int, k2: int, weight: float) -> np
     [(20, 6, 0.3), (4, 3, 0.5), (5, 1, 0.0), (1, 1, 0.3), (99, 99, 0.2), (2, 6, 0.3)],
 )
 @pytest.mark.parametrize("entries", [50, 1 << 22])
-def test_equals_the_slow_implementation(k1, k2, weight, entries, monkeypatch):
+def test_reranking_equals_the_slow_implementation(k1, k2, weight, entries, monkeypatch):
     monkeypatch.setattr(blocks, "BLOCK_ENTRIES", entries)
     rng = np.random.default_rng(k1)
     centers = rng.standard_normal((6, 4)) * 2
     values = (centers[rng.integers(0, 6, 45)] + rng.standard_normal((45, 4))).astype(np.float32)
-    told: list[int] = []
+    advances: list[int] = []
     block = rerank_block(
         StripDistances(values),
         np.arange(15),
         np.arange(15, 45),
         Reranking(k1, k2, weight),
-        told.append,
+        advances.append,
     )
-    found = torch.cat([block(torch.arange(0, 7)), block(torch.arange(7, 15))]).numpy()
+    result = torch.cat([block(torch.arange(0, 7)), block(torch.arange(7, 15))]).numpy()
     np.testing.assert_allclose(
-        found, slow(values.astype(np.float64), 15, k1, k2, weight), rtol=1e-9, atol=1e-9
+        result, slow(values.astype(np.float64), 15, k1, k2, weight), rtol=1e-9, atol=1e-9
     )
-    assert sum(told) == 2 * 45
+    assert sum(advances) == 2 * 45
 
 
-def test_equal_embeddings_do_not_break_it():
+def test_equal_embeddings_can_be_reranked():
     block = rerank_block(
         StripDistances(np.ones((6, 2, 1), np.float32)), np.arange(2), np.arange(2, 6), Reranking()
     )
@@ -81,6 +81,6 @@ def test_equal_embeddings_do_not_break_it():
 
 
 @pytest.mark.parametrize("wrong", [{"k1": 0}, {"k2": 0}, {"weight": 1.5}, {"weight": -0.1}])
-def test_constants_without_a_meaning_are_refused(wrong):
-    with pytest.raises(UsageError, match="means nothing"):
+def test_invalid_constants_are_refused(wrong):
+    with pytest.raises(UsageError, match="is invalid"):
         Reranking(**wrong)

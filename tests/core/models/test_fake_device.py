@@ -9,7 +9,9 @@ from torch import nn
 from core.models.backbones.config import EncoderFamilyConfig
 from core.models.base import implementation_of
 from core.models.families import FAMILIES
+from core.steps import TrainConfig
 from core.training.fit import TOLERANCE, step_bytes
+from core.training.optimizer import make_optimizer
 from tests.fakes.device import GPU, DeviceError, fake_gpu, take_step
 from tests.fakes.families import empty_inputs, model_of, settings_of, sizes_of
 from tests.fakes.gpu_steps import (
@@ -50,7 +52,7 @@ class Budgets(NamedTuple):
 
 BUDGETS = {
     ("lmgait", "paper"): Budgets(30, Budget(3_700, 14.2e9), Budget(1_500, 3.0e9), encoder=2_000),
-    ("lmgait", "tiny"): Budgets(10, Budget(1_500, 0.30e9), Budget(700, 0.1e9), encoder=200),
+    ("lmgait", "tiny"): Budgets(10, Budget(1_500, 0.35e9), Budget(700, 0.1e9), encoder=330),
     ("gaitbase", "paper"): Budgets(30, Budget(310, 19.5e9), Budget(95, 0.14e9)),
     ("gaitbase", "tiny"): Budgets(10, Budget(430, 0.36e9), Budget(90, 0.03e9)),
     ("gaitset", "paper"): Budgets(30, Budget(300, 8.3e9), Budget(95, 0.04e9)),
@@ -67,6 +69,10 @@ BUDGETS = {
     ("skeletongait", "tiny"): Budgets(10, Budget(500, 0.42e9), Budget(170, 0.04e9)),
     ("skeletongait++", "paper"): Budgets(30, Budget(420, 45.5e9), Budget(235, 0.37e9)),
     ("skeletongait++", "tiny"): Budgets(10, Budget(610, 0.25e9), Budget(230, 0.03e9)),
+    ("multigait++", "paper"): Budgets(30, Budget(690, 88.5e9), Budget(460, 0.53e9)),
+    ("multigait++", "tiny"): Budgets(10, Budget(1_040, 0.49e9), Budget(460, 0.04e9)),
+    ("parsinggait", "paper"): Budgets(30, Budget(500, 28.6e9), Budget(225, 0.16e9)),
+    ("parsinggait", "tiny"): Budgets(10, Budget(640, 0.13e9), Budget(220, 0.01e9)),
     ("gaitgraph2", "paper"): Budgets(60, Budget(1_310, 5.9e9), Budget(590, 0.01e9)),
     ("gaitgraph2", "tiny"): Budgets(20, Budget(1_890, 0.04e9), Budget(590, 0.01e9)),
     ("gait-tr", "paper"): Budgets(60, Budget(780, 2.6e9), Budget(210, 0.01e9)),
@@ -145,6 +151,25 @@ def test_embedding_a_sequence_waits_nowhere(case):
         assert (embeddings[0].device, embeddings[0].dtype) == (GPU, torch.float32)
     assert sum(usage.launches.values()) <= budgets.embedding.launches
     assert usage.peak <= budgets.embedding.peak
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_an_optimiser_takes_convolutions_channels_last_and_gradients_of_any_order(name):
+    """What it is to update has one order, which is that of the inputs, and its memory is begun."""
+    layers = nn.ModuleDict({"two": nn.Conv2d(3, 4, 2), "three": nn.Conv3d(3, 4, (3, 1, 1))})
+    with fake_gpu() as gpu:
+        placed = gpu.place(layers)
+        optimizer = make_optimizer(placed, TrainConfig(optimizer=name))
+        for part, order in (("two", torch.channels_last), ("three", torch.channels_last_3d)):
+            weight = placed.get_parameter(f"{part}.weight")
+            assert weight.is_contiguous(memory_format=order)
+            weight.grad = torch.empty_strided(
+                weight.shape, torch.empty(weight.shape, device="meta").stride(), device=GPU
+            )
+            assert weight.grad.stride() != weight.stride()
+            begun = optimizer.state.get(weight, {})
+            assert ("momentum_buffer" in begun) == (name == "sgd")
+        take_step(gpu, optimizer.step)
 
 
 class Faulty(nn.Module):

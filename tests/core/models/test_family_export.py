@@ -31,7 +31,7 @@ def clips_of(graph, batch, length):
         people = torch.arange(batch) % 8
         return stick_figures(people, length).numpy().reshape(batch, length, *POSE_SHAPE)
     draws = np.random.default_rng(length)
-    clips = draws.integers(0, 256, (batch, length, *graph.frame), np.uint8)
+    clips = draws.integers(0, graph.highest + 1, (batch, length, *graph.frame), np.uint8)
     return clips.astype(np.float32) if graph.only_type == "float32" else clips
 
 

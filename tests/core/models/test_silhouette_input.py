@@ -12,7 +12,7 @@ from core.models.layers.sequences import shrunk
 NAMES = [name for name, family in FAMILIES.items() if "silhouettes" in family.inputs]
 
 # Of the pictures that a family's network takes; of others one, the silhouette.
-CHANNELS = {"skeletongait++": 3}
+CHANNELS = {"skeletongait++": 3, "multigait++": 5}
 
 
 def settings(name, *overrides, preset="tiny"):

@@ -38,12 +38,12 @@ def test_values_outside_a_scale_take_the_colour_of_its_end():
     assert (drawn[0, 1] != drawn[0, 2]).any()
 
 
-def test_a_flat_map_is_no_fault():
+def test_a_constant_map_is_not_an_error():
     flat = np.full((4, 2), 0.3, np.float32)
     assert heat(flat, Scale.over(flat)).shape == (4, 2, 3)
 
 
-def test_a_scale_spans_all_its_arrays_and_tells_its_ends():
+def test_a_scale_spans_all_its_arrays_and_formats_its_ends():
     low, high = np.array([0.01, 0.5], np.float32), np.array([0.2, 0.9], np.float32)
     assert Scale.over(low, high).ends() == ("0.01", "0.90")
     assert Scale.over(low, high, percent=True).ends() == ("1 %", "90 %")
@@ -68,7 +68,7 @@ def test_enlarging_keeps_values_and_blocks():
     assert len(np.unique(scaled(picture, (8, 8), blocks=True).reshape(-1, 3), axis=0)) == 4
 
 
-def test_an_outline_lies_around_the_mask_and_leaves_the_picture_alone():
+def test_an_outline_surrounds_the_mask_and_does_not_change_its_input():
     paper = np.zeros((40, 20, 3), np.uint8)
     mask = np.zeros((40, 20), np.bool_)
     mask[10:30, 5:15] = True
@@ -97,14 +97,14 @@ def test_a_caption_is_as_wide_as_its_cells_and_a_legend_fits(width):
         assert caption("MTCM response, with text", scale, width).shape[1] == width
 
 
-def test_a_strip_shows_the_columns_asked_for_in_order():
+def test_a_strip_shows_the_requested_columns_in_order():
     cells = [np.full((10, 40, 3), value, np.uint8) for value in (10, 20, 30)]
     drawn = strip(Strip("x", cells), [2, 0])
     assert drawn.shape[1] == 2 * 40 + 2
     assert (drawn[-1, 0, 0], drawn[-1, -1, 0]) == (30, 10)
 
 
-def test_parts_are_laid_beside_and_below_each_other():
+def test_pictures_are_joined_horizontally_and_vertically():
     tall, low = np.zeros((9, 2, 3), np.uint8), np.zeros((4, 3, 3), np.uint8)
     assert beside([tall, low], gap=5).shape == (9, 10, 3)
     assert beside([tall, low], low=True)[-1, -1].max() == 0

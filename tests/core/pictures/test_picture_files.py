@@ -80,7 +80,7 @@ def test_endings():
         check_ending(Path("a.avi"))
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+def test_an_unwritable_folder_raises_a_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError):
         write_png(tmp_path / "file" / "a.png", frames()[0])

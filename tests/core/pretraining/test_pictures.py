@@ -1,4 +1,4 @@
-"""Labels on known pictures, and that pictures are nobody else's."""
+"""Labels of known pictures, and identities that belong to no dataset."""
 
 from dataclasses import replace
 
@@ -72,12 +72,12 @@ def test_each_part_has_its_own_colour_in_a_plain_picture(number):
     )
     somebody = people.draw_person(0, str(number), camera, 1, 0.3)
     plain = replace(somebody.drawing, labels=somebody.labels[1:])
-    shown = paint_labels(plain, 0, (0, 0, 200, 300))[..., 0]
+    painted = paint_labels(plain, 0, (0, 0, 200, 300))[..., 0]
     _, parts, distances = people.paint_posture(
         somebody, 0, (0, 0, 200, 300), np.random.default_rng(0)
     )
-    np.testing.assert_array_equal(somebody.labels[parts][parts > 0], shown[parts > 0])
-    assert ((parts > 0) == (shown > 0)).all()
+    np.testing.assert_array_equal(somebody.labels[parts][parts > 0], painted[parts > 0])
+    assert ((parts > 0) == (painted > 0)).all()
     assert np.abs(distances[parts > 0]).max() < 1.5
 
 
@@ -132,7 +132,7 @@ def test_regions_of_a_known_picture():
     assert masks.shape == (1, 4, len(REGIONS))
 
 
-def test_nobody_here_is_a_walker_of_any_dataset():
+def test_rendered_people_are_not_walkers_of_any_dataset():
     """Streams are named by their dataset first, so no seed lets two of them meet."""
     assert people.PEOPLE not in DATASETS
     mine = {draw_identity(0, people.PEOPLE, str(n)).body.stature for n in range(40)}
@@ -157,14 +157,14 @@ def test_unseen_walkers_have_labels_where_they_are_and_a_seed_of_their_own():
     assert UNSEEN_SEED > 2**32, "what people, the demo and tests type is smaller"
 
 
-def test_pictures_are_rendered_once_and_a_lost_file_alone_again(tmp_path):
+def test_pictures_are_rendered_once_and_only_lost_files_again(tmp_path):
     first = load_pictures(tmp_path, 0, 10, 1, SilentProgress())
     assert len(first.images) == 10
     assert first.labels.max() < LABELS
     (file,) = tmp_path.iterdir()
-    written = file.stat().st_mtime_ns
+    modified = file.stat().st_mtime_ns
     second = load_pictures(tmp_path, 0, 10, 1, SilentProgress())
-    assert file.stat().st_mtime_ns == written
+    assert file.stat().st_mtime_ns == modified
     file.unlink()
     third = load_pictures(tmp_path, 0, 10, 1, SilentProgress())
     for other in (second, third):

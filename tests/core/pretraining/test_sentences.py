@@ -58,7 +58,7 @@ def test_whole_sentences_have_clips_ids(tokenizer, sentences):
         assert batch.tokens[0, 1:-1].tolist() == list(expected)
 
 
-def test_words_of_the_prompts_are_known_and_no_sentence_is_a_prompt(sentences):
+def test_prompt_words_are_in_the_vocabulary_and_no_sentence_is_a_prompt(sentences):
     texts = {" ".join(sentence.words) for sentence in sentences}
     for entry in built_in_prompts().values():
         words = entry["text"].lower().replace(",", " ,").replace(".", " .").replace("-", " ")
@@ -90,15 +90,15 @@ def test_a_plain_word_names_its_region_and_whose_it_is_does_not(sentences):
 
 def test_known_sentences():
     rng = np.random.default_rng(0)
-    drawn = [draw_sentence(rng) for _ in range(3000)]
-    by_words = {" ".join(sentence.words): sentence for sentence in drawn}
+    sentences = [draw_sentence(rng) for _ in range(3000)]
+    by_words = {" ".join(sentence.words): sentence for sentence in sentences}
     boundary = next(s for t, s in by_words.items() if "boundary of the body" in t)
     assert named(boundary)["body"] == "boundary"
     posture = next(s for t, s in by_words.items() if t.startswith("the gait of the pedestrian"))
     assert "pedestrian" not in named(posture)
-    shown = [s for text, s in by_words.items() if text.startswith("a photo of")]
-    assert len(shown) > 20
-    assert all("body" in named(sentence).values() for sentence in shown)
+    photos = [s for text, s in by_words.items() if text.startswith("a photo of")]
+    assert len(photos) > 20
+    assert all("body" in named(sentence).values() for sentence in photos)
 
 
 def test_sentences_are_about_the_person_the_surroundings_or_both(sentences):

@@ -43,7 +43,7 @@ def test_the_share_of_strangers_decides():
     assert [judge.answer(at(d)).name for d in (1.0, 2.0)] == ["Anna", None]
 
 
-def test_the_side_from_which_strangers_come_nearest_counts():
+def test_the_view_with_the_nearest_strangers_is_used():
     near, far = list(range(1, 20)), list(range(101, 201))
     judge = recogniser(strangers(near + far, ["a"] * 19 + ["b"] * 100))
     assert judge.answer(at(5.0)).candidates[0].share == pytest.approx(6 / 20)
@@ -60,20 +60,20 @@ def test_people_who_are_near_each_other_bring_strangers_nearer():
     assert judge.answer(at(7.0)).candidates[0].share > 0.5
 
 
-def test_few_strangers_make_nobody_sure():
+def test_with_few_strangers_nobody_is_identified():
     judge = recogniser(strangers([3.0, 4.0]), false_accepts=0.05)
     answer = judge.answer(at(0.0))
     assert answer.candidates[0].share == pytest.approx(1 / 3)
     assert answer.name is None
 
 
-def test_without_strangers_nobody_is_named():
+def test_without_strangers_nobody_is_identified():
     answer = recogniser(None).answer(at(0.0))
     assert answer.name is None
     assert answer.candidates[0].share is None
 
 
-def test_strangers_are_taken_at_the_rate_that_was_asked_for():
+def test_strangers_are_accepted_at_the_requested_rate():
     random = np.random.default_rng(0)
     people = gallery(*(walk(f"p{n}", f"{n}.mp4") for n in range(5)))
     people = type(people)(

@@ -42,7 +42,7 @@ def test_a_gallery_comes_back_as_it_was(tmp_path):
     assert found.names == ("Ayşe / 李", "Bo")
 
 
-def test_the_same_video_replaces_what_it_gave():
+def test_enrolling_a_video_again_replaces_its_walks():
     first = gallery(walk("Anna", value=1.0), walk("Bo", "b.mp4"))
     again = first.with_walks([walk("Anna", track=3, value=2.0)])
     assert [entry.name for entry in again.entries] == ["Bo", "Anna"]
@@ -65,7 +65,7 @@ def test_a_name_can_be_removed(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * (MAX_NAME + 1), "bell\a"])
-def test_what_no_terminal_can_show_is_no_name(name):
+def test_unprintable_names_raise_a_usage_error(name):
     with pytest.raises(UsageError):
         checked_name(name)
 
@@ -83,7 +83,7 @@ def test_a_gallery_of_another_model_is_refused(tmp_path):
     check_maker(gallery(), MAKER, tmp_path / "g")
 
 
-def test_two_writers_are_kept_apart(tmp_path):
+def test_two_writers_exclude_each_other(tmp_path):
     path = tmp_path / "g.safetensors"
     with changing(path), pytest.raises(OutputError, match="Another process"), changing(path):
         pass
@@ -105,7 +105,7 @@ def rewritten(path, change):
     ("change", "told"),
     [
         (lambda told: told.update(gallery=2), "format 2, this lmgait reads 1"),
-        (lambda told: told.update(kind="text cache"), "no gallery"),
+        (lambda told: told.update(kind="text cache"), "not a gallery"),
         (lambda told: told["entries"].pop(), "damaged: 2 embeddings of 1 walks"),
         (lambda told: told["entries"][0].update(track="1"), "damaged"),
         (lambda told: told["entries"][0].pop("name"), "damaged"),
@@ -124,7 +124,7 @@ def test_a_header_that_is_wrong(tmp_path, change, told):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"text", b"\xff" * 64, "cut", "nan"])
-def test_a_file_that_is_no_gallery(tmp_path, content):
+def test_a_file_that_is_not_a_gallery_raises_a_data_error(tmp_path, content):
     path = tmp_path / "g.safetensors"
     write_gallery(path, gallery(walk("Anna", value=np.nan if content == "nan" else 0.0)))
     if content is None:

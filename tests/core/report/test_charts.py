@@ -18,7 +18,7 @@ from core.report.charts import (
     line_chart,
     scatter,
 )
-from core.report.colours import contrast, shade, writing
+from core.report.colours import contrast, shade, text_colour
 from core.report.content import Log
 from core.report.figures import condensed, training_figures
 from core.report.svg import WIDTH, Axis, Drawing, label, nice_end, number, tag
@@ -103,7 +103,7 @@ def test_intervals_dots_and_chance_stand_at_their_values():
     )
 
 
-def test_a_matrix_has_every_cell_and_says_its_extremes():
+def test_a_matrix_has_every_cell_and_describes_its_extremes():
     values: list[list[float | None]] = [[99.6, 10.0, None], [20.0, 90.0, 30.0], [5.0, 40.0, 80.0]]
     page = Page(heat_map("k", "T", ["000", "090", "180"], values, 100.0))
     numbers = [e.text for e in page.all("text") if "style" in e.attributes]
@@ -118,7 +118,7 @@ def test_a_matrix_has_every_cell_and_says_its_extremes():
 
 def test_writing_can_be_read_on_every_shade():
     shades = [shade(step / 200) for step in range(201)]
-    assert min(contrast(writing(colour), colour) for colour in shades) >= 4.5
+    assert min(contrast(text_colour(colour), colour) for colour in shades) >= 4.5
     light = [contrast("#000000", colour) for colour in shades]
     assert all(a >= b for a, b in itertools.pairwise(light))
     assert (shade(-1), shade(2)) == (shades[0], shades[-1])
@@ -149,7 +149,7 @@ def test_long_curves_become_means_with_bands():
     assert condensed("loss", [(5, 1.0)]) == Line("loss", [5], [1.0])
 
 
-def test_a_training_s_numbers_are_said_and_listed():
+def test_training_numbers_are_described_and_listed():
     figures = training_figures(Log("T", {"loss": [(n, 10 / n) for n in range(1, 42)]}), 0)
     said = Page(figures[0].chart).all("desc")[0].text
     assert said == "10 at iteration 1, 0.2439 at iteration 41; lowest 0.2439, highest 10."

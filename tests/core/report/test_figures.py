@@ -19,7 +19,7 @@ def with_matrix(matrix):
     return replace(whole, protocols={"pairs": one})
 
 
-def test_views_without_a_number_are_left_out_of_the_map_and_stay_in_the_table():
+def test_views_without_numbers_are_only_in_the_table():
     found = with_matrix([[50.0, None, 30.0], [None, None, None], [None, None, None]])
     ((title, (figure,)),) = view_figures(found)
     assert title == "pairs"

@@ -74,7 +74,7 @@ def check(page):
     check_tables_and_pictures(page)
 
 
-def test_the_page_is_whole_and_refers_to_nothing_outside(page, text):
+def test_the_page_is_valid_and_self_contained(page, text):
     check(page)
     assert text.startswith("<!DOCTYPE html>")
     assert "url(" not in text
@@ -150,7 +150,7 @@ def test_a_report_without_pictures_has_none():
     assert "licence" not in bare.all("footer")[0].text
 
 
-def test_a_report_of_nothing_found_is_a_page_all_the_same():
+def test_an_empty_report_still_renders():
     full = report()
     none = replace(
         full.result.protocols["whole"].conditions["CL"], searches=0, without_match=3, probes=3

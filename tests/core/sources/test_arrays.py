@@ -50,7 +50,7 @@ def test_other_shapes_are_refused(content):
     assert caught.value.reason is Reason.ARRAY_SHAPE
 
 
-def test_photographs_are_no_silhouettes():
+def test_photographs_are_refused_as_silhouettes():
     for content in (RGB, RGB.transpose(0, 3, 1, 2), list(RGB)):
         with pytest.raises(FrameFault) as caught:
             silhouette_frames(content, "a")
@@ -160,7 +160,7 @@ def test_ratios_stored_the_other_way_round_are_turned(content, order):
         ([[1, 2], [3]], "height,width"),
     ],
 )
-def test_what_is_no_ratio_is_refused(content, order):
+def test_invalid_ratios_are_refused(content, order):
     with pytest.raises(FrameFault) as caught:
         true_ratios(content, order, "a")
     assert caught.value.reason is Reason.BAD_RATIO

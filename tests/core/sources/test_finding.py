@@ -29,21 +29,21 @@ def form(rgb, silhouettes=None, **more):
     return Form.model_validate(content)
 
 
-def test_shapes_tell_fields_of_one_name_apart():
+def test_shapes_separate_fields_of_one_name():
     own = form(
         "{subject}-{type}-{view}.avi", shapes={"subject": "###", "type": "??-##", "view": "*"}
     )
-    found = match_segment("001-nm-01-090.avi", own.rgb.path, own, {}, last=True)
-    assert found == {"subject": "001", "type": "nm-01", "view": "090"}
+    result = match_segment("001-nm-01-090.avi", own.rgb.path, own, {}, last=True)
+    assert result == {"subject": "001", "type": "nm-01", "view": "090"}
     assert match_segment("x01-nm-01-090.avi", own.rgb.path, own, {}, last=True) is None
 
 
-def test_a_field_seen_before_has_to_be_the_same_again():
+def test_a_repeated_field_has_to_match_its_first_value():
     own = form("{subject}/{type}/{view}/{subject}_{frame}.png")
-    known = {"subject": "a.b", "type": "t", "view": "v"}
+    fields = {"subject": "a.b", "type": "t", "view": "v"}
     segment = own.rgb.segments[-1]
-    assert match_segment("a.b_1.JPG", segment, own, known, last=True)
-    assert match_segment("axb_1.jpg", segment, own, known, last=True) is None
+    assert match_segment("a.b_1.JPG", segment, own, fields, last=True)
+    assert match_segment("axb_1.jpg", segment, own, fields, last=True) is None
 
 
 def test_a_field_twice_in_one_name():
@@ -71,7 +71,7 @@ def test_a_field_twice_in_one_name():
         "",
     ],
 )
-def test_patterns_that_make_no_sense_are_refused(path):
+def test_invalid_patterns_are_refused(path):
     with pytest.raises(ValidationError):
         form(path)
 
@@ -96,8 +96,8 @@ def test_forms_that_contradict_themselves_are_refused(more):
 
 def cut_out(image):
     """Somebody on nothing: a frame, or a silhouette, whatever ``image`` is of that size."""
-    shown = raw.person(image.shape[0], image.shape[1], 0)[1]
-    return files.png(files.alpha(files.photograph(shown), shown))
+    mask = raw.person(image.shape[0], image.shape[1], 0)[1]
+    return files.png(files.alpha(files.photograph(mask), mask))
 
 
 CCPG = ("CCPG_D_MASK_FACE_SHOE", "CCPG_G_SIL")
@@ -123,7 +123,7 @@ def roots(source, places):
 
 @pytest.mark.parametrize("kind", [*files.SILHOUETTES])
 @pytest.mark.parametrize("places", [CCPG, ("one", "two"), ("two", "one")])
-def test_silhouettes_of_all_kinds_are_told_from_frames(tmp_path, kind, places):
+def test_silhouettes_of_all_kinds_are_separated_from_frames(tmp_path, kind, places):
     write_two(tmp_path, places, files.jpeg, files.SILHOUETTES[kind])
     looked, expected = roots(tmp_path, places)
     assert looked == expected
@@ -140,7 +140,7 @@ def test_silhouettes_of_all_kinds_are_told_from_frames(tmp_path, kind, places):
     ids=["grey", "grey in three channels", "opaque", "cut out"],
 )
 @pytest.mark.parametrize("kind", ["bytes", "ones", "red", "VOC parts", "alpha"])
-def test_grey_and_cut_out_frames_are_told_from_silhouettes(tmp_path, rgb, kind):
+def test_grey_and_cut_out_frames_are_separated_from_silhouettes(tmp_path, rgb, kind):
     write_two(tmp_path, ("one", "two"), rgb, files.SILHOUETTES[kind])
     looked, expected = roots(tmp_path, ("one", "two"))
     assert looked == expected
@@ -158,7 +158,7 @@ def test_two_folders_of_frames_are_refused(tmp_path):
         roots(tmp_path, CCPG)
 
 
-def test_images_that_cannot_be_read_are_what_they_are_named(tmp_path):
+def test_unreadable_images_are_classified_by_name(tmp_path):
     write_two(tmp_path, CCPG, files.jpeg, lambda mask: files.png(mask)[:50])
     looked, expected = roots(tmp_path, CCPG)
     assert looked == expected
@@ -173,14 +173,14 @@ def test_the_search_for_roots_ends(tmp_path, monkeypatch):
     assert find_roots(str(tmp_path / "a/b"), own.rgb, own) == []
 
 
-def test_a_sequence_in_two_roots_counts_once_and_is_told(tmp_path):
+def test_a_sequence_in_two_roots_counts_once_and_is_reported(tmp_path):
     own = form("{subject}/{type}/{view}/{frame}.jpg")
     for root in ("one", "two"):
         for frame in range(3):
             image = raw.person(20, 10, frame)[0]
             raw.write_image(tmp_path / root / "s/t/v" / f"{frame}.jpg", image)
-    found = find_form("own", tmp_path, [own], None)
-    sequences, left_out = scan(tmp_path, found)
+    result = find_form("own", tmp_path, [own], None)
+    sequences, left_out = scan(tmp_path, result)
     assert [raw_sequence.key for raw_sequence in sequences] == [("s", "t", "v")]
     assert [(line.reason, line.files) for line in left_out] == [("found twice", ("two/s/t/v",))]
 
@@ -200,10 +200,10 @@ def test_masks_as_a_video_are_read(tmp_path):
     own = form(
         "rgb/{subject}/{type}/{view}.avi", "masks/{subject}/{type}/{view}.avi", framing="scene"
     )
-    made = [raw.scene(frame) for frame in range(4)]
-    raw.write_video(tmp_path / "rgb/s/t/v.avi", [rgb for rgb, _ in made])
+    scenes = [raw.scene(frame) for frame in range(4)]
+    raw.write_video(tmp_path / "rgb/s/t/v.avi", [rgb for rgb, _ in scenes])
     raw.write_video(
-        tmp_path / "masks/s/t/v.avi", [mask[..., None].repeat(3, 2) for _, mask in made]
+        tmp_path / "masks/s/t/v.avi", [mask[..., None].repeat(3, 2) for _, mask in scenes]
     )
     sequences, _ = scan(tmp_path, find_form("own", tmp_path, [own], None))
     (batch,) = read_sequence(sequences[0], own, SequenceReport(sequences[0].key, tmp_path))
@@ -211,7 +211,7 @@ def test_masks_as_a_video_are_read(tmp_path):
     assert batch.silhouettes.any(axis=(1, 2)).all()
 
 
-def test_an_endless_sequence_is_left_out(tmp_path, monkeypatch):
+def test_an_endless_sequence_is_skipped(tmp_path, monkeypatch):
     own = form("{subject}/{type}/{view}/{frame}.jpg")
     for frame in range(5):
         raw.write_image(tmp_path / "s/t/v" / f"{frame}.jpg", raw.person(20, 10, frame)[0])
@@ -245,7 +245,7 @@ def test_reports_name_a_few_files_only(tmp_path):
 @pytest.mark.parametrize(
     "rgb", ["{subject}/{type}/{view}/{frame}.jpg", "{type}/{view}/{subject}.avi"]
 )
-def test_names_that_no_store_can_write_down_are_told(tmp_path, name, rgb):
+def test_names_that_no_store_can_write_are_reported(tmp_path, name, rgb):
     own = form(rgb)
     for subject in ("p1", os.fsdecode(name)):
         if own.rgb.media == "video":

@@ -53,8 +53,10 @@ def same(batch, expected):
     np.testing.assert_array_equal(batch.valid, expected.valid)
 
 
-def upright(folder, made, **options):
-    return sequence(folder, [(files.png(rgb), files.png(mask)) for rgb, mask in made], **options)[0]
+def upright(folder, scenes, **options):
+    return sequence(folder, [(files.png(rgb), files.png(mask)) for rgb, mask in scenes], **options)[
+        0
+    ]
 
 
 def walker(height, width, frame):
@@ -67,29 +69,30 @@ def walker(height, width, frame):
 
 MADE = [walker(120, 60, frame) for frame in range(4)]
 SQUARE = [walker(96, 96, frame) for frame in range(4)]
-SHAPES = pytest.mark.parametrize("made", [MADE, SQUARE], ids=["tall", "square"])
+SHAPES = pytest.mark.parametrize("scenes", [MADE, SQUARE], ids=["tall", "square"])
 MARKS = pytest.mark.parametrize("mark", range(2, 9))
 
 
 @MARKS
 @SHAPES
-def test_frames_are_turned_to_upright_masks(tmp_path, mark, made):
+def test_frames_are_turned_to_upright_masks(tmp_path, mark, scenes):
     frames = [
-        (files.png(stored(rgb, mark), exif=files.exif(mark)), files.png(mask)) for rgb, mask in made
+        (files.png(stored(rgb, mark), exif=files.exif(mark)), files.png(mask))
+        for rgb, mask in scenes
     ]
-    batch, told = sequence(tmp_path / "turned", frames)
-    same(batch, upright(tmp_path / "upright", made))
-    sure = made is MADE and mark in QUARTER
-    assert told == {TURNED if sure else UNSURE: 4}
+    batch, report = sequence(tmp_path / "turned", frames)
+    same(batch, upright(tmp_path / "upright", scenes))
+    sure = scenes is MADE and mark in QUARTER
+    assert report == {TURNED if sure else UNSURE: 4}
 
 
 @MARKS
 @SHAPES
-def test_a_mark_that_the_masks_do_not_follow_is_not_followed(tmp_path, mark, made):
-    frames = [(files.png(rgb, exif=files.exif(mark)), files.png(mask)) for rgb, mask in made]
-    batch, told = sequence(tmp_path / "marked", frames)
-    same(batch, upright(tmp_path / "upright", made))
-    assert told == {NOT_TURNED: 4}
+def test_a_mark_that_the_masks_do_not_follow_is_not_followed(tmp_path, mark, scenes):
+    frames = [(files.png(rgb, exif=files.exif(mark)), files.png(mask)) for rgb, mask in scenes]
+    batch, report = sequence(tmp_path / "marked", frames)
+    same(batch, upright(tmp_path / "upright", scenes))
+    assert report == {NOT_TURNED: 4}
 
 
 @pytest.mark.parametrize("mark", [3, 6, 7])
@@ -99,9 +102,9 @@ def test_silhouettes_with_the_frames_own_mark_are_turned_alike(tmp_path, mark):
         (files.png(stored(rgb, mark), exif=block), files.png(stored(mask, mark), exif=block))
         for rgb, mask in MADE
     ]
-    batch, told = sequence(tmp_path / "turned", frames)
+    batch, report = sequence(tmp_path / "turned", frames)
     same(batch, upright(tmp_path / "upright", MADE))
-    assert told == {UNSURE: 4}
+    assert report == {UNSURE: 4}
 
 
 def test_a_mark_copied_to_an_upright_silhouette_is_not_followed_there(tmp_path):
@@ -109,10 +112,10 @@ def test_a_mark_copied_to_an_upright_silhouette_is_not_followed_there(tmp_path):
     frames = [
         (files.png(stored(rgb, 6), exif=block), files.jpeg(mask, exif=block)) for rgb, mask in MADE
     ]
-    batch, told = sequence(tmp_path / "turned", frames)
+    batch, report = sequence(tmp_path / "turned", frames)
     expected, _ = sequence(tmp_path / "up", [(files.png(r), files.jpeg(m)) for r, m in MADE])
     same(batch, expected)
-    assert told == {UNSURE: 4}
+    assert report == {UNSURE: 4}
 
 
 @pytest.mark.parametrize("mark", [4, 8])
@@ -124,23 +127,23 @@ def test_a_silhouette_alone_may_have_the_mark(tmp_path, mark):
 
 
 @MARKS
-def test_frames_without_masks_are_stored_as_viewers_show_them(tmp_path, mark):
+def test_frames_without_masks_are_stored_upright(tmp_path, mark):
     frames = [(files.jpeg(stored(rgb, mark), exif=files.exif(mark)), None) for rgb, _ in MADE]
-    batch, told = sequence(tmp_path / "turned", frames, masks=False)
+    batch, report = sequence(tmp_path / "turned", frames, masks=False)
     plain = [(files.png(rgb), None) for rgb, _ in MADE]
     expected, _ = sequence(tmp_path / "upright", plain, masks=False)
     assert np.abs(batch.rgb.astype(int) - expected.rgb).mean() < 3
-    assert told == {"no silhouette": 4, TURNED: 4}
+    assert report == {"no silhouette": 4, TURNED: 4}
 
 
 def test_a_frame_without_its_mask_follows_the_others(tmp_path):
     block = files.exif(6)
     frames = [(files.png(rgb, exif=block), files.png(mask)) for rgb, mask in MADE]
     frames[2] = (frames[2][0], files.png(MADE[2][1])[:60])
-    batch, told = sequence(tmp_path / "marked", frames)
+    batch, report = sequence(tmp_path / "marked", frames)
     np.testing.assert_array_equal(batch.rgb, upright(tmp_path / "upright", MADE).rgb)
     assert batch.valid.tolist() == [True, True, False, True]
-    assert told == {"truncated image": 1, NOT_TURNED: 4}
+    assert report == {"truncated image": 1, NOT_TURNED: 4}
 
 
 def test_each_frame_has_its_own_mark(tmp_path):
@@ -149,47 +152,47 @@ def test_each_frame_has_its_own_mark(tmp_path):
         (files.png(stored(rgb, mark), exif=files.exif(mark)), files.png(mask))
         for mark, (rgb, mask) in zip(marks, MADE, strict=True)
     ]
-    batch, told = sequence(tmp_path / "turned", frames)
+    batch, report = sequence(tmp_path / "turned", frames)
     same(batch, upright(tmp_path / "upright", MADE))
-    assert told == {TURNED: 2}
+    assert report == {TURNED: 2}
 
 
 def test_whole_scenes_are_turned_before_the_person_is_cut_out(tmp_path):
-    made = [scene(frame) for frame in range(4)]
+    scenes = [scene(frame) for frame in range(4)]
     frames = [
-        (files.png(stored(rgb, 6), exif=files.exif(6)), files.png(mask)) for rgb, mask in made
+        (files.png(stored(rgb, 6), exif=files.exif(6)), files.png(mask)) for rgb, mask in scenes
     ]
-    batch, told = sequence(tmp_path / "turned", frames, framing="scene")
-    same(batch, upright(tmp_path / "upright", made, framing="scene"))
-    assert told == {TURNED: 4}
+    batch, report = sequence(tmp_path / "turned", frames, framing="scene")
+    same(batch, upright(tmp_path / "upright", scenes, framing="scene"))
+    assert report == {TURNED: 4}
 
 
-def test_a_silhouette_that_fits_no_way_is_told(tmp_path):
+def test_a_silhouette_that_never_fits_is_reported(tmp_path):
     frames = [(files.png(r, exif=files.exif(6)), files.png(m[:60])) for r, m in MADE]
-    batch, told = sequence(tmp_path, frames)
+    batch, report = sequence(tmp_path, frames)
     assert not batch.valid.any()
-    assert told["silhouette of another size than its frame"] == 4
+    assert report["silhouette of another size than its frame"] == 4
 
 
 @pytest.mark.parametrize("kind", files.INVERTED)
-def test_inverted_silhouettes_are_turned_over_and_told(tmp_path, kind):
+def test_inverted_silhouettes_are_corrected_and_reported(tmp_path, kind):
     frames = [(files.png(rgb), files.INVERTED[kind](mask)) for rgb, mask in MADE]
-    batch, told = sequence(tmp_path / "inverted", frames)
+    batch, report = sequence(tmp_path / "inverted", frames)
     same(batch, upright(tmp_path / "upright", MADE))
-    assert told == {"inverted silhouette: foreground and background exchanged": 4}
+    assert report == {"inverted silhouette: foreground and background exchanged": 4}
 
 
-def test_inverted_silhouettes_among_others_are_left_out_and_told(tmp_path):
+def test_inverted_silhouettes_among_others_are_skipped_and_reported(tmp_path):
     frames = [(files.png(rgb), files.png(mask)) for rgb, mask in MADE]
     frames[1] = (frames[1][0], files.png(255 - MADE[1][1]))
-    batch, told = sequence(tmp_path / "one", frames)
+    batch, report = sequence(tmp_path / "one", frames)
     np.testing.assert_array_equal(batch.rgb, upright(tmp_path / "upright", MADE).rgb)
     assert batch.valid.tolist() == [True, False, True, True]
-    assert told == {"inverted silhouette, unlike others of its sequence": 1}
+    assert report == {"inverted silhouette, unlike others of its sequence": 1}
 
 
-def test_a_mask_around_the_whole_edge_is_told(tmp_path):
+def test_a_mask_around_the_whole_edge_is_reported(tmp_path):
     full = files.png(np.full((120, 60), 255, np.uint8))
-    batch, told = sequence(tmp_path, [(files.png(rgb), full) for rgb, _ in MADE])
+    batch, report = sequence(tmp_path, [(files.png(rgb), full) for rgb, _ in MADE])
     assert batch.valid.all()
-    assert told == {"silhouette along most of its picture's edge: perhaps inverted": 4}
+    assert report == {"silhouette along most of its picture's edge: perhaps inverted": 4}

@@ -7,29 +7,29 @@ from core.sources.stems import Reading, order_key, read_names, time_of
 
 
 def test_stems_pair_whatever_their_order():
-    found = pair(["b", "a", "c"], ["c", "a", "x"])
-    assert found.pairs == [(1, 1), (0, None), (2, 0)]
-    assert found.lonely_silhouettes == [2]
+    result = pair(["b", "a", "c"], ["c", "a", "x"])
+    assert result.pairs == [(1, 1), (0, None), (2, 0)]
+    assert result.lonely_silhouettes == [2]
 
 
 def test_numbers_pair_by_value_and_sort_by_value():
-    found = pair(["10", "9", "8"], ["008", "009", "011"])
-    assert found.pairs == [(2, 0), (1, 1), (0, None)]
-    assert found.lonely_silhouettes == [2]
+    result = pair(["10", "9", "8"], ["008", "009", "011"])
+    assert result.pairs == [(2, 0), (1, 1), (0, None)]
+    assert result.lonely_silhouettes == [2]
 
 
 def test_timestamps_pair_with_the_nearest_within_half_a_frame():
     rgb = ["1650000000.000", "1650000000.033", "1650000000.066", "1650000000.100"]
     masks = ["1650000000.001", "1650000000.040", "1650000000.085", "1650000000.200"]
-    found = pair(rgb, masks)
-    assert found.pairs == [(0, 0), (1, 1), (2, None), (3, 2)]
-    assert found.lonely_silhouettes == [3]
+    result = pair(rgb, masks)
+    assert result.pairs == [(0, 0), (1, 1), (2, None), (3, 2)]
+    assert result.lonely_silhouettes == [3]
 
 
 def test_a_silhouette_is_used_once():
     rgb = ["1650000000000", "1650000000010", "1650000000020"]
-    found = pair(rgb, ["1650000000012"])
-    assert found.pairs == [(0, None), (1, 0), (2, None)]
+    result = pair(rgb, ["1650000000012"])
+    assert result.pairs == [(0, None), (1, 0), (2, None)]
 
 
 def test_frame_numbers_never_pair_with_neighbours():
@@ -52,13 +52,13 @@ def test_names_sort_naturally():
     st.lists(st.integers(0, 30).map(str), unique=True),
 )
 def test_every_frame_appears_once_and_partners_agree(rgb, masks):
-    found = pair(rgb, masks)
-    assert sorted(index for index, _ in found.pairs) == list(range(len(rgb)))
-    used = [partner for _, partner in found.pairs if partner is not None]
-    assert sorted(used + found.lonely_silhouettes) == list(range(len(masks)))
-    assert all(rgb[a] == masks[b] for a, b in found.pairs if b is not None)
-    assert {rgb[a] for a, b in found.pairs if b is not None} == set(rgb) & set(masks)
-    times = [int(rgb[index]) for index, _ in found.pairs]
+    result = pair(rgb, masks)
+    assert sorted(index for index, _ in result.pairs) == list(range(len(rgb)))
+    paired = [partner for _, partner in result.pairs if partner is not None]
+    assert sorted(paired + result.lonely_silhouettes) == list(range(len(masks)))
+    assert all(rgb[a] == masks[b] for a, b in result.pairs if b is not None)
+    assert {rgb[a] for a, b in result.pairs if b is not None} == set(rgb) & set(masks)
+    times = [int(rgb[index]) for index, _ in result.pairs]
     assert times == sorted(times)
 
 
@@ -135,13 +135,13 @@ def test_signs_that_are_numbers_but_not_digits_are_text(sign):
     assert len(pair([f"1{sign}", sign, f"f{sign}2"], [sign, f"{sign}1"]).pairs) == 3
 
 
-def test_a_clock_with_jitter_and_gaps_tells_counters_from_decimals():
+def test_a_clock_with_jitter_and_gaps_separates_counters_from_decimals():
     steps = [33333333 + 6_000_000 * (-1) ** k + 33333333 * (k % 11 == 5) for k in range(90)]
     times = [1661345678_012345678 + sum(steps[:k]) for k in range(90)]
     counted = [f"{t // 10**9}.{t % 10**9}" for t in times]
-    cut = [f"{t // 10**9}.{t % 10**9:09d}".rstrip("0") for t in times]
+    stripped = [f"{t // 10**9}.{t % 10**9:09d}".rstrip("0") for t in times]
     assert in_order(counted) == counted
-    assert in_order(cut) == cut
+    assert in_order(stripped) == stripped
 
 
 def test_both_streams_are_read_alike():
@@ -149,9 +149,9 @@ def test_both_streams_are_read_alike():
     late = [t + 5_000_000 for t in NANOSECONDS[:8]]
     masks = [f"{t // 10**9}.{t % 10**9}" for t in late]
     assert pair(padded, masks).pairs == [(k, k) for k in range(8)]
-    few = [f"{t // 10**9}.{t % 10**9}" for t in late[3:5]]  # eight digits each: they do not tell
+    later = [f"{t // 10**9}.{t % 10**9}" for t in late[3:5]]  # eight digits each: they do not tell
     counted = [f"{t // 10**9}.{t % 10**9}" for t in NANOSECONDS[:8]]
-    assert pair(counted, few).pairs[2:6] == [(2, None), (3, 0), (4, 1), (5, None)]
+    assert pair(counted, later).pairs[2:6] == [(2, None), (3, 0), (4, 1), (5, None)]
 
 
 def test_equal_values_pair_however_they_are_written():

@@ -33,6 +33,8 @@ WRITERS: dict[tuple[str, str], Callable[[Path], Path]] = {
 }
 SETS = [(name, form) for name in sets.TRAIN for form in FORMS[name]]
 WRITERS |= {one: partial(sets.write_set, dataset=one[0], form=one[1]) for one in SETS}
+PARSING = ("parsing-images", "parsing-pickles")
+WRITERS |= {("gait3d", form): partial(sets.write_parsing_set, form=form) for form in PARSING}
 
 
 @pytest.fixture(scope="module")
@@ -52,30 +54,30 @@ def manifests_read_once(monkeypatch):
     monkeypatch.setattr(recognise, "load_outline", quick_outline)
 
 
-def found(dataset, source, form=None):
+def form_of(dataset, source, form=None):
     return find_or_name(dataset, source, quick_outline(dataset).forms, form)
 
 
-def test_every_form_that_is_shipped_is_tried_here():
+def test_every_shipped_form_is_covered():
     shipped = {(name, form.name) for name in manifest_names() for form in load_outline(name).forms}
     assert shipped == set(WRITERS)
 
 
-@pytest.mark.parametrize("asked", manifest_names())
+@pytest.mark.parametrize("requested", manifest_names())
 @pytest.mark.parametrize(("dataset", "form"), WRITERS)
-def test_another_datasets_folder_names_that_dataset(sources, asked, dataset, form):
+def test_another_datasets_folder_names_that_dataset(sources, requested, dataset, form):
     source = sources / f"{dataset} {form}"
-    if asked == dataset:
-        assert found(asked, source).form.name == form
+    if requested == dataset:
+        assert form_of(requested, source).form.name == form
         return
     with pytest.raises(DataError) as caught:
-        found(asked, source)
-    assert f"it looks like {dataset} ({found(dataset, source).form.label})" in caught.value.what
+        form_of(requested, source)
+    assert f"it looks like {dataset} ({form_of(dataset, source).form.label})" in caught.value.what
     assert caught.value.next_step == f"Run `lmgait prepare {dataset} '{source}'`."
 
 
 @pytest.mark.parametrize(
-    ("dataset", "asked", "form"),
+    ("dataset", "requested", "form"),
     [
         ("sustech1k", "raw", "pickles"),
         ("sustech1k", "pickles", "raw"),
@@ -85,67 +87,67 @@ def test_another_datasets_folder_names_that_dataset(sources, asked, dataset, for
         ("ccpg", "pickles", "pickles-no-ratios"),
     ],
 )
-def test_another_form_of_the_dataset_is_named(sources, dataset, asked, form):
+def test_another_form_of_the_dataset_is_named(sources, dataset, requested, form):
     with pytest.raises(DataError) as caught:
-        found(dataset, sources / f"{dataset} {form}", asked)
-    assert f"in the form `{asked}`, but in `{form}`" in caught.value.what
+        form_of(dataset, sources / f"{dataset} {form}", requested)
+    assert f"in the form `{requested}`, but in `{form}`" in caught.value.what
     assert f"--form {form}`" in (caught.value.next_step or "")
 
 
-def test_a_form_of_another_dataset_is_named_where_a_form_was_asked_for(sources):
+def test_a_form_of_another_dataset_is_named_for_a_requested_form(sources):
     with pytest.raises(DataError, match="it looks like casiab_star"):
-        found("casiab", sources / "casiab_star pickles", "videos")
+        form_of("casiab", sources / "casiab_star pickles", "videos")
 
 
 def test_two_datasets_in_one_folder_are_both_named(sources, tmp_path):
     for name in ("ccpg archives", "casiab videos"):
         shutil.copytree(sources / name, tmp_path / name.split()[0])
     with pytest.raises(DataError, match=r"it looks like casiab .* and like ccpg ") as caught:
-        found("sustech1k", tmp_path)
-    told = caught.value.next_step or ""
-    assert f"`lmgait prepare casiab {tmp_path}` or `lmgait prepare ccpg {tmp_path}`" in told
+        form_of("sustech1k", tmp_path)
+    next_step = caught.value.next_step or ""
+    assert f"`lmgait prepare casiab {tmp_path}` or `lmgait prepare ccpg {tmp_path}`" in next_step
 
 
 @pytest.mark.parametrize(
-    ("asked", "part", "words"),
+    ("requested", "part", "words"),
     [
         ("ccpg", "videos", "the rgb of casiab .*, without silhouettes"),
         ("sustech1k", "GaitDatasetB-silh", "the silhouettes of casiab .*, without rgb"),
     ],
 )
-def test_a_part_of_another_dataset_is_told(sources, asked, part, words):
+def test_a_part_of_another_dataset_raises_a_clear_error(sources, requested, part, words):
     with pytest.raises(DataError, match=words):
-        found(asked, sources / "casiab videos" / part)
+        form_of(requested, sources / "casiab videos" / part)
 
 
-def test_a_part_of_the_dataset_itself_is_told_as_before(sources):
+def test_a_part_of_the_dataset_itself_raises_the_usual_error(sources):
     with pytest.raises(DataError) as caught:
-        found("casiab", sources / "casiab videos" / "videos")
+        form_of("casiab", sources / "casiab videos" / "videos")
     assert caught.value.what == "The folder holds rgb but no silhouettes of casiab"
     assert "unpack the missing one" in (caught.value.next_step or "")
 
 
-def test_what_is_of_no_dataset_is_shown(tmp_path):
+def test_files_of_no_dataset_are_listed(tmp_path):
     raw.write_pickle(tmp_path / "pkl" / "001" / "nm-01" / "000" / "000.pkl", 0)
     with pytest.raises(DataError) as caught:
-        found("casiab", tmp_path)
+        form_of("casiab", tmp_path)
     assert caught.value.what == "The folder holds no casiab data in a known layout"
-    told = caught.value.next_step or ""
-    assert "Expected below it: {subject}-{type}-{view}.avi" in told
-    assert "A file that is there: pkl/001/nm-01/000/000.pkl." in told
+    next_step = caught.value.next_step or ""
+    assert "Expected below it: {subject}-{type}-{view}.avi" in next_step
+    assert "A file that is there: pkl/001/nm-01/000/000.pkl." in next_step
 
 
 @pytest.mark.parametrize("content", ["missing", "empty", "file"])
-def test_a_source_without_anything_is_told_as_before(tmp_path, content):
+def test_an_empty_source_raises_the_usual_error(tmp_path, content):
     source = tmp_path / "source"
     if content == "empty":
         source.mkdir()
     elif content == "file":
         source.write_text("text")
     with pytest.raises(DataError, match=r"No such folder|is empty|a file, not a folder"):
-        found("ccpg", source)
+        form_of("ccpg", source)
 
 
-def test_an_unknown_form_is_a_mistake_of_usage(sources):
+def test_an_unknown_form_is_a_usage_error(sources):
     with pytest.raises(UsageError, match="ccpg has no form 'video'"):
-        found("ccpg", sources / "casiab videos", "video")
+        form_of("ccpg", sources / "casiab videos", "video")

@@ -119,11 +119,11 @@ def test_ending_only_beside_recordings_that_have_folders_of_their_own(tmp_path):
         assert_right(batch)
 
 
-def test_endings_the_other_way_round_are_used_as_they_are_and_told(tmp_path):
+def test_swapped_endings_are_used_and_reported(tmp_path):
     own = form(PLACE + "{frame}.jpg", PLACE + "{frame}.png")
     write(tmp_path / "a" / "t" / "v", "{}.png", "{}.jpg")
-    found = find_form("own", tmp_path, [own], None)
-    assert "swapped" in found.notes[0]
+    result = find_form("own", tmp_path, [own], None)
+    assert "swapped" in result.notes[0]
     _, frames, left_out = read(tmp_path, own)
     assert left_out == []
     assert_right(frames["a", "t", "v"][0])
@@ -137,7 +137,7 @@ def test_two_endings_of_one_content_are_refused(tmp_path):
         find_form("own", tmp_path, [own], None)
 
 
-def test_what_belongs_to_no_stream_is_told_once(tmp_path):
+def test_files_of_no_stream_are_reported_once(tmp_path):
     own = form(PLACE + "{frame}.jpg", PLACE + "{frame}_mask.png")
     folder = tmp_path / "a" / "t" / "v"
     write(folder, "{:04d}.jpg", "{:04d}_mask.png")
@@ -200,11 +200,11 @@ VIDEOS = [
 
 @pytest.mark.parametrize(("rgb", "mask", "rgb_name", "mask_name", "more"), VIDEOS)
 def test_videos_in_one_folder(tmp_path, rgb, mask, rgb_name, mask_name, more):
-    made = [raw.scene(frame) for frame in range(5)]
+    scenes = [raw.scene(frame) for frame in range(5)]
     for subject in "stuvw":
         names = [name.replace("s", subject, 1) for name in (rgb_name, mask_name)]
-        raw.write_video(tmp_path / names[0], [image for image, _ in made])
-        raw.write_video(tmp_path / names[1], [image[..., None].repeat(3, 2) for _, image in made])
+        raw.write_video(tmp_path / names[0], [image for image, _ in scenes])
+        raw.write_video(tmp_path / names[1], [image[..., None].repeat(3, 2) for _, image in scenes])
     _, frames, left_out = read(tmp_path, form(rgb, mask, framing="scene", **more))
     assert left_out == []
     assert list(frames) == [(subject, "walk", "v") for subject in "stuvw"]

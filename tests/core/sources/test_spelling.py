@@ -71,14 +71,14 @@ def test_names_match_in_either_form_and_are_spelled_as_the_manifest_does(tmp_pat
     assert listing == []
 
 
-def test_what_the_manifest_does_not_name_is_composed(tmp_path):
+def test_names_outside_the_manifest_are_composed(tmp_path):
     write(tmp_path / "data" / DECOMPOSED / "walk" / "front")
     keys, result, _ = prepared(tmp_path, manifest(tmp_path / "m.yaml", "a", "b"))
     assert keys == [(COMPOSED, "walk", "front")]
     assert result.comparison.in_no_split == (COMPOSED,)
 
 
-def test_two_folders_of_one_name_are_told(tmp_path):
+def test_two_folders_of_one_name_are_reported(tmp_path):
     write(tmp_path / "data" / COMPOSED / "walk" / "front")
     write(tmp_path / "data" / DECOMPOSED / "walk" / "front", seed=1)
     if len(list((tmp_path / "data").iterdir())) == 1:
@@ -89,7 +89,7 @@ def test_two_folders_of_one_name_are_told(tmp_path):
     assert {line["files"][0] for line in listing} == {f"{COMPOSED}/walk/front"}
 
 
-def test_one_number_written_in_two_ways_is_matched_and_told(tmp_path):
+def test_one_number_in_two_spellings_is_matched_and_reported(tmp_path):
     write(tmp_path / "data" / "1" / "walk-01" / "0")
     write(tmp_path / "data" / "p02" / "walk-01" / "0")
     name = manifest(tmp_path / "m.yaml", "001", "p2", "walk-1", "000")
@@ -115,9 +115,9 @@ def test_streams_that_write_a_number_differently_are_joined(tmp_path):
     assert [line["files"] for line in listing] == [["b/7/walk/front"]]
 
 
-def spelled(known, *subjects):
+def spelled(names, *subjects):
     keys = [SequenceKey(subject, "t", "v") for subject in subjects]
-    spelling = Spelling(KnownNames(known, ("t",), ("v",)), [keys])
+    spelling = Spelling(KnownNames(names, ("t",), ("v",)), [keys])
     return [spelling.key(key).subject for key in keys]
 
 
@@ -159,7 +159,7 @@ def test_a_manifest_that_names_somebody_twice_is_refused():
         parse_manifest(content)
 
 
-class Told(SilentProgress):
+class LineRecorder(SilentProgress):
     def __init__(self):
         self.lines = []
 
@@ -172,38 +172,40 @@ def test_subjects_of_no_split_and_absent_ones_are_compared_before_the_work(tmp_p
         write(tmp_path / "data" / subject / "walk" / "front")
     write(tmp_path / "data" / "a" / "run" / "back")
     name = manifest(tmp_path / "m.yaml", 'a", "001", "x', "b")
-    told = Told()
-    plan = plan_preparation(name, tmp_path / "data", Workspace(tmp_path / "ws"), progress=told)
-    assert told.lines == []
-    found = plan.comparison
-    assert (found.train.present, found.train.absent) == (("a", "001"), ("x",))
-    assert (found.test.present, found.test.absent) == ((), ("b",))
-    assert found.in_no_split == ("1", "c", "d")
-    assert (found.unknown_types, found.unknown_views) == (("run",), ("back",))
-    assert found.hints == {"1": "001"}
-    assert found.counts() == (
+    progress = LineRecorder()
+    plan = plan_preparation(name, tmp_path / "data", Workspace(tmp_path / "ws"), progress=progress)
+    assert progress.lines == []
+    result = plan.comparison
+    assert (result.train.present, result.train.absent) == (("a", "001"), ("x",))
+    assert (result.test.present, result.test.absent) == ((), ("b",))
+    assert result.in_no_split == ("1", "c", "d")
+    assert (result.unknown_types, result.unknown_views) == (("run",), ("back",))
+    assert result.hints == {"1": "001"}
+    assert result.counts() == (
         "Of the split: training subjects 2 of 3 (absent: x), test subjects 0 of 1 (absent: b)."
     )
     for part in ((1, 2), (2, 2)):
-        told = Told()
+        progress = LineRecorder()
         parted = prepare(
             name,
             tmp_path / "data",
             Workspace(tmp_path / "ws"),
             part=part,
             workers=0,
-            progress=told,
+            progress=progress,
         )
-        assert parted.comparison == found
-        assert told.lines == found.warnings()
+        assert parted.comparison == result
+        assert progress.lines == result.warnings()
 
 
-def test_a_source_with_nobody_of_the_split_is_said_loudly(tmp_path):
+def test_a_source_without_subjects_of_the_split_is_reported_prominently(tmp_path):
     write(tmp_path / "data" / "p1" / "walk" / "front")
-    told = Told()
+    progress = LineRecorder()
     name = manifest(tmp_path / "m.yaml", "anna", "bert")
-    result = prepare(name, tmp_path / "data", Workspace(tmp_path / "ws"), workers=0, progress=told)
+    result = prepare(
+        name, tmp_path / "data", Workspace(tmp_path / "ws"), workers=0, progress=progress
+    )
     assert result.info is not None
     assert result.info.sequences == 1
-    assert "no subject of the source is in the split" in told.lines[0]
-    assert "holds p1, the split anna, bert" in told.lines[0]
+    assert "no subject of the source is in the split" in progress.lines[0]
+    assert "holds p1, the split anna, bert" in progress.lines[0]

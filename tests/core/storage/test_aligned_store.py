@@ -36,7 +36,7 @@ def copy(good, tmp_path):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_they_are_read_back_exactly_with_the_numbers_of_their_frames(tmp_path, size):
+def test_aligned_silhouettes_are_read_back_with_their_frame_numbers(tmp_path, size):
     content = write_aligned_store(tmp_path / "s", size)
     store = pickle.loads(pickle.dumps(Store.open(tmp_path / "s")))
     assert store.aligned == size
@@ -53,7 +53,7 @@ def test_they_are_read_back_exactly_with_the_numbers_of_their_frames(tmp_path, s
 
 
 @pytest.mark.parametrize("codec", ["lossless", "compact", "jpeg"])
-def test_they_lie_beside_frames_of_any_codec_and_change_nothing_of_these(tmp_path, codec):
+def test_aligned_silhouettes_do_not_change_frames_of_any_codec(tmp_path, codec):
     content = write_aligned_store(tmp_path / "with", codec=codec)
     write_aligned_store(tmp_path / "without", None, codec)
     one, other = Store.open(tmp_path / "with"), Store.open(tmp_path / "without")
@@ -79,7 +79,7 @@ def test_they_lie_beside_frames_of_any_codec_and_change_nothing_of_these(tmp_pat
         ("none", (64, 44), 2),
     ],
 )
-def test_only_what_is_new_has_another_format(tmp_path, codec, size, number):
+def test_only_new_content_has_another_format(tmp_path, codec, size, number):
     write_aligned_store(tmp_path, size, codec)
     for name in ("plan.json", "store.json", "index.json", "shard-00000.json"):
         content = json.loads((tmp_path / name).read_text())
@@ -97,7 +97,7 @@ def test_only_what_is_new_has_another_format(tmp_path, codec, size, number):
         ("aligned", [2**40, 64]),
     ],
 )
-def test_a_plan_that_cannot_be_is_refused(copy, key, value):
+def test_an_impossible_plan_is_refused(copy, key, value):
     plan = json.loads((copy / "plan.json").read_text())
     plan = plan | ({"codec": "lossless"} if value is None else {}) | {key: value}
     (copy / "plan.json").write_text(json.dumps(plan))
@@ -105,7 +105,7 @@ def test_a_plan_that_cannot_be_is_refused(copy, key, value):
         read_json(copy / "plan.json", Plan, "")
 
 
-def test_a_store_without_rgb_says_so_and_reads_the_rest(good):
+def test_a_store_without_rgb_reads_the_rest_and_raises_a_clear_error(good):
     store = Store.open(good[0])
     assert not store.has_rgb
     assert store.info.raw_bytes == 0
@@ -115,10 +115,10 @@ def test_a_store_without_rgb_says_so_and_reads_the_rest(good):
     assert masks.shape == (6, 256, 128)
     assert valid.tolist() == [True] * 5 + [False]
     for read in (store.read, store.read_rgb):
-        with pytest.raises(StoreError, match="without RGB frames") as told:
+        with pytest.raises(StoreError, match="without RGB frames") as caught:
             read(0)
-        assert "--without rgb" in str(told.value)
-        assert str(good[0]) in str(told.value)
+        assert "--without rgb" in str(caught.value)
+        assert str(good[0]) in str(caught.value)
     assert verify(good[0], Workspace(good[0].parent)).faults == ()
 
 
@@ -149,8 +149,8 @@ def test_a_stream_without_rows_is_not_listed(tmp_path, name):
     key = SequenceKey("001", "nm-01", "090")
     with ShardWriter(tmp_path / "shard.h5", "none", {name: rows.shape[1:]}) as writer:
         writer.add(key, iter([frames]))
-        nothing = StreamFrames(rows, np.zeros(0, np.int32))
-        writer.add_stream(name, nothing, 18 if poses else None)
+        no_rows = StreamFrames(rows, np.zeros(0, np.int32))
+        writer.add_stream(name, no_rows, 18 if poses else None)
     (entry,) = writer.entries
     assert entry == Entry(subject="001", type="nm-01", view="090", start=0, frames=2)
 
@@ -179,7 +179,7 @@ def negative(file, dataset):
     dataset[0] = -2
 
 
-def gone(file, dataset):
+def without_dataset(file, dataset):
     del file[dataset.name]
 
 
@@ -205,15 +205,15 @@ def floats(file, dataset):
         ("aligned_frames", repeated),
         ("aligned_frames", outside),
         ("aligned_frames", negative),
-        ("aligned", gone),
-        ("aligned_frames", gone),
+        ("aligned", without_dataset),
+        ("aligned_frames", without_dataset),
         ("aligned", shorter),
         ("aligned_frames", shorter),
         ("aligned", elsewhere),
         ("aligned", floats),
     ],
 )
-def test_damage_is_told(copy, name, change):
+def test_damage_of_aligned_silhouettes_raises_a_clear_error(copy, name, change):
     spoil(name, change)(copy)
     store = Store.open(copy)
     with pytest.raises(StoreError, match="damaged"):

@@ -13,11 +13,11 @@ ROWS = np.random.default_rng(0).integers(0, 4, (40, 64)).astype(np.uint8)
 
 @pytest.fixture
 def file(tmp_path):
-    with h5py.File(tmp_path / "a.h5", "w") as made:
+    with h5py.File(tmp_path / "a.h5", "w") as handle:
         common = {"data": ROWS, "chunks": (16, 64), "fletcher32": True}
-        made.create_dataset("packed", compression="gzip", compression_opts=1, **common)
-        made.create_dataset("plain", **common)
-        yield made
+        handle.create_dataset("packed", compression="gzip", compression_opts=1, **common)
+        handle.create_dataset("plain", **common)
+        yield handle
 
 
 def forge(content, checksum=None):

@@ -52,15 +52,15 @@ def save(path: Path, values: dict[str, np.ndarray]) -> Path:
     return path
 
 
-def same(found: EmbeddingSet, expected: EmbeddingSet) -> bool:
-    return np.array_equal(found.embeddings, expected.embeddings) and all(
-        getattr(found, name) == getattr(expected, name)
+def same(result: EmbeddingSet, expected: EmbeddingSet) -> bool:
+    return np.array_equal(result.embeddings, expected.embeddings) and all(
+        getattr(result, name) == getattr(expected, name)
         for name in ("labels", "types", "views", "source")
     )
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_what_is_written_is_read(tmp_path, ending):
+def test_written_embeddings_are_read_back(tmp_path, ending):
     path = tmp_path / f"e{ending}"
     write_embeddings(path, SAMPLE)
     assert same(read_embeddings(path), SAMPLE)
@@ -70,10 +70,10 @@ def test_what_is_written_is_read(tmp_path, ending):
 @pytest.mark.parametrize("ending", [".npz", ".h5"])
 def test_files_of_others_flat_and_without_a_source(tmp_path, ending):
     flat = np.ones((4, 6), np.float32)
-    found = read_embeddings(save(tmp_path / f"e{ending}", members(embeddings=flat)))
-    assert found.embeddings.shape == (4, 6, 1)
-    assert found.source == ""
-    assert found.labels == SAMPLE.labels
+    result = read_embeddings(save(tmp_path / f"e{ending}", members(embeddings=flat)))
+    assert result.embeddings.shape == (4, 6, 1)
+    assert result.source == ""
+    assert result.labels == SAMPLE.labels
 
 
 def test_fixed_width_bytes_and_fortran_order_are_fine(tmp_path):
@@ -82,9 +82,9 @@ def test_fixed_width_bytes_and_fortran_order_are_fine(tmp_path):
         embeddings=np.asfortranarray(SAMPLE.embeddings),
     )
     for ending in (".npz", ".h5"):
-        found = read_embeddings(save(tmp_path / f"e{ending}", values))
-        assert found.labels == ("a", "b", "c", "ö")
-        np.testing.assert_array_equal(found.embeddings, SAMPLE.embeddings)
+        result = read_embeddings(save(tmp_path / f"e{ending}", values))
+        assert result.labels == ("a", "b", "c", "ö")
+        np.testing.assert_array_equal(result.embeddings, SAMPLE.embeddings)
 
 
 def test_compressed_npz_is_read(tmp_path):
@@ -113,7 +113,7 @@ FAULTS = [
 
 @pytest.mark.parametrize(("values", "words"), FAULTS)
 @pytest.mark.parametrize("ending", [".npz", ".h5"])
-def test_each_fault_is_told(tmp_path, ending, values, words):
+def test_each_fault_raises_a_clear_error(tmp_path, ending, values, words):
     path = save(tmp_path / f"e{ending}", values)
     with pytest.raises(DataError, match=words) as caught:
         read_embeddings(path)
@@ -156,7 +156,7 @@ def header(shape: str, descr: str = "'<f4'") -> bytes:
         (b"", "damaged"),
     ],
 )
-def test_npz_members_that_lie(tmp_path, content, words):
+def test_false_declarations_of_npz_members_are_refused(tmp_path, content, words):
     path = save(tmp_path / "e.npz", members(embeddings=None))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("embeddings.npy", content)
@@ -164,7 +164,7 @@ def test_npz_members_that_lie(tmp_path, content, words):
         read_embeddings(path)
 
 
-def test_a_member_that_is_there_twice(tmp_path):
+def test_a_duplicate_member_is_refused(tmp_path):
     path = save(tmp_path / "e.npz", members())
     buffer = io.BytesIO()
     np.save(buffer, SAMPLE.embeddings)
@@ -215,7 +215,7 @@ def test_other_files_and_endings(tmp_path):
         read_embeddings(tmp_path / "e.h5")
 
 
-def test_what_could_not_be_read_is_not_written(tmp_path):
+def test_unreadable_content_is_not_written(tmp_path):
     bad = EmbeddingSet(BAD, SAMPLE.labels, SAMPLE.types, SAMPLE.views)
     with pytest.raises(DataError, match="NaN"):
         write_embeddings(tmp_path / "e.npz", bad)
@@ -240,10 +240,10 @@ def test_damaged_files_are_read_or_refused_but_never_crash(tmp_path_factory, see
             data[place] = rng.integers(0, 256)
     path.write_bytes(bytes(data))
     try:
-        found = read_embeddings(path)
+        result = read_embeddings(path)
     except LmgaitError:
         return
-    assert len(found) == len(found.embeddings)
+    assert len(result) == len(result.embeddings)
 
 
 def test_hdf5_that_asks_for_gigabytes_ends_its_own_process_only(tmp_path):
@@ -254,7 +254,7 @@ def test_hdf5_that_asks_for_gigabytes_ends_its_own_process_only(tmp_path):
     assert caught.value.where == str(path)
 
 
-def test_one_long_name_is_no_way_around_the_limit(tmp_path):
+def test_one_long_name_does_not_exceed_the_limit(tmp_path):
     path = tmp_path / "e.h5"
     with h5py.File(path, "w") as file:
         file["embeddings"] = np.ones((40_000, 2), np.float32)

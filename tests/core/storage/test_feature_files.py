@@ -45,24 +45,24 @@ def stored(tmp_path, request):
 
 @pytest.mark.parametrize("frames", [[0], [0, 1, 2], [3, 4, 5, 0, 1], [5, 3, 3, 1]])
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_frames_come_in_the_order_asked_for(stored, frames, mirrored):
+def test_frames_come_in_the_requested_order(stored, frames, mirrored):
     folder, values = stored
-    found = FeatureStore.open(folder).read(4, frames, mirrored=mirrored)
-    assert found.shape == (len(frames), TOKENS, CHANNELS)
-    wanted = values[4]["mirrored" if mirrored else "plain"][frames]
-    np.testing.assert_array_equal(found.reshape(len(frames), -1), wanted)
+    result = FeatureStore.open(folder).read(4, frames, mirrored=mirrored)
+    assert result.shape == (len(frames), TOKENS, CHANNELS)
+    expected = values[4]["mirrored" if mirrored else "plain"][frames]
+    np.testing.assert_array_equal(result.reshape(len(frames), -1), expected)
 
 
 @pytest.mark.parametrize("frames", [[1, 2, 3], [4, 0, 0]])
-def test_features_are_read_into_a_place_that_is_given(stored, frames):
+def test_features_are_read_into_a_given_array(stored, frames):
     folder, values = stored
     store = FeatureStore.open(folder)
     place = np.full((5, TOKENS, CHANNELS), 7, store.info.dtype)
-    given = place[1:4]
-    assert store.read(4, frames, mirrored=True, out=given) is given
-    np.testing.assert_array_equal(given.reshape(3, -1), values[4]["mirrored"][frames])
+    out = place[1:4]
+    assert store.read(4, frames, mirrored=True, out=out) is out
+    np.testing.assert_array_equal(out.reshape(3, -1), values[4]["mirrored"][frames])
     assert (place[[0, 4]] == 7).all()
-    wrongs: list[Any] = [place, given.astype(np.float64), np.asfortranarray(given)]
+    wrongs: list[Any] = [place, out.astype(np.float64), np.asfortranarray(out)]
     for wrong in wrongs:
         with pytest.raises(ValueError, match="do not fit"):
             store.read(4, frames, mirrored=True, out=wrong)
@@ -73,8 +73,8 @@ def test_every_sequence_and_only_those(stored):
     store = FeatureStore.open(folder)
     for index, frames in LENGTHS.items():
         assert index in store
-        found = store.read(index, range(frames), mirrored=False)
-        np.testing.assert_array_equal(found.reshape(frames, -1), values[index]["plain"])
+        result = store.read(index, range(frames), mirrored=False)
+        np.testing.assert_array_equal(result.reshape(frames, -1), values[index]["plain"])
     assert 5 not in store
     for index, frame in ((5, 0), (7, 1), (9, 8), (9, -1)):
         with pytest.raises(IndexError):
@@ -87,8 +87,8 @@ def test_a_store_goes_to_a_worker_process(stored):
     store = FeatureStore.open(folder)
     store.read(4, [0], mirrored=False)
     again = pickle.loads(pickle.dumps(store))
-    found = again.read(9, [2], mirrored=True)
-    np.testing.assert_array_equal(found.reshape(1, -1), values[9]["mirrored"][[2]])
+    result = again.read(9, [2], mirrored=True)
+    np.testing.assert_array_equal(result.reshape(1, -1), values[9]["mirrored"][[2]])
 
 
 def test_sizes_add_up_and_parts_stay_small(monkeypatch):
@@ -137,7 +137,7 @@ def test_a_flipped_byte_is_damage(stored):
         lambda folder: h5py.File(folder / part_name(0), "w").close(),
     ],
 )
-def test_what_is_missing_or_foreign_is_told(stored, harm):
+def test_missing_or_foreign_features_raise_a_clear_error(stored, harm):
     folder, _ = stored
     harm(folder)
     with pytest.raises(StoreError, match="Delete this folder"):

@@ -110,7 +110,7 @@ def written(path, index):
 
 @settings(max_examples=60, deadline=None)
 @given(index=indexes(), indent=st.sampled_from([None, 0, 3]))
-def test_what_is_read_is_what_the_file_says(tmp_path_factory, index, indent):
+def test_the_index_is_read_as_written(tmp_path_factory, index, indent):
     path = tmp_path_factory.getbasetemp() / "index.json"
     tree = json.loads(index.model_dump_json())
     text = json.dumps(dict(reversed(tree.items())), indent=indent, ensure_ascii=indent == 0)
@@ -201,7 +201,7 @@ def small(shards, each=2):
         (lambda tree: tree.update(format=1), "its format"),
     ],
 )
-def test_an_index_that_cannot_be_is_refused(tmp_path, change, words):
+def test_an_impossible_index_is_refused(tmp_path, change, words):
     path = tmp_path / "index.json"
     info = written(path, small(3))
     tree = json.loads(path.read_text())

@@ -42,7 +42,7 @@ def stored(tmp_path, request):
 @pytest.mark.parametrize(
     "frames", [[], [1], [1, 2, 3], [14, 15, 1, 2], [20, 3, 3, 9], list(range(1, 13))]
 )
-def test_frames_come_in_the_order_asked_for(stored, frames):
+def test_silhouettes_come_in_the_requested_order(stored, frames):
     folder, values = stored
     store = SilhouetteStore.open(folder)
     np.testing.assert_array_equal(store.read(4, frames), values[4][frames])
@@ -61,7 +61,7 @@ def test_usable_frames_are_those_not_marked(stored):
 
 
 @pytest.mark.parametrize(("index", "frame"), [(5, 1), (4, 21), (9, -1), (4, 13), (7, 0)])
-def test_what_is_not_there_is_not_read(stored, index, frame):
+def test_missing_silhouettes_are_not_read(stored, index, frame):
     store = SilhouetteStore.open(stored[0])
     with pytest.raises(IndexError, match=f"sequence {index}"):
         store.read(index, [frame])
@@ -114,7 +114,7 @@ def miscounted(path):
         lambda folder: miscounted(folder / part_name(0)),
     ],
 )
-def test_damage_is_told_with_what_to_do(stored, harm):
+def test_damaged_silhouettes_raise_an_error_with_the_next_step(stored, harm):
     folder, _ = stored
     harm(folder)
     with pytest.raises(StoreError, match="Delete this folder"):

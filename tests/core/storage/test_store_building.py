@@ -23,7 +23,7 @@ def test_the_same_content_gives_the_same_bytes_at_another_time(tmp_path):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
-def test_a_new_folder_is_begun_once(tmp_path):
+def test_a_new_folder_is_initialised_once(tmp_path):
     folder = tmp_path / "store"
     assert begin(folder, plan(), replace=False) is False
     (folder / ".shard-00000.h5.17.partial").write_bytes(b"rest of a killed process")
@@ -56,7 +56,7 @@ def test_other_work_is_not_overwritten(tmp_path, change, word):
     assert [path.name for path in folder.iterdir()] == ["plan.json"]
 
 
-def test_replace_goes_on_with_the_same_work(tmp_path):
+def test_replace_resumes_the_same_work(tmp_path):
     folder = tmp_path / "store"
     begin(folder, plan(), replace=True)
     write_shard(folder, 0, KEYS[:1], [frames(3, 0)], "lossless")
@@ -102,7 +102,7 @@ def test_a_shard_counts_only_with_its_description_and_size(tmp_path):
 @pytest.mark.parametrize(
     "name", ["plan.json", "index.json", "left-out.json", "shard-00001.h5", "shard-00001.json"]
 )
-def test_a_file_that_was_deleted_is_made_anew(tmp_path, name):
+def test_a_deleted_file_is_written_again(tmp_path, name):
     folder = tmp_path / "store"
     write_store(folder)
     (folder / name).unlink()
@@ -148,17 +148,17 @@ def test_a_store_may_hold_nothing(tmp_path):
         assert (info.sequences, info.frames) == (0, 0)
 
 
-def found(effect, reason, number, sequence="a/b/c"):
+def finding(effect, reason, number, sequence="a/b/c"):
     return Finding(sequence=sequence, reason=reason, effect=effect, frames=number)
 
 
-def test_findings_are_summed_by_reason_the_gravest_first(tmp_path):
+def test_findings_are_summed_by_reason_most_severe_first(tmp_path):
     lines = [
-        found("noted", "z", 0),
-        found("frames left out", "y", 2),
-        found("frames left out", "y", 3),
-        found("frames kept without silhouette", "x", 4),
-        found("sequence left out", "w", 1),
+        finding("noted", "z", 0),
+        finding("frames left out", "y", 2),
+        finding("frames left out", "y", 3),
+        finding("frames kept without silhouette", "x", 4),
+        finding("sequence left out", "w", 1),
     ]
     summary = [(line.reason, line.sequences, line.frames) for line in summarise(lines)]
     assert summary == [("w", 1, 1), ("y", 2, 5), ("x", 1, 4), ("z", 1, 0)]
@@ -187,7 +187,7 @@ with writing(Path(sys.argv[1]), what="store"):
 """
 
 
-def test_a_second_writer_is_told_who_holds_the_store(tmp_path):
+def test_a_second_writer_gets_the_owner_of_the_lock(tmp_path):
     store = tmp_path / "stores" / "ccpg"
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(store)], stdout=subprocess.PIPE, text=True
@@ -213,7 +213,7 @@ def test_owner_may_be_unknown(tmp_path):
     assert _owner(tmp_path / "gone") == "unknown"
 
 
-def test_a_place_that_cannot_be_locked_is_told(tmp_path):
+def test_a_folder_that_cannot_be_locked_raises_a_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError), writing(tmp_path / "file" / "store", what="store"):
         pass

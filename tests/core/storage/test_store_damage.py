@@ -54,7 +54,7 @@ def attempt(folder):
 
 
 @pytest.mark.parametrize("filling", [0, 255])
-def test_a_hole_of_zeros_or_ones_is_no_frame(broken, filling):
+def test_a_hole_of_zeros_or_ones_is_not_read_as_a_frame(broken, filling):
     path = broken / shard_name(0)
     with h5py.File(path) as file:
         chunk = file["rgb"].id.get_chunk_info(2)
@@ -83,19 +83,19 @@ def test_a_flipped_byte_never_gives_wrong_frames(originals, tmp_path_factory, co
     result = verify(folder, Workspace(folder))
     assert len(result.faults) == 1
     assert "shard-00000.h5" in result.faults[0]
-    found, where = attempt(folder)
-    if found is None:
+    actual, where = attempt(folder)
+    if actual is None:
         assert where.endswith("shard-00000.h5")
         return
     # Not every byte of the file carries content; but what is read is right.
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(actual, expected, strict=True):
         np.testing.assert_array_equal(one.rgb, other.rgb)
         np.testing.assert_array_equal(one.silhouettes, other.silhouettes)
         np.testing.assert_array_equal(one.valid, other.valid)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
-def test_a_truncated_shard_is_told(broken, share):
+def test_a_truncated_shard_raises_a_clear_error(broken, share):
     path = broken / shard_name(1)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
@@ -120,7 +120,7 @@ def test_damage_names_the_sequence(broken):
     assert f"1 of 4 sequences cannot be read: {store.sequences[1].key}" in fault
 
 
-def test_a_missing_shard_is_told(broken):
+def test_a_missing_shard_raises_a_clear_error(broken):
     (broken / shard_name(0)).unlink()
     with pytest.raises(StoreError, match="missing"):
         Store.open(broken).read(0)
@@ -170,17 +170,17 @@ def test_offsets_that_point_anywhere_are_refused(originals, tmp_path):
         Store.open(folder).read(0)
 
 
-def test_a_blob_that_is_no_jpeg_is_told(originals, tmp_path):
+def test_a_blob_that_is_not_a_jpeg_raises_a_clear_error(originals, tmp_path):
     folder = shutil.copytree(originals / "jpeg", tmp_path / "store")
     with h5py.File(folder / shard_name(0), "r+") as file:
         file["rgb"][:50] = 0
-    with pytest.raises(StoreError, match="no JPEG"):
+    with pytest.raises(StoreError, match="not a JPEG"):
         Store.open(folder).read(0)
 
 
 @pytest.mark.parametrize("name", ["store.json", "index.json"])
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff\xfe", b'{"format": "x"}'])
-def test_broken_descriptions_are_told(broken, name, content):
+def test_broken_descriptions_raise_a_clear_error(broken, name, content):
     (broken / name).write_bytes(content)
     with pytest.raises(StoreError) as caught:
         Store.open(broken)
@@ -250,7 +250,7 @@ def test_verify_finds_wrong_descriptions(broken):
     assert any("plan.json" in fault for fault in verify(broken, Workspace(broken)).faults)
 
 
-def test_verify_tells_damage_that_harms_nobody(broken):
+def test_verify_reports_harmless_damage(broken):
     with (broken / shard_name(0)).open("ab") as handle:
         handle.write(b"more")
     (fault,) = verify(broken, Workspace(broken)).faults

@@ -35,16 +35,16 @@ def prepared(home, source, codec="lossless", part=None):
 def sources(tmp_path_factory):
     """Two raw datasets: everyone (with a damaged frame of the subject), and all but the subject."""
     home = tmp_path_factory.mktemp("raw")
-    everyone = raw.write_ccpg(home / "everyone", KEYS, frames=FRAMES, size=(64, 30))
+    full = raw.write_ccpg(home / "everyone", KEYS, frames=FRAMES, size=(64, 30))
     others = home / "others"
-    shutil.copytree(everyone, others)
+    shutil.copytree(full, others)
     for archive in ("CCPG_D_MASK_FACE_SHOE", "CCPG_G_SIL"):
         shutil.rmtree(others / archive / GONE)
-    hurt = everyone / "CCPG_D_MASK_FACE_SHOE" / GONE / "U0_D0" / "01_0" / "00003.jpg"
+    hurt = full / "CCPG_D_MASK_FACE_SHOE" / GONE / "U0_D0" / "01_0" / "00003.jpg"
     hurt.write_bytes(hurt.read_bytes()[:100])
-    (everyone / "CCPG_G_SIL" / GONE / "U9_D9" / "01_0").mkdir(parents=True)
-    shutil.copy(hurt, everyone / "CCPG_G_SIL" / GONE / "U9_D9" / "01_0" / "00001.png")
-    return everyone, others
+    (full / "CCPG_G_SIL" / GONE / "U9_D9" / "01_0").mkdir(parents=True)
+    shutil.copy(hurt, full / "CCPG_G_SIL" / GONE / "U9_D9" / "01_0" / "00001.png")
+    return full, others
 
 
 def forgotten(folder):
@@ -55,19 +55,19 @@ def forgotten(folder):
 @pytest.mark.parametrize("codec", ["lossless", "compact", "jpeg"])
 def test_the_store_is_the_one_prepared_without_the_subject(sources, tmp_path, codec):
     folder = prepared(tmp_path / "a", sources[0], codec)
-    wanted = prepared(tmp_path / "b", sources[1], codec)
+    expected = prepared(tmp_path / "b", sources[1], codec)
     assert held_in_store(folder, GONE).sequences == 2
     assert held_in_store(folder, GONE).findings >= 2
     assert forgotten(folder)
-    names = sorted(path.name for path in wanted.iterdir())
+    names = sorted(path.name for path in expected.iterdir())
     assert names == sorted(path.name for path in folder.iterdir())
     for name in names:
         if name == "store.json" or (codec == "jpeg" and name.startswith("shard-0")):
             continue
-        ours, theirs = (folder / name).read_bytes(), (wanted / name).read_bytes()
+        ours, theirs = (folder / name).read_bytes(), (expected / name).read_bytes()
         assert name == "plan.json" or ours == theirs, name
         assert not any(word in ours for word in (b'"004"', b"004/")), name
-    info, other = (read_json(f / "store.json", StoreFile, "") for f in (folder, wanted))
+    info, other = (read_json(f / "store.json", StoreFile, "") for f in (folder, expected))
     assert info.plan.reduced
     assert not other.plan.reduced
     # A lossy codec's error was measured when the frames were there; it is not measured anew.
@@ -75,11 +75,11 @@ def test_the_store_is_the_one_prepared_without_the_subject(sources, tmp_path, co
     assert info.model_copy(update=same) == other
     assert verify(folder, Workspace(tmp_path)).faults == ()
     with Path(folder / "shard-00000.h5").open("rb") as ours:
-        assert ours.read() == (wanted / "shard-00000.h5").read_bytes()
+        assert ours.read() == (expected / "shard-00000.h5").read_bytes()
 
 
 def test_no_frame_of_others_changes(tmp_path):
-    made = dict(
+    frames_by_key = dict(
         zip(
             sorted(SequenceKey(*k) for k in _fake_keys()),
             write_store(tmp_path, "jpeg"),
@@ -96,10 +96,10 @@ def test_no_frame_of_others_changes(tmp_path):
     assert {info.key.subject for info in store.sequences} == {"002"}
     assert "less forgotten subjects" in store.describe()
     for index, info in enumerate(store.sequences):
-        found = store.read(index)
-        assert (found.rgb == before[str(info.key)]).all()
-        assert (found.silhouettes == made[info.key].silhouettes).all()
-        assert (found.valid == made[info.key].valid).all()
+        result = store.read(index)
+        assert (result.rgb == before[str(info.key)]).all()
+        assert (result.silhouettes == frames_by_key[info.key].silhouettes).all()
+        assert (result.valid == frames_by_key[info.key].valid).all()
     assert read_json(tmp_path / "shard-00000.json", ShardFile, "").frames == 0
 
 
@@ -109,7 +109,7 @@ def _fake_keys():
     return KEYS
 
 
-def test_a_closed_store_does_not_open_and_is_not_prepared_on(sources, tmp_path):
+def test_a_closed_store_neither_opens_nor_resumes(sources, tmp_path):
     folder = prepared(tmp_path, sources[0])
     close_store(folder, GONE)
     with pytest.raises(StoreError, match="being forgotten"):
@@ -140,14 +140,14 @@ def test_an_unfinished_preparation_is_purged_and_stays_unfinished(sources, tmp_p
     ]
 
 
-def test_a_shard_without_description_goes(sources, tmp_path):
+def test_a_shard_without_description_is_deleted(sources, tmp_path):
     folder = prepared(tmp_path, sources[0])
     (folder / "shard-00000.json").unlink()
     assert forgotten(folder) is False
     assert not (folder / "shard-00000.h5").exists()
 
 
-def test_a_damaged_shard_says_the_way_out(sources, tmp_path):
+def test_a_damaged_shard_raises_an_error_with_the_next_step(sources, tmp_path):
     folder = prepared(tmp_path, sources[0])
     with (folder / "shard-00000.h5").open("r+b") as shard:
         shard.seek(200_000)
@@ -160,7 +160,7 @@ def test_a_damaged_shard_says_the_way_out(sources, tmp_path):
         Store.open(folder)
 
 
-def test_parts_that_forgot_are_merged(sources, tmp_path, monkeypatch):
+def test_parts_with_forgotten_subjects_are_merged(sources, tmp_path, monkeypatch):
     monkeypatch.setattr(preparing, "SHARD_FRAMES", 2 * FRAMES)
     for number in (1, 2):
         folder = prepared(tmp_path / "a", sources[0], part=(number, 2))
@@ -206,9 +206,9 @@ def forget_in_a_child(folder, moment):
 def test_a_kill_at_any_rename_or_deletion_loses_nothing(sources, tmp_path, monkeypatch):
     monkeypatch.setattr(preparing, "SHARD_FRAMES", 3 * FRAMES)
     whole = prepared(tmp_path / "whole", sources[0])
-    wanted = tmp_path / "wanted"
-    shutil.copytree(whole, wanted)
-    assert forgotten(wanted)
+    expected = tmp_path / "wanted"
+    shutil.copytree(whole, expected)
+    assert forgotten(expected)
     for moment in range(200):
         folder = tmp_path / f"at-{moment}"
         shutil.copytree(whole, folder)
@@ -217,9 +217,9 @@ def test_a_kill_at_any_rename_or_deletion_loses_nothing(sources, tmp_path, monke
         if code != 0:
             assert code == 9
             assert forget_in_a_child(folder, -1) == 0
-        for path in sorted(wanted.iterdir()):
+        for path in sorted(expected.iterdir()):
             assert path.read_bytes() == (folder / path.name).read_bytes(), (moment, path.name)
-        assert len(list(folder.iterdir())) == len(list(wanted.iterdir()))
+        assert len(list(folder.iterdir())) == len(list(expected.iterdir()))
         shutil.rmtree(folder)
         if code == 0:
             break

@@ -22,34 +22,34 @@ CODECS: tuple[CodecName, ...] = ("lossless", "compact", "jpeg")
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory):
     base = tmp_path_factory.mktemp("stores")
-    made = {codec: write_store(base / codec, codec) for codec in CODECS}
-    return {codec: (Store.open(base / codec), frames) for codec, frames in made.items()}
+    written = {codec: write_store(base / codec, codec) for codec in CODECS}
+    return {codec: (Store.open(base / codec), frames) for codec, frames in written.items()}
 
 
-def same(found, expected):
-    np.testing.assert_array_equal(found.rgb, expected.rgb)
-    np.testing.assert_array_equal(found.silhouettes, expected.silhouettes)
-    np.testing.assert_array_equal(found.valid, expected.valid)
+def same(result, expected):
+    np.testing.assert_array_equal(result.rgb, expected.rgb)
+    np.testing.assert_array_equal(result.silhouettes, expected.silhouettes)
+    np.testing.assert_array_equal(result.valid, expected.valid)
 
 
 @pytest.mark.parametrize("codec", ["lossless", "compact"])
 def test_frames_come_back_exactly(stores, codec):
-    store, made = stores[codec]
+    store, written = stores[codec]
     assert [info.key for info in store.sequences] == sorted(KEYS)
-    for index, expected in enumerate(made):
+    for index, expected in enumerate(written):
         assert store.sequences[index].frames == len(expected.valid)
-        found = store.read(index)
-        assert (found.rgb.dtype, found.silhouettes.dtype) == (np.uint8, np.bool_)
-        same(found, expected)
+        result = store.read(index)
+        assert (result.rgb.dtype, result.silhouettes.dtype) == (np.uint8, np.bool_)
+        same(result, expected)
 
 
 def test_lossy_frames_are_near_and_small(stores):
-    store, made = stores["jpeg"]
+    store, written = stores["jpeg"]
     errors = []
-    for index, expected in enumerate(made):
-        found = store.read(index)
-        errors.append(np.square(found.rgb.astype(float) - expected.rgb).mean())
-        np.testing.assert_array_equal(found.silhouettes, expected.silhouettes)
+    for index, expected in enumerate(written):
+        result = store.read(index)
+        errors.append(np.square(result.rgb.astype(float) - expected.rgb).mean())
+        np.testing.assert_array_equal(result.silhouettes, expected.silhouettes)
     psnr = 10 * np.log10(255**2 / np.mean(errors))
     assert store.info.psnr == pytest.approx(psnr, abs=1.5)
     assert store.info.raw_bytes == store.info.frames * FRAME_BYTES
@@ -66,7 +66,7 @@ def test_compact_is_smaller_than_lossless(stores):
 def test_part_of_a_sequence_is_part_of_the_whole(stores, codec, data):
     store, _ = stores[codec]
     whole = store.read(2)
-    wanted = data.draw(
+    expected = data.draw(
         st.one_of(
             st.lists(st.integers(0, 39), max_size=12),
             st.builds(
@@ -75,24 +75,24 @@ def test_part_of_a_sequence_is_part_of_the_whole(stores, codec, data):
             st.builds(range, st.integers(0, 39), st.integers(0, 40)),
         )
     )
-    found = store.read(2, wanted)
-    rows = wanted if isinstance(wanted, slice) else list(wanted)
-    np.testing.assert_array_equal(found.rgb, whole.rgb[rows])
-    np.testing.assert_array_equal(found.silhouettes, whole.silhouettes[rows])
-    np.testing.assert_array_equal(found.valid, whole.valid[rows])
+    result = store.read(2, expected)
+    rows = expected if isinstance(expected, slice) else list(expected)
+    np.testing.assert_array_equal(result.rgb, whole.rgb[rows])
+    np.testing.assert_array_equal(result.silhouettes, whole.silhouettes[rows])
+    np.testing.assert_array_equal(result.valid, whole.valid[rows])
 
 
 @pytest.mark.parametrize("codec", CODECS)
-@pytest.mark.parametrize("wanted", [slice(3, 9), [7, 2, 2, 9], range(5, 11), [12], []])
-def test_frames_are_read_into_a_place_that_is_given(stores, codec, wanted):
+@pytest.mark.parametrize("target", [slice(3, 9), [7, 2, 2, 9], range(5, 11), [12], []])
+def test_frames_are_read_into_a_given_array(stores, codec, target):
     store, _ = stores[codec]
-    expected = store.read(2, wanted).rgb
+    expected = store.read(2, target).rgb
     place = np.full((len(expected) + 2, 256, 128, 3), 77, np.uint8)
-    given = place[1:-1]
-    assert store.read_rgb(2, wanted, given) is given
-    np.testing.assert_array_equal(given, expected)
+    out = place[1:-1]
+    assert store.read_rgb(2, target, out) is out
+    np.testing.assert_array_equal(out, expected)
     assert (place[[0, -1]] == 77).all()
-    np.testing.assert_array_equal(store.read_rgb(2, wanted), expected)
+    np.testing.assert_array_equal(store.read_rgb(2, target), expected)
 
 
 @pytest.mark.parametrize(
@@ -103,33 +103,33 @@ def test_frames_are_read_into_a_place_that_is_given(stores, codec, wanted):
         np.empty((2, 3, 256, 128), np.uint8).transpose(0, 2, 3, 1),
     ],
 )
-@pytest.mark.parametrize("wanted", [[0, 1], [1, 0]])
-def test_a_place_that_does_not_fit_is_refused(stores, place, wanted):
+@pytest.mark.parametrize("expected", [[0, 1], [1, 0]])
+def test_an_array_of_another_shape_is_refused(stores, place, expected):
     with pytest.raises(ValueError, match="2 frames do not fit"):
-        stores["lossless"][0].read_rgb(2, wanted, place)
+        stores["lossless"][0].read_rgb(2, expected, place)
 
 
 def test_a_clip_reads_its_own_frames_only(stores, monkeypatch):
     store, _ = stores["lossless"]
     store.read(2, [0])
     reader = store._reader(int(store.index.shard[2]))
-    asked = []
+    requests = []
     read = reader._codec.read
 
     def watched(start, out):
-        asked.append((start, len(out)))
+        requests.append((start, len(out)))
         return read(start, out)
 
     monkeypatch.setattr(reader._codec, "read", watched)
     store.read(2, slice(10, 14))
     start = store.index.start[2]
-    assert asked == [(start + 10, 4)]
+    assert requests == [(start + 10, 4)]
 
 
-@pytest.mark.parametrize("wanted", [[40], [-1], [0, 99]])
-def test_frames_that_are_not_there(stores, wanted):
+@pytest.mark.parametrize("expected", [[40], [-1], [0, 99]])
+def test_absent_frames_raise_an_error(stores, expected):
     with pytest.raises(IndexError):
-        stores["lossless"][0].read(2, wanted)
+        stores["lossless"][0].read(2, expected)
 
 
 def read_sum(store, index):
@@ -139,41 +139,41 @@ def read_sum(store, index):
 @pytest.mark.parametrize("start", ["spawn", "fork"])
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_store_goes_to_other_processes(stores, start):
-    store, made = stores["lossless"]
+    store, written = stores["lossless"]
     store.read(0)
     context = multiprocessing.get_context(start)
     with ProcessPoolExecutor(2, mp_context=context) as pool:
         sums = list(pool.map(read_sum, [store] * 8, range(8)))
-    assert sums == [int(frames.rgb.sum()) for frames in made]
+    assert sums == [int(frames.rgb.sum()) for frames in written]
 
 
 def test_handles_that_came_through_a_fork_are_not_used(stores, monkeypatch):
-    store, made = stores["lossless"]
+    store, written = stores["lossless"]
     store.read(0)
     before = store._reader(0)
     monkeypatch.setattr(os, "getpid", lambda: -5)
-    same(store.read(0), made[0])
+    same(store.read(0), written[0])
     assert store._reader(0) is not before
 
 
 def test_a_pickled_store_has_no_open_files(stores):
-    store, made = stores["lossless"]
+    store, written = stores["lossless"]
     store.read(0)
     copy = pickle.loads(pickle.dumps(store))
     assert not copy._open
-    same(copy.read(1), made[1])
+    same(copy.read(1), written[1])
 
 
-def test_few_files_are_open_at_once(stores, monkeypatch):
-    store, made = stores["lossless"]
+def test_the_number_of_open_files_is_bounded(stores, monkeypatch):
+    store, written = stores["lossless"]
     monkeypatch.setattr(store_module, "MAX_OPEN_FILES", 1)
     store.close()
     for index in (0, 7, 0, 7):
-        same(store.read(index), made[index])
+        same(store.read(index), written[index])
         assert len(store._open) == 1
 
 
-def test_description_tells_what_numbers_depend_on(stores):
+def test_the_description_names_the_preparation(stores):
     text = stores["jpeg"][0].describe()
     for part in ("casiab", "Fakes", "person crops", "256x128", "jpeg at", "8 sequences", "0.0.0"):
         assert part in text

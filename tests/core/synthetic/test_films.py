@@ -16,11 +16,11 @@ from lmgait_cli.main import app
 plan = partial(plan_film, angle=90.0, kind="nm-01", size=(160, 120), seed=0)
 
 
-def test_a_film_is_the_same_again_and_another_take_is_another_day():
+def test_a_film_is_reproducible_and_takes_differ():
     first, again = (plan(["100"], take="a") for _ in range(2))
-    for (one, seen), (other, _) in zip(render_film(first), render_film(again), strict=True):
+    for (one, masks), (other, _) in zip(render_film(first), render_film(again), strict=True):
         np.testing.assert_array_equal(one, other)
-        assert seen.shape == (1, 120, 160)
+        assert masks.shape == (1, 120, 160)
         break
     friday = plan(["100"], take="b")
     assert friday.walkers[0].body == first.walkers[0].body
@@ -31,7 +31,7 @@ def test_a_film_is_the_same_again_and_another_take_is_another_day():
 def test_the_camera_stands_and_the_walker_comes_and_goes():
     film = plan(["100"], take="a")
     frames = list(render_film(film))
-    sight = [bool(seen.any()) for _, seen in frames]
+    sight = [bool(masks.any()) for _, masks in frames]
     assert not sight[0]
     assert not sight[-1]
     assert sum(sight) > 50
@@ -47,12 +47,12 @@ def test_walkers_who_cross_go_both_ways(crossing, ways):
     assert len({round(middle, 1) for middle in middles}) == 3
 
 
-def test_film_writes_h264_and_says_what_is_next(tmp_path):
+def test_film_writes_h264_and_prints_the_next_step(tmp_path):
     path = tmp_path / "a.mp4"
     words = ["film", str(path), "--subjects", "100,101", "--size", "160x120"]
-    done = CliRunner().invoke(app, words)
-    assert done.exit_code == 0, done.output
-    assert "2 walkers" in done.output
+    invocation = CliRunner().invoke(app, words)
+    assert invocation.exit_code == 0, invocation.output
+    assert "2 walkers" in invocation.output
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert stream.codec_context.name in ("h264", "mpeg4")
@@ -84,7 +84,7 @@ def test_pairs_walk_side_by_side_all_the_way(angle, crossing):
 
 
 @pytest.mark.parametrize(("stops", "standing"), [(1, {2}), (2, {0, 1, 2})])
-def test_who_stops_stands_for_a_while_and_goes_on(stops, standing):
+def test_a_pausing_walker_stands_and_continues(stops, standing):
     film = plan(["100", "101", "102"], take="a", pairs=1, stops=stops)
     times = np.arange(0, film.frames / film.rate, 0.1)
     for number, walker in enumerate(film.walkers):
@@ -100,7 +100,7 @@ def test_who_stops_stands_for_a_while_and_goes_on(stops, standing):
 
 
 @pytest.mark.parametrize("angle", [0.0, 180.0])
-def test_who_comes_from_far_grows_threefold(angle):
+def test_an_approaching_walker_grows_threefold(angle):
     size = (384, 288)
     film = plan(["100"], take="a", angle=angle, size=size, far=True, height=4.0, rate=2)
     tall = [
@@ -124,29 +124,29 @@ def test_a_film_of_another_rate_shows_the_same_walk(rate):
     assert middle[rate] == pytest.approx(middle[25], abs=0.5)
 
 
-def test_how_much_is_seen_of_somebody():
+def test_the_visible_share_of_a_walker():
     film = plan(["100", "101"], take="a", pairs=1, rate=10)
     shares: list[float] = []
-    cut: list[float] = []
+    cut_shares: list[float] = []
     for frame, (_, visible) in enumerate(render_film(film)):
         for one in seen_in(film, frame, visible):
             rows, columns = np.nonzero(visible[one.walker])
             box = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
             assert one.box == tuple(map(int, box))
             inside = box[0] > 1 and box[2] < 159
-            (shares if inside else cut).append(one.share)
+            (shares if inside else cut_shares).append(one.share)
             if one.walker == 1 and inside:  # the nearer one, whom nobody hides
                 assert one.share > 0.97
     assert min(shares) < 0.7
-    assert min(cut) < 0.5
+    assert min(cut_shares) < 0.5
 
 
 def test_boxes_are_written_in_the_form_of_motchallenge(tmp_path):
     path, boxes = tmp_path / "a.mp4", tmp_path / "a.txt"
     words = ["film", str(path), "--subjects", "100,101", "--size", "160x120", "--pairs", "1"]
     words += ["--rate", "10", "--boxes-out", str(boxes)]
-    done = CliRunner().invoke(app, words)
-    assert done.exit_code == 0, done.output
+    invocation = CliRunner().invoke(app, words)
+    assert invocation.exit_code == 0, invocation.output
     with av.open(str(path)) as container:
         assert container.streams.video[0].average_rate == 10
         count = container.streams.video[0].frames
@@ -157,7 +157,7 @@ def test_boxes_are_written_in_the_form_of_motchallenge(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["a.avi"], "end in .mp4"),
         (["a.mp4", "--subjects", ","], "0 people in one film"),
@@ -170,9 +170,9 @@ def test_boxes_are_written_in_the_form_of_motchallenge(tmp_path):
         (["a.mp4", "--height", "nan"], "nan is out of range"),
     ],
 )
-def test_films_that_cannot_be(tmp_path, monkeypatch, words, told):
+def test_impossible_films_are_refused(tmp_path, monkeypatch, words, message):
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(app, ["film", *words])
-    assert done.exit_code == EXIT_USAGE
-    assert told in " ".join(done.output.split())
+    invocation = CliRunner().invoke(app, ["film", *words])
+    assert invocation.exit_code == EXIT_USAGE
+    assert message in " ".join(invocation.output.split())
     assert not list(tmp_path.iterdir())

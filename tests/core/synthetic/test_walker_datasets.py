@@ -57,9 +57,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def picture(path, flags=cv2.IMREAD_UNCHANGED):
-    found = cv2.imread(str(path), flags)
-    assert found is not None, path
-    return found
+    result = cv2.imread(str(path), flags)
+    assert result is not None, path
+    return result
 
 
 def test_ccpg_layout(tmp_path):
@@ -127,14 +127,14 @@ def test_equal_seeds_give_equal_bytes(dataset, tmp_path):
     assert contents(tmp_path / "one") != contents(tmp_path / "other")
 
 
-def test_workers_do_not_matter(tmp_path):
+def test_the_number_of_workers_does_not_change_the_files(tmp_path):
     for dataset in ("ccpg", "casiab"):
         run(dataset, tmp_path / dataset / "1", train_subjects=2)
         run(dataset, tmp_path / dataset / "2", train_subjects=2, workers=2)
         assert contents(tmp_path / dataset / "1") == contents(tmp_path / dataset / "2")
 
 
-def test_a_second_run_goes_on(tmp_path):
+def test_a_second_run_resumes(tmp_path):
     run("casiab", tmp_path)
     before = contents(tmp_path)
     assert run("casiab", tmp_path).rendered == 0
@@ -146,7 +146,7 @@ def test_a_second_run_goes_on(tmp_path):
     assert run("casiab", tmp_path, train_subjects=2).rendered == 1
 
 
-def test_the_folder_says_that_it_is_synthetic(tmp_path):
+def test_the_folder_is_marked_as_synthetic(tmp_path):
     run("ccpg", tmp_path, seed=3)
     record = json.loads((tmp_path / RECORD).read_text(encoding="utf-8"))
     assert record["synthetic"] is True
@@ -178,7 +178,7 @@ def test_one_process_at_a_time(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"types": ["U0_D1"]}, "U0_D0"),
         ({"views": ["3_0"]}, "03_0"),
@@ -191,10 +191,10 @@ def test_one_process_at_a_time(tmp_path):
         ({"seed": -1}, "--seed"),
     ],
 )
-def test_wrong_arguments_are_explained_before_anything_is_written(changes, said, tmp_path):
+def test_wrong_arguments_are_explained_before_anything_is_written(changes, message, tmp_path):
     with pytest.raises(UsageError) as caught:
         run("ccpg", tmp_path / "out", **changes)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert not (tmp_path / "out").exists()
 
 
@@ -203,7 +203,7 @@ def test_wrong_dataset_offers_the_nearest(tmp_path):
         run("casia-b", tmp_path)
 
 
-def test_a_file_in_the_way(tmp_path):
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "file").write_text("x", encoding="utf-8")
     with pytest.raises(DataError):
         run("ccpg", tmp_path / "file")
@@ -313,17 +313,17 @@ def test_alignment_centres_and_fills_the_height():
     assert not align(np.zeros((9, 9), np.uint8)).any()
 
 
-def test_the_command(tmp_path):
+def test_the_command_writes_a_dataset(tmp_path):
     from typer.testing import CliRunner
 
     from lmgait_cli.main import app
 
     place = str(tmp_path / "walkers")
     small = ["--train-subjects", "1", "--test-subjects", "0", "--frames", "3", "--workers", "1"]
-    few = ["--types", "nm-01, cl-01", "--views", "090", "--quiet"]
-    done = CliRunner().invoke(app, ["synthesize", "casiab", place, *small, *few])
-    assert done.exit_code == 0, done.output
-    assert "2 sequences" in done.output
+    selection = ["--types", "nm-01, cl-01", "--views", "090", "--quiet"]
+    invocation = CliRunner().invoke(app, ["synthesize", "casiab", place, *small, *selection])
+    assert invocation.exit_code == 0, invocation.output
+    assert "2 sequences" in invocation.output
     assert len(list((tmp_path / "walkers" / "videos").iterdir())) == 2
     wrong = CliRunner().invoke(app, ["synthesize", "casiab", place, "--types", "nm-7"])
     assert wrong.exit_code == 2

@@ -95,10 +95,10 @@ def walker(subject="001", **kw):
 
 @pytest.mark.parametrize("subject", [f"{n:03d}" for n in range(1, 13)])
 def test_a_standing_foot_stays_where_it_is(subject):
-    who = walker(subject)
-    cycle = who.dynamics.cycle
+    person = walker(subject)
+    cycle = person.dynamics.cycle
     times = np.linspace(0.15, 0.35, 21) * cycle  # the left foot alone is flat on the ground
-    body = who.skeleton(times)
+    body = person.skeleton(times)
     balls = body.balls[:, 0]
     travelled = body.pelvis[-1, 0] - body.pelvis[0, 0]
     assert travelled > 0.08

@@ -24,13 +24,13 @@ def somebody(subject="001", **kw):
     return SceneWalker(person.body, person.dynamics, outfit, **kw)
 
 
-def backdrop(seen):
-    return draw_background(np.random.default_rng(0), seen.width, seen.height, seen.horizon())
+def backdrop(view):
+    return draw_background(np.random.default_rng(0), view.width, view.height, view.horizon())
 
 
-def test_the_camera_sees_what_it_looks_at_in_the_middle():
-    seen = camera()
-    pixels, depth = seen.project(np.array([[0.0, 0.0, 0.9], [0.5, 0.0, 0.9], [0.0, 0.0, 1.5]]))
+def test_the_camera_target_is_in_the_middle():
+    view = camera()
+    pixels, depth = view.project(np.array([[0.0, 0.0, 0.9], [0.5, 0.0, 0.9], [0.0, 0.0, 1.5]]))
     np.testing.assert_allclose(pixels[0], [160, 120], atol=1e-9)
     assert pixels[1, 0] > 170  # right in the world is right in the picture
     assert pixels[2, 1] < 110  # up is up
@@ -38,18 +38,18 @@ def test_the_camera_sees_what_it_looks_at_in_the_middle():
 
 
 def test_farther_people_are_smaller():
-    seen = camera()
+    view = camera()
     sizes = [
-        render_scene([somebody(start=(0, y))], seen, backdrop(seen), 0.2)[1].sum() for y in (0, 6)
+        render_scene([somebody(start=(0, y))], view, backdrop(view), 0.2)[1].sum() for y in (0, 6)
     ]
     assert sizes[0] > 2 * sizes[1] > 0
 
 
 def test_silhouette_is_where_the_picture_changed():
-    seen = camera()
-    scene = backdrop(seen)
+    view = camera()
+    scene = backdrop(view)
     plain = Light(noise=0.0, blur=False)
-    image, visible = render_scene([somebody()], seen, scene, 0.3, plain)
+    image, visible = render_scene([somebody()], view, scene, 0.3, plain)
     assert image.shape == (240, 320, 3)
     assert image.dtype == np.uint8
     assert visible.shape == (1, 240, 320)
@@ -59,27 +59,27 @@ def test_silhouette_is_where_the_picture_changed():
     assert changed[visible[0]].mean() > 0.98
 
 
-def test_the_nearer_hides_the_farther_in_any_order():
-    seen = camera()
+def test_nearer_walkers_hide_farther_ones_in_any_order():
+    view = camera()
     near, far = somebody("001", start=(0, -1)), somebody("002", start=(0, 1))
-    image, visible = render_scene([near, far], seen, backdrop(seen), 0.0)
-    swapped, other = render_scene([far, near], seen, backdrop(seen), 0.0)
+    image, visible = render_scene([near, far], view, backdrop(view), 0.0)
+    swapped, other = render_scene([far, near], view, backdrop(view), 0.0)
     np.testing.assert_array_equal(image, swapped)
     np.testing.assert_array_equal(visible, other[::-1])
     assert not (visible[0] & visible[1]).any()
-    alone = render_scene([near], seen, backdrop(seen), 0.0)[1][0]
-    np.testing.assert_array_equal(visible[0], alone)
-    far_alone = render_scene([far], seen, backdrop(seen), 0.0)[1][0]
+    unoccluded = render_scene([near], view, backdrop(view), 0.0)[1][0]
+    np.testing.assert_array_equal(visible[0], unoccluded)
+    far_alone = render_scene([far], view, backdrop(view), 0.0)[1][0]
     assert 0 < visible[1].sum() < far_alone.sum()
 
 
 def test_a_scene_may_be_large_and_people_may_leave_it():
-    seen = camera(1600, 1200, 2400.0)
-    image, visible = render_scene([somebody()], seen, backdrop(seen), 0.1)
+    view = camera(1600, 1200, 2400.0)
+    image, visible = render_scene([somebody()], view, backdrop(view), 0.1)
     assert image.shape == (1200, 1600, 3)
     assert visible.any(axis=2).sum() > 550
-    gone = [somebody(start=(50.0, 0)), somebody(start=(0.0, -30.0))]
-    assert not render_scene(gone, seen, backdrop(seen), 0.1)[1].any()
+    outside = [somebody(start=(50.0, 0)), somebody(start=(0.0, -30.0))]
+    assert not render_scene(outside, view, backdrop(view), 0.1)[1].any()
 
 
 def shot(dataset, kind, view, subject="001", frames=6, seed=0):
@@ -142,12 +142,12 @@ def test_occlusion_hides_part_of_the_silhouette_only():
     for n in range(8):
         planned = shot("sustech1k", "01-oc", "090", f"{n:04d}", 25)
         assert planned.cover is not None
-        whole, seen = 0, 0
+        reference_area, visible_area = 0, 0
         for frame, (_, silhouette) in enumerate(render_crops(planned)):
-            seen += int((silhouette > 0).sum())
+            visible_area += int((silhouette > 0).sum())
             box = planned.drawing.boxes[frame]
-            whole += 0.30 * (box[2] - box[0]) * (box[3] - box[1])
-        assert seen > 0.3 * whole
+            reference_area += 0.30 * (box[2] - box[0]) * (box[3] - box[1])
+        assert visible_area > 0.3 * reference_area
     assert shot("sustech1k", "01-nm", "090").cover is None
 
 

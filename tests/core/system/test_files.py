@@ -25,7 +25,7 @@ def dead():
     return process.pid
 
 
-def test_what_a_dead_writer_left_is_removed_and_a_living_one_is_left_alone(tmp_path, dead):
+def test_files_of_a_dead_writer_are_removed_and_those_of_a_running_one_stay(tmp_path, dead):
     path = tmp_path / "a[b].json"
     rests = [hidden_path(path, f".{number}.partial") for number in (dead, os.getppid())]
     other = hidden_path(tmp_path / "a[b].jsonl", f".{dead}.partial")
@@ -47,14 +47,14 @@ def test_the_longest_names_can_be_written(tmp_path, name):
     )
 
 
-def test_a_folder_that_has_gone_is_not_made_anew(tmp_path):
+def test_a_deleted_folder_is_not_created_again(tmp_path):
     with pytest.raises(OutputError, match="has gone"):
         write_text(tmp_path / "gone" / "a", "text", parents=False)
     assert not (tmp_path / "gone").exists()
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (RuntimeError("file write failed: errno = 28, error message = 'x'"), "No space left"),
         (ValueError("I/O error: No space left on device (os error 28)"), "No space left"),
@@ -63,14 +63,14 @@ def test_a_folder_that_has_gone_is_not_made_anew(tmp_path):
         (OSError("odd"), "Cannot write: odd"),
     ],
 )
-def test_the_system_s_error_is_found_in_a_library_s_own(tmp_path, error, told):
-    assert told in str(output_error(error, tmp_path))
+def test_system_errors_are_recognised_in_library_messages(tmp_path, error, message):
+    assert message in str(output_error(error, tmp_path))
     if "odd" not in str(error):
-        with pytest.raises(OutputError, match=told), whole_file(tmp_path / "a"):
+        with pytest.raises(OutputError, match=message), whole_file(tmp_path / "a"):
             raise error
 
 
-def test_other_errors_stay_what_they_are(tmp_path):
+def test_other_errors_are_not_translated(tmp_path):
     def write():
         with whole_file(tmp_path / "a") as partial:
             partial.write_text("half")
@@ -81,12 +81,12 @@ def test_other_errors_stay_what_they_are(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_rests_of_files_and_folders_are_removed(tmp_path):
+def test_leftovers_of_files_and_folders_are_removed(tmp_path):
     (tmp_path / ".step-1.partial").mkdir()
     (tmp_path / ".step-1.partial" / "a").write_text("half")
     (tmp_path / ".b.7.partial").write_text("half")
-    for kept in (".lock", "c.partial", "d"):
-        (tmp_path / kept).write_text("whole")
+    for remaining in (".lock", "c.partial", "d"):
+        (tmp_path / remaining).write_text("whole")
     remove_leftovers(tmp_path)
     remove_leftovers(tmp_path / "gone")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "c.partial", "d"]
@@ -94,9 +94,9 @@ def test_rests_of_files_and_folders_are_removed(tmp_path):
 
 def test_a_folder_is_hidden_before_it_is_removed(tmp_path, monkeypatch):
     (tmp_path / "step-1").mkdir()
-    seen = []
-    monkeypatch.setattr("shutil.rmtree", lambda path, **_: seen.append(path.name))
+    removed = []
+    monkeypatch.setattr("shutil.rmtree", lambda path, **_: removed.append(path.name))
     remove(tmp_path / "step-1")
     assert not (tmp_path / "step-1").exists()
-    assert seen[0].startswith(".step-1.")
+    assert removed[0].startswith(".step-1.")
     remove(tmp_path / "gone")

@@ -39,6 +39,10 @@ SCRIPT = textwrap.dedent(
         while len(list(folder.glob(f"{name}-*"))) < count:
             time.sleep(0.01)
 
+    if "slowly" in what[0]:
+        from core.system import peers
+        serve = peers.Main._serve
+        peers.Main._serve = lambda self, connection: (time.sleep(1), serve(self, connection))
     when_ended_elsewhere(lambda end, tell: print("ended by", end.rank, end.what, tell, flush=True))
     watch_peers(rank, count, exchange)
     everyone("joined")
@@ -108,15 +112,20 @@ KILLED = "It ended without a message, as a process that is killed does"
         ),
         (("wait", "raise"), [7, 1], [[f"ended by 1 {KILLED} True"], []]),
         (("fail late", "fail"), [4, 4], [["ended by 1 failed 1 False"], ["tells 1"]]),
+        (
+            ("fail slowly", "wait", "wait"),
+            [3, 3, 3],
+            [["tells 0", "ended by 0 failed 0 False"], *[["ended by 0 failed 0 False"]] * 2],
+        ),
         (("done", "fail"), [4, 4], [["ended by 1 failed 1 False"], ["tells 1"]]),
     ],
     ids=str,
 )
-def test_what_ends_one_process_ends_all(tmp_path, what, codes, lines):
+def test_the_end_of_one_process_ends_all(tmp_path, what, codes, lines):
     assert run(tmp_path, *what) == (codes, lines)
 
 
-def test_of_processes_that_fail_at_once_one_tells(tmp_path):
+def test_one_of_several_failing_processes_reports(tmp_path):
     codes, lines = run(tmp_path, "fail", "fail", "fail")
     assert sum(line.startswith("tells") for own in lines for line in own) == 1
     assert all(code in (3, 4, 5) for code in codes)
@@ -125,7 +134,7 @@ def test_of_processes_that_fail_at_once_one_tells(tmp_path):
 @pytest.mark.parametrize(
     "hello", [b"", b"{}\n", b"[]\n", b'{"token": "x", "rank": 1}\n', b"\xff" * 9]
 )
-def test_strangers_are_turned_away(hello):
+def test_unauthorised_connections_are_refused(hello):
     main = Main(2)
     with socket.create_connection(("127.0.0.1", main.port)) as stranger:
         stranger.sendall(hello + json.dumps({"ending": {}}).encode() + b"\n")

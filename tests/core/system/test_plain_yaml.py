@@ -24,7 +24,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("text", "words"), BAD)
-def test_what_is_not_plain_is_refused(tmp_path, text, words):
+def test_yaml_with_objects_or_duplicate_keys_is_refused(tmp_path, text, words):
     with pytest.raises(YamlFault, match=words) as caught:
         plain_yaml(text)
     assert "\n" not in str(caught.value)
@@ -36,7 +36,7 @@ def test_what_is_not_plain_is_refused(tmp_path, text, words):
         parse_override(f"key={text}")
 
 
-def test_plain_values():
+def test_plain_values_are_read():
     text = "a: off\nb: true\nc: &x [1, 2.5]\nd: {<<: {e: *x}, f: null}\n"
     assert plain_yaml(text) == {
         "a": "off",
@@ -56,7 +56,7 @@ def test_a_text_that_is_read_again_gives_the_caller_values_of_its_own(rest):
     assert again["a"] is again["c"]
 
 
-def test_a_byte_order_mark_is_no_content_and_other_encodings_are_refused(tmp_path):
+def test_a_byte_order_mark_is_ignored_and_other_encodings_are_refused(tmp_path):
     path = tmp_path / "settings.yaml"
     path.write_bytes(b"\xef\xbb\xbfa: 1")
     assert read_plain_yaml(path) == {"a": 1}

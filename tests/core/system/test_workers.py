@@ -53,7 +53,7 @@ def parent(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals as POSIX has them")
-def test_a_worker_ends_when_its_parent_says_so_and_for_nobody_else(parent):
+def test_a_worker_ends_only_on_its_parents_request(parent):
     process, worker = parent
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
         os.kill(worker, getattr(signal, name))

@@ -28,7 +28,7 @@ def reasons(*tracks, **options):
     return [out.reason for out in sort_out(tracks, SIZE, **options)[1]]
 
 
-def test_who_walks_is_kept_and_others_are_left_out_with_a_reason():
+def test_walking_people_are_usable_and_others_have_a_reason():
     assert reasons(track()) == []
     assert reasons(track(growth=1.0, speed=0.0)) == []
     assert reasons(track(speed=0.2)) == ["stands still"]
@@ -38,14 +38,14 @@ def test_who_walks_is_kept_and_others_are_left_out_with_a_reason():
     assert "cut by the picture's edge" in reasons(track(frames=90, left=300.0))[0]
 
 
-def test_frames_in_which_two_people_share_a_box_are_left_out():
+def test_frames_with_two_people_in_a_box_are_skipped():
     first = track(1, left=20.0, speed=4.0, frames=60)
     second = track(2, left=256.0, speed=-4.0, frames=60)
-    kept, _ = sort_out([first, second], SIZE)
-    assert [one.number for one in kept] == [1, 2]
-    met = set(range(60)) - set(kept[0].frames.tolist())
+    usable, _ = sort_out([first, second], SIZE)
+    assert [one.number for one in usable] == [1, 2]
+    met = set(range(60)) - set(usable[0].frames.tolist())
     assert met
-    for frame in kept[0].frames:
+    for frame in usable[0].frames:
         if frame in second.frames:
             shared = iou(first.boxes[frame][None], second.boxes[frame][None])[0, 0]
             assert shared < 0.2
@@ -81,7 +81,7 @@ def test_boxes_are_read_in_the_form_of_motchallenge(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("1,1,0,0,5\n", "line 1: 5 columns"),
         ("1,1,0,0,5,5\n1,1,1,1,5,5\n", "line 2: track 1 has frame 1 twice"),
@@ -92,18 +92,18 @@ def test_boxes_are_read_in_the_form_of_motchallenge(tmp_path):
         ("1,1,0,0,5,5\n1.5,1,0,0,5,5\n", "line 2: frame and track are whole numbers"),
         ("1,1,0,0,5,5\n2;1;0;0;5;5\n", "line 2: 1 columns"),
         ("1,1,0,0,5,5\n2,1,zero,0,5,5\n", "line 2: not a number"),
-        ("", "holds no boxes"),
-        ("frame,track,x,y,w,h\n", "holds no boxes"),
+        ("", "has no boxes"),
+        ("frame,track,x,y,w,h\n", "has no boxes"),
     ],
 )
-def test_faults_of_a_file_of_boxes_are_told_by_line(tmp_path, text, told):
+def test_faults_of_a_box_file_are_listed_by_line(tmp_path, text, message):
     path = tmp_path / "b.csv"
     path.write_text(text)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         read_boxes(path, frames=9)
 
 
-def test_a_file_that_is_no_text_or_missing(tmp_path):
+def test_a_box_file_that_is_binary_or_missing_raises_a_clear_error(tmp_path):
     (tmp_path / "b.csv").write_bytes(b"\xff\xfe\x00\x01" * 40)
     for name in ("b.csv", "gone.csv"):
         with pytest.raises(DataError):
@@ -175,7 +175,7 @@ def test_a_detector_in_yolox_s_form(tmp_path):
     assert (track.boxes[5:25, 2] - track.boxes[5:25, 0]).max() <= 33
 
 
-def test_what_is_no_detector_is_told(tmp_path):
+def test_a_file_that_is_not_a_detector_raises_a_clear_error(tmp_path):
     with pytest.raises(DataError, match="No such detector"):
         Detector(tmp_path / "gone.onnx")
     (tmp_path / "text.onnx").write_text("no model")

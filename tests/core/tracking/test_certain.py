@@ -39,7 +39,7 @@ def test_a_second_head_shows_beside_the_neck(height, middles, feet, thick):
     ],
 )
 @pytest.mark.parametrize("rate", [25, 10])
-def test_beyond_a_meeting_the_clothes_prove_who_it_is(rate, colours, others, certain):
+def test_after_a_meeting_the_clothes_identify_a_person(rate, colours, others, certain):
     count = 4 * rate
     places = np.arange(count) * 240 / count
     first = round(0.55 * count)  # the longer part comes first
@@ -52,7 +52,7 @@ def test_beyond_a_meeting_the_clothes_prove_who_it_is(rate, colours, others, cer
     assert late.all() == (not certain[1])
 
 
-def test_nobody_met_and_no_clothes_known_leave_no_doubt():
+def test_without_a_meeting_or_clothes_all_frames_are_certain():
     one = way(range(50), np.arange(50.0), [RED] * 50)
     far = way(range(50), 200 + np.arange(50.0), [RED] * 50)
     assert not any(doubt.any() for doubt in doubtful([one, far], 25.0))
@@ -76,7 +76,7 @@ def hiding(*, starts=False, at=160.0, together=True):
 
 
 @pytest.mark.parametrize("starts", [False, True])
-def test_who_vanishes_behind_somebody_is_hidden_there(starts):
+def test_a_person_who_disappears_behind_another_is_hidden_there(starts):
     front, _ = with_company(hiding(starts=starts), SIZE, 25.0)
     assert front.doubtful is not None
     before, after = front.doubtful[:50], front.doubtful[51:]
@@ -86,15 +86,18 @@ def test_who_vanishes_behind_somebody_is_hidden_there(starts):
 
 
 @pytest.mark.parametrize("change", [{"at": 310.0}, {"together": False}])
-def test_who_leaves_at_the_edge_or_goes_on_as_another_track_hides_nowhere(change):
+def test_a_person_who_leaves_or_continues_as_another_track_is_not_hidden(change):
     front, _ = with_company(hiding(**change), SIZE, 25.0)
     assert front.doubtful is not None
     assert not front.doubtful.any()
 
 
-def test_frames_that_may_show_somebody_else_are_left_out_and_said():
+def test_frames_that_may_show_another_person_are_skipped_and_reported():
     frames, boxes = np.arange(60), boxes_at(30 + 4.0 * np.arange(60))
-    ((kept,), _) = sort_out([Track(1, frames, boxes, doubtful=frames >= 40)], SIZE)
-    assert kept.frames.tolist() == list(range(40))
+    ((usable,), _) = sort_out([Track(1, frames, boxes, doubtful=frames >= 40)], SIZE)
+    assert usable.frames.tolist() == list(range(40))
     _, (out,) = sort_out([Track(1, frames, boxes, doubtful=frames >= 9)], SIZE)
-    assert out.reason == "too short: 9 usable frames, 25 are needed; 51 more may show whom they met"
+    assert (
+        out.reason
+        == "too short: 9 usable frames, 25 are needed; 51 more may show the person they met"
+    )

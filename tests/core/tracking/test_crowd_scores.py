@@ -23,9 +23,9 @@ def truth(*rows, shares=1.0):
     ]
 
 
-def scores(tracks, there):
+def scores(tracks, truth):
     count = Count()
-    count.add([Track(n, np.arange(len(rows)), rows) for n, rows in enumerate(tracks, 1)], there)
+    count.add([Track(n, np.arange(len(rows)), rows) for n, rows in enumerate(tracks, 1)], truth)
     return count.scores()
 
 
@@ -35,7 +35,7 @@ def test_exact_tracks_score_one():
     assert (got["tracks_a_person"], got["frames_of_another"], got["mixed_tracks"]) == (1, 0, 0)
 
 
-def test_tracks_that_change_over_keep_their_recall_and_lose_their_identity():
+def test_switched_tracks_lose_identity_but_not_recall():
     first = np.concatenate([LEFT[:12], RIGHT[12:]])
     second = np.concatenate([RIGHT[:12], LEFT[12:]])
     got = scores([first, second], truth(LEFT, RIGHT))
@@ -45,7 +45,7 @@ def test_tracks_that_change_over_keep_their_recall_and_lose_their_identity():
     assert got["mixed_tracks"] == 2
 
 
-def test_a_box_around_two_shows_two():
+def test_a_box_around_two_people_counts_as_two():
     near = boxes(20.0)
     both = np.concatenate([LEFT[:, :2], near[:, 2:]], axis=1)
     got = scores([both], truth(LEFT, near))
@@ -54,7 +54,7 @@ def test_a_box_around_two_shows_two():
 
 
 @pytest.mark.parametrize(("shares", "recall", "precision"), [(0.6, 1.0, 1.0), (0.4, 0.0, 0.0)])
-def test_who_is_mostly_hidden_counts_neither_way(shares, recall, precision):
+def test_mostly_hidden_people_are_not_counted(shares, recall, precision):
     got = scores([LEFT], truth(LEFT, shares=shares))
     assert (got["recall"], got["precision"]) == (recall, precision)
     nobody = scores([RIGHT], truth(LEFT, shares=shares))

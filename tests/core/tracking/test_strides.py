@@ -1,4 +1,4 @@
-"""Two people in one box are told by legs that never come together."""
+"""Two people in one box are detected by legs that never come together."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_legs_that_never_come_together_are_of_two(rate, closest, two):
 
 
 @pytest.mark.parametrize("rate", [25, 10])
-def test_only_the_part_that_shows_two_is_said_to(rate):
+def test_only_the_part_that_shows_two_is_marked(rate):
     one, two = walked(rate, 0.12), walked(rate, 0.24)
     half = len(one.frames) // 2
     one.legs[half:] = two.legs[half:]
@@ -58,7 +58,7 @@ def test_only_the_part_that_shows_two_is_said_to(rate):
 
 
 @pytest.mark.parametrize(("first", "two"), [(None, False), (34, True), (36, False)])
-def test_who_is_alone_in_the_scene_is_one_however_broad(first, two):
+def test_a_person_alone_in_the_scene_counts_as_one(first, two):
     ways = [walked(10, 0.24)]
     if first is not None:
         ways.append(walked(10, 0.12, x=400.0, first=first))
@@ -66,7 +66,7 @@ def test_who_is_alone_in_the_scene_is_one_however_broad(first, two):
 
 
 @pytest.mark.parametrize(("rate", "frames"), [(25, 11), (10, 4)])
-def test_less_than_a_step_says_nothing(rate, frames):
+def test_less_than_a_step_is_not_judged(rate, frames):
     short = walked(rate, 0.24, seconds=frames / rate)
     hidden = walked(rate, 0.24)
     hidden.legs[frames:] = np.nan
@@ -90,9 +90,9 @@ def test_a_pair_seen_from_the_side_is_not_used_and_a_single_walker_is(rate, gap)
         sightings = finder.people(scene, follower.expected(frame))
         boxes = np.array([one.box for one in sightings]).reshape(-1, 4)
         follower.add(frame, boxes, sightings)
-    used, out = sort_out(follower.tracks(), SIZE, rate=rate)
-    assert [track.boxes[0, 0] < 200 for track in used] == [True]
-    assert len(used[0]) > 3 * rate
+    usable, out = sort_out(follower.tracks(), SIZE, rate=rate)
+    assert [track.boxes[0, 0] < 200 for track in usable] == [True]
+    assert len(usable[0]) > 3 * rate
     assert [one.reason.startswith("shows two people") for one in out] == [True]
 
 
@@ -100,7 +100,7 @@ def test_a_pair_seen_from_the_side_is_not_used_and_a_single_walker_is(rate, gap)
     ("feet", "xs", "measured"),
     [(220, (100,), 1), (250, (100,), 0), (220, (100, 400), 2), (220, (100, 126), 0)],
 )
-def test_legs_are_measured_where_they_are_whole_and_of_one(feet, xs, measured):
+def test_legs_are_measured_only_where_complete_and_of_one_person(feet, xs, measured):
     mask = silhouette(120, *xs, size=SIZE, foot=feet)
     picture = np.full((*SIZE, 3), RED, np.uint8)
     finder = Finder(Ground([(float(foot), 120.0) for foot in range(200, 260, 3)]))

@@ -43,7 +43,7 @@ def test_a_file_of_weights_comes_back_with_its_header(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04N.", b"\xff" * 64, "cut", "half"])
-def test_damaged_files_are_told(tmp_path, content):
+def test_damaged_files_raise_clear_errors(tmp_path, content):
     path = tmp_path / "m.safetensors"
     save_tensors(path, TENSORS, {})
     if isinstance(content, str):
@@ -55,7 +55,7 @@ def test_damaged_files_are_told(tmp_path, content):
     assert caught.value.where == str(path)
 
 
-def test_missing_foreign_and_newer_files_are_told(tmp_path):
+def test_missing_foreign_and_newer_files_raise_clear_errors(tmp_path):
     path = tmp_path / "m.safetensors"
     with pytest.raises(CheckpointError, match="No such file"):
         load_tensors(path)
@@ -106,7 +106,7 @@ def test_optional_prefixes_may_be_absent_on_either_side(tmp_path):
         load_strictly(module, wrong, optional=("frozen.", "neck."), where=tmp_path)
 
 
-def test_the_newest_is_found_and_only_the_newest_few_stay(tmp_path):
+def test_only_the_newest_checkpoints_remain(tmp_path):
     folder = CheckpointFolder(tmp_path / "checkpoints", keep=2)
     assert folder.newest() is None
     for step in (5, 10, 15, 1_000_000):
@@ -136,7 +136,7 @@ def test_checkpoints_of_stops_leave_the_regular_ones_in_place(tmp_path):
 
 
 @pytest.mark.parametrize("stage", ["model", "training", "rename"])
-def test_a_checkpoint_is_whole_or_not_there(tmp_path, monkeypatch, stage):
+def test_checkpoints_are_written_atomically(tmp_path, monkeypatch, stage):
     folder = CheckpointFolder(tmp_path / "checkpoints", keep=1)
     save(folder, 5)
     real = checkpoint.save_tensors
@@ -163,7 +163,7 @@ def test_a_checkpoint_is_whole_or_not_there(tmp_path, monkeypatch, stage):
     assert load_tensors(newest / "model.safetensors").header["step"] == 5
 
 
-def test_the_rest_of_a_killed_save_is_no_hindrance(tmp_path):
+def test_leftovers_of_a_killed_save_are_ignored(tmp_path):
     folder = CheckpointFolder(tmp_path / "checkpoints", keep=2)
     rest = folder.folder / ".step-000005.partial"
     rest.mkdir(parents=True)
@@ -272,7 +272,7 @@ def test_one_cycle_is_that_of_torch(cycle):
             theirs.step()
 
 
-def test_a_cycle_takes_no_milestones_and_its_phases_fit():
+def test_a_cycle_has_no_milestones_and_valid_phases():
     for settings in ({"milestones": (3,)}, {"milestones": (), "ramp": 2}):
         with pytest.raises(ValueError, match=r"cycle needs milestones \[\] and ramp 0"):
             TrainConfig(cycle=OneCycle(), **settings)

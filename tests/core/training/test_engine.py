@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from core.errors import ConfigError, UsageError
 from core.steps import TrainConfig, WarmupConfig
 from core.training.engine import (
+    _part,
     choose_precision,
     engine_for,
     make_engine,
@@ -53,7 +55,7 @@ def test_told_to_use_the_cpu_a_machine_with_a_gpu_computes_in_fp32(a_gpu_that_ha
         (torch.device("mps"), "auto", None, "fp32"),
     ],
 )
-def test_the_device_and_the_launcher_decide_what_auto_means(
+def test_auto_precision_depends_on_device_and_launcher(
     a_gpu_that_has_bf16, monkeypatch, device, wanted, launched, precision
 ):
     if launched is not None:
@@ -64,11 +66,11 @@ def test_the_device_and_the_launcher_decide_what_auto_means(
 @pytest.mark.parametrize(
     ("device", "wanted", "launched", "told"),
     [
-        (GPU, "fp32", "fp16", "The launcher asks for fp16, the settings for fp32"),
-        (GPU, "fp16", "bf16", "The launcher asks for bf16, the settings for fp16"),
-        (GPU, "auto", "fp8", "The launcher asks for fp8"),
-        (CPU, "fp16", None, "fp16 cannot be computed in on this CPU"),
-        (CPU, "auto", "fp16", "fp16 cannot be computed in on this CPU"),
+        (GPU, "fp32", "fp16", "The launcher sets fp16, but the settings fp32"),
+        (GPU, "fp16", "bf16", "The launcher sets bf16, but the settings fp16"),
+        (GPU, "auto", "fp8", "The launcher sets fp8"),
+        (CPU, "fp16", None, "fp16 is not supported on this CPU"),
+        (CPU, "auto", "fp16", "fp16 is not supported on this CPU"),
     ],
 )
 def test_a_precision_that_cannot_be_had_is_refused(
@@ -80,25 +82,41 @@ def test_a_precision_that_cannot_be_had_is_refused(
         choose_precision(wanted, device, "train.precision")
 
 
-def test_a_gpu_without_bf16_is_told(monkeypatch):
+def test_bf16_on_a_gpu_without_it_raises_a_config_error(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: False)
-    with pytest.raises(ConfigError, match="bf16 cannot be computed in on this GPU"):
+    with pytest.raises(ConfigError, match="bf16 is not supported on this GPU"):
         choose_precision("bf16", GPU, "train.precision")
 
 
-def test_the_setting_is_named_where_it_stands():
+def test_the_error_names_the_setting():
     with pytest.raises(ConfigError) as caught:
         make_engine(WarmupConfig(precision="fp16"))
     assert caught.value.where == "warmup.precision"
     assert caught.value.exit_code == 2
 
 
-def test_one_of_several_processes_does_not_work_alone(monkeypatch):
+def test_one_of_several_processes_cannot_work_alone(monkeypatch):
     assert process_state().num_processes == 1
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UsageError, match="one of 2 processes") as caught:
         make_engine()
     assert "torchrun" in str(caught.value.next_step)
+
+
+@pytest.mark.parametrize("well", [True, False])
+def test_the_group_is_left_at_the_end_of_python_unless_an_error_ends_it(
+    monkeypatch, tmp_path, well
+):
+    """After an error the others are gone, and leaving would wait for them."""
+    monkeypatch.setattr("core.training.engine.part", lambda: well)
+    dist.init_process_group("gloo", init_method=(tmp_path / "store").as_uri(), rank=0, world_size=1)
+    try:
+        _part()
+        assert dist.is_initialized() is not well
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+    _part()  # where nothing was joined there is nothing to leave
 
 
 @pytest.mark.parametrize(
@@ -138,3 +156,8 @@ def test_a_loss_scale_is_not_handed_on():
     first = make_engine(WarmupConfig())
     first.scaler = torch.amp.GradScaler("cpu")
     assert engine_for(TrainConfig(), first) is not first
+
+
+def test_gradients_too_small_for_normal_numbers_count_as_zero():
+    make_engine()
+    assert torch.tensor([1e-30]).mul(1e-10).item() == 0

@@ -1,6 +1,8 @@
 """The parts of a training on a GPU that a CPU can compute too."""
 
 import re
+from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,11 +11,25 @@ import torch
 from torch import nn
 from torch.optim import SGD, AdamW
 
-from core.training.checkpoint import optimizer_tensors, restore_optimizer
+from core.inference.embed import sequence_chunks
+from core.manifests.load import load_manifest
+from core.models.build import build_image_encoder
+from core.models.lmgait.build import build_lmgait
+from core.plans.training_inputs import training_sequences
+from core.plans.training_job import training_job
+from core.plans.warmup_job import build_warmup, warmup_job, warmup_sequences
+from core.progress import SilentProgress
+from core.storage.store import Store
+from core.training.checkpoint import CheckpointFolder, optimizer_tensors, restore_optimizer
 from core.training.device import align_gradients, equal_shapes, lay_out
+from core.training.engine import make_engine
 from core.training.fit import StepMemory
+from core.training.loop import run_job
 from core.training.optimizer import begin_momentum
 from core.training.signals import ASK_EVERY, StopRequest, stop_requested
+from tests.core.training.test_loop import STEPS, job_in
+from tests.fakes.models import small_config
+from tests.fakes.training import write_training_store
 
 
 def stepped(parameter, gradients, optimizer):
@@ -91,10 +107,62 @@ def test_an_optimisers_state_returns_in_the_order_of_its_weight(make, fused, tmp
 
 
 @pytest.mark.parametrize(("device", "benchmark"), [("cuda", True), ("cpu", False)])
-def test_cudnn_tries_its_convolutions_on_a_gpu_alone(device, benchmark):
+def test_cudnn_benchmark_mode_is_only_for_gpus(device, benchmark):
     with equal_shapes(torch.device(device)):
         assert torch.backends.cudnn.benchmark is benchmark
     assert torch.backends.cudnn.benchmark is False
+
+
+def test_all_steps_of_a_training_run_while_cudnn_may_try(monkeypatch, tmp_path):
+    """On the device that the engine has; a CPU has no cuDNN to ask."""
+    inside, steps = [], []
+
+    @contextmanager
+    def tried(device):
+        inside.append(device)
+        yield
+        inside.pop()
+
+    job = job_in(tmp_path)
+
+    def losses(module, batch):
+        steps.append(list(inside))
+        return job.losses(module, batch)
+
+    monkeypatch.setattr("core.training.loop.equal_shapes", tried)
+    own = make_engine()
+    run_job(replace(job, losses=losses), own, lambda start: [], SilentProgress())
+    assert steps == [[own.device]] * STEPS
+
+
+@pytest.mark.parametrize(("device", "pinned"), [("cuda", True), ("cpu", False)])
+def test_what_is_read_for_a_gpu_is_pinned(monkeypatch, tmp_path, device, pinned):
+    """Batches of the training and of the warm-up, and chunks of a sequence."""
+    asked = []
+
+    def loader(data, *, pin_memory, **how):
+        asked.append(pin_memory)
+        return []
+
+    monkeypatch.setattr("core.data.loading.DataLoader", loader)
+    store = Store.open(write_training_store(tmp_path / "casiab"))
+    config, manifest = small_config(), load_manifest("casiab")
+    place: Any = SimpleNamespace(device=torch.device(device), num_processes=1, process_index=0)
+    image, nowhere = build_image_encoder(config.model.image), CheckpointFolder(tmp_path, keep=1)
+    data = training_sequences(store, manifest, config, image)
+    model = build_lmgait(config.model, classes=3, seed=0, image=image)
+    training = training_job(model, data, manifest, config, place, nowhere)
+    settings = config.warmups[0]
+    part = build_warmup(config, settings, 3, image)
+    frames = warmup_sequences(store, manifest, config, settings, image)
+    warmup = warmup_job(part, frames, manifest, config, settings, place, nowhere)
+    for items in (
+        training.batches(0),
+        warmup.batches(0),
+        sequence_chunks(config, store, [0], place),
+    ):
+        assert list(items) == []
+    assert asked == [pinned] * 3
 
 
 def engine(processes, device, flags):
@@ -135,5 +203,5 @@ def test_one_process_and_processes_on_cpus_hear_at_once(processes, device):
         (StepMemory(300_000_000, False, None), "about 0.3 GB.*this machine has no GPU"),
     ],
 )
-def test_a_dry_run_says_whether_a_step_fits(memory, told):
+def test_a_dry_run_reports_whether_a_step_fits(memory, told):
     assert re.search(told, memory.describe())

@@ -137,7 +137,7 @@ def job_in(folder, broken=None, workers=0, **changes):
         (8, "Training: 8 worker processes read batches ahead."),
     ],
 )
-def test_a_job_says_how_many_processes_read_for_it(tmp_path, workers, told):
+def test_a_job_reports_its_number_of_workers(tmp_path, workers, told):
     progress = Stop(99, crash)
     run(job_in(tmp_path, workers=workers), progress)
     assert progress.said.count(told) == 1
@@ -180,9 +180,7 @@ def test_a_crash_and_a_resume_give_the_same_weights(tmp_path, undisturbed, after
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 @pytest.mark.parametrize("after", [1, 6])
-def test_a_signal_saves_and_leaves_and_a_resume_gives_the_same_weights(
-    tmp_path, undisturbed, number, after
-):
+def test_a_signal_saves_and_a_resume_gives_the_same_weights(tmp_path, undisturbed, number, after):
     optimizer, expected = undisturbed
     before = signal.getsignal(number)
     stop = Stop(after, lambda: os.kill(os.getpid(), number))
@@ -193,7 +191,7 @@ def test_a_signal_saves_and_leaves_and_a_resume_gives_the_same_weights(
     assert run(job_in(tmp_path, optimizer=optimizer), told) == after
     # Progress counts the whole training, of which so much is done.
     assert (stop.counts, told.counts) == ([(0, STEPS)], [(after, STEPS)])
-    assert f"goes on at iteration {after} of {STEPS}" in told.said[0]
+    assert f"resuming at iteration {after} of {STEPS}" in told.said[0]
     assert same(weights(tmp_path), expected)
 
 
@@ -292,7 +290,7 @@ def read(folder):
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-def test_the_log_tells_each_logged_step_once_through_a_crash(tmp_path):
+def test_each_step_is_logged_once_after_a_crash(tmp_path):
     def observers(start):
         return [JsonLines(tmp_path / "log.jsonl", start)]
 
@@ -329,7 +327,7 @@ def test_tensorboard_holds_scalars_and_pictures(tmp_path):
     assert [event.step for event in events.Images("picture")] == [5, 10, 12]
 
 
-def test_a_folder_that_tensorboard_cannot_name_has_the_log_alone(tmp_path):
+def test_a_folder_unsupported_by_tensorboard_has_only_the_log(tmp_path):
     place = folder_called(b"caf\xe9", tmp_path)
     told = Stop(0, crash)
     job = job_in(tmp_path)
@@ -366,7 +364,7 @@ def test_a_foreign_checkpoint_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("starved", [True, False])
-def test_a_loader_that_starves_the_device_is_told_and_slow_writing_is_not_one(tmp_path, starved):
+def test_a_slow_loader_is_reported_but_slow_writing_is_not(tmp_path, starved):
     def slowly(start):
         for step in range(start, 30):
             time.sleep(0.01 * starved)
@@ -413,7 +411,7 @@ def halves(step):
         )
 
 
-def test_accumulated_halves_step_as_the_whole_batch(tmp_path):
+def test_accumulated_halves_equal_the_whole_batch(tmp_path):
     def plain(folder, batches, **changes):
         job = job_in(folder, **changes)
         torch.manual_seed(3)

@@ -86,7 +86,7 @@ def test_waiting_for_the_device_before_a_line_belongs_to_it(clock):
     assert "encoder_share" not in numbers
 
 
-def test_a_clock_takes_the_time_of_its_module_alone(clock):
+def test_a_clock_times_only_its_module(clock):
     watched, other = Slow(clock, 3.0), Slow(clock, 5.0)
     timer = ModuleClock(watched, CPU)
     assert timer.take() is None
@@ -152,7 +152,7 @@ def test_the_log_has_the_loss_scale_and_the_steps_it_skipped(tmp_path, spoilt, s
     assert [line["loss_scale"] for line in lines] == scales
 
 
-def test_a_scale_that_also_grows_counts_its_falls_alone(tmp_path):
+def test_only_decreases_of_the_scale_are_counted(tmp_path):
     runner = Runner(scaled_job(tmp_path, (3,)), fp16_like(64.0, growth=2))
     for step in range(6):
         runner.step(step, batch_of(step))
@@ -183,12 +183,12 @@ def test_tensorboard_has_the_numbers_of_the_machine_too(tmp_path):
     assert all(value > 0 and math.isfinite(value) for value in values)
 
 
-def test_the_line_on_the_terminal_is_of_the_training_alone():
+def test_the_terminal_line_has_only_numbers_of_the_training():
     numbers = dict.fromkeys(sorted(MACHINE_NUMBERS), 1.0) | {"loss": 0.25, "lr": 0.1}
     assert brief(numbers) == "loss 0.25 lr 0.1"
 
 
-def test_a_gpus_memory_is_told_as_held_and_as_kept(monkeypatch):
+def test_gpu_memory_is_logged_as_allocated_and_reserved(monkeypatch):
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 3 * 10**9)
     monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: 5 * 10**9)
     numbers = Meter(torch.device("cuda", 0)).take()
@@ -197,7 +197,7 @@ def test_a_gpus_memory_is_told_as_held_and_as_kept(monkeypatch):
     assert set(numbers) <= MACHINE_NUMBERS
 
 
-def test_the_record_of_a_run_names_what_it_was_begun_on(monkeypatch):
+def test_a_run_records_the_machine_it_started_on(monkeypatch):
     engine = make_engine()
     here = machine_of(engine)
     assert here["precision"] == "fp32"
@@ -210,7 +210,7 @@ def test_the_record_of_a_run_names_what_it_was_begun_on(monkeypatch):
     assert several == "Card 1, fp16, 8 processes"
 
 
-def test_time_that_passes_is_time_that_is_told():
+def test_logged_times_add_up_to_the_elapsed_time():
     meter = Meter(CPU)
     meter.waited()
     time.sleep(0.05)

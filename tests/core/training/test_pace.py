@@ -27,7 +27,7 @@ def test_the_first_step_only_warms_up(clock):
     assert (pace.seconds, pace.steps, pace.warm) == (4, 1, True)
 
 
-def test_quick_steps_are_repeated_until_two_seconds_have_gone(clock):
+def test_fast_steps_are_repeated_for_two_seconds(clock):
     pace = measure(clock(1, *[0.25] * 100))
     assert (pace.seconds, pace.steps) == (0.25, 8)
     assert measure(clock(*[0.0001] * 100)).steps == rehearsal.MOST_STEPS

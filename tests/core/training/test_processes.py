@@ -128,7 +128,7 @@ def together_anew(count, arguments, **more):
 
 
 @pytest.mark.slow
-def test_two_processes_have_the_gradients_of_one_on_the_whole_batch(tmp_path):
+def test_two_processes_have_the_same_gradients_as_one(tmp_path):
     """With batch statistics frozen, in single precision."""
     gradients(tmp_path / "1.npz")
     launch(2, "gradients", tmp_path, tmp_path / "2.npz")
@@ -164,7 +164,7 @@ def test_the_warm_up_ablations_and_families_step_as_one_process_does(
 
     Each step starts from the state that one process has there, and leaves all with one state.
     """
-    write_training_store(Workspace(tmp_path).store("casiab"), poses=True)
+    write_training_store(Workspace(tmp_path).store("casiab"), streams=True)
     monkeypatch.setenv("LMGAIT_TEST_ABLATIONS", ",".join(names))
     monkeypatch.setenv("LMGAIT_TEST_FAMILIES", ",".join(families))
     steps(tmp_path, tmp_path / "1.npz")
@@ -182,7 +182,7 @@ def test_the_warm_up_ablations_and_families_step_as_one_process_does(
 
 
 @pytest.mark.slow
-def test_two_processes_go_on_when_a_part_is_frozen_and_step_as_one_does(tmp_path):
+def test_two_processes_step_like_one_after_a_part_is_frozen(tmp_path):
     """BigGait's mask branch; its norms see other numbers of pixels in each process."""
     write_training_store(Workspace(tmp_path).store("casiab"))
     freezing(tmp_path, tmp_path / "1.npz")
@@ -251,7 +251,7 @@ def weights(run):
 
 
 @pytest.mark.slow
-def test_two_processes_train_and_one_goes_on(trained, tmp_path):
+def test_one_process_resumes_a_training_of_two(trained, tmp_path):
     workspace = Workspace(tmp_path / "ws")
     write_training_store(workspace.store("casiab"), leave_out=1)
     words = ["-m", MODULE, "training", str(workspace.root), str(tmp_path / "none")]

@@ -48,7 +48,7 @@ def alone():
 
 
 @pytest.mark.parametrize("processes", [2, 4, 8])
-def test_a_share_alone_teaches_the_neck_what_the_whole_batch_does(alone, processes):
+def test_shared_statistics_match_the_whole_batch(alone, processes):
     """Strided shares hold all identities, so that norms may do without the other processes."""
     assert alone < 1.2
     assert abs(last_loss(processes) - alone) < 0.01

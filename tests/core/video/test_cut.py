@@ -12,9 +12,9 @@ METHODS: dict[Interpolation, int] = {"bicubic": cv2.INTER_CUBIC, "area": cv2.INT
 
 def cut(image, size, interpolation):
     """The cut of a silhouette that is usable."""
-    found = cut_silhouette(image, size, interpolation, None)
-    assert found is not None
-    return found
+    result = cut_silhouette(image, size, interpolation, None)
+    assert result is not None
+    return result
 
 
 def plain(image, size, interpolation):
@@ -43,15 +43,15 @@ def plain(image, size, interpolation):
 def test_five_rows_of_one_column_each_become_a_bar_right_of_the_middle():
     image = np.zeros((7, 7), np.uint8)
     image[1:6, 3] = 255
-    found = cut(image, 64, "area")
+    result = cut(image, 64, "area")
     # Five rows become 64, so seven columns become int(64 * 7 / 5) = 89. The bar is wider than one
     # column of them, and the middle one of the bar is the middle of the cut.
-    assert found.shape == (64, 64)
-    assert found.dtype == np.uint8
-    assert (np.ptp(found.astype(int), axis=0) <= 1).all()
-    lit = np.flatnonzero(found[0])
+    assert result.shape == (64, 64)
+    assert result.dtype == np.uint8
+    assert (np.ptp(result.astype(int), axis=0) <= 1).all()
+    lit = np.flatnonzero(result[0])
     assert lit[0] < 32 < lit[-1]
-    masses = np.cumsum(found[0].astype(int))
+    masses = np.cumsum(result[0].astype(int))
     assert masses[31] <= masses[-1] / 2 < masses[32]
 
 
@@ -60,11 +60,11 @@ def test_an_image_of_the_cuts_height_is_moved_and_not_changed(interpolation):
     image = np.zeros((64, 64), np.uint8)
     image[:, 10:13] = 255
     image[0, 60] = 7
-    found = cut(image, 64, interpolation)
+    result = cut(image, 64, interpolation)
     # The middle is column 11: 2 of 3 columns are more than half. It comes to column 32.
-    wanted = np.zeros((64, 64), np.uint8)
-    wanted[:, 31:34] = 255
-    np.testing.assert_array_equal(found, wanted)
+    expected = np.zeros((64, 64), np.uint8)
+    expected[:, 31:34] = 255
+    np.testing.assert_array_equal(result, expected)
 
 
 # Exactly half is not more than half: of two columns the second is the middle.
@@ -72,21 +72,21 @@ def test_an_image_of_the_cuts_height_is_moved_and_not_changed(interpolation):
 def test_the_middle_is_the_first_column_past_half_of_the_mass(lit, middle):
     image = np.zeros((64, 40), np.uint8)
     image[:, list(lit)] = 200
-    found = np.flatnonzero(cut(image, 64, "bicubic")[0])
-    assert found.tolist() == [32 + x - middle for x in lit]
+    result = np.flatnonzero(cut(image, 64, "bicubic")[0])
+    assert result.tolist() == [32 + x - middle for x in lit]
 
 
 @pytest.mark.parametrize("middle", [30, 31, 32, 33, 66, 67, 68, 69, 0, 99])
-def test_cuts_at_the_border_lose_nothing(middle):
+def test_cuts_at_the_border_keep_all_columns(middle):
     """First column 0 or less, end at the width or more: padded, with the same result."""
     image = np.zeros((64, 100), np.uint8)
     image[:, middle] = 9
     image[5, :] = np.maximum(image[5], 1)
     # Grey levels of the row above: 1 each, hardly any of the mass.
-    found = cut(image, 64, "area")
-    assert found[0].tolist() == [9 if x == 32 else 0 for x in range(64)]
+    result = cut(image, 64, "area")
+    assert result[0].tolist() == [9 if x == 32 else 0 for x in range(64)]
     inside = [0 <= middle - 32 + x < 100 for x in range(64)]
-    assert (found[5] > 0).tolist() == inside
+    assert (result[5] > 0).tolist() == inside
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -102,9 +102,9 @@ def test_many_images_agree_with_a_plain_loop(size, interpolation):
         part[...] = random.integers(0, 256, part.shape) if number % 2 else 255
         if not image.any():
             continue
-        wanted, padded = plain(image, size, interpolation)
+        expected, padded = plain(image, size, interpolation)
         paddings.add(padded)
-        np.testing.assert_array_equal(cut(image, size, interpolation), wanted)
+        np.testing.assert_array_equal(cut(image, size, interpolation), expected)
     assert paddings == {True, False}
 
 
@@ -118,19 +118,19 @@ def test_the_two_interpolations_differ():
 def test_one_pixel_fills_the_whole_height():
     image = np.zeros((9, 5), np.uint8)
     image[4, 2] = 255
-    found = cut(image, 64, "area")
+    result = cut(image, 64, "area")
     # One row of five columns becomes 64 rows of 320: the pixel is as wide as the cut.
-    wanted, padded = plain(image, 64, "area")
-    np.testing.assert_array_equal(found, wanted)
+    expected, padded = plain(image, 64, "area")
+    np.testing.assert_array_equal(result, expected)
     assert not padded
-    assert (found[:, 32] > 0).all()
+    assert (result[:, 32] > 0).all()
 
 
 def test_a_thread_of_foreground_is_a_column_wide():
     image = np.zeros((300, 1), np.uint8)
     image[:, 0] = 255
-    found = cut(image, 64, "area")
-    assert np.flatnonzero(found.any(axis=0)).tolist() == [32]
+    result = cut(image, 64, "area")
+    assert np.flatnonzero(result.any(axis=0)).tolist() == [32]
 
 
 def test_without_foreground_there_is_no_cut():
@@ -148,7 +148,7 @@ def test_small_sums_are_dropped_where_a_limit_is_given(drop_sum, usable):
     assert (cut_silhouette(image, 64, "area", drop_sum) is not None) == usable
 
 
-def test_a_sequence_keeps_its_length_and_marks_what_is_not_usable():
+def test_a_sequence_keeps_its_length_and_marks_unusable_frames():
     images = np.zeros((3, 64, 40), np.uint8)
     images[0, :, 20], images[2, :, 5:9] = 255, 255
     cuts, usable = cut_silhouettes(images, 64, "bicubic", None)

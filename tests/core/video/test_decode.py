@@ -74,7 +74,7 @@ def test_every_frame_is_that_of_a_decode_from_the_start(tmp_path, codec, ending,
 )
 @settings(max_examples=15, deadline=None)
 @given(numbers=st.lists(st.integers(0, COUNT - 1), max_size=12))
-def test_any_choice_in_any_order(tmp_path_factory, kind, numbers):
+def test_frames_can_be_read_in_any_order(tmp_path_factory, kind, numbers):
     path = write(tmp_path_factory.mktemp("video"), *kind)
     assert numbers_of(Video(path).frames(numbers)) == numbers
 
@@ -116,7 +116,7 @@ def damaged(path, packet, how):
 @pytest.mark.parametrize(("codec", "ending"), DAMAGED)
 @pytest.mark.parametrize("packet", [13, 17, 24, 30])
 @pytest.mark.parametrize("how", ["noise", "zeros"])
-def test_one_damaged_packet_costs_a_group_at_most_and_moves_nothing(
+def test_one_damaged_packet_loses_a_group_at_most_and_shifts_no_number(
     tmp_path, codec, ending, packet, how
 ):
     path = write(tmp_path, codec, ending)
@@ -128,14 +128,14 @@ def test_one_damaged_packet_costs_a_group_at_most_and_moves_nothing(
     for number in set(range(COUNT)) - set(group):
         np.testing.assert_array_equal(frames[number], true[number])
     numbers = numbers_of(frames)
-    assert all(shown in (None, number) for number, shown in enumerate(numbers))
+    assert all(value in (None, number) for number, value in enumerate(numbers))
     # A group, and the few pictures before it that are shown after its first packet.
     assert numbers.count(None) <= 12 + 2
 
 
 @pytest.mark.parametrize(("codec", "ending"), [k for k in DAMAGED if k[1] != "mp4"])
 @pytest.mark.parametrize("packet", [13, 24, 30, 39])
-def test_a_file_that_is_cut_off_gives_what_comes_before(tmp_path, codec, ending, packet):
+def test_a_truncated_file_gives_the_frames_before_the_end(tmp_path, codec, ending, packet):
     path = damaged(write(tmp_path, codec, ending), packet, "end")
     numbers = numbers_of(Video(path).frames(range(COUNT)))
     good = [number for number in numbers if number is not None]
@@ -176,7 +176,7 @@ def test_a_recording_that_begins_between_key_frames_has_no_copies(tmp_path, code
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg4"])
-def test_missing_packets_move_no_time(tmp_path, codec):
+def test_missing_packets_shift_no_time(tmp_path, codec):
     whole = write(tmp_path, codec, "mp4", b_frames=0)
     path = without_packets(whole, tmp_path / "gap.mkv", {24, 25, 26})
     video = Video(path)
@@ -251,7 +251,7 @@ def test_turned_videos_are_upright_and_so_are_masks_of_the_stored_picture(tmp_pa
 
 
 @pytest.mark.parametrize("content", [b"", b"RIFF1234AVI nothing more", b"\0" * 5000])
-def test_what_is_not_a_video_is_refused(tmp_path, content):
+def test_a_file_that_is_not_a_video_is_refused(tmp_path, content):
     (tmp_path / "a.avi").write_bytes(content)
     with pytest.raises(FrameFault) as caught:
         Video(tmp_path / "a.avi")
@@ -279,7 +279,7 @@ def test_numbers_beyond_the_end_have_no_frame(tmp_path):
 @pytest.mark.parametrize(
     "name", ["12:30:05.avi", "http:a.avi", "concat:b.avi", "-i.avi", "a%02d.avi"]
 )
-def test_names_that_mean_something_to_ffmpeg(tmp_path, monkeypatch, name):
+def test_names_with_a_meaning_to_ffmpeg_are_opened_as_files(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).write_bytes(numbered_bytes("mpeg4", "avi"))
     assert numbers_of(Video(name).frames([3, 9])) == [3, 9]
@@ -294,7 +294,7 @@ def test_declared_and_decoded_pictures_are_limited(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg4"])
 @pytest.mark.parametrize("hidden", [5, 12, 15])
-def test_what_an_edit_list_hides_costs_nothing_behind_it(tmp_path, codec, hidden):
+def test_frames_behind_an_edit_list_are_read(tmp_path, codec, hidden):
     """Phones shorten videos so: decoding begins earlier, at a picture that is not shown."""
     path = write_numbered(
         tmp_path / "a.mp4", codec, first_time=-hidden, container={"avoid_negative_ts": "disabled"}
@@ -308,7 +308,7 @@ def test_what_an_edit_list_hides_costs_nothing_behind_it(tmp_path, codec, hidden
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "mov"])
 @pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
-def test_a_clock_in_the_order_of_decoding_is_not_one_of_showing(tmp_path, codec, ending):
+def test_decode_timestamps_are_not_used_as_presentation_times(tmp_path, codec, ending):
     """Streams copied out of an AVI have such a clock."""
     path = retimed(write(tmp_path, codec, "avi"), tmp_path / f"copy.{ending}")
     video = Video(path)
@@ -324,7 +324,7 @@ def test_two_pictures_in_one_packet_are_counted_as_two(tmp_path, packet):
         damaged(path, packet, "zeros")
     numbers = numbers_of(Video(path).frames(range(COUNT)))
     assert len(numbers) == COUNT
-    assert all(shown in (None, number) for number, shown in enumerate(numbers))
+    assert all(value in (None, number) for number, value in enumerate(numbers))
     assert (numbers.count(None) == 0) == (packet is None)
 
 
@@ -332,7 +332,7 @@ def test_two_pictures_in_one_packet_are_counted_as_two(tmp_path, packet):
     ("codec", "ending"), [("ffv1", "avi"), ("ffv1", "mkv"), ("libsvtav1", "mp4")]
 )
 @pytest.mark.parametrize("packet", [5, 25])
-def test_pictures_that_only_look_like_key_frames_begin_nothing(tmp_path, codec, ending, packet):
+def test_false_key_frames_do_not_start_decoding(tmp_path, codec, ending, packet):
     path = damaged(write(tmp_path, codec, ending, b_frames=0), packet, "noise")
     numbers = numbers_of(Video(path).frames(range(COUNT)))
     group = range(packet, (packet // 12 + 1) * 12)
@@ -341,14 +341,14 @@ def test_pictures_that_only_look_like_key_frames_begin_nothing(tmp_path, codec, 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="a system without the call")
 @pytest.mark.parametrize("codec", ["libsvtav1", "libx265"])
-def test_an_encoder_leaves_the_priority_of_the_tests_alone(tmp_path, codec):
+def test_an_encoder_does_not_change_the_process_priority(tmp_path, codec):
     write_numbered(tmp_path / "film.mp4", codec, count=5)
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg2video"])
 @pytest.mark.parametrize("first", [0.3, 0.5, 0.65])
-def test_packets_that_a_transport_stream_lacks_leave_no_copies(tmp_path, codec, first):
+def test_missing_packets_of_a_transport_stream_leave_no_copies(tmp_path, codec, first):
     """As from a receiver, or a network: every picture that is given is the one of its time."""
     path = write_numbered(tmp_path / "whole.ts", codec, size=(288, 352))
     content, size = path.read_bytes(), 188
@@ -356,18 +356,18 @@ def test_packets_that_a_transport_stream_lacks_leave_no_copies(tmp_path, codec, 
     path.write_bytes(content[: start * size] + content[(start + 6) * size :])
     video = Video(path)
     frames = list(video.frames(range(len(video))))
-    shown = [frame for frame in frames if not isinstance(frame, FrameFault)]
-    numbers = [number_of(frame) for frame in shown]
+    pictures = [frame for frame in frames if not isinstance(frame, FrameFault)]
+    numbers = [number_of(frame) for frame in pictures]
     assert 20 <= len(numbers) < COUNT
     assert numbers == sorted(set(numbers))
-    for number, frame in zip(numbers, shown, strict=True):
+    for number, frame in zip(numbers, pictures, strict=True):
         difference = np.abs(frame.astype(int) - numbered(number, (288, 352)))
         assert difference.mean() < 4
 
 
 @pytest.mark.parametrize("ending", ["mpg", "ts", "avi"])
 @pytest.mark.parametrize("size", [(100, 150), (288, 352)])
-def test_interlaced_pictures_lack_no_rows(tmp_path, ending, size):
+def test_interlaced_pictures_have_all_rows(tmp_path, ending, size):
     options = {"flags": "+ildct+ilme", "qscale": "3"}
     path = write_numbered(
         tmp_path / f"a.{ending}", "mpeg2video", size=size, count=14, options=options

@@ -14,7 +14,7 @@ def test_frames_come_back_in_order_and_size(tmp_path):
             writer.add(frame)
     video = VideoStream(path)
     assert len(video) == 9
-    for wanted, (_, found) in zip(frames, video.frames(range(9)), strict=True):
-        assert found.shape == (64, 96, 3)  # the odd row and column are left out
-        assert np.abs(wanted[:64, :96].astype(int) - found).mean() < 6
+    for expected, (_, result) in zip(frames, video.frames(range(9)), strict=True):
+        assert result.shape == (64, 96, 3)  # the odd row and column are left out
+        assert np.abs(expected[:64, :96].astype(int) - result).mean() < 6
     assert np.allclose(np.diff(video.times), 1 / 29.97, atol=1e-3)

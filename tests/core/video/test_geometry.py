@@ -54,12 +54,12 @@ def test_rgb_and_silhouette_share_their_geometry(height, width, seed):
     np.testing.assert_array_equal(out[..., 0] > 127, silhouette)
 
 
-def test_extreme_ratio_costs_nothing():
+def test_an_extreme_ratio_needs_no_memory():
     out, _ = fitted(np.full((64, 64, 3), 9, np.uint8), np.zeros((64, 64), np.uint8), ratio=1e9)
     assert (out == 9).all()
 
 
-def test_masks_of_zero_and_one_count():
+def test_masks_of_zero_and_one_are_accepted():
     ones = np.eye(4, dtype=np.uint8)
     np.testing.assert_array_equal(as_mask(ones), ones * 255)
     np.testing.assert_array_equal(as_mask(ones * 200), ones * 255)
@@ -75,7 +75,7 @@ def test_person_box_keeps_severed_legs_and_drops_specks():
 
 
 @pytest.mark.parametrize("pixels", [0, 5])
-def test_empty_scene_has_nobody(pixels):
+def test_an_empty_scene_is_a_fault(pixels):
     mask = np.zeros((240, 320), np.uint8)
     mask[0, :pixels] = 255
     with pytest.raises(FrameFault) as caught:

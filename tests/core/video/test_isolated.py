@@ -24,7 +24,7 @@ def path(tmp_path):
     return path
 
 
-def test_it_gives_what_the_stream_gives(path):
+def test_frames_equal_those_of_the_stream(path):
     plain, own = VideoStream(path), IsolatedVideo(path)
     assert own.size == plain.size
     assert own.lost == plain.lost == ()
@@ -37,7 +37,7 @@ def test_it_gives_what_the_stream_gives(path):
     own.close()
 
 
-def test_a_call_that_is_left_early_does_not_disturb_the_next(path):
+def test_an_abandoned_call_does_not_disturb_the_next(path):
     video = IsolatedVideo(path)
     for first in (0, 5, 30):
         for number, frame in video.frames(range(first, COUNT)):
@@ -50,19 +50,21 @@ def test_a_call_that_is_left_early_does_not_disturb_the_next(path):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 @pytest.mark.parametrize("number", ["SIGSEGV", "SIGABRT", "SIGKILL"])
-def test_a_crash_of_the_decoder_is_told_in_words(path, number):
+def test_a_crash_of_the_decoder_raises_a_clear_error(path, number):
     footage = Footage.open(path)
-    frames = footage.shown(range(COUNT))
+    frames = footage.images(range(COUNT))
     next(frames)
     os.kill(footage.video._process.pid, getattr(signal, number))
     with pytest.raises(DataError) as caught:
-        list(footage.shown(range(COUNT)))
-    words = "killed, perhaps for want of memory" if number == "SIGKILL" else "crashes the library"
+        list(footage.images(range(COUNT)))
+    words = (
+        "killed, perhaps because memory ran out" if number == "SIGKILL" else "crashes the library"
+    )
     assert words in caught.value.what
     assert caught.value.where == str(path)
 
 
-def test_what_is_not_a_video_is_a_fault(tmp_path):
+def test_a_file_that_is_not_a_video_is_a_fault(tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"text")
     with pytest.raises(FrameFault) as caught:
         IsolatedVideo(tmp_path / "a.mp4")
@@ -76,17 +78,17 @@ def test_the_child_ends_with_its_video(path):
     assert process.poll() is not None
 
 
-def test_it_works_in_a_script_without_a_main_guard(path, tmp_path):
+def test_decoding_works_in_a_script_without_a_main_guard(path, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import sys\nfrom core.video.isolated import IsolatedVideo\n"
         "print(len(IsolatedVideo(sys.argv[1])))\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, str(script), str(path)], env=environment, capture_output=True, check=True
     )
-    assert int(done.stdout) == COUNT
+    assert int(process.stdout) == COUNT
 
 
 def joined(folder, *sizes):
@@ -109,7 +111,7 @@ def test_pictures_of_changing_size_are_scaled_to_the_first(tmp_path):
     assert video.lost == ()
 
 
-def test_pictures_that_change_shape_are_left_out_and_reported(tmp_path):
+def test_pictures_that_change_shape_are_skipped_and_reported(tmp_path):
     video = VideoStream(joined(tmp_path, (96, 160), (160, 96)))
     assert video.lost == tuple(range(10, 20))
     assert [number for number, _ in video.frames(range(20))] == list(range(10))
@@ -122,14 +124,14 @@ def test_videos_up_to_31_frames_a_second_lose_none(rate):
 
 @pytest.mark.parametrize("jitter", [0.3, 2, 5])
 @pytest.mark.parametrize("rate", [24, 30])
-def test_a_clock_that_trembles_loses_no_frame(rate, jitter):
+def test_a_jittering_clock_loses_no_frame(rate, jitter):
     noise = np.random.default_rng(0).normal(0, jitter / 1000, 300)
     assert len(thin_out(np.sort(np.arange(300) / rate + noise))) == 300
 
 
 @pytest.mark.parametrize("jitter", [0.0, 1.0])
 @pytest.mark.parametrize("rate", [32, 36, 40, 45, 48, 50, 59.94, 60, 75, 90, 100, 120, 240])
-def test_fast_videos_give_an_even_25_to_31_a_second(rate, jitter):
+def test_fast_videos_are_reduced_to_25_to_31_frames_a_second(rate, jitter):
     noise = np.random.default_rng(0).normal(0, jitter / 1000, 10 * 240)
     times = np.sort(np.arange(10 * 240) / rate + noise)
     numbers = thin_out(times)
@@ -142,6 +144,6 @@ def test_fast_videos_give_an_even_25_to_31_a_second(rate, jitter):
         assert 23 <= np.sum((seconds >= start) & (seconds < start + 1)) <= 32
 
 
-def test_every_other_frame_of_60_a_second(tmp_path):
+def test_every_other_frame_of_60_a_second_is_read(tmp_path):
     path = write_numbered(tmp_path / "a.mp4", rate=60, count=60)
     assert Footage.open(path).frames == list(range(0, 60, 2))

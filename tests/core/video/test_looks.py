@@ -23,7 +23,7 @@ def test_silhouettes_of_all_kinds_are_silhouettes(kind):
 
 
 @pytest.mark.parametrize("kind", files.INVERTED)
-def test_inverted_ones_too(kind):
+def test_inverted_silhouettes_are_silhouettes(kind):
     least = Look.CUTOUT if kind == "alpha" else Look.FLAT
     assert all(look(files.INVERTED[kind](mask)) >= least for _, mask in PEOPLE)
 
@@ -36,14 +36,14 @@ def test_soft_silhouettes_are_more_than_photographs(sigma):
 
 @pytest.mark.parametrize("write", [files.png, files.jpeg], ids=["png", "jpeg"])
 @pytest.mark.parametrize("light", [1.0, 0.3])
-def test_photographs_are_none_in_grey_or_few_colours(write, light):
+def test_photographs_in_grey_or_few_colours_are_not_silhouettes(write, light):
     for rgb, mask in PEOPLE:
-        seen = (rgb * light).astype(np.uint8)
-        grey = cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY)
-        assert look(write(seen)) is Look.PHOTO
+        toned = (rgb * light).astype(np.uint8)
+        grey = cv2.cvtColor(toned, cv2.COLOR_RGB2GRAY)
+        assert look(write(toned)) is Look.PHOTO
         assert look(write(grey)) < Look.FLAT
         assert look(write(np.dstack([grey] * 3))) < Look.FLAT
-        assert look(write(np.full_like(seen, 90))) is Look.PHOTO
+        assert look(write(np.full_like(toned, 90))) is Look.PHOTO
         noise = files.photograph(mask)
         assert look(write(noise)) is Look.PHOTO
         assert look(write(noise[..., 0])) is Look.PHOTO
@@ -54,8 +54,8 @@ def test_photographs_with_a_palette_or_alpha_stay_photographs():
 
     noise = files.photograph(PEOPLE[0][1])
     assert look(files.png(noise)) is Look.PHOTO
-    few = np.asarray(PillowImage.fromarray(noise).quantize(64).convert("RGB"))
-    assert look(files.png(few)) is Look.PHOTO
+    quantized = np.asarray(PillowImage.fromarray(noise).quantize(64).convert("RGB"))
+    assert look(files.png(quantized)) is Look.PHOTO
     opaque = files.alpha(noise, np.full(noise.shape[:2], 255, np.uint8))
     assert look(files.png(opaque)) is Look.PHOTO
 

@@ -25,7 +25,7 @@ def decoded(write, masks):
 
 @pytest.mark.parametrize("masks", [CROPS, SCENES], ids=["crops", "scenes"])
 @pytest.mark.parametrize("kind", files.SILHOUETTES)
-def test_the_foreground_that_the_file_shows(kind, masks):
+def test_the_foreground_of_each_kind_of_file_is_read(kind, masks):
     got, oddities = read(decoded(files.SILHOUETTES[kind], masks), is_scene=masks is SCENES)
     np.testing.assert_array_equal(got, np.stack(masks))
     assert oddities == {None}
@@ -89,11 +89,11 @@ def test_an_empty_frame_of_a_sequence_with_alpha_is_empty():
     got, _ = read(pictures)
     assert got[:3].any(axis=(1, 2)).all()
     assert not got[3].any()
-    alone, _ = read(pictures[3:])
-    assert not alone.any()
+    silhouette, _ = read(pictures[3:])
+    assert not silhouette.any()
 
 
-def test_the_sequence_decides_about_inversion_and_not_the_frame():
+def test_inversion_is_decided_for_a_sequence_not_a_frame():
     pictures = [Picture(255 - mask) for mask in CROPS]
     empty, near = Picture(np.full_like(CROPS[0], 255)), Picture(np.zeros_like(CROPS[0]))
     reader = MaskReader(pictures, scene=False)
@@ -105,7 +105,7 @@ def test_the_sequence_decides_about_inversion_and_not_the_frame():
     ("gap", "oddity"),
     [(np.s_[:, :30], None), (np.s_[:60, :], None), (np.s_[120:, 40:50], Reason.FILLED)],
 )
-def test_somebody_who_fills_the_crop_is_not_inverted(gap, oddity):
+def test_a_person_filling_the_crop_is_not_inverted(gap, oddity):
     filled = np.full((200, 90), 255, np.uint8)
     filled[gap] = 0
     got, oddities = read([Picture(filled)] * 4)
@@ -132,7 +132,7 @@ def test_a_frame_inverted_unlike_its_sequence_is_refused(few_inverted):
 @pytest.mark.parametrize("masks", [CROPS, SCENES], ids=["crops", "scenes"])
 @pytest.mark.parametrize("line", [1, 2, 3])
 @pytest.mark.parametrize("kind", ["bytes", "jpeg", "ones", "parts", "VOC", "red"])
-def test_a_line_around_the_picture_is_taken_off(kind, line, masks):
+def test_a_line_around_the_picture_is_removed(kind, line, masks):
     inside = [np.pad(mask[line:-line, line:-line], line) for mask in masks]
     lined = [
         np.maximum(

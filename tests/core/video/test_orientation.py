@@ -14,9 +14,9 @@ RGB, MASK = person(40, 24, 1)
 @pytest.mark.parametrize("mark", range(1, 9))
 @pytest.mark.parametrize("image", [RGB, MASK], ids=["rgb", "mask"])
 def test_marks_turn_as_viewers_turn(image, mark):
-    shown = PillowImage.fromarray(image)
-    shown.getexif()[0x0112] = mark
-    expected = np.asarray(ImageOps.exif_transpose(shown))
+    picture = PillowImage.fromarray(image)
+    picture.getexif()[0x0112] = mark
+    expected = np.asarray(ImageOps.exif_transpose(picture))
     np.testing.assert_array_equal(turn(image, mark), expected)
     assert turned_shape(image.shape, mark) == expected.shape[:2]
     assert turn(image, mark).flags["C_CONTIGUOUS"]
@@ -53,7 +53,7 @@ def test_both_byte_orders_are_read(order):
         files.exif(6).tobytes().replace(b"\0\3\0\0\0\1", b"\0\2\0\0\0\1"),
     ],
 )
-def test_broken_blocks_say_nothing(block):
+def test_broken_blocks_mean_no_turn(block):
     assert orientation_mark(block) == 1
 
 

@@ -281,7 +281,7 @@ def test_a_stopped_row_goes_on(home):
     shutil.rmtree(run.folder / "scores")
     told = Told()
     (again,) = ablate(home, asked, progress=told)
-    assert "Training: goes on at iteration 1 of 2." in told.lines
+    assert "Training: resuming at iteration 1 of 2." in told.lines
     assert again == first
 
 

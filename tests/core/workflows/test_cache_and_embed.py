@@ -113,7 +113,7 @@ def test_a_foreign_or_damaged_cache_is_refused(workspace):
     with pytest.raises(CheckpointError, match="another state of the text branch"):
         load_model(run, device=CPU)
     shutil.copy(run.checkpoints().newest() / "model.safetensors", path)
-    with pytest.raises(CheckpointError, match="no text cache"):
+    with pytest.raises(CheckpointError, match="not a text cache"):
         load_model(run, device=CPU)
     path.write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match="damaged"):

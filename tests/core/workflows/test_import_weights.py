@@ -265,8 +265,8 @@ def test_equal_parts_without_an_order_have_to_be_named(workspace, tmp_path):
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        ({"frame9": "each2"}, "Nothing in the model is called `frame9`"),
-        ({"frame2": "each9"}, "Nothing in the file is called `each9`"),
+        ({"frame9": "each2"}, "The model has nothing named `frame9`"),
+        ({"frame2": "each9"}, "The file has nothing named `each9`"),
         ({"frame2": ["each2"]}, "not pairs of texts"),
         ([], "not pairs of texts"),
     ],
@@ -339,7 +339,7 @@ def test_every_verb_takes_an_imported_run(workspace, tmp_path, monkeypatch):
     run("report", name, "--bootstrap", "0", "--out", "r.html")
     page = (tmp_path / "r.html").read_text()
     assert origin in page
-    assert "prepared anew since" not in page
+    assert "prepared again since" not in page
     # The same settings on the store are a training of their own: it is not done, and begins anew.
     imported = find_run(workspace.runs, name=name, dataset=None)
     assert imported.facts["imported"]["identities"] == CLASSES

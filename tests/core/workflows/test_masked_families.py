@@ -18,7 +18,6 @@ from core.models.backbones.config import encoder_settings
 from core.models.base import implementation_of, warmup_of
 from core.models.biggait.config import BigGaitConfig
 from core.models.families import FAMILIES, require_warmup
-from core.models.lmgait.config import DecoderWarmupConfig
 from core.models.parameters import count_parts
 from core.plans.choose import plan_training
 from core.plans.training_inputs import training_inputs
@@ -226,7 +225,7 @@ def test_the_mask_branch_is_warmed_up_once_for_all_that_share_it(home):
     warmup = find_run(home.warmups, name=run.facts["warmup"], dataset=None)
     assert told.counts == {"Warm-up": 4, "Training": 6}
     assert any("No warm-up of the mask branch for casiab" in text for text in told.said)
-    for more in ("model.networks=3", "losses.margin=0.3"):
+    for more in ("model.networks=2", "losses.margin=0.3"):
         again = Watcher()
         other = run_training(home, quick("biggergait", "seed=7", more), again).run
         assert again.counts == {"Training": 6}
@@ -241,7 +240,7 @@ def test_the_mask_branch_is_warmed_up_once_for_all_that_share_it(home):
             "warmup.smoothness=0.1",
             "model.factor=4",
             "data.flip=0.0",
-            "model.image.seed=1",
+            "model.image.weights=seed",
             "warmup.frames=3",
             "seed=7",
             "model.image.chunk=3",
@@ -325,9 +324,9 @@ def test_chunks_change_no_embedding(home, name):
     [
         ("biggait", "model.strips=5", "5 strips do not divide the 4 rows"),
         ("biggergait", "model.strips=3", "3 strips do not divide the 8 rows"),
-        ("biggergait", "model.per_group=2", r"per_group: 3 blocks do not divide by 2"),
-        ("biggergait", "model.networks=2", r"networks: 3 groups do not divide by 2"),
-        ("biggait", "model.image.layers=[4]", "Blocks are numbered 1 to 3"),
+        ("biggergait", "model.per_group=3", r"per_group: 4 blocks do not divide by 3"),
+        ("biggergait", "model.networks=3", r"networks: 4 groups do not divide by 3"),
+        ("biggait", "model.image.layers=[7]", "Blocks are numbered 1 to 6"),
         ("biggait", "warmup.lr=1", "warmup: unknown key"),
         ("biggergait", "warmup.image_encoder=true", r"warmup\.image_encoder: unknown key"),
         ("biggait", "model.mask_iterations=0", "mask_iterations"),
@@ -393,7 +392,7 @@ def test_a_family_has_a_warm_up_where_it_has_settings_for_one(name):
     for settings in config.warmups:
         prefix = warmup_of(config.model, settings).prefix
         assert any(tensor.startswith(prefix) for tensor in whole)
-        assert settings.trains_encoder == isinstance(settings, DecoderWarmupConfig)
+        assert not settings.trains_encoder
 
 
 @pytest.mark.parametrize("name", MASKED)

@@ -135,7 +135,7 @@ def test_without_a_store_nobody_is_named_and_that_is_said(world, people, tmp_pat
     words = ["identify", str(people), str(world.root / "anna.mp4"), "--workspace", str(alone.root)]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
-    assert "cannot tell whether somebody is in the gallery" in told(done)
+    assert "not known whether somebody is in the gallery" in told(done)
     assert "Anna 0.000" in told(done)
 
 
@@ -197,9 +197,9 @@ def test_boxes_and_crop(world):
 @pytest.mark.parametrize(
     ("video", "message"),
     [
-        ("gone.mp4", "There is no such video"),
-        ("text.mp4", "This is no video, or a broken one"),
-        ("empty.mp4", "This is no video, or a broken one"),
+        ("gone.mp4", "No such video"),
+        ("text.mp4", "This is not a video, or a broken one"),
+        ("empty.mp4", "This is not a video, or a broken one"),
         ("still.mp4", "Nobody who walks was found"),
     ],
 )
@@ -243,4 +243,4 @@ def test_people_in_odd_streams(world, tmp_path):
     path = write_stream(tmp_path / "a.mp4", moving_square(60, size=(322, 182)), "mpeg4")
     done = lmgait(world, "enroll", "square.st", "Square", path)
     assert done.exit_code == EXIT_DATA  # a square is nobody
-    assert "Nobody who walks was found" in told(done)
+    assert "No walking person was found" in told(done)

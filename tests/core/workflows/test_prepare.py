@@ -476,7 +476,7 @@ def test_work_goes_on_where_it_stopped(tmp_path, monkeypatch):
     told = Told()
     again, _ = made("ccpg", source, tmp_path, "b", progress=told)
     assert made_numbers == [1, 2]
-    assert told.lines == ["Going on: 1 of 3 shards are there."]
+    assert told.lines == ["Resuming: 1 of 3 shards exist."]
     same_bytes(whole.path, again.path)
 
 

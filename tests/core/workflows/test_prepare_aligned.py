@@ -283,7 +283,7 @@ def test_a_source_that_goes_away_is_not_a_damaged_one(tmp_path, write, without, 
     for name in names:
         path = source.joinpath(*KEY.split("/"), name)
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with pytest.raises(DataError, match="has gone while it was read"):
+    with pytest.raises(DataError, match="disappeared while it was read"):
         plan.run(workers=0)
 
 

@@ -150,7 +150,7 @@ def test_interrupted_anywhere_and_resumed_the_weights_are_bit_identical(
     result = run_training(workspace, config, told, must_resume=True)
     done = training if act is terminate else (training - 1) // 2 * 2
     assert result.iterations == 6 - done
-    assert any(f"goes on at iteration {done} of 6" in text for text in told.said) == (done > 0)
+    assert any(f"resuming at iteration {done} of 6" in text for text in told.said) == (done > 0)
     assert same(state(result.run), state(expected))
     warmups = list_runs(workspace.warmups)
     assert len(warmups) == 1
@@ -188,6 +188,15 @@ def test_training_starts_from_the_warmed_up_decoder(undisturbed):
     assert not torch.equal(model.decoder.reduce.weight, before)
     assert torch.equal(model.decoder.reduce.weight, kept["decoder.reduce.weight"])
     assert all(name.startswith("decoder.") for name in kept)
+
+
+def test_a_warm_up_on_another_frozen_encoder_is_refused(undisturbed):
+    config, _, warmup = undisturbed
+    model = build_lmgait(config.model, classes=3, seed=config.seed)
+    with torch.no_grad():
+        next(model.image.encoder.parameters()).add_(1)
+    with pytest.raises(CheckpointError, match="not those that this warm-up was trained with"):
+        load_warmup(model, finished_checkpoint(warmup), config, config.warmup)
 
 
 def test_a_seeded_encoder_learns_in_the_warm_up_and_is_frozen_then(workspace):
@@ -351,7 +360,7 @@ def test_a_damaged_checkpoint_is_made_anew_from_the_one_before(undisturbed, work
     path.write_bytes(path.read_bytes()[:-1])
     told = Watcher()
     assert run_training(workspace, config, told).iterations == 2
-    assert any("step-000006 is damaged; Training goes on from step-000004" in t for t in told.said)
+    assert any("step-000006 is damaged; Training resumes from step-000004" in t for t in told.said)
     assert same(state(run), state(expected))
 
 
@@ -386,7 +395,7 @@ def test_a_damaged_description_of_a_run_does_not_block_the_others(workspace, unf
 def test_half_a_file_of_settings_is_not_read_as_others(workspace, unfinished):
     path = unfinished.folder / "config.yaml"
     path.write_text(path.read_text()[:40].rpartition("\n")[0])
-    with pytest.raises(CheckpointError, match="not those that it was made with"):
+    with pytest.raises(CheckpointError, match="not those that it was created with"):
         find_run(workspace.runs, name=unfinished.name, dataset=None)
 
 

@@ -1,0 +1,1 @@
+"""MultiGait++ (Jin et al. 2024, arXiv 2412.11495)."""

@@ -1,0 +1,1 @@
+"""ParsingGait (Zheng et al., ACM MM 2023)."""
