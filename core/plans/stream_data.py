@@ -38,7 +38,7 @@ from core.workspace import Workspace
 TrainingData = TrainingSequences | StreamClips
 
 # Inputs that are made of a store's content, and kept beside it.
-MADE: tuple[Input, ...] = ("silhouettes", "skeleton maps")
+DERIVED: tuple[Input, ...] = ("silhouettes", "skeleton maps")
 
 
 class StreamData:
@@ -64,13 +64,13 @@ class StreamData:
         self._config, self._inputs = config, sorted(inputs)
 
     @property
-    def made(self) -> list[Input]:
-        """What is made and kept."""
-        return [name for name in MADE if name in self._inputs]
+    def derived(self) -> list[Input]:
+        """Inputs that are made and kept."""
+        return [name for name in DERIVED if name in self._inputs]
 
     def stages(self) -> list[Stage]:
         """Making what is missing."""
-        plans = ((name, self._plan(name)) for name in self.made)
+        plans = ((name, self._plan(name)) for name in self.derived)
         return [self._stage(name, plan) for name, plan in plans if not plan.complete]
 
     def _stage(self, name: Input, plan: SilhouettesPlan) -> Stage:
@@ -125,14 +125,14 @@ class StreamData:
         """
         sources: dict[Input, RowSource] = {}
         for name in self._inputs:
-            if name in MADE:
-                sources[name] = self._kept(name, engine, progress)
+            if name in DERIVED:
+                sources[name] = self._cached(name, engine, progress)
             else:
                 sources[name] = stored_source(self._store, name)
         inputs = Inputs(self._store, sources, silhouettes_of(self._config))
         return self._clips(inputs, frames, choice)
 
-    def _kept(self, name: Input, engine: Accelerator, progress: Progress) -> RowSource:
+    def _cached(self, name: Input, engine: Accelerator, progress: Progress) -> RowSource:
         plan = run_on_main(engine, lambda: self._plan(name))
         piece = PIECE * plan.info.size**2
         return make_silhouettes(

@@ -22,7 +22,7 @@ class StreamInputs(TrainingInputs):
     @property
     def step_before(self) -> str | None:
         """Cutting silhouettes, drawing maps."""
-        return " and ".join(self._data.made) or None
+        return " and ".join(self._data.derived) or None
 
     def stages(self, engine: Accelerator, progress: Progress) -> list[Stage]:
         """Warm-ups, and making what is missing."""

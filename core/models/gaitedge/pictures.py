@@ -20,9 +20,9 @@ def shape_pictures(model: Segmentation, batch: ClipBatch) -> Mapping[str, Tensor
 
     Of the whole model, the silhouettes that it makes of both come last.
     """
-    shown = few(batch)
+    sample = few(batch)
     with torch.no_grad():
-        people = model.people(cast(Tensor, shown.frames), shown.silhouettes)
+        people = model.people(cast(Tensor, sample.frames), sample.silhouettes)
         foreground = model.segmentation(people.pictures)
         rows = [people.masks, torch.sigmoid(foreground)]
         if isinstance(model, GaitEdge):
@@ -31,5 +31,5 @@ def shape_pictures(model: Segmentation, batch: ClipBatch) -> Mapping[str, Tensor
         255 * (one * std + mean)
         for one, mean, std in zip(people.pictures.unbind(1), MEAN, STD, strict=True)
     ]
-    squashed = replace(shown, frames=torch.stack(colours, 1))
+    squashed = replace(sample, frames=torch.stack(colours, 1))
     return {"silhouettes": below_frames(squashed, rows)}

@@ -73,7 +73,7 @@ class RecogniserWarmup(Warmup[GaitEdgeConfig, RecogniserWarmupConfig]):
         classes: int,
         image: ImageEncoder | None,
     ) -> Recogniser:
-        """A new GaitGL with its classifier, which the training goes on with."""
+        """A new GaitGL with its classifier, which the training takes over."""
         del settings, image
         network = build_recogniser(config, classes)
         model = Recogniser(network, config.size, (config.rows, config.columns))

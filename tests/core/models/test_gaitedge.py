@@ -221,10 +221,10 @@ def loop_align(picture, mask, ratio, size):
     side = len(mask)
     rows = [y for y in range(side) if any(mask[y, x] > 0 for x in range(side))]
     top, bottom = rows[0], rows[-1] + 1
-    whole, seen, centre = float(mask.sum()), 0.0, 0
+    whole, mass, centre = float(mask.sum()), 0.0, 0
     for x in range(side):
-        seen += float(mask[:, x].sum())
-        if 2 * seen > whole:
+        mass += float(mask[:, x].sum())
+        if 2 * mass > whole:
             centre = x
             break
     half = (bottom - top) * size[1] / size[0] / ratio / 2
@@ -408,7 +408,7 @@ def test_windows_of_three_frames_give_what_the_whole_gives(count):
 
 
 def test_frames_that_no_three_takes_matter_to_their_neighbours_alone():
-    """The 31st frame is the last one's neighbour in the first layer; the 32nd is nobody's."""
+    """The 31st frame is the last one's neighbour in the first layer; the 32nd is that of none."""
     model = small_gaitgl()
     clips = torch.rand(1, 1, 32, 32, 22, dtype=torch.float64)
     with torch.no_grad():

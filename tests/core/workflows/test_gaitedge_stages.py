@@ -102,44 +102,44 @@ def run_training(workspace, config, progress=None, **more):
 def test_from_training_to_report_by_the_command_line(home, monkeypatch, tmp_path):
     monkeypatch.chdir(home.root.parent)
     monkeypatch.delenv("LMGAIT_WORKSPACE", raising=False)
-    given = [word for setting in QUICK for word in ("--set", setting)]
+    settings = [word for setting in QUICK for word in ("--set", setting)]
     chosen = ("--model", "gaitedge", "--dataset", "casiab", "--preset", "tiny")
 
     def run(*words, code=0):
-        done = CliRunner().invoke(app, [str(word) for word in words])
-        assert done.exit_code == code, done.output
-        return " ".join(done.output.split())
+        outcome = CliRunner().invoke(app, [str(word) for word in words])
+        assert outcome.exit_code == code, outcome.output
+        return " ".join(outcome.output.split())
 
-    told = tmp_path / "told.json"
-    run("train", *chosen, *given, "--dry-run", "--json", told)
-    stages = json.loads(told.read_text())["stages"]
+    result = tmp_path / "result.json"
+    run("train", *chosen, *settings, "--dry-run", "--json", result)
+    stages = json.loads(result.read_text())["stages"]
     assert [(one["name"], one["amount"]) for one in stages] == [
         (SEGMENTATION, 4),
         (RECOGNISER, 5),
         ("Training", 6),
     ]
     assert not home.warmups.exists(), "a dry run writes nothing"
-    run("pretrain-decoder", *chosen, *given, "--dry-run", "--json", told)
-    assert [one["name"] for one in json.loads(told.read_text())["stages"]] == [SEGMENTATION]
-    assert "Warm-up casiab-gaitedge-tiny-001 is done" in run("pretrain-decoder", *chosen, *given)
-    run("train", *chosen, *given, "--dry-run", "--json", told)
-    left = json.loads(told.read_text())["stages"]
+    run("pretrain-decoder", *chosen, *settings, "--dry-run", "--json", result)
+    assert [one["name"] for one in json.loads(result.read_text())["stages"]] == [SEGMENTATION]
+    assert "Warm-up casiab-gaitedge-tiny-001 is done" in run("pretrain-decoder", *chosen, *settings)
+    run("train", *chosen, *settings, "--dry-run", "--json", result)
+    left = json.loads(result.read_text())["stages"]
     assert [one["name"] for one in left] == [RECOGNISER, "Training"]
-    run("train", *chosen, *given)
+    run("train", *chosen, *settings)
     assert len(list_runs(home.warmups)) == 2, "the training takes the one that is there"
     newest = find_run(home.runs, name=None, dataset="casiab")
     assert newest.config.model.family == "gaitedge"
     assert newest.facts["warmup"] == "casiab-gaitedge-tiny-001"
     assert newest.facts["recogniser"] == "casiab-gaitedge-tiny-002"
     assert newest.iterations() == 6
-    run("evaluate", "--run", newest.name, "--json", told)
-    assert json.loads(told.read_text())["protocols"]
+    run("evaluate", "--run", newest.name, "--json", result)
+    assert json.loads(result.read_text())["protocols"]
     run("embed", tmp_path / "e.npz", "--run", newest.name, "--all")
     embeddings = read_embeddings(tmp_path / "e.npz").embeddings
     assert embeddings.shape == (20, 4, 32)
     assert np.isfinite(embeddings).all()
-    run("export", newest.name, "--format", "torch", "--out", tmp_path / "m.pt2", "--json", told)
-    exported = json.loads(told.read_text())
+    run("export", newest.name, "--format", "torch", "--out", tmp_path / "m.pt2", "--json", result)
+    exported = json.loads(result.read_text())
     assert exported["difference"] <= 1e-4
     size = "[batch, length, 4, 256, 128], 0-255"
     assert exported["metadata"]["input"] == f"images: uint8 RGB, foreground {size}"
@@ -157,13 +157,13 @@ def test_from_training_to_report_by_the_command_line(home, monkeypatch, tmp_path
 
 @pytest.mark.parametrize("table", [1, 2])
 def test_a_row_of_the_paper_s_tables_is_trained(home, tmp_path, table):
-    told = tmp_path / "told.json"
+    result = tmp_path / "result.json"
     words = ["--table", table, "--model", "gaitedge", "--dataset", "casiab", "--dry-run"]
     words += [word for setting in (*QUICK, "seed=6") for word in ("--set", setting)]
-    words += ["--workspace", home.root, "--json", told]
-    done = CliRunner().invoke(app, ["ablate", *map(str, words)])
-    assert done.exit_code == 0, done.output
-    assert [one["name"] for one in json.loads(told.read_text())["stages"]] == [
+    words += ["--workspace", home.root, "--json", result]
+    outcome = CliRunner().invoke(app, ["ablate", *map(str, words)])
+    assert outcome.exit_code == 0, outcome.output
+    assert [one["name"] for one in json.loads(result.read_text())["stages"]] == [
         f"gaitedge, seed 6: {stage}"
         for stage in (SEGMENTATION, RECOGNISER, "Training", "Embedding")
     ]
@@ -236,19 +236,19 @@ def test_a_sequence_comes_in_chunks_without_frames_that_lack_a_mask(home):
 
 
 def test_warm_ups_are_made_once_for_all_that_share_them(home):
-    told = Watcher()
-    run = run_training(home, quick("seed=7"), told).run
-    assert told.counts == {SEGMENTATION: 4, RECOGNISER: 5, "Training": 6}
-    assert any("No warm-up of the recogniser for casiab" in text for text in told.said)
-    taken = {
+    watcher = Watcher()
+    run = run_training(home, quick("seed=7"), watcher).run
+    assert watcher.counts == {SEGMENTATION: 4, RECOGNISER: 5, "Training": 6}
+    assert any("No warm-up of the recogniser for casiab" in text for text in watcher.said)
+    shared = {
         section: find_run(home.warmups, name=run.facts[section], dataset=None)
         for section in ("warmup", "recogniser")
     }
-    assert taken["recogniser"].facts["section"] == "recogniser"
+    assert shared["recogniser"].facts["section"] == "recogniser"
     again = Watcher()
     other = run_training(home, quick("seed=7", "losses.segmentation=5"), again).run
     assert again.counts == {"Training": 6}
-    assert {other.facts[section] for section in taken} == {one.name for one in taken.values()}
+    assert {other.facts[section] for section in shared} == {one.name for one in shared.values()}
     third = Watcher()
     run_training(home, quick("seed=7", "recogniser.lr=0.01"), third)
     assert third.counts == {RECOGNISER: 5, "Training": 6}, "the segmentation is another's too"
@@ -307,8 +307,8 @@ def test_keys_tell_the_stages_and_what_decides_them(home):
     assert len(set(same_training)) == 1
     facts = data_facts(Store.open(home.store("casiab")), load_manifest("casiab"))
     run_training(home, config)
-    found = [warmups(home).matching(warmup_key(config, s, **facts)) for s in (first, second)]
-    assert [one and one.facts["section"] for one in found] == ["warmup", "recogniser"]
+    matches = [warmups(home).matching(warmup_key(config, s, **facts)) for s in (first, second)]
+    assert [one and one.facts["section"] for one in matches] == ["warmup", "recogniser"]
 
 
 @pytest.mark.parametrize("job", [SEGMENTATION, RECOGNISER, "Training"])
@@ -321,10 +321,10 @@ def test_an_interrupted_stage_resumes_bit_for_bit(home, tmp_path, job, act, erro
     write_training_store(other.store("casiab"))
     with pytest.raises(error):
         run_training(other, config, Watcher(job, 3, act))
-    told = Watcher()
-    run = run_training(other, config, told).run
-    done = 3 if act is terminate else 2
-    assert any(f"{job}: goes on at iteration {done} of" in text for text in told.said)
+    watcher = Watcher()
+    run = run_training(other, config, watcher).run
+    saved = 3 if act is terminate else 2
+    assert any(f"{job}: goes on at iteration {saved} of" in text for text in watcher.said)
     assert same(state(run), state(expected))
     for section in ("warmup", "recogniser"):
         ours = find_run(other.warmups, name=run.facts[section], dataset=None)
