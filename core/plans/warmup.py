@@ -35,7 +35,7 @@ from core.steps import IdentityWarmupConfig, WarmupConfig
 from core.storage.store import Store
 from core.system.failures import explain_gpu_memory
 from core.training.checkpoint import WEIGHTS, TensorFile, load_strictly, load_tensors
-from core.training.engine import engine_for, lock_on_main, run_on_main
+from core.training.engine import engine_for, lock_on_main, run_on_main, subnormals_as_zero
 from core.training.loop import run_job
 from core.training.machine import Machine, in_words, machine_of
 from core.training.observers import Observer, observers_in
@@ -115,6 +115,7 @@ class WarmupPlan:
             freeze(image)
         return [stage]
 
+    @subnormals_as_zero()
     def run(self, progress: Progress, image: ImageEncoder | None = None) -> WarmupResult:
         """Do what is left of it.
 

@@ -388,7 +388,7 @@ def test_a_damaged_description_of_a_run_does_not_block_the_others(workspace, unf
     told = Watcher()
     run = run_training(workspace, progress=told).run
     assert run.name not in (other.name, unfinished.name)
-    assert sum(f"The run {unfinished.name} is left out" in text for text in told.said) == 1
+    assert sum(f"The run {unfinished.name} is skipped" in text for text in told.said) == 1
     assert unfinished.checkpoints().steps() == [2]
 
 
