@@ -21,7 +21,7 @@ from core.errors import (
 from core.manifests.load import load_manifest
 from core.models.lmgait.build import build_lmgait
 from core.plans.choose import plan_on_store
-from core.plans.warmup import finished_checkpoint, load_warmup
+from core.plans.warmup_weights import finished_checkpoint, load_warmup
 from core.progress import SilentProgress
 from core.runs.registry import data_facts, warmup_key, warmups
 from core.runs.run import find_run, list_runs
