@@ -324,7 +324,7 @@ def test_an_interrupted_stage_resumes_bit_for_bit(home, tmp_path, job, act, erro
     told = Watcher()
     run = run_training(other, config, told).run
     done = 3 if act is terminate else 2
-    assert any(f"{job}: goes on at iteration {done} of" in text for text in told.said)
+    assert any(f"{job}: resuming at iteration {done} of" in text for text in told.said)
     assert same(state(run), state(expected))
     for section in ("warmup", "recogniser"):
         ours = find_run(other.warmups, name=run.facts[section], dataset=None)
