@@ -65,14 +65,14 @@ def require_masks(store: Store, purpose: str, *, aligned: bool = False) -> None:
         StoreError: it holds none.
     """
     if store.streams and not store.info.valid:
-        content = " and ".join(STREAM_WORDS[name] for name in store.streams)
+        stream_words = " and ".join(STREAM_WORDS[name] for name in store.streams)
         other = (
             "Train a model with `--set model.input.silhouettes=aligned`, or prepare"
             if aligned and store.aligned is not None
             else "Prepare"
         )
         raise StoreError(
-            f"The store holds no masks {purpose}, only {content}",
+            f"The store holds no masks {purpose}, only {stream_words}",
             where=store.path,
             next_step=f"{other} the dataset again with --replace, without `--without silhouettes`.",
         )

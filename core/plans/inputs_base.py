@@ -16,7 +16,8 @@ from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
 from core.models.base import Implementation, implementation_of
 from core.plans.stream_data import TrainingData
-from core.plans.warmup import WarmupPlan, finished_checkpoint, load_warmup
+from core.plans.warmup import WarmupPlan
+from core.plans.warmup_weights import finished_checkpoint, load_warmup
 from core.progress import Progress
 from core.runs.run import Run
 from core.storage.store import Store

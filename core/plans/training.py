@@ -26,7 +26,7 @@ from core.runs.registry import data_facts, trainings
 from core.runs.run import Run
 from core.storage.store import Store
 from core.system.failures import explain_gpu_memory
-from core.training.engine import engine_for, lock_on_main, run_on_main
+from core.training.engine import engine_for, lock_on_main, run_on_main, subnormals_as_zero
 from core.training.loop import run_job
 from core.training.machine import Machine, in_words, machine_of
 from core.training.observers import Observer, observers_in
@@ -119,6 +119,7 @@ class TrainingPlan:
 
     @workers_explained()
     @explain_gpu_memory(TRAINING_MEMORY)
+    @subnormals_as_zero()
     def run(self, progress: Progress) -> TrainResult:
         """Do what is left of it, its warm-ups and features first.
 

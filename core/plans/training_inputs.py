@@ -20,7 +20,8 @@ from core.models.base import implementation_of
 from core.plans.inputs_base import TrainingInputs, clip_length, finished
 from core.plans.stream_data import TrainingData
 from core.plans.stream_inputs import StreamInputs
-from core.plans.warmup import WarmupPlan, load_warmup_encoder
+from core.plans.warmup import WarmupPlan
+from core.plans.warmup_weights import load_warmup_encoder
 from core.progress import Progress
 from core.runs.run import Run
 from core.storage.features import FeatureStore

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import nn
 
 from core.config import Config
 from core.config.machine import warmup_memory
 from core.data.loading import workers_explained
-from core.errors import CheckpointError
 from core.estimates.job_stage import UNSAVED, job_stage
 from core.estimates.stages import Estimate, Stage, make_estimate
 from core.inference.features import make_features, plan_features
@@ -24,7 +21,6 @@ from core.manifests.schema import DatasetManifest
 from core.models.backbones.image import ImageEncoder
 from core.models.base import EncoderImplementation, implementation_of, warmup_of
 from core.models.families import family_of, require_warmup
-from core.models.fingerprints import module_fingerprint
 from core.models.freezing import freeze
 from core.plans.stream_data import StreamData, TrainingData
 from core.plans.warmup_job import build_warmup, warmup_choice, warmup_job, warmup_sequences
@@ -34,8 +30,7 @@ from core.runs.run import Run
 from core.steps import IdentityWarmupConfig, WarmupConfig
 from core.storage.store import Store
 from core.system.failures import explain_gpu_memory
-from core.training.checkpoint import WEIGHTS, TensorFile, load_strictly, load_tensors
-from core.training.engine import engine_for, lock_on_main, run_on_main
+from core.training.engine import engine_for, lock_on_main, run_on_main, subnormals_as_zero
 from core.training.loop import run_job
 from core.training.machine import Machine, in_words, machine_of
 from core.training.observers import Observer, observers_in
@@ -115,6 +110,7 @@ class WarmupPlan:
             freeze(image)
         return [stage]
 
+    @subnormals_as_zero()
     def run(self, progress: Progress, image: ImageEncoder | None = None) -> WarmupResult:
         """Do what is left of it.
 
@@ -287,65 +283,6 @@ def plan_decoder_warmup(
     return plan_warmup(
         workspace, store, manifest, config, settings, preset=preset, progress=progress
     )
-
-
-def finished_checkpoint(warmup: Run) -> Path:
-    """The last checkpoint of a finished warm-up."""
-    newest = warmup.checkpoints().newest()
-    assert newest is not None, "a finished warm-up has a checkpoint"
-    return newest
-
-
-def load_warmup(model: nn.Module, checkpoint: Path, config: Config, settings: WarmupConfig) -> None:
-    """Start ``model`` from a warm-up's part (and image encoder, where it trained one).
-
-    Args:
-        model: As its training begins, of the family of ``config``.
-        checkpoint: The last one of a finished warm-up.
-        config: Resolved configuration.
-        settings: Those of the warm-up.
-
-    Raises:
-        CheckpointError: the warm-up is damaged or does not fit.
-    """
-    weights = load_tensors(checkpoint / WEIGHTS)
-    part = warmup_of(config.model, settings).prefix
-    own = (part, IMAGE_PREFIX)
-    others = tuple(n for n in model.state_dict() if not n.startswith(own))
-    trained = any(n.startswith(IMAGE_PREFIX) for n in weights.tensors)
-    if foreign := [n for n in weights.tensors if not n.startswith(own)]:
-        raise CheckpointError(
-            f"The warm-up holds what is not a part of it: {', '.join(foreign[:4])}",
-            where=weights.path,
-            next_step="Delete this warm-up's folder: it is made again.",
-        )
-    if not trained and "image_fingerprint" in weights.header:
-        _check_encoder(model, weights, config)
-    optional = others if trained else (*others, IMAGE_PREFIX)
-    load_strictly(model, weights.tensors, optional=optional, where=weights.path)
-
-
-def _check_encoder(model: nn.Module, weights: TensorFile, config: Config) -> None:
-    """Compare a frozen image encoder with the one that a warm-up looked at."""
-    image = cast(ImageEncoder, implementation_of(config.model).frozen(model))
-    if module_fingerprint(image.encoder) != weights.header["image_fingerprint"]:
-        raise CheckpointError(
-            "The image encoder's weights are not those that this warm-up was trained with",
-            where=weights.path,
-            next_step="Delete this warm-up's folder: it is made again. Or restore the weights that "
-            "its configuration names.",
-        )
-
-
-def load_warmup_encoder(image: ImageEncoder, checkpoint: Path) -> None:
-    """Give ``image`` the weights that a warm-up trained (raises as :func:`load_warmup`)."""
-    weights = load_tensors(checkpoint / WEIGHTS)
-    inner = {
-        name.removeprefix(IMAGE_PREFIX): value
-        for name, value in weights.tensors.items()
-        if name.startswith(IMAGE_PREFIX)
-    }
-    load_strictly(image.encoder, inner, optional=(), where=weights.path)
 
 
 def training_notes(config: Config) -> tuple[str, ...]:

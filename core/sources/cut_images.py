@@ -136,8 +136,8 @@ def holds_stated_images(candidate: FoundForm) -> bool:
     """
     form = candidate.form
     for name, stream in (("aligned", form.aligned), ("parsing", form.parsing)):
-        found = candidate.streams.get(name)
-        pixels = None if found is None else _first_pixels(found, form)
+        files = candidate.streams.get(name)
+        pixels = None if files is None else _first_pixels(files, form)
         if stream is None or pixels is None:
             continue
         whole = isinstance(stream, ParsingStream) and stream.cut != "delivered"
@@ -150,12 +150,12 @@ def holds_stated_images(candidate: FoundForm) -> bool:
     return True
 
 
-def _first_pixels(found: FoundStream, form: Form) -> list[Pixels] | None:
+def _first_pixels(files: FoundStream, form: Form) -> list[Pixels] | None:
     """The images of the first file of a stream that can be read; None without any."""
-    for root in found.roots:
-        for path in samples(root, found.at(root), form):
+    for root in files.roots:
+        for path in samples(root, files.at(root), form):
             with suppress(FrameFault):
-                if found.stream.media == "frames":
+                if files.stream.media == "frames":
                     return [read_picture(path, grey=True).pixels]
                 # An array of no frames has no size.
                 if frames := silhouette_frames(read_array(path), path):

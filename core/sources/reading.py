@@ -171,9 +171,9 @@ def _fit(
         mask_box = box or whole(usable.shape)
         fit_silhouette(usable, mask_box, batch.silhouettes[place], ratio)
         batch.valid[place] = True
-    shown = rgb if usable is None else usable
-    assert shown is not None, "a frame has pixels or a silhouette"
-    return Fit(box, (shown.shape[0], shown.shape[1]), ratio)
+    pixels = rgb if usable is None else usable
+    assert pixels is not None, "a frame has pixels or a silhouette"
+    return Fit(box, (pixels.shape[0], pixels.shape[1]), ratio)
 
 
 def _usable_mask(mask: Image | FrameFault | None) -> Image | None:

@@ -141,7 +141,7 @@ def _other_work(folder: Path, existing: Plan, plan: Plan) -> StoreError:
 
 
 def _lacking(folder: Path, lacking: Sequence[StreamName]) -> StoreError:
-    """That a store was made without some streams; flow is no part of a source."""
+    """Error for a store made without some streams; no source contains flow."""
     delivered = [name for name in lacking if name != "flow"]
     options = [f"--without {','.join(delivered)}"] if delivered else []
     options += ["without --flow"] if "flow" in lacking else []

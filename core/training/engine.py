@@ -42,21 +42,31 @@ def make_engine(config: OptimizerConfig | None = None) -> Accelerator:
     Args:
         config: Sets the precision; None for work without an optimiser (``auto``).
 
-    From then on this process flushes numbers below 1e-38 to zero: a saturated softmax gives such
-    gradients, which make a step on a CPU three times slower.
-
     Raises:
         ConfigError: the device lacks the precision, or the launcher sets another one.
         UsageError: the other processes cannot be joined.
     """
     precision = _precision(config)
-    # Compute threads start with the first operation and inherit this.
-    torch.set_flush_denormal(True)
     # Warm-up and training may differ in precision, which accelerate fixes per process.
     AcceleratorState._reset_state(reset_partial_state=False)
     return Accelerator(
         mixed_precision=_accelerate_s_name(precision),
     )
+
+
+@contextmanager
+def subnormals_as_zero() -> Iterator[None]:
+    """Count numbers below 1e-38 as zero on the CPU while the block runs.
+
+    A saturated softmax gives such gradients, and a CPU takes three times as long for a step among
+    them. Threads that torch starts in the block inherit it.
+    """
+    before = bool(torch.tensor(1e-30).mul(1e-10) == 0)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
 
 
 def rewrap(module: nn.Module) -> nn.Module:

@@ -19,7 +19,7 @@ from core.errors import Interrupted, TrainingError
 from core.progress import Progress
 from core.training.checkpoint import CheckpointFolder, optimizer_tensors
 from core.training.device import equal_shapes
-from core.training.engine import rewrap
+from core.training.engine import rewrap, subnormals_as_zero
 from core.training.job import Job
 from core.training.memory import give_back_free_memory
 from core.training.meter import Meter, brief
@@ -33,6 +33,7 @@ from core.training.statistics import share_statistics
 STARVED_SHARE = 0.3
 
 
+@subnormals_as_zero()
 def run_job(
     job: Job,
     engine: Accelerator,

@@ -9,7 +9,8 @@ from core.config import Config
 from core.estimates.stages import Estimate, make_estimate
 from core.inference.features import FeaturesPlan, features_stages, make_features, plan_features
 from core.models.capabilities import StoredFeatures
-from core.plans.warmup import finished_checkpoint, load_warmup_encoder, plan_warmup
+from core.plans.warmup import plan_warmup
+from core.plans.warmup_weights import finished_checkpoint, load_warmup_encoder
 from core.progress import Progress
 from core.runs.shared_store import open_shared_store
 from core.training.engine import engine_for, process_state, run_on_main

@@ -63,7 +63,7 @@ def test_the_others_refuse_one(monkeypatch, capsys, name):
     with pytest.raises(SystemExit) as caught:
         run(monkeypatch, name, "--device", "cuda")
     assert caught.value.code == 2
-    assert f"{name} is of the CPU" in capsys.readouterr().err
+    assert f"{name} runs only on the CPU" in capsys.readouterr().err
 
 
 def test_the_cpu_is_computed_on_where_there_is_a_card(monkeypatch):

@@ -21,12 +21,11 @@ from unittest.mock import patch
 
 from core.data.dataset import TrainingSequences
 from core.errors import DataError
-from core.plans import training_inputs
+from core.plans import choose, training_inputs
 from core.storage.store import Store
 from core.training import resume
 from core.training.checkpoint import CheckpointFolder
 from core.training.loop import Runner
-from core.workflows import train as training
 from lmgait_cli.main import run
 
 STEP, LATE = 3, 5
@@ -152,7 +151,7 @@ def unreadable() -> AbstractContextManager[object]:
 
 def choosing() -> AbstractContextManager[object]:
     """Fail in the main process, which decides for all of them while they wait."""
-    return patch.object(training, "trainings", defect)
+    return patch.object(choose, "trainings", defect)
 
 
 def opening() -> AbstractContextManager[object]:

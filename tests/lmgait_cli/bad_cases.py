@@ -179,7 +179,7 @@ ARGUMENTS = {
         "ablate --dataset casiab --table 1 --test casiab", "Tables 1 and 2"
     ),
     "settings of another model": usage(
-        "ablate --dataset casiab --table 1 --set model.family=gaitset", "of the model `gaitset`"
+        "ablate --dataset casiab --table 1 --set model.family=gaitset", "for the model `gaitset`"
     ),
     "settings of a run": usage("config diff first nothing", "no preset, ablation, YAML file"),
     "encoders of an unknown size": usage("pretrain-encoders out --image tinny", "tiny-patch"),

@@ -15,8 +15,8 @@ from core.models.build import build_image_encoder
 from core.models.lmgait.build import build_lmgait
 from core.plans.training_inputs import training_sequences
 from core.plans.training_job import training_job
-from core.plans.warmup import finished_checkpoint, load_warmup
 from core.plans.warmup_job import build_warmup, warmup_job, warmup_sequences
+from core.plans.warmup_weights import finished_checkpoint, load_warmup
 from core.progress import SilentProgress
 from core.runs.run import find_run
 from core.storage.features import FeatureStore

@@ -79,7 +79,7 @@ BUDGETS = {
     ("gait-tr", "tiny"): Budgets(20, Budget(750, 0.05e9), Budget(135, 0.01e9)),
     ("gpgait", "paper"): Budgets(60, Budget(3_100, 6.2e9), Budget(770, 0.03e9)),
     ("gpgait", "tiny"): Budgets(20, Budget(4_700, 0.14e9), Budget(770, 0.01e9)),
-    ("biggergait", "tiny"): Budgets(10, Budget(760, 0.49e9), Budget(340, 0.05e9), encoder=190),
+    ("biggergait", "tiny"): Budgets(10, Budget(955, 0.71e9), Budget(490, 0.075e9), encoder=335),
 }
 
 

@@ -58,8 +58,8 @@ def test_what_is_too_large_is_not_shipped(trained, tmp_path, monkeypatch):
 def test_the_wheel_holds_every_shipped_file():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     package = Path(core.__file__).parent
-    taken = {path for glob in settings["package-data"]["core"] for path in package.glob(glob)}
+    packaged = {path for glob in settings["package-data"]["core"] for path in package.glob(glob)}
     shipped = {path for path in shipped_folder().rglob("*") if path.is_file()}
     assert len(shipped) >= 8
-    assert shipped <= taken
+    assert shipped <= packaged
     assert json.loads((shipped_folder() / HASHES).read_text())

@@ -428,10 +428,10 @@ def test_a_time_becomes_steps_once_and_an_estimate_writes_nothing(tmp_path):
     assert trained(500.0).recipe == result.recipe
 
 
-def test_a_short_pre_training_is_shipped_and_checked(done, tmp_path):
+def test_a_short_pre_training_is_shipped_and_checked(finished, tmp_path):
     """`nox -s encoders` in small: the package's files come from a folder of one pre-training."""
-    ship_encoders(done.folder, tmp_path / "shipped")
+    ship_encoders(finished.folder, tmp_path / "shipped")
     check_hashes(tmp_path / "shipped")
-    folders = (tmp_path / "shipped", done.folder)
+    folders = (tmp_path / "shipped", finished.folder)
     for shipped, trained in zip(*(load_encoders(one, RECIPE) for one in folders), strict=True):
         assert fingerprint(shipped.state_dict()) == fingerprint(trained.state_dict())

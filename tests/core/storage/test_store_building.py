@@ -66,13 +66,13 @@ def test_replace_resumes_the_same_work(tmp_path):
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("precious")
-    with pytest.raises(StoreError, match="something else"):
+    with pytest.raises(StoreError, match="does not hold a store"):
         begin(tmp_path, plan(), replace=False)
 
 
 def test_replace_leaves_a_folder_of_something_else_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("precious")
-    with pytest.raises(StoreError, match="something else"):
+    with pytest.raises(StoreError, match="does not hold a store"):
         begin(tmp_path, plan(), replace=True)
     assert (tmp_path / "thesis.tex").read_text() == "precious"
 

@@ -218,7 +218,7 @@ def test_the_command_asks_and_tells(workspace, tmp_path):
     seen = run("casiab", LEARNT, "--dry-run", "--json", tmp_path / "f.json", *root)
     assert seen.exit_code == 0, seen.output
     assert f"4 sequences (25 frames) of subject {LEARNT} of casiab would be deleted" in seen.output
-    assert "learnt from the subject" in seen.output
+    assert "trained on the subject" in seen.output
     told = json.loads((tmp_path / "f.json").read_text())
     assert told["dry_run"]
     assert len(told["models_left"]) == 2

@@ -31,7 +31,7 @@ from core.models.gaitedge.config import (
 from core.plans.choose import plan_training
 from core.plans.stream_data import StreamData
 from core.plans.training_inputs import training_inputs
-from core.plans.warmup import finished_checkpoint
+from core.plans.warmup_weights import finished_checkpoint
 from core.progress import SilentProgress
 from core.runs.load import load_model
 from core.runs.registry import data_facts, training_key, warmup_key, warmups

@@ -21,7 +21,7 @@ from core.models.families import FAMILIES, require_warmup
 from core.models.parameters import count_parts
 from core.plans.choose import plan_training
 from core.plans.training_inputs import training_inputs
-from core.plans.warmup import finished_checkpoint, load_warmup
+from core.plans.warmup_weights import finished_checkpoint, load_warmup
 from core.progress import SilentProgress
 from core.runs.load import load_model
 from core.runs.registry import warmup_key

@@ -200,7 +200,7 @@ def test_boxes_and_crop(world):
         ("gone.mp4", "No such video"),
         ("text.mp4", "This is not a video, or a broken one"),
         ("empty.mp4", "This is not a video, or a broken one"),
-        ("still.mp4", "Nobody who walks was found"),
+        ("still.mp4", "No walking person was found"),
     ],
 )
 def test_videos_that_cannot_be_used(world, people, video, message):

@@ -21,7 +21,7 @@ from core.errors import (
 from core.manifests.load import load_manifest
 from core.models.lmgait.build import build_lmgait
 from core.plans.choose import plan_on_store
-from core.plans.warmup import finished_checkpoint, load_warmup
+from core.plans.warmup_weights import finished_checkpoint, load_warmup
 from core.progress import SilentProgress
 from core.runs.registry import data_facts, warmup_key, warmups
 from core.runs.run import find_run, list_runs
@@ -388,7 +388,7 @@ def test_a_damaged_description_of_a_run_does_not_block_the_others(workspace, unf
     told = Watcher()
     run = run_training(workspace, progress=told).run
     assert run.name not in (other.name, unfinished.name)
-    assert sum(f"The run {unfinished.name} is left out" in text for text in told.said) == 1
+    assert sum(f"The run {unfinished.name} is skipped" in text for text in told.said) == 1
     assert unfinished.checkpoints().steps() == [2]
 
 
