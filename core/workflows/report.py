@@ -245,7 +245,7 @@ def _seen(
     """How near predicted silhouettes come to the true ones, in a sentence, and some of them."""
     family = family_of(run.config.model)
     if "views" not in family.capabilities:
-        return f"{family.title} predicts no silhouettes.", ()
+        return f"{family.title} has no silhouettes of its own to compare.", ()
     used = used_sequences(store, manifest)
     chosen = evenly_spaced(used, MOST_SILHOUETTES)
     try:
