@@ -12,11 +12,12 @@ from core.data.dataset import ClipBatch
 from core.models.base import Part
 from core.models.gaitedge.build import build_gaitedge
 from core.models.gaitedge.config import RECOGNISER, SEGMENTATION, GaitEdgeConfig
+from core.models.gaitedge.inference import GaitEdgeGraph
 from core.models.gaitedge.losses import TERMS
 from core.models.gaitedge.network import GaitEdge
 from core.models.gaitedge.pictures import shape_pictures
 from core.models.gaitedge.warmup import RecogniserWarmup, SegmentationWarmup
-from core.models.inference import InferenceGraph, MaskedFrameGraph
+from core.models.inference import InferenceGraph
 from core.models.stream_base import StreamImplementation
 
 
@@ -55,7 +56,7 @@ class GaitEdgeImplementation(StreamImplementation[GaitEdgeConfig]):
     def graph(self, config: GaitEdgeConfig, model: nn.Module) -> InferenceGraph:
         """Frames and masks to embeddings."""
         del config
-        return MaskedFrameGraph(model, partial(self.embed, model))
+        return GaitEdgeGraph(model, partial(self.embed, model))
 
     def pictures(self, model: nn.Module, batch: ClipBatch) -> Mapping[str, Tensor]:
         """Squashed frames, and below them masks, the foreground, and silhouettes."""

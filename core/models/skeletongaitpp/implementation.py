@@ -14,9 +14,10 @@ from core.data.sources import MapDrawing
 from core.inputs import Input
 from core.models.base import Part
 from core.models.build import check_strips
-from core.models.inference import InferenceGraph, SilhouetteMapGraph
+from core.models.inference import InferenceGraph
 from core.models.layers.heat_maps import skeleton_maps
 from core.models.skeletongaitpp.config import SkeletonGaitPPConfig
+from core.models.skeletongaitpp.inference import SilhouetteMapGraph
 from core.models.skeletongaitpp.network import SkeletonGaitPP
 from core.models.stream_base import StreamImplementation
 
